@@ -1,0 +1,288 @@
+//! Whose fault it was, and what the caller may do.
+//!
+//! Knows every way in which one transfer can fail. Errors of the whole handle (misuse, a callback
+//! that failed, a driver that cannot go on) are apart: see [`crate::MultiError`].
+//! Invariant: whether a retry is safe is decided here alone, from what is provable.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::http::HttpFault;
+
+/// Why a transfer failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Error {
+    /// What went wrong.
+    pub cause: Cause,
+    /// What the transfer was doing.
+    pub phase: Phase,
+    /// How far the exchange had come, from which follows what a retry may do.
+    pub progress: Progress,
+}
+
+/// What went wrong, by whose fault it was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Cause {
+    /// The peer broke HTTP, or went over a limit on what it may send.
+    Http(HttpFault),
+    /// The TLS handshake or a TLS record was refused, by either side.
+    Tls(String),
+    /// The peer closed the connection before a complete response had arrived.
+    Closed,
+    /// The name has no address, or the look-up failed.
+    Resolve(String),
+    /// The operating system refused an operation.
+    Os {
+        /// The operation, by its system call's name.
+        operation: Operation,
+        /// The error number, as in errno(3).
+        errno: i32,
+    },
+    /// A deadline passed.
+    Timeout {
+        /// Which of them.
+        deadline: Deadline,
+        /// How long it was.
+        after: Duration,
+    },
+    /// The body is larger than the transfer's own limit allows.
+    BodyTooLarge {
+        /// The limit, in bytes.
+        limit: u64,
+    },
+    /// The transfer's own handler or body source stopped it, for this reason.
+    Aborted(String),
+}
+
+/// An operation of the operating system that failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Operation {
+    /// socket(2)
+    Socket,
+    /// connect(2)
+    Connect,
+    /// send(2)
+    Send,
+    /// recv(2)
+    Recv,
+    /// Waiting for readiness on the ring or by epoll.
+    Poll,
+}
+
+/// What a transfer was doing when it ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Phase {
+    /// Waiting for a connection, a connection slot, or the resolver.
+    Queue,
+    /// Looking the name up.
+    Resolve,
+    /// Connecting a socket.
+    Connect,
+    /// Shaking hands over TLS.
+    Tls,
+    /// Sending the request.
+    Send,
+    /// The request is sent, no byte of the response has arrived.
+    FirstByte,
+    /// Receiving the response.
+    Receive,
+}
+
+/// The deadlines of a transfer; each is its own error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Deadline {
+    /// Waiting for a connection.
+    Queue,
+    /// Looking the name up.
+    Resolve,
+    /// Connecting, over all addresses tried.
+    Connect,
+    /// The TLS handshake.
+    Tls,
+    /// From the request's last byte to the response's first.
+    FirstByte,
+    /// No byte moved in either direction.
+    Idle,
+    /// Fewer bytes per second than demanded for as long as allowed.
+    LowSpeed,
+    /// The whole transfer, from `add`.
+    Total,
+}
+
+/// How far an exchange had come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Progress {
+    /// Provably no byte of the request left for the peer.
+    NothingSent,
+    /// Some of the request may have reached the peer; no byte of a response arrived.
+    RequestSent,
+    /// Part of a response arrived.
+    ResponseStarted,
+}
+
+/// What is known about the safety of sending the same request again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retry {
+    /// The peer cannot have acted on the request.
+    Safe,
+    /// The peer may have acted on it: safe for idempotent methods only (RFC 9110, 9.2.2).
+    IfIdempotent,
+    /// It would fail again, or part of the response has been delivered already.
+    No,
+}
+
+impl Error {
+    /// Whether the same request may be sent again.
+    pub fn retry(&self) -> Retry {
+        if self.is_final() {
+            return Retry::No;
+        }
+        match self.progress {
+            Progress::NothingSent => Retry::Safe,
+            Progress::RequestSent => Retry::IfIdempotent,
+            Progress::ResponseStarted => Retry::No,
+        }
+    }
+
+    /// A short word for the kind of error, stable, for machines: `timeout`, `http`, `tls`, …
+    pub fn kind(&self) -> &'static str {
+        match &self.cause {
+            Cause::Http(fault) if fault.is_limit() => "limit",
+            Cause::BodyTooLarge { .. } => "limit",
+            Cause::Http(_) => "http",
+            Cause::Tls(_) => "tls",
+            Cause::Closed => "closed",
+            Cause::Resolve(_) => "resolve",
+            Cause::Os { .. } => "os",
+            Cause::Timeout { .. } => "timeout",
+            Cause::Aborted(_) => "aborted",
+        }
+    }
+
+    /// The same request would meet the same end, whoever sends it when.
+    fn is_final(&self) -> bool {
+        match &self.cause {
+            Cause::Http(_) | Cause::BodyTooLarge { .. } | Cause::Aborted(_) => true,
+            Cause::Timeout { deadline, .. } => *deadline == Deadline::Total,
+            Cause::Tls(_) | Cause::Closed | Cause::Resolve(_) | Cause::Os { .. } => false,
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.cause {
+            Cause::Http(fault) => write!(f, "{fault}"),
+            Cause::Tls(what) => write!(f, "TLS: {what}"),
+            Cause::Closed => write!(f, "the peer closed the connection while {}", self.phase),
+            Cause::Resolve(what) => write!(f, "cannot resolve the host: {what}"),
+            Cause::Os { operation, errno } => {
+                let text = std::io::Error::from_raw_os_error(*errno);
+                write!(f, "{}: {text}", operation.name())
+            }
+            Cause::Timeout { deadline, after } => {
+                write!(f, "{} timeout after {after:?} ({})", deadline.name(), self.phase)
+            }
+            Cause::BodyTooLarge { limit } => {
+                write!(f, "the body is larger than the limit of {limit} bytes")
+            }
+            Cause::Aborted(why) => write!(f, "aborted: {why}"),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl Operation {
+    /// The name of the system call.
+    pub fn name(self) -> &'static str {
+        match self {
+            Operation::Socket => "socket",
+            Operation::Connect => "connect",
+            Operation::Send => "send",
+            Operation::Recv => "recv",
+            Operation::Poll => "poll",
+        }
+    }
+}
+
+impl Phase {
+    /// A short word, stable, for machines.
+    pub fn name(self) -> &'static str {
+        match self {
+            Phase::Queue => "queue",
+            Phase::Resolve => "resolve",
+            Phase::Connect => "connect",
+            Phase::Tls => "tls",
+            Phase::Send => "send",
+            Phase::FirstByte => "first-byte",
+            Phase::Receive => "receive",
+        }
+    }
+}
+
+impl fmt::Display for Phase {
+    /// A participle, as in "timed out while …".
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Phase::Queue => "waiting for a connection",
+            Phase::Resolve => "resolving the name",
+            Phase::Connect => "connecting",
+            Phase::Tls => "shaking hands",
+            Phase::Send => "sending the request",
+            Phase::FirstByte => "waiting for the response",
+            Phase::Receive => "receiving the response",
+        })
+    }
+}
+
+impl Deadline {
+    /// A short word, stable, for machines.
+    pub fn name(self) -> &'static str {
+        match self {
+            Deadline::Queue => "queue",
+            Deadline::Resolve => "resolve",
+            Deadline::Connect => "connect",
+            Deadline::Tls => "tls",
+            Deadline::FirstByte => "first-byte",
+            Deadline::Idle => "idle",
+            Deadline::LowSpeed => "low-speed",
+            Deadline::Total => "total",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(cause: Cause, progress: Progress) -> Error {
+        Error { cause, phase: Phase::FirstByte, progress }
+    }
+
+    #[test]
+    fn retry_follows_from_what_is_provable() {
+        let table = [
+            (Cause::Closed, Progress::NothingSent, Retry::Safe),
+            (Cause::Closed, Progress::RequestSent, Retry::IfIdempotent),
+            (Cause::Closed, Progress::ResponseStarted, Retry::No),
+            (Cause::Aborted("no".into()), Progress::NothingSent, Retry::No),
+            (Cause::BodyTooLarge { limit: 1 }, Progress::ResponseStarted, Retry::No),
+            (
+                Cause::Timeout { deadline: Deadline::Total, after: Duration::ZERO },
+                Progress::NothingSent,
+                Retry::No,
+            ),
+            (
+                Cause::Timeout { deadline: Deadline::Connect, after: Duration::ZERO },
+                Progress::NothingSent,
+                Retry::Safe,
+            ),
+        ];
+        for (cause, progress, retry) in table {
+            let error = error(cause, progress);
+            assert_eq!(error.retry(), retry, "{error:?}");
+        }
+    }
+}
