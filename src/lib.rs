@@ -5,4 +5,5 @@ pub mod error;
 pub mod http;
 pub mod id;
 pub mod limits;
+pub mod sys;
 pub mod time;
