@@ -250,6 +250,11 @@ impl<W: Watch> Multi<W> {
         self.next_time().map(|at| at.since(self.now))
     }
 
+    /// The time of the last batch.
+    pub fn now(&self) -> Time {
+        self.now
+    }
+
     /// As [`Multi::timeout`], as a point in time.
     pub fn next_time(&self) -> Option<Time> {
         self.engine.next_time()
@@ -322,14 +327,16 @@ impl<W: Watch> Multi<W> {
     }
 
     fn handle(&mut self, event: Event) -> Result<(), MultiError> {
-        let find_out = Readiness { recv: true, send: true, error: true };
         match event {
             Event::Ready(Token::WAKER, _) | Event::Check(Token::WAKER) => {
                 self.handle_wake();
                 Ok(())
             }
             Event::Ready(token, ready) => self.handle_ready(token.connection(), ready),
-            Event::Check(token) => self.handle_ready(token.connection(), find_out),
+            Event::Check(token) => {
+                let ready = self.sockets.find_out(token.connection());
+                self.handle_ready(token.connection(), ready)
+            }
             Event::Deadline(token) => {
                 self.engine.handle_deadline(token.connection());
                 Ok(())
@@ -399,6 +406,9 @@ impl<W: Watch> Multi<W> {
             return Ok(());
         }
         let wanted = self.sockets.drive(&mut self.engine, id);
+        if !self.engine.is_open(id) {
+            return Ok(());
+        }
         let deadline =
             if W::CARRIES_DEADLINES { self.engine.level(id).deadline } else { Time::NEVER };
         let Some(entry) = self.sockets.get(id) else { return Ok(()) };

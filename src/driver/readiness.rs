@@ -13,7 +13,7 @@ use super::interest::Told;
 use crate::engine::{ConnectionId, Engine};
 use crate::error::Operation;
 use crate::limits;
-use crate::sys::{Connect, Errno, Interest, Io, Readiness, Socket};
+use crate::sys::{self, Connect, Errno, Interest, Io, Readiness, Socket};
 
 /// The sockets of one multi handle.
 pub(super) struct Sockets {
@@ -132,6 +132,15 @@ impl Sockets {
             self.receive(engine, id);
         }
         Ok(())
+    }
+
+    /// What a socket is ready for, where nobody has said. Asking the kernel pays only while the
+    /// socket connects: otherwise the next receive or send says it.
+    pub(super) fn find_out(&self, id: ConnectionId) -> Readiness {
+        match self.get(id) {
+            Some(entry) if entry.connecting => sys::readiness(entry.fd()).unwrap_or_default(),
+            _ => Readiness { recv: true, send: true, error: false },
+        }
     }
 
     /// Sends what the connection has to send, as far as the socket takes it. Returns what is to be

@@ -327,6 +327,11 @@ impl Engine {
         self.pool.connections.get(id)?.transfer()
     }
 
+    /// Whether a connection's id names one still.
+    pub fn is_open(&self, id: ConnectionId) -> bool {
+        self.pool.connections.get(id).is_some()
+    }
+
     /// Whether a transfer is in the engine still.
     pub fn contains(&self, id: TransferId) -> bool {
         self.transfers.get(id).is_some()

@@ -7,7 +7,7 @@ use std::time::Duration;
 use url::Url;
 
 use crate::engine::BodySource;
-use crate::http::{BodyLength, RequestError, RequestHead};
+use crate::http::{BodyLength, RequestError, RequestHead, Scheme};
 use crate::limits::HttpLimits;
 use crate::tls::TlsPolicy;
 
@@ -61,6 +61,11 @@ impl Request {
     pub fn options(mut self, options: Arc<Options>) -> Self {
         self.options = options;
         self
+    }
+
+    /// Whether only the engine's default can say how this request's peer is verified.
+    pub(crate) fn needs_default_tls(&self) -> bool {
+        self.head.origin().scheme() == Scheme::Https && self.options.tls.is_none()
     }
 
     /// The head that will be sent.

@@ -57,6 +57,8 @@ counters! {
     EpollPwait2 "epoll_pwait2" call;
     /// epoll_wait(2), on kernels without epoll_pwait2.
     EpollWait "epoll_wait" call;
+    /// poll(2).
+    Poll "poll" call;
     /// eventfd(2).
     Eventfd "eventfd2" call;
     /// read(2), of an eventfd.

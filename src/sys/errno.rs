@@ -15,6 +15,15 @@ impl Errno {
         self.0
     }
 
+    /// Whether the system has no descriptor, port or memory left for one more socket now: something
+    /// that passes when others are closed.
+    pub const fn is_exhaustion(self) -> bool {
+        matches!(
+            self,
+            Errno::EMFILE | Errno::ENFILE | Errno::ENOBUFS | Errno::ENOMEM | Errno::EADDRNOTAVAIL
+        )
+    }
+
     /// What the last libc call of this thread left in `errno`.
     pub(crate) fn last() -> Errno {
         Errno::from(io::Error::last_os_error())

@@ -27,6 +27,7 @@ pub mod rlimit;
 mod setup;
 pub mod socket;
 mod token;
+mod wait;
 mod wake;
 
 pub use epoll::Epoll;
@@ -35,4 +36,5 @@ pub use poll::PollId;
 pub use readiness::{Interest, Readiness};
 pub use ring::{Completion, Ring};
 pub use socket::{Connect, Io, Socket};
+pub use wait::{readiness, wait_any};
 pub use wake::Waker;
