@@ -152,6 +152,11 @@ impl Ring {
         &self.report
     }
 
+    /// For the probe, which asks about more than operations.
+    pub(super) fn io_uring(&self) -> &IoUring {
+        &self.ring
+    }
+
     /// CQEs that the kernel has yet to post or the caller to take: zero means that nothing is in flight.
     pub fn owed(&self) -> usize {
         self.polls.owed() + self.owed_slotless

@@ -183,6 +183,16 @@ fn step_down(options: &Options) -> Result<(IoUring, &'static [SetupFlag]), Setup
     Err(SetupError::Refused(refusal))
 }
 
+/// Whether the kernel takes this flag, with those that it goes with.
+pub(super) fn accepts(flag: SetupFlag, options: &Options) -> bool {
+    let ring =
+        STEPS.iter().filter(|step| step.contains(&flag)).find_map(|step| build(options, step).ok());
+    if ring.is_some() {
+        count_close();
+    }
+    ring.is_some()
+}
+
 fn build(options: &Options, flags: &[SetupFlag]) -> io::Result<IoUring> {
     let mut builder = IoUring::builder();
     builder.dontfork().setup_clamp().setup_cqsize(options.cq_entries);
