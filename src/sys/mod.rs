@@ -25,6 +25,7 @@ pub mod probe;
 mod readiness;
 pub mod ring;
 pub mod rlimit;
+pub mod seccomp;
 mod setup;
 pub mod socket;
 mod token;

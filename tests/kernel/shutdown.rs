@@ -12,7 +12,7 @@ use crate::support::{PATIENCE, every_step, fd, next, pair, ring_with, within};
 /// A ring with `n` polls in flight (half with a deadline), on a few sockets.
 fn busy(options: &Options, n: u64) -> Option<(Ring, Vec<(Socket, std::net::TcpStream)>)> {
     let mut ring = ring_with(options)?;
-    let pairs: Vec<_> = (0..50).map(|_| pair()).collect();
+    let pairs: Vec<_> = (0..n.min(50)).map(|_| pair()).collect();
     for user in 0..n {
         let socket = &pairs[user as usize % pairs.len()].0;
         let deadline = if user % 2 == 0 { None } else { within(PATIENCE) };
