@@ -67,6 +67,8 @@ counters! {
     Write "write" call;
     /// getrlimit(2) and setrlimit(2).
     Prlimit "prlimit64" call;
+    /// prctl(2), to refuse system calls to oneself.
+    Prctl "prctl" call;
     /// io_uring_setup(2).
     RingSetup "io_uring_setup" call;
     /// io_uring_register(2).

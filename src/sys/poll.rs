@@ -19,9 +19,30 @@ pub struct PollId(pub(super) SlotId<Poll>);
 pub(super) struct Poll {
     /// The caller's own value, handed back with the completion.
     pub(super) user: u64,
-    /// Whether a LINK_TIMEOUT was linked to it.
-    pub(super) has_deadline: bool,
+    pub(super) deadline: Deadline,
     pub(super) state: State,
+}
+
+/// What a poll's LINK_TIMEOUT tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Deadline {
+    /// None was linked.
+    None,
+    /// It posts a CQE, whatever becomes of it.
+    Posts,
+    /// It never posts one (CQE_SKIP_SUCCESS, as io_uring_enter(2) guarantees for linked time-outs): the
+    /// poll's ECANCELED says that it has passed. Only one that could not be set still posts why.
+    Silent,
+}
+
+impl Deadline {
+    /// Final CQEs that the kernel will post for it.
+    pub(super) const fn owes(self) -> u32 {
+        match self {
+            Deadline::None | Deadline::Silent => 0,
+            Deadline::Posts => 1,
+        }
+    }
 }
 
 /// What the caller is still to hear.
@@ -55,8 +76,8 @@ pub(super) enum Verdict {
 }
 
 impl Poll {
-    pub(super) fn new(user: u64, has_deadline: bool) -> Poll {
-        Poll { user, has_deadline, state: State::Armed }
+    pub(super) fn new(user: u64, deadline: Deadline) -> Poll {
+        Poll { user, deadline, state: State::Armed }
     }
 
     /// Takes in one CQE: of which of the slot's operations, its `res`, whether F_MORE was set, and
@@ -95,11 +116,14 @@ impl Poll {
         if res >= 0 {
             return Verdict::Polled { readiness: Readiness::from_bits(res as u32), more };
         }
-        if res == -Errno::ECANCELED.raw() && self.has_deadline {
-            self.state = State::Cancelled;
-            return Verdict::Silent;
+        match (Errno(-res), self.deadline) {
+            (Errno::ECANCELED, Deadline::Silent) => Verdict::DeadlinePassed,
+            (Errno::ECANCELED, Deadline::Posts) => {
+                self.state = State::Cancelled;
+                Verdict::Silent
+            }
+            (errno, _) => Verdict::Failed { errno, still_armed: false },
         }
-        Verdict::Failed { errno: Errno(-res), still_armed: false }
     }
 }
 
@@ -119,8 +143,9 @@ mod tests {
 
     /// Feeds CQEs to a fresh poll, and gives what the caller hears of each.
     fn run(cqes: Cqes<'_>) -> Vec<Verdict> {
-        let has_deadline = cqes.iter().any(|(kind, _)| *kind == Kind::PollDeadline);
-        run_from(Poll::new(7, has_deadline), cqes)
+        let posts = cqes.iter().any(|(kind, _)| *kind == Kind::PollDeadline);
+        let deadline = if posts { Deadline::Posts } else { Deadline::None };
+        run_from(Poll::new(7, deadline), cqes)
     }
 
     fn run_from(mut poll: Poll, cqes: Cqes<'_>) -> Vec<Verdict> {
@@ -179,6 +204,18 @@ mod tests {
     }
 
     #[test]
+    fn a_silent_deadline_speaks_through_its_poll() {
+        use Kind::{Poll as P, PollDeadline as T};
+        let poll = || Poll::new(7, Deadline::Silent);
+        assert_eq!(run_from(poll(), &[(P, ECANCELED)]), [Verdict::DeadlinePassed]);
+        assert_eq!(run_from(poll(), &[(P, READABLE)]), [readable()]);
+        assert_eq!(run_from(poll(), &[(P, EBADF)]), [failed(Errno::EBADF)]);
+        // it could not be set: the poll goes with it
+        let verdict = poll().handle_cqe(T, EINVAL, true, false);
+        assert_eq!(verdict, Verdict::Failed { errno: Errno::EINVAL, still_armed: true });
+    }
+
+    #[test]
     fn a_removed_poll_is_silent_in_every_order() {
         use Kind::{Poll as P, PollDeadline as T, PollRemove as R};
         for poll in [READABLE, ECANCELED, EBADF] {
@@ -187,7 +224,7 @@ mod tests {
                     let mut cqes = [(P, poll), (T, deadline), (R, remove)];
                     for i in 0..6 {
                         cqes.swap(i % 3, (i + 1) % 3);
-                        let poll = Poll { user: 7, has_deadline: true, state: State::Removed };
+                        let poll = Poll { state: State::Removed, ..Poll::new(7, Deadline::Posts) };
                         assert_eq!(run_from(poll, &cqes), [Verdict::Silent; 3], "{cqes:?}");
                     }
                 }
@@ -215,7 +252,7 @@ mod tests {
 
     #[test]
     fn a_multishot_delivers_until_it_ends() {
-        let mut poll = Poll::new(7, false);
+        let mut poll = Poll::new(7, Deadline::None);
         let more = poll.handle_cqe(Kind::Poll, READABLE, true, false);
         assert!(matches!(more, Verdict::Polled { more: true, .. }));
         assert_eq!(poll.state, State::Armed);

@@ -20,7 +20,7 @@ use super::enter::{Deadline, Entered, RingFd, Wait};
 use super::errno::Errno;
 use super::inflight::{InFlight, SlotId};
 use super::op::{Cell, Op};
-use super::poll::{Poll, PollId, State, Verdict};
+use super::poll::{self, Poll, PollId, State, Verdict};
 use super::readiness::{Interest, Readiness};
 use super::setup;
 use super::token::Token;
@@ -152,6 +152,11 @@ impl Ring {
         &self.report
     }
 
+    /// For the probe, which asks about more than operations.
+    pub(super) fn io_uring(&self) -> &IoUring {
+        &self.ring
+    }
+
     /// CQEs that the kernel has yet to post or the caller to take: zero means that nothing is in flight.
     pub fn owed(&self) -> usize {
         self.polls.owed() + self.owed_slotless
@@ -180,11 +185,15 @@ impl Ring {
         let Some(until) = deadline else {
             return self.push_poll(op, user);
         };
+        let (deadline, flags) = if self.report.silent_deadlines {
+            (poll::Deadline::Silent, squeue::Flags::SKIP_SUCCESS)
+        } else {
+            (poll::Deadline::Posts, squeue::Flags::empty())
+        };
         self.make_room(2)?;
-        let id = self.polls.insert(Poll::new(user, true), 2);
+        let id = self.polls.insert(Poll::new(user, deadline), 1 + deadline.owes());
         self.push(op, Token::new(Kind::Poll, id), squeue::Flags::IO_LINK);
-        let deadline = Token::new(Kind::PollDeadline, id);
-        self.push(Op::LinkTimeout { until }, deadline, squeue::Flags::empty());
+        self.push(Op::LinkTimeout { until }, Token::new(Kind::PollDeadline, id), flags);
         Ok(PollId(id))
     }
 
@@ -205,7 +214,7 @@ impl Ring {
 
     fn push_poll(&mut self, op: Op, user: u64) -> Result<PollId, Errno> {
         self.make_room(1)?;
-        let id = self.polls.insert(Poll::new(user, false), 1);
+        let id = self.polls.insert(Poll::new(user, poll::Deadline::None), 1);
         self.push(op, Token::new(Kind::Poll, id), squeue::Flags::empty());
         Ok(PollId(id))
     }
@@ -253,8 +262,8 @@ impl Ring {
     pub fn deadline_update(&mut self, poll: PollId, deadline: Time) -> Result<bool, Errno> {
         let id = poll.0;
         match self.polls.get_mut(id) {
-            Some(Poll { state: State::Armed, has_deadline: true, .. }) => {}
-            _ => return Ok(false),
+            Some(poll) if poll.state == State::Armed && poll.deadline != poll::Deadline::None => {}
+            Some(_) | None => return Ok(false),
         }
         self.make_room(1)?;
         self.polls.owe_one(id);
@@ -378,7 +387,9 @@ impl Ring {
 
     fn settle_poll(&mut self, kind: Kind, cqe: &Cqe) -> Option<Completion> {
         let id = cqe.token.id();
-        let more = cqe.more();
+        // what a silent deadline posts although it should not, settles nothing
+        let unowed = kind == Kind::PollDeadline && self.report.silent_deadlines;
+        let more = cqe.more() || unowed;
         let Some((user, verdict)) = self
             .polls
             .settle(id, more, |poll, last| (poll.user, poll.handle_cqe(kind, cqe.res, more, last)))

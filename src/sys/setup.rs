@@ -24,13 +24,22 @@ pub struct Options {
     pub cq_entries: u32,
     /// Set-up flags not to ask for.
     pub without: Vec<SetupFlag>,
+    /// Have a poll's deadline post no CQE of its own (Linux 5.17). Half the CQEs, and no turn of the loop
+    /// for one that tells nothing new.
+    pub silent_deadlines: bool,
     /// Trade latency for fewer system calls: see [`Batch`]. Off unless set.
     pub batch: Option<Batch>,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { sq_entries: 1024, cq_entries: 16 * 1024, without: Vec::new(), batch: None }
+        Options {
+            sq_entries: 1024,
+            cq_entries: 16 * 1024,
+            without: Vec::new(),
+            silent_deadlines: true,
+            batch: None,
+        }
     }
 }
 
@@ -103,6 +112,8 @@ pub struct Report {
     pub registered_fd: bool,
     /// Whether a wait takes an absolute deadline (6.12). Else it is made relative from the caller's time.
     pub absolute_wait: bool,
+    /// Whether a poll's deadline posts no CQE of its own (5.17).
+    pub silent_deadlines: bool,
     /// Whether a wait can let completions gather (6.12).
     pub min_wait: bool,
 }
@@ -163,6 +174,7 @@ pub(super) fn set_up(options: &Options) -> Result<(IoUring, RingFd, Report), Set
         cq_entries: params.cq_entries(),
         registered_fd: fd.is_registered(),
         absolute_wait: fd.takes_absolute_waits(),
+        silent_deadlines: options.silent_deadlines && params.is_feature_skip_cqe_on_success(),
         min_wait: params.is_feature_min_timeout(),
     };
     Ok((ring, fd, report))
@@ -181,6 +193,16 @@ fn step_down(options: &Options) -> Result<(IoUring, &'static [SetupFlag]), Setup
         }
     }
     Err(SetupError::Refused(refusal))
+}
+
+/// Whether the kernel takes this flag, with those that it goes with.
+pub(super) fn accepts(flag: SetupFlag, options: &Options) -> bool {
+    let ring =
+        STEPS.iter().filter(|step| step.contains(&flag)).find_map(|step| build(options, step).ok());
+    if ring.is_some() {
+        count_close();
+    }
+    ring.is_some()
 }
 
 fn build(options: &Options, flags: &[SetupFlag]) -> io::Result<IoUring> {

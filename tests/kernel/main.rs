@@ -5,6 +5,7 @@
 
 mod polls;
 mod queues;
+mod refused;
 mod shutdown;
 mod support;
 mod waits;

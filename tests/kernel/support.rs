@@ -19,6 +19,17 @@ pub(crate) fn ring() -> Option<Ring> {
     ring_with(&small())
 }
 
+/// A ring whose polls' deadlines post CQEs of their own, and one whose deadlines do not.
+pub(crate) fn loud_and_silent() -> impl Iterator<Item = Ring> {
+    let options = |silent_deadlines| Options { silent_deadlines, ..small() };
+    [false, true].into_iter().filter_map(move |silent| ring_with(&options(silent)))
+}
+
+/// A ring whose polls' deadlines post CQEs of their own.
+pub(crate) fn loud() -> Option<Ring> {
+    loud_and_silent().next()
+}
+
 pub(crate) fn small() -> Options {
     Options { sq_entries: 64, cq_entries: 1024, ..Options::default() }
 }
@@ -44,7 +55,12 @@ pub(crate) fn every_step() -> Vec<Options> {
         &[SingleIssuer, CoopTaskrun],
         &[SingleIssuer, CoopTaskrun, SubmitAll],
     ];
-    without.iter().map(|flags| Options { without: flags.to_vec(), ..small() }).collect()
+    let step = |flags: &&[SetupFlag]| Options {
+        without: flags.to_vec(),
+        silent_deadlines: !flags.contains(&SingleIssuer),
+        ..small()
+    };
+    without.iter().map(step).collect()
 }
 
 /// A connected socket and its peer.
