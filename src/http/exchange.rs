@@ -78,7 +78,8 @@ pub enum Event<'a> {
     Head(ResponseHead<'a>),
     /// Bytes of the body, never none.
     Body(&'a [u8]),
-    /// The response is complete. Input after it, if there is any, belongs to nothing.
+    /// The response is complete. Input after it, if there is any, answers nothing that was asked:
+    /// it has been noted as [`CloseReason::BytesAfterResponse`].
     Complete,
 }
 
@@ -96,7 +97,11 @@ enum Response {
 /// As [`Event`], with nothing borrowed yet.
 enum Step {
     NeedMore,
-    Head { status: u16, version: Version, len: usize },
+    Head {
+        status: u16,
+        version: Version,
+        len: usize,
+    },
     /// Bytes of data, at the end of those consumed.
     Body(usize),
     Complete,
@@ -162,6 +167,9 @@ impl Exchange {
     /// nothing per byte. A head in pieces is copied once.
     pub fn read<'a>(&'a mut self, input: &'a [u8]) -> Result<Read<'a>, HttpFault> {
         let (consumed, step) = self.step(input).map_err(|fault| self.fail(fault))?;
+        if consumed < input.len() && self.response_complete() {
+            self.reasons.insert(CloseReason::BytesAfterResponse);
+        }
         let event = match step {
             Step::NeedMore => Event::NeedMore,
             Step::Body(len) => Event::Body(&input[consumed - len..consumed]),
@@ -248,12 +256,7 @@ impl Exchange {
         }
         self.started |= !input.is_empty();
         match &mut self.response {
-            Response::Complete => {
-                if !input.is_empty() {
-                    self.reasons.insert(CloseReason::BytesAfterResponse);
-                }
-                Ok((0, Step::Complete))
-            }
+            Response::Complete => Ok((0, Step::Complete)),
             Response::Failed(fault) => Err((**fault).clone()),
             _ if input.is_empty() => Ok((0, Step::NeedMore)),
             Response::Head if self.partial.is_empty() => self.whole_head(input),

@@ -151,11 +151,7 @@ fn transfer_coding(fields: &[httparse::Header<'_>]) -> Result<Framing, HttpFault
 }
 
 /// The one number that all Content-Lengths agree in (RFC 9112, 6.3, 5).
-fn length(
-    first: &[u8],
-    more: bool,
-    fields: &[httparse::Header<'_>],
-) -> Result<u64, HttpFault> {
+fn length(first: &[u8], more: bool, fields: &[httparse::Header<'_>]) -> Result<u64, HttpFault> {
     if let (Some(length), false) = (decimal(first), more) {
         return Ok(length);
     }
@@ -192,6 +188,3 @@ fn is_named(field: &httparse::Header<'_>, name: &str) -> bool {
 fn unsupported(value: &[u8]) -> HttpFault {
     HttpFault::UnsupportedTransferCoding { value: excerpt(value) }
 }
-
-#[cfg(test)]
-mod tests;

@@ -332,9 +332,7 @@ fn is_authority(text: &str) -> bool {
         }
     };
     let port_is_good = match port.strip_prefix(':') {
-        Some(digits) => {
-            digits.bytes().all(|b| b.is_ascii_digit()) && digits.parse::<u16>().is_ok()
-        }
+        Some(digits) => digits.bytes().all(|b| b.is_ascii_digit()) && digits.parse::<u16>().is_ok(),
         None => port.is_empty(),
     };
     host_is_good && port_is_good

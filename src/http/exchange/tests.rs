@@ -74,8 +74,22 @@ fn framing_and_reuse() {
 #[test]
 fn lengths_that_are_no_numbers() {
     let bad = [
-        "", " ", "+5", "-5", "5 5", "0x5", "5.", "5,", ",5", "5,,5", "5;", "1e1", "\u{b2}", "five",
-        "18446744073709551616", "99999999999999999999999",
+        "",
+        " ",
+        "+5",
+        "-5",
+        "5 5",
+        "0x5",
+        "5.",
+        "5,",
+        ",5",
+        "5,,5",
+        "5;",
+        "1e1",
+        "\u{b2}",
+        "five",
+        "18446744073709551616",
+        "99999999999999999999999",
     ];
     for length in bad {
         let wire = format!("HTTP/1.1 200 OK\r\nContent-Length:{length}\r\n\r\n");
@@ -88,8 +102,18 @@ fn lengths_that_are_no_numbers() {
 #[test]
 fn transfer_codings_that_are_not_understood() {
     let bad = [
-        "", ",", "gzip", "gzip, chunked", "chunked, gzip", "chunked, chunked", "chunked, identity",
-        "chunked;q=1", "\"chunked\"", "chunked\r\nTransfer-Encoding: chunked", "xchunked", "chunked x",
+        "",
+        ",",
+        "gzip",
+        "gzip, chunked",
+        "chunked, gzip",
+        "chunked, chunked",
+        "chunked, identity",
+        "chunked;q=1",
+        "\"chunked\"",
+        "chunked\r\nTransfer-Encoding: chunked",
+        "xchunked",
+        "chunked x",
     ];
     for coding in bad {
         let wire = format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: {coding}\r\n\r\n0\r\n\r\n");
@@ -142,8 +166,7 @@ fn a_byte_that_cannot_stand_in_a_head_is_a_fault_wherever_it_stands() {
             wire.insert(at, byte);
             wire.extend_from_slice(b"ok");
             let got = run("GET", [&wire[..]], &HttpLimits::DEFAULT);
-            // CR before CRLF is the one that may wait for the end
-            let is_fault = got.log.starts_with("Bad");
+            let is_fault = got.log.starts_with("Bad") || got.log == "UnsupportedVersion";
             assert!(is_fault, "{byte:#x} at {at}: {}", got.log);
             assert_eq!(run("GET", wire.chunks(1), &HttpLimits::DEFAULT).log, got.log);
         }
@@ -162,18 +185,25 @@ fn limits_hold() {
         let around = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX: \r\n\r\n".len();
         format!("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX: {}\r\n\r\n", "x".repeat(len - around))
     };
-    let chunked = |rest: &str| format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{rest}");
+    let chunked =
+        |rest: &str| format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{rest}");
     let informational = "HTTP/1.1 103\r\n\r\n";
     let table = [
         (head(100), "200; complete; reusable"),
         (head(101), "HeadTooLarge"),
         (format!("{}X: y", &head(150)[..148]), "HeadTooLarge"),
-        (format!("{}{}", informational.repeat(2), head(100)), "(103); (103); 200; complete; reusable"),
+        (
+            format!("{}{}", informational.repeat(2), head(100)),
+            "(103); (103); 200; complete; reusable",
+        ),
         (informational.repeat(3), "(103); (103); TooManyInformational"),
         (chunked("1;x=y\r\na\r\n1;x=\r\nb\r\n0;\r\n\r\n"), "200; body ab; complete; reusable"),
-        (chunked("1;x=y\r\na\r\n1;x=y\r\nb\r\n0;\r\n\r\n"), "200; body ab; ChunkExtensionsTooLarge"),
-        (chunked("0\r\nA: bc\r\n\r\n"), "200; complete; reusable"),
-        (chunked("0\r\nA: bcd\r\n\r\n"), "200; TrailerTooLarge"),
+        (
+            chunked("1;x=y\r\na\r\n1;x=y\r\nb\r\n0;\r\n\r\n"),
+            "200; body ab; ChunkExtensionsTooLarge",
+        ),
+        (chunked("0\r\nA: bcd\r\n\r\n"), "200; complete; reusable"),
+        (chunked("0\r\nA: bcde\r\n\r\n"), "200; TrailerTooLarge"),
         (chunked("0\r\naaaaaaaaaaaaaaaa"), "200; TrailerTooLarge"),
     ];
     for (wire, want) in table {
@@ -215,7 +245,8 @@ fn endless_informational_responses_end() {
 
 #[test]
 fn a_head_in_pieces_lends_the_same_view_as_a_whole_one() {
-    let wire = b"HTTP/1.1 103 Hints\r\nLink: a\r\n\r\nHTTP/1.1 200 Fine\r\nContent-Length: 1\r\n\r\nx";
+    let wire =
+        b"HTTP/1.1 103 Hints\r\nLink: a\r\n\r\nHTTP/1.1 200 Fine\r\nContent-Length: 1\r\n\r\nx";
     let mut exchange = new("GET", BodyLength::None, &HttpLimits::DEFAULT);
     let mut heads = Vec::new();
     for byte in wire.chunks(1) {
@@ -340,16 +371,15 @@ fn damaged_responses_read_the_same_however_they_are_cut() {
         b"HTTP/1.1 200 OK\nTransfer-Encoding: chunked\nContent-Length: 1, 1\n\n1\r\nx\r\n0\r\n\r\n",
     ];
     let spice = b"\r\n\r\n\0 \t:;,0123456789abcfXHTP/.\x7f\xff";
-    let limits = HttpLimits {
-        head_bytes: 80,
-        informational: 1,
-        chunk_extension_bytes: 6,
-        trailer_bytes: 8,
-    };
+    let limits =
+        HttpLimits { head_bytes: 80, informational: 1, chunk_extension_bytes: 6, trailer_bytes: 8 };
     let mut random = Random(0x9e37_79b9_7f4a_7c15);
     for round in 0..40_000 {
         let mut wire = good[random.below(good.len())].to_vec();
         for _ in 0..random.below(4) {
+            if wire.is_empty() {
+                break;
+            }
             let at = random.below(wire.len());
             let byte = spice[random.below(spice.len())];
             match random.below(4) {
@@ -360,7 +390,7 @@ fn damaged_responses_read_the_same_however_they_are_cut() {
             }
         }
         let whole = run("GET", [&wire[..]], &limits);
-        let size = random.below(wire.len().min(9)) + 1;
+        let size = 2 + random.below(8);
         for size in [1, size] {
             let cut = run("GET", wire.chunks(size), &limits);
             let text = wire.escape_ascii();
@@ -402,10 +432,11 @@ fn check_within(method: &str, wire: &[u8], want: &str, limits: &HttpLimits) {
         for size in [1, wire.len(), longer.len()] {
             let got = run(method, longer.chunks(size), limits);
             assert_eq!(got.consumed, wire.len(), "trailing bytes: {text}");
-            let reusable = got.log.replace(" BytesAfterResponse", "");
-            let log = reusable.replace("BytesAfterResponse", "reusable");
-            assert_ne!(log, got.log, "trailing bytes are noted: {text}");
-            assert_eq!(log, want, "trailing bytes: {text}");
+            let noted = match want.strip_suffix("reusable") {
+                Some(response) => format!("{response}BytesAfterResponse"),
+                None => format!("{want} BytesAfterResponse"),
+            };
+            assert_eq!(got.log, noted, "trailing bytes: {text}");
         }
     }
 }
