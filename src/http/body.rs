@@ -1,0 +1,173 @@
+//! A request's body on its way out.
+//!
+//! Knows how a body of known or unknown length is framed (RFC 9112, 6 and 7.1). Must not know
+//! where its bytes come from. Invariant: no byte leaves beyond what was announced, and a body that
+//! cannot be completed is a fault, never cut short in silence.
+
+use std::io::Write as _;
+
+use super::fault::BodyFault;
+
+/// How long a request's body is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BodyLength {
+    /// There is none.
+    None,
+    /// That many bytes: sent with Content-Length.
+    Known(u64),
+    /// As many as the source has: sent chunked, over HTTP/1.1 alone.
+    Unknown,
+}
+
+/// What a body's source did with the slice that it was given to fill.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SourceRead {
+    /// It wrote that many bytes to the slice's beginning. Zero counts as [`SourceRead::Pending`].
+    Data(usize),
+    /// It has nothing now, and will have more or end later.
+    Pending,
+    /// There are no more bytes.
+    End,
+    /// It cannot go on, for this reason.
+    Failed(String),
+}
+
+/// What was filled into the output; the number is the bytes of it, from its beginning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fill {
+    /// The output is full, but for a few bytes where no chunk fits.
+    Filled(usize),
+    /// The source has nothing more now.
+    Pending(usize),
+    /// The body ends with these bytes.
+    Complete(usize),
+}
+
+/// What is left to send of a request's body.
+#[derive(Debug)]
+pub(super) enum RequestBody {
+    Known { remaining: u64, announced: u64 },
+    Chunked,
+    Complete,
+}
+
+impl RequestBody {
+    /// The smallest output that a chunk is framed in.
+    pub(super) const MIN_OUTPUT: usize = 32;
+
+    pub(super) fn new(length: BodyLength) -> RequestBody {
+        match length {
+            BodyLength::None | BodyLength::Known(0) => RequestBody::Complete,
+            BodyLength::Known(n) => RequestBody::Known { remaining: n, announced: n },
+            BodyLength::Unknown => RequestBody::Chunked,
+        }
+    }
+
+    pub(super) fn is_complete(&self) -> bool {
+        matches!(self, RequestBody::Complete)
+    }
+
+    pub(super) fn fill(
+        &mut self,
+        out: &mut [u8],
+        source: &mut dyn FnMut(&mut [u8]) -> SourceRead,
+    ) -> Result<Fill, BodyFault> {
+        let fill = match self {
+            RequestBody::Known { remaining, announced } => {
+                fill_known(out, source, remaining, *announced)?
+            }
+            RequestBody::Chunked if out.len() < Self::MIN_OUTPUT => Fill::Filled(0),
+            RequestBody::Chunked => fill_chunk(out, source)?,
+            RequestBody::Complete => Fill::Complete(0),
+        };
+        if matches!(fill, Fill::Complete(_)) {
+            *self = RequestBody::Complete;
+        }
+        Ok(fill)
+    }
+}
+
+fn fill_known(
+    out: &mut [u8],
+    source: &mut dyn FnMut(&mut [u8]) -> SourceRead,
+    remaining: &mut u64,
+    announced: u64,
+) -> Result<Fill, BodyFault> {
+    let room = usize::try_from(*remaining).map_or(out.len(), |n| n.min(out.len()));
+    let given_before = announced - *remaining;
+    let (given, stop) = pull(&mut out[..room], source).map_err(|fault| match fault {
+        // offsets in this output mean nothing to the caller: speak of the body
+        BodyFault::Long { given, .. } => BodyFault::Long { given: given_before + given, announced },
+        other => other,
+    })?;
+    *remaining -= given as u64;
+    match stop {
+        _ if *remaining == 0 => Ok(Fill::Complete(given)),
+        Stop::Full => Ok(Fill::Filled(given)),
+        Stop::Pending => Ok(Fill::Pending(given)),
+        Stop::End => Err(BodyFault::Short { given: announced - *remaining, announced }),
+    }
+}
+
+/// One chunk of all that the source gives, and the last chunk when it ends.
+///
+/// The size is written in as many hex digits as the largest chunk needs, since it stands before
+/// bytes that are not known yet; RFC 9112, 7.1 allows the leading zeros.
+fn fill_chunk(
+    out: &mut [u8],
+    source: &mut dyn FnMut(&mut [u8]) -> SourceRead,
+) -> Result<Fill, BodyFault> {
+    let digits = (out.len().ilog2() / 4 + 1) as usize;
+    let data_at = digits + CRLF.len();
+    let data_end = out.len() - CRLF.len() - LAST_CHUNK.len();
+    let (given, stop) = pull(&mut out[data_at..data_end], source)?;
+    let mut filled = 0;
+    if given > 0 {
+        write!(&mut out[..data_at], "{given:0digits$x}\r\n").expect("the size fits its digits");
+        filled = data_at + given + CRLF.len();
+        out[filled - CRLF.len()..filled].copy_from_slice(CRLF);
+    }
+    match stop {
+        Stop::Full => Ok(Fill::Filled(filled)),
+        Stop::Pending => Ok(Fill::Pending(filled)),
+        Stop::End => {
+            out[filled..filled + LAST_CHUNK.len()].copy_from_slice(LAST_CHUNK);
+            Ok(Fill::Complete(filled + LAST_CHUNK.len()))
+        }
+    }
+}
+
+/// Why no more was pulled.
+enum Stop {
+    Full,
+    Pending,
+    End,
+}
+
+/// Pulls from the source until `out` is full or the source stops. Never asks with an empty slice.
+fn pull(
+    out: &mut [u8],
+    source: &mut dyn FnMut(&mut [u8]) -> SourceRead,
+) -> Result<(usize, Stop), BodyFault> {
+    let mut at = 0;
+    while at < out.len() {
+        let room = out.len() - at;
+        match source(&mut out[at..]) {
+            SourceRead::Data(0) | SourceRead::Pending => return Ok((at, Stop::Pending)),
+            SourceRead::Data(n) if n > room => {
+                let (given, announced) = ((at as u64).saturating_add(n as u64), out.len() as u64);
+                return Err(BodyFault::Long { given, announced });
+            }
+            SourceRead::Data(n) => at += n,
+            SourceRead::End => return Ok((at, Stop::End)),
+            SourceRead::Failed(why) => return Err(BodyFault::Source(why)),
+        }
+    }
+    Ok((at, Stop::Full))
+}
+
+const CRLF: &[u8] = b"\r\n";
+const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,191 @@
+//! The chunked transfer coding, read (RFC 9112, 7.1).
+//!
+//! Knows sizes, extensions, data and trailers, at any byte. Must not know heads. Invariants: each
+//! framing byte is looked at once, data not at all; nothing is kept but the place in the grammar;
+//! sizes are below 2^64; the size line without extensions, the extensions of a body and its trailer
+//! section are bounded.
+//!
+//! Here lines end with CRLF and nothing else: two readers that disagree on a bare LF disagree on
+//! where a chunk ends. White space after a size, which old servers write, is let pass. Trailer
+//! fields are checked and dropped: none may change how the message is understood (RFC 9110, 6.5.1).
+
+use super::fault::HttpFault;
+use super::request::{is_token_byte, is_value_byte};
+use crate::limits::HttpLimits;
+
+/// The place in a chunked body.
+#[derive(Debug)]
+pub(super) struct ChunkedDecoder {
+    /// The size so far; then what is left of the chunk.
+    remaining: u64,
+    extension_bytes: u32,
+    trailer_bytes: u32,
+    /// Bytes of the size and of the white space after it.
+    size_bytes: u8,
+    state: State,
+}
+
+/// Named for what comes next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    FirstDigit,
+    Digit,
+    SizePadding,
+    Extension,
+    SizeLf,
+    Data,
+    DataCr,
+    DataLf,
+    TrailerLine,
+    TrailerName,
+    TrailerValue,
+    TrailerLf,
+    LastLf,
+    Complete,
+}
+
+/// What a step found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Decoded {
+    /// Bytes of the input that are done with.
+    pub(super) consumed: usize,
+    /// How many of these, at their end, are data.
+    pub(super) data: usize,
+}
+
+impl ChunkedDecoder {
+    pub(super) fn new() -> ChunkedDecoder {
+        ChunkedDecoder {
+            remaining: 0,
+            extension_bytes: 0,
+            trailer_bytes: 0,
+            size_bytes: 0,
+            state: State::FirstDigit,
+        }
+    }
+
+    pub(super) fn is_complete(&self) -> bool {
+        self.state == State::Complete
+    }
+
+    /// Reads on to the next data, to the end of the body, or to the end of the input.
+    pub(super) fn decode(
+        &mut self,
+        input: &[u8],
+        limits: &HttpLimits,
+    ) -> Result<Decoded, HttpFault> {
+        let mut consumed = 0;
+        while consumed < input.len() && self.state != State::Complete {
+            if self.state == State::Data {
+                let data = self.take_data(input.len() - consumed);
+                return Ok(Decoded { consumed: consumed + data, data });
+            }
+            self.state = self.advance(input[consumed], limits)?;
+            consumed += 1;
+        }
+        Ok(Decoded { consumed, data: 0 })
+    }
+
+    fn take_data(&mut self, available: usize) -> usize {
+        let data = usize::try_from(self.remaining).map_or(available, |n| n.min(available));
+        self.remaining -= data as u64;
+        if self.remaining == 0 {
+            self.state = State::DataCr;
+        }
+        data
+    }
+
+    /// The state after one byte of framing.
+    fn advance(&mut self, byte: u8, limits: &HttpLimits) -> Result<State, HttpFault> {
+        match (self.state, byte) {
+            (State::FirstDigit | State::Digit, b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F') => {
+                self.digit(byte)
+            }
+            (State::Digit | State::SizePadding, b' ' | b'\t') => {
+                self.count_size_byte()?;
+                Ok(State::SizePadding)
+            }
+            (State::Digit | State::SizePadding | State::Extension, b'\r') => Ok(State::SizeLf),
+            (State::Digit | State::SizePadding, b';') => self.extension(limits),
+            (State::Extension, _) if is_value_byte(byte) => self.extension(limits),
+            (State::SizeLf, b'\n') if self.remaining == 0 => Ok(State::TrailerLine),
+            (State::SizeLf, b'\n') => Ok(State::Data),
+            (State::DataCr, b'\r') => Ok(State::DataLf),
+            (State::DataLf, b'\n') => {
+                self.size_bytes = 0;
+                Ok(State::FirstDigit)
+            }
+            (State::TrailerLine, b'\r') => Ok(State::LastLf),
+            (State::TrailerLine | State::TrailerName, _) if is_token_byte(byte) => {
+                self.trailer(State::TrailerName, limits)
+            }
+            (State::TrailerName, b':') => self.trailer(State::TrailerValue, limits),
+            (State::TrailerValue, b'\r') => self.trailer(State::TrailerLf, limits),
+            (State::TrailerValue, _) if is_value_byte(byte) => {
+                self.trailer(State::TrailerValue, limits)
+            }
+            (State::TrailerLf, b'\n') => self.trailer(State::TrailerLine, limits),
+            (State::LastLf, b'\n') => Ok(State::Complete),
+            (state, _) => Err(HttpFault::BadChunk { expected: state.expected() }),
+        }
+    }
+
+    fn digit(&mut self, byte: u8) -> Result<State, HttpFault> {
+        self.count_size_byte()?;
+        let digit = u64::from(char::from(byte).to_digit(16).unwrap_or_default());
+        self.remaining = self
+            .remaining
+            .checked_mul(16)
+            .map(|size| size | digit)
+            .ok_or(HttpFault::BadChunk { expected: "a size below 2^64" })?;
+        Ok(State::Digit)
+    }
+
+    fn count_size_byte(&mut self) -> Result<(), HttpFault> {
+        if self.size_bytes == SIZE_BYTES {
+            return Err(HttpFault::BadChunk { expected: "a size of at most 32 bytes" });
+        }
+        self.size_bytes += 1;
+        Ok(())
+    }
+
+    fn extension(&mut self, limits: &HttpLimits) -> Result<State, HttpFault> {
+        self.extension_bytes = self.extension_bytes.saturating_add(1);
+        if self.extension_bytes as usize > limits.chunk_extension_bytes {
+            let limit = limits.chunk_extension_bytes;
+            return Err(HttpFault::ChunkExtensionsTooLarge { limit });
+        }
+        Ok(State::Extension)
+    }
+
+    fn trailer(&mut self, next: State, limits: &HttpLimits) -> Result<State, HttpFault> {
+        self.trailer_bytes = self.trailer_bytes.saturating_add(1);
+        if self.trailer_bytes as usize > limits.trailer_bytes {
+            return Err(HttpFault::TrailerTooLarge { limit: limits.trailer_bytes });
+        }
+        Ok(next)
+    }
+}
+
+impl State {
+    fn expected(self) -> &'static str {
+        match self {
+            State::FirstDigit | State::Digit => "a chunk's size in hexadecimal digits",
+            State::SizePadding => "the end of a chunk's size line",
+            State::Extension => "a chunk extension without control characters",
+            State::SizeLf => "LF after the CR of a chunk's size line",
+            State::DataCr | State::DataLf => "CRLF after a chunk's data",
+            State::TrailerLine | State::TrailerName => "a trailer field's name and colon",
+            State::TrailerValue => "a trailer field's value without control characters",
+            State::TrailerLf => "LF after the CR of a trailer field",
+            State::LastLf => "the LF that ends the body",
+            State::Data | State::Complete => "nothing",
+        }
+    }
+}
+
+/// 16 digits say all; the rest is for leading zeros and the white space of old servers.
+const SIZE_BYTES: u8 = 32;
+
+#[cfg(test)]
+mod tests;

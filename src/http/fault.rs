@@ -1,0 +1,323 @@
+//! What can go wrong with a message, and whose fault it is.
+//!
+//! Knows three faults: [`HttpFault`] is the peer's, [`RequestError`] and [`BodyFault`] are the
+//! caller's. Invariant: each displays as one line that names the offending thing; bytes of the
+//! peer or the caller appear in it escaped and cut, and never a URL's user information.
+
+use std::fmt;
+
+use ::http::Method;
+
+/// The peer broke HTTP, or went over a limit on what it may send. The connection is of no more use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum HttpFault {
+    /// The response head is longer than allowed.
+    HeadTooLarge {
+        /// The limit, in bytes.
+        limit: usize,
+    },
+    /// The response head has more field lines than allowed.
+    TooManyFields {
+        /// The limit, in field lines.
+        limit: usize,
+    },
+    /// More informational (1xx) responses than allowed came before the final one.
+    TooManyInformational {
+        /// The limit, in responses.
+        limit: u32,
+    },
+    /// The chunk extensions of one body are longer than allowed.
+    ChunkExtensionsTooLarge {
+        /// The limit, in bytes.
+        limit: usize,
+    },
+    /// The trailer section is longer than allowed.
+    TrailerTooLarge {
+        /// The limit, in bytes.
+        limit: usize,
+    },
+    /// Not a status line (RFC 9112, 4): a malformed one, an HTTP/0.9 response, or another protocol.
+    BadStatusLine {
+        /// How it begins, escaped.
+        line: Box<str>,
+    },
+    /// A status line of a version other than HTTP/1.1 and HTTP/1.0.
+    UnsupportedVersion {
+        /// How it begins, escaped.
+        line: Box<str>,
+    },
+    /// Not a field line (RFC 9112, 5).
+    BadField {
+        /// How it begins, escaped.
+        line: Box<str>,
+    },
+    /// 101 Switching Protocols, although no upgrade was offered (RFC 9110, 15.2.2).
+    UnexpectedUpgrade,
+    /// A Content-Length that is no decimal number of bytes below 2^64.
+    BadLength {
+        /// Its value, escaped.
+        value: Box<str>,
+    },
+    /// Content-Lengths that differ (RFC 9112, 6.3).
+    ConflictingLengths {
+        /// The first of them.
+        first: u64,
+        /// One that differs from it.
+        other: u64,
+    },
+    /// A transfer coding beyond `chunked`, or `chunked` where it cannot stand.
+    UnsupportedTransferCoding {
+        /// The field's value, escaped.
+        value: Box<str>,
+    },
+    /// Transfer-Encoding in an HTTP/1.0 response: its framing is faulty (RFC 9112, 6.1).
+    TransferCodingInHttp10,
+    /// A chunk's size line, its data's end or the trailer section is malformed (RFC 9112, 7.1).
+    BadChunk {
+        /// What was to come instead.
+        expected: &'static str,
+    },
+    /// The connection ended before the response did.
+    UnexpectedEof {
+        /// Bytes of the body that had arrived.
+        received: u64,
+        /// Bytes of the body that Content-Length announced.
+        expected: Option<u64>,
+    },
+    /// A TLS connection ended without close_notify, in a body that only the close delimits: it
+    /// may have been cut (RFC 9112, 9.8).
+    CloseWithoutNotify {
+        /// Bytes of the body that had arrived.
+        received: u64,
+    },
+}
+
+/// A request that cannot be made: what the caller asked for cannot stand in an HTTP message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RequestError {
+    /// The URL's scheme is neither `http` nor `https`.
+    UnsupportedScheme(Box<str>),
+    /// The URL has no host.
+    NoHost,
+    /// The host is no name that can be looked up.
+    BadHost {
+        /// The host.
+        host: Box<str>,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// Port 0 cannot be connected to.
+    PortZero,
+    /// The path or query has a byte that cannot stand in a request line.
+    BadTarget(Box<str>),
+    /// `*` is a target for OPTIONS alone (RFC 9112, 3.2.4).
+    AsteriskTarget(Method),
+    /// A field name is no token (RFC 9110, 5.1).
+    BadFieldName(Box<str>),
+    /// A field value has a byte that cannot stand in it (RFC 9110, 5.5).
+    BadFieldValue {
+        /// The field's name.
+        name: Box<str>,
+        /// The byte.
+        byte: u8,
+        /// Its offset in the value.
+        at: usize,
+    },
+    /// The field belongs to the framing or the connection, which are not the caller's.
+    ReservedField(Box<str>),
+    /// Host was given before.
+    SecondHost(Box<str>),
+    /// A Host field that is no `host[:port]`.
+    BadHostField(Box<str>),
+    /// A Connection option other than `close` and `keep-alive`.
+    BadConnectionOption(Box<str>),
+    /// A body of unknown length needs the chunked coding, which HTTP/1.0 lacks.
+    UnknownLengthInHttp10,
+    /// The method allows no body (RFC 9110, 9.3.6 and 9.3.8).
+    BodyNotAllowed(Method),
+}
+
+/// The source of a request's body broke its word. The request cannot be completed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BodyFault {
+    /// It ended early.
+    Short {
+        /// Bytes that it gave.
+        given: u64,
+        /// Bytes that were announced in Content-Length.
+        announced: u64,
+    },
+    /// It claims to have written more than there was room for, or than was announced.
+    Long {
+        /// Bytes that it claims to have given in all.
+        given: u64,
+        /// Bytes that were announced in Content-Length, or that there was room for.
+        announced: u64,
+    },
+    /// It failed, for this reason.
+    Source(String),
+}
+
+impl HttpFault {
+    /// Whether a limit of ours was exceeded, as opposed to HTTP broken.
+    pub fn is_limit(&self) -> bool {
+        match self {
+            HttpFault::HeadTooLarge { .. }
+            | HttpFault::TooManyFields { .. }
+            | HttpFault::TooManyInformational { .. }
+            | HttpFault::ChunkExtensionsTooLarge { .. }
+            | HttpFault::TrailerTooLarge { .. } => true,
+            HttpFault::BadStatusLine { .. }
+            | HttpFault::UnsupportedVersion { .. }
+            | HttpFault::BadField { .. }
+            | HttpFault::UnexpectedUpgrade
+            | HttpFault::BadLength { .. }
+            | HttpFault::ConflictingLengths { .. }
+            | HttpFault::UnsupportedTransferCoding { .. }
+            | HttpFault::TransferCodingInHttp10
+            | HttpFault::BadChunk { .. }
+            | HttpFault::UnexpectedEof { .. }
+            | HttpFault::CloseWithoutNotify { .. } => false,
+        }
+    }
+}
+
+impl fmt::Display for HttpFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            HttpFault::HeadTooLarge { limit } => {
+                write!(f, "the response head is larger than the limit of {limit} bytes")
+            }
+            HttpFault::TooManyFields { limit } => {
+                write!(f, "the response head has more than {limit} field lines")
+            }
+            HttpFault::TooManyInformational { limit } => {
+                write!(f, "more than {limit} informational responses")
+            }
+            HttpFault::ChunkExtensionsTooLarge { limit } => {
+                write!(f, "the chunk extensions are larger than the limit of {limit} bytes")
+            }
+            HttpFault::TrailerTooLarge { limit } => {
+                write!(f, "the trailer section is larger than the limit of {limit} bytes")
+            }
+            HttpFault::BadStatusLine { line } => write!(f, "not an HTTP/1 status line: \"{line}\""),
+            HttpFault::UnsupportedVersion { line } => {
+                write!(f, "a response neither of HTTP/1.1 nor of HTTP/1.0: \"{line}\"")
+            }
+            HttpFault::BadField { line } => write!(f, "malformed field line: \"{line}\""),
+            HttpFault::UnexpectedUpgrade => {
+                f.write_str("101 Switching Protocols, but no upgrade was offered")
+            }
+            HttpFault::BadLength { value } => write!(f, "malformed Content-Length: \"{value}\""),
+            HttpFault::ConflictingLengths { first, other } => {
+                write!(f, "conflicting Content-Lengths: {first} and {other}")
+            }
+            HttpFault::UnsupportedTransferCoding { value } => {
+                write!(f, "unsupported Transfer-Encoding: \"{value}\"")
+            }
+            HttpFault::TransferCodingInHttp10 => {
+                f.write_str("Transfer-Encoding in an HTTP/1.0 response")
+            }
+            HttpFault::BadChunk { expected } => {
+                write!(f, "malformed chunked body: expected {expected}")
+            }
+            HttpFault::UnexpectedEof { received, expected: Some(expected) } => {
+                write!(f, "the connection ended after {received} of {expected} bytes of the body")
+            }
+            HttpFault::UnexpectedEof { received: 0, expected: None } => {
+                f.write_str("the connection ended before the response did")
+            }
+            HttpFault::UnexpectedEof { received, expected: None } => write!(
+                f,
+                "the connection ended before the response did, after {received} bytes of the body"
+            ),
+            HttpFault::CloseWithoutNotify { received } => write!(
+                f,
+                "TLS ended without close_notify after {received} bytes of a body that only the \
+                 close delimits"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for HttpFault {}
+
+impl fmt::Display for RequestError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RequestError::UnsupportedScheme(scheme) => {
+                write!(f, "unsupported scheme \"{scheme}\": only http and https are")
+            }
+            RequestError::NoHost => f.write_str("the URL has no host"),
+            RequestError::BadHost { host, why } => write!(f, "bad host \"{host}\": {why}"),
+            RequestError::PortZero => f.write_str("port 0 cannot be connected to"),
+            RequestError::BadTarget(target) => {
+                write!(f, "the target \"{target}\" cannot stand in a request line")
+            }
+            RequestError::AsteriskTarget(method) => {
+                write!(f, "the target * is for OPTIONS, not for {method}")
+            }
+            RequestError::BadFieldName(name) => write!(f, "bad field name \"{name}\""),
+            RequestError::BadFieldValue { name, byte, at } => {
+                write!(f, "bad value of {name}: byte 0x{byte:02x} at offset {at}")
+            }
+            RequestError::ReservedField(name) => {
+                write!(f, "{name} cannot be set: it is derived from the body and the connection")
+            }
+            RequestError::SecondHost(value) => write!(f, "a second Host: \"{value}\""),
+            RequestError::BadHostField(value) => write!(f, "bad Host: \"{value}\""),
+            RequestError::BadConnectionOption(option) => {
+                write!(f, "bad Connection option \"{option}\": only close and keep-alive are known")
+            }
+            RequestError::UnknownLengthInHttp10 => {
+                f.write_str("a body of unknown length cannot be sent over HTTP/1.0")
+            }
+            RequestError::BodyNotAllowed(method) => write!(f, "{method} allows no body"),
+        }
+    }
+}
+
+impl std::error::Error for RequestError {}
+
+impl fmt::Display for BodyFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            BodyFault::Short { given, announced } => {
+                write!(f, "the body's source ended after {given} of {announced} bytes")
+            }
+            BodyFault::Long { given, announced } => {
+                write!(f, "the body's source claims {given} bytes where {announced} fit")
+            }
+            BodyFault::Source(why) => write!(f, "the body's source failed: {why}"),
+        }
+    }
+}
+
+impl std::error::Error for BodyFault {}
+
+/// The beginning of a line, or of what stands for one, fit for a message.
+pub(super) fn excerpt(bytes: &[u8]) -> Box<str> {
+    let line = bytes.split(|&b| b == b'\n').next().unwrap_or_default();
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    let cut = &line[..line.len().min(EXCERPT_BYTES)];
+    let dots = if cut.len() < line.len() { "…" } else { "" };
+    format!("{}{dots}", cut.escape_ascii()).into()
+}
+
+const EXCERPT_BYTES: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn excerpts_are_one_short_printable_line() {
+        assert_eq!(&*excerpt(b"a\r\nb"), "a");
+        assert_eq!(&*excerpt(b"\x1b[2J\0\xff"), "\\x1b[2J\\x00\\xff");
+        assert_eq!(excerpt(&[b'x'; 65]).chars().count(), 65);
+        assert!(excerpt(&[b'x'; 65]).ends_with('…'));
+    }
+}

@@ -1,0 +1,271 @@
+//! Where a request goes: scheme, host and port, in their one canonical form.
+//!
+//! Knows URLs' hosts. Must not know name look-ups or certificates, though both start from these
+//! types. Invariant: a [`Host`] is made from a parsed URL alone, so that two spellings of one host
+//! (case, IDNA, a trailing dot, an IP literal's notation) are equal, for the pool, for SNI, for DNS.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
+
+use url::Url;
+
+use super::fault::{RequestError, excerpt};
+
+/// The origin of a resource (RFC 9110, 4.3.1): scheme, host and port. Cheap to clone, 32 bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Origin {
+    host: Host,
+    port: u16,
+    scheme: Scheme,
+}
+
+/// A canonical host: a registered name or an IP address. Cheap to clone.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Host(Repr);
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Repr {
+    /// Lower case, IDNA done, without the trailing dot.
+    Name(Arc<str>),
+    V4(Ipv4Addr),
+    V6(Ipv6Addr),
+}
+
+/// How the origin is spoken to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Scheme {
+    /// `http`: plain TCP.
+    Http,
+    /// `https`: TLS.
+    Https,
+}
+
+impl Origin {
+    /// The origin of an `http` or `https` URL; user information, path and query are left behind.
+    ///
+    /// Fails where the URL has another scheme, port 0, no host, or a host that no name look-up
+    /// could find (empty labels, more than 253 bytes, labels of more than 63).
+    pub fn from_url(url: &Url) -> Result<Origin, RequestError> {
+        let scheme = match url.scheme() {
+            "http" => Scheme::Http,
+            "https" => Scheme::Https,
+            other => return Err(RequestError::UnsupportedScheme(excerpt(other.as_bytes()))),
+        };
+        let host = Host(match url.host().ok_or(RequestError::NoHost)? {
+            url::Host::Domain(name) => Repr::Name(canonical_name(name)?.into()),
+            url::Host::Ipv4(ip) => Repr::V4(ip),
+            url::Host::Ipv6(ip) => Repr::V6(ip),
+        });
+        match url.port().unwrap_or(scheme.default_port()) {
+            0 => Err(RequestError::PortZero),
+            port => Ok(Origin { host, port, scheme }),
+        }
+    }
+
+    /// The scheme.
+    pub fn scheme(&self) -> Scheme {
+        self.scheme
+    }
+
+    /// The canonical host.
+    pub fn host(&self) -> &Host {
+        &self.host
+    }
+
+    /// The port, the scheme's default where the URL names none.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// `host[:port]` as in a URL and in Host: an IPv6 address in brackets, no default port.
+    pub fn authority(&self) -> impl fmt::Display + '_ {
+        Authority { origin: self, port: self.port != self.scheme.default_port() }
+    }
+
+    /// `host:port`, always with the port, as CONNECT wants it (RFC 9112, 3.2.3).
+    pub(super) fn authority_with_port(&self) -> impl fmt::Display + '_ {
+        Authority { origin: self, port: true }
+    }
+}
+
+impl fmt::Display for Origin {
+    /// As in RFC 6454, 6.2: `scheme://host[:port]`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://{}", self.scheme.name(), self.authority())
+    }
+}
+
+impl Host {
+    /// The address, where the host is an IP literal.
+    pub fn ip(&self) -> Option<IpAddr> {
+        match self.0 {
+            Repr::Name(_) => None,
+            Repr::V4(ip) => Some(ip.into()),
+            Repr::V6(ip) => Some(ip.into()),
+        }
+    }
+
+    /// The registered name, where the host is no IP literal: ASCII, lower case, no trailing dot.
+    pub fn name(&self) -> Option<&str> {
+        match &self.0 {
+            Repr::Name(name) => Some(name),
+            Repr::V4(_) | Repr::V6(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for Host {
+    /// The name or the address, IPv6 without brackets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Repr::Name(name) => f.write_str(name),
+            Repr::V4(ip) => ip.fmt(f),
+            Repr::V6(ip) => ip.fmt(f),
+        }
+    }
+}
+
+impl Scheme {
+    /// 80 or 443.
+    pub fn default_port(self) -> u16 {
+        match self {
+            Scheme::Http => 80,
+            Scheme::Https => 443,
+        }
+    }
+
+    /// `http` or `https`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Scheme::Http => "http",
+            Scheme::Https => "https",
+        }
+    }
+}
+
+struct Authority<'a> {
+    origin: &'a Origin,
+    port: bool,
+}
+
+impl fmt::Display for Authority<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.origin.host.0 {
+            Repr::V6(ip) => write!(f, "[{ip}]")?,
+            Repr::V4(_) | Repr::Name(_) => self.origin.host.fmt(f)?,
+        }
+        if self.port {
+            write!(f, ":{}", self.origin.port)?;
+        }
+        Ok(())
+    }
+}
+
+/// The name without its trailing dot, if it can be looked up at all. The `url` crate has lowered
+/// its case and done IDNA.
+fn canonical_name(name: &str) -> Result<&str, RequestError> {
+    let bad = |why| RequestError::BadHost { host: excerpt(name.as_bytes()), why };
+    let canonical = name.strip_suffix('.').unwrap_or(name);
+    if canonical.len() > NAME_BYTES {
+        return Err(bad("longer than 253 bytes"));
+    }
+    for label in canonical.split('.') {
+        match label.len() {
+            0 => return Err(bad("an empty label")),
+            1..=LABEL_BYTES => {}
+            _ => return Err(bad("a label longer than 63 bytes")),
+        }
+    }
+    if !canonical.bytes().all(is_reg_name_byte) {
+        return Err(bad("a character that no host name has"));
+    }
+    Ok(canonical)
+}
+
+/// `reg-name` of RFC 3986, 3.2.2, without percent-encoding.
+pub(super) fn is_reg_name_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=".contains(&byte)
+}
+
+/// RFC 1035, 2.3.4, less the length bytes and the root.
+const NAME_BYTES: usize = 253;
+const LABEL_BYTES: usize = 63;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn origin(url: &str) -> Result<Origin, RequestError> {
+        Origin::from_url(&Url::parse(url).expect("a URL"))
+    }
+
+    #[test]
+    fn spellings_of_one_origin_are_equal() {
+        let table = [
+            ("http://example.com/", "http://EXAMPLE.com.:80/a?b#c", "http://example.com"),
+            ("https://example.com", "https://u:p@example.com:443/", "https://example.com"),
+            (
+                "http://bücher.example",
+                "http://xn--bcher-kva.example",
+                "http://xn--bcher-kva.example",
+            ),
+            ("http://127.0.0.1:8080", "http://0x7f.1:8080", "http://127.0.0.1:8080"),
+            ("http://127.0.0.1", "http://127.0.0.1.", "http://127.0.0.1"),
+            ("https://[::1]:8443", "https://[0:0::0:1]:8443", "https://[::1]:8443"),
+        ];
+        for (a, b, canonical) in table {
+            let (a, b) = (origin(a).expect(a), origin(b).expect(b));
+            assert_eq!(a, b);
+            assert_eq!(a.to_string(), canonical);
+        }
+    }
+
+    #[test]
+    fn origins_differ_in_each_part() {
+        let base = origin("http://example.com").unwrap();
+        for other in ["https://example.com", "http://example.com:81", "http://example.org"] {
+            assert_ne!(base, origin(other).unwrap());
+        }
+    }
+
+    #[test]
+    fn parts_of_an_origin() {
+        let six = origin("https://[2001:db8::1]/").unwrap();
+        assert_eq!(six.host().ip(), Some("2001:db8::1".parse().unwrap()));
+        assert_eq!(six.host().to_string(), "2001:db8::1");
+        assert_eq!(six.authority().to_string(), "[2001:db8::1]");
+        assert_eq!(six.authority_with_port().to_string(), "[2001:db8::1]:443");
+        assert_eq!((six.host().name(), six.port(), six.scheme()), (None, 443, Scheme::Https));
+        let name = origin("http://a.b:81/").unwrap();
+        assert_eq!((name.host().name(), name.host().ip()), (Some("a.b"), None));
+    }
+
+    #[test]
+    fn refused() {
+        let long_name = format!("http://{}/", ["a"; 128].join("."));
+        let long_label = format!("http://{}.example/", "a".repeat(64));
+        let table = [
+            ("ftp://example.com/", "unsupported scheme \"ftp\": only http and https are"),
+            ("data:,x", "unsupported scheme \"data\": only http and https are"),
+            ("http://example.com:0/", "port 0 cannot be connected to"),
+            ("http://example.com../", "bad host \"example.com..\": an empty label"),
+            ("http://.example.com/", "bad host \".example.com\": an empty label"),
+            ("http://a..b/", "bad host \"a..b\": an empty label"),
+            ("http://./", "bad host \".\": an empty label"),
+            ("http://a{b/", "bad host \"a{b\": a character that no host name has"),
+        ];
+        for (url, message) in table {
+            assert_eq!(origin(url).expect_err(url).to_string(), message);
+        }
+        for (url, why) in [(long_name, "253 bytes"), (long_label, "63 bytes")] {
+            let message = origin(&url).expect_err("too long").to_string();
+            assert!(message.contains(why), "{message}");
+        }
+    }
+
+    #[test]
+    fn sizes() {
+        assert!(size_of::<Origin>() <= 32);
+    }
+}

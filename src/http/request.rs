@@ -1,0 +1,361 @@
+//! A request's head, from what the caller asks to its bytes on the wire.
+//!
+//! Knows methods, targets and field lines (RFC 9110, 7 and 9; RFC 9112, 3 and 5). Must not know
+//! where the bytes go. Invariants: everything in a [`RequestHead`] was validated on its way in, so
+//! no CR, LF or NUL can leave; the fields that frame the message or name the connection are
+//! written here alone; what a queued request keeps is its target and its own field lines.
+
+use std::fmt;
+
+use ::http::Method;
+use url::Url;
+
+use super::body::BodyLength;
+use super::fault::{RequestError, excerpt};
+use super::framing::RequestKind;
+use super::head::Version;
+use super::host::{Origin, is_reg_name_byte};
+use super::reuse::{CloseReason, CloseReasons};
+
+/// A request without its body. At most 128 bytes, and its strings.
+///
+/// Made by [`new`](Self::new); [`field`](Self::field), [`set_version`](Self::set_version) and
+/// [`set_target_asterisk`](Self::set_target_asterisk) add to it; [`check`](Self::check) says
+/// whether a body can go with it; [`encoded_len`](Self::encoded_len) and [`encode`](Self::encode)
+/// give its bytes, any number of times.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestHead {
+    method: Method,
+    origin: Origin,
+    target: Box<str>,
+    /// Validated field lines, each with its CRLF.
+    fields: Vec<u8>,
+    /// What Host says instead of the origin's authority.
+    host: Option<Box<str>>,
+    version: Version,
+    close: bool,
+    keep_alive: bool,
+}
+
+impl RequestHead {
+    /// A request of `method` for `url`, over HTTP/1.1.
+    ///
+    /// The target is the URL's path and query; its fragment and its user information are left
+    /// behind and not to be found in anything made from here. CONNECT gets the authority form:
+    /// `host:port` of the URL.
+    pub fn new(method: Method, url: &Url) -> Result<RequestHead, RequestError> {
+        let origin = Origin::from_url(url)?;
+        let target: Box<str> = match (&method, url.query()) {
+            (&Method::CONNECT, _) => origin.authority_with_port().to_string().into(),
+            (_, None) => url.path().into(),
+            (_, Some(query)) => format!("{}?{query}", url.path()).into(),
+        };
+        if target.is_empty() || !target.bytes().all(|b| b.is_ascii_graphic()) {
+            return Err(RequestError::BadTarget(excerpt(target.as_bytes())));
+        }
+        Ok(RequestHead {
+            method,
+            origin,
+            target,
+            fields: Vec::new(),
+            host: None,
+            version: Version::Http11,
+            close: false,
+            keep_alive: false,
+        })
+    }
+
+    /// Adds a field line, after those added before. White space around the value is dropped.
+    ///
+    /// Host may be given once and stands for the origin's authority; Connection may say `close`
+    /// and `keep-alive`. Refused are fields that describe the framing or the connection:
+    /// Content-Length, Transfer-Encoding, TE, Trailer, Upgrade, Keep-Alive and Proxy-Connection.
+    pub fn field(&mut self, name: &str, value: impl AsRef<[u8]>) -> Result<(), RequestError> {
+        let value = trim(value.as_ref());
+        validate_name(name)?;
+        validate_value(name, value)?;
+        if RESERVED.iter().any(|reserved| name.eq_ignore_ascii_case(reserved)) {
+            return Err(RequestError::ReservedField(name.into()));
+        }
+        if name.eq_ignore_ascii_case("host") {
+            return self.set_host(value);
+        }
+        if name.eq_ignore_ascii_case("connection") {
+            self.note_connection(value)?;
+        }
+        // exact, since a million of these may be waiting
+        self.fields.reserve_exact(name.len() + 2 + value.len() + 2);
+        self.fields.extend_from_slice(name.as_bytes());
+        self.fields.extend_from_slice(b": ");
+        self.fields.extend_from_slice(value);
+        self.fields.extend_from_slice(b"\r\n");
+        Ok(())
+    }
+
+    /// The version that the request line names.
+    pub fn set_version(&mut self, version: Version) {
+        self.version = version;
+    }
+
+    /// Asks about the server as a whole: the target `*`, for OPTIONS alone (RFC 9112, 3.2.4).
+    pub fn set_target_asterisk(&mut self) -> Result<(), RequestError> {
+        if self.method != Method::OPTIONS {
+            return Err(RequestError::AsteriskTarget(self.method.clone()));
+        }
+        self.target = "*".into();
+        Ok(())
+    }
+
+    /// Whether a body of this length can go with this head: one of unknown length cannot over
+    /// HTTP/1.0, none at all with TRACE and CONNECT. To be asked once, before [`encode`].
+    ///
+    /// [`encode`]: Self::encode
+    pub fn check(&self, body: BodyLength) -> Result<(), RequestError> {
+        if body == BodyLength::None {
+            return Ok(());
+        }
+        if self.method == Method::TRACE || self.method == Method::CONNECT {
+            return Err(RequestError::BodyNotAllowed(self.method.clone()));
+        }
+        if body == BodyLength::Unknown && self.version == Version::Http10 {
+            return Err(RequestError::UnknownLengthInHttp10);
+        }
+        Ok(())
+    }
+
+    /// The method.
+    pub fn method(&self) -> &Method {
+        &self.method
+    }
+
+    /// Where the request goes. A Host field of the caller's does not change it.
+    pub fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    /// The request target, as in the request line.
+    pub fn target(&self) -> &str {
+        &self.target
+    }
+
+    /// The version, as in the request line.
+    pub fn version(&self) -> Version {
+        self.version
+    }
+
+    /// The field lines that were added, each with its CRLF, without Host.
+    pub fn fields(&self) -> &[u8] {
+        &self.fields
+    }
+
+    /// Whether sending the request twice intends what sending it once does (RFC 9110, 9.2.2).
+    pub fn is_idempotent(&self) -> bool {
+        self.method.is_idempotent()
+    }
+
+    /// The length in bytes of what [`encode`](Self::encode) writes.
+    pub fn encoded_len(&self, body: BodyLength) -> usize {
+        let mut counted = Counter(0);
+        // a counter has no end to run into
+        let _ = self.write_to(&mut counted, body);
+        counted.0
+    }
+
+    /// Writes the head to the beginning of `out` and returns its length; `None` if it does not fit
+    /// or [`check`](Self::check) refuses the body.
+    ///
+    /// In order: the request line, Host, the field lines, then Content-Length or
+    /// Transfer-Encoding. A POST, PUT or PATCH without a body says `Content-Length: 0` (RFC 9110,
+    /// 8.6).
+    pub fn encode(&self, body: BodyLength, out: &mut [u8]) -> Option<usize> {
+        self.check(body).ok()?;
+        let mut cursor = Cursor { out, at: 0 };
+        self.write_to(&mut cursor, body).ok()?;
+        Some(cursor.at)
+    }
+
+    /// What the request itself says against another exchange on its connection.
+    pub(super) fn close_reasons(&self) -> CloseReasons {
+        let mut reasons = CloseReasons::NONE;
+        if self.close {
+            reasons.insert(CloseReason::WeSaidClose);
+        }
+        if self.version == Version::Http10 && !self.keep_alive {
+            reasons.insert(CloseReason::Http10WithoutKeepAlive);
+        }
+        reasons
+    }
+
+    pub(super) fn kind(&self) -> RequestKind {
+        match self.method {
+            Method::HEAD => RequestKind::Head,
+            Method::CONNECT => RequestKind::Connect,
+            _ => RequestKind::Other,
+        }
+    }
+
+    fn set_host(&mut self, value: &[u8]) -> Result<(), RequestError> {
+        if self.host.is_some() {
+            return Err(RequestError::SecondHost(excerpt(value)));
+        }
+        match std::str::from_utf8(value) {
+            Ok(text) if is_authority(text) => self.host = Some(text.into()),
+            _ => return Err(RequestError::BadHostField(excerpt(value))),
+        }
+        Ok(())
+    }
+
+    fn note_connection(&mut self, value: &[u8]) -> Result<(), RequestError> {
+        let (mut close, mut keep_alive) = (self.close, self.keep_alive);
+        for option in value.split(|&b| b == b',').map(trim) {
+            if option.eq_ignore_ascii_case(b"close") {
+                close = true;
+            } else if option.eq_ignore_ascii_case(b"keep-alive") {
+                keep_alive = true;
+            } else {
+                return Err(RequestError::BadConnectionOption(excerpt(option)));
+            }
+        }
+        (self.close, self.keep_alive) = (close, keep_alive);
+        Ok(())
+    }
+
+    fn write_to(&self, out: &mut impl Sink, body: BodyLength) -> fmt::Result {
+        out.put(self.method.as_str().as_bytes())?;
+        out.put(b" ")?;
+        out.put(self.target.as_bytes())?;
+        out.put(match self.version {
+            Version::Http11 => b" HTTP/1.1\r\nHost: ",
+            Version::Http10 => b" HTTP/1.0\r\nHost: ",
+        })?;
+        self.write_host(out)?;
+        out.put(b"\r\n")?;
+        out.put(&self.fields)?;
+        match body {
+            BodyLength::Known(n) => write!(out, "Content-Length: {n}\r\n")?,
+            BodyLength::Unknown => out.put(b"Transfer-Encoding: chunked\r\n")?,
+            BodyLength::None if self.anticipates_body() => out.put(b"Content-Length: 0\r\n")?,
+            BodyLength::None => {}
+        }
+        out.put(b"\r\n")
+    }
+
+    fn write_host(&self, out: &mut impl Sink) -> fmt::Result {
+        if let Some(host) = &self.host {
+            return out.put(host.as_bytes());
+        }
+        match self.origin.host().name() {
+            // past the formatting machinery: nearly every request comes along here
+            Some(name) if self.origin.port() == self.origin.scheme().default_port() => {
+                out.put(name.as_bytes())
+            }
+            _ => write!(out, "{}", self.origin.authority()),
+        }
+    }
+
+    fn anticipates_body(&self) -> bool {
+        matches!(self.method, Method::POST | Method::PUT | Method::PATCH)
+    }
+}
+
+/// Something that a head's bytes go to; an error means that it is full.
+trait Sink: fmt::Write {
+    fn put(&mut self, bytes: &[u8]) -> fmt::Result;
+}
+
+struct Cursor<'a> {
+    out: &'a mut [u8],
+    at: usize,
+}
+
+impl Sink for Cursor<'_> {
+    fn put(&mut self, bytes: &[u8]) -> fmt::Result {
+        let rest = &mut self.out[self.at..];
+        rest.get_mut(..bytes.len()).ok_or(fmt::Error)?.copy_from_slice(bytes);
+        self.at += bytes.len();
+        Ok(())
+    }
+}
+
+impl fmt::Write for Cursor<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.put(text.as_bytes())
+    }
+}
+
+struct Counter(usize);
+
+impl Sink for Counter {
+    fn put(&mut self, bytes: &[u8]) -> fmt::Result {
+        self.0 += bytes.len();
+        Ok(())
+    }
+}
+
+impl fmt::Write for Counter {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.put(text.as_bytes())
+    }
+}
+
+fn validate_name(name: &str) -> Result<(), RequestError> {
+    if name.is_empty() || !name.bytes().all(is_token_byte) {
+        return Err(RequestError::BadFieldName(name.escape_debug().to_string().into()));
+    }
+    Ok(())
+}
+
+fn validate_value(name: &str, value: &[u8]) -> Result<(), RequestError> {
+    match value.iter().position(|&b| !is_value_byte(b)) {
+        None => Ok(()),
+        Some(at) => Err(RequestError::BadFieldValue { name: name.into(), byte: value[at], at }),
+    }
+}
+
+/// `tchar` of RFC 9110, 5.6.2.
+pub(super) fn is_token_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
+/// `field-vchar`, SP and HTAB of RFC 9110, 5.5.
+pub(super) fn is_value_byte(byte: u8) -> bool {
+    byte == b'\t' || (byte >= b' ' && byte != 0x7f)
+}
+
+/// `host [ ":" port ]` of RFC 9110, 7.2, and not empty.
+fn is_authority(text: &str) -> bool {
+    let (host_is_good, port) = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((ip, port)) => (ip.parse::<std::net::Ipv6Addr>().is_ok(), port),
+        None => {
+            let (host, port) = text.split_at(text.find(':').unwrap_or(text.len()));
+            (!host.is_empty() && host.bytes().all(is_reg_name_byte), port)
+        }
+    };
+    let port_is_good = match port.strip_prefix(':') {
+        Some(digits) => digits.bytes().all(|b| b.is_ascii_digit()) && digits.parse::<u16>().is_ok(),
+        None => port.is_empty(),
+    };
+    host_is_good && port_is_good
+}
+
+/// Without optional white space (RFC 9110, 5.6.3) at either end.
+fn trim(value: &[u8]) -> &[u8] {
+    let is_blank = |b: &u8| matches!(b, b' ' | b'\t');
+    let Some(first) = value.iter().position(|b| !is_blank(b)) else { return &[] };
+    let last = value.iter().rposition(|b| !is_blank(b)).unwrap_or(first);
+    &value[first..=last]
+}
+
+/// Fields that say how the message is framed or what the connection does.
+const RESERVED: [&str; 7] = [
+    "Content-Length",
+    "Transfer-Encoding",
+    "TE",
+    "Trailer",
+    "Upgrade",
+    "Keep-Alive",
+    "Proxy-Connection",
+];
+
+#[cfg(test)]
+mod tests;
