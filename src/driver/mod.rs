@@ -15,7 +15,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::engine::{
-    Config, Engine, Handler, Message, NoTlsPolicy, Request, Stats, TransferId,
+    AddError, Config, Engine, Handler, Message, Request, Stats, TransferId,
 };
 use crate::error::Operation;
 use crate::sys::{Errno, Waker, ring};
@@ -244,8 +244,8 @@ pub enum MultiError {
     Callback(CallbackError),
     /// An `https` request cannot be verified: the default policy cannot be had.
     Tls(TlsPolicyError),
-    /// An `https` request cannot be verified: nothing says how.
-    NoTlsPolicy(NoTlsPolicy),
+    /// The transfer cannot be added.
+    Add(AddError),
     /// The system refused something that the handle cannot do without.
     Os {
         /// What.
@@ -262,7 +262,7 @@ impl fmt::Display for MultiError {
             MultiError::UnknownSocket(token) => write!(f, "no socket {token:?} here"),
             MultiError::Callback(error) => write!(f, "a callback failed: {error}"),
             MultiError::Tls(error) => write!(f, "{error}"),
-            MultiError::NoTlsPolicy(error) => write!(f, "{error}"),
+            MultiError::Add(error) => write!(f, "{error}"),
             MultiError::Os { operation, errno } => {
                 write!(f, "{}: {}", operation.name(), Errno(*errno))
             }
@@ -275,7 +275,7 @@ impl std::error::Error for MultiError {
         match self {
             MultiError::Callback(error) => Some(&**error),
             MultiError::Tls(error) => Some(error),
-            MultiError::NoTlsPolicy(error) => Some(error),
+            MultiError::Add(error) => Some(error),
             MultiError::UnknownTransfer(_)
             | MultiError::UnknownSocket(_)
             | MultiError::Os { .. } => None,
@@ -289,9 +289,9 @@ impl From<TlsPolicyError> for MultiError {
     }
 }
 
-impl From<NoTlsPolicy> for MultiError {
-    fn from(error: NoTlsPolicy) -> Self {
-        MultiError::NoTlsPolicy(error)
+impl From<AddError> for MultiError {
+    fn from(error: AddError) -> Self {
+        MultiError::Add(error)
     }
 }
 

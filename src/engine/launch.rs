@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::connection::{Connecting, Connection, Exchanging, Handshaking, State};
 use super::pool::OriginId;
 use super::resolve::{Addresses, LookupId};
-use super::tls::TlsSession;
+use super::tls::{TlsSession, server_name};
 use super::transfer::Place;
 use super::{ConnectionId, Engine, Output, TransferId, error_before_exchange};
 use crate::error::{Cause, Phase};
@@ -304,7 +304,8 @@ impl Engine {
         let port = origin.key.origin.port();
         let mut connection = Connection::new(origin_id, port, transfer_id, addresses, self.now);
         if let Some(policy) = &origin.key.tls {
-            match TlsSession::new(policy, origin.key.origin.host()) {
+            let name = server_name(&origin.key.origin.host().to_string());
+            match name.and_then(|name| TlsSession::new(policy, name)) {
                 Ok(session) => connection.tls = Some(Box::new(session)),
                 Err(fault) => {
                     let cause = Cause::Tls(fault.to_string());

@@ -31,7 +31,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::{Error, Phase};
-use crate::http::Host;
+use crate::http::{Host, RequestError};
 use crate::id::Slab;
 use crate::limits;
 use crate::time::Time;
@@ -42,6 +42,7 @@ pub use handler::{BodySource, Collect, Discard, Flow, Handler};
 pub use output::{Level, Output};
 pub use request::{Body, LowSpeed, Options, Request, Timeouts};
 pub use resolve::{Lookup, LookupId};
+pub use send::MIN_FILL;
 pub use stats::Stats;
 pub use transfer::{Message, Outcome, Report, Response, Times, Transfer, TransferId};
 
@@ -162,10 +163,11 @@ impl Engine {
         &mut self,
         request: Request,
         handler: Box<dyn Handler>,
-    ) -> Result<TransferId, NoTlsPolicy> {
+    ) -> Result<TransferId, AddError> {
+        request.head.check(request.body.length()).map_err(AddError::Request)?;
         let key = PoolKey::of(&request.head, &request.options, self.config.tls.as_ref());
         if key.tls.is_none() && key.origin.scheme() == crate::http::Scheme::Https {
-            return Err(NoTlsPolicy);
+            return Err(AddError::NoTlsPolicy);
         }
         let origin = self.pool.origin(key);
         let id = self.transfers.insert(Transfer {
@@ -427,17 +429,27 @@ impl Engine {
     }
 }
 
-/// An `https` request was added, and neither its options nor the engine say how to verify.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct NoTlsPolicy;
+/// A transfer that cannot be added.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AddError {
+    /// It is an `https` request, and neither its options nor the engine say how to verify the peer.
+    NoTlsPolicy,
+    /// Its head and its body do not go together.
+    Request(RequestError),
+}
 
-impl std::fmt::Display for NoTlsPolicy {
+impl std::fmt::Display for AddError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("an https request needs a TLS policy, in its options or in the engine's config")
+        match self {
+            AddError::NoTlsPolicy => f.write_str(
+                "an https request needs a TLS policy, in its options or in the engine's config",
+            ),
+            AddError::Request(error) => write!(f, "{error}"),
+        }
     }
 }
 
-impl std::error::Error for NoTlsPolicy {}
+impl std::error::Error for AddError {}
 
 /// An error for a transfer that has not begun its exchange.
 fn error_before_exchange(cause: crate::error::Cause, phase: Phase) -> Error {

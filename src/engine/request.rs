@@ -30,7 +30,7 @@ pub struct Request {
 impl Request {
     /// A request of any method for an absolute `http` or `https` URL.
     pub fn new(method: http::Method, url: &str) -> Result<Self, RequestError> {
-        let url = Url::parse(url).map_err(|error| RequestError::bad_url(url, error))?;
+        let url = Url::parse(url).map_err(|why| RequestError::BadUrl { url: url.into(), why })?;
         Self::for_url(method, &url)
     }
 

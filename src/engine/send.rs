@@ -82,7 +82,11 @@ impl Engine {
                 if plain == 0 {
                     break;
                 }
-                tls.write(&self.scratch[..plain]);
+                let taken = tls.write(&self.scratch[..plain]).map_err(|fault| fault.to_string());
+                if taken != Ok(plain) {
+                    let why = taken.err().unwrap_or_else(|| "the session takes no more".into());
+                    return Err(Cause::Tls(why));
+                }
                 filled += tls.fill(&mut out[filled..]);
             }
         }

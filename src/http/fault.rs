@@ -97,6 +97,13 @@ pub enum HttpFault {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RequestError {
+    /// The URL cannot be parsed.
+    BadUrl {
+        /// The URL.
+        url: Box<str>,
+        /// What is wrong with it.
+        why: url::ParseError,
+    },
     /// The URL's scheme is neither `http` nor `https`.
     UnsupportedScheme(Box<str>),
     /// The URL has no host.
@@ -248,6 +255,7 @@ impl std::error::Error for HttpFault {}
 impl fmt::Display for RequestError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            RequestError::BadUrl { url, why } => write!(f, "bad URL {url:?}: {why}"),
             RequestError::UnsupportedScheme(scheme) => {
                 write!(f, "unsupported scheme \"{scheme}\": only http and https are")
             }

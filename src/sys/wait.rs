@@ -54,6 +54,8 @@ fn poll(fds: &mut [libc::pollfd], timeout: Duration) -> Result<usize, Errno> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::fd::AsRawFd;
+
     use super::*;
     use crate::sys::Waker;
 
