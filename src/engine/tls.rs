@@ -5,9 +5,9 @@
 //! and draws randomness.
 //!
 //! Invariants: after [`TlsSession::receive`] returns, no complete record waits unprocessed, so that
-//! nothing stalls inside; a buffer that is empty holds no memory; a failed session stays failed,
-//! with its alert still to be sent; whatever a peer sends, at most one record of plaintext and
-//! `INCOMING_BYTES` of ciphertext are held.
+//! nothing stalls inside; a session between two messages holds no buffer; a failed session stays
+//! failed, with its alert still to be sent; whatever a peer sends, at most one record of plaintext
+//! and `INCOMING_BYTES` of ciphertext are held.
 //!
 //! rustls' unbuffered interface is used because its buffered one never lets go of its receive
 //! buffer: 4 to 18 KiB for each idle connection.
@@ -52,7 +52,7 @@ struct Handshake {
     name: ServerName<'static>,
 }
 
-/// Bytes that leave at the front; holds no memory when empty.
+/// Bytes that leave at the front.
 #[derive(Default)]
 struct Queue {
     bytes: Vec<u8>,
@@ -140,8 +140,9 @@ impl TlsSession {
                 return Err(self.fail(TlsFault::too_large()));
             }
         }
-        if self.incoming.is_empty() {
+        if taken == wire.len() && self.incoming.is_empty() {
             self.incoming = Vec::new();
+            self.release_plaintext();
         }
         Ok(taken)
     }
@@ -158,6 +159,7 @@ impl TlsSession {
     /// When there are fewer.
     pub(crate) fn consume(&mut self, n: usize) {
         self.plaintext.consume(n);
+        self.release_plaintext();
     }
 
     /// Moves TLS bytes to be sent into `out`; returns how many.
@@ -166,6 +168,9 @@ impl TlsSession {
         let n = bytes.len().min(out.len());
         out[..n].copy_from_slice(&bytes[..n]);
         self.outgoing.consume(n);
+        if self.outgoing.is_empty() {
+            self.outgoing.release();
+        }
         n
     }
 
@@ -235,9 +240,20 @@ impl TlsSession {
         }
     }
 
+    /// Lets go of the empty buffer, unless more of the wire is to come: then it is needed again.
+    fn release_plaintext(&mut self) {
+        if self.plaintext.is_empty() && self.incoming.capacity() == 0 {
+            self.plaintext.release();
+        }
+    }
+
     /// Moves the rest of the record in `incoming`, or what `wire` has of it; returns its length.
     fn take_record(&mut self, wire: &[u8]) -> usize {
         let mut taken = 0;
+        if self.incoming.len() == self.record && wire.len() >= RECORD_HEADER_BYTES {
+            let record = RECORD_HEADER_BYTES + missing_of_record(wire);
+            self.incoming.reserve(record.min(wire.len()));
+        }
         // first what lacks of the header, then what the header says
         for _ in 0..2 {
             let missing = missing_of_record(&self.incoming[self.record..]);
@@ -346,8 +362,13 @@ impl Queue {
         assert!(n <= self.len(), "consumed more than there is");
         self.taken += n;
         if self.taken == self.bytes.len() {
-            *self = Queue::default();
+            self.bytes.clear();
+            self.taken = 0;
         }
+    }
+
+    fn release(&mut self) {
+        self.bytes = Vec::new();
     }
 
     fn decrypt(&mut self, mut traffic: ReadTraffic<'_, '_, ClientData>) -> Result<(), Error> {

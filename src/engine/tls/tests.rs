@@ -116,8 +116,8 @@ impl Pair {
     fn run(&mut self) -> Result<(), TlsFault> {
         // a bound on rounds: no progress for ever is a failure, not a hanging test
         for _ in 0..1_000_000 {
-            let sent = self.to_server();
-            let wire = self.from_server();
+            let sent = self.deliver_to_server();
+            let wire = self.collect_from_server();
             self.give(&wire)?;
             if !sent && wire.is_empty() {
                 return Ok(());
@@ -126,7 +126,7 @@ impl Pair {
         panic!("the two never stop talking");
     }
 
-    fn to_server(&mut self) -> bool {
+    fn deliver_to_server(&mut self) -> bool {
         let mut out = vec![0; self.step.min(20_000)];
         let mut sent = false;
         while self.client.wants_send() {
@@ -151,7 +151,7 @@ impl Pair {
         }
     }
 
-    fn from_server(&mut self) -> Vec<u8> {
+    fn collect_from_server(&mut self) -> Vec<u8> {
         let mut wire = Vec::new();
         while self.server.wants_write() {
             self.server.write_tls(&mut wire).unwrap();
@@ -186,7 +186,7 @@ impl Pair {
         while !rest.is_empty() {
             let n = self.client.write(rest)?;
             rest = &rest[n..];
-            assert!(self.to_server() || n > 0, "nothing moves");
+            assert!(self.deliver_to_server() || n > 0, "nothing moves");
         }
         Ok(())
     }
@@ -194,7 +194,7 @@ impl Pair {
     fn answer(&mut self, plain: &[u8]) -> Result<(), TlsFault> {
         for part in plain.chunks(10_000) {
             self.server.writer().write_all(part).unwrap();
-            let wire = self.from_server();
+            let wire = self.collect_from_server();
             self.give(&wire)?;
         }
         Ok(())
@@ -234,7 +234,7 @@ fn refused(policy: &TlsPolicy, host: &str, server: ServerConfig) -> (String, Pai
 /// The server's view of why the client left.
 fn alert_told(pair: &mut Pair) -> Option<Error> {
     assert!(pair.client.wants_send(), "the peer must learn");
-    pair.to_server();
+    pair.deliver_to_server();
     pair.server_error.take()
 }
 
@@ -276,8 +276,8 @@ fn handshake_split_in_two_at_every_byte() {
         let mut split = 0;
         loop {
             let mut pair = Pair::new(&policy, HOST, &server);
-            pair.to_server();
-            let wire = pair.from_server();
+            pair.deliver_to_server();
+            let wire = pair.collect_from_server();
             if split > wire.len() {
                 break;
             }
@@ -298,8 +298,8 @@ fn request_leaves_in_the_flight_that_ends_the_handshake() {
     let policy = authority.policy().build().unwrap();
     let mut pair = Pair::new(&policy, HOST, &Arc::new(authority.server(&[HOST])));
     assert_eq!(pair.client.write(b"early"), Ok(0));
-    pair.to_server();
-    let wire = pair.from_server();
+    pair.deliver_to_server();
+    let wire = pair.collect_from_server();
     pair.give(&wire).unwrap();
     assert_eq!(pair.client.write(b"hello"), Ok(5));
     let mut out = [0; 4096];
@@ -342,7 +342,7 @@ fn write_accepts_no_more_than_its_bound() {
     }
     assert!((OUTGOING_BYTES / 2..=OUTGOING_BYTES).contains(&accepted), "{accepted}");
     assert!(pair.client.outgoing.len() < OUTGOING_BYTES + 8 * RECORD_OVERHEAD_BYTES);
-    pair.to_server();
+    pair.deliver_to_server();
     assert!(pair.server_received == body[..accepted]);
     assert_ne!(pair.client.write(&body[accepted..]), Ok(0));
 }
@@ -355,7 +355,7 @@ fn plaintext_not_consumed_holds_back_the_wire() {
     pair.run().unwrap();
     let body = noise(60_000);
     pair.server.writer().write_all(&body).unwrap();
-    let wire = pair.from_server();
+    let wire = pair.collect_from_server();
     let n = pair.client.receive(&wire).unwrap();
     assert!(n < wire.len());
     assert_eq!(pair.client.plaintext().map(<[u8]>::len), Some(RECORD_PLAINTEXT_BYTES));
@@ -380,7 +380,7 @@ fn close_notify_and_truncation_are_told_apart() {
 
         pair.server.writer().write_all(b" and the rest").unwrap();
         pair.server.send_close_notify();
-        let mut wire = pair.from_server();
+        let mut wire = pair.collect_from_server();
         wire.extend_from_slice(b"bytes after the end, not even a record");
         pair.give(&wire).unwrap();
         assert!(pair.client.closed_cleanly());
@@ -391,7 +391,7 @@ fn close_notify_and_truncation_are_told_apart() {
         pair.send(b"thanks").unwrap();
         assert_eq!(pair.server_received, b"thanks");
         pair.client.close();
-        pair.to_server();
+        pair.deliver_to_server();
         assert!(pair.server.process_new_packets().unwrap().peer_has_closed());
         assert_eq!(pair.client.write(b"x"), Ok(0));
         pair.assert_holds_nothing();
@@ -411,7 +411,7 @@ fn close_sends_close_notify_once_and_not_in_the_handshake() {
     let once = pair.client.outgoing.len();
     pair.client.close();
     assert_eq!(pair.client.outgoing.len(), once);
-    pair.to_server();
+    pair.deliver_to_server();
     assert!(pair.server.process_new_packets().unwrap().peer_has_closed());
     pair.answer(b"still heard").unwrap();
     assert_eq!(pair.received, b"still heard");
@@ -659,8 +659,8 @@ fn a_tls12_session_that_cannot_be_resumed_is_forgotten() {
     Pair::new(&policy, HOST, &server).run().unwrap();
 
     let mut pair = Pair::new(&policy, HOST, &server);
-    pair.to_server();
-    let mut wire = pair.from_server();
+    pair.deliver_to_server();
+    let mut wire = pair.collect_from_server();
     *wire.last_mut().unwrap() ^= 1;
     let fault = pair.give(&wire).unwrap_err();
     assert_eq!(fault.to_string(), "a record from the peer cannot be decrypted");
@@ -703,8 +703,8 @@ fn damage_at_any_byte_is_a_fault_or_harmless_and_never_a_panic() {
         let server = Arc::new(authority.sign(&[HOST], |_| ()).serve(version));
         for at in 0.. {
             let mut pair = Pair::new(&policy, HOST, &server);
-            pair.to_server();
-            let mut wire = pair.from_server();
+            pair.deliver_to_server();
+            let mut wire = pair.collect_from_server();
             let Some(byte) = wire.get_mut(at) else { break };
             *byte ^= 0x55;
             if pair.give(&wire).is_err() {
@@ -729,7 +729,7 @@ fn damaged_data_is_a_fault_and_the_peer_is_told() {
     pair.run().unwrap();
     pair.answer(b"good").unwrap();
     pair.server.writer().write_all(b"bad").unwrap();
-    let mut wire = pair.from_server();
+    let mut wire = pair.collect_from_server();
     *wire.last_mut().unwrap() ^= 1;
     let fault = pair.give(&wire).unwrap_err();
     assert_eq!(fault.to_string(), "a record from the peer cannot be decrypted");
