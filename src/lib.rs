@@ -11,7 +11,9 @@ pub mod sys;
 pub mod time;
 pub mod tls;
 
-pub use driver::{Action, Driver, DriverError, Event, Multi, MultiError, SocketChange, Token, Watch};
+pub use driver::{
+    Action, Driver, DriverError, Event, Multi, MultiError, SocketChange, Token, Watch,
+};
 pub use engine::{
     Body, BodySource, Collect, Config, Discard, Flow, Handler, LowSpeed, Message, Options, Outcome,
     Report, Request, Response, Stats, Timeouts, Times, TransferId,

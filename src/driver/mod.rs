@@ -14,9 +14,7 @@ mod ring_poll;
 use std::fmt;
 use std::time::Duration;
 
-use crate::engine::{
-    AddError, Config, Engine, Handler, Message, Request, Stats, TransferId,
-};
+use crate::engine::{AddError, Config, Engine, Handler, Message, Request, Stats, TransferId};
 use crate::error::Operation;
 use crate::sys::{Errno, Waker, ring};
 use crate::tls::TlsPolicyError;

@@ -283,9 +283,10 @@ impl<W: Watch> Multi<W> {
             let action = entry.told?.action;
             Some((entry.fd(), action.interest()))
         });
-        let waker = self.waker.iter().map(|entry| {
-            (entry.waker.as_raw_fd(), Interest { recv: true, send: false })
-        });
+        let waker = self
+            .waker
+            .iter()
+            .map(|entry| (entry.waker.as_raw_fd(), Interest { recv: true, send: false }));
         let wait = self.timeout().map_or(max, |timeout| timeout.min(max));
         sys::wait_any(sockets.chain(waker), wait)
             .map_err(|errno| MultiError::Os { operation: Operation::Poll, errno: errno.raw() })

@@ -60,7 +60,6 @@ pub(super) enum End {
     Truncated,
 }
 
-#[expect(clippy::large_enum_variant, reason = "nearly all connections exchange, or did and will")]
 pub(super) enum State {
     /// Waits for the socket to be connected, for this transfer.
     Connecting(Connecting),

@@ -91,15 +91,15 @@ impl Engine {
             State::Handshaking(state) => from(state.since, Deadline::Tls, timeouts.tls),
             State::Exchanging(state) if state.paused => None,
             State::Exchanging(state) => {
-                let silence = if state.request_sent == Time::NEVER || state.first_byte != Time::NEVER
-                {
-                    from(state.moved, Deadline::Idle, timeouts.idle)
-                } else {
-                    from(state.request_sent, Deadline::FirstByte, timeouts.first_byte)
-                };
-                let low_speed = options.low_speed.and_then(|low| {
-                    from(state.measured.0, Deadline::LowSpeed, Some(low.over))
-                });
+                let silence =
+                    if state.request_sent == Time::NEVER || state.first_byte != Time::NEVER {
+                        from(state.moved, Deadline::Idle, timeouts.idle)
+                    } else {
+                        from(state.request_sent, Deadline::FirstByte, timeouts.first_byte)
+                    };
+                let low_speed = options
+                    .low_speed
+                    .and_then(|low| from(state.measured.0, Deadline::LowSpeed, Some(low.over)));
                 earlier(silence, low_speed)
             }
             State::Idle(_) => None,

@@ -190,7 +190,9 @@ impl Engine {
             (None, Place::Addresses(lookup)) if self.resolver.is_started(lookup) => {
                 spent.resolve += waited(transfer.since);
             }
-            (None, Place::Connection | Place::Addresses(_)) => spent.queue += waited(transfer.since),
+            (None, Place::Connection | Place::Addresses(_)) => {
+                spent.queue += waited(transfer.since)
+            }
             _ => {}
         }
         Report {

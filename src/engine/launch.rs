@@ -58,7 +58,8 @@ impl Engine {
         transfer.place = Place::Connection;
         transfer.since = self.now;
         let origin = transfer.origin;
-        let known = self.pool.get(origin).and_then(|o| self.resolver.known(&o.key.origin, self.now));
+        let known =
+            self.pool.get(origin).and_then(|o| self.resolver.known(&o.key.origin, self.now));
         match known {
             Some(addresses) if self.pool.has_slot() => self.open(origin, id, addresses),
             _ => {

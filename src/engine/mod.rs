@@ -299,9 +299,8 @@ impl Engine {
 
     /// By when the next batch must begin. [`Time::ZERO`]: at once. `None`: whenever a fact comes.
     pub fn next_time(&self) -> Option<Time> {
-        let work = !(self.arrivals.is_empty()
-            && self.to_serve.is_empty()
-            && self.resumed.is_empty());
+        let work =
+            !(self.arrivals.is_empty() && self.to_serve.is_empty() && self.resumed.is_empty());
         if work { Some(Time::ZERO) } else { self.timers.next() }
     }
 
