@@ -43,7 +43,17 @@ impl Engine {
             // the driver had received more before it saw that the transfer is paused
             connection.held.extend_from_slice(bytes);
         }
+        self.note_first_byte(id);
         self.settle();
+    }
+
+    /// With the response's first byte another deadline begins to bind, perhaps a sooner one. A
+    /// response that came whole has none any more.
+    fn note_first_byte(&mut self, id: ConnectionId) {
+        let now = self.now;
+        if self.exchanging(id).is_some_and(|state| state.first_byte == now) {
+            self.touch(id);
+        }
     }
 
     /// The peer has ended its side of the connection (a FIN, or close_notify over TLS).

@@ -1,0 +1,4 @@
+//! The engine's behaviours, one by one: the test plays the driver.
+
+mod deadlines;
+mod harness;
