@@ -2,3 +2,4 @@
 
 mod deadlines;
 mod harness;
+mod pausing;
