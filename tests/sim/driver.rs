@@ -111,6 +111,7 @@ impl World {
             .and_then(|name| name.strip_suffix(".test"))
             .and_then(|number| number.parse().ok())
             .unwrap_or_else(|| panic!("a look-up of {name}"));
+        *self.looked_up.entry(host).or_default() += 1;
         let plan = &self.scenario.hosts[host];
         let (after, result) = match plan.lookup {
             LookupPlan::Override => panic!("a look-up in spite of an override"),

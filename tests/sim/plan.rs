@@ -371,6 +371,10 @@ impl Reply {
         };
         let mut fault = if random.chance(hostility / 2) { Fault::new(random) } else { Fault::None };
         let has_body = *method != Method::HEAD && !matches!(status, 204 | 304);
+        let until_close = has_body && framing != Framing::Length;
+        if matches!(fault, Fault::Trailing { .. }) && until_close {
+            fault = Fault::Garbage;
+        }
         let lies = matches!(fault, Fault::LongLength { .. } | Fault::ShortLength);
         if lies && !(has_body && framing == Framing::Length && size > 0) {
             fault = Fault::Garbage;

@@ -33,6 +33,8 @@ pub(crate) struct World {
     pub(crate) sockets: Vec<Socket>,
     pub(crate) links: BTreeMap<u64, Link>,
     pub(crate) lookups: BTreeMap<u64, LookupId>,
+    /// How often each host's name was looked up.
+    pub(crate) looked_up: BTreeMap<usize, u32>,
     pub(crate) transfers: Vec<Transfer>,
     pub(crate) by_id: BTreeMap<u64, usize>,
     pub(crate) limits: Limits,
@@ -101,6 +103,7 @@ impl World {
             sockets: Vec::new(),
             links: BTreeMap::new(),
             lookups: BTreeMap::new(),
+            looked_up: BTreeMap::new(),
             by_id: BTreeMap::new(),
             limits,
             succeeded: 0,
@@ -334,7 +337,8 @@ impl World {
             socket.cut |= socket.server.poisoned;
         }
         socket.say(id, what, self.now, &mut self.events);
-        if socket.server.is_idle() && self.random.chance(self.scenario.idle_closes) {
+        let idle = socket.server.is_idle() && !socket.server.poisoned;
+        if idle && self.random.chance(self.scenario.idle_closes) {
             let at = self.now + self.random.below(200 * MS);
             self.events.push(at, Event::IdleClose(id));
         }
