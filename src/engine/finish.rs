@@ -65,7 +65,10 @@ impl Engine {
         let State::Exchanging(state) = &connection.state else { return };
         let Some(response) = state.response else { return self.fail(id, Cause::Closed, None) };
         let transfer = state.transfer;
-        let reusable = state.exchange.close_reasons().is_empty() && connection.ended.is_none();
+        // an answer to half a head leaves the other half
+        let reusable = state.exchange.close_reasons().is_empty()
+            && connection.ended.is_none()
+            && connection.unfilled.is_empty();
         let report = self.report(transfer, Some(id));
         if !reusable {
             self.close(id);
