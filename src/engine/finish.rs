@@ -38,7 +38,8 @@ impl Engine {
         let Some(transfer) = connection.transfer() else { return self.close(id) };
         let (phase, progress) = (connection.phase(), connection.progress(operation));
         let error = Error { cause, phase, progress };
-        if connection.uses > 1 && self.may_resend(transfer, &error) {
+        let untouched = matches!(&connection.state, State::Exchanging(s) if !s.head_taken);
+        if connection.uses > 1 && self.may_resend(transfer, &error, untouched) {
             self.count_wire(transfer, id);
             self.close(id);
             self.stats.retried += 1;
@@ -118,9 +119,7 @@ impl Engine {
             return false;
         };
         let Some(transfer) = self.transfers.get_mut(transfer_id) else { return false };
-        if !transfer.request.body.rewind() {
-            return false;
-        }
+        // before it is connected nothing is read of a body that could not be read again
         transfer.place = Place::Connection;
         transfer.since = self.now;
         let origin_id = transfer.origin;
@@ -134,8 +133,9 @@ impl Engine {
         true
     }
 
-    /// Whether a transfer that failed on a kept connection may be sent again on another one.
-    fn may_resend(&mut self, id: TransferId, error: &Error) -> bool {
+    /// Whether a transfer that failed on a kept connection may be sent again on another one; nobody
+    /// has asked for its request if that is untouched.
+    fn may_resend(&mut self, id: TransferId, error: &Error, untouched: bool) -> bool {
         let stale = matches!(error.cause, Cause::Closed | Cause::Os { .. });
         let Some(transfer) = self.transfers.get_mut(id) else { return false };
         let safe = match error.retry() {
@@ -144,7 +144,7 @@ impl Engine {
             Retry::No => false,
         };
         let again = transfer.retries < limits::STALE_RETRIES;
-        stale && safe && again && transfer.request.body.rewind()
+        stale && safe && again && (untouched || transfer.request.body.rewind())
     }
 
     fn deliver(&mut self, id: TransferId, result: Result<Response, Error>, report: Report) {
