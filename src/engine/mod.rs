@@ -223,7 +223,7 @@ impl Engine {
         }
     }
 
-    /// Fixes the addresses of a host and port, as curl's `--resolve` does.
+    /// Fixes the addresses of a host and port, as curl's `--resolve` does. None at all undo it.
     pub fn set_override(&mut self, host: Host, port: u16, addresses: Arc<[IpAddr]>) {
         self.resolver.set_override(host, port, addresses);
     }
