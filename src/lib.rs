@@ -16,7 +16,7 @@ pub use driver::{
 };
 pub use engine::{
     Body, BodySource, Collect, Config, Discard, Flow, Handler, LowSpeed, Message, Options, Outcome,
-    Report, Request, Response, Stats, Timeouts, Times, TransferId,
+    Report, Request, Response, Stats, Timeouts, Times, TlsSummary, TransferId,
 };
 pub use error::Error;
 pub use http::RequestError;
