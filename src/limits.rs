@@ -35,3 +35,38 @@ impl Default for HttpLimits {
 
 /// Field lines of one response head. A fixed array on the stack parses them: not adjustable.
 pub(crate) const HEAD_FIELDS: usize = 256;
+
+/// Answers of name look-ups kept by default: some 200 bytes each.
+pub(crate) const LOOKUP_CACHE: usize = 16 * 1024;
+
+/// Requests that a connection serves in a row for its own origin while other origins wait for a
+/// connection slot; then its slot goes to the next of them.
+pub(crate) const REQUESTS_PER_TURN: u32 = 64;
+
+/// How often one request is sent again because the kept connection that it was sent on had gone
+/// stale. Each time costs a connection, of which a peer may have closed any number.
+pub(crate) const STALE_RETRIES: u8 = 3;
+
+/// Transfers admitted in one batch: a million added at once must not keep sockets waiting.
+pub(crate) const ADMITTED_PER_BATCH: usize = 4096;
+
+/// Plaintext handed to TLS at a time: one record.
+pub(crate) const TLS_PLAINTEXT: usize = 16 * 1024;
+
+/// Bytes of the TLS alert that a connection sends as it is closed.
+pub(crate) const LAST_WORDS: usize = 256;
+
+/// Addresses of one name that are tried.
+pub(crate) const ADDRESSES: usize = 16;
+
+/// Receives from one socket before others get their turn.
+pub(crate) const RECEIVES_PER_TURN: u32 = 8;
+
+/// Sends to one socket before others get their turn.
+pub(crate) const SENDS_PER_TURN: u32 = 8;
+
+/// Bytes that one receive takes at most.
+pub(crate) const RECEIVE_BUFFER: usize = 64 * 1024;
+
+/// Bytes that one send gives at most.
+pub(crate) const SEND_BUFFER: usize = 16 * 1024;

@@ -1,0 +1,302 @@
+//! Drivers: where a connection meets a descriptor, and where the clock is read.
+//!
+//! Knows the engine and `sys`, and joins them. Must not know how a message is parsed or an SQE
+//! filled. [`Multi`] is the handle for an application's own loop; [`Driver`] is a loop of ours.
+//! Invariant: whichever driver runs, transfers see the same events.
+
+mod epoll;
+mod interest;
+mod multi;
+mod readiness;
+mod resolver;
+mod ring_poll;
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::engine::{AddError, Config, Engine, Handler, Message, Request, Stats, TransferId};
+use crate::error::Operation;
+use crate::sys::{Errno, Waker, ring};
+use crate::tls::TlsPolicyError;
+
+pub use interest::Action;
+pub use multi::{CallbackError, Event, Multi, SocketChange, Token, Watch};
+
+use epoll::EpollDriver;
+use ring_poll::RingPollDriver;
+
+/// How a driver does its waiting and its socket I/O.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// Readiness by io_uring polls.
+    Poll,
+    /// Readiness by epoll.
+    Epoll,
+}
+
+impl Kind {
+    /// All, best first.
+    pub const ALL: [Kind; 2] = [Kind::Poll, Kind::Epoll];
+
+    /// The name, as on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Poll => "poll",
+            Kind::Epoll => "epoll",
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A multi handle with a loop of its own.
+///
+/// ```no_run
+/// use ringdove::{Config, Collect, Driver, Request};
+///
+/// let mut driver = Driver::auto(Config::default())?;
+/// driver.add(Request::get("http://127.0.0.1:8080/")?, Box::new(Collect::default()))?;
+/// while driver.turn(None)? > 0 {}
+/// while let Some(message) = driver.next_message() {
+///     println!("{:?}", message.outcome.result);
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Driver {
+    inner: Inner,
+    why: String,
+}
+
+#[expect(clippy::large_enum_variant, reason = "a process has one or two")]
+enum Inner {
+    Epoll(EpollDriver),
+    Poll(RingPollDriver),
+}
+
+/// Calls the same method of whichever multi handle there is.
+macro_rules! multi {
+    ($driver:expr, $multi:ident => $call:expr) => {
+        match &mut $driver.inner {
+            Inner::Epoll(driver) => {
+                let $multi = driver.multi_mut();
+                $call
+            }
+            Inner::Poll(driver) => {
+                let $multi = driver.multi_mut();
+                $call
+            }
+        }
+    };
+}
+
+impl Driver {
+    /// The best driver that this system allows. [`Driver::why`] says why it is that one.
+    ///
+    /// # Errors
+    ///
+    /// When not even epoll can be had.
+    pub fn auto(config: Config) -> Result<Driver, DriverError> {
+        match Driver::new(Kind::Poll, config.clone()) {
+            Ok(driver) => Ok(Driver { why: "io_uring works here".to_owned(), ..driver }),
+            Err(refused) => {
+                let driver = Driver::new(Kind::Epoll, config)?;
+                Ok(Driver { why: refused.to_string(), ..driver })
+            }
+        }
+    }
+
+    /// A driver of this kind and no other.
+    ///
+    /// # Errors
+    ///
+    /// When the system refuses it: what, and why.
+    pub fn new(kind: Kind, config: Config) -> Result<Driver, DriverError> {
+        let refused = |reason: String| DriverError { kind, reason };
+        let inner = match kind {
+            Kind::Epoll => EpollDriver::new(config)
+                .map(Inner::Epoll)
+                .map_err(|errno| refused(format!("epoll_create1: {errno}")))?,
+            Kind::Poll => RingPollDriver::new(config, &ring::Options::default())
+                .map(Inner::Poll)
+                .map_err(|error| refused(error.to_string()))?,
+        };
+        Ok(Driver { inner, why: "it was asked for".to_owned() })
+    }
+
+    /// Which driver this is.
+    pub fn kind(&self) -> Kind {
+        match self.inner {
+            Inner::Epoll(_) => Kind::Epoll,
+            Inner::Poll(_) => Kind::Poll,
+        }
+    }
+
+    /// Why it is this driver: one clause.
+    pub fn why(&self) -> &str {
+        &self.why
+    }
+
+    /// Adds a transfer; it begins with the next turn.
+    pub fn add(
+        &mut self,
+        request: Request,
+        handler: Box<dyn Handler>,
+    ) -> Result<TransferId, MultiError> {
+        multi!(self, multi => multi.add(request, handler))
+    }
+
+    /// Removes a transfer, at any time, and gives its handler back.
+    pub fn remove(&mut self, id: TransferId) -> Result<Box<dyn Handler>, MultiError> {
+        multi!(self, multi => multi.remove(id))
+    }
+
+    /// Pauses a transfer: see [`Engine::pause`].
+    pub fn pause(&mut self, id: TransferId) -> Result<(), MultiError> {
+        multi!(self, multi => multi.pause(id))
+    }
+
+    /// Resumes a transfer: see [`Engine::resume`].
+    pub fn resume(&mut self, id: TransferId) -> Result<(), MultiError> {
+        multi!(self, multi => multi.resume(id))
+    }
+
+    /// Waits for something to happen, for `max` at most (`None`: without end), and handles it.
+    /// Returns how many transfers are running; zero means that all are done.
+    pub fn turn(&mut self, max: Option<Duration>) -> Result<usize, MultiError> {
+        match &mut self.inner {
+            Inner::Epoll(driver) => driver.turn(max),
+            Inner::Poll(driver) => driver.turn(max),
+        }
+    }
+
+    /// The next transfer that is over.
+    pub fn next_message(&mut self) -> Option<Message> {
+        multi!(self, multi => multi.info_read().map(|(message, _)| message))
+    }
+
+    /// What ends the wait of a turn from another thread or a signal handler.
+    pub fn waker(&mut self) -> Result<Waker, MultiError> {
+        multi!(self, multi => multi.waker())
+    }
+
+    /// The engine, for what needs no socket: limits, overrides of addresses, the TLS policy.
+    pub fn engine_mut(&mut self) -> &mut Engine {
+        multi!(self, multi => multi.engine_mut())
+    }
+
+    /// Transfers that are not over.
+    pub fn running(&self) -> usize {
+        match &self.inner {
+            Inner::Epoll(driver) => driver.multi().running(),
+            Inner::Poll(driver) => driver.multi().running(),
+        }
+    }
+
+    /// The counters.
+    pub fn stats(&self) -> Stats {
+        match &self.inner {
+            Inner::Epoll(driver) => driver.multi().stats(),
+            Inner::Poll(driver) => driver.multi().stats(),
+        }
+    }
+
+    /// What the ring's set-up was given, for a driver that has one.
+    pub fn ring_report(&self) -> Option<&ring::Report> {
+        match &self.inner {
+            Inner::Epoll(_) => None,
+            Inner::Poll(driver) => Some(driver.multi().watch().ring().report()),
+        }
+    }
+}
+
+/// A driver that cannot be had here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DriverError {
+    /// Which driver.
+    pub kind: Kind,
+    /// What the system refused, and why.
+    pub reason: String,
+}
+
+impl fmt::Display for DriverError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "no driver '{}' here: {}", self.kind, self.reason)
+    }
+}
+
+impl std::error::Error for DriverError {}
+
+/// Errors of the whole handle (CURLM_*), apart from those of one transfer.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum MultiError {
+    /// No such transfer: it is over, or was removed (CURLM_BAD_EASY_HANDLE).
+    UnknownTransfer(TransferId),
+    /// No such socket: it is closed (CURLM_BAD_SOCKET).
+    UnknownSocket(Token),
+    /// A callback failed (CURLM_ABORTED_BY_CALLBACK).
+    Callback(CallbackError),
+    /// An `https` request cannot be verified: the default policy cannot be had.
+    Tls(TlsPolicyError),
+    /// The transfer cannot be added.
+    Add(AddError),
+    /// The system refused something that the handle cannot do without.
+    Os {
+        /// What.
+        operation: Operation,
+        /// The error number, as in errno(3).
+        errno: i32,
+    },
+}
+
+impl fmt::Display for MultiError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            MultiError::UnknownTransfer(id) => write!(f, "no transfer {id:?} here"),
+            MultiError::UnknownSocket(token) => write!(f, "no socket {token:?} here"),
+            MultiError::Callback(error) => write!(f, "a callback failed: {error}"),
+            MultiError::Tls(error) => write!(f, "{error}"),
+            MultiError::Add(error) => write!(f, "{error}"),
+            MultiError::Os { operation, errno } => {
+                write!(f, "{}: {}", operation.name(), Errno(*errno))
+            }
+        }
+    }
+}
+
+impl std::error::Error for MultiError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            MultiError::Callback(error) => Some(&**error),
+            MultiError::Tls(error) => Some(error),
+            MultiError::Add(error) => Some(error),
+            MultiError::UnknownTransfer(_)
+            | MultiError::UnknownSocket(_)
+            | MultiError::Os { .. } => None,
+        }
+    }
+}
+
+impl From<TlsPolicyError> for MultiError {
+    fn from(error: TlsPolicyError) -> Self {
+        MultiError::Tls(error)
+    }
+}
+
+impl From<AddError> for MultiError {
+    fn from(error: AddError) -> Self {
+        MultiError::Add(error)
+    }
+}
+
+/// The sooner of two waits, of which either may be endless.
+fn soonest<T: Ord>(one: Option<T>, other: Option<T>) -> Option<T> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    }
+}

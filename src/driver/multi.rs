@@ -1,0 +1,481 @@
+//! The multi handle: libcurl's `curl_multi_socket` contract, for an application's own event loop.
+//!
+//! Knows the engine and the sockets, and what the application was told. Must not know how the
+//! application waits. `docs/curl-semantics.md` lists each promise and the test that holds it.
+//! Invariants: callbacks run between the engine's calls, never inside one; the application is told
+//! changes only, and of a socket's removal before it is closed; the clock is read once per call.
+
+use std::os::fd::{AsRawFd, RawFd};
+use std::time::Duration;
+
+use super::MultiError;
+use super::interest::{Action, difference};
+use super::readiness::Sockets;
+use super::resolver::ResolverPool;
+use crate::engine::{
+    Config, ConnectionId, Engine, Handler, Message, Output, Request, Stats, TransferId,
+};
+use crate::error::Operation;
+use crate::id::Id;
+use crate::sys::{self, Interest, Readiness, Waker};
+use crate::time::Time;
+use crate::tls::TlsPolicy;
+
+/// What a callback may fail with.
+pub type CallbackError = Box<dyn std::error::Error + Send + Sync>;
+
+/// An application's event loop, as a [`Multi`] sees it.
+pub trait Watch {
+    /// The loop carries [`SocketChange::deadline`] with each socket and reports
+    /// [`Event::Deadline`]; [`Multi::timeout`] then leaves sockets' deadlines out.
+    const CARRIES_DEADLINES: bool = false;
+
+    /// What is wanted of a socket has changed (CURLMOPT_SOCKETFUNCTION). `value` is the socket's
+    /// private value (curl_multi_assign), absent until it is set, here or by [`Multi::assign`].
+    ///
+    /// An error stops the call that led here, which returns it.
+    fn socket(
+        &mut self,
+        change: &SocketChange,
+        value: &mut Option<u64>,
+    ) -> Result<(), CallbackError>;
+
+    /// How long to wait at most has changed (CURLMOPT_TIMERFUNCTION): zero means at once, `None`
+    /// without end. When it has passed, report [`Event::Timeout`].
+    fn timer(&mut self, wait: Option<Duration>) -> Result<(), CallbackError> {
+        let _ = wait;
+        Ok(())
+    }
+}
+
+/// What a [`Watch`] is told about one socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SocketChange {
+    /// Names the socket in [`Event`]s. Unlike the descriptor it is never used again.
+    pub token: Token,
+    /// The descriptor. It stays the multi handle's; after [`Action::Remove`] it is closed.
+    pub fd: RawFd,
+    /// The transfer on it, if there is one.
+    pub transfer: Option<TransferId>,
+    /// What to do.
+    pub action: Action,
+    /// When what this socket waits for is over; `None` for no deadline.
+    pub deadline: Option<Time>,
+}
+
+/// The name of a socket that an application watches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Token(u64);
+
+impl Token {
+    /// The eventfd that other threads wake the handle with.
+    const WAKER: Token = Token(u64::MAX);
+
+    /// As an integer, for epoll's data or an SQE's.
+    pub fn to_bits(self) -> u64 {
+        self.0
+    }
+
+    /// From [`Token::to_bits`]. Any other integer names no socket.
+    pub fn from_bits(bits: u64) -> Self {
+        Self(bits)
+    }
+
+    fn of(connection: ConnectionId) -> Self {
+        Self(connection.to_bits())
+    }
+
+    fn connection(self) -> ConnectionId {
+        Id::from_bits(self.0)
+    }
+}
+
+/// What an application reports to a [`Multi`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Event {
+    /// A socket is ready (curl_multi_socket_action with a mask).
+    Ready(Token, Readiness),
+    /// A socket may be ready: find out (a mask of zero).
+    Check(Token),
+    /// A socket's [`SocketChange::deadline`] has passed.
+    Deadline(Token),
+    /// The time that [`Multi::timeout`] gave has passed (CURL_SOCKET_TIMEOUT).
+    Timeout,
+}
+
+/// Many transfers at once, for an application's own loop `W`.
+///
+/// **Commands**: [`Multi::add`], [`Multi::remove`], [`Multi::pause`], [`Multi::resume`],
+/// [`Multi::assign`]. **Events**: [`Multi::socket_action`], [`Multi::socket_actions`],
+/// [`Multi::socket_all`]. **The simple loop**: [`Multi::wait`], [`Multi::perform`].
+/// **Ends**: [`Multi::info_read`].
+pub struct Multi<W: Watch> {
+    engine: Engine,
+    sockets: Sockets,
+    resolver: Option<ResolverPool>,
+    resolver_threads: usize,
+    waker: Option<WakerEntry>,
+    watch: W,
+    /// The time of the last batch.
+    now: Time,
+    /// What the timer callback was last told.
+    told_timer: Option<Time>,
+}
+
+struct WakerEntry {
+    waker: Waker,
+    told: bool,
+    value: Option<u64>,
+}
+
+impl<W: Watch> Multi<W> {
+    /// A handle without transfers.
+    pub fn new(config: Config, watch: W) -> Self {
+        let config = Config { carried_deadlines: W::CARRIES_DEADLINES, ..config };
+        Self {
+            resolver_threads: config.max_lookups,
+            engine: Engine::new(config),
+            sockets: Sockets::new(),
+            resolver: None,
+            waker: None,
+            watch,
+            now: Time::ZERO,
+            told_timer: None,
+        }
+    }
+
+    /// The application's loop.
+    pub fn watch(&self) -> &W {
+        &self.watch
+    }
+
+    /// The application's loop.
+    pub fn watch_mut(&mut self) -> &mut W {
+        &mut self.watch
+    }
+
+    // commands
+
+    /// Adds a transfer (curl_multi_add_handle). It begins with the next call that handles events;
+    /// the timer callback is told to make that at once.
+    pub fn add(
+        &mut self,
+        request: Request,
+        handler: Box<dyn Handler>,
+    ) -> Result<TransferId, MultiError> {
+        if self.engine.tls().is_none() && request.needs_default_tls() {
+            self.engine.set_tls(TlsPolicy::system()?);
+        }
+        let id = self.engine.add(request, handler)?;
+        self.tell_timer()?;
+        Ok(id)
+    }
+
+    /// Removes a transfer, at any time (curl_multi_remove_handle), and gives its handler back.
+    pub fn remove(&mut self, id: TransferId) -> Result<Box<dyn Handler>, MultiError> {
+        let handler = self.engine.remove(id).ok_or(MultiError::UnknownTransfer(id))?;
+        self.act()?;
+        self.tell_timer()?;
+        Ok(handler)
+    }
+
+    /// Pauses a transfer: see [`Engine::pause`].
+    pub fn pause(&mut self, id: TransferId) -> Result<(), MultiError> {
+        self.check(id)?;
+        self.engine.pause(id);
+        self.act()?;
+        self.tell_timer()
+    }
+
+    /// Resumes a transfer: see [`Engine::resume`].
+    pub fn resume(&mut self, id: TransferId) -> Result<(), MultiError> {
+        self.check(id)?;
+        self.engine.resume(id);
+        self.tell_timer()
+    }
+
+    /// Sets a socket's private value (curl_multi_assign), for the callback to get from now on.
+    pub fn assign(&mut self, socket: Token, value: Option<u64>) -> Result<(), MultiError> {
+        if socket == Token::WAKER
+            && let Some(waker) = &mut self.waker
+        {
+            waker.value = value;
+            return Ok(());
+        }
+        let entry = self.sockets.get_mut(socket.connection());
+        entry.ok_or(MultiError::UnknownSocket(socket))?.value = value;
+        Ok(())
+    }
+
+    /// The engine, for what needs no socket: limits, overrides of addresses, the TLS policy.
+    pub fn engine_mut(&mut self) -> &mut Engine {
+        &mut self.engine
+    }
+
+    // events
+
+    /// Handles one event (curl_multi_socket_action). Returns how many transfers are running; zero
+    /// means that all are done. An event of a socket that is gone is none.
+    pub fn socket_action(&mut self, event: Event) -> Result<usize, MultiError> {
+        self.socket_actions([event])
+    }
+
+    /// Handles a batch of events at the cost of one reading of the clock.
+    pub fn socket_actions(
+        &mut self,
+        events: impl IntoIterator<Item = Event>,
+    ) -> Result<usize, MultiError> {
+        self.now = sys::clock::now();
+        self.engine.advance(self.now);
+        for event in events {
+            self.handle(event)?;
+        }
+        self.act()?;
+        self.tell_timer()?;
+        Ok(self.engine.running())
+    }
+
+    /// Checks all sockets and transfers (curl_multi_socket_all): the first call of a loop that has
+    /// not been told of any socket, or one that has lost track.
+    pub fn socket_all(&mut self) -> Result<usize, MultiError> {
+        let mut tokens: Vec<_> =
+            self.sockets.iter().map(|entry| Event::Check(Token::of(entry.connection))).collect();
+        tokens.push(Event::Check(Token::WAKER));
+        self.socket_actions(tokens)
+    }
+
+    /// How long to wait at most before the next [`Event::Timeout`] (curl_multi_timeout), counted
+    /// from the last batch: zero means at once, `None` that only sockets matter.
+    pub fn timeout(&self) -> Option<Duration> {
+        self.next_time().map(|at| at.since(self.now))
+    }
+
+    /// The time of the last batch.
+    pub fn now(&self) -> Time {
+        self.now
+    }
+
+    /// As [`Multi::timeout`], as a point in time.
+    pub fn next_time(&self) -> Option<Time> {
+        self.engine.next_time()
+    }
+
+    // ends
+
+    /// Which transfer is over, and how (curl_multi_info_read), with the number of messages left.
+    pub fn info_read(&mut self) -> Option<(Message, usize)> {
+        let message = self.engine.poll_message()?;
+        Some((message, self.engine.messages()))
+    }
+
+    // the simple loop
+
+    /// Does whatever can be done without waiting (curl_multi_perform).
+    pub fn perform(&mut self) -> Result<usize, MultiError> {
+        self.socket_all()
+    }
+
+    /// Waits until a socket is ready, the handle is woken, or a deadline or `max` has passed
+    /// (curl_multi_poll). Returns how many sockets are ready; [`Multi::perform`] handles them.
+    pub fn wait(&mut self, max: Duration) -> Result<usize, MultiError> {
+        self.waker()?;
+        let sockets = self.sockets.iter().filter_map(|entry| {
+            let action = entry.told?.action;
+            Some((entry.fd(), action.interest()))
+        });
+        let waker = self
+            .waker
+            .iter()
+            .map(|entry| (entry.waker.as_raw_fd(), Interest { recv: true, send: false }));
+        let wait = self.timeout().map_or(max, |timeout| timeout.min(max));
+        sys::wait_any(sockets.chain(waker), wait)
+            .map_err(|errno| MultiError::Os { operation: Operation::Poll, errno: errno.raw() })
+    }
+
+    /// Wakes the handle from another thread (curl_multi_wakeup): its loop's wait ends.
+    pub fn waker(&mut self) -> Result<Waker, MultiError> {
+        let entry = match &mut self.waker {
+            Some(entry) => entry,
+            None => {
+                let waker = Waker::new().map_err(|errno| MultiError::Os {
+                    operation: Operation::Socket,
+                    errno: errno.raw(),
+                })?;
+                self.waker.insert(WakerEntry { waker, told: false, value: None })
+            }
+        };
+        let waker = entry.waker.clone();
+        self.tell_waker(Action::In)?;
+        Ok(waker)
+    }
+
+    // getters
+
+    /// Transfers that are not over.
+    pub fn running(&self) -> usize {
+        self.engine.running()
+    }
+
+    /// The counters.
+    pub fn stats(&self) -> Stats {
+        self.engine.stats()
+    }
+
+    // inside
+
+    fn check(&self, id: TransferId) -> Result<(), MultiError> {
+        if self.engine.contains(id) { Ok(()) } else { Err(MultiError::UnknownTransfer(id)) }
+    }
+
+    fn handle(&mut self, event: Event) -> Result<(), MultiError> {
+        match event {
+            Event::Ready(Token::WAKER, _) | Event::Check(Token::WAKER) => {
+                self.handle_wake();
+                Ok(())
+            }
+            Event::Ready(token, ready) => self.handle_ready(token.connection(), ready),
+            Event::Check(token) => {
+                let ready = self.sockets.find_out(token.connection());
+                self.handle_ready(token.connection(), ready)
+            }
+            Event::Deadline(token) => {
+                self.engine.handle_deadline(token.connection());
+                Ok(())
+            }
+            Event::Timeout => Ok(()),
+        }
+    }
+
+    fn handle_ready(&mut self, id: ConnectionId, ready: Readiness) -> Result<(), MultiError> {
+        if let Err((entry, errno)) = self.sockets.handle_ready(&mut self.engine, id, ready) {
+            let told = entry.told;
+            let mut value = entry.value;
+            let change = self.change(id, entry.fd(), Action::Remove, Time::NEVER);
+            if told.is_some() {
+                self.watch.socket(&change, &mut value).map_err(MultiError::Callback)?;
+            }
+            drop(entry);
+            self.engine.handle_failed(id, Operation::Connect, errno.raw());
+            return Ok(());
+        }
+        // a socket that took bytes again has more to send
+        if ready.send {
+            self.update(id)?;
+        }
+        Ok(())
+    }
+
+    fn handle_wake(&mut self) {
+        let Some(entry) = &self.waker else { return };
+        entry.waker.drain();
+        let Some(resolver) = &mut self.resolver else { return };
+        for (lookup, result) in resolver.take_answers() {
+            self.engine.handle_resolved(lookup, result);
+        }
+    }
+
+    /// Does what the engine wants.
+    fn act(&mut self) -> Result<(), MultiError> {
+        while let Some(output) = self.engine.poll_output() {
+            match output {
+                Output::Level { connection } => self.update(connection)?,
+                Output::Connect { connection, address } => {
+                    self.sockets.connect(&mut self.engine, connection, &address);
+                    self.update(connection)?;
+                }
+                Output::Close { connection, last_words } => self.close(connection, &last_words)?,
+                Output::Resolve { lookup, host } => {
+                    let waker = self.waker()?;
+                    let threads = self.resolver_threads;
+                    self.resolver
+                        .get_or_insert_with(|| ResolverPool::new(threads, waker))
+                        .start(lookup, host);
+                }
+                Output::Abandon { lookup } => {
+                    if let Some(resolver) = &mut self.resolver {
+                        resolver.abandon(lookup);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends what is to be sent and tells the application what has changed.
+    fn update(&mut self, id: ConnectionId) -> Result<(), MultiError> {
+        if self.sockets.get(id).is_none() {
+            return Ok(());
+        }
+        let wanted = self.sockets.drive(&mut self.engine, id);
+        if !self.engine.is_open(id) {
+            return Ok(());
+        }
+        let deadline =
+            if W::CARRIES_DEADLINES { self.engine.level(id).deadline } else { Time::NEVER };
+        let Some(entry) = self.sockets.get(id) else { return Ok(()) };
+        let Some(tell) = difference(entry.told, wanted, deadline, self.now) else { return Ok(()) };
+        let change = self.change(id, entry.fd(), tell.action, tell.deadline);
+        let Some(entry) = self.sockets.get_mut(id) else { return Ok(()) };
+        self.watch.socket(&change, &mut entry.value).map_err(MultiError::Callback)?;
+        entry.told = Some(tell);
+        Ok(())
+    }
+
+    fn close(&mut self, id: ConnectionId, last_words: &[u8]) -> Result<(), MultiError> {
+        let Some(mut entry) = self.sockets.remove(id, last_words) else { return Ok(()) };
+        if entry.told.is_none() {
+            return Ok(());
+        }
+        let change = self.change(id, entry.fd(), Action::Remove, Time::NEVER);
+        self.watch.socket(&change, &mut entry.value).map_err(MultiError::Callback)
+    }
+
+    fn change(&self, id: ConnectionId, fd: RawFd, action: Action, deadline: Time) -> SocketChange {
+        SocketChange {
+            token: Token::of(id),
+            fd,
+            transfer: self.engine.transfer_on(id),
+            action,
+            deadline: (deadline != Time::NEVER).then_some(deadline),
+        }
+    }
+
+    fn tell_waker(&mut self, action: Action) -> Result<(), MultiError> {
+        let Some(entry) = &mut self.waker else { return Ok(()) };
+        let told = action != Action::Remove;
+        if entry.told == told {
+            return Ok(());
+        }
+        let change = SocketChange {
+            token: Token::WAKER,
+            fd: entry.waker.as_raw_fd(),
+            transfer: None,
+            action,
+            deadline: None,
+        };
+        self.watch.socket(&change, &mut entry.value).map_err(MultiError::Callback)?;
+        entry.told = told;
+        Ok(())
+    }
+
+    fn tell_timer(&mut self) -> Result<(), MultiError> {
+        let next = self.engine.next_time();
+        if next == self.told_timer {
+            return Ok(());
+        }
+        self.told_timer = next;
+        let wait = next.map(|at| at.since(self.now));
+        self.watch.timer(wait).map_err(MultiError::Callback)
+    }
+}
+
+impl<W: Watch> Drop for Multi<W> {
+    /// Tells the application to forget every socket before it is closed.
+    fn drop(&mut self) {
+        let known: Vec<_> = self.sockets.iter().map(|entry| entry.connection).collect();
+        for id in known {
+            let _ = self.close(id, &[]);
+        }
+        let _ = self.tell_waker(Action::Remove);
+    }
+}

@@ -1,0 +1,204 @@
+//! One connection, as a state named for what it waits for.
+//!
+//! Knows bytes and times of one connection. Must not know the socket it runs on.
+//! Invariant: a state holds just that state's data; a transition replaces it whole.
+
+use std::net::{IpAddr, SocketAddr};
+
+use crate::engine::pool::{IdleLinks, OriginId};
+use crate::engine::resolve::Addresses;
+use crate::engine::timers::TimerId;
+use crate::engine::tls::TlsSession;
+use crate::engine::{Response, TransferId};
+use crate::error::{Operation, Progress};
+use crate::http::Exchange;
+use crate::id::Id;
+use crate::time::Time;
+
+/// Names a connection.
+pub type ConnectionId = Id<Connection>;
+
+/// A connection in the engine. Opaque: see [`ConnectionId`].
+pub struct Connection {
+    pub(super) origin: OriginId,
+    pub(super) state: State,
+    pub(super) remote: SocketAddr,
+    pub(super) tls: Option<Box<TlsSession>>,
+    /// Wire bytes that a paused transfer has yet to take; at most what one receive brought.
+    pub(super) held: Vec<u8>,
+    /// The tail of a request head that did not fit into the driver's buffer.
+    pub(super) unfilled: Vec<u8>,
+    pub(super) wire: WireCount,
+    /// Exchanges begun.
+    pub(super) uses: u32,
+    /// Exchanges begun since the connection last went idle or was opened.
+    pub(super) turns: u32,
+    /// The peer has sent all it will.
+    pub(super) ended: Option<End>,
+    pub(super) timer: Option<TimerId>,
+    pub(super) timer_at: Time,
+    /// An [`crate::engine::Output::Level`] is in the output queue.
+    pub(super) level_queued: bool,
+}
+
+/// Bytes since the connection was opened.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct WireCount {
+    /// Handed to the driver.
+    pub(super) handed: u64,
+    /// Of those, sent as the driver reported.
+    pub(super) sent: u64,
+    pub(super) received: u64,
+}
+
+/// How the peer ended its side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    /// A FIN, or, over TLS, a FIN after close_notify.
+    Clean,
+    /// Over TLS, a FIN without close_notify.
+    Truncated,
+}
+
+pub(super) enum State {
+    /// Waits for the socket to be connected, for this transfer.
+    Connecting(Connecting),
+    /// Waits for the TLS handshake, for this transfer.
+    Handshaking(Handshaking),
+    /// Waits for the rest of an exchange.
+    Exchanging(Exchanging),
+    /// Waits for a transfer.
+    Idle(Idle),
+}
+
+pub(super) struct Connecting {
+    pub(super) transfer: TransferId,
+    pub(super) addresses: Addresses,
+    /// The next of `addresses` to try.
+    pub(super) next: usize,
+    pub(super) since: Time,
+    /// The exchange, begun by a driver that asked for the first bytes before it connects.
+    pub(super) early: Option<Box<Exchanging>>,
+}
+
+pub(super) struct Handshaking {
+    pub(super) transfer: TransferId,
+    pub(super) since: Time,
+}
+
+pub(super) struct Exchanging {
+    pub(super) transfer: TransferId,
+    pub(super) exchange: Exchange,
+    pub(super) since: Time,
+    /// When bytes last moved in either direction.
+    pub(super) moved: Time,
+    /// When the last byte of the request was sent; [`Time::NEVER`] before.
+    pub(super) request_sent: Time,
+    /// When the first byte of the response came; [`Time::NEVER`] before.
+    pub(super) first_byte: Time,
+    /// The connection's counts when the exchange began. What a first exchange reports includes
+    /// what came before it: the TLS handshake.
+    pub(super) wire_before: WireCount,
+    /// Bytes of a body in memory that have been taken.
+    pub(super) body_taken: usize,
+    pub(super) head_taken: bool,
+    /// The body's source has nothing now.
+    pub(super) source_pending: bool,
+    pub(super) paused: bool,
+    pub(super) response: Option<Response>,
+    /// The low-speed measurement: since when, and bytes moved by then.
+    pub(super) measured: (Time, u64),
+}
+
+pub(super) struct Idle {
+    pub(super) since: Time,
+    pub(super) links: IdleLinks,
+}
+
+impl Connection {
+    pub(super) fn new(
+        origin: OriginId,
+        port: u16,
+        transfer: TransferId,
+        addresses: Addresses,
+        now: Time,
+    ) -> Self {
+        let state = Connecting { transfer, addresses, next: 0, since: now, early: None };
+        Self {
+            origin,
+            state: State::Connecting(state),
+            remote: SocketAddr::new(IpAddr::from([0, 0, 0, 0]), port),
+            tls: None,
+            held: Vec::new(),
+            unfilled: Vec::new(),
+            wire: WireCount::default(),
+            uses: 0,
+            turns: 0,
+            ended: None,
+            timer: None,
+            timer_at: Time::NEVER,
+            level_queued: false,
+        }
+    }
+
+    /// The transfer that occupies the connection.
+    pub(super) fn transfer(&self) -> Option<TransferId> {
+        match &self.state {
+            State::Connecting(state) => Some(state.transfer),
+            State::Handshaking(state) => Some(state.transfer),
+            State::Exchanging(state) => Some(state.transfer),
+            State::Idle(_) => None,
+        }
+    }
+
+    /// How far the exchange has come, as far as it can be proven.
+    pub(super) fn progress(&self, failed: Option<Operation>) -> Progress {
+        let State::Exchanging(state) = &self.state else { return Progress::NothingSent };
+        if state.first_byte != Time::NEVER {
+            return Progress::ResponseStarted;
+        }
+        let before = state.wire_before;
+        // a send that failed took nothing, so that all that may have left is what was reported
+        let left = if failed == Some(Operation::Send) { self.wire.sent } else { self.wire.handed };
+        if left > before.handed { Progress::RequestSent } else { Progress::NothingSent }
+    }
+
+    /// Whether `fill` would give bytes, on a socket that is connected.
+    pub(super) fn wants_send(&self) -> bool {
+        if self.tls.as_ref().is_some_and(|tls| tls.wants_send()) {
+            return true;
+        }
+        match &self.state {
+            State::Exchanging(state) => state.wants_send() || !self.unfilled.is_empty(),
+            State::Connecting(_) | State::Handshaking(_) | State::Idle(_) => false,
+        }
+    }
+
+    /// Whether bytes received would be taken.
+    pub(super) fn wants_recv(&self) -> bool {
+        if self.ended.is_some() {
+            return false;
+        }
+        match &self.state {
+            State::Connecting(_) => false,
+            State::Handshaking(_) | State::Idle(_) => true,
+            State::Exchanging(state) => !state.paused,
+        }
+    }
+}
+
+impl Exchanging {
+    pub(super) fn wants_send(&self) -> bool {
+        !self.head_taken || !(self.exchange.request_complete() || self.source_pending)
+    }
+
+    /// Whether the peer can have seen any of the request, so that bytes from it can be an answer.
+    pub(super) fn has_asked(&self) -> bool {
+        self.head_taken
+    }
+
+    /// Bytes moved on the wire in this exchange, both directions.
+    pub(super) fn bytes_moved(&self, wire: WireCount) -> u64 {
+        (wire.sent - self.wire_before.sent) + (wire.received - self.wire_before.received)
+    }
+}

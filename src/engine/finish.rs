@@ -1,0 +1,227 @@
+//! The end of an exchange, a transfer or a connection.
+//!
+//! Decides what becomes of a connection after an exchange, and whether a transfer that met a stale
+//! connection is sent again.
+
+use std::time::Duration;
+
+use super::connection::{Connection, Exchanging, State, WireCount};
+use super::transfer::Place;
+use super::{ConnectionId, Engine, Message, Outcome, Output, Report, Response, Times, TlsSummary, TransferId};
+use crate::error::{Cause, Error, Operation, Retry};
+use crate::limits;
+use crate::time::Time;
+
+impl Engine {
+    /// An operation on a connection's socket failed. The driver has closed the socket if it was
+    /// not connected yet; otherwise it will be told to.
+    pub fn handle_failed(&mut self, id: ConnectionId, operation: Operation, errno: i32) {
+        if !self.connect_next(id) {
+            self.fail(id, Cause::Os { operation, errno }, Some(operation));
+        }
+        self.settle();
+    }
+
+    /// The system had no descriptor, port or memory for this connection's socket, which is not
+    /// open. Its transfer waits until a connection is closed; if there is no other it fails.
+    pub fn handle_exhausted(&mut self, id: ConnectionId, operation: Operation, errno: i32) {
+        let others = self.pool.connections.len() > 1;
+        if !(others && self.await_resources(id)) {
+            self.fail(id, Cause::Os { operation, errno }, Some(operation));
+        }
+        self.settle();
+    }
+
+    /// A connection is of no more use: what occupies it fails, or is sent again where that is safe.
+    pub(super) fn fail(&mut self, id: ConnectionId, cause: Cause, operation: Option<Operation>) {
+        let Some(connection) = self.pool.connections.get(id) else { return };
+        let Some(transfer) = connection.transfer() else { return self.close(id) };
+        let (phase, progress) = (connection.phase(), connection.progress(operation));
+        let error = Error { cause, phase, progress };
+        if connection.uses > 1 && self.may_resend(transfer, &error) {
+            self.count_wire(transfer, id);
+            self.close(id);
+            self.stats.retried += 1;
+            if let Some(transfer) = self.transfers.get_mut(transfer) {
+                transfer.retries += 1;
+            }
+            self.relaunch(transfer);
+        } else {
+            let report = self.report(transfer, Some(id));
+            self.close(id);
+            self.deliver(transfer, Err(error), report);
+        }
+    }
+
+    /// A transfer that holds no connection fails.
+    pub(super) fn end(&mut self, id: TransferId, error: Error) {
+        let report = self.report(id, None);
+        self.deliver(id, Err(error), report);
+    }
+
+    /// The exchange on a connection is complete.
+    pub(super) fn complete(&mut self, id: ConnectionId) {
+        let Some(connection) = self.pool.connections.get(id) else { return };
+        let State::Exchanging(state) = &connection.state else { return };
+        let Some(response) = state.response else { return self.fail(id, Cause::Closed, None) };
+        let transfer = state.transfer;
+        let reusable = state.exchange.close_reasons().is_empty() && connection.ended.is_none();
+        let report = self.report(transfer, Some(id));
+        if !reusable {
+            self.close(id);
+        }
+        self.deliver(transfer, Ok(response), report);
+        if reusable {
+            self.release(id);
+        }
+    }
+
+    /// Takes a connection out and has the driver close its socket. What occupied it is the
+    /// caller's business.
+    pub(super) fn close(&mut self, id: ConnectionId) {
+        let Some(mut connection) = self.pool.close(id) else { return };
+        if let Some(timer) = connection.timer {
+            self.timers.cancel(timer);
+        }
+        let mut last_words = Vec::new();
+        if let Some(tls) = &mut connection.tls {
+            tls.close();
+            last_words.resize(limits::LAST_WORDS, 0);
+            let length = tls.fill(&mut last_words);
+            last_words.truncate(length);
+        }
+        self.outputs.push_back(Output::Close { connection: id, last_words });
+        self.to_serve.push_back(connection.origin);
+    }
+
+    /// A connection whose exchange is over goes to whoever waits for it.
+    fn release(&mut self, id: ConnectionId) {
+        let Some(connection) = self.pool.connections.get(id) else { return };
+        let others_wait = self.pool.slots_wanted();
+        let turn_over = others_wait && connection.turns >= limits::REQUESTS_PER_TURN;
+        if !turn_over && self.serve_next_on(id) {
+            return;
+        }
+        if others_wait {
+            return self.close(id);
+        }
+        self.pool.set_idle(id, self.now);
+        self.touch(id);
+    }
+
+    /// Puts the transfer of a connection that the system has no room for back into its queue.
+    fn await_resources(&mut self, id: ConnectionId) -> bool {
+        let Some(transfer_id) = self.pool.connections.get(id).and_then(Connection::transfer) else {
+            return false;
+        };
+        let Some(transfer) = self.transfers.get_mut(transfer_id) else { return false };
+        if !transfer.request.body.rewind() {
+            return false;
+        }
+        transfer.place = Place::Connection;
+        transfer.since = self.now;
+        let origin_id = transfer.origin;
+        if let Some(origin) = self.pool.get_mut(origin_id) {
+            origin.push_front(transfer_id);
+        }
+        self.stats.exhausted += 1;
+        self.close(id);
+        self.pool.stop_opening();
+        self.schedule_transfer(transfer_id);
+        true
+    }
+
+    /// Whether a transfer that failed on a kept connection may be sent again on another one.
+    fn may_resend(&mut self, id: TransferId, error: &Error) -> bool {
+        let stale = matches!(error.cause, Cause::Closed | Cause::Os { .. });
+        let Some(transfer) = self.transfers.get_mut(id) else { return false };
+        let safe = match error.retry() {
+            Retry::Safe => true,
+            Retry::IfIdempotent => transfer.request.head.is_idempotent(),
+            Retry::No => false,
+        };
+        let again = transfer.retries < limits::STALE_RETRIES;
+        stale && safe && again && transfer.request.body.rewind()
+    }
+
+    fn deliver(&mut self, id: TransferId, result: Result<Response, Error>, report: Report) {
+        let Some(transfer) = self.vacate(id) else { return };
+        match &result {
+            Ok(_) => self.stats.succeeded += 1,
+            Err(_) => self.stats.failed += 1,
+        }
+        let mut handler = transfer.handler;
+        let outcome = Outcome { result, report };
+        handler.done(&outcome);
+        self.messages.push_back(Message { transfer: id, outcome, handler });
+    }
+
+    /// Adds what a transfer's exchange moved on its connection.
+    fn count_wire(&mut self, id: TransferId, connection: ConnectionId) {
+        let Some(connection) = self.pool.connections.get(connection) else { return };
+        let Some(transfer) = self.transfers.get_mut(id) else { return };
+        let before = match &connection.state {
+            State::Exchanging(state) if connection.uses > 1 => state.wire_before,
+            _ => WireCount::default(),
+        };
+        transfer.wire.sent += connection.wire.sent - before.sent;
+        transfer.wire.received += connection.wire.received - before.received;
+    }
+
+    /// What a transfer took, at its end.
+    fn report(&mut self, id: TransferId, connection: Option<ConnectionId>) -> Report {
+        if let Some(connection) = connection {
+            self.count_wire(id, connection);
+        }
+        let connection = connection.and_then(|id| self.pool.connections.get(id));
+        let state = match connection.map(|connection| &connection.state) {
+            Some(State::Exchanging(state)) => Some(state),
+            _ => None,
+        };
+        let Some(transfer) = self.transfers.get(id) else {
+            unreachable!("a transfer is taken out after its report")
+        };
+        let mut spent = transfer.spent;
+        // the wait that was under way when it ended
+        let waited = |since: Time| self.now.since(since).as_nanos() as u64;
+        match (connection.map(|connection| &connection.state), transfer.place) {
+            (Some(State::Connecting(state)), _) => spent.connect += waited(state.since),
+            (Some(State::Handshaking(state)), _) => spent.tls += waited(state.since),
+            (None, Place::Addresses(lookup)) if self.resolver.is_started(lookup) => {
+                spent.resolve += waited(transfer.since);
+            }
+            (None, Place::Connection | Place::Addresses(_)) => {
+                spent.queue += waited(transfer.since)
+            }
+            _ => {}
+        }
+        Report {
+            times: Times {
+                queue: Duration::from_nanos(spent.queue),
+                resolve: Duration::from_nanos(spent.resolve),
+                connect: Duration::from_nanos(spent.connect),
+                tls: Duration::from_nanos(spent.tls),
+                first_byte: state.map_or(Duration::ZERO, first_byte_time),
+                total: self.now.since(transfer.added),
+            },
+            wire_sent: transfer.wire.sent,
+            wire_received: transfer.wire.received,
+            body_received: state.map_or(0, |state| state.exchange.body_received()),
+            status: state.and_then(|state| state.response).map(|response| response.status),
+            remote: connection.map(|connection| connection.remote),
+            reused: connection.is_some_and(|connection| connection.uses > 1),
+            tls: connection.and_then(|connection| connection.tls.as_ref()).and_then(|tls| {
+                Some(TlsSummary { version: tls.version()?, resumed: tls.resumed() })
+            }),
+            retries: transfer.retries,
+        }
+    }
+}
+
+fn first_byte_time(state: &Exchanging) -> Duration {
+    if state.first_byte == Time::NEVER {
+        Duration::ZERO
+    } else {
+        state.first_byte.since(state.since)
+    }
+}

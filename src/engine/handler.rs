@@ -1,0 +1,82 @@
+//! What a transfer's owner supplies: the handler of its events and the source of its body.
+//!
+//! Handlers run while the engine is borrowed: they answer with a flow and cannot call back.
+
+use std::any::Any;
+
+use crate::engine::Outcome;
+use crate::http::{ResponseHead, SourceRead};
+
+/// Receives the events of one transfer.
+///
+/// A handler must not block: all transfers wait while it runs. It gets [`Handler::head`] once, any
+/// number of [`Handler::body`], and [`Handler::done`] once, unless the transfer is removed before.
+pub trait Handler: Any {
+    /// An informational (1xx) response arrived.
+    fn informational(&mut self, head: &ResponseHead<'_>) {
+        let _ = head;
+    }
+
+    /// The head of the final response arrived.
+    fn head(&mut self, head: &ResponseHead<'_>) -> Flow {
+        let _ = head;
+        Flow::Continue
+    }
+
+    /// Bytes of the body arrived, without any framing. The slice lies in the receive buffer and is
+    /// gone when this returns. Whatever the answer, the slice counts as delivered.
+    fn body(&mut self, chunk: &[u8]) -> Flow;
+
+    /// The transfer is over. Nothing follows.
+    fn done(&mut self, outcome: &Outcome) {
+        let _ = outcome;
+    }
+}
+
+/// How a handler wants its transfer to go on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Flow {
+    /// Go on.
+    Continue,
+    /// Deliver no more until the transfer is resumed.
+    Pause,
+    /// End the transfer with this reason, as [`crate::error::Cause::Aborted`].
+    Abort(String),
+}
+
+/// Where the bytes of a streamed request body come from.
+pub trait BodySource: Send {
+    /// Puts bytes into `out`, which is never empty.
+    ///
+    /// [`SourceRead::Pending`] stops the sending until the transfer is resumed.
+    fn read(&mut self, out: &mut [u8]) -> SourceRead;
+
+    /// Goes back to the first byte, for a request that is sent again; `false` if that cannot be.
+    fn rewind(&mut self) -> bool {
+        false
+    }
+}
+
+/// A handler that takes the body and forgets it.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Discard;
+
+impl Handler for Discard {
+    fn body(&mut self, _: &[u8]) -> Flow {
+        Flow::Continue
+    }
+}
+
+/// A handler that keeps the body in memory.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Collect {
+    /// The body so far.
+    pub body: Vec<u8>,
+}
+
+impl Handler for Collect {
+    fn body(&mut self, chunk: &[u8]) -> Flow {
+        self.body.extend_from_slice(chunk);
+        Flow::Continue
+    }
+}

@@ -1,0 +1,327 @@
+//! From a queued transfer to its exchange: admission, look-up, connection slot, connection.
+//!
+//! A transfer takes an idle connection of its origin, or waits for what it lacks to open one: the
+//! origin's own limit, then the host's addresses, then a slot among all connections. Each of the
+//! three is one queue; what becomes free wakes one eligible transfer.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use super::connection::{Connecting, Connection, Exchanging, Handshaking, State};
+use super::pool::OriginId;
+use super::resolve::{Addresses, LookupId};
+use super::tls::{TlsSession, server_name};
+use super::transfer::Place;
+use super::{ConnectionId, Engine, Output, TransferId, error_before_exchange};
+use crate::error::{Cause, Phase};
+use crate::http::Exchange;
+use crate::limits;
+use crate::time::Time;
+
+impl Engine {
+    /// Admits transfers that were added since the last batch.
+    pub(super) fn admit(&mut self) {
+        for _ in 0..limits::ADMITTED_PER_BATCH {
+            let Some(id) = self.arrivals.pop_front() else { break };
+            self.stamp(id);
+            if let Some(transfer) = self.transfers.get(id)
+                && transfer.place == Place::Connection
+            {
+                self.serve(transfer.origin);
+            }
+        }
+    }
+
+    /// Lets everybody proceed who has become able to.
+    pub(super) fn settle(&mut self) {
+        while let Some(origin) = self.to_serve.pop_front() {
+            self.serve(origin);
+        }
+        while self.pool.slots_wanted() && self.make_slot() {
+            let Some(origin) = self.pool.next_for_slot() else { break };
+            self.take_turn(origin);
+        }
+        self.start_lookups();
+    }
+
+    /// A connection that just became free serves its origin's next transfer. False if none waits.
+    pub(super) fn serve_next_on(&mut self, id: ConnectionId) -> bool {
+        let Some(connection) = self.pool.connections.get(id) else { return false };
+        let Some(transfer) = self.pop(connection.origin) else { return false };
+        self.begin(id, transfer);
+        true
+    }
+
+    /// Puts a transfer, whose stale connection was closed, onto a new one.
+    pub(super) fn relaunch(&mut self, id: TransferId) {
+        let Some(transfer) = self.transfers.get_mut(id) else { return };
+        transfer.place = Place::Connection;
+        transfer.since = self.now;
+        let origin = transfer.origin;
+        let known =
+            self.pool.get(origin).and_then(|o| self.resolver.known(&o.key.origin, self.now));
+        match known {
+            Some(addresses) if self.pool.has_slot() => self.open(origin, id, addresses),
+            _ => {
+                if let Some(origin) = self.pool.get_mut(origin) {
+                    origin.push_front(id);
+                }
+                self.schedule_transfer(id);
+                self.to_serve.push_back(origin);
+            }
+        }
+    }
+
+    /// Connects to the next address, if there is one left.
+    pub(super) fn connect_next(&mut self, id: ConnectionId) -> bool {
+        let Some(connection) = self.pool.connections.get_mut(id) else { return false };
+        let State::Connecting(state) = &mut connection.state else { return false };
+        let Some(&ip) = state.addresses.get(state.next) else { return false };
+        state.next += 1;
+        connection.remote.set_ip(ip);
+        let address = connection.remote;
+        self.outputs.push_back(Output::Connect { connection: id, address });
+        true
+    }
+
+    /// The socket of a connection is connected.
+    pub fn handle_connected(&mut self, id: ConnectionId) {
+        let now = self.now;
+        let Some(connection) = self.pool.connections.get_mut(id) else { return };
+        let State::Connecting(Connecting { transfer, since, early, .. }) = &mut connection.state
+        else {
+            return;
+        };
+        let (transfer, since, early) = (*transfer, *since, early.take());
+        if let Some(transfer) = self.transfers.get_mut(transfer) {
+            transfer.spent.connect += now.since(since).as_nanos() as u64;
+        }
+        if connection.tls.is_some() {
+            connection.state = State::Handshaking(Handshaking { transfer, since: now });
+            self.touch(id);
+        } else if let Some(mut exchanging) = early {
+            exchanging.paused = self.transfers.get(transfer).is_some_and(|t| t.paused);
+            exchanging.since = now;
+            exchanging.moved = now;
+            exchanging.measured.0 = now;
+            connection.state = State::Exchanging(*exchanging);
+            self.touch(id);
+        } else {
+            self.begin(id, transfer);
+        }
+    }
+
+    /// Starts a transfer's exchange on a connection that is ready for it.
+    pub(super) fn begin(&mut self, id: ConnectionId, transfer: TransferId) {
+        let Some(exchanging) = self.exchange_for(id, transfer) else { return };
+        self.pool.unlink_idle(id);
+        let Some(connection) = self.pool.connections.get_mut(id) else { return };
+        connection.state = State::Exchanging(exchanging);
+        if connection.uses > 0 {
+            self.stats.reused += 1;
+        }
+        connection.uses += 1;
+        connection.turns += 1;
+        self.touch(id);
+    }
+
+    /// A fresh exchange, and the transfer's place set to it.
+    pub(super) fn exchange_for(
+        &mut self,
+        id: ConnectionId,
+        transfer_id: TransferId,
+    ) -> Option<Exchanging> {
+        let connection = self.pool.connections.get(id)?;
+        let transfer = self.transfers.get_mut(transfer_id)?;
+        transfer.place = Place::Exchange(id);
+        if let Some(timer) = transfer.timer.take() {
+            self.timers.cancel(timer);
+        }
+        let (head, body) = (&transfer.request.head, transfer.request.body.length());
+        Some(Exchanging {
+            transfer: transfer_id,
+            exchange: Exchange::new(head, body, &transfer.request.options.http),
+            since: self.now,
+            moved: self.now,
+            request_sent: Time::NEVER,
+            first_byte: Time::NEVER,
+            wire_before: connection.wire,
+            body_taken: 0,
+            head_taken: false,
+            source_pending: false,
+            paused: transfer.paused,
+            response: None,
+            measured: (self.now, 0),
+        })
+    }
+
+    /// Launches as many of an origin's transfers as can be.
+    fn serve(&mut self, id: OriginId) {
+        while let Some(origin) = self.pool.get(id)
+            && origin.queued() > 0
+        {
+            if let Some(connection) = self.pool.last_idle(id) {
+                let Some(transfer) = self.pop(id) else { break };
+                self.begin(connection, transfer);
+                continue;
+            }
+            if !self.pool.origin_has_room(id) {
+                break;
+            }
+            match self.resolver.known(&origin.key.origin, self.now) {
+                None if self.pool.slot_queue_is_long() => return self.pool.await_slot(id),
+                None => self.await_addresses(id),
+                Some(_) if self.pool.slots_wanted() || !self.make_slot() => {
+                    return self.pool.await_slot(id);
+                }
+                Some(addresses) => {
+                    let Some(transfer) = self.pop(id) else { break };
+                    self.open(id, transfer, addresses);
+                }
+            }
+        }
+        self.pool.forget_if_unused(id);
+    }
+
+    /// The origin's turn to take a free slot has come. It takes one; if it wants more it queues
+    /// again.
+    fn take_turn(&mut self, id: OriginId) {
+        let Some(origin) = self.pool.get(id) else { return };
+        let wants = origin.queued() > 0
+            && self.pool.last_idle(id).is_none()
+            && self.pool.origin_has_room(id);
+        if wants {
+            match self.resolver.known(&origin.key.origin, self.now) {
+                Some(addresses) => {
+                    if let Some(transfer) = self.pop(id) {
+                        self.open(id, transfer, addresses);
+                    }
+                }
+                None => {
+                    self.pool.miss_turn(id);
+                    self.await_addresses(id);
+                }
+            }
+        }
+        self.serve(id);
+    }
+
+    /// Makes sure that one more connection may be opened, at the cost of an idle one if need be.
+    fn make_slot(&mut self) -> bool {
+        while !self.pool.has_slot() {
+            let Some(idle) = self.pool.oldest_idle() else { return false };
+            self.stats.evicted += 1;
+            self.close(idle);
+        }
+        true
+    }
+
+    fn pop(&mut self, origin: OriginId) -> Option<TransferId> {
+        let transfers = &self.transfers;
+        let id = self.pool.get_mut(origin)?.pop(|id| transfers.get(id).is_some())?;
+        self.stamp(id);
+        let transfer = self.transfers.get_mut(id)?;
+        transfer.spent.queue += self.now.since(transfer.since).as_nanos() as u64;
+        Some(id)
+    }
+
+    /// Notes the time at which a transfer was admitted.
+    fn stamp(&mut self, id: TransferId) {
+        let Some(transfer) = self.transfers.get_mut(id) else { return };
+        if transfer.place == Place::Admission {
+            transfer.place = Place::Connection;
+            transfer.added = self.now;
+            transfer.since = self.now;
+            self.schedule_transfer(id);
+        }
+    }
+
+    // look-ups
+
+    fn await_addresses(&mut self, id: OriginId) {
+        let Some(transfer_id) = self.pop(id) else { return };
+        let Some(origin) = self.pool.get_mut(id) else { return };
+        let Some(transfer) = self.transfers.get_mut(transfer_id) else { return };
+        origin.resolving += 1;
+        let (lookup, _) = self.resolver.join(origin.key.origin.host(), transfer_id);
+        transfer.place = Place::Addresses(lookup);
+        transfer.since = self.now;
+        self.schedule_transfer(transfer_id);
+    }
+
+    fn start_lookups(&mut self) {
+        while let Some((lookup, host, waiters)) = self.resolver.start_next() {
+            let waiters = waiters.to_vec();
+            for id in waiters {
+                let Some(transfer) = self.transfers.get_mut(id) else { continue };
+                transfer.spent.queue += self.now.since(transfer.since).as_nanos() as u64;
+                transfer.since = self.now;
+                self.schedule_transfer(id);
+            }
+            self.stats.lookups += 1;
+            self.outputs.push_back(Output::Resolve { lookup, host });
+        }
+    }
+
+    pub(super) fn finish_lookup(&mut self, lookup: LookupId, result: Result<Vec<IpAddr>, String>) {
+        let result = match result {
+            Ok(addresses) if addresses.is_empty() => Err("the name has no address".to_owned()),
+            Ok(addresses) => Ok(Addresses::from(addresses)),
+            Err(why) => Err(why),
+        };
+        let waiters = self.resolver.finish(lookup, result.as_ref().ok(), self.now);
+        // last first, since each goes to the front of its queue
+        for id in waiters.into_iter().rev() {
+            let Some(transfer) = self.transfers.get_mut(id) else { continue };
+            transfer.spent.resolve += self.now.since(transfer.since).as_nanos() as u64;
+            transfer.since = self.now;
+            match &result {
+                Ok(_) => self.requeue(id),
+                Err(why) => {
+                    let cause = Cause::Resolve(why.clone());
+                    self.end(id, error_before_exchange(cause, Phase::Resolve));
+                }
+            }
+        }
+    }
+
+    /// A transfer whose addresses are known now goes back to wait for a connection.
+    fn requeue(&mut self, id: TransferId) {
+        let Some(transfer) = self.transfers.get_mut(id) else { return };
+        transfer.place = Place::Connection;
+        let origin_id = transfer.origin;
+        if let Some(origin) = self.pool.get_mut(origin_id) {
+            origin.resolving -= 1;
+            origin.push_front(id);
+        }
+        self.schedule_transfer(id);
+        self.to_serve.push_back(origin_id);
+    }
+
+    // connections
+
+    fn open(&mut self, origin_id: OriginId, transfer_id: TransferId, addresses: Arc<[IpAddr]>) {
+        let Some(origin) = self.pool.get(origin_id) else { return };
+        let port = origin.key.origin.port();
+        let mut connection = Connection::new(origin_id, port, transfer_id, addresses, self.now);
+        if let Some(policy) = &origin.key.tls {
+            let name = server_name(&origin.key.origin.host().to_string());
+            match name.and_then(|name| TlsSession::new(policy, name)) {
+                Ok(session) => connection.tls = Some(Box::new(session)),
+                Err(fault) => {
+                    let cause = Cause::Tls(fault.to_string());
+                    return self.end(transfer_id, error_before_exchange(cause, Phase::Tls));
+                }
+            }
+        }
+        let id = self.pool.open(origin_id, connection);
+        self.stats.opened += 1;
+        let Some(transfer) = self.transfers.get_mut(transfer_id) else { return };
+        transfer.place = Place::Exchange(id);
+        if let Some(timer) = transfer.timer.take() {
+            self.timers.cancel(timer);
+        }
+        self.connect_next(id);
+        self.schedule(id);
+    }
+}

@@ -1,0 +1,456 @@
+//! The engine: one sans-IO state machine for all transfers.
+//!
+//! Knows transfers, connections, origins, the pool and its queues, name look-ups, deadlines, TLS
+//! as a byte transform. Must not know descriptors, rings, threads or a clock: a driver tells it
+//! facts, it answers with what it wants. (Randomness and the date for TLS come with the
+//! [`crate::tls::TlsPolicy`] that is handed in.)
+//!
+//! Invariants: wants are levels; bytes out go into the caller's buffer, bytes in are borrowed from
+//! it; handlers run while the engine is borrowed and cannot call back; ids outlive what they name
+//! and then name nothing.
+
+mod connection;
+mod deadlines;
+mod finish;
+mod handler;
+mod launch;
+mod output;
+mod pool;
+mod receive;
+mod request;
+mod resolve;
+mod send;
+mod stats;
+mod timers;
+pub(crate) mod tls;
+mod transfer;
+
+use std::collections::VecDeque;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::error::{Error, Phase};
+use crate::http::{Host, RequestError};
+use crate::id::Slab;
+use crate::limits;
+use crate::time::Time;
+use crate::tls::TlsPolicy;
+
+pub use connection::{Connection, ConnectionId};
+pub use handler::{BodySource, Collect, Discard, Flow, Handler};
+pub use output::{Level, Output};
+pub use request::{Body, LowSpeed, Options, Request, Timeouts};
+pub use resolve::{Lookup, LookupId};
+pub use send::MIN_FILL;
+pub use stats::Stats;
+pub use transfer::{Message, Outcome, Report, Response, Times, TlsSummary, Transfer, TransferId};
+
+use connection::State;
+use pool::{OriginId, Pool, PoolKey};
+use resolve::{Left, Resolver};
+use timers::Timers;
+use transfer::{Place, Spent, Wire};
+
+/// What an engine may hold open, and for how long.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Connections in all, idle ones included.
+    pub max_connections: usize,
+    /// Connections to one origin.
+    pub max_per_origin: usize,
+    /// How long an unused connection is kept.
+    pub keep_idle: Duration,
+    /// Look-ups in flight.
+    pub max_lookups: usize,
+    /// How long the answer to a look-up holds.
+    pub lookup_ttl: Duration,
+    /// Answers kept.
+    pub lookup_cache: usize,
+    /// How `https` is verified where a transfer's options do not say.
+    pub tls: Option<TlsPolicy>,
+    /// The driver carries the deadlines of connections itself (as [`Level::deadline`]) and reports
+    /// [`Engine::handle_deadline`]; the engine's own timers leave them out.
+    pub carried_deadlines: bool,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            max_connections: 1024,
+            max_per_origin: 64,
+            keep_idle: Duration::from_secs(90),
+            max_lookups: 32,
+            lookup_ttl: Duration::from_secs(60),
+            lookup_cache: limits::LOOKUP_CACHE,
+            tls: None,
+            carried_deadlines: false,
+        }
+    }
+}
+
+/// All transfers and connections of one multi handle.
+///
+/// **Commands** ([`Engine::add`], [`Engine::remove`], [`Engine::pause`], [`Engine::resume`],
+/// [`Engine::set_override`]) may come at any time. They take effect with the next batch, apart from
+/// `remove`, which closes at once.
+///
+/// **Facts**: a batch begins with [`Engine::advance`], which tells the time; then come
+/// [`Engine::handle_connected`], [`Engine::handle_received`], [`Engine::handle_sent`],
+/// [`Engine::handle_end`], [`Engine::handle_failed`], [`Engine::handle_deadline`],
+/// [`Engine::handle_resolved`].
+///
+/// **Wants**: [`Engine::poll_output`] until there is none; [`Engine::level`] and [`Engine::fill`]
+/// for one connection; [`Engine::next_time`], by when the next batch must begin.
+///
+/// **Ends**: [`Engine::poll_message`].
+pub struct Engine {
+    config: Config,
+    now: Time,
+    transfers: Slab<Transfer>,
+    pool: Pool,
+    resolver: Resolver,
+    timers: Timers<Timer>,
+    /// Transfers to be admitted with the next batch.
+    arrivals: VecDeque<TransferId>,
+    /// Origins that may have become able to launch a transfer.
+    to_serve: VecDeque<OriginId>,
+    /// Connections whose transfer was resumed.
+    resumed: VecDeque<ConnectionId>,
+    outputs: VecDeque<Output>,
+    messages: VecDeque<Message>,
+    /// Plaintext on its way into TLS.
+    scratch: Vec<u8>,
+    stats: Stats,
+}
+
+/// What a timer stands for.
+#[derive(Debug, Clone, Copy)]
+enum Timer {
+    Transfer(TransferId),
+    Connection(ConnectionId),
+}
+
+impl Engine {
+    /// An engine with nothing in it.
+    pub fn new(config: Config) -> Self {
+        let resolver =
+            Resolver::new(config.max_lookups, config.lookup_ttl, config.lookup_cache.max(1));
+        Self {
+            pool: Pool::new(config.max_connections, config.max_per_origin),
+            resolver,
+            config,
+            now: Time::ZERO,
+            transfers: Slab::new(),
+            timers: Timers::new(),
+            arrivals: VecDeque::new(),
+            to_serve: VecDeque::new(),
+            resumed: VecDeque::new(),
+            outputs: VecDeque::new(),
+            messages: VecDeque::new(),
+            scratch: Vec::new(),
+            stats: Stats::default(),
+        }
+    }
+
+    // commands
+
+    /// Adds a transfer. It is admitted, and its times begin, with the next batch.
+    ///
+    /// An `https` request without a policy in its options uses [`Config::tls`]; without that
+    /// either it is refused.
+    pub fn add(
+        &mut self,
+        request: Request,
+        handler: Box<dyn Handler>,
+    ) -> Result<TransferId, AddError> {
+        request.head.check(request.body.length()).map_err(AddError::Request)?;
+        let key = PoolKey::of(&request.head, &request.options, self.config.tls.as_ref());
+        if key.tls.is_none() && key.origin.scheme() == crate::http::Scheme::Https {
+            return Err(AddError::NoTlsPolicy);
+        }
+        let origin = self.pool.origin(key);
+        let id = self.transfers.insert(Transfer {
+            request,
+            handler,
+            origin,
+            place: Place::Admission,
+            added: Time::ZERO,
+            since: Time::ZERO,
+            timer: None,
+            spent: Spent::default(),
+            wire: Wire::default(),
+            paused: false,
+            retries: 0,
+        });
+        if let Some(origin) = self.pool.get_mut(origin) {
+            origin.push_back(id);
+        }
+        self.arrivals.push_back(id);
+        self.stats.added += 1;
+        Ok(id)
+    }
+
+    /// Removes a transfer, wherever it stands, and gives its handler back. A connection that it
+    /// occupied is closed. `None` if it is over already (its message may still be waiting).
+    pub fn remove(&mut self, id: TransferId) -> Option<Box<dyn Handler>> {
+        let place = self.transfers.get(id)?.place;
+        self.stats.removed += 1;
+        if let Place::Exchange(connection) = place {
+            self.close(connection);
+        }
+        self.vacate(id).map(|transfer| transfer.handler)
+    }
+
+    /// Delivers no more of this transfer's response, and sends no more of its request's streamed
+    /// body, until it is resumed.
+    pub fn pause(&mut self, id: TransferId) {
+        let Some(transfer) = self.transfers.get_mut(id) else { return };
+        transfer.paused = true;
+        let Place::Exchange(connection) = transfer.place else { return };
+        if let Some(state) = self.exchanging(connection) {
+            state.paused = true;
+            self.touch(connection);
+        }
+    }
+
+    /// Undoes [`Engine::pause`], [`Flow::Pause`] and [`crate::http::SourceRead::Pending`].
+    pub fn resume(&mut self, id: TransferId) {
+        let Some(transfer) = self.transfers.get_mut(id) else { return };
+        transfer.paused = false;
+        if let Place::Exchange(connection) = transfer.place {
+            self.resumed.push_back(connection);
+        }
+    }
+
+    /// Fixes the addresses of a host and port, as curl's `--resolve` does.
+    pub fn set_override(&mut self, host: Host, port: u16, addresses: Arc<[IpAddr]>) {
+        self.resolver.set_override(host, port, addresses);
+    }
+
+    /// How `https` is verified from here on where a transfer's options do not say.
+    pub fn set_tls(&mut self, policy: TlsPolicy) {
+        self.config.tls = Some(policy);
+    }
+
+    /// The policy for `https` where a transfer's options do not say.
+    pub fn tls(&self) -> Option<&TlsPolicy> {
+        self.config.tls.as_ref()
+    }
+
+    /// Changes the limits. Connections over a lowered limit stay until they are done.
+    pub fn set_limits(&mut self, max_connections: usize, max_per_origin: usize) {
+        self.pool.set_limits(max_connections, max_per_origin);
+    }
+
+    // facts
+
+    /// Begins a batch: it is `now`. Expires what is due, admits what was added.
+    pub fn advance(&mut self, now: Time) {
+        self.now = self.now.max(now);
+        while let Some(timer) = self.timers.expire(self.now) {
+            self.handle_timer(timer);
+        }
+        self.take_resumed();
+        self.admit();
+        self.settle();
+    }
+
+    /// The addresses that a look-up found, or why it found none.
+    pub fn handle_resolved(&mut self, lookup: LookupId, result: Result<Vec<IpAddr>, String>) {
+        self.finish_lookup(lookup, result);
+        self.settle();
+    }
+
+    // wants
+
+    /// The next want that the driver is to act upon.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        let output = self.outputs.pop_front()?;
+        if let Output::Level { connection } = output
+            && let Some(connection) = self.pool.connections.get_mut(connection)
+        {
+            connection.level_queued = false;
+        }
+        Some(output)
+    }
+
+    /// What a connection wants of its socket now. A connection that is gone wants nothing.
+    pub fn level(&self, id: ConnectionId) -> Level {
+        match self.pool.connections.get(id) {
+            Some(connection) => Level {
+                recv: connection.wants_recv(),
+                send: connection.wants_send(),
+                deadline: self.deadline(connection).map_or(Time::NEVER, |(at, _, _)| at),
+            },
+            None => Level { recv: false, send: false, deadline: Time::NEVER },
+        }
+    }
+
+    /// Whether bytes received on a connection would be taken now.
+    pub fn wants_recv(&self, id: ConnectionId) -> bool {
+        self.pool.connections.get(id).is_some_and(Connection::wants_recv)
+    }
+
+    /// Whether [`Engine::fill`] would give bytes now.
+    pub fn wants_send(&self, id: ConnectionId) -> bool {
+        self.pool.connections.get(id).is_some_and(Connection::wants_send)
+    }
+
+    /// By when the next batch must begin. [`Time::ZERO`]: at once. `None`: whenever a fact comes.
+    pub fn next_time(&self) -> Option<Time> {
+        let work =
+            !(self.arrivals.is_empty() && self.to_serve.is_empty() && self.resumed.is_empty());
+        if work { Some(Time::ZERO) } else { self.timers.next() }
+    }
+
+    // ends
+
+    /// The next transfer that is over.
+    pub fn poll_message(&mut self) -> Option<Message> {
+        self.messages.pop_front()
+    }
+
+    /// How many messages wait.
+    pub fn messages(&self) -> usize {
+        self.messages.len()
+    }
+
+    // getters
+
+    /// Transfers that are not over.
+    pub fn running(&self) -> usize {
+        self.transfers.len()
+    }
+
+    /// The transfer that occupies a connection.
+    pub fn transfer_on(&self, id: ConnectionId) -> Option<TransferId> {
+        self.pool.connections.get(id)?.transfer()
+    }
+
+    /// Whether a connection's id names one still.
+    pub fn is_open(&self, id: ConnectionId) -> bool {
+        self.pool.connections.get(id).is_some()
+    }
+
+    /// Whether a transfer is in the engine still.
+    pub fn contains(&self, id: TransferId) -> bool {
+        self.transfers.get(id).is_some()
+    }
+
+    /// The counters.
+    pub fn stats(&self) -> Stats {
+        Stats {
+            running: self.transfers.len(),
+            connections: self.pool.connections.len(),
+            idle: self.pool.idle_connections(),
+            origins: self.pool.origins(),
+            timers: self.timers.len(),
+            ..self.stats
+        }
+    }
+
+    /// Closes all idle connections.
+    pub fn close_idle(&mut self) {
+        while let Some(id) = self.pool.oldest_idle() {
+            self.close(id);
+        }
+    }
+
+    /// Whether nothing is left: no transfer, connection, origin, look-up or timer.
+    pub fn is_empty(&self) -> bool {
+        let Stats { running, connections, idle, origins, timers, .. } = self.stats();
+        running + connections + idle + origins + timers == 0 && self.resolver.is_idle()
+    }
+
+    // shared by the parts of the engine
+
+    /// What a connection wants may have changed: the driver is told, once.
+    fn touch(&mut self, id: ConnectionId) {
+        let Some(connection) = self.pool.connections.get_mut(id) else { return };
+        if matches!(connection.state, State::Connecting(_)) {
+            return self.schedule(id);
+        }
+        if !connection.level_queued {
+            connection.level_queued = true;
+            self.outputs.push_back(Output::Level { connection: id });
+        }
+        self.schedule(id);
+    }
+
+    fn exchanging(&mut self, id: ConnectionId) -> Option<&mut connection::Exchanging> {
+        match &mut self.pool.connections.get_mut(id)?.state {
+            State::Exchanging(state) => Some(state),
+            State::Connecting(_) | State::Handshaking(_) | State::Idle(_) => None,
+        }
+    }
+
+    /// The phase that a transfer is in.
+    fn phase(&self, place: Place) -> Phase {
+        match place {
+            Place::Admission | Place::Connection => Phase::Queue,
+            Place::Addresses(lookup) if self.resolver.is_started(lookup) => Phase::Resolve,
+            Place::Addresses(_) => Phase::Queue,
+            Place::Exchange(id) => match self.pool.connections.get(id) {
+                Some(connection) => connection.phase(),
+                None => Phase::Queue,
+            },
+        }
+    }
+
+    /// Takes a transfer out of the engine and of whatever it waits in, its connection excepted.
+    fn vacate(&mut self, id: TransferId) -> Option<Transfer> {
+        let transfer = self.transfers.remove(id)?;
+        if let Some(timer) = transfer.timer {
+            self.timers.cancel(timer);
+        }
+        match transfer.place {
+            Place::Admission | Place::Connection => {
+                let transfers = &self.transfers;
+                if let Some(origin) = self.pool.get_mut(transfer.origin) {
+                    origin.forget(|id| transfers.get(id).is_some());
+                }
+                self.to_serve.push_back(transfer.origin);
+            }
+            Place::Addresses(lookup) => {
+                if let Some(origin) = self.pool.get_mut(transfer.origin) {
+                    origin.resolving -= 1;
+                }
+                if let Left::Abandon(lookup) = self.resolver.leave(lookup, id) {
+                    self.outputs.push_back(Output::Abandon { lookup });
+                }
+                self.to_serve.push_back(transfer.origin);
+            }
+            // the connection's end, or its next use, sees to the origin
+            Place::Exchange(_) => {}
+        }
+        Some(transfer)
+    }
+}
+
+/// A transfer that cannot be added.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AddError {
+    /// It is an `https` request, and neither its options nor the engine say how to verify the peer.
+    NoTlsPolicy,
+    /// Its head and its body do not go together.
+    Request(RequestError),
+}
+
+impl std::fmt::Display for AddError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            AddError::NoTlsPolicy => f.write_str(
+                "an https request needs a TLS policy, in its options or in the engine's config",
+            ),
+            AddError::Request(error) => write!(f, "{error}"),
+        }
+    }
+}
+
+impl std::error::Error for AddError {}
+
+/// An error for a transfer that has not begun its exchange.
+fn error_before_exchange(cause: crate::error::Cause, phase: Phase) -> Error {
+    Error { cause, phase, progress: crate::error::Progress::NothingSent }
+}

@@ -1,0 +1,311 @@
+//! The connections by origin: which are idle, who waits for one, and how many there may be.
+//!
+//! Knows the complete identity of a connection, the queues and the limits. Must not know what is
+//! exchanged on a connection, nor the transfers beyond their ids.
+//! Invariants: whoever waits, waits in exactly one queue; every operation is O(1), whatever the
+//! number of transfers queued, origins known or connections open; an origin that nobody uses is
+//! forgotten.
+
+use std::collections::{HashMap, VecDeque};
+
+use crate::engine::connection::{Connection, Idle, State};
+use crate::engine::{ConnectionId, Options, TransferId};
+use crate::http::{Origin, RequestHead, Scheme};
+use crate::id::{Id, Slab};
+use crate::time::Time;
+use crate::tls::TlsPolicy;
+
+pub(super) type OriginId = Id<PoolOrigin>;
+
+/// All that two transfers must have in common to share a connection.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct PoolKey {
+    pub(super) origin: Origin,
+    /// `None` in plaintext.
+    pub(super) tls: Option<TlsPolicy>,
+}
+
+impl PoolKey {
+    pub(super) fn of(head: &RequestHead, options: &Options, default: Option<&TlsPolicy>) -> Self {
+        // each option is named, so that a new one cannot be forgotten here
+        let Options { timeouts: _, low_speed: _, max_body: _, http: _, tls } = options;
+        let origin = head.origin().clone();
+        let tls = match origin.scheme() {
+            Scheme::Http => None,
+            Scheme::Https => tls.as_ref().or(default).cloned(),
+        };
+        Self { origin, tls }
+    }
+}
+
+/// What is kept per origin.
+pub(crate) struct PoolOrigin {
+    pub(super) key: PoolKey,
+    /// Who waits for a connection. May hold ids of transfers that are gone.
+    queue: VecDeque<TransferId>,
+    /// How many in `queue` are not gone.
+    queued: usize,
+    /// Idle connections; the last was used last.
+    idle: Vec<ConnectionId>,
+    pub(super) connections: usize,
+    /// Transfers that will want a connection as soon as the host's addresses are known.
+    pub(super) resolving: usize,
+    /// It is in the queue for a slot.
+    awaits_slot: bool,
+    /// Its turn came, but its addresses were not known: it comes first when they are.
+    missed_turn: bool,
+}
+
+/// The position of an idle connection: in its origin's stack, and among all by age.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct IdleLinks {
+    index: usize,
+    older: Option<ConnectionId>,
+    newer: Option<ConnectionId>,
+}
+
+pub(super) struct Pool {
+    pub(super) connections: Slab<Connection>,
+    origins: Slab<PoolOrigin>,
+    by_key: HashMap<PoolKey, OriginId>,
+    /// Origins that wait for one more connection to be allowed.
+    slot_queue: VecDeque<OriginId>,
+    oldest: Option<ConnectionId>,
+    newest: Option<ConnectionId>,
+    idle: usize,
+    max_connections: usize,
+    max_per_origin: usize,
+    /// How many connections the system had room for when it last refused one; until one closes.
+    ceiling: usize,
+}
+
+impl Pool {
+    pub(super) fn new(max_connections: usize, max_per_origin: usize) -> Self {
+        Self {
+            connections: Slab::new(),
+            origins: Slab::new(),
+            by_key: HashMap::new(),
+            slot_queue: VecDeque::new(),
+            oldest: None,
+            newest: None,
+            idle: 0,
+            max_connections: max_connections.max(1),
+            max_per_origin: max_per_origin.max(1),
+            ceiling: usize::MAX,
+        }
+    }
+
+    pub(super) fn set_limits(&mut self, max_connections: usize, max_per_origin: usize) {
+        self.max_connections = max_connections.max(1);
+        self.max_per_origin = max_per_origin.max(1);
+    }
+
+    /// The origin for a key, made if it is new. Whoever asks queues a transfer there, or else
+    /// calls [`Pool::forget_if_unused`].
+    pub(super) fn origin(&mut self, key: PoolKey) -> OriginId {
+        if let Some(&id) = self.by_key.get(&key) {
+            return id;
+        }
+        let id = self.origins.insert(PoolOrigin {
+            key: key.clone(),
+            queue: VecDeque::new(),
+            queued: 0,
+            idle: Vec::new(),
+            connections: 0,
+            resolving: 0,
+            awaits_slot: false,
+            missed_turn: false,
+        });
+        self.by_key.insert(key, id);
+        id
+    }
+
+    pub(super) fn get(&self, id: OriginId) -> Option<&PoolOrigin> {
+        self.origins.get(id)
+    }
+
+    pub(super) fn get_mut(&mut self, id: OriginId) -> Option<&mut PoolOrigin> {
+        self.origins.get_mut(id)
+    }
+
+    pub(super) fn forget_if_unused(&mut self, id: OriginId) {
+        let Some(origin) = self.origins.get(id) else { return };
+        let used = origin.queued + origin.connections + origin.resolving > 0;
+        if !used && let Some(origin) = self.origins.remove(id) {
+            self.by_key.remove(&origin.key);
+        }
+    }
+
+    /// Whether the origin may have one more connection by its own limit.
+    pub(super) fn origin_has_room(&self, id: OriginId) -> bool {
+        self.origins
+            .get(id)
+            .is_some_and(|origin| origin.connections + origin.resolving < self.max_per_origin)
+    }
+
+    // connection slots
+
+    /// Whether one more connection may be opened by the limit in all.
+    pub(super) fn has_slot(&self) -> bool {
+        self.connections.len() < self.max_connections.min(self.ceiling)
+    }
+
+    /// The system refused one more connection: no more until one is closed.
+    pub(super) fn stop_opening(&mut self) {
+        self.ceiling = self.connections.len();
+    }
+
+    /// Whether somebody waits for a slot.
+    pub(super) fn slots_wanted(&self) -> bool {
+        !self.slot_queue.is_empty()
+    }
+
+    /// Whether more wait for a slot than there are: no use in looking up names for yet more.
+    pub(super) fn slot_queue_is_long(&self) -> bool {
+        self.slot_queue.len() >= self.max_connections
+    }
+
+    pub(super) fn await_slot(&mut self, id: OriginId) {
+        let Some(origin) = self.origins.get_mut(id) else { return };
+        if std::mem::replace(&mut origin.awaits_slot, true) {
+            return;
+        }
+        if std::mem::take(&mut origin.missed_turn) {
+            self.slot_queue.push_front(id);
+        } else {
+            self.slot_queue.push_back(id);
+        }
+    }
+
+    pub(super) fn miss_turn(&mut self, id: OriginId) {
+        if let Some(origin) = self.origins.get_mut(id) {
+            origin.missed_turn = true;
+        }
+    }
+
+    /// The origin whose turn it is to take a slot.
+    pub(super) fn next_for_slot(&mut self) -> Option<OriginId> {
+        while let Some(id) = self.slot_queue.pop_front() {
+            if let Some(origin) = self.origins.get_mut(id) {
+                origin.awaits_slot = false;
+                return Some(id);
+            }
+        }
+        None
+    }
+
+    pub(super) fn open(&mut self, id: OriginId, connection: Connection) -> ConnectionId {
+        if let Some(origin) = self.origins.get_mut(id) {
+            origin.connections += 1;
+        }
+        self.connections.insert(connection)
+    }
+
+    /// Takes a connection out, idle or not.
+    pub(super) fn close(&mut self, id: ConnectionId) -> Option<Connection> {
+        self.unlink_idle(id);
+        let connection = self.connections.remove(id)?;
+        self.ceiling = usize::MAX;
+        if let Some(origin) = self.origins.get_mut(connection.origin) {
+            origin.connections -= 1;
+        }
+        Some(connection)
+    }
+
+    // idle connections
+
+    pub(super) fn idle_connections(&self) -> usize {
+        self.idle
+    }
+
+    pub(super) fn set_idle(&mut self, id: ConnectionId, now: Time) {
+        let Some(connection) = self.connections.get_mut(id) else { return };
+        let Some(origin) = self.origins.get_mut(connection.origin) else { return };
+        let links = IdleLinks { index: origin.idle.len(), older: self.newest, newer: None };
+        connection.state = State::Idle(Idle { since: now, links });
+        connection.turns = 0;
+        origin.idle.push(id);
+        match self.newest.replace(id) {
+            Some(newest) => self.links(newest).newer = Some(id),
+            None => self.oldest = Some(id),
+        }
+        self.idle += 1;
+    }
+
+    /// The origin's idle connection that was used last; it stays idle.
+    pub(super) fn last_idle(&self, id: OriginId) -> Option<ConnectionId> {
+        self.origins.get(id)?.idle.last().copied()
+    }
+
+    /// The connection that has been idle longest.
+    pub(super) fn oldest_idle(&self) -> Option<ConnectionId> {
+        self.oldest
+    }
+
+    /// An idle connection is idle no longer; its state is for the caller to replace.
+    pub(super) fn unlink_idle(&mut self, id: ConnectionId) {
+        let Some(connection) = self.connections.get(id) else { return };
+        let State::Idle(Idle { links, .. }) = &connection.state else { return };
+        let (origin, IdleLinks { index, older, newer }) = (connection.origin, *links);
+        match older {
+            Some(older) => self.links(older).newer = newer,
+            None => self.oldest = newer,
+        }
+        match newer {
+            Some(newer) => self.links(newer).older = older,
+            None => self.newest = older,
+        }
+        self.idle -= 1;
+        let stack = &mut self.origins.get_mut(origin).expect("a connection's origin is kept").idle;
+        stack.swap_remove(index);
+        if let Some(&moved) = stack.get(index) {
+            self.links(moved).index = index;
+        }
+    }
+
+    fn links(&mut self, id: ConnectionId) -> &mut IdleLinks {
+        match self.connections.get_mut(id).map(|connection| &mut connection.state) {
+            Some(State::Idle(idle)) => &mut idle.links,
+            _ => unreachable!("idle lists hold idle connections"),
+        }
+    }
+
+    pub(super) fn origins(&self) -> usize {
+        self.origins.len()
+    }
+}
+
+impl PoolOrigin {
+    pub(super) fn queued(&self) -> usize {
+        self.queued
+    }
+
+    pub(super) fn push_back(&mut self, transfer: TransferId) {
+        self.queue.push_back(transfer);
+        self.queued += 1;
+    }
+
+    pub(super) fn push_front(&mut self, transfer: TransferId) {
+        self.queue.push_front(transfer);
+        self.queued += 1;
+    }
+
+    /// Takes the transfer whose turn it is; `waits` tells those that are gone from those that wait.
+    pub(super) fn pop(&mut self, waits: impl Fn(TransferId) -> bool) -> Option<TransferId> {
+        loop {
+            let transfer = self.queue.pop_front()?;
+            if waits(transfer) {
+                self.queued -= 1;
+                return Some(transfer);
+            }
+        }
+    }
+
+    /// A queued transfer is gone; its id is passed over later, or swept out with others.
+    pub(super) fn forget(&mut self, waits: impl Fn(TransferId) -> bool) {
+        self.queued -= 1;
+        if self.queue.len() > 2 * self.queued + 32 {
+            self.queue.retain(|&transfer| waits(transfer));
+        }
+    }
+}

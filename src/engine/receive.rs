@@ -1,0 +1,263 @@
+//! Bytes in: from the driver's receive buffer, through TLS, to the transfer's handler.
+//!
+//! Body bytes reach the handler as slices of the driver's buffer. Only what a paused transfer has
+//! yet to take is copied, and that is at most what one receive brought.
+
+use super::connection::{Connection, End, Exchanging, State};
+use super::tls::TlsSession;
+use super::{ConnectionId, Engine, Flow, Response};
+use crate::error::Cause;
+use crate::http::Event;
+
+/// What became of bytes that were received.
+enum Taken {
+    /// All were taken.
+    All,
+    /// The transfer was paused after so many.
+    Paused(usize),
+    /// The connection is closed, or the exchange is over and nothing more is expected.
+    Over,
+}
+
+/// What one event of an exchange asks for.
+enum Next {
+    More,
+    Wait,
+    Complete,
+    Fail(Cause),
+}
+
+impl Engine {
+    /// Bytes arrived on a connection.
+    pub fn handle_received(&mut self, id: ConnectionId, bytes: &[u8]) {
+        let Some(connection) = self.pool.connections.get_mut(id) else { return };
+        connection.wire.received += bytes.len() as u64;
+        self.stats.received += bytes.len() as u64;
+        let now = self.now;
+        if let State::Exchanging(state) = &mut connection.state {
+            state.moved = now;
+        }
+        if connection.held.is_empty() {
+            self.take_wire(id, bytes);
+        } else {
+            // the driver had received more before it saw that the transfer is paused
+            connection.held.extend_from_slice(bytes);
+        }
+        self.settle();
+    }
+
+    /// The peer has ended its side of the connection (a FIN, or close_notify over TLS).
+    pub fn handle_end(&mut self, id: ConnectionId) {
+        let Some(connection) = self.pool.connections.get_mut(id) else { return };
+        if connection.ended.is_some() {
+            return;
+        }
+        let clean = connection.tls.as_ref().is_none_or(|tls| tls.closed_cleanly());
+        connection.ended = Some(if clean { End::Clean } else { End::Truncated });
+        if connection.held.is_empty() {
+            self.take_end(id);
+        } else {
+            self.touch(id);
+        }
+        self.settle();
+    }
+
+    /// Goes on with the connections whose transfers were resumed.
+    pub(super) fn take_resumed(&mut self) {
+        while let Some(id) = self.resumed.pop_front() {
+            let now = self.now;
+            let Some(state) = self.exchanging(id) else { continue };
+            state.source_pending = false;
+            state.paused = false;
+            state.moved = now;
+            state.measured.0 = now;
+            self.touch(id);
+            let Some(connection) = self.pool.connections.get_mut(id) else { continue };
+            let held = std::mem::take(&mut connection.held);
+            self.take_wire(id, &held);
+            let Some(connection) = self.pool.connections.get(id) else { continue };
+            if connection.ended.is_some() && connection.held.is_empty() {
+                self.take_end(id);
+            }
+        }
+    }
+
+    fn take_wire(&mut self, id: ConnectionId, wire: &[u8]) {
+        let Some(connection) = self.pool.connections.get_mut(id) else { return };
+        match connection.tls.take() {
+            None => {
+                if let Taken::Paused(taken) = self.take_plain(id, wire) {
+                    self.hold(id, &wire[taken..]);
+                }
+            }
+            Some(mut tls) => {
+                let result = self.take_records(id, &mut tls, wire);
+                let closed = tls.closed_cleanly();
+                let Some(connection) = self.pool.connections.get_mut(id) else { return };
+                connection.tls = Some(tls);
+                match result {
+                    Ok(taken) => self.hold(id, &wire[taken..]),
+                    Err(cause) => return self.fail(id, cause, None),
+                }
+                if closed {
+                    self.handle_end(id);
+                } else {
+                    self.touch(id);
+                }
+            }
+        }
+    }
+
+    /// Passes wire bytes through TLS. Returns how many were taken: less than all if paused.
+    fn take_records(
+        &mut self,
+        id: ConnectionId,
+        tls: &mut TlsSession,
+        wire: &[u8],
+    ) -> Result<usize, Cause> {
+        let mut taken = 0;
+        loop {
+            while let Some(chunk) = tls.plaintext() {
+                let (consumed, paused) = match self.take_plain(id, chunk) {
+                    Taken::All => (chunk.len(), false),
+                    Taken::Paused(consumed) => (consumed, true),
+                    Taken::Over => return Ok(wire.len()),
+                };
+                tls.consume(consumed);
+                if paused {
+                    return Ok(taken);
+                }
+            }
+            if taken == wire.len() {
+                return Ok(taken);
+            }
+            taken += tls.receive(&wire[taken..]).map_err(|fault| Cause::Tls(fault.to_string()))?;
+            self.note_handshake(id, tls);
+        }
+    }
+
+    /// Starts the exchange once the handshake is done.
+    fn note_handshake(&mut self, id: ConnectionId, tls: &TlsSession) {
+        if tls.is_handshaking() {
+            return;
+        }
+        let now = self.now;
+        let Some(connection) = self.pool.connections.get(id) else { return };
+        let State::Handshaking(state) = &connection.state else { return };
+        let (transfer, since) = (state.transfer, state.since);
+        if let Some(transfer) = self.transfers.get_mut(transfer) {
+            transfer.spent.tls += now.since(since).as_nanos() as u64;
+        }
+        self.begin(id, transfer);
+    }
+
+    fn hold(&mut self, id: ConnectionId, bytes: &[u8]) {
+        if let Some(connection) = self.pool.connections.get_mut(id) {
+            // a buffer that came from holding is handed back empty: keep no memory when idle
+            connection.held = bytes.to_vec();
+        }
+    }
+
+    /// Feeds an exchange and its handler.
+    fn take_plain(&mut self, id: ConnectionId, input: &[u8]) -> Taken {
+        let mut taken = 0;
+        loop {
+            let now = self.now;
+            let Some(connection) = self.pool.connections.get_mut(id) else { return Taken::Over };
+            let State::Exchanging(state) = &mut connection.state else {
+                return self.take_unasked(id, &input[taken..]);
+            };
+            if state.paused {
+                return Taken::Paused(taken);
+            }
+            if taken < input.len() && !state.has_asked() {
+                self.fail(id, Cause::Closed, None);
+                return Taken::Over;
+            }
+            if taken < input.len() && !state.exchange.response_started() {
+                state.first_byte = state.first_byte.min(now);
+            }
+            let (consumed, next) = match state.exchange.read(&input[taken..]) {
+                Ok(read) => {
+                    let Some(transfer) = self.transfers.get_mut(state.transfer) else {
+                        return Taken::Over;
+                    };
+                    let limit = transfer.request.options.max_body;
+                    let handler = &mut *transfer.handler;
+                    let (flow, next) = match read.event {
+                        Event::NeedMore => (Flow::Continue, Next::Wait),
+                        Event::Informational(head) => {
+                            handler.informational(&head);
+                            (Flow::Continue, Next::More)
+                        }
+                        Event::Head(head) => {
+                            state.response =
+                                Some(Response { status: head.status(), version: head.version() });
+                            (handler.head(&head), Next::More)
+                        }
+                        Event::Body(chunk) => (handler.body(chunk), Next::More),
+                        Event::Complete => (Flow::Continue, Next::Complete),
+                    };
+                    let next = match flow {
+                        Flow::Continue => next,
+                        Flow::Pause => {
+                            state.paused = true;
+                            transfer.paused = true;
+                            next
+                        }
+                        Flow::Abort(why) => Next::Fail(Cause::Aborted(why)),
+                    };
+                    (read.consumed, over_limit(state, limit).map_or(next, Next::Fail))
+                }
+                Err(fault) => (0, Next::Fail(Cause::Http(fault))),
+            };
+            taken += consumed;
+            match next {
+                Next::More => {}
+                Next::Wait => return Taken::All,
+                Next::Complete => {
+                    self.complete(id);
+                    return if taken < input.len() { Taken::Over } else { Taken::All };
+                }
+                Next::Fail(cause) => {
+                    self.fail(id, cause, None);
+                    return Taken::Over;
+                }
+            }
+        }
+    }
+
+    /// Bytes that no request asked for: the connection cannot be trusted.
+    fn take_unasked(&mut self, id: ConnectionId, input: &[u8]) -> Taken {
+        if input.is_empty() {
+            return Taken::All;
+        }
+        if let Some(Connection { state: State::Idle(_), .. }) = self.pool.connections.get(id) {
+            self.close(id);
+        }
+        Taken::Over
+    }
+
+    /// The peer's end, after all bytes before it were taken.
+    fn take_end(&mut self, id: ConnectionId) {
+        let Some(connection) = self.pool.connections.get_mut(id) else { return };
+        let clean = connection.ended == Some(End::Clean);
+        match &mut connection.state {
+            State::Idle(_) => self.close(id),
+            State::Connecting(_) | State::Handshaking(_) => self.fail(id, Cause::Closed, None),
+            State::Exchanging(state) => match state.exchange.eof(clean) {
+                Ok(()) => self.complete(id),
+                Err(_) if !state.exchange.response_started() => self.fail(id, Cause::Closed, None),
+                Err(fault) => self.fail(id, Cause::Http(fault), None),
+            },
+        }
+    }
+}
+
+/// Whether the body is, or says that it will be, larger than the transfer allows.
+fn over_limit(state: &Exchanging, limit: Option<u64>) -> Option<Cause> {
+    let limit = limit?;
+    let announced = state.exchange.content_length().unwrap_or(0);
+    let size = announced.max(state.exchange.body_received());
+    (size > limit).then_some(Cause::BodyTooLarge { limit })
+}

@@ -1,0 +1,195 @@
+//! What a caller asks for: a request, its body, and the options of its transfer.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use url::Url;
+
+use crate::engine::BodySource;
+use crate::http::{BodyLength, RequestError, RequestHead, Scheme};
+use crate::limits::HttpLimits;
+use crate::tls::TlsPolicy;
+
+/// A request to be transferred.
+///
+/// ```
+/// use ringdove::Request;
+///
+/// let request = Request::get("http://127.0.0.1:8080/a?b=c")?.field("accept", "text/html")?;
+/// assert_eq!(request.head().target(), "/a?b=c");
+/// # Ok::<(), ringdove::RequestError>(())
+/// ```
+#[derive(Debug)]
+pub struct Request {
+    pub(super) head: RequestHead,
+    pub(super) body: Body,
+    pub(super) options: Arc<Options>,
+}
+
+impl Request {
+    /// A request of any method for an absolute `http` or `https` URL.
+    pub fn new(method: http::Method, url: &str) -> Result<Self, RequestError> {
+        let url = Url::parse(url).map_err(|why| RequestError::BadUrl { url: url.into(), why })?;
+        Self::for_url(method, &url)
+    }
+
+    /// As [`Request::new`], for a URL that has been parsed.
+    pub fn for_url(method: http::Method, url: &Url) -> Result<Self, RequestError> {
+        let head = RequestHead::new(method, url)?;
+        Ok(Self { head, body: Body::Empty, options: Options::shared_default() })
+    }
+
+    /// A GET request.
+    pub fn get(url: &str) -> Result<Self, RequestError> {
+        Self::new(http::Method::GET, url)
+    }
+
+    /// Adds a field line. See [`RequestHead::field`] for what is refused.
+    pub fn field(mut self, name: &str, value: impl AsRef<[u8]>) -> Result<Self, RequestError> {
+        self.head.field(name, value.as_ref())?;
+        Ok(self)
+    }
+
+    /// Sets the body.
+    pub fn body(mut self, body: impl Into<Body>) -> Self {
+        self.body = body.into();
+        self
+    }
+
+    /// Sets the transfer's options; an `Arc`, since most transfers share theirs.
+    pub fn options(mut self, options: Arc<Options>) -> Self {
+        self.options = options;
+        self
+    }
+
+    /// Whether only the engine's default can say how this request's peer is verified.
+    pub(crate) fn needs_default_tls(&self) -> bool {
+        self.head.origin().scheme() == Scheme::Https && self.options.tls.is_none()
+    }
+
+    /// The head that will be sent.
+    pub fn head(&self) -> &RequestHead {
+        &self.head
+    }
+}
+
+/// A request's body.
+#[derive(Default)]
+pub enum Body {
+    /// None.
+    #[default]
+    Empty,
+    /// Bytes in memory.
+    Memory(Arc<[u8]>),
+    /// Bytes from a source, read as the connection takes them.
+    Stream {
+        /// How many, if known (sent as Content-Length); otherwise the body is sent chunked.
+        length: Option<u64>,
+        /// Where they come from.
+        source: Box<dyn BodySource>,
+    },
+}
+
+impl Body {
+    /// What the framing needs to know.
+    pub fn length(&self) -> BodyLength {
+        match self {
+            Body::Empty => BodyLength::None,
+            Body::Memory(bytes) => BodyLength::Known(bytes.len() as u64),
+            Body::Stream { length: Some(length), .. } => BodyLength::Known(*length),
+            Body::Stream { length: None, .. } => BodyLength::Unknown,
+        }
+    }
+
+    /// Makes ready to be sent from the first byte again; `false` if that cannot be.
+    pub(super) fn rewind(&mut self) -> bool {
+        match self {
+            Body::Empty | Body::Memory(_) => true,
+            Body::Stream { source, .. } => source.rewind(),
+        }
+    }
+}
+
+impl From<Vec<u8>> for Body {
+    fn from(bytes: Vec<u8>) -> Self {
+        Body::Memory(bytes.into())
+    }
+}
+
+impl From<&str> for Body {
+    fn from(text: &str) -> Self {
+        Body::Memory(text.as_bytes().into())
+    }
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Body({:?})", self.length())
+    }
+}
+
+/// What one transfer may take, and how it connects.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Deadlines of each wait.
+    pub timeouts: Timeouts,
+    /// A floor under the speed; none unless set.
+    pub low_speed: Option<LowSpeed>,
+    /// The largest response body accepted, in bytes; no limit unless set.
+    pub max_body: Option<u64>,
+    /// Bounds on the response's framing.
+    pub http: HttpLimits,
+    /// How `https` is verified. Unset: the system's roots.
+    pub tls: Option<TlsPolicy>,
+}
+
+impl Options {
+    fn shared_default() -> Arc<Options> {
+        use std::sync::OnceLock;
+        static DEFAULT: OnceLock<Arc<Options>> = OnceLock::new();
+        DEFAULT.get_or_init(Arc::default).clone()
+    }
+}
+
+/// The deadlines of a transfer's waits. Each wait has its own, none eats into another's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    /// Waiting for a connection or a slot for one; not bounded unless set.
+    pub queue: Option<Duration>,
+    /// Looking the name up.
+    pub resolve: Option<Duration>,
+    /// Connecting, over all addresses.
+    pub connect: Option<Duration>,
+    /// The TLS handshake.
+    pub tls: Option<Duration>,
+    /// From the request's last byte to the response's first.
+    pub first_byte: Option<Duration>,
+    /// Between bytes, in either direction.
+    pub idle: Option<Duration>,
+    /// The whole transfer; not bounded unless set.
+    pub total: Option<Duration>,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            queue: None,
+            resolve: Some(Duration::from_secs(30)),
+            connect: Some(Duration::from_secs(30)),
+            tls: Some(Duration::from_secs(30)),
+            first_byte: Some(Duration::from_secs(120)),
+            idle: Some(Duration::from_secs(120)),
+            total: None,
+        }
+    }
+}
+
+/// A transfer slower than this for this long fails (curl's low-speed limit and time).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LowSpeed {
+    /// Bytes per second, both directions together.
+    pub bytes_per_second: u64,
+    /// Measured over this long.
+    pub over: Duration,
+}

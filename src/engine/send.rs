@@ -1,0 +1,167 @@
+//! Bytes out: the engine fills the buffer that the driver brings.
+//!
+//! What was filled belongs to the driver, who sends all of it in order and reports what went.
+
+use super::connection::{Connection, Exchanging, State};
+use super::request::{Body, Request};
+use super::{ConnectionId, Engine};
+use crate::error::Cause;
+use crate::http::{Fill, SourceRead};
+use crate::limits;
+use crate::time::Time;
+
+/// The least room that a buffer for `fill` must have.
+pub const MIN_FILL: usize = 256;
+
+impl Engine {
+    /// Fills `out` (at least [`MIN_FILL`] bytes) with what the connection has to send, and returns
+    /// how much that is. The driver sends all of it, in order, before it asks for more, and reports
+    /// [`Engine::handle_sent`].
+    ///
+    /// While the connection is being connected this gives the first flight (a TLS ClientHello or
+    /// the request as far as it is in memory), for drivers that can hand it to the kernel together
+    /// with the connect; it stays valid for whichever address is connected in the end.
+    pub fn fill(&mut self, id: ConnectionId, out: &mut [u8]) -> usize {
+        debug_assert!(out.len() >= MIN_FILL);
+        let filled = match self.try_fill(id, out) {
+            Ok(filled) => filled,
+            Err(cause) => {
+                self.fail(id, cause, None);
+                self.settle();
+                return 0;
+            }
+        };
+        if let Some(connection) = self.pool.connections.get_mut(id) {
+            connection.wire.handed += filled as u64;
+        }
+        filled
+    }
+
+    /// So many of the bytes filled were sent.
+    pub fn handle_sent(&mut self, id: ConnectionId, bytes: usize) {
+        let now = self.now;
+        let Some(connection) = self.pool.connections.get_mut(id) else { return };
+        connection.wire.sent += bytes as u64;
+        self.stats.sent += bytes as u64;
+        let wire = connection.wire;
+        let unfilled = connection.unfilled.is_empty()
+            && !connection.tls.as_ref().is_some_and(|tls| tls.wants_send());
+        if let State::Exchanging(state) = &mut connection.state {
+            state.moved = now;
+            let complete = state.head_taken && state.exchange.request_complete() && unfilled;
+            if complete && wire.sent == wire.handed && state.request_sent == Time::NEVER {
+                state.request_sent = now;
+            }
+        }
+        // the driver that reports this asks for the level itself
+        self.schedule(id);
+    }
+
+    fn try_fill(&mut self, id: ConnectionId, out: &mut [u8]) -> Result<usize, Cause> {
+        self.begin_early(id);
+        let Some(connection) = self.pool.connections.get_mut(id) else { return Ok(0) };
+        let Connection { state, tls, unfilled, .. } = connection;
+        let (state, connecting) = match state {
+            State::Exchanging(state) => (Some(state), false),
+            State::Connecting(state) => (state.early.as_deref_mut(), true),
+            State::Handshaking(_) | State::Idle(_) => (None, false),
+        };
+        let request = match &state {
+            Some(state) => self.transfers.get_mut(state.transfer).map(|t| &mut t.request),
+            None => None,
+        };
+        let Some(tls) = tls else {
+            let (Some(state), Some(request)) = (state, request) else { return Ok(0) };
+            return fill_plain(state, request, unfilled, connecting, out);
+        };
+        let mut filled = tls.fill(out);
+        if let (Some(state), Some(request)) = (state, request) {
+            self.scratch.resize(limits::TLS_PLAINTEXT, 0);
+            while filled < out.len() && (state.wants_send() || !unfilled.is_empty()) {
+                let plain = fill_plain(state, request, unfilled, connecting, &mut self.scratch)?;
+                if plain == 0 {
+                    break;
+                }
+                let taken = tls.write(&self.scratch[..plain]).map_err(|fault| fault.to_string());
+                if taken != Ok(plain) {
+                    let why = taken.err().unwrap_or_else(|| "the session takes no more".into());
+                    return Err(Cause::Tls(why));
+                }
+                filled += tls.fill(&mut out[filled..]);
+            }
+        }
+        Ok(filled)
+    }
+
+    /// Begins the exchange of a plaintext connection that is still being connected.
+    fn begin_early(&mut self, id: ConnectionId) {
+        let Some(connection) = self.pool.connections.get(id) else { return };
+        let State::Connecting(state) = &connection.state else { return };
+        if connection.tls.is_some() || state.early.is_some() {
+            return;
+        }
+        let early = self.exchange_for(id, state.transfer).map(Box::new);
+        if let Some(connection) = self.pool.connections.get_mut(id)
+            && let State::Connecting(state) = &mut connection.state
+        {
+            state.early = early;
+            connection.uses += 1;
+            connection.turns += 1;
+        }
+    }
+}
+
+/// The request's next bytes, head first.
+fn fill_plain(
+    state: &mut Exchanging,
+    request: &mut Request,
+    unfilled: &mut Vec<u8>,
+    connecting: bool,
+    out: &mut [u8],
+) -> Result<usize, Cause> {
+    let mut filled = 0;
+    if !state.head_taken {
+        state.head_taken = true;
+        state.exchange.head_taken();
+        let length = request.body.length();
+        match request.head.encode(length, out) {
+            Some(bytes) => filled = bytes,
+            None => {
+                unfilled.resize(request.head.encoded_len(length), 0);
+                request.head.encode(length, unfilled);
+            }
+        }
+    }
+    if !unfilled.is_empty() {
+        filled = unfilled.len().min(out.len());
+        out[..filled].copy_from_slice(&unfilled[..filled]);
+        unfilled.drain(..filled);
+        if unfilled.is_empty() {
+            *unfilled = Vec::new();
+        }
+    }
+    let streamed = matches!(request.body, Body::Stream { .. });
+    if state.exchange.request_complete() || state.source_pending || (connecting && streamed) {
+        return Ok(filled);
+    }
+    let taken = &mut state.body_taken;
+    let mut source = |out: &mut [u8]| match &mut request.body {
+        Body::Empty => SourceRead::End,
+        Body::Memory(bytes) => {
+            let rest = &bytes[*taken..];
+            let n = rest.len().min(out.len());
+            out[..n].copy_from_slice(&rest[..n]);
+            *taken += n;
+            if n == 0 { SourceRead::End } else { SourceRead::Data(n) }
+        }
+        Body::Stream { source, .. } => source.read(out),
+    };
+    match state.exchange.fill_body(&mut out[filled..], &mut source) {
+        Ok(Fill::Filled(bytes) | Fill::Complete(bytes)) => Ok(filled + bytes),
+        Ok(Fill::Pending(bytes)) => {
+            state.source_pending = true;
+            Ok(filled + bytes)
+        }
+        Err(fault) => Err(Cause::Aborted(fault.to_string())),
+    }
+}

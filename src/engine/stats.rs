@@ -1,0 +1,41 @@
+//! Counters of the whole engine.
+
+/// What an engine has done since it was made, and what it holds now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Stats {
+    /// Transfers added.
+    pub added: u64,
+    /// Transfers that ended with a response.
+    pub succeeded: u64,
+    /// Transfers that ended with an error.
+    pub failed: u64,
+    /// Transfers removed before their end.
+    pub removed: u64,
+    /// Requests sent again because a kept connection had gone stale.
+    pub retried: u64,
+    /// Connections opened, connected or not.
+    pub opened: u64,
+    /// Exchanges begun on a connection that had served another.
+    pub reused: u64,
+    /// Idle connections closed to make room for others.
+    pub evicted: u64,
+    /// Look-ups handed to the driver.
+    pub lookups: u64,
+    /// Times that the system had no descriptor, port or memory left for one more connection, and
+    /// the transfer went back to its queue.
+    pub exhausted: u64,
+    /// Wire bytes sent.
+    pub sent: u64,
+    /// Wire bytes received.
+    pub received: u64,
+    /// Transfers that are not over.
+    pub running: usize,
+    /// Connections open now, idle ones included.
+    pub connections: usize,
+    /// Idle connections.
+    pub idle: usize,
+    /// Origins that are known because something uses them.
+    pub origins: usize,
+    /// Timers that are set.
+    pub timers: usize,
+}

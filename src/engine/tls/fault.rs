@@ -1,0 +1,182 @@
+//! Why a TLS session failed, in one line.
+//!
+//! Knows rustls' errors and turns each into words for the person who asked for the transfer. What
+//! comes from the peer is bounded and holds no control characters.
+
+use std::fmt;
+use std::fmt::Write as _;
+
+use rustls::{AlertDescription, CertificateError, Error, PeerIncompatible};
+
+use crate::error::Cause;
+
+/// Why a TLS session failed, in one line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct TlsFault(String);
+
+/// Names of a certificate that a message lists: some have hundreds.
+const NAMES_LISTED: usize = 3;
+
+/// Bytes of one message, whatever the peer's certificate holds.
+const MESSAGE_BYTES: usize = 512;
+
+impl TlsFault {
+    pub(super) fn new(error: &Error) -> TlsFault {
+        TlsFault::line(&explain(error))
+    }
+
+    /// A peer's first bytes were no TLS record.
+    pub(super) fn not_tls(first: &[u8]) -> TlsFault {
+        TlsFault::line(match first.starts_with(b"HTTP/") {
+            true => "the peer does not speak TLS: it answered in plain HTTP",
+            false => "the peer does not speak TLS",
+        })
+    }
+
+    pub(super) fn too_large() -> TlsFault {
+        TlsFault::line("the peer's handshake message is too large")
+    }
+
+    pub(super) fn bad_name(host: &str) -> TlsFault {
+        TlsFault::line(&format!("{host:?} is no name that a certificate could be valid for"))
+    }
+
+    fn line(text: &str) -> TlsFault {
+        let mut line = String::with_capacity(text.len().min(MESSAGE_BYTES));
+        for c in text.chars() {
+            if line.len() + c.len_utf8() > MESSAGE_BYTES {
+                break;
+            }
+            line.push(if c.is_control() { '?' } else { c });
+        }
+        TlsFault(line)
+    }
+}
+
+impl fmt::Display for TlsFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl From<TlsFault> for Cause {
+    fn from(fault: TlsFault) -> Cause {
+        Cause::Tls(fault.0)
+    }
+}
+
+fn explain(error: &Error) -> String {
+    match error {
+        Error::InvalidCertificate(problem) => explain_certificate(problem),
+        Error::AlertReceived(alert) => explain_alert(*alert),
+        Error::NoCertificatesPresented => "the server shows no certificate".to_owned(),
+        Error::PeerIncompatible(PeerIncompatible::ServerDoesNotSupportTls12Or13) => {
+            "the server offers neither TLS 1.2 nor TLS 1.3".to_owned()
+        }
+        Error::PeerIncompatible(
+            PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig
+            | PeerIncompatible::Tls12NotOfferedOrEnabled,
+        ) => "the server offers no TLS version that is allowed here".to_owned(),
+        Error::PeerIncompatible(what) => format!("no way to agree with the peer: {what:?}"),
+        Error::DecryptError => "a record from the peer cannot be decrypted".to_owned(),
+        Error::PeerSentOversizedRecord => "a record from the peer is too large".to_owned(),
+        Error::InvalidMessage(what) => format!("the peer sent a malformed message: {what:?}"),
+        Error::PeerMisbehaved(what) => format!("the peer broke the protocol: {what:?}"),
+        Error::InappropriateMessage { got_type, .. } => {
+            format!("the peer sent an unexpected message: {got_type:?}")
+        }
+        Error::InappropriateHandshakeMessage { got_type, .. } => {
+            format!("the peer sent an unexpected handshake message: {got_type:?}")
+        }
+        Error::EncryptError => "the keys of this connection are used up".to_owned(),
+        error => error.to_string(),
+    }
+}
+
+fn explain_certificate(problem: &CertificateError) -> String {
+    match problem {
+        CertificateError::Expired => "the server's certificate has expired".to_owned(),
+        CertificateError::ExpiredContext { time, not_after } => format!(
+            "the server's certificate expired {} ago",
+            duration(time.as_secs().saturating_sub(not_after.as_secs()))
+        ),
+        CertificateError::NotValidYet => "the server's certificate is not valid yet".to_owned(),
+        CertificateError::NotValidYetContext { time, not_before } => format!(
+            "the server's certificate is not valid for another {}",
+            duration(not_before.as_secs().saturating_sub(time.as_secs()))
+        ),
+        CertificateError::UnknownIssuer => {
+            "the server's certificate is issued by nobody whom we trust (unknown issuer)".to_owned()
+        }
+        CertificateError::NotValidForNameContext { expected, presented } => format!(
+            "the server's certificate is not valid for {}, only for {}",
+            expected.to_str(),
+            list(presented)
+        ),
+        CertificateError::NotValidForName => {
+            "the server's certificate is not valid for this name".to_owned()
+        }
+        CertificateError::Revoked => "the server's certificate is revoked".to_owned(),
+        CertificateError::BadSignature => {
+            "a signature by the server or in its certificates is wrong".to_owned()
+        }
+        CertificateError::BadEncoding => "the server's certificate is malformed".to_owned(),
+        CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
+            "the server's certificate is not made for servers".to_owned()
+        }
+        CertificateError::Other(other) => {
+            format!("the server's certificate cannot be accepted: {}", other.0)
+        }
+        problem => format!("the server's certificate cannot be accepted: {problem}"),
+    }
+}
+
+fn explain_alert(alert: AlertDescription) -> String {
+    let what = match alert {
+        AlertDescription::CertificateRequired => "it demands a client certificate",
+        AlertDescription::ProtocolVersion => "no version of TLS in common",
+        AlertDescription::HandshakeFailure => "handshake failure",
+        AlertDescription::UnrecognisedName => "it does not serve this name",
+        AlertDescription::NoApplicationProtocol => "no ALPN protocol in common",
+        AlertDescription::UnknownCA => "it does not know who issued our certificate",
+        AlertDescription::CertificateExpired => "our certificate has expired",
+        AlertDescription::BadCertificate
+        | AlertDescription::UnsupportedCertificate
+        | AlertDescription::CertificateRevoked
+        | AlertDescription::CertificateUnknown => "it does not accept our certificate",
+        AlertDescription::AccessDenied => "access denied",
+        AlertDescription::InternalError => "internal error",
+        _ => return format!("the peer refused: alert {} ({alert:?})", u8::from(alert)),
+    };
+    format!("the peer refused: {what} (alert {})", u8::from(alert))
+}
+
+fn list(names: &[String]) -> String {
+    if names.is_empty() {
+        return "no name at all".to_owned();
+    }
+    let listed: Vec<&str> = names.iter().take(NAMES_LISTED).map(|name| bare(name)).collect();
+    let mut text = listed.join(", ");
+    if names.len() > NAMES_LISTED {
+        let _ = write!(text, " and {} more", names.len() - NAMES_LISTED);
+    }
+    text
+}
+
+/// The name within webpki's notation: `DnsName("a.example")`, `IpAddress(::1)`.
+fn bare(name: &str) -> &str {
+    match name.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')')) {
+        Some(inner) => inner.trim_matches('"'),
+        None => name,
+    }
+}
+
+fn duration(seconds: u64) -> String {
+    const DAY: u64 = 24 * 60 * 60;
+    match seconds {
+        0..120 => format!("{seconds} seconds"),
+        120..7200 => format!("{} minutes", seconds / 60),
+        7200..172_800 => format!("{} hours", seconds / 3600),
+        _ => format!("{} days", seconds / DAY),
+    }
+}

@@ -1,0 +1,159 @@
+//! One transfer: the request, its handler, where it stands, and what it has cost so far.
+//!
+//! Knows what belongs to a transfer for its whole life. What it has only while it occupies a
+//! connection is with the connection, so that a million queued transfers stay small.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::engine::pool::OriginId;
+use crate::engine::resolve::LookupId;
+use crate::engine::timers::TimerId;
+use crate::engine::{ConnectionId, Handler, Request};
+use crate::error::Error;
+use crate::http::Version;
+use crate::id::Id;
+use crate::time::Time;
+use crate::tls::TlsVersion;
+
+/// Names a transfer.
+pub type TransferId = Id<Transfer>;
+
+/// A transfer in the engine. Opaque: see [`TransferId`].
+pub struct Transfer {
+    pub(super) request: Request,
+    pub(super) handler: Box<dyn Handler>,
+    pub(super) origin: OriginId,
+    pub(super) place: Place,
+    /// When it was admitted.
+    pub(super) added: Time,
+    /// When the wait that `place` stands for began.
+    pub(super) since: Time,
+    pub(super) timer: Option<TimerId>,
+    pub(super) spent: Spent,
+    pub(super) wire: Wire,
+    pub(super) paused: bool,
+    /// Sent again after a kept connection had gone stale.
+    pub(super) retries: u8,
+}
+
+/// Where a transfer stands, named for what it waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// The next batch, which will tell the time.
+    Admission,
+    /// A connection: in its origin's queue.
+    Connection,
+    /// The addresses of its host.
+    Addresses(LookupId),
+    /// The end of its exchange (or, before that, of the connection's set-up) on this connection.
+    Exchange(ConnectionId),
+}
+
+/// Nanoseconds spent in each wait that comes before the exchange.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Spent {
+    pub(super) queue: u64,
+    pub(super) resolve: u64,
+    pub(super) connect: u64,
+    pub(super) tls: u64,
+}
+
+/// Bytes on the wire, framing and TLS included.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Wire {
+    pub(super) sent: u64,
+    pub(super) received: u64,
+}
+
+/// How a transfer ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    /// The response's status and version, or why there is none.
+    pub result: Result<Response, Error>,
+    /// What it took.
+    pub report: Report,
+}
+
+/// The final response of a transfer that succeeded (whatever its status).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Response {
+    /// The status code.
+    pub status: u16,
+    /// The version in the status line.
+    pub version: Version,
+}
+
+/// What a transfer took.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Report {
+    /// Times of each wait.
+    pub times: Times,
+    /// Bytes sent, request head, framing and TLS included.
+    pub wire_sent: u64,
+    /// Bytes received, response head, framing and TLS included.
+    pub wire_received: u64,
+    /// Bytes of the response's body, without framing.
+    pub body_received: u64,
+    /// The status, if a final response's head arrived (also when the transfer failed after it).
+    pub status: Option<u16>,
+    /// The address of the peer, if a connection was made or tried.
+    pub remote: Option<SocketAddr>,
+    /// Whether the connection had served another transfer before.
+    pub reused: bool,
+    /// What was agreed on, over TLS, once the handshake was done.
+    pub tls: Option<TlsSummary>,
+    /// How often the request was sent again because a kept connection had gone stale.
+    pub retries: u8,
+}
+
+/// What a TLS handshake agreed on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TlsSummary {
+    /// The protocol version.
+    pub version: TlsVersion,
+    /// Whether an earlier session was resumed.
+    pub resumed: bool,
+}
+
+/// How long a transfer spent in each wait. Zero for a wait that it did not have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Times {
+    /// Waiting for a connection, a connection slot, or a resolver slot.
+    pub queue: Duration,
+    /// Looking the name up.
+    pub resolve: Duration,
+    /// Connecting.
+    pub connect: Duration,
+    /// The TLS handshake.
+    pub tls: Duration,
+    /// From the exchange's start on a connection that was ready to the response's first byte.
+    pub first_byte: Duration,
+    /// From admission to the end.
+    pub total: Duration,
+}
+
+/// A transfer that is over.
+pub struct Message {
+    /// Which.
+    pub transfer: TransferId,
+    /// How.
+    pub outcome: Outcome,
+    /// Its handler, given back.
+    pub handler: Box<dyn Handler>,
+}
+
+impl Message {
+    /// The handler as the type it was added as, if it is that type.
+    pub fn into_handler<H: Handler>(self) -> Option<H> {
+        let any: Box<dyn std::any::Any> = self.handler;
+        any.downcast().ok().map(|handler| *handler)
+    }
+}
+
+impl std::fmt::Debug for Message {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Message { transfer, outcome, handler: _ } = self;
+        f.debug_struct("Message").field("transfer", transfer).field("outcome", outcome).finish()
+    }
+}

@@ -1,0 +1,3 @@
+//! The `ringdove` command.
+
+fn main() {}

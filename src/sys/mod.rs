@@ -1,0 +1,43 @@
+//! Linux: sockets, epoll, the io_uring, error numbers and the monotonic clock, with a safe face.
+//!
+//! Knows system calls and what memory the kernel may touch (`docs/ring-ownership.md`). Must not know
+//! HTTP, transfers, the engine or the drivers. The only place with `unsafe` code, and the only user of
+//! the crates `io-uring` and `libc`.
+//!
+//! Public as a low-level module, for loops that want to carry ringdove's sockets themselves and for
+//! the tests of the kernel facts it relies on. It promises less stability than the rest of the crate.
+//!
+//! Invariants: every system call made here is counted ([`count`]); the clock is read in
+//! [`clock::now`] alone; no caller can make the kernel touch freed memory, whatever it drops.
+
+// `unsafe` is denied at the root and allowed here alone: this layer is where Rust meets the kernel.
+#![allow(unsafe_code)]
+
+pub mod clock;
+pub mod count;
+mod enter;
+pub mod epoll;
+mod errno;
+mod inflight;
+mod op;
+mod poll;
+pub mod probe;
+mod readiness;
+pub mod ring;
+pub mod rlimit;
+pub mod seccomp;
+mod setup;
+pub mod socket;
+mod token;
+mod wait;
+mod wake;
+
+pub use epoll::Epoll;
+pub use errno::Errno;
+pub use poll::PollId;
+pub use probe::Probe;
+pub use readiness::{Interest, Readiness};
+pub use ring::{Completion, Ring};
+pub use socket::{Connect, Io, Socket};
+pub use wait::{readiness, wait_any};
+pub use wake::Waker;

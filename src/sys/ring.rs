@@ -1,0 +1,559 @@
+//! The io_uring: operations go in, completions come out.
+//!
+//! Knows how SQEs are pushed, CQEs reaped and debts settled; `docs/ring-ownership.md` is its law. Must
+//! not know what a socket is polled for. Invariants: SQEs are pushed in one place; linked SQEs are
+//! submitted by one system call; CQEs are copied out first and interpreted when the caller takes the
+//! next completion, so no completion runs while reaping and none reaches a poll removed meanwhile; no
+//! operation ever falls to an io-wq worker.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::marker::PhantomData;
+use std::os::fd::RawFd;
+use std::time::Duration;
+
+use io_uring::{IoUring, cqueue, squeue};
+
+use super::clock;
+use super::count::{self, Counter};
+use super::enter::{Deadline, Entered, RingFd, Wait};
+use super::errno::Errno;
+use super::inflight::{InFlight, SlotId};
+use super::op::{Cell, Op};
+use super::poll::{self, Poll, PollId, State, Verdict};
+use super::readiness::{Interest, Readiness};
+use super::setup;
+use super::token::Token;
+use crate::time::Time;
+
+pub use super::setup::{Batch, Options, Report, SetupError, SetupFlag};
+pub use super::token::Kind;
+
+/// An io_uring of the thread that made it.
+///
+/// * Commands: [`poll_add`](Ring::poll_add), [`poll_multishot`](Ring::poll_multishot),
+///   [`poll_remove`](Ring::poll_remove), [`deadline_update`](Ring::deadline_update). They are pushed at once and
+///   submitted by the next wait (or before, when the submission queue is full).
+/// * The turn: [`submit_and_wait`](Ring::submit_and_wait), then [`take_completion`](Ring::take_completion) until there
+///   is none. Commands may be given between the completions.
+/// * The end: [`shutdown`](Ring::shutdown), or drop.
+///
+/// Fds belong to the caller, who removes a poll before closing its fd. Until the removal is submitted
+/// the kernel holds the *file*: a TCP connection whose fd was closed sends its FIN only then.
+pub struct Ring {
+    ring: IoUring,
+    fd: RingFd,
+    /// One for each entry of the submission queue: what the SQE there points to.
+    cells: Box<[Cell]>,
+    /// SQEs pushed so far, wrapping; names the cell of the next.
+    pushed: u32,
+    polls: InFlight<Poll>,
+    /// CQEs owed for operations that have no slot.
+    owed_slotless: usize,
+    /// CQEs copied out of the ring and not yet interpreted.
+    reaped: VecDeque<Cqe>,
+    batch: Option<Batch>,
+    report: Report,
+    /// How long the drop waits for what is in flight to be cancelled.
+    patience: Duration,
+    /// SINGLE_ISSUER and the registered fd bind the ring to its thread.
+    not_send: PhantomData<*const ()>,
+}
+
+/// What became of a poll. A poll that was not removed completes exactly once (a multishot: each time
+/// that `more` is set, and once more for its end).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Completion {
+    /// The socket is ready.
+    Polled {
+        /// The caller's value.
+        user: u64,
+        /// The poll, over unless `more`.
+        poll: PollId,
+        /// For what it is ready.
+        readiness: Readiness,
+        /// A multishot poll that goes on.
+        more: bool,
+    },
+    /// Its deadline passed first; the poll is over.
+    DeadlinePassed {
+        /// The caller's value.
+        user: u64,
+        /// The poll.
+        poll: PollId,
+    },
+    /// The kernel refused it; the poll is over.
+    Failed {
+        /// The caller's value.
+        user: u64,
+        /// The poll.
+        poll: PollId,
+        /// Such as `EBADF`; `ECANCELED` if something else than the caller cancelled it.
+        errno: Errno,
+    },
+}
+
+/// A completion queue entry as the kernel wrote it, for tests and traces.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Cqe {
+    token: Token,
+    res: i32,
+    flags: u32,
+}
+
+impl Cqe {
+    /// Which operation it ends; `None` if its `user_data` is none of ours.
+    pub fn kind(&self) -> Option<Kind> {
+        self.token.kind()
+    }
+
+    /// Its `res`: a count, a mask, or a negated errno(3).
+    pub fn result(&self) -> i32 {
+        self.res
+    }
+
+    /// Its F_MORE: the operation will post more.
+    pub fn more(&self) -> bool {
+        cqueue::more(self.flags)
+    }
+}
+
+/// Tries at submitting while the kernel says that it is crowded, before the caller hears of it.
+const CROWDED_TRIES: u32 = 8;
+
+/// How long a drop waits, unless a shutdown went before.
+const DROP_PATIENCE: Duration = Duration::from_secs(1);
+
+impl Ring {
+    /// A ring of the calling thread.
+    ///
+    /// # Errors
+    ///
+    /// When io_uring is refused, or too old for what is done here.
+    pub fn new(options: &Options) -> Result<Ring, SetupError> {
+        let (ring, fd, report) = setup::set_up(options)?;
+        Ok(Ring {
+            ring,
+            fd,
+            cells: vec![Cell::default(); report.sq_entries as usize].into_boxed_slice(),
+            pushed: 0,
+            polls: InFlight::new(),
+            owed_slotless: 0,
+            reaped: VecDeque::new(),
+            batch: options.batch.filter(|_| report.min_wait),
+            report,
+            patience: DROP_PATIENCE,
+            not_send: PhantomData,
+        })
+    }
+
+    /// What the kernel gave of what was asked for.
+    pub fn report(&self) -> &Report {
+        &self.report
+    }
+
+    /// For the probe, which asks about more than operations.
+    pub(super) fn io_uring(&self) -> &IoUring {
+        &self.ring
+    }
+
+    /// CQEs that the kernel has yet to post or the caller to take: zero means that nothing is in flight.
+    pub fn owed(&self) -> usize {
+        self.polls.owed() + self.owed_slotless
+    }
+
+    /// Polls whose memory is still held: armed, or over but owed CQEs.
+    pub fn polls(&self) -> usize {
+        self.polls.len()
+    }
+
+    /// Watches `fd` once: for `interest` (errors and hang-ups always), until `deadline` if there is one
+    /// (a LINK_TIMEOUT). The completion carries `user`.
+    ///
+    /// # Errors
+    ///
+    /// When the submission queue is full and the kernel takes nothing: `EAGAIN` or `EBUSY` (take
+    /// completions and try again), or an error after which the ring is of no use. Nothing was added.
+    pub fn poll_add(
+        &mut self,
+        fd: RawFd,
+        interest: Interest,
+        user: u64,
+        deadline: Option<Time>,
+    ) -> Result<PollId, Errno> {
+        let op = Op::PollAdd { fd, interest, multishot: false };
+        let Some(until) = deadline else {
+            return self.push_poll(op, user);
+        };
+        let (deadline, flags) = if self.report.silent_deadlines {
+            (poll::Deadline::Silent, squeue::Flags::SKIP_SUCCESS)
+        } else {
+            (poll::Deadline::Posts, squeue::Flags::empty())
+        };
+        self.make_room(2)?;
+        let id = self.polls.insert(Poll::new(user, deadline), 1 + deadline.owes());
+        self.push(op, Token::new(Kind::Poll, id), squeue::Flags::IO_LINK);
+        self.push(Op::LinkTimeout { until }, Token::new(Kind::PollDeadline, id), flags);
+        Ok(PollId(id))
+    }
+
+    /// Watches `fd` until removed, with a completion for each change (edges, not levels). If the kernel
+    /// ends it, the last completion has `more` unset and it has to be added again.
+    ///
+    /// # Errors
+    ///
+    /// As [`Ring::poll_add`].
+    pub fn poll_multishot(
+        &mut self,
+        fd: RawFd,
+        interest: Interest,
+        user: u64,
+    ) -> Result<PollId, Errno> {
+        self.push_poll(Op::PollAdd { fd, interest, multishot: true }, user)
+    }
+
+    fn push_poll(&mut self, op: Op, user: u64) -> Result<PollId, Errno> {
+        self.make_room(1)?;
+        let id = self.polls.insert(Poll::new(user, poll::Deadline::None), 1);
+        self.push(op, Token::new(Kind::Poll, id), squeue::Flags::empty());
+        Ok(PollId(id))
+    }
+
+    /// Ends a poll: from now on it does not complete, also if its CQE was reaped already. Does nothing
+    /// if it is over.
+    ///
+    /// # Errors
+    ///
+    /// As [`Ring::poll_add`]. The poll does not complete in this case either, but the kernel watches the
+    /// file until it is ready or the ring is closed.
+    pub fn poll_remove(&mut self, poll: PollId) -> Result<(), Errno> {
+        let Some(op) = self.polls.get_mut(poll.0) else { return Ok(()) };
+        let was = std::mem::replace(&mut op.state, State::Removed);
+        match was {
+            State::Armed => self.push_remove(poll.0),
+            State::Cancelled | State::Removed => Ok(()),
+            State::Delivered => {
+                op.state = State::Delivered;
+                Ok(())
+            }
+        }
+    }
+
+    fn push_remove(&mut self, id: SlotId<Poll>) -> Result<(), Errno> {
+        self.make_room(1)?;
+        // making room may have reaped, but settles nothing: the slot is still there
+        self.polls.owe_one(id);
+        let target = Token::new(Kind::Poll, id);
+        self.push(
+            Op::PollRemove { target },
+            Token::new(Kind::PollRemove, id),
+            squeue::Flags::empty(),
+        );
+        Ok(())
+    }
+
+    /// Moves the deadline of a poll that was added with one. Says whether it could: not if the poll is
+    /// over or has none. If the old deadline passes before the kernel hears of it, the poll
+    /// completes with [`Completion::DeadlinePassed`] all the same.
+    ///
+    /// # Errors
+    ///
+    /// As [`Ring::poll_add`]. The old deadline stands.
+    pub fn deadline_update(&mut self, poll: PollId, deadline: Time) -> Result<bool, Errno> {
+        let id = poll.0;
+        match self.polls.get_mut(id) {
+            Some(poll) if poll.state == State::Armed && poll.deadline != poll::Deadline::None => {}
+            Some(_) | None => return Ok(false),
+        }
+        self.make_room(1)?;
+        self.polls.owe_one(id);
+        let target = Token::new(Kind::PollDeadline, id);
+        self.push(
+            Op::LinkTimeoutUpdate { target, until: deadline },
+            Token::new(Kind::PollDeadlineUpdate, id),
+            squeue::Flags::empty(),
+        );
+        Ok(true)
+    }
+
+    /// A no-op, to see whether the kernel does anything at all. It completes silently: [`Ring::owed`]
+    /// goes back to what it was.
+    ///
+    /// # Errors
+    ///
+    /// As [`Ring::poll_add`].
+    pub fn nop(&mut self) -> Result<(), Errno> {
+        self.make_room(1)?;
+        self.owed_slotless += 1;
+        self.push(Op::Nop, Token::slotless(Kind::Nop), squeue::Flags::empty());
+        Ok(())
+    }
+
+    /// Has the kernel post a CQE for a poll that is over and gone, as only a bug could: for tests of what
+    /// becomes of it. Says whether it did: not if the poll's slot is still its own.
+    ///
+    /// # Errors
+    ///
+    /// As [`Ring::poll_add`].
+    pub fn forge_stale(&mut self, poll: PollId) -> Result<bool, Errno> {
+        if self.polls.get_mut(poll.0).is_some() {
+            return Ok(false);
+        }
+        self.make_room(1)?;
+        self.push(Op::Nop, Token::new(Kind::Poll, poll.0), squeue::Flags::empty());
+        Ok(true)
+    }
+
+    /// Submits what was pushed, waits until there is a completion or it is `until` (`None`: without end;
+    /// not after `now`: not at all), and copies the CQEs out. `now` is the caller's reading of the
+    /// clock for this turn; kernels without absolute waits count from it.
+    ///
+    /// May return without a completion: a signal, a deadline, a CQE of interest to nobody. Does not wait
+    /// while completions are to be taken.
+    ///
+    /// # Errors
+    ///
+    /// `EAGAIN`, `EBUSY`: the kernel is short of memory and there is nothing to reap; what was pushed
+    /// stays pushed. Any other: the ring is of no use.
+    pub fn submit_and_wait(&mut self, now: Time, until: Option<Time>) -> Result<(), Errno> {
+        let wait = self.wait_for(now, until);
+        let unsubmitted = self.unsubmitted();
+        let entered = self.fd.enter(unsubmitted, wait)?;
+        let found = self.reap()?;
+        match entered {
+            Entered::Crowded(errno) if found == 0 && self.reaped.is_empty() => Err(errno),
+            Entered::Submitted(_) | Entered::Nothing | Entered::Crowded(_) => Ok(()),
+            Entered::Lost => {
+                count::add(Counter::LostCqes, 1);
+                Ok(())
+            }
+        }
+    }
+
+    fn wait_for(&self, now: Time, until: Option<Time>) -> Wait {
+        if !self.reaped.is_empty() || until.is_some_and(|until| until <= now) {
+            return Wait::NO;
+        }
+        let deadline = match until {
+            None => Deadline::None,
+            Some(until) if self.report.absolute_wait => Deadline::At(until),
+            Some(until) => Deadline::After((until - now).as_nanos() as u64),
+        };
+        match self.batch {
+            None => Wait { completions: 1, deadline, min_wait_usec: 0 },
+            Some(batch) => Wait {
+                completions: batch.completions.max(1),
+                deadline,
+                min_wait_usec: u32::try_from(batch.within.as_micros()).unwrap_or(u32::MAX),
+            },
+        }
+    }
+
+    /// The next completion of those reaped.
+    pub fn take_completion(&mut self) -> Option<Completion> {
+        while let Some(cqe) = self.reaped.pop_front() {
+            let completion = self.settle(&cqe);
+            if completion.is_some() {
+                return completion;
+            }
+        }
+        None
+    }
+
+    /// The CQEs reaped and not yet taken, as the kernel wrote them.
+    pub fn reaped(&self) -> impl Iterator<Item = &Cqe> {
+        self.reaped.iter()
+    }
+
+    /// Interprets one CQE: settles its debt, and gives what its owner is to hear.
+    fn settle(&mut self, cqe: &Cqe) -> Option<Completion> {
+        match cqe.kind() {
+            Some(
+                kind @ (Kind::Poll
+                | Kind::PollDeadline
+                | Kind::PollRemove
+                | Kind::PollDeadlineUpdate),
+            ) => self.settle_poll(kind, cqe),
+            Some(Kind::CancelAll | Kind::Nop) => {
+                self.owed_slotless -= 1;
+                None
+            }
+            None => {
+                count::add(Counter::StaleCqes, 1);
+                None
+            }
+        }
+    }
+
+    fn settle_poll(&mut self, kind: Kind, cqe: &Cqe) -> Option<Completion> {
+        let id = cqe.token.id();
+        // what a silent deadline posts although it should not, settles nothing
+        let unowed = kind == Kind::PollDeadline && self.report.silent_deadlines;
+        let more = cqe.more() || unowed;
+        let Some((user, verdict)) = self
+            .polls
+            .settle(id, more, |poll, last| (poll.user, poll.handle_cqe(kind, cqe.res, more, last)))
+        else {
+            count::add(Counter::StaleCqes, 1);
+            return None;
+        };
+        let poll = PollId(id);
+        match verdict {
+            Verdict::Silent => None,
+            Verdict::Polled { readiness, more } => {
+                Some(Completion::Polled { user, poll, readiness, more })
+            }
+            Verdict::DeadlinePassed => Some(Completion::DeadlinePassed { user, poll }),
+            Verdict::Failed { errno, still_armed } => {
+                if still_armed {
+                    // if even this fails, the slot lives until the file is ready or the ring is closed
+                    let _ = self.push_remove(id);
+                }
+                Some(Completion::Failed { user, poll, errno })
+            }
+        }
+    }
+
+    /// Ends the ring: cancels what is in flight and waits until the kernel has let go of all memory, for
+    /// `patience` at most. Completions not yet taken are dropped. Returns how many CQEs were still owed: not
+    /// zero only if the kernel did not cancel in time, and then what it may yet touch is leaked.
+    pub fn shutdown(mut self, patience: Duration) -> usize {
+        self.patience = Duration::ZERO;
+        self.come_to_rest(patience)
+    }
+
+    /// Cancels and reaps until nothing is owed or patience is at its end; what is still owed.
+    fn come_to_rest(&mut self, patience: Duration) -> usize {
+        let mut now = clock::now();
+        let until = now + patience;
+        if self.owed() > 0 && now < until && self.push_cancel_all().is_err() {
+            return self.owed();
+        }
+        while self.owed() > 0 && now < until {
+            match self.submit_and_wait(now, Some(until)) {
+                Ok(()) | Err(Errno::EAGAIN | Errno::EBUSY) => {}
+                Err(_) => break,
+            }
+            while let Some(cqe) = self.reaped.pop_front() {
+                self.settle(&cqe);
+                if cqe.kind() == Some(Kind::CancelAll) && cqe.res == -Errno::EINVAL.raw() {
+                    self.remove_all();
+                }
+            }
+            now = clock::now();
+        }
+        self.owed()
+    }
+
+    fn push_cancel_all(&mut self) -> Result<(), Errno> {
+        self.make_room(1)?;
+        self.owed_slotless += 1;
+        self.push(Op::CancelAll, Token::slotless(Kind::CancelAll), squeue::Flags::empty());
+        Ok(())
+    }
+
+    /// For kernels that cannot cancel all at once (before Linux 5.19).
+    fn remove_all(&mut self) {
+        for id in self.polls.ids() {
+            let _ = self.poll_remove(PollId(id));
+        }
+    }
+
+    /// SQEs pushed that the kernel has not consumed.
+    fn unsubmitted(&mut self) -> u32 {
+        self.ring.submission().len() as u32
+    }
+
+    /// Sees to it that `n` SQEs can be pushed, so that a chain is not cut: submits what is there if need be.
+    fn make_room(&mut self, n: u32) -> Result<(), Errno> {
+        let mut tries = 0;
+        loop {
+            let unsubmitted = self.unsubmitted();
+            if self.report.sq_entries - unsubmitted >= n {
+                return Ok(());
+            }
+            let consumed = match self.fd.enter(unsubmitted, Wait::NO)? {
+                Entered::Submitted(consumed) => consumed,
+                Entered::Nothing => 0,
+                Entered::Crowded(errno) if tries == CROWDED_TRIES => return Err(errno),
+                Entered::Crowded(_) => 0,
+                Entered::Lost => {
+                    count::add(Counter::LostCqes, 1);
+                    0
+                }
+            };
+            if consumed == 0 {
+                self.reap()?;
+                tries += 1;
+            }
+        }
+    }
+
+    /// The one door to the submission queue. There must be room.
+    fn push(&mut self, op: Op, token: Token, flags: squeue::Flags) {
+        let cell = &mut self.cells[self.pushed as usize % self.report.sq_entries as usize];
+        let entry = op.entry(cell).user_data(token.to_bits()).flags(flags);
+        // SAFETY: the SQE points to nothing but its cell, which the ring owns, in a box that neither moves nor is
+        // freed before the ring is closed. The kernel reads it until it consumes the SQE (SUBMIT_STABLE),
+        // and the cell is written again only for a later SQE at the same place of the queue, which there
+        // is room for only once this one was consumed. No CQE has to be awaited.
+        let pushed = unsafe { self.ring.submission().push(&entry) };
+        assert!(pushed.is_ok(), "make_room comes first");
+        self.pushed = self.pushed.wrapping_add(1);
+        count::add(Counter::Sqes, 1);
+    }
+
+    /// Copies out all CQEs, those that did not fit into the ring too; how many.
+    fn reap(&mut self) -> Result<usize, Errno> {
+        let mut found = self.copy_cqes();
+        if !self.ring.submission().cq_overflow() {
+            return Ok(found);
+        }
+        count::add(Counter::CqOverflows, 1);
+        while self.ring.submission().cq_overflow() {
+            if self.fd.enter(0, Wait::NO)? == Entered::Lost {
+                count::add(Counter::LostCqes, 1);
+            }
+            let more = self.copy_cqes();
+            if more == 0 {
+                break;
+            }
+            found += more;
+        }
+        Ok(found)
+    }
+
+    fn copy_cqes(&mut self) -> usize {
+        let cqes = self.ring.completion();
+        let found = cqes.len();
+        self.reaped.extend(cqes.map(|cqe| Cqe {
+            token: Token::from_bits(cqe.user_data()),
+            res: cqe.result(),
+            flags: cqe.flags(),
+        }));
+        count::add(Counter::Cqes, found as u64);
+        found
+    }
+}
+
+impl Drop for Ring {
+    fn drop(&mut self) {
+        let leaked = self.come_to_rest(self.patience);
+        // Polls lend the kernel no memory beyond the cells, and those no longer than their SQEs are
+        // unconsumed: nothing has to be kept from being freed.
+        count::add(Counter::LeakedCqes, leaked as u64);
+        self.fd.unregister();
+        setup::count_close();
+    }
+}
+
+impl fmt::Debug for Ring {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ring")
+            .field("polls", &self.polls.len())
+            .field("owed", &self.owed())
+            .field("reaped", &self.reaped.len())
+            .field("report", &self.report)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,232 @@
+//! Making a ring: what is asked of the kernel, each with its step down, and what was had.
+//!
+//! Knows io_uring_setup(2) and the registration of the ring's own fd. Must not know operations.
+
+use std::fmt;
+use std::io;
+use std::os::fd::AsRawFd;
+use std::time::Duration;
+
+use io_uring::IoUring;
+
+use super::count::{self, Counter};
+use super::enter::RingFd;
+use super::errno::Errno;
+
+/// How a [`Ring`](super::Ring) is to be set up.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Entries of the submission queue: SQEs pushed between two system calls. Rounded up to a power of
+    /// two, clamped by the kernel.
+    pub sq_entries: u32,
+    /// Entries of the completion queue. Far more than can be submitted at once, since what was
+    /// submitted earlier completes too; beyond it the kernel keeps CQEs aside, at a cost.
+    pub cq_entries: u32,
+    /// Set-up flags not to ask for.
+    pub without: Vec<SetupFlag>,
+    /// Have a poll's deadline post no CQE of its own (Linux 5.17). Half the CQEs, and no turn of the loop
+    /// for one that tells nothing new.
+    pub silent_deadlines: bool,
+    /// Trade latency for fewer system calls: see [`Batch`]. Off unless set.
+    pub batch: Option<Batch>,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            sq_entries: 1024,
+            cq_entries: 16 * 1024,
+            without: Vec::new(),
+            silent_deadlines: true,
+            batch: None,
+        }
+    }
+}
+
+/// A wait that lets completions gather (`min_wait_usec`, Linux 6.12; without effect before).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Batch {
+    /// The wait ends as soon as there are this many completions,
+    pub completions: u32,
+    /// or after this time (microseconds count) if there is at least one.
+    pub within: Duration,
+}
+
+/// A flag of io_uring_setup(2) that ringdove asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum SetupFlag {
+    /// One thread alone submits (Linux 6.0).
+    SingleIssuer,
+    /// Completions are worked off when that thread waits, not whenever it enters the kernel (6.1).
+    DeferTaskrun,
+    /// No indirection between submission queue and SQEs (6.6).
+    NoSqarray,
+    /// A bad SQE does not stop those behind it (5.18).
+    SubmitAll,
+    /// Completions do not interrupt the thread (5.19); a step down from `DeferTaskrun`.
+    CoopTaskrun,
+}
+
+impl SetupFlag {
+    /// Every flag.
+    pub const ALL: [SetupFlag; 5] = [
+        SetupFlag::SingleIssuer,
+        SetupFlag::DeferTaskrun,
+        SetupFlag::NoSqarray,
+        SetupFlag::SubmitAll,
+        SetupFlag::CoopTaskrun,
+    ];
+
+    /// The name in io_uring_setup(2), without `IORING_SETUP_`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            SetupFlag::SingleIssuer => "SINGLE_ISSUER",
+            SetupFlag::DeferTaskrun => "DEFER_TASKRUN",
+            SetupFlag::NoSqarray => "NO_SQARRAY",
+            SetupFlag::SubmitAll => "SUBMIT_ALL",
+            SetupFlag::CoopTaskrun => "COOP_TASKRUN",
+        }
+    }
+}
+
+/// From the best to what every kernel has; a kernel answers EINVAL to a flag that it does not know.
+const STEPS: [&[SetupFlag]; 6] = [
+    &[SetupFlag::SingleIssuer, SetupFlag::DeferTaskrun, SetupFlag::NoSqarray, SetupFlag::SubmitAll],
+    &[SetupFlag::SingleIssuer, SetupFlag::DeferTaskrun, SetupFlag::SubmitAll],
+    &[SetupFlag::SingleIssuer, SetupFlag::CoopTaskrun, SetupFlag::SubmitAll],
+    &[SetupFlag::CoopTaskrun, SetupFlag::SubmitAll],
+    &[SetupFlag::SubmitAll],
+    &[],
+];
+
+/// What the kernel gave.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// Flags of io_uring_setup(2) in force.
+    pub flags: &'static [SetupFlag],
+    /// Entries of the submission queue.
+    pub sq_entries: u32,
+    /// Entries of the completion queue.
+    pub cq_entries: u32,
+    /// Whether the ring's fd is registered, which spares a look-up per system call (Linux 5.18).
+    pub registered_fd: bool,
+    /// Whether a wait takes an absolute deadline (6.12). Else it is made relative from the caller's time.
+    pub absolute_wait: bool,
+    /// Whether a poll's deadline posts no CQE of its own (5.17).
+    pub silent_deadlines: bool,
+    /// Whether a wait can let completions gather (6.12).
+    pub min_wait: bool,
+}
+
+/// Why there is no ring.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SetupError {
+    /// io_uring_setup(2) failed.
+    Refused(Errno),
+    /// The kernel is too old: it lacks this feature, named as in io_uring_setup(2).
+    Lacks(&'static str),
+}
+
+impl fmt::Display for SetupError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SetupError::Refused(errno) => {
+                write!(f, "io_uring_setup: {errno}")?;
+                match *errno {
+                    Errno::ENOSYS => {
+                        write!(f, "; the kernel lacks io_uring or a seccomp filter hides it")
+                    }
+                    Errno::EPERM | Errno::EACCES => write!(
+                        f,
+                        "; refused by the sysctl kernel.io_uring_disabled, a seccomp filter or a security module"
+                    ),
+                    Errno::ENOMEM => {
+                        write!(f, "; the rings do not fit into memory or RLIMIT_MEMLOCK")
+                    }
+                    Errno::EMFILE | Errno::ENFILE => write!(f, "; no file descriptor is left"),
+                    _ => Ok(()),
+                }
+            }
+            SetupError::Lacks(feature) => write!(f, "the kernel lacks {feature}"),
+        }
+    }
+}
+
+impl std::error::Error for SetupError {}
+
+/// A ring, the fd by which it is entered, and what was had.
+pub(super) fn set_up(options: &Options) -> Result<(IoUring, RingFd, Report), SetupError> {
+    let (ring, flags) = step_down(options)?;
+    let params = ring.params();
+    if !params.is_feature_submit_stable() {
+        return Err(SetupError::Lacks("IORING_FEAT_SUBMIT_STABLE (Linux 5.5)"));
+    }
+    if !params.is_feature_nodrop() {
+        return Err(SetupError::Lacks("IORING_FEAT_NODROP (Linux 5.5)"));
+    }
+    if !params.is_feature_ext_arg() {
+        return Err(SetupError::Lacks("IORING_FEAT_EXT_ARG (Linux 5.11)"));
+    }
+    let fd = RingFd::register(ring.as_raw_fd());
+    let report = Report {
+        flags,
+        sq_entries: params.sq_entries(),
+        cq_entries: params.cq_entries(),
+        registered_fd: fd.is_registered(),
+        absolute_wait: fd.takes_absolute_waits(),
+        silent_deadlines: options.silent_deadlines && params.is_feature_skip_cqe_on_success(),
+        min_wait: params.is_feature_min_timeout(),
+    };
+    Ok((ring, fd, report))
+}
+
+fn step_down(options: &Options) -> Result<(IoUring, &'static [SetupFlag]), SetupError> {
+    let mut refusal = Errno::EINVAL;
+    let wanted = |flags: &&&[SetupFlag]| !flags.iter().any(|flag| options.without.contains(flag));
+    for flags in STEPS.iter().filter(wanted) {
+        match build(options, flags) {
+            Ok(ring) => return Ok((ring, flags)),
+            Err(error) => refusal = error.into(),
+        }
+        if refusal != Errno::EINVAL {
+            break;
+        }
+    }
+    Err(SetupError::Refused(refusal))
+}
+
+/// Whether the kernel takes this flag, with those that it goes with.
+pub(super) fn accepts(flag: SetupFlag, options: &Options) -> bool {
+    let ring =
+        STEPS.iter().filter(|step| step.contains(&flag)).find_map(|step| build(options, step).ok());
+    if ring.is_some() {
+        count_close();
+    }
+    ring.is_some()
+}
+
+fn build(options: &Options, flags: &[SetupFlag]) -> io::Result<IoUring> {
+    let mut builder = IoUring::builder();
+    builder.dontfork().setup_clamp().setup_cqsize(options.cq_entries);
+    for flag in flags {
+        match flag {
+            SetupFlag::SingleIssuer => builder.setup_single_issuer(),
+            SetupFlag::DeferTaskrun => builder.setup_defer_taskrun(),
+            SetupFlag::NoSqarray => builder.setup_no_sqarray(),
+            SetupFlag::SubmitAll => builder.setup_submit_all(),
+            SetupFlag::CoopTaskrun => builder.setup_coop_taskrun(),
+        };
+    }
+    count::add(Counter::RingSetup, 1);
+    let ring = builder.build(options.sq_entries)?;
+    // the two queues share a mapping since Linux 5.4, the SQEs have their own; each is kept from forks
+    count::add(Counter::Mmap, 2);
+    count::add(Counter::Madvise, 2);
+    Ok(ring)
+}
+
+/// Counts the system calls by which `io-uring` closes a ring.
+pub(super) fn count_close() {
+    count::add(Counter::Munmap, 2);
+    count::add(Counter::Close, 1);
+}

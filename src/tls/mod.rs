@@ -1,0 +1,421 @@
+//! What a caller demands of TLS: roots, client identity, versions, ALPN, SNI, resumption.
+//!
+//! Knows certificates and reads the files they lie in, once, when a policy is built. Must not know
+//! connections or bytes on the wire: the engine opens sessions under a policy.
+//! Invariants: a policy never changes once built; whatever can be wrong with it is told by
+//! [`TlsPolicyBuilder::build`], not by the first connection; the system's roots are read once per
+//! process and shared by all policies that add none.
+
+mod insecure;
+mod roots;
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+
+use rustls::client::danger::ServerCertVerifier;
+use rustls::client::{
+    ClientSessionMemoryCache, ClientSessionStore, Resumption, WebPkiServerVerifier,
+};
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
+
+/// What a caller demands of TLS connections. Cheap to clone; clones are the same policy.
+///
+/// Equality is identity: two policies that were built apart are never equal, however alike their
+/// settings, and so never share a connection or a resumed session. Build one and clone it.
+#[derive(Clone)]
+pub struct TlsPolicy(Arc<Policy>);
+
+struct Policy {
+    config: Arc<ClientConfig>,
+    sessions: Arc<ClientSessionMemoryCache>,
+}
+
+/// Collects the demands of a [`TlsPolicy`]. Nothing is read or checked before
+/// [`build`](TlsPolicyBuilder::build).
+#[derive(Clone)]
+pub struct TlsPolicyBuilder {
+    system_roots: bool,
+    roots: Vec<RootSource>,
+    identity: Option<Identity>,
+    alpn: Vec<Vec<u8>>,
+    verify: bool,
+    versions: (TlsVersion, TlsVersion),
+    session_hosts: usize,
+    sni: bool,
+}
+
+/// A version of TLS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum TlsVersion {
+    /// TLS 1.2, RFC 5246.
+    Tls12,
+    /// TLS 1.3, RFC 8446.
+    Tls13,
+}
+
+/// Why a policy cannot be built. Each displays as one line that names the offending thing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TlsPolicyError {
+    /// The system has no root certificates, or they cannot be read.
+    NoSystemRoots(String),
+    /// [`only_these_roots`](TlsPolicyBuilder::only_these_roots), and then none were given.
+    NoRoots,
+    /// A file cannot be read.
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system said.
+        reason: String,
+    },
+    /// Root certificates that are no certificates.
+    BadRoots {
+        /// The file, or that they were handed over as bytes.
+        from: String,
+        /// What is wrong with them.
+        reason: String,
+    },
+    /// The client's certificate or key cannot be used.
+    BadIdentity(String),
+    /// An ALPN protocol name is empty or longer than 255 bytes (RFC 7301, 3.1).
+    BadAlpn(String),
+    /// The least version allowed is above the greatest.
+    NoVersion {
+        /// The least version.
+        min: TlsVersion,
+        /// The greatest version.
+        max: TlsVersion,
+    },
+}
+
+#[derive(Clone)]
+enum RootSource {
+    Pem(Vec<u8>),
+    File(PathBuf),
+}
+
+#[derive(Clone)]
+struct Identity {
+    certificates: Vec<u8>,
+    key: Vec<u8>,
+}
+
+/// Hosts whose sessions a policy remembers unless told otherwise: a crawl's working set.
+const SESSION_HOSTS: usize = 4096;
+
+/// Hosts whose sessions a policy remembers at most. With eight tickets for each host, and a copy
+/// of its certificates in each ticket, this is already some gigabytes when full.
+const SESSION_HOSTS_MAX: usize = 65_536;
+
+/// TLS 1.3 tickets that rustls keeps for one host; its cache is sized in tickets, ours in hosts.
+const TICKETS_PER_HOST: usize = 8;
+
+impl TlsPolicy {
+    /// The default policy: the system's roots, TLS 1.2 and 1.3, ALPN `http/1.1`, SNI, resumption.
+    ///
+    /// Built once per process; each call returns the same policy.
+    ///
+    /// # Errors
+    ///
+    /// [`TlsPolicyError::NoSystemRoots`], on each call, where no root certificate is found.
+    /// `SSL_CERT_FILE` and `SSL_CERT_DIR` name other places than the system's own.
+    pub fn system() -> Result<TlsPolicy, TlsPolicyError> {
+        static SYSTEM: OnceLock<Result<TlsPolicy, TlsPolicyError>> = OnceLock::new();
+        SYSTEM.get_or_init(|| TlsPolicy::builder().build()).clone()
+    }
+
+    /// A builder that starts from the demands of [`TlsPolicy::system`].
+    pub fn builder() -> TlsPolicyBuilder {
+        TlsPolicyBuilder {
+            system_roots: true,
+            roots: Vec::new(),
+            identity: None,
+            alpn: vec![b"http/1.1".to_vec()],
+            verify: true,
+            versions: (TlsVersion::Tls12, TlsVersion::Tls13),
+            session_hosts: SESSION_HOSTS,
+            sni: true,
+        }
+    }
+
+    /// What rustls needs to open a session.
+    pub(crate) fn config(&self) -> &Arc<ClientConfig> {
+        &self.0.config
+    }
+
+    /// Forgets the TLS 1.2 session of a host: its resumption failed and would fail again.
+    pub(crate) fn forget_session(&self, name: &ServerName<'static>) {
+        self.0.sessions.remove_tls12_session(name);
+    }
+}
+
+impl PartialEq for TlsPolicy {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for TlsPolicy {}
+
+impl Hash for TlsPolicy {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        Arc::as_ptr(&self.0).hash(state);
+    }
+}
+
+impl fmt::Debug for TlsPolicy {
+    /// The identity alone: the settings hold keys.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TlsPolicy({:p})", Arc::as_ptr(&self.0))
+    }
+}
+
+impl TlsPolicyBuilder {
+    /// Trusts these PEM certificates too, besides the system's.
+    ///
+    /// Each is a root: a server whose chain ends in it is trusted. A certificate that is marked as
+    /// an authority (as `openssl req -x509` makes them) is not accepted as a server's own.
+    pub fn add_roots_pem(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.roots.push(RootSource::Pem(pem.into()));
+        self
+    }
+
+    /// Trusts the PEM certificates in this file too, besides the system's.
+    pub fn add_roots_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.roots.push(RootSource::File(path.into()));
+        self
+    }
+
+    /// Trusts the added roots only, and not the system's, which are then not even read.
+    pub fn only_these_roots(mut self) -> Self {
+        self.system_roots = false;
+        self
+    }
+
+    /// The client's certificate chain (its own certificate first) and private key, both PEM,
+    /// presented to servers that ask for one.
+    pub fn client_identity_pem(
+        mut self,
+        certificates: impl Into<Vec<u8>>,
+        key: impl Into<Vec<u8>>,
+    ) -> Self {
+        self.identity = Some(Identity { certificates: certificates.into(), key: key.into() });
+        self
+    }
+
+    /// The protocols offered by ALPN (RFC 7301), the preferred first; none: no ALPN at all.
+    /// Default: `http/1.1`.
+    pub fn alpn(mut self, protocols: &[&[u8]]) -> Self {
+        self.alpn = protocols.iter().map(|name| name.to_vec()).collect();
+        self
+    }
+
+    /// Accepts whatever certificate the server shows, whoever issued it, for whatever name.
+    ///
+    /// Anyone on the path can then read and change all traffic. The server still has to prove that
+    /// it holds the key of the certificate it shows. Roots are not consulted, but those that were
+    /// added must still be readable.
+    pub fn insecure(mut self) -> Self {
+        self.verify = false;
+        self
+    }
+
+    /// The least and the greatest version allowed. Default: TLS 1.2 to TLS 1.3.
+    pub fn versions(mut self, min: TlsVersion, max: TlsVersion) -> Self {
+        self.versions = (min, max);
+        self
+    }
+
+    /// The number of hosts whose sessions are remembered for resumption; none turns it off.
+    /// Default: 4,096; at most 65,536, beyond which more is not remembered.
+    ///
+    /// A host has up to eight TLS 1.3 tickets, each used once, or one TLS 1.2 session. When the
+    /// cache is full, the host that came in first leaves and comes back by its next handshake.
+    pub fn session_cache(mut self, hosts: usize) -> Self {
+        self.session_hosts = hosts.min(SESSION_HOSTS_MAX);
+        self
+    }
+
+    /// Whether the host's name is told to the server (RFC 6066, 3). Default: yes. IP addresses
+    /// are never told.
+    pub fn sni(mut self, tell: bool) -> Self {
+        self.sni = tell;
+        self
+    }
+
+    /// Reads the files, checks everything and makes the policy.
+    ///
+    /// # Errors
+    ///
+    /// Each of [`TlsPolicyError`], naming the offending file or thing in one line.
+    pub fn build(self) -> Result<TlsPolicy, TlsPolicyError> {
+        let added = self.added_roots()?;
+        let config = ClientConfig::builder_with_provider(provider())
+            .with_protocol_versions(&self.protocol_versions()?)
+            .expect("ring has cipher suites for TLS 1.2 and for TLS 1.3")
+            .dangerous()
+            .with_custom_certificate_verifier(self.verifier(added)?);
+        let mut config = match &self.identity {
+            None => config.with_no_client_auth(),
+            Some(identity) => {
+                let (chain, key) = identity.parse()?;
+                config
+                    .with_client_auth_cert(chain, key)
+                    .map_err(|error| TlsPolicyError::BadIdentity(identity_problem(&error)))?
+            }
+        };
+        let sessions = Arc::new(ClientSessionMemoryCache::new(
+            self.session_hosts.saturating_mul(TICKETS_PER_HOST),
+        ));
+        config.resumption = match self.session_hosts {
+            0 => Resumption::disabled(),
+            _ => Resumption::store(sessions.clone()),
+        };
+        config.enable_sni = self.sni;
+        config.alpn_protocols = check_alpn(self.alpn)?;
+        Ok(TlsPolicy(Arc::new(Policy { config: Arc::new(config), sessions })))
+    }
+
+    fn added_roots(&self) -> Result<Vec<roots::Root>, TlsPolicyError> {
+        let mut added = Vec::new();
+        for source in &self.roots {
+            added.extend(match source {
+                RootSource::Pem(pem) => roots::from_pem("the roots given as PEM", pem)?,
+                RootSource::File(path) => roots::from_file(path)?,
+            });
+        }
+        Ok(added)
+    }
+
+    fn verifier(
+        &self,
+        added: Vec<roots::Root>,
+    ) -> Result<Arc<dyn ServerCertVerifier>, TlsPolicyError> {
+        if !self.verify {
+            return Ok(Arc::new(insecure::AnyCertificate::new(&provider())));
+        }
+        let store = self.root_store(added)?;
+        match WebPkiServerVerifier::builder_with_provider(store, provider()).build() {
+            Ok(verifier) => Ok(verifier),
+            // without revocation lists, an empty store is all that can be wrong
+            Err(_) => Err(TlsPolicyError::NoRoots),
+        }
+    }
+
+    fn root_store(&self, added: Vec<roots::Root>) -> Result<Arc<RootCertStore>, TlsPolicyError> {
+        let shared = match self.system_roots {
+            true => roots::system()?,
+            false => Arc::new(RootCertStore::empty()),
+        };
+        if added.is_empty() {
+            return Ok(shared);
+        }
+        let mut store = RootCertStore::clone(&shared);
+        store.extend(added);
+        Ok(Arc::new(store))
+    }
+
+    fn protocol_versions(&self) -> Result<Vec<&'static SupportedProtocolVersion>, TlsPolicyError> {
+        use rustls::version::{TLS12, TLS13};
+        let (min, max) = self.versions;
+        if min > max {
+            return Err(TlsPolicyError::NoVersion { min, max });
+        }
+        let known = [(TlsVersion::Tls13, &TLS13), (TlsVersion::Tls12, &TLS12)];
+        let allowed = known.into_iter().filter(|(version, _)| (min..=max).contains(version));
+        Ok(allowed.map(|(_, supported)| supported).collect())
+    }
+}
+
+impl Identity {
+    fn parse(
+        &self,
+    ) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), TlsPolicyError> {
+        let bad = |what: &str, error: &dyn fmt::Display| {
+            TlsPolicyError::BadIdentity(format!("{what}: {error}"))
+        };
+        let chain = CertificateDer::pem_slice_iter(&self.certificates)
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|error| bad("the client's certificate", &roots::pem_problem(&error)))?;
+        if chain.is_empty() {
+            return Err(bad("the client's certificate", &"no PEM certificate in it"));
+        }
+        let key = PrivateKeyDer::from_pem_slice(&self.key).map_err(|error| match error {
+            rustls::pki_types::pem::Error::NoItemsFound => {
+                bad("the client's key", &"no unencrypted PEM private key in it")
+            }
+            error => bad("the client's key", &roots::pem_problem(&error)),
+        })?;
+        Ok((chain, key))
+    }
+}
+
+impl fmt::Display for TlsVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            TlsVersion::Tls12 => "TLS 1.2",
+            TlsVersion::Tls13 => "TLS 1.3",
+        })
+    }
+}
+
+impl fmt::Display for TlsPolicyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            TlsPolicyError::NoSystemRoots(reason) => {
+                write!(f, "no root certificates found on this system: {reason}")
+            }
+            TlsPolicyError::NoRoots => {
+                f.write_str("no root certificates given, and those of the system are ruled out")
+            }
+            TlsPolicyError::Read { path, reason } => {
+                write!(f, "cannot read {}: {reason}", path.display())
+            }
+            TlsPolicyError::BadRoots { from, reason } => write!(f, "{from}: {reason}"),
+            TlsPolicyError::BadIdentity(reason) => f.write_str(reason),
+            TlsPolicyError::BadAlpn(name) => {
+                write!(f, "ALPN protocol {name:?} is not 1 to 255 bytes long")
+            }
+            TlsPolicyError::NoVersion { min, max } => {
+                write!(f, "no version of TLS lies between {min} and {max}")
+            }
+        }
+    }
+}
+
+impl std::error::Error for TlsPolicyError {}
+
+/// One provider of cryptography for all policies, independent of what else the process installs.
+fn provider() -> Arc<CryptoProvider> {
+    static PROVIDER: OnceLock<Arc<CryptoProvider>> = OnceLock::new();
+    PROVIDER.get_or_init(|| Arc::new(rustls::crypto::ring::default_provider())).clone()
+}
+
+fn identity_problem(error: &rustls::Error) -> String {
+    match error {
+        rustls::Error::InconsistentKeys(_) => {
+            "the client's key does not belong to the client's certificate".to_owned()
+        }
+        rustls::Error::InvalidCertificate(_) => {
+            format!("the client's certificate cannot be used: {error}")
+        }
+        error => format!("the client's key cannot be used: {error}"),
+    }
+}
+
+fn check_alpn(protocols: Vec<Vec<u8>>) -> Result<Vec<Vec<u8>>, TlsPolicyError> {
+    match protocols.iter().find(|name| !(1..=255).contains(&name.len())) {
+        Some(name) => {
+            Err(TlsPolicyError::BadAlpn(name.escape_ascii().to_string().chars().take(32).collect()))
+        }
+        None => Ok(protocols),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,102 @@
+//! Root certificates: the system's, read once per process, and those that a caller adds.
+//!
+//! Knows PEM and where certificates lie. Must not know what they are used for.
+
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+
+use rustls::RootCertStore;
+use rustls::pki_types::pem::{self, PemObject};
+use rustls::pki_types::{CertificateDer, TrustAnchor};
+
+use super::TlsPolicyError;
+
+/// A root, in the form in which a store keeps it.
+pub(super) type Root = TrustAnchor<'static>;
+
+/// The system's roots, one store for the whole process.
+pub(super) fn system() -> Result<Arc<RootCertStore>, TlsPolicyError> {
+    static SYSTEM: OnceLock<Result<Arc<RootCertStore>, TlsPolicyError>> = OnceLock::new();
+    SYSTEM.get_or_init(|| store_of(rustls_native_certs::load_native_certs())).clone()
+}
+
+/// The roots in a PEM file.
+pub(super) fn from_file(path: &Path) -> Result<Vec<Root>, TlsPolicyError> {
+    let pem = std::fs::read(path).map_err(|error| TlsPolicyError::Read {
+        path: path.to_owned(),
+        reason: error.to_string(),
+    })?;
+    from_pem(&path.display().to_string(), &pem)
+}
+
+/// The roots in `pem`, which came `from` there: at least one, and each a certificate.
+pub(super) fn from_pem(from: &str, pem: &[u8]) -> Result<Vec<Root>, TlsPolicyError> {
+    let bad = |reason: String| TlsPolicyError::BadRoots { from: from.to_owned(), reason };
+    let certificates = CertificateDer::pem_slice_iter(pem)
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| bad(pem_problem(&error)))?;
+    if certificates.is_empty() {
+        return Err(bad("no PEM certificate in it".to_owned()));
+    }
+    let mut store = RootCertStore::empty();
+    for (index, certificate) in certificates.into_iter().enumerate() {
+        store
+            .add(certificate)
+            .map_err(|_| bad(format!("certificate {} is malformed", index + 1)))?;
+    }
+    Ok(store.roots)
+}
+
+/// What is wrong with a PEM text, on one line.
+pub(super) fn pem_problem(error: &pem::Error) -> String {
+    match error {
+        pem::Error::MissingSectionEnd { .. } => "a PEM section has no end".to_owned(),
+        pem::Error::IllegalSectionStart { .. } => "a PEM section has a broken start".to_owned(),
+        pem::Error::Base64Decode(_) => "broken base64 in a PEM section".to_owned(),
+        error => format!("broken PEM: {error}"),
+    }
+}
+
+/// The system has files that are no certificates and certificates that are too old to parse:
+/// those are passed over; that nothing is left is an error.
+fn store_of(
+    found: rustls_native_certs::CertificateResult,
+) -> Result<Arc<RootCertStore>, TlsPolicyError> {
+    let mut store = RootCertStore::empty();
+    let (_, unusable) = store.add_parsable_certificates(found.certs);
+    if !store.is_empty() {
+        return Ok(Arc::new(store));
+    }
+    Err(TlsPolicyError::NoSystemRoots(match found.errors.first() {
+        Some(error) => error.to_string(),
+        None if unusable > 0 => format!("none of {unusable} certificates could be parsed"),
+        None => "install ca-certificates, or set SSL_CERT_FILE".to_owned(),
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_system_without_roots_is_an_error_that_says_so() {
+        let error = store_of(rustls_native_certs::CertificateResult::default()).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "no root certificates found on this system: \
+             install ca-certificates, or set SSL_CERT_FILE"
+        );
+        let mut junk = rustls_native_certs::CertificateResult::default();
+        junk.certs.push(CertificateDer::from(vec![1, 2, 3]));
+        let error = store_of(junk).unwrap_err();
+        assert!(error.to_string().ends_with("none of 1 certificates could be parsed"), "{error}");
+    }
+
+    #[test]
+    fn the_systems_roots_are_one_store() {
+        match (system(), system()) {
+            (Ok(one), Ok(other)) => assert!(Arc::ptr_eq(&one, &other)),
+            (Err(error), _) | (_, Err(error)) => eprintln!("skipped: {error}"),
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! One test for each behaviour of the kernel that ringdove relies on, named as the behaviour.
+//!
+//! Knows `ringdove::sys` as an outsider does. A test whose feature this kernel lacks says so and is
+//! skipped.
+
+mod polls;
+mod queues;
+mod refused;
+mod shutdown;
+mod support;
+mod waits;
