@@ -16,6 +16,8 @@ use crate::options::Plan;
 use crate::process::{Usage, peak_rss_kib};
 
 const UNKNOWN: u64 = u64::MAX;
+/// From here on the bytes of a body cost more than its request.
+const LARGE_BODY_BYTES: u64 = 64 << 10;
 
 /// Hands out the requests and counts how they end.
 #[derive(Debug)]
@@ -120,7 +122,8 @@ impl Meter {
         let (user, system) = (end.user_us - begin.user_us, end.system_us - begin.system_us);
         let body_bytes = self.body_bytes.iter().map(|bytes| bytes.load(Relaxed));
         let body_bytes = body_bytes.filter(|bytes| *bytes != UNKNOWN).max();
-        let mib = body_bytes.unwrap_or(0) as f64 * requests as f64 / f64::from(1 << 20);
+        let large = body_bytes.filter(|bytes| *bytes >= LARGE_BODY_BYTES);
+        let mib = large.unwrap_or(0) as f64 * requests as f64 / f64::from(1 << 20);
         Record {
             client,
             version: version.to_owned(),
@@ -175,7 +178,7 @@ pub(crate) struct Record {
     cpu_user_us_per_request: Option<f64>,
     cpu_sys_us_per_request: Option<f64>,
     cpu_us_per_request: Option<f64>,
-    /// Per MiB of body.
+    /// Per MiB of body, where bodies are large.
     cpu_us_per_mib: Option<f64>,
     ctx_switches: i64,
     /// Of the whole run.

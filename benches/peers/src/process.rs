@@ -74,9 +74,11 @@ pub(crate) fn raise_descriptor_limit() -> io::Result<()> {
 pub(crate) fn arm_time_limit(limit: Duration) -> io::Result<()> {
     extern "C" fn on_alarm(_: libc::c_int) {
         EXPIRED.store(true, Ordering::Relaxed);
+        // Once more in a second, in case that the main thread was just about to wait.
+        alarm::set(1);
     }
     let action = SigAction::new(SigHandler::Handler(on_alarm), SaFlags::empty(), SigSet::empty());
-    // SAFETY: the handler does nothing but an atomic store, which is async-signal-safe.
+    // SAFETY: an atomic store and alarm(2) are async-signal-safe.
     unsafe { sigaction(Signal::SIGALRM, &action) }?;
     alarm::set(u32::try_from(limit.as_secs()).unwrap_or(u32::MAX));
     Ok(())

@@ -145,7 +145,10 @@ impl<'a> Floor<'a> {
             return Ok(false);
         }
         loop {
-            let received = recv(socket.as_raw_fd(), &mut self.buffer, MsgFlags::empty())?;
+            let received = match recv(socket.as_raw_fd(), &mut self.buffer, MsgFlags::empty()) {
+                Err(Errno::EAGAIN) => return Ok(false),
+                other => other?,
+            };
             if received == 0 {
                 return Err(Errno::ECONNRESET);
             }

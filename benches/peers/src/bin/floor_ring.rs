@@ -254,7 +254,7 @@ impl<'a> Floor<'a> {
             return Ok(());
         }
         let close = opcode::Close::new(Fixed(slot)).build().flags(squeue::Flags::SKIP_SUCCESS);
-        self.push(&[close.user_data(token(Kind::Send, slot))])
+        self.push(&[close.user_data(token(Kind::Close, slot))])
     }
 
     fn release(&mut self, slot: u32) -> io::Result<()> {
@@ -274,14 +274,14 @@ struct ProvidedBuffers {
 }
 
 impl ProvidedBuffers {
-    /// As many as there are connections where responses are small, so that all may answer at once;
-    /// some megabytes of large ones where they are not.
+    /// As many as there are connections where responses are small, so that all may answer at once.
+    /// Where they are large, few enough to stay in the cache: they are used in turn, all of them.
     fn register(ring: &IoUring, response_bytes: usize, connections: usize) -> io::Result<Self> {
         let (buffer_bytes, entries) = if response_bytes <= 16 << 10 {
             let wanted = connections.next_power_of_two().clamp(256, 1 << 15) as u16;
             (response_bytes.next_power_of_two().max(512), wanted)
         } else {
-            (64 << 10, 256)
+            (64 << 10, 2 * connections.next_power_of_two().clamp(8, 128) as u16)
         };
         let mut buffers = Self {
             ring: allocate(size_of::<BufRingEntry>() * usize::from(entries)).cast(),

@@ -1,7 +1,7 @@
 //! ringline-http: an HTTP client on an io_uring runtime, one worker, a task for each request in
 //! flight.
 //!
-//! Bodies are collected, as its `send` does: its streaming response counts the first bytes twice
+//! Bodies are collected, as its `send_request` does: its streaming response counts the first bytes twice
 //! and loses the last of a body that came with the head.
 
 use std::cell::RefCell;
@@ -17,7 +17,9 @@ use ringdove_peers::{Failure, Meter, Plan, Target, tls};
 use ringline::{
     AsyncEventHandler, Config, ConfigBuilder, ConnCtx, RinglineBuilder, TlsClientConfig,
 };
-use ringline_http::{HttpClient, HttpError};
+use ringline_http::{H1Conn, HttpError};
+
+const MAX_RESPONSE_BYTES: usize = 1 << 30;
 
 /// ringline makes its handlers itself, so that they find their work here.
 static JOB: OnceLock<Job> = OnceLock::new();
@@ -93,7 +95,7 @@ impl AsyncEventHandler for Handler {
 
 struct Connection {
     target: usize,
-    client: Option<HttpClient>,
+    client: Option<H1Conn>,
 }
 
 async fn make_requests(job: &'static Job, idle: Rc<RefCell<VecDeque<Connection>>>) {
@@ -126,11 +128,8 @@ async fn fetch(
         none => none.insert(connect(target).await?),
     };
     let path = &target.url[url::Position::BeforePath..url::Position::AfterQuery];
-    let mut request = client.get(path);
-    if !keepalive {
-        request = request.header("connection", "close");
-    }
-    let response = request.send().await?;
+    let headers: &[_] = if keepalive { &[] } else { &[("connection", "close")] };
+    let response = client.send_request("GET", path, headers, None).await?;
     let outcome = (response.status(), response.body().len() as u64);
     if !keepalive {
         disconnect(connection);
@@ -138,13 +137,19 @@ async fn fetch(
     Ok(outcome)
 }
 
-async fn connect(target: &Target) -> Result<HttpClient, HttpError> {
-    if target.url.scheme() == "https" {
+async fn connect(target: &Target) -> Result<H1Conn, HttpError> {
+    let mut client = if target.url.scheme() == "https" {
         // It takes one name for both, the TLS server name and the Host field: no port then.
-        return HttpClient::connect_h1(target.address, target.url.host_str().unwrap_or("")).await;
-    }
-    let host = &target.url[url::Position::BeforeHost..url::Position::AfterPort];
-    HttpClient::connect_h1_plain(target.address, host).await
+        let host = target.url.host_str().unwrap_or_default();
+        H1Conn::connect_tls(target.address, host).await?
+    } else {
+        let host = &target.url[url::Position::BeforeHost..url::Position::AfterPort];
+        H1Conn::connect_plain(target.address, host).await?
+    };
+    // Its limit on the head counts what has arrived of the body as well.
+    client.set_max_header_section(MAX_RESPONSE_BYTES);
+    client.set_max_body_size(MAX_RESPONSE_BYTES);
+    Ok(client)
 }
 
 fn disconnect(connection: &mut Connection) {
