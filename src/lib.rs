@@ -29,15 +29,12 @@
 //!     let request = Request::get(&format!("http://{server}{path}"))?;
 //!     driver.add(request, Box::new(Collect::default()))?;
 //! }
-//! loop {
-//!     let running = driver.turn(None)?;
+//! while driver.running() > 0 {
+//!     driver.turn(None)?;
 //!     while let Some(message) = driver.next_message() {
 //!         let response = message.outcome.result.clone()?;
 //!         let body = message.into_handler::<Collect>().expect("as added").body;
 //!         assert_eq!((response.status, &body[..]), (200, &b"hello"[..]));
-//!     }
-//!     if running == 0 {
-//!         break;
 //!     }
 //! }
 //! # Ok::<(), Box<dyn std::error::Error>>(())
