@@ -93,7 +93,10 @@ impl Engine {
             Some(mut tls) => {
                 let result = self.take_records(id, &mut tls, wire);
                 let closed = tls.closed_cleanly();
-                let Some(connection) = self.pool.connections.get_mut(id) else { return };
+                let Some(connection) = self.pool.connections.get_mut(id) else {
+                    // closed while its session was out on loan
+                    return self.add_last_words(id, &mut tls);
+                };
                 connection.tls = Some(tls);
                 match result {
                     Ok(taken) => self.hold(id, &wire[taken..]),
