@@ -125,6 +125,8 @@ pub enum SetupError {
     Refused(Errno),
     /// The kernel is too old: it lacks this feature, named as in io_uring_setup(2).
     Lacks(&'static str),
+    /// io_uring_register(2) failed for this.
+    Registration(&'static str, Errno),
 }
 
 impl fmt::Display for SetupError {
@@ -148,6 +150,7 @@ impl fmt::Display for SetupError {
                 }
             }
             SetupError::Lacks(feature) => write!(f, "the kernel lacks {feature}"),
+            SetupError::Registration(what, errno) => write!(f, "io_uring_register {what}: {errno}"),
         }
     }
 }
