@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::connection::{Connection, Exchanging, State, WireCount};
 use super::transfer::Place;
-use super::{ConnectionId, Engine, Message, Outcome, Output, Report, Response, Times, TransferId};
+use super::{ConnectionId, Engine, Message, Outcome, Output, Report, Response, Times, TlsSummary, TransferId};
 use crate::error::{Cause, Error, Operation, Retry};
 use crate::limits;
 use crate::time::Time;
@@ -210,6 +210,9 @@ impl Engine {
             status: state.and_then(|state| state.response).map(|response| response.status),
             remote: connection.map(|connection| connection.remote),
             reused: connection.is_some_and(|connection| connection.uses > 1),
+            tls: connection.and_then(|connection| connection.tls.as_ref()).and_then(|tls| {
+                Some(TlsSummary { version: tls.version()?, resumed: tls.resumed() })
+            }),
             retries: transfer.retries,
         }
     }

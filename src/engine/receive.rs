@@ -7,7 +7,7 @@ use super::connection::{Connection, End, Exchanging, State};
 use super::tls::TlsSession;
 use super::{ConnectionId, Engine, Flow, Response};
 use crate::error::Cause;
-use crate::http::{CloseReason, Event};
+use crate::http::Event;
 
 /// What became of bytes that were received.
 enum Taken {
@@ -216,9 +216,6 @@ impl Engine {
                 Next::More => {}
                 Next::Wait => return Taken::All,
                 Next::Complete => {
-                    if taken < input.len() {
-                        state.exchange.note_close(CloseReason::BytesAfterResponse);
-                    }
                     self.complete(id);
                     return if taken < input.len() { Taken::Over } else { Taken::All };
                 }

@@ -8,7 +8,7 @@
 use std::fmt;
 
 use ::http::Method;
-use url::Url;
+use url::{Position, Url};
 
 use super::body::BodyLength;
 use super::fault::{RequestError, excerpt};
@@ -45,10 +45,9 @@ impl RequestHead {
     /// `host:port` of the URL.
     pub fn new(method: Method, url: &Url) -> Result<RequestHead, RequestError> {
         let origin = Origin::from_url(url)?;
-        let target: Box<str> = match (&method, url.query()) {
-            (&Method::CONNECT, _) => origin.authority_with_port().to_string().into(),
-            (_, None) => url.path().into(),
-            (_, Some(query)) => format!("{}?{query}", url.path()).into(),
+        let target: Box<str> = match method {
+            Method::CONNECT => origin.authority_with_port().to_string().into(),
+            _ => url[Position::BeforePath..Position::AfterQuery].into(),
         };
         if target.is_empty() || !target.bytes().all(|b| b.is_ascii_graphic()) {
             return Err(RequestError::BadTarget(excerpt(target.as_bytes())));
