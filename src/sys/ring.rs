@@ -395,7 +395,8 @@ impl Ring {
                 self.owed_slotless -= 1;
                 None
             }
-            None => {
+            // a stream's, which is interpreted elsewhere, or nobody's
+            _ => {
                 count::add(Counter::StaleCqes, 1);
                 None
             }

@@ -127,6 +127,8 @@ pub enum SetupError {
     Lacks(&'static str),
     /// io_uring_register(2) failed for this.
     Registration(&'static str, Errno),
+    /// This operation failed when it was tried.
+    Trial(&'static str, Errno),
 }
 
 impl fmt::Display for SetupError {
@@ -150,6 +152,7 @@ impl fmt::Display for SetupError {
                 }
             }
             SetupError::Lacks(feature) => write!(f, "the kernel lacks {feature}"),
+            SetupError::Trial(what, errno) => write!(f, "{what} on the ring: {errno}"),
             SetupError::Registration(what, errno) => write!(f, "io_uring_register {what}: {errno}"),
         }
     }

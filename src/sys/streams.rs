@@ -19,7 +19,7 @@ use super::op::Op;
 use super::readiness::Interest;
 use super::ring::{Completion, Cqe, Options, Report, Ring, SetupError};
 use super::slots::{SendSlot, SendSlots};
-use super::stream::{self, Fact, Heard, Recv, Send, Socket, Stream, Want};
+use super::stream::{Fact, Heard, Send, Socket, Stream, Want};
 use super::token::{Kind, Token};
 use crate::id::{Id, Slab};
 use crate::time::Time;
@@ -159,33 +159,42 @@ impl Streams {
         Ok(streams)
     }
 
-    /// Makes a socket, sets its option and closes it: finds out whether options can be set by operations.
+    /// Makes a socket, sets its option, receives from it and closes it, to see what the kernel does of that.
     fn try_out(&mut self) -> Result<(), SetupError> {
         let refused = SetupError::Refused;
-        self.ring.make_room(3).map_err(refused)?;
-        let address = SocketAddr::from(([127, 0, 0, 1], 0));
-        let link = squeue::Flags::IO_LINK;
+        self.ring.make_room(CHAIN).map_err(refused)?;
+        let (direct, address) = (0, SocketAddr::from(([127, 0, 0, 1], 0)));
         let none = squeue::Flags::empty();
-        self.ring.push(Op::Socket { direct: 0, address }, Token::slotless(Kind::Socket), link);
-        self.ring.push(Op::Nodelay { direct: 0 }, Token::slotless(Kind::Nodelay), none);
-        let mut found = [None; 2];
+        let recv = Op::Recv { direct, group: GROUP, multishot: true };
+        let trials = [
+            (Op::Socket { direct, address }, Kind::Socket, squeue::Flags::IO_LINK),
+            (Op::Nodelay { direct }, Kind::Nodelay, squeue::Flags::IO_HARDLINK),
+            (recv, Kind::Recv, squeue::Flags::IO_HARDLINK),
+            (Op::Close { direct }, Kind::Close, none),
+        ];
+        for (op, kind, flags) in trials {
+            self.ring.push(op, Token::slotless(kind), flags);
+        }
+        let mut found = Vec::new();
         let mut now = clock::now();
         let until = now + Duration::from_secs(1);
-        while found.contains(&None) && now < until {
+        while found.len() < trials.len() && now < until {
             self.ring.submit_and_wait(now, Some(until)).map_err(refused)?;
             while let Some(cqe) = self.ring.pop() {
-                found[usize::from(cqe.kind() == Some(Kind::Nodelay))] = Some(cqe.result());
+                found.push((cqe.kind(), cqe.result()));
             }
             now = clock::now();
         }
-        match found[0] {
+        let result = |kind| found.iter().find(|found| found.0 == Some(kind)).map(|found| found.1);
+        match result(Kind::Socket) {
             Some(0) => {}
-            Some(refusal) => return Err(refused(Errno(-refusal))),
-            None => return Err(SetupError::Lacks("SOCKET that completes")),
+            Some(refusal) => return Err(SetupError::Trial("SOCKET", Errno(-refusal))),
+            None => return Err(SetupError::Lacks("operations that complete")),
         }
-        self.nodelay = found[1] == Some(0);
-        let silent = squeue::Flags::SKIP_SUCCESS;
-        self.ring.push(Op::Close { direct: 0 }, Token::slotless(Kind::Close), silent);
+        if result(Kind::Recv) != Some(-Errno::ENOTCONN.raw()) {
+            return Err(SetupError::Lacks("multishot RECV (Linux 6.0)"));
+        }
+        self.nodelay = result(Kind::Nodelay) == Some(0);
         Ok(())
     }
 
