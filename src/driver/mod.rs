@@ -60,7 +60,9 @@ impl fmt::Display for Kind {
 ///
 /// let mut driver = Driver::auto(Config::default())?;
 /// driver.add(Request::get("http://127.0.0.1:8080/")?, Box::new(Collect::default()))?;
-/// while driver.turn(None)? > 0 {}
+/// while driver.running() > 0 {
+///     driver.turn(None)?;
+/// }
 /// while let Some(message) = driver.next_message() {
 ///     println!("{:?}", message.outcome.result);
 /// }
@@ -165,7 +167,8 @@ impl Driver {
     }
 
     /// Waits for something to happen, for `max` at most (`None`: without end), and handles it.
-    /// Returns how many transfers are running; zero means that all are done.
+    /// Returns how many transfers are running; zero means that all are done, and then only a
+    /// [`Driver::waker`] is sure to end a wait without end.
     pub fn turn(&mut self, max: Option<Duration>) -> Result<usize, MultiError> {
         match &mut self.inner {
             Inner::Epoll(driver) => driver.turn(max),
