@@ -111,10 +111,8 @@ pub(crate) enum Told {
 #[derive(Default)]
 pub(crate) struct Recorder {
     record: Rc<RefCell<Record>>,
-    /// Pause once, as soon as the body has this many bytes; zero: at the head.
-    pub(crate) pause_at: Option<usize>,
-    /// Abort as soon as the body has this many bytes; zero: at the head.
-    pub(crate) abort_at: Option<usize>,
+    pause_at: Option<usize>,
+    abort_at: Option<usize>,
 }
 
 impl Run {
@@ -279,6 +277,16 @@ impl Transfer {
 pub(crate) const NOISE: Duration = Duration::from_secs(4);
 
 impl Recorder {
+    /// Pauses once, as soon as the body has this many bytes; zero: at the head.
+    pub(crate) fn pausing_at(bytes: usize) -> Recorder {
+        Recorder { pause_at: Some(bytes), ..Recorder::default() }
+    }
+
+    /// Aborts as soon as the body has this many bytes; zero: at the head.
+    pub(crate) fn aborting_at(bytes: usize) -> Recorder {
+        Recorder { abort_at: Some(bytes), ..Recorder::default() }
+    }
+
     fn flow(&mut self) -> Flow {
         let bytes = self.record.borrow().body.len();
         if self.abort_at.is_some_and(|at| bytes >= at) {
