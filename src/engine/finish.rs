@@ -8,7 +8,9 @@ use std::time::Duration;
 use super::connection::{Connection, Exchanging, State, WireCount};
 use super::tls::TlsSession;
 use super::transfer::Place;
-use super::{ConnectionId, Engine, Message, Outcome, Output, Report, Response, Times, TlsSummary, TransferId};
+use super::{
+    ConnectionId, Engine, Message, Outcome, Output, Report, Response, Times, TlsSummary, TransferId,
+};
 use crate::error::{Cause, Error, Operation, Retry};
 use crate::limits;
 use crate::time::Time;
