@@ -44,7 +44,7 @@ pub use request::{Body, LowSpeed, Options, Request, Timeouts};
 pub use resolve::{Lookup, LookupId};
 pub use send::MIN_FILL;
 pub use stats::Stats;
-pub use transfer::{Message, Outcome, Report, Response, Times, Transfer, TransferId};
+pub use transfer::{Message, Outcome, Report, Response, Times, TlsSummary, Transfer, TransferId};
 
 use connection::State;
 use pool::{OriginId, Pool, PoolKey};

@@ -7,7 +7,7 @@ use super::connection::{Connection, End, Exchanging, State};
 use super::tls::TlsSession;
 use super::{ConnectionId, Engine, Flow, Response};
 use crate::error::Cause;
-use crate::http::{CloseReason, Event};
+use crate::http::Event;
 
 /// What became of bytes that were received.
 enum Taken {
@@ -109,7 +109,10 @@ impl Engine {
             Some(mut tls) => {
                 let result = self.take_records(id, &mut tls, wire);
                 let closed = tls.closed_cleanly();
-                let Some(connection) = self.pool.connections.get_mut(id) else { return };
+                let Some(connection) = self.pool.connections.get_mut(id) else {
+                    // closed while its session was out on loan
+                    return self.add_last_words(id, &mut tls);
+                };
                 connection.tls = Some(tls);
                 match result {
                     Ok(taken) => self.hold(id, &wire[taken..]),
@@ -232,9 +235,6 @@ impl Engine {
                 Next::More => {}
                 Next::Wait => return Taken::All,
                 Next::Complete => {
-                    if taken < input.len() {
-                        state.exchange.note_close(CloseReason::BytesAfterResponse);
-                    }
                     self.complete(id);
                     return if taken < input.len() { Taken::Over } else { Taken::All };
                 }

@@ -73,12 +73,12 @@ impl<K: Copy> Timers<K> {
                 break;
             }
             self.tick = self.tick.max(tick);
-            let index = self.heads[level][slot];
             if level == 0 {
+                let index = self.heads[level][slot];
                 self.unlink(index);
                 return Some(self.entries.remove(index as usize).key);
             }
-            self.refine(level, slot);
+            self.cascade(level, slot);
         }
         self.tick = self.tick.max(now);
         None
@@ -103,10 +103,10 @@ impl<K: Copy> Timers<K> {
         Some((level, slot, block | (slot as u64) << shift))
     }
 
-    /// The wheel has come to this slot: all its timers move to finer slots, before those are looked
-    /// at, since any of them may be the first.
-    fn refine(&mut self, level: usize, slot: usize) {
-        while self.heads[level][slot] != NONE {
+    /// The wheel has come to a slot: all its timers move to finer slots. Left behind, one would be
+    /// hidden by a later one in a finer slot.
+    fn cascade(&mut self, level: usize, slot: usize) {
+        while self.occupied[level] & 1 << slot != 0 {
             let index = self.heads[level][slot];
             self.unlink(index);
             self.link(index);
