@@ -109,12 +109,17 @@ impl Engine {
     /// A connection whose exchange is over goes to whoever waits for it.
     fn release(&mut self, id: ConnectionId) {
         let Some(connection) = self.pool.connections.get(id) else { return };
-        let others_wait = self.pool.slots_wanted();
+        let origin = connection.origin;
+        if self.pool.has_surplus(origin) {
+            return self.close(id);
+        }
+        let others_wait = self.pool.others_want_slots(origin);
         let turn_over = others_wait && connection.turns >= limits::REQUESTS_PER_TURN;
         if !turn_over && self.serve_next_on(id) {
             return;
         }
         if others_wait {
+            self.pool.end_turn(origin);
             return self.close(id);
         }
         self.pool.set_idle(id, self.now);

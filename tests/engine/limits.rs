@@ -72,7 +72,7 @@ fn an_idle_connection_makes_room_for_another_origin() {
 
 #[test]
 fn a_connection_changes_hands_after_its_turn() {
-    let mut h = Harness::new(1);
+    let mut h = Harness::with(Config { max_connections: 1, ..Config::default() });
     for n in 0..200 {
         h.add(get(&format!("/{n}")));
     }
