@@ -131,13 +131,9 @@ impl Engine {
         let Some(transfer_id) = self.pool.connections.get(id).and_then(Connection::transfer) else {
             return false;
         };
-        let Some(transfer) = self.transfers.get_mut(transfer_id) else { return false };
         // before it is connected nothing is read of a body that could not be read again
-        transfer.place = Place::Connection;
-        transfer.since = self.now;
-        let origin_id = transfer.origin;
-        if let Some(origin) = self.pool.get_mut(origin_id) {
-            origin.push_front(transfer_id);
+        if self.queue_first(transfer_id).is_none() {
+            return false;
         }
         self.stats.exhausted += 1;
         self.close(id);

@@ -3,8 +3,9 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use ringdove::TlsPolicy;
 use ringdove::engine::{Config, Output};
-use ringdove::error::{Cause, Operation, Phase};
+use ringdove::error::{Cause, Operation, Phase, Progress};
 
 use crate::harness::{Harness, OK, get_url, ms};
 
@@ -121,5 +122,23 @@ fn addresses_are_tried_in_their_order() {
     let error = h.fails();
     assert_eq!(error.cause, Cause::Os { operation: Operation::Connect, errno: 113 });
     h.wants_close(connection);
+    h.ends_empty();
+}
+
+/// A host that can be resolved and connected to, but is no name that a certificate could have.
+#[test]
+fn a_name_that_tls_refuses_fails_its_transfer() {
+    let policy = TlsPolicy::builder().insecure().build().unwrap();
+    let mut h = Harness::with(Config { tls: Some(policy), ..Config::default() });
+    for _ in 0..2 {
+        h.add(get_url("https://a!b.test/"));
+    }
+    let lookup = h.wants_lookup();
+    h.resolved(lookup, &["10.0.0.1"]);
+    for _ in 0..2 {
+        let error = h.fails();
+        assert!(matches!(error.cause, Cause::Tls(_)), "{error:?}");
+        assert_eq!((error.phase, error.progress), (Phase::Tls, Progress::NothingSent));
+    }
     h.ends_empty();
 }

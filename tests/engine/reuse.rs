@@ -119,7 +119,6 @@ enum Stale {
 #[test]
 fn stale_connections() {
     use Stale::*;
-    let unsent = Progress::NothingSent;
     let sent = Progress::RequestSent;
     let started = Progress::ResponseStarted;
     let table = [
