@@ -233,7 +233,7 @@ impl World {
         }
     }
 
-    fn check_limits(&mut self) {
+    pub(crate) fn check_limits(&mut self) {
         let limits = &mut self.limits;
         let open = self.links.len();
         assert_eq!(open, self.engine.stats().connections, "connections");

@@ -60,6 +60,8 @@ pub(crate) struct Transfer {
     /// The system had no room for it, once.
     pub(crate) exhausted: bool,
     pub(crate) resumed: u64,
+    /// Resumed, which takes effect with the next batch.
+    resuming: bool,
     /// When things happened on the connection that was closed under it.
     pub(crate) times: Option<Times>,
     pub(crate) over: bool,
@@ -174,6 +176,9 @@ impl World {
             if transfer.id.is_some() {
                 transfer.admitted.get_or_insert(self.now);
             }
+            if std::mem::take(&mut transfer.resuming) {
+                transfer.resumed = self.now;
+            }
         }
         let mut due: Vec<_> = std::iter::from_fn(|| self.events.pop_due(self.now)).collect();
         let happened = !due.is_empty();
@@ -257,7 +262,7 @@ impl World {
         let Some(id) = transfer.id.filter(|_| !transfer.over) else { return };
         transfer.seen.borrow_mut().paused = false;
         transfer.signals.paused.store(false, Ordering::Relaxed);
-        transfer.resumed = self.now;
+        transfer.resuming = true;
         self.engine.resume(id);
     }
 
@@ -274,6 +279,8 @@ impl World {
     }
 
     fn set_limits(&mut self, max: usize, per_origin: usize) {
+        self.drain();
+        self.check_limits();
         self.engine.set_limits(max, per_origin);
         (self.limits.max, self.limits.per_origin) = (max, per_origin);
     }
