@@ -248,9 +248,10 @@ impl Link {
     /// When something sent now arrives: after what was sent before.
     fn arrival(&mut self, now: u64, after: u64) -> u64 {
         let jitter = match self.cut {
-            Cut::Bytes => self.random.below(MS / 100),
+            Cut::Bytes if self.random.chance(90) => 0,
+            Cut::Bytes => self.random.below(MS / 10),
             Cut::Whole | Cut::Pieces => self.random.below(MS),
         };
-        (now + self.latency + jitter).max(after + 1)
+        (now + self.latency + jitter).max(after)
     }
 }

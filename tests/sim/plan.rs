@@ -174,7 +174,7 @@ impl Scenario {
         let cut = random.pick(&[Cut::Whole, Cut::Pieces, Cut::Pieces, Cut::Bytes]);
         let hosts: Vec<_> =
             (0..random.size(1, 4)).map(|_| HostPlan::new(random, hostility)).collect();
-        let transfers = if random.chance(5) { random.size(20, 60) } else { random.size(1, 10) };
+        let transfers = if random.chance(5) { random.size(15, 40) } else { random.size(1, 10) };
         let tight = random.chance(40);
         let mut plans = Vec::new();
         for id in 0..transfers {
@@ -299,7 +299,11 @@ impl Plan {
             port: random.pick(&[80, 80, 8080]),
             method: method.clone(),
             body,
-            padding: if random.chance(5) { random.size(100, 3_000) } else { 0 },
+            padding: match random.below(20) {
+                0 if large => random.size(100, 3_000),
+                0 => random.size(100, 500),
+                _ => 0,
+            },
             options: Arc::new(options),
             reply,
             added: if random.chance(50) { 0 } else { random.below(300 * MS) },
@@ -330,7 +334,7 @@ impl BodyPlan {
     fn new(random: &mut Random, hostility: u64, large: bool) -> BodyPlan {
         let size = match random.below(4) {
             0 => 0,
-            1 if large => random.size(0, 40_000),
+            1 if large => random.size(0, 25_000),
             _ => random.size(1, 600),
         };
         match random.below(3) {
@@ -367,7 +371,7 @@ impl Reply {
         ]);
         let size = match random.below(6) {
             0 => 0,
-            1 if large => random.size(0, 50_000),
+            1 if large => random.size(0, 30_000),
             _ => random.size(1, 800),
         };
         let mut fault = if random.chance(hostility / 2) { Fault::new(random) } else { Fault::None };
