@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use super::connection::{Connection, Exchanging, State, WireCount};
 use super::transfer::Place;
-use super::{ConnectionId, Engine, Message, Outcome, Output, Report, Response, Times, TlsSummary, TransferId};
+use super::{
+    ConnectionId, Engine, Message, Outcome, Output, Report, Response, Times, TlsSummary, TransferId,
+};
 use crate::error::{Cause, Error, Operation, Retry};
 use crate::limits;
 use crate::time::Time;
@@ -175,7 +177,7 @@ impl Engine {
         }
         let connection = connection.and_then(|id| self.pool.connections.get(id));
         let state = match connection.map(|connection| &connection.state) {
-            Some(State::Exchanging(state)) => Some(state),
+            Some(State::Exchanging(state)) => Some(&**state),
             _ => None,
         };
         let Some(transfer) = self.transfers.get(id) else {

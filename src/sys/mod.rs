@@ -13,6 +13,7 @@
 // `unsafe` is denied at the root and allowed here alone: this layer is where Rust meets the kernel.
 #![allow(unsafe_code)]
 
+pub mod affinity;
 pub mod clock;
 pub mod count;
 mod enter;
@@ -29,6 +30,7 @@ pub mod seccomp;
 mod setup;
 pub mod socket;
 mod token;
+pub mod usage;
 mod wait;
 mod wake;
 
