@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use super::connection::{Connection, Exchanging, State, WireCount};
+use super::tls::TlsSession;
 use super::transfer::Place;
 use super::{
     ConnectionId, Engine, Message, Outcome, Output, Report, Response, Times, TlsSummary, TransferId,
@@ -85,15 +86,20 @@ impl Engine {
         if let Some(timer) = connection.timer {
             self.timers.cancel(timer);
         }
-        let mut last_words = Vec::new();
-        if let Some(tls) = &mut connection.tls {
-            tls.close();
-            last_words.resize(limits::LAST_WORDS, 0);
-            let length = tls.fill(&mut last_words);
-            last_words.truncate(length);
-        }
+        let last_words = connection.tls.as_deref_mut().map(last_words).unwrap_or_default();
         self.outputs.push_back(Output::Close { connection: id, last_words });
         self.to_serve.push_back(connection.origin);
+    }
+
+    /// Has a connection that was closed say what its session has to say still.
+    pub(super) fn add_last_words(&mut self, id: ConnectionId, tls: &mut TlsSession) {
+        let close = self.outputs.iter_mut().rev().find_map(|output| match output {
+            Output::Close { connection, last_words } if *connection == id => Some(last_words),
+            _ => None,
+        });
+        if let Some(words) = close {
+            *words = last_words(tls);
+        }
     }
 
     /// A connection whose exchange is over goes to whoever waits for it.
@@ -218,6 +224,15 @@ impl Engine {
             retries: transfer.retries,
         }
     }
+}
+
+/// The alert with which a session ends.
+fn last_words(tls: &mut TlsSession) -> Vec<u8> {
+    tls.close();
+    let mut words = vec![0; limits::LAST_WORDS];
+    let length = tls.fill(&mut words);
+    words.truncate(length);
+    words
 }
 
 fn first_byte_time(state: &Exchanging) -> Duration {

@@ -202,8 +202,8 @@ impl Engine {
         self.vacate(id).map(|transfer| transfer.handler)
     }
 
-    /// Delivers no more of this transfer's response, and sends no more of its request's streamed
-    /// body, until it is resumed.
+    /// Delivers no more of this transfer's response, and sends no more of its request's body, until
+    /// it is resumed. Meanwhile no deadline binds it on a connection but the total one.
     pub fn pause(&mut self, id: TransferId) {
         let Some(transfer) = self.transfers.get_mut(id) else { return };
         transfer.paused = true;

@@ -141,7 +141,7 @@ fn fill_plain(
         }
     }
     let streamed = matches!(request.body, Body::Stream { .. });
-    if state.exchange.request_complete() || state.source_pending || (connecting && streamed) {
+    if !state.wants_body() || (connecting && streamed) {
         return Ok(filled);
     }
     let taken = &mut state.body_taken;

@@ -73,13 +73,12 @@ impl<K: Copy> Timers<K> {
                 break;
             }
             self.tick = self.tick.max(tick);
-            let index = self.heads[level][slot];
-            self.unlink(index);
             if level == 0 {
+                let index = self.heads[level][slot];
+                self.unlink(index);
                 return Some(self.entries.remove(index as usize).key);
             }
-            // the wheel has come to this slot: its timers move to finer slots, one at a time
-            self.link(index);
+            self.cascade(level, slot);
         }
         self.tick = self.tick.max(now);
         None
@@ -102,6 +101,16 @@ impl<K: Copy> Timers<K> {
         let shift = SLOT_BITS * level as u32;
         let block = self.tick >> (shift + SLOT_BITS) << (shift + SLOT_BITS);
         Some((level, slot, block | (slot as u64) << shift))
+    }
+
+    /// The wheel has come to a slot: all its timers move to finer slots. Left behind, one would be
+    /// hidden by a later one in a finer slot.
+    fn cascade(&mut self, level: usize, slot: usize) {
+        while self.occupied[level] & 1 << slot != 0 {
+            let index = self.heads[level][slot];
+            self.unlink(index);
+            self.link(index);
+        }
     }
 
     /// Puts an entry into the slot that its distance from now asks for: the level is that of the

@@ -97,6 +97,8 @@ counters! {
     StaleCqes "stale CQEs" event;
     /// Times the completion queue was found overflown; the kernel kept the CQEs and handed them over later.
     CqOverflows "CQ overflows" event;
+    /// Receives that found no provided buffer (`ENOBUFS`); they are armed again.
+    BuffersExhausted "buffers exhausted" event;
     /// CQEs that the kernel had no memory to keep.
     LostCqes "lost CQEs" event;
     /// CQEs still owed when a ring was closed: what they could touch was leaked.

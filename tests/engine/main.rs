@@ -1,0 +1,5 @@
+//! The engine's behaviours, one by one: the test plays the driver.
+
+mod deadlines;
+mod harness;
+mod pausing;
