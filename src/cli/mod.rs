@@ -1,0 +1,3 @@
+//! The `ringdove` command.
+
+pub(crate) mod bench;
