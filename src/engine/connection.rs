@@ -65,8 +65,8 @@ pub(super) enum State {
     Connecting(Connecting),
     /// Waits for the TLS handshake, for this transfer.
     Handshaking(Handshaking),
-    /// Waits for the rest of an exchange.
-    Exchanging(Exchanging),
+    /// Waits for the rest of an exchange. Boxed, since it is what an idle connection has no need of.
+    Exchanging(Box<Exchanging>),
     /// Waits for a transfer.
     Idle(Idle),
 }
@@ -219,5 +219,16 @@ impl Exchanging {
     /// Bytes moved on the wire in this exchange, both directions.
     pub(super) fn bytes_moved(&self, wire: WireCount) -> u64 {
         (wire.sent - self.wire_before.sent) + (wire.received - self.wire_before.received)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Tens of thousands may be idle: what only an exchange needs must not be part of each.
+    #[test]
+    fn an_idle_connection_is_small() {
+        assert!(size_of::<Connection>() <= 256, "{}", size_of::<Connection>());
     }
 }

@@ -187,7 +187,7 @@ impl Engine {
         }
         let connection = connection.and_then(|id| self.pool.connections.get(id));
         let state = match connection.map(|connection| &connection.state) {
-            Some(State::Exchanging(state)) => Some(state),
+            Some(State::Exchanging(state)) => Some(&**state),
             _ => None,
         };
         let Some(transfer) = self.transfers.get(id) else {

@@ -102,7 +102,7 @@ impl Engine {
             exchanging.since = now;
             exchanging.moved = now;
             exchanging.measured.0 = now;
-            connection.state = State::Exchanging(*exchanging);
+            connection.state = State::Exchanging(exchanging);
             self.touch(id);
         } else {
             self.begin(id, transfer);
@@ -114,7 +114,11 @@ impl Engine {
         let Some(exchanging) = self.exchange_for(id, transfer) else { return };
         self.pool.unlink_idle(id);
         let Some(connection) = self.pool.connections.get_mut(id) else { return };
-        connection.state = State::Exchanging(exchanging);
+        match &mut connection.state {
+            // the exchange before has left its box
+            State::Exchanging(state) => **state = exchanging,
+            state => *state = State::Exchanging(Box::new(exchanging)),
+        }
         if connection.uses > 0 {
             self.stats.reused += 1;
         }

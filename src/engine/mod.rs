@@ -386,7 +386,7 @@ impl Engine {
 
     fn exchanging(&mut self, id: ConnectionId) -> Option<&mut connection::Exchanging> {
         match &mut self.pool.connections.get_mut(id)?.state {
-            State::Exchanging(state) => Some(state),
+            State::Exchanging(state) => Some(&mut **state),
             State::Connecting(_) | State::Handshaking(_) | State::Idle(_) => None,
         }
     }

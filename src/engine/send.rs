@@ -62,7 +62,7 @@ impl Engine {
         let Some(connection) = self.pool.connections.get_mut(id) else { return Ok(0) };
         let Connection { state, tls, unfilled, .. } = connection;
         let (state, connecting) = match state {
-            State::Exchanging(state) => (Some(state), false),
+            State::Exchanging(state) => (Some(&mut **state), false),
             State::Connecting(state) => (state.early.as_deref_mut(), true),
             State::Handshaking(_) | State::Idle(_) => (None, false),
         };
