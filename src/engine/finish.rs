@@ -71,7 +71,7 @@ impl Engine {
         let transfer = state.transfer;
         // an answer to half a head leaves the other half
         let reusable = state.exchange.close_reasons().is_empty()
-            && connection.ended.is_none()
+            && !connection.ended
             && connection.unfilled.is_empty();
         let report = self.report(transfer, Some(id));
         if !reusable {
@@ -93,17 +93,6 @@ impl Engine {
         let last_words = connection.tls.as_deref_mut().map(last_words).unwrap_or_default();
         self.outputs.push_back(Output::Close { connection: id, last_words });
         self.to_serve.push_back(connection.origin);
-    }
-
-    /// Has a connection that was closed say what its session has to say still.
-    pub(super) fn add_last_words(&mut self, id: ConnectionId, tls: &mut TlsSession) {
-        let close = self.outputs.iter_mut().rev().find_map(|output| match output {
-            Output::Close { connection, last_words } if *connection == id => Some(last_words),
-            _ => None,
-        });
-        if let Some(words) = close {
-            *words = last_words(tls);
-        }
     }
 
     /// A connection whose exchange is over goes to whoever waits for it.
