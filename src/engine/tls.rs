@@ -205,6 +205,12 @@ impl TlsSession {
         self.closed = true;
     }
 
+    /// Bytes that [`fill`](Self::fill) gave are lost: nothing can follow them, not even an alert.
+    pub(crate) fn abandon(&mut self) {
+        self.outgoing = Queue::default();
+        self.closed = true;
+    }
+
     /// Whether the peer's close_notify arrived, so that an end of the connection is no truncation.
     pub(crate) fn closed_cleanly(&self) -> bool {
         self.peer_closed

@@ -1,9 +1,9 @@
 //! What TLS adds: a handshake with its own deadline, an end that is said, records in between.
 
-use ringdove::TlsPolicy;
-use ringdove::engine::{Config, ConnectionId, Flow, Output};
+use ringdove::engine::{BodySource, Config, ConnectionId, Flow, Output, Request};
 use ringdove::error::{Cause, Deadline, Phase};
-use ringdove::http::HttpFault;
+use ringdove::http::{HttpFault, SourceRead};
+use ringdove::{Body, TlsPolicy};
 
 use crate::harness::{Harness, Log, get_url, ms, timeouts};
 use crate::sim_tls::TlsPeer;
@@ -169,4 +169,25 @@ fn bytes_one_by_one() {
     }
     assert_eq!(h.succeeds().outcome.report.body_received, 6);
     h.ends_empty();
+}
+
+/// The last flight of the handshake goes into the same buffer as the request, which has no body to
+/// give. Nothing can follow what is lost.
+#[test]
+fn a_body_that_fails_leaves_no_last_words_out_of_order() {
+    struct Failing;
+    impl BodySource for Failing {
+        fn read(&mut self, _: &mut [u8]) -> SourceRead {
+            SourceRead::Failed("no".into())
+        }
+    }
+    let mut h = harness();
+    let body = Body::Stream { length: None, source: Box::new(Failing) };
+    h.add(Request::new(http::Method::POST, "https://10.0.0.1/").unwrap().body(body));
+    let connection = h.connect();
+    let mut peer = TlsPeer::new();
+    let said = exchange(&mut h, connection, &mut peer);
+    assert_eq!(said, b"");
+    assert!(matches!(h.fails().cause, Cause::Aborted(_)));
+    h.wants_close(connection);
 }
