@@ -9,3 +9,4 @@ mod reuse;
 #[path = "../support/sim_tls.rs"]
 mod sim_tls;
 mod tls;
+mod transfers;
