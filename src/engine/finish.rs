@@ -99,7 +99,7 @@ impl Engine {
     /// A connection whose exchange is over goes to whoever waits for it.
     fn release(&mut self, id: ConnectionId) {
         let Some(connection) = self.pool.connections.get(id) else { return };
-        let others_wait = self.pool.slots_wanted();
+        let others_wait = self.pool.others_want_slot(connection.origin);
         let turn_over = others_wait && connection.turns >= limits::REQUESTS_PER_TURN;
         if !turn_over && self.serve_next_on(id) {
             return;

@@ -160,6 +160,12 @@ impl Pool {
         !self.slot_queue.is_empty()
     }
 
+    /// Whether an origin other than this one waits for a slot.
+    pub(super) fn others_want_slot(&self, id: OriginId) -> bool {
+        // an origin is in the queue once at most
+        self.slot_queue.len() > 1 || self.slot_queue.front().is_some_and(|&first| first != id)
+    }
+
     /// Whether more wait for a slot than there are: no use in looking up names for yet more.
     pub(super) fn slot_queue_is_long(&self) -> bool {
         self.slot_queue.len() >= self.max_connections
