@@ -163,6 +163,14 @@ impl Connection {
         if left > before.handed { Progress::RequestSent } else { Progress::NothingSent }
     }
 
+    /// Whether the transfer that occupies the connection is paused.
+    pub(super) fn is_paused(&self) -> bool {
+        match &self.state {
+            State::Exchanging(state) => state.paused,
+            State::Connecting(_) | State::Handshaking(_) | State::Idle(_) => false,
+        }
+    }
+
     /// Whether `fill` would give bytes, on a socket that is connected.
     pub(super) fn wants_send(&self) -> bool {
         if self.tls.as_ref().is_some_and(|tls| tls.wants_send()) {

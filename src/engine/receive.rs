@@ -74,6 +74,10 @@ impl Engine {
             self.touch(id);
             let Some(connection) = self.pool.connections.get_mut(id) else { continue };
             let held = std::mem::take(&mut connection.held);
+            if connection.tls.is_some() {
+                // the response may end with the plaintext that was delivered before the pause
+                self.take_plain(id, &[]);
+            }
             self.take_wire(id, &held);
             let Some(connection) = self.pool.connections.get(id) else { continue };
             if connection.ended.is_some() && connection.held.is_empty() {
@@ -88,6 +92,7 @@ impl Engine {
             None => {
                 if let Taken::Paused(taken) = self.take_plain(id, wire) {
                     self.hold(id, &wire[taken..]);
+                    self.touch(id);
                 }
             }
             Some(mut tls) => {
