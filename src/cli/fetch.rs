@@ -197,27 +197,32 @@ impl Run {
         let ticket = Rc::new(Ticket { line, url: text, begun: false.into() });
         let added = match problem {
             None => self.add(&ticket),
-            Some(problem) => Err(format!("bad URL: {problem}")),
+            Some(problem) => Err(Failure::of_input(format!("bad URL: {problem}"))),
         };
         match added {
             Ok(id) => {
                 self.running.insert(id, ticket);
                 Ok(())
             }
-            Err(why) => {
+            Err(failure) => {
                 let record = Record::without_transfer(&ticket.url, ticket.line);
-                self.count_failed(&ticket, &Failure::of_input(why), record)
+                self.count_failed(&ticket, &failure, record)
             }
         }
     }
 
-    fn add(&mut self, ticket: &Rc<Ticket>) -> Result<TransferId, String> {
-        let url = Url::parse(&ticket.url).map_err(|why| format!("bad URL: {why}"))?;
-        let request = self.template.request(&url).map_err(|error| error.to_string())?;
+    fn add(&mut self, ticket: &Rc<Ticket>) -> Result<TransferId, Failure> {
+        let url =
+            Url::parse(&ticket.url).map_err(|why| Failure::of_input(format!("bad URL: {why}")))?;
+        let request =
+            self.template.request(&url).map_err(|error| Failure::of_input(error.to_string()))?;
         let head = if self.rules.verbose { self.encode(&request) } else { Vec::new() };
         let sink = self.output.sink(&url);
         let delivery = Delivery::new(Rc::clone(ticket), Rc::clone(&self.rules), sink, head);
-        self.driver.add(request, Box::new(delivery)).map_err(|error| error.to_string())
+        self.driver.add(request, Box::new(delivery)).map_err(|error| match error {
+            MultiError::Tls(error) => Failure::of_tls(error.to_string()),
+            error => Failure::of_input(error.to_string()),
+        })
     }
 
     fn encode(&self, request: &Request) -> Vec<u8> {

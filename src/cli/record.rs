@@ -12,6 +12,7 @@ use ringdove::{Error, Report};
 use serde::{Serialize, Serializer};
 
 use super::output::WriteError;
+use super::tally::time_text;
 
 /// Why a transfer is counted as failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -87,6 +88,11 @@ impl Failure {
         Failure { kind: "input", phase: "input", message, retryable: false }
     }
 
+    /// Nothing that an https server shows could be verified.
+    pub(crate) fn of_tls(message: String) -> Failure {
+        Failure { kind: "tls", phase: "tls", message, retryable: false }
+    }
+
     pub(crate) fn interrupted(begun: bool) -> Failure {
         let (phase, message) = match begun {
             true => ("receive", "interrupted while receiving the response"),
@@ -147,10 +153,9 @@ impl<'a> Record<'a> {
         let version = self.http_version.map_or("", version_name);
         let remote = self.remote.map_or("nowhere".to_owned(), |remote| remote.to_string());
         let connection = if self.reused { "a kept connection" } else { "a new connection" };
-        let total = Duration::from_micros(self.times.total);
+        let (bytes, total) = (self.body_bytes, time_text(self.times.total));
         format!(
-            "{status} over HTTP/{version} from {remote} on {connection}, {} bytes in {total:?}",
-            self.body_bytes
+            "{status} over HTTP/{version} from {remote} on {connection}, {bytes} bytes in {total}"
         )
     }
 
