@@ -2,8 +2,8 @@
 //!
 //! Knows the names of the fields, which stay as they are, and the words for failures.
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::time::Duration;
 
 use ringdove::error::Retry;
@@ -42,7 +42,7 @@ pub(crate) struct Record<'a> {
     #[serde(serialize_with = "version")]
     pub(crate) http_version: Option<Version>,
     pub(crate) retries: u8,
-    pub(crate) file: Option<&'a Path>,
+    pub(crate) file: Option<Cow<'a, str>>,
     /// Microseconds.
     pub(crate) times: Times,
 }

@@ -42,7 +42,7 @@ fn junk_lines_are_named_with_their_number_and_the_rest_is_fetched() {
     let mut ended = ended
         .exits(1)
         .says(&["done", "3 (2xx 3)"])
-        .says(&["failed", "13 (input 13)"])
+        .says(&["failed", "14 (input 14)"])
         .says(&["ringdove: http:///", "empty host"])
         .says(&["line 18: ", "not UTF-8"]);
     for (_, words) in lines.iter().filter(|(_, words)| !words.is_empty()) {

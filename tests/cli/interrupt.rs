@@ -1,4 +1,4 @@
-//! A signal in the middle: what is under way may end, the rest is left and told.
+//! A signal in the middle: files that are being written may become whole, the rest is left and told.
 
 use std::fs;
 use std::path::Path;
@@ -69,7 +69,7 @@ fn what_has_begun_may_end_and_nothing_half_written_gets_a_name() {
         running
             .wait()
             .exits(*code)
-            .says(&["interrupted", "1 responses under way"])
+            .says(&["interrupted", "1 files that are being written"])
             .says(&["interrupted: 1 transfers given up"])
             .says(&["done", "2 (2xx 2)"])
             .says(&["left", "1"]);

@@ -9,6 +9,7 @@ mod input;
 mod interrupt;
 mod names;
 mod output;
+mod progress;
 mod records;
 mod request;
 #[path = "../support/mod.rs"]

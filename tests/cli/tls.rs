@@ -31,7 +31,7 @@ fn a_certificate_for_another_name_or_time_is_refused() {
     for (identity, why) in [
         (authority.wrong_name(), "not valid for"),
         (authority.expired(), "expired"),
-        (authority.not_yet_valid(), "not valid yet"),
+        (authority.not_yet_valid(), "not valid for another"),
     ] {
         let nginx = nginx(&identity);
         let url = nginx.tls_url("/ok");
