@@ -12,6 +12,7 @@ mod output;
 mod progress;
 mod records;
 mod request;
+#[allow(unused_imports, reason = "each test binary uses a part of it")]
 #[path = "../support/mod.rs"]
 mod support;
 mod timeouts;
