@@ -70,3 +70,17 @@ pub(crate) const RECEIVE_BUFFER: usize = 64 * 1024;
 
 /// Bytes that one send gives at most.
 pub(crate) const SEND_BUFFER: usize = 16 * 1024;
+
+/// Completions handled before what they led to is submitted: enough to make the system call cheap, few
+/// enough that the first answer does not wait for the last.
+pub(crate) const COMPLETIONS_PER_TURN: u32 = 1024;
+
+/// Places in the ring's table of direct descriptors, if RLIMIT_NOFILE allows so many: as many as one
+/// address has ports.
+pub(crate) const DIRECT_DESCRIPTORS: u32 = 64 * 1024;
+
+/// Provided buffers of the ring: as many receives can complete between two turns.
+pub(crate) const PROVIDED_BUFFERS: u16 = 1024;
+
+/// Bytes of a provided buffer.
+pub(crate) const PROVIDED_BUFFER: u32 = 16 * 1024;

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use clap::{Args as Group, Parser, Subcommand};
 
+use super::bench::BenchArgs;
 use super::values::{Addresses, DriverChoice, Field, Method, Seconds, Size};
 
 /// Many HTTP transfers at once, driven by io_uring or epoll.
@@ -21,6 +22,7 @@ pub(crate) struct Args {
 pub(crate) enum Command {
     Fetch(Box<FetchArgs>),
     Doctor(DoctorArgs),
+    Bench(Box<BenchArgs>),
 }
 
 /// Fetch URLs, many at once.

@@ -1,5 +1,5 @@
 //! What the command does with the library: what was typed ([`args`], [`values`]) → what it means
-//! ([`plan`]) → the run ([`fetch`], [`doctor`]).
+//! ([`plan`]) → the run ([`fetch`], [`doctor`], [`bench`]).
 //!
 //! Knows ringdove's public API, files, the terminal and signals. Must not know how a transfer is
 //! made. Invariants: whatever can be wrong with the command line is told before anything begins, in
@@ -7,6 +7,7 @@
 //! stop.
 
 pub(crate) mod args;
+pub(crate) mod bench;
 mod console;
 mod delivery;
 pub(crate) mod doctor;

@@ -9,6 +9,7 @@ mod interest;
 mod multi;
 mod readiness;
 mod resolver;
+mod ring_native;
 mod ring_poll;
 
 use std::fmt;
@@ -23,11 +24,14 @@ pub use interest::Action;
 pub use multi::{CallbackError, Event, Multi, SocketChange, Token, Watch};
 
 use epoll::EpollDriver;
+use ring_native::RingDriver;
 use ring_poll::RingPollDriver;
 
 /// How a driver does its waiting and its socket I/O.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
+    /// All socket I/O by io_uring.
+    Ring,
     /// Readiness by io_uring polls.
     Poll,
     /// Readiness by epoll.
@@ -36,11 +40,12 @@ pub enum Kind {
 
 impl Kind {
     /// All, best first.
-    pub const ALL: [Kind; 2] = [Kind::Poll, Kind::Epoll];
+    pub const ALL: [Kind; 3] = [Kind::Ring, Kind::Poll, Kind::Epoll];
 
     /// The name, as on the command line.
     pub fn name(self) -> &'static str {
         match self {
+            Kind::Ring => "ring",
             Kind::Poll => "poll",
             Kind::Epoll => "epoll",
         }
@@ -60,7 +65,9 @@ impl fmt::Display for Kind {
 ///
 /// let mut driver = Driver::auto(Config::default())?;
 /// driver.add(Request::get("http://127.0.0.1:8080/")?, Box::new(Collect::default()))?;
-/// while driver.turn(None)? > 0 {}
+/// while driver.running() > 0 {
+///     driver.turn(None)?;
+/// }
 /// while let Some(message) = driver.next_message() {
 ///     println!("{:?}", message.outcome.result);
 /// }
@@ -73,6 +80,7 @@ pub struct Driver {
 
 #[expect(clippy::large_enum_variant, reason = "a process has one or two")]
 enum Inner {
+    Ring(RingDriver),
     Epoll(EpollDriver),
     Poll(RingPollDriver),
 }
@@ -81,6 +89,7 @@ enum Inner {
 macro_rules! multi {
     ($driver:expr, $multi:ident => $call:expr) => {
         match &mut $driver.inner {
+            Inner::Ring($multi) => $call,
             Inner::Epoll(driver) => {
                 let $multi = driver.multi_mut();
                 $call
@@ -100,13 +109,18 @@ impl Driver {
     ///
     /// When not even epoll can be had.
     pub fn auto(config: Config) -> Result<Driver, DriverError> {
-        match Driver::new(Kind::Poll, config.clone()) {
-            Ok(driver) => Ok(Driver { why: "io_uring works here".to_owned(), ..driver }),
-            Err(refused) => {
-                let driver = Driver::new(Kind::Epoll, config)?;
-                Ok(Driver { why: refused.to_string(), ..driver })
+        let mut refusals = Vec::new();
+        for kind in [Kind::Ring, Kind::Poll] {
+            match Driver::new(kind, config.clone()) {
+                Ok(driver) => {
+                    refusals.push("io_uring works here".to_owned());
+                    return Ok(Driver { why: refusals.join("; "), ..driver });
+                }
+                Err(refused) => refusals.push(refused.to_string()),
             }
         }
+        let driver = Driver::new(Kind::Epoll, config)?;
+        Ok(Driver { why: refusals.join("; "), ..driver })
     }
 
     /// A driver of this kind and no other.
@@ -117,6 +131,9 @@ impl Driver {
     pub fn new(kind: Kind, config: Config) -> Result<Driver, DriverError> {
         let refused = |reason: String| DriverError { kind, reason };
         let inner = match kind {
+            Kind::Ring => RingDriver::new(config, &ring::Options::default())
+                .map(Inner::Ring)
+                .map_err(|error| refused(error.to_string()))?,
             Kind::Epoll => EpollDriver::new(config)
                 .map(Inner::Epoll)
                 .map_err(|errno| refused(format!("epoll_create1: {errno}")))?,
@@ -130,6 +147,7 @@ impl Driver {
     /// Which driver this is.
     pub fn kind(&self) -> Kind {
         match self.inner {
+            Inner::Ring(_) => Kind::Ring,
             Inner::Epoll(_) => Kind::Epoll,
             Inner::Poll(_) => Kind::Poll,
         }
@@ -165,9 +183,11 @@ impl Driver {
     }
 
     /// Waits for something to happen, for `max` at most (`None`: without end), and handles it.
-    /// Returns how many transfers are running; zero means that all are done.
+    /// Returns how many transfers are running; zero means that all are done, and then only a
+    /// [`Driver::waker`] is sure to end a wait without end.
     pub fn turn(&mut self, max: Option<Duration>) -> Result<usize, MultiError> {
         match &mut self.inner {
+            Inner::Ring(driver) => driver.turn(max),
             Inner::Epoll(driver) => driver.turn(max),
             Inner::Poll(driver) => driver.turn(max),
         }
@@ -191,6 +211,7 @@ impl Driver {
     /// Transfers that are not over.
     pub fn running(&self) -> usize {
         match &self.inner {
+            Inner::Ring(driver) => driver.running(),
             Inner::Epoll(driver) => driver.multi().running(),
             Inner::Poll(driver) => driver.multi().running(),
         }
@@ -199,6 +220,7 @@ impl Driver {
     /// The counters.
     pub fn stats(&self) -> Stats {
         match &self.inner {
+            Inner::Ring(driver) => driver.stats(),
             Inner::Epoll(driver) => driver.multi().stats(),
             Inner::Poll(driver) => driver.multi().stats(),
         }
@@ -207,6 +229,7 @@ impl Driver {
     /// What the ring's set-up was given, for a driver that has one.
     pub fn ring_report(&self) -> Option<&ring::Report> {
         match &self.inner {
+            Inner::Ring(driver) => Some(driver.streams().report()),
             Inner::Epoll(_) => None,
             Inner::Poll(driver) => Some(driver.multi().watch().ring().report()),
         }

@@ -62,6 +62,7 @@ impl ResolverPool {
         std::mem::take(&mut self.shared.lock().answers)
     }
 
+    #[expect(clippy::disallowed_methods, reason = "the one place that starts threads")]
     fn add_thread(&mut self, lookup: LookupId) {
         let shared = self.shared.clone();
         let name = "ringdove-resolver".to_owned();

@@ -7,7 +7,7 @@ use super::connection::{Connection, End, Exchanging, State};
 use super::tls::TlsSession;
 use super::{ConnectionId, Engine, Flow, Response};
 use crate::error::Cause;
-use crate::http::{CloseReason, Event};
+use crate::http::Event;
 
 /// What became of bytes that were received.
 enum Taken {
@@ -43,7 +43,17 @@ impl Engine {
             // the driver had received more before it saw that the transfer is paused
             connection.held.extend_from_slice(bytes);
         }
+        self.note_first_byte(id);
         self.settle();
+    }
+
+    /// With the response's first byte another deadline begins to bind, perhaps a sooner one. A
+    /// response that came whole has none any more.
+    fn note_first_byte(&mut self, id: ConnectionId) {
+        let now = self.now;
+        if self.exchanging(id).is_some_and(|state| state.first_byte == now) {
+            self.touch(id);
+        }
     }
 
     /// The peer has ended its side of the connection (a FIN, or close_notify over TLS).
@@ -54,10 +64,11 @@ impl Engine {
         }
         let clean = connection.tls.as_ref().is_none_or(|tls| tls.closed_cleanly());
         connection.ended = Some(if clean { End::Clean } else { End::Truncated });
-        if connection.held.is_empty() {
-            self.take_end(id);
-        } else {
+        if connection.is_paused() {
+            // what came before the end is delivered first
             self.touch(id);
+        } else {
+            self.take_end(id);
         }
         self.settle();
     }
@@ -66,17 +77,22 @@ impl Engine {
     pub(super) fn take_resumed(&mut self) {
         while let Some(id) = self.resumed.pop_front() {
             let now = self.now;
+            let Some(transfer) = self.exchanging(id).map(|state| state.transfer) else { continue };
+            // it may have been paused again
+            let paused = self.transfers.get(transfer).is_some_and(|transfer| transfer.paused);
             let Some(state) = self.exchanging(id) else { continue };
             state.source_pending = false;
-            state.paused = false;
-            state.moved = now;
-            state.measured.0 = now;
+            state.paused = paused;
+            state.restart_waits(now);
             self.touch(id);
+            if paused {
+                continue;
+            }
             let Some(connection) = self.pool.connections.get_mut(id) else { continue };
             let held = std::mem::take(&mut connection.held);
             self.take_wire(id, &held);
             let Some(connection) = self.pool.connections.get(id) else { continue };
-            if connection.ended.is_some() && connection.held.is_empty() {
+            if connection.ended.is_some() && !connection.is_paused() {
                 self.take_end(id);
             }
         }
@@ -93,7 +109,10 @@ impl Engine {
             Some(mut tls) => {
                 let result = self.take_records(id, &mut tls, wire);
                 let closed = tls.closed_cleanly();
-                let Some(connection) = self.pool.connections.get_mut(id) else { return };
+                let Some(connection) = self.pool.connections.get_mut(id) else {
+                    // closed while its session was out on loan
+                    return self.add_last_words(id, &mut tls);
+                };
                 connection.tls = Some(tls);
                 match result {
                     Ok(taken) => self.hold(id, &wire[taken..]),
@@ -216,9 +235,6 @@ impl Engine {
                 Next::More => {}
                 Next::Wait => return Taken::All,
                 Next::Complete => {
-                    if taken < input.len() {
-                        state.exchange.note_close(CloseReason::BytesAfterResponse);
-                    }
                     self.complete(id);
                     return if taken < input.len() { Taken::Over } else { Taken::All };
                 }

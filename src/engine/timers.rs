@@ -73,13 +73,12 @@ impl<K: Copy> Timers<K> {
                 break;
             }
             self.tick = self.tick.max(tick);
-            let index = self.heads[level][slot];
-            self.unlink(index);
             if level == 0 {
+                let index = self.heads[level][slot];
+                self.unlink(index);
                 return Some(self.entries.remove(index as usize).key);
             }
-            // the wheel has come to this slot: its timers move to finer slots, one at a time
-            self.link(index);
+            self.cascade(level, slot);
         }
         self.tick = self.tick.max(now);
         None
@@ -102,6 +101,16 @@ impl<K: Copy> Timers<K> {
         let shift = SLOT_BITS * level as u32;
         let block = self.tick >> (shift + SLOT_BITS) << (shift + SLOT_BITS);
         Some((level, slot, block | (slot as u64) << shift))
+    }
+
+    /// The wheel has come to a slot: all its timers move to finer slots. Left behind, one would be
+    /// hidden by a later one in a finer slot.
+    fn cascade(&mut self, level: usize, slot: usize) {
+        while self.occupied[level] & 1 << slot != 0 {
+            let index = self.heads[level][slot];
+            self.unlink(index);
+            self.link(index);
+        }
     }
 
     /// Puts an entry into the slot that its distance from now asks for: the level is that of the
@@ -168,6 +177,21 @@ mod tests {
         timers.set(Time::ZERO, ());
         assert_eq!(timers.expire(now), None);
         assert_eq!(timers.expire(Time::from_nanos(101 * TICK)), Some(()));
+    }
+
+    /// Those of one coarse slot, whichever of them was set last.
+    #[test]
+    fn timers_of_one_coarse_slot_keep_their_order() {
+        let (soon, late) = (64 * 64 * TICK + 13 * TICK, 64 * 64 * TICK + 128 * TICK);
+        for [one, other] in [[soon, late], [late, soon]] {
+            let mut timers = Timers::new();
+            timers.set(Time::from_nanos(one), one);
+            timers.set(Time::from_nanos(other), other);
+            assert_eq!(timers.expire(Time::from_nanos(64 * 64 * TICK)), None);
+            assert_eq!(timers.next(), Some(Time::from_nanos(soon)));
+            assert_eq!(timers.expire(Time::from_nanos(soon)), Some(soon));
+            assert_eq!(timers.expire(Time::from_nanos(late)), Some(late));
+        }
     }
 
     /// Against a sorted map: random sets, cancels and steps of time of all sizes.

@@ -214,7 +214,8 @@ impl TlsSession {
         self.peer_closed
     }
 
-    /// The protocol agreed on by ALPN.
+    /// The protocol agreed on by ALPN. One that was not offered is refused by rustls.
+    #[cfg(test)]
     pub(crate) fn alpn(&self) -> Option<&[u8]> {
         self.connection.alpn_protocol()
     }

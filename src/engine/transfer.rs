@@ -14,6 +14,7 @@ use crate::error::Error;
 use crate::http::Version;
 use crate::id::Id;
 use crate::time::Time;
+use crate::tls::TlsVersion;
 
 /// Names a transfer.
 pub type TransferId = Id<Transfer>;
@@ -100,8 +101,19 @@ pub struct Report {
     pub remote: Option<SocketAddr>,
     /// Whether the connection had served another transfer before.
     pub reused: bool,
+    /// What was agreed on, over TLS, once the handshake was done.
+    pub tls: Option<TlsSummary>,
     /// How often the request was sent again because a kept connection had gone stale.
     pub retries: u8,
+}
+
+/// What a TLS handshake agreed on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TlsSummary {
+    /// The protocol version.
+    pub version: TlsVersion,
+    /// Whether an earlier session was resumed.
+    pub resumed: bool,
 }
 
 /// How long a transfer spent in each wait. Zero for a wait that it did not have.

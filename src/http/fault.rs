@@ -4,6 +4,7 @@
 //! caller's. Invariant: each displays as one line that names the offending thing; bytes of the
 //! peer or the caller appear in it escaped and cut, and never a URL's user information.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use ::http::Method;
@@ -99,7 +100,7 @@ pub enum HttpFault {
 pub enum RequestError {
     /// The URL cannot be parsed.
     BadUrl {
-        /// The URL.
+        /// The URL. Displays without its user information.
         url: Box<str>,
         /// What is wrong with it.
         why: url::ParseError,
@@ -255,7 +256,9 @@ impl std::error::Error for HttpFault {}
 impl fmt::Display for RequestError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            RequestError::BadUrl { url, why } => write!(f, "bad URL {url:?}: {why}"),
+            RequestError::BadUrl { url, why } => {
+                write!(f, "bad URL {:?}: {why}", without_user_information(url))
+            }
             RequestError::UnsupportedScheme(scheme) => {
                 write!(f, "unsupported scheme \"{scheme}\": only http and https are")
             }
@@ -315,11 +318,38 @@ pub(super) fn excerpt(bytes: &[u8]) -> Box<str> {
     format!("{}{dots}", cut.escape_ascii()).into()
 }
 
+/// A URL that could not be parsed, fit for a message: what may be a password is not repeated.
+fn without_user_information(url: &str) -> Cow<'_, str> {
+    let authority_at = url.find("//").map_or(0, |at| at + 2);
+    let (before, rest) = url.split_at(authority_at);
+    let authority_end = rest.find(['/', '\\', '?', '#']).unwrap_or(rest.len());
+    match rest[..authority_end].rfind('@') {
+        None => Cow::Borrowed(url),
+        Some(at) => Cow::Owned(format!("{before}…{}", &rest[at..])),
+    }
+}
+
 const EXCERPT_BYTES: usize = 64;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_bad_url_is_shown_without_its_user_information() {
+        let table = [
+            ("http://a b/", "bad URL \"http://a b/\": invalid international domain name"),
+            ("http://user:p@ss@a:x/@/", "bad URL \"http://…@a:x/@/\": invalid port number"),
+            ("//user:secret@a", "bad URL \"//…@a\": relative URL without a base"),
+            ("user@a/b\n", "bad URL \"…@a/b\\n\": relative URL without a base"),
+            ("", "bad URL \"\": relative URL without a base"),
+        ];
+        for (text, message) in table {
+            let why = url::Url::parse(text).expect_err(text);
+            let error = RequestError::BadUrl { url: text.into(), why };
+            assert_eq!(error.to_string(), message);
+        }
+    }
 
     #[test]
     fn excerpts_are_one_short_printable_line() {

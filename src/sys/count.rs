@@ -67,6 +67,12 @@ counters! {
     Write "write" call;
     /// getrlimit(2) and setrlimit(2).
     Prlimit "prlimit64" call;
+    /// getrusage(2).
+    Getrusage "getrusage" call;
+    /// sched_getaffinity(2).
+    SchedGetaffinity "sched_getaffinity" call;
+    /// sched_setaffinity(2).
+    SchedSetaffinity "sched_setaffinity" call;
     /// prctl(2), to refuse system calls to oneself.
     Prctl "prctl" call;
     /// io_uring_setup(2).
@@ -91,6 +97,8 @@ counters! {
     StaleCqes "stale CQEs" event;
     /// Times the completion queue was found overflown; the kernel kept the CQEs and handed them over later.
     CqOverflows "CQ overflows" event;
+    /// Receives that found no provided buffer (`ENOBUFS`); they are armed again.
+    BuffersExhausted "buffers exhausted" event;
     /// CQEs that the kernel had no memory to keep.
     LostCqes "lost CQEs" event;
     /// CQEs still owed when a ring was closed: what they could touch was leaked.

@@ -13,12 +13,15 @@
 // `unsafe` is denied at the root and allowed here alone: this layer is where Rust meets the kernel.
 #![allow(unsafe_code)]
 
+pub mod affinity;
+mod buffers;
 pub mod clock;
 pub mod count;
 mod enter;
 pub mod epoll;
 mod errno;
 mod inflight;
+mod memory;
 mod op;
 mod poll;
 pub mod probe;
@@ -27,11 +30,16 @@ pub mod ring;
 pub mod rlimit;
 pub mod seccomp;
 mod setup;
+mod slots;
 pub mod socket;
+mod stream;
+pub mod streams;
 mod token;
+pub mod usage;
 mod wait;
 mod wake;
 
+pub use buffers::Buffers;
 pub use epoll::Epoll;
 pub use errno::Errno;
 pub use poll::PollId;
@@ -39,5 +47,6 @@ pub use probe::Probe;
 pub use readiness::{Interest, Readiness};
 pub use ring::{Completion, Ring};
 pub use socket::{Connect, Io, Socket};
+pub use streams::Streams;
 pub use wait::{readiness, wait_any};
 pub use wake::Waker;

@@ -3,12 +3,14 @@
 //! Knows how SQEs are filled, and which memory an SQE points to: a [`Cell`] of its own. Must not know
 //! slots, debts or completions.
 
+use std::net::SocketAddr;
 use std::os::fd::RawFd;
 
-use io_uring::types::{CancelBuilder, Fd, TimeoutFlags, Timespec};
+use io_uring::types::{CancelBuilder, DestinationSlot, Fd, Fixed, TimeoutFlags, Timespec};
 use io_uring::{opcode, squeue};
 
 use super::readiness::Interest;
+use super::socket::{NODELAY, sockaddr};
 use super::token::Token;
 use crate::time::Time;
 
@@ -37,13 +39,55 @@ pub(super) enum Op {
     },
     /// ASYNC_CANCEL of everything in flight on this ring.
     CancelAll,
+    /// SOCKET into this place of the table of direct descriptors: TCP, of the family of `address`.
+    Socket {
+        direct: u32,
+        address: SocketAddr,
+    },
+    /// URING_CMD: setsockopt TCP_NODELAY.
+    Nodelay {
+        direct: u32,
+    },
+    Connect {
+        direct: u32,
+        address: SocketAddr,
+    },
+    /// SEND of these bytes, which the pusher keeps until the CQE. All of them, unless `wait` is false: then
+    /// what the socket takes at once.
+    Send {
+        direct: u32,
+        bytes: (*const u8, u32),
+        wait: bool,
+    },
+    /// RECV into a provided buffer of this group.
+    Recv {
+        direct: u32,
+        group: u16,
+        multishot: bool,
+    },
+    /// ASYNC_CANCEL of the operation with this token.
+    Cancel {
+        target: Token,
+    },
+    /// CLOSE of a direct descriptor.
+    Close {
+        direct: u32,
+    },
 }
 
 /// What an SQE points to. There is one cell for each entry of the submission queue; the kernel reads it
 /// until it has consumed the SQE.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 pub(super) struct Cell {
     timespec: Timespec,
+    address: libc::sockaddr_in6,
+}
+
+impl Default for Cell {
+    fn default() -> Cell {
+        let (address, _) = sockaddr(&SocketAddr::from(([0, 0, 0, 0], 0)));
+        Cell { timespec: Timespec::new(), address }
+    }
 }
 
 impl Op {
@@ -67,6 +111,41 @@ impl Op {
                     .build()
             }
             Op::CancelAll => opcode::AsyncCancel2::new(CancelBuilder::any().all()).build(),
+            Op::Socket { direct, address } => {
+                let family = if address.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
+                let to = DestinationSlot::try_from_slot_target(direct).ok();
+                opcode::Socket::new(family, libc::SOCK_STREAM, 0).file_index(to).build()
+            }
+            Op::Nodelay { direct } => opcode::SetSockOpt::new(
+                Fixed(direct),
+                libc::IPPROTO_TCP as u32,
+                libc::TCP_NODELAY as u32,
+                (&raw const NODELAY).cast(),
+                size_of_val(&NODELAY) as u32,
+            )
+            .build(),
+            Op::Connect { direct, address } => {
+                let (address, length) = sockaddr(&address);
+                cell.address = address;
+                let address = (&raw const cell.address).cast();
+                opcode::Connect::new(Fixed(direct), address, length).build()
+            }
+            Op::Send { direct, bytes: (start, length), wait } => {
+                let how = if wait { libc::MSG_WAITALL } else { libc::MSG_DONTWAIT };
+                let flags = libc::MSG_NOSIGNAL | how;
+                opcode::Send::new(Fixed(direct), start, length).flags(flags).build()
+            }
+            Op::Recv { direct, group, multishot: true } => {
+                opcode::RecvMulti::new(Fixed(direct), group).build()
+            }
+            Op::Recv { direct, group, multishot: false } => {
+                opcode::Recv::new(Fixed(direct), std::ptr::null_mut(), 0)
+                    .buf_group(group)
+                    .build()
+                    .flags(squeue::Flags::BUFFER_SELECT)
+            }
+            Op::Cancel { target } => opcode::AsyncCancel::new(target.to_bits()).build(),
+            Op::Close { direct } => opcode::Close::new(Fixed(direct)).build(),
         }
     }
 }

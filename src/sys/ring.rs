@@ -112,6 +112,14 @@ impl Cqe {
         self.res
     }
 
+    pub(super) fn token(&self) -> Token {
+        self.token
+    }
+
+    pub(super) fn flags(&self) -> u32 {
+        self.flags
+    }
+
     /// Its F_MORE: the operation will post more.
     pub fn more(&self) -> bool {
         cqueue::more(self.flags)
@@ -365,8 +373,17 @@ impl Ring {
         self.reaped.iter()
     }
 
+    /// The next CQE reaped, for whoever interprets it.
+    pub(super) fn pop(&mut self) -> Option<Cqe> {
+        self.reaped.pop_front()
+    }
+
+    pub(super) fn has_reaped(&self) -> bool {
+        !self.reaped.is_empty()
+    }
+
     /// Interprets one CQE: settles its debt, and gives what its owner is to hear.
-    fn settle(&mut self, cqe: &Cqe) -> Option<Completion> {
+    pub(super) fn settle(&mut self, cqe: &Cqe) -> Option<Completion> {
         match cqe.kind() {
             Some(
                 kind @ (Kind::Poll
@@ -378,7 +395,8 @@ impl Ring {
                 self.owed_slotless -= 1;
                 None
             }
-            None => {
+            // a stream's, which is interpreted elsewhere, or nobody's
+            _ => {
                 count::add(Counter::StaleCqes, 1);
                 None
             }
@@ -465,7 +483,7 @@ impl Ring {
     }
 
     /// Sees to it that `n` SQEs can be pushed, so that a chain is not cut: submits what is there if need be.
-    fn make_room(&mut self, n: u32) -> Result<(), Errno> {
+    pub(super) fn make_room(&mut self, n: u32) -> Result<(), Errno> {
         let mut tries = 0;
         loop {
             let unsubmitted = self.unsubmitted();
@@ -490,7 +508,7 @@ impl Ring {
     }
 
     /// The one door to the submission queue. There must be room.
-    fn push(&mut self, op: Op, token: Token, flags: squeue::Flags) {
+    pub(super) fn push(&mut self, op: Op, token: Token, flags: squeue::Flags) {
         let cell = &mut self.cells[self.pushed as usize % self.report.sq_entries as usize];
         let entry = op.entry(cell).user_data(token.to_bits()).flags(flags);
         // SAFETY: the SQE points to nothing but its cell, which the ring owns, in a box that neither moves nor is

@@ -125,6 +125,10 @@ pub enum SetupError {
     Refused(Errno),
     /// The kernel is too old: it lacks this feature, named as in io_uring_setup(2).
     Lacks(&'static str),
+    /// io_uring_register(2) failed for this.
+    Registration(&'static str, Errno),
+    /// This operation failed when it was tried.
+    Trial(&'static str, Errno),
 }
 
 impl fmt::Display for SetupError {
@@ -148,6 +152,8 @@ impl fmt::Display for SetupError {
                 }
             }
             SetupError::Lacks(feature) => write!(f, "the kernel lacks {feature}"),
+            SetupError::Trial(what, errno) => write!(f, "{what} on the ring: {errno}"),
+            SetupError::Registration(what, errno) => write!(f, "io_uring_register {what}: {errno}"),
         }
     }
 }

@@ -51,16 +51,15 @@ impl Socket {
     }
 
     fn set_nodelay(&self) -> Result<(), Errno> {
-        let on: libc::c_int = 1;
         count::add(Counter::Setsockopt, 1);
-        // SAFETY: `on` outlives the call, which reads it and keeps no pointer.
+        // SAFETY: the option's value outlives the call, which reads it and keeps no pointer.
         check(unsafe {
             libc::setsockopt(
                 self.as_raw_fd(),
                 libc::IPPROTO_TCP,
                 libc::TCP_NODELAY,
-                (&raw const on).cast(),
-                size_of::<libc::c_int>() as libc::socklen_t,
+                (&raw const NODELAY).cast(),
+                size_of_val(&NODELAY) as libc::socklen_t,
             )
         })?;
         Ok(())
@@ -153,6 +152,9 @@ impl Drop for Socket {
         count::add(Counter::Close, 1);
     }
 }
+
+/// The value of TCP_NODELAY: on. A static, so that the kernel may read it whenever it likes.
+pub(super) static NODELAY: libc::c_int = 1;
 
 /// The kernel's form of an address, and how many bytes of it count.
 pub(super) fn sockaddr(address: &SocketAddr) -> (libc::sockaddr_in6, libc::socklen_t) {

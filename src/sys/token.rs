@@ -6,7 +6,7 @@ use crate::id::Id;
 
 /// Which of a slot's operations a CQE ends. The top 8 bits of a token; zero is no kind, so that a
 /// `user_data` that was never set is recognised.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum Kind {
     /// POLL_ADD.
@@ -21,16 +21,46 @@ pub enum Kind {
     CancelAll,
     /// NOP; belongs to no slot.
     Nop,
+    /// SOCKET, of a stream.
+    Socket,
+    /// URING_CMD that sets TCP_NODELAY.
+    Nodelay,
+    /// CONNECT.
+    Connect,
+    /// The LINK_TIMEOUT of a CONNECT.
+    ConnectDeadline,
+    /// SEND.
+    Send,
+    /// RECV.
+    Recv,
+    /// ASYNC_CANCEL of a CONNECT.
+    CancelConnect,
+    /// ASYNC_CANCEL of a SEND.
+    CancelSend,
+    /// ASYNC_CANCEL of a RECV.
+    CancelRecv,
+    /// CLOSE of a direct descriptor.
+    Close,
 }
 
 impl Kind {
-    const ALL: [Kind; 6] = [
+    const ALL: [Kind; 16] = [
         Kind::Poll,
         Kind::PollDeadline,
         Kind::PollRemove,
         Kind::PollDeadlineUpdate,
         Kind::CancelAll,
         Kind::Nop,
+        Kind::Socket,
+        Kind::Nodelay,
+        Kind::Connect,
+        Kind::ConnectDeadline,
+        Kind::Send,
+        Kind::Recv,
+        Kind::CancelConnect,
+        Kind::CancelSend,
+        Kind::CancelRecv,
+        Kind::Close,
     ];
 
     fn from_byte(byte: u8) -> Option<Kind> {

@@ -1,0 +1,310 @@
+//! The ring driver: every operation on a socket is the ring's.
+//!
+//! Knows which stream carries which connection, and turns the engine's levels into receives and sends. Must
+//! not know how an SQE is filled. Invariants: completions are reaped first and handled in a bounded batch,
+//! then what they led to is commanded, then all of it is submitted by the system call that waits; the clock is
+//! read once per turn; bytes go from the kernel's buffer to the engine and from the engine to the kernel's
+//! without a copy of ours.
+
+use std::net::SocketAddr;
+use std::os::fd::AsRawFd;
+use std::time::Duration;
+
+use super::resolver::ResolverPool;
+use super::{MultiError, soonest};
+use crate::engine::{
+    Config, ConnectionId, Engine, Handler, Message, Output, Request, Stats, TransferId,
+};
+use crate::error::Operation;
+use crate::id::Id;
+use crate::limits;
+use crate::sys::ring::{Options, SetupError};
+use crate::sys::streams::{Event, Room, Step, StreamEvent, StreamId};
+use crate::sys::{Buffers, Completion, Errno, Streams, Waker, clock, rlimit};
+use crate::time::Time;
+use crate::tls::TlsPolicy;
+
+pub(super) struct RingDriver {
+    engine: Engine,
+    streams: Streams,
+    /// By the connection's slot.
+    connections: Vec<Option<Carried>>,
+    resolver: Option<ResolverPool>,
+    resolver_threads: usize,
+    waker: Option<Waker>,
+    /// The time of the last batch.
+    now: Time,
+}
+
+/// A connection on a stream.
+struct Carried {
+    connection: ConnectionId,
+    stream: StreamId,
+    connecting: bool,
+}
+
+impl RingDriver {
+    pub(super) fn new(config: Config, options: &Options) -> Result<Self, SetupError> {
+        Ok(Self {
+            streams: Streams::new(options, room())?,
+            resolver_threads: config.max_lookups,
+            // a connect's deadline is linked to it, but what comes after has no operation to link to
+            engine: Engine::new(Config { carried_deadlines: false, ..config }),
+            connections: Vec::new(),
+            resolver: None,
+            waker: None,
+            now: Time::ZERO,
+        })
+    }
+
+    pub(super) fn streams(&self) -> &Streams {
+        &self.streams
+    }
+
+    pub(super) fn add(
+        &mut self,
+        request: Request,
+        handler: Box<dyn Handler>,
+    ) -> Result<TransferId, MultiError> {
+        if self.engine.tls().is_none() && request.needs_default_tls() {
+            self.engine.set_tls(TlsPolicy::system()?);
+        }
+        Ok(self.engine.add(request, handler)?)
+    }
+
+    pub(super) fn remove(&mut self, id: TransferId) -> Result<Box<dyn Handler>, MultiError> {
+        let handler = self.engine.remove(id).ok_or(MultiError::UnknownTransfer(id))?;
+        self.act()?;
+        Ok(handler)
+    }
+
+    pub(super) fn pause(&mut self, id: TransferId) -> Result<(), MultiError> {
+        self.check(id)?;
+        self.engine.pause(id);
+        self.act()
+    }
+
+    pub(super) fn resume(&mut self, id: TransferId) -> Result<(), MultiError> {
+        self.check(id)?;
+        self.engine.resume(id);
+        Ok(())
+    }
+
+    pub(super) fn engine_mut(&mut self) -> &mut Engine {
+        &mut self.engine
+    }
+
+    pub(super) fn info_read(&mut self) -> Option<(Message, usize)> {
+        let message = self.engine.poll_message()?;
+        Some((message, self.engine.messages()))
+    }
+
+    pub(super) fn running(&self) -> usize {
+        self.engine.running()
+    }
+
+    pub(super) fn stats(&self) -> Stats {
+        self.engine.stats()
+    }
+
+    pub(super) fn waker(&mut self) -> Result<Waker, MultiError> {
+        if let Some(waker) = &self.waker {
+            return Ok(waker.clone());
+        }
+        let refused =
+            |errno: Errno| MultiError::Os { operation: Operation::Socket, errno: errno.raw() };
+        let waker = Waker::new().map_err(refused)?;
+        self.streams.watch(waker.as_raw_fd()).map_err(refused)?;
+        Ok(self.waker.insert(waker).clone())
+    }
+
+    /// Waits once and handles what has completed.
+    pub(super) fn turn(&mut self, max: Option<Duration>) -> Result<usize, MultiError> {
+        let until = soonest(self.engine.next_time(), max.map(|max| self.now + max));
+        match self.streams.submit_and_wait(self.now, until) {
+            // the kernel is short of memory: deadlines go on, and what was pushed stays pushed
+            Ok(()) | Err(Errno::EAGAIN | Errno::EBUSY) => {}
+            Err(errno) => {
+                let operation = Operation::Poll;
+                return Err(MultiError::Os { operation, errno: errno.raw() });
+            }
+        }
+        self.now = clock::now();
+        self.engine.advance(self.now);
+        self.handle_events()?;
+        self.act()?;
+        Ok(self.engine.running())
+    }
+
+    fn handle_events(&mut self) -> Result<(), MultiError> {
+        for _ in 0..limits::COMPLETIONS_PER_TURN {
+            let Self { streams, engine, connections, .. } = self;
+            let Some(event) = streams.take_event() else { break };
+            match event {
+                Event::Stream(user, event) => {
+                    let id = Id::from_bits(user);
+                    if handle(engine, connections, id, event) {
+                        self.drive(id);
+                    }
+                }
+                Event::Poll(completion) => self.handle_wake(&completion)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn handle_wake(&mut self, completion: &Completion) -> Result<(), MultiError> {
+        let Some(waker) = &self.waker else { return Ok(()) };
+        waker.drain();
+        if !matches!(completion, Completion::Polled { more: true, .. }) {
+            let refused =
+                |errno: Errno| MultiError::Os { operation: Operation::Poll, errno: errno.raw() };
+            self.streams.watch(waker.as_raw_fd()).map_err(refused)?;
+        }
+        let Some(resolver) = &mut self.resolver else { return Ok(()) };
+        for (lookup, result) in resolver.take_answers() {
+            self.engine.handle_resolved(lookup, result);
+        }
+        Ok(())
+    }
+
+    /// Does what the engine wants.
+    fn act(&mut self) -> Result<(), MultiError> {
+        while let Some(output) = self.engine.poll_output() {
+            match output {
+                Output::Level { connection } => self.drive(connection),
+                Output::Connect { connection, address } => self.connect(connection, address),
+                Output::Close { connection, last_words } => {
+                    if let Some(stream) = self.take(connection) {
+                        self.streams.close(stream, &last_words);
+                    }
+                }
+                Output::Resolve { lookup, host } => {
+                    let waker = self.waker()?;
+                    let threads = self.resolver_threads;
+                    self.resolver
+                        .get_or_insert_with(|| ResolverPool::new(threads, waker))
+                        .start(lookup, host);
+                }
+                Output::Abandon { lookup } => {
+                    if let Some(resolver) = &mut self.resolver {
+                        resolver.abandon(lookup);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends what the connection has to send, and has bytes received as long as they are wanted.
+    fn drive(&mut self, id: ConnectionId) {
+        let Some(carried) = find(&mut self.connections, id) else { return };
+        if carried.connecting {
+            return;
+        }
+        let stream = carried.stream;
+        let Self { engine, streams, .. } = self;
+        if engine.wants_send(id)
+            && let Err(errno) = streams.send(stream, |buffer| engine.fill(id, buffer))
+        {
+            engine.handle_failed(id, Operation::Send, errno.raw());
+        }
+        self.streams.set_recv(stream, self.engine.wants_recv(id));
+    }
+
+    fn connect(&mut self, id: ConnectionId, address: SocketAddr) {
+        let deadline = self.engine.level(id).deadline;
+        let deadline = (deadline != Time::NEVER).then_some(deadline);
+        if let Some(carried) = find(&mut self.connections, id) {
+            return self.streams.reopen(carried.stream, address, deadline);
+        }
+        let Self { engine, streams, .. } = self;
+        let flight = |buffer: &mut [u8]| engine.fill(id, buffer);
+        match streams.open(address, id.to_bits(), deadline, flight) {
+            Ok(stream) => {
+                if self.connections.len() <= id.slot() {
+                    self.connections.resize_with(id.slot() + 1, || None);
+                }
+                self.connections[id.slot()] =
+                    Some(Carried { connection: id, stream, connecting: true });
+            }
+            Err(errno) => engine.handle_exhausted(id, Operation::Socket, errno.raw()),
+        }
+    }
+
+    fn take(&mut self, id: ConnectionId) -> Option<StreamId> {
+        let stream = find(&mut self.connections, id)?.stream;
+        self.connections[id.slot()] = None;
+        Some(stream)
+    }
+
+    fn check(&self, id: TransferId) -> Result<(), MultiError> {
+        if self.engine.contains(id) { Ok(()) } else { Err(MultiError::UnknownTransfer(id)) }
+    }
+}
+
+/// Tells the engine what has become of a connection. Says whether there may be something to be sent now.
+fn handle(
+    engine: &mut Engine,
+    connections: &mut [Option<Carried>],
+    id: ConnectionId,
+    event: StreamEvent<'_>,
+) -> bool {
+    let Some(carried) = find(connections, id) else { return false };
+    let connected = match event {
+        StreamEvent::ConnectFailed(..) | StreamEvent::DeadlinePassed => false,
+        StreamEvent::Connected
+        | StreamEvent::Sent(_)
+        | StreamEvent::SendFailed(_)
+        | StreamEvent::Received(_)
+        | StreamEvent::Ended
+        | StreamEvent::RecvFailed(_) => true,
+    };
+    if connected && carried.connecting {
+        carried.connecting = false;
+        engine.handle_connected(id);
+    }
+    match event {
+        StreamEvent::Connected => {}
+        StreamEvent::ConnectFailed(step, errno) => {
+            let operation = match step {
+                Step::Socket => Operation::Socket,
+                Step::Connect => Operation::Connect,
+            };
+            if errno.is_exhaustion() {
+                engine.handle_exhausted(id, operation, errno.raw());
+            } else {
+                engine.handle_failed(id, operation, errno.raw());
+            }
+        }
+        StreamEvent::DeadlinePassed => {
+            engine.handle_deadline(id);
+        }
+        StreamEvent::Sent(bytes) => {
+            engine.handle_sent(id, bytes as usize);
+            return engine.wants_send(id);
+        }
+        StreamEvent::SendFailed(errno) => {
+            engine.handle_failed(id, Operation::Send, errno.raw());
+        }
+        StreamEvent::Received(bytes) => engine.handle_received(id, bytes),
+        StreamEvent::Ended => engine.handle_end(id),
+        StreamEvent::RecvFailed(errno) => {
+            engine.handle_failed(id, Operation::Recv, errno.raw());
+        }
+    }
+    false
+}
+
+fn find(connections: &mut [Option<Carried>], id: ConnectionId) -> Option<&mut Carried> {
+    let carried = connections.get_mut(id.slot())?.as_mut()?;
+    (carried.connection == id).then_some(carried)
+}
+
+fn room() -> Room {
+    let files = rlimit::open_files().map_or(1024, |limit| limit.soft);
+    Room {
+        streams: u32::try_from(files).unwrap_or(u32::MAX).min(limits::DIRECT_DESCRIPTORS),
+        buffers: Buffers { count: limits::PROVIDED_BUFFERS, size: limits::PROVIDED_BUFFER },
+    }
+}

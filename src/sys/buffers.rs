@@ -1,0 +1,122 @@
+//! A ring of provided buffers: the kernel picks one when bytes arrive, not when a receive is armed.
+//!
+//! Knows the memory of one buffer group and which of its buffers the kernel has. Must not know who
+//! receives. Invariants (`docs/ring-ownership.md`): a buffer is the kernel's from its publication to the CQE that
+//! names it, ours from there to its return; it is read while it is ours alone.
+
+use std::sync::atomic::{AtomicU16, Ordering};
+
+use io_uring::types::BufRingEntry;
+
+use super::count::{self, Counter};
+use super::errno::Errno;
+use super::memory::Pages;
+
+/// The name of a buffer in its group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct BufferId(pub(super) u16);
+
+/// How many buffers of what size.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Buffers {
+    /// A power of two, at most 32,768.
+    pub count: u16,
+    /// Bytes of each.
+    pub size: u32,
+}
+
+/// One group of provided buffers.
+pub(super) struct BufferRing {
+    /// The ring of entries that the kernel reads.
+    entries: Pages,
+    memory: Pages,
+    shape: Buffers,
+    /// Entries written so far, wrapping; published by [`BufferRing::publish`].
+    tail: u16,
+    published: u16,
+    /// Buffers that are ours.
+    held: u16,
+}
+
+impl BufferRing {
+    /// Registers the group and gives the kernel all of its buffers.
+    pub(super) fn register(
+        ring: &io_uring::IoUring,
+        group: u16,
+        shape: Buffers,
+    ) -> Result<BufferRing, Errno> {
+        assert!(shape.count.is_power_of_two() && shape.count <= 1 << 15);
+        let entries = Pages::map(usize::from(shape.count) * size_of::<BufRingEntry>())?;
+        let memory = Pages::map(usize::from(shape.count) * shape.size as usize)?;
+        let address = entries.at(0, 1).as_ptr() as u64;
+        count::add(Counter::RingRegister, 1);
+        // SAFETY: `entries` is page-aligned, large enough, and zeroed: nothing is published yet. It and
+        // `memory` live in the result, which is dropped after the ring is closed with nothing owed, or leaked.
+        unsafe {
+            ring.submitter().register_buf_ring_with_flags(address, shape.count, group, 0)?;
+        }
+        let mut buffers =
+            BufferRing { entries, memory, shape, tail: 0, published: 0, held: shape.count };
+        for id in 0..shape.count {
+            buffers.give_back(BufferId(id));
+        }
+        buffers.publish();
+        Ok(buffers)
+    }
+
+    pub(super) fn size(&self) -> u32 {
+        self.shape.size
+    }
+
+    /// Buffers that are ours.
+    pub(super) fn held(&self) -> u16 {
+        self.held
+    }
+
+    /// A CQE names this buffer: it is ours until it is given back.
+    pub(super) fn take(&mut self, _id: BufferId) {
+        self.held += 1;
+    }
+
+    /// The first `len` bytes of a buffer that is ours.
+    pub(super) fn bytes(&self, id: BufferId, len: usize) -> &[u8] {
+        let size = self.shape.size as usize;
+        assert!(id.0 < self.shape.count && len <= size);
+        let start = self.memory.at(usize::from(id.0) * size, len);
+        // SAFETY: a CQE has named the buffer and it was not given back since: the kernel does not touch it. The
+        // slice borrows `self`, without which nothing is given back. The kernel has written (or the mapping has
+        // zeroed) every byte.
+        unsafe { std::slice::from_raw_parts(start.as_ptr(), len) }
+    }
+
+    /// The buffer is for the kernel to use again, once published.
+    pub(super) fn give_back(&mut self, id: BufferId) {
+        let size = self.shape.size as usize;
+        let place = usize::from(self.tail & (self.shape.count - 1)) * size_of::<BufRingEntry>();
+        let entry = self.entries.at(place, size_of::<BufRingEntry>()).cast::<BufRingEntry>();
+        let address = self.memory.at(usize::from(id.0) * size, size).as_ptr() as u64;
+        // SAFETY: the place is within the ring and aligned (entries of 16 bytes from a page on). The kernel
+        // reads it only once the tail has passed it, and has consumed what stood there before: there are no
+        // more buffers than places. Single fields are written: the first place holds the tail too.
+        unsafe {
+            (*entry.as_ptr()).set_addr(address);
+            (*entry.as_ptr()).set_len(self.shape.size);
+            (*entry.as_ptr()).set_bid(id.0);
+        }
+        self.tail = self.tail.wrapping_add(1);
+        self.held -= 1;
+    }
+
+    /// Lets the kernel see what was given back.
+    pub(super) fn publish(&mut self) {
+        if self.tail == self.published {
+            return;
+        }
+        self.published = self.tail;
+        let base = self.entries.at(0, 1).cast::<BufRingEntry>();
+        // SAFETY: the tail lies within the first place, aligned, and the kernel alone reads it meanwhile,
+        // atomically as we write it.
+        let tail = unsafe { &*BufRingEntry::tail(base.as_ptr()).cast::<AtomicU16>() };
+        tail.store(self.tail, Ordering::Release);
+    }
+}

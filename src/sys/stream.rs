@@ -1,0 +1,369 @@
+//! One TCP connection on the ring: its states, what it wants of the kernel, what each CQE makes of it.
+//!
+//! Knows the table "Streams" of `docs/ring-ownership.md`, and is it. Must not know the ring or any memory. Pure,
+//! so that every order of CQEs can be tried without a kernel. Invariants: what is wanted follows from the state
+//! alone; at most one SEND and one RECV are in flight; nothing is heard of a stream that the caller has closed.
+
+use super::errno::Errno;
+use super::token::Kind;
+
+/// What the kernel holds of a stream, and what the caller wants of it.
+#[derive(Debug)]
+pub(super) struct Stream {
+    /// The caller has not closed it.
+    pub(super) open: bool,
+    /// The caller takes what is received.
+    pub(super) wants_recv: bool,
+    pub(super) socket: Socket,
+    pub(super) send: Send,
+    pub(super) recv: Recv,
+    /// CQEs that the kernel will post.
+    pub(super) owed: u32,
+    /// It took more than its share of buffers: it gets one at a time.
+    over_budget: bool,
+    /// Buffers taken in the turn of this number.
+    taken: (u32, u32),
+}
+
+/// The direct descriptor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Socket {
+    /// None yet: the chain that opens it is to be pushed.
+    Wanted,
+    /// The chain is in flight and owes so many CQEs. `tries` counts attempts to cancel it.
+    Opening {
+        owes: u32,
+        cancelling: bool,
+        tries: u32,
+    },
+    Connected,
+    /// It could not be connected; the descriptor is to be closed.
+    Broken,
+    /// There is none (any more). Only a caller who has not closed the stream can have another one opened.
+    None,
+}
+
+/// The bytes given to be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Send {
+    Idle,
+    /// To be pushed, from byte `sent` on.
+    Ready {
+        sent: u32,
+        last: bool,
+    },
+    InFlight {
+        sent: u32,
+        last: bool,
+        cancelling: bool,
+    },
+    /// It failed as it does when the peer is gone, which may have said something before: that comes first.
+    Failed(Errno),
+}
+
+/// The receiving operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Recv {
+    Off,
+    Armed {
+        multishot: bool,
+    },
+    Stopping {
+        multishot: bool,
+    },
+    /// The peer's FIN or an error has come: there is nothing more to receive.
+    Ended,
+}
+
+/// An operation to be pushed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Want {
+    Open,
+    CancelConnect,
+    CancelSend,
+    CancelRecv,
+    Send,
+    Recv { multishot: bool },
+    Close,
+}
+
+/// What the caller is to hear of a CQE.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Heard {
+    Nothing,
+    /// No byte was sent; the stream has no socket.
+    ConnectFailed {
+        step: Kind,
+        errno: Errno,
+    },
+    /// The linked deadline of the connect passed; as above.
+    DeadlinePassed,
+    Connected,
+    Sent(u32),
+    SendFailed(Errno),
+    Received,
+    Ended,
+    RecvFailed(Errno),
+}
+
+/// A CQE of a stream.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Fact {
+    pub(super) kind: Kind,
+    pub(super) res: i32,
+    /// F_MORE.
+    pub(super) more: bool,
+    /// The number of the turn.
+    pub(super) turn: u32,
+    /// It filled the buffer that it names.
+    pub(super) full: bool,
+}
+
+/// Receives of one stream in one turn before it gets one buffer at a time.
+pub(super) const BUDGET: u32 = 16;
+
+impl Stream {
+    /// A stream whose socket is to be opened. `flight`: there are bytes to send first.
+    pub(super) fn new(flight: bool) -> Stream {
+        Stream {
+            open: true,
+            wants_recv: true,
+            socket: Socket::Wanted,
+            send: if flight { Send::Ready { sent: 0, last: false } } else { Send::Idle },
+            recv: Recv::Off,
+            owed: 0,
+            over_budget: false,
+            taken: (0, 0),
+        }
+    }
+
+    /// The next operation to be pushed, if any.
+    pub(super) fn want(&self) -> Option<Want> {
+        match self.socket {
+            Socket::Wanted if self.open => Some(Want::Open),
+            Socket::Broken => Some(Want::Close),
+            Socket::Opening { cancelling: false, tries, .. } if !self.open => {
+                // which of the chain's operations is in flight is not known
+                let flight = self.send != Send::Idle;
+                Some(if flight && tries % 2 == 1 { Want::CancelSend } else { Want::CancelConnect })
+            }
+            Socket::Connected => self.want_connected(),
+            Socket::Wanted | Socket::Opening { .. } | Socket::None => None,
+        }
+    }
+
+    fn want_connected(&self) -> Option<Want> {
+        let multishot = !self.over_budget;
+        match self.recv {
+            Recv::Off if self.open && self.wants_recv => return Some(Want::Recv { multishot }),
+            Recv::Armed { multishot: armed } => {
+                let stop = !(self.open && self.wants_recv) || (armed && !multishot);
+                if stop {
+                    return Some(Want::CancelRecv);
+                }
+            }
+            Recv::Off | Recv::Stopping { .. } | Recv::Ended => {}
+        }
+        match self.send {
+            Send::Ready { .. } => return Some(Want::Send),
+            Send::InFlight { last: false, cancelling: false, .. } if !self.open => {
+                return Some(Want::CancelSend);
+            }
+            Send::Idle | Send::InFlight { .. } | Send::Failed(_) => {}
+        }
+        (!self.open).then_some(Want::Close)
+    }
+
+    /// What was wanted has been pushed.
+    pub(super) fn pushed(&mut self, want: Want) {
+        match want {
+            Want::Open => {
+                let owes = if let Send::Ready { sent, last } = self.send {
+                    self.send = Send::InFlight { sent, last, cancelling: false };
+                    self.recv = Recv::Armed { multishot: true };
+                    2
+                } else {
+                    1
+                };
+                self.socket = Socket::Opening { owes, cancelling: false, tries: 0 };
+                self.owed += owes;
+            }
+            Want::CancelConnect | Want::CancelSend | Want::CancelRecv => {
+                self.set_cancelling(true, want);
+                self.owed += 1;
+            }
+            Want::Send => {
+                if let Send::Ready { sent, last } = self.send {
+                    self.send = Send::InFlight { sent, last, cancelling: false };
+                }
+                self.owed += 1;
+            }
+            Want::Recv { multishot } => {
+                self.recv = Recv::Armed { multishot };
+                self.owed += 1;
+            }
+            Want::Close => self.socket = Socket::None,
+        }
+    }
+
+    fn set_cancelling(&mut self, now: bool, what: Want) {
+        if let Socket::Opening { cancelling, tries, .. } = &mut self.socket {
+            *cancelling = now;
+            *tries += u32::from(now);
+            return;
+        }
+        match (&mut self.send, &mut self.recv, what) {
+            (Send::InFlight { cancelling, .. }, _, Want::CancelSend) => *cancelling = now,
+            (_, recv @ Recv::Armed { .. }, Want::CancelRecv) if now => {
+                if let Recv::Armed { multishot } = *recv {
+                    *recv = Recv::Stopping { multishot };
+                }
+            }
+            (_, recv @ Recv::Stopping { .. }, Want::CancelRecv) if !now => {
+                if let Recv::Stopping { multishot } = *recv {
+                    *recv = Recv::Armed { multishot };
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// The caller gives another address, after the last one failed.
+    pub(super) fn reopen(&mut self) {
+        if self.open && matches!(self.socket, Socket::Broken | Socket::None) {
+            self.socket = Socket::Wanted;
+        }
+    }
+
+    /// The caller is done with it. Says whether what was to be sent, if anything, can be dropped.
+    pub(super) fn close(&mut self) -> bool {
+        self.open = false;
+        let in_flight = matches!(self.send, Send::InFlight { .. });
+        if !in_flight {
+            self.send = Send::Idle;
+        }
+        !in_flight
+    }
+
+    /// After the CQE of a SEND: whether its bytes, `len` in all, are done with. Else the rest is to be sent.
+    pub(super) fn has_sent(&mut self, len: u32) -> bool {
+        if let Send::Ready { sent, .. } = self.send
+            && (sent >= len || !self.open)
+        {
+            self.send = Send::Idle;
+        }
+        !matches!(self.send, Send::Ready { .. } | Send::InFlight { .. })
+    }
+
+    /// Nothing is left of it: its slot can go.
+    pub(super) fn is_over(&self) -> bool {
+        let no_socket = matches!(self.socket, Socket::None | Socket::Wanted);
+        self.owed == 0 && !self.open && no_socket
+    }
+
+    /// Takes in one CQE.
+    pub(super) fn handle(&mut self, fact: Fact) -> Heard {
+        let heard = match fact.kind {
+            Kind::Socket | Kind::Nodelay | Kind::Connect | Kind::ConnectDeadline => {
+                self.handle_chain(fact)
+            }
+            Kind::Send => self.handle_send(fact),
+            Kind::Recv => self.handle_recv(fact),
+            Kind::CancelConnect => self.handle_cancel(fact, Want::CancelConnect),
+            Kind::CancelSend => self.handle_cancel(fact, Want::CancelSend),
+            Kind::CancelRecv => self.handle_cancel(fact, Want::CancelRecv),
+            _ => Heard::Nothing,
+        };
+        if self.open { heard } else { Heard::Nothing }
+    }
+
+    /// One of the silent links spoke: it failed and nothing behind it will be heard. Or the connect of a
+    /// chain without first flight.
+    fn handle_chain(&mut self, fact: Fact) -> Heard {
+        let Socket::Opening { owes, .. } = self.socket else { return Heard::Nothing };
+        self.owed -= owes;
+        if fact.res >= 0 {
+            self.socket = Socket::Connected;
+            return Heard::Connected;
+        }
+        self.socket = if fact.kind == Kind::Socket { Socket::None } else { Socket::Broken };
+        if let Send::InFlight { sent, last, .. } = self.send {
+            self.send = Send::Ready { sent, last };
+        }
+        self.recv = Recv::Off;
+        match Errno(-fact.res) {
+            Errno::ECANCELED if fact.kind == Kind::Connect => Heard::DeadlinePassed,
+            errno => Heard::ConnectFailed { step: fact.kind, errno },
+        }
+    }
+
+    fn handle_send(&mut self, fact: Fact) -> Heard {
+        self.owed -= 1;
+        if let Socket::Opening { .. } = self.socket {
+            self.socket = Socket::Connected;
+        }
+        let Send::InFlight { sent, last, .. } = self.send else { return Heard::Nothing };
+        match u32::try_from(fact.res) {
+            // how much is missing is the caller's to see, who knows how much there was
+            Ok(bytes) => {
+                self.send = Send::Ready { sent: sent + bytes, last };
+                Heard::Sent(bytes)
+            }
+            Err(_) => {
+                let errno = Errno(-fact.res);
+                let gone = matches!(errno, Errno::EPIPE | Errno::ECONNRESET);
+                if gone && self.wants_recv && self.recv != Recv::Ended {
+                    self.send = Send::Failed(errno);
+                    return Heard::Nothing;
+                }
+                self.send = Send::Idle;
+                Heard::SendFailed(errno)
+            }
+        }
+    }
+
+    fn handle_recv(&mut self, fact: Fact) -> Heard {
+        if !fact.more {
+            self.owed -= 1;
+            self.recv = match Errno(-fact.res) {
+                _ if fact.res > 0 => Recv::Off,
+                Errno::ECANCELED | Errno::ENOBUFS => Recv::Off,
+                _ => Recv::Ended,
+            };
+        }
+        match fact.res {
+            0 => Heard::Ended,
+            1.. => {
+                self.count(fact);
+                Heard::Received
+            }
+            _ => match Errno(-fact.res) {
+                Errno::ECANCELED | Errno::ENOBUFS => Heard::Nothing,
+                errno => Heard::RecvFailed(errno),
+            },
+        }
+    }
+
+    /// Counts a buffer against the stream's share of this turn.
+    fn count(&mut self, fact: Fact) {
+        if self.taken.0 != fact.turn {
+            self.taken = (fact.turn, 0);
+        }
+        self.taken.1 += 1;
+        if self.over_budget {
+            self.over_budget = fact.full;
+        } else {
+            self.over_budget = self.taken.1 > BUDGET;
+        }
+    }
+
+    /// A cancel that found nothing came too late, or before its target was issued: if that is still in
+    /// flight it is tried again.
+    fn handle_cancel(&mut self, fact: Fact, what: Want) -> Heard {
+        self.owed -= 1;
+        if fact.res < 0 || matches!(self.socket, Socket::Opening { .. }) {
+            self.set_cancelling(false, what);
+        }
+        Heard::Nothing
+    }
+}

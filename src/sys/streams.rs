@@ -1,0 +1,590 @@
+//! TCP connections whose every operation is the ring's: opened, sent on, received from and closed by SQEs.
+//!
+//! Knows which memory each operation lends to the kernel and for how long (`docs/ring-ownership.md`). Must not
+//! know what the bytes mean. Invariants: commands change what is wanted, and what follows is pushed at once or,
+//! if the queue has no room, before the next wait; a provided buffer is lent for one event and goes back with
+//! the next; a send's memory is given back at its CQE; what could not be brought to rest is leaked.
+
+use std::net::SocketAddr;
+use std::os::fd::RawFd;
+use std::time::Duration;
+
+use io_uring::{cqueue, squeue};
+
+use super::buffers::{BufferId, BufferRing, Buffers};
+use super::clock;
+use super::count::{self, Counter};
+use super::errno::Errno;
+use super::op::Op;
+use super::readiness::Interest;
+use super::ring::{Completion, Cqe, Options, Report, Ring, SetupError};
+use super::slots::{SendSlot, SendSlots};
+use super::stream::{Fact, Heard, Send, Socket, Stream, Want};
+use super::token::{Kind, Token};
+use crate::id::{Id, Slab};
+use crate::time::Time;
+
+/// What a [`Streams`] has room for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    /// Streams: places in the table of direct descriptors. At most RLIMIT_NOFILE.
+    pub streams: u32,
+    /// What is received into.
+    pub buffers: Buffers,
+}
+
+/// The name of a stream, until it is closed.
+pub type StreamId = Id<Entry>;
+
+/// A stream and what it lends to the kernel. Opaque: see [`StreamId`].
+pub struct Entry {
+    state: Stream,
+    user: u64,
+    address: SocketAddr,
+    deadline: Option<Time>,
+    /// The bytes being sent.
+    slot: Option<SendSlot>,
+    /// It is among the unsettled.
+    unsettled: bool,
+}
+
+/// What has become of a stream, or of a poll.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Event<'a> {
+    /// A stream, by the caller's value.
+    Stream(u64, StreamEvent<'a>),
+    /// A poll of [`Streams::watch`].
+    Poll(Completion),
+}
+
+/// What has become of a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StreamEvent<'a> {
+    /// It is connected; there was nothing to send first.
+    Connected,
+    /// It could not be opened; nothing was sent. It has no socket: [`Streams::reopen`] or [`Streams::close`] it.
+    ConnectFailed(Step, Errno),
+    /// The deadline of its connect passed; as [`StreamEvent::ConnectFailed`].
+    DeadlinePassed,
+    /// So many bytes of what was filled were sent. The first such event also says that it is connected.
+    Sent(u32),
+    /// A send failed. The first such event also says that it is connected.
+    SendFailed(Errno),
+    /// Bytes were received. They are lent until the next event is taken.
+    Received(&'a [u8]),
+    /// The peer's FIN.
+    Ended,
+    /// A receive failed; there will be no other.
+    RecvFailed(Errno),
+}
+
+/// Which of the operations that open a stream failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// SOCKET, or setting one of its options.
+    Socket,
+    /// CONNECT.
+    Connect,
+}
+
+/// Many TCP connections on one ring.
+///
+/// * Commands: [`open`](Streams::open), [`reopen`](Streams::reopen), [`send`](Streams::send),
+///   [`set_recv`](Streams::set_recv), [`close`](Streams::close), [`watch`](Streams::watch).
+/// * The turn: [`submit_and_wait`](Streams::submit_and_wait), then [`take_event`](Streams::take_event) until there
+///   is none.
+/// * The end: [`shutdown`](Streams::shutdown), or drop.
+pub struct Streams {
+    ring: Ring,
+    entries: Slab<Entry>,
+    /// CQEs owed for all streams together.
+    owed: usize,
+    /// Streams that want operations for which the queue had no room.
+    unsettled: Vec<StreamId>,
+    buffers: Option<BufferRing>,
+    slots: Option<SendSlots>,
+    /// The buffer lent with the last event.
+    lent: Option<BufferId>,
+    room: Room,
+    /// Counts waits, wrapping.
+    turn: u32,
+    /// TCP_NODELAY can be set by an operation.
+    nodelay: bool,
+    patience: Duration,
+}
+
+/// The one buffer group.
+const GROUP: u16 = 0;
+
+/// How long a drop waits, unless a shutdown went before.
+const DROP_PATIENCE: Duration = Duration::from_secs(1);
+
+/// SQEs of the longest chain: SOCKET, URING_CMD, CONNECT, LINK_TIMEOUT, SEND, RECV.
+const CHAIN: u32 = 6;
+
+impl Streams {
+    /// A ring of the calling thread, with room for streams.
+    ///
+    /// # Errors
+    ///
+    /// When io_uring is refused, or too old for what is done here: multishot receives into provided buffers by
+    /// direct descriptors want Linux 6.0.
+    pub fn new(options: &Options, room: Room) -> Result<Streams, SetupError> {
+        let ring = Ring::new(options)?;
+        if !ring.io_uring().params().is_feature_skip_cqe_on_success() {
+            return Err(SetupError::Lacks("IORING_FEAT_CQE_SKIP (Linux 5.17)"));
+        }
+        let registered = |what| move |errno| SetupError::Registration(what, errno);
+        count::add(Counter::RingRegister, 1);
+        ring.io_uring()
+            .submitter()
+            .register_files_sparse(room.streams)
+            .map_err(|error| registered("FILES2 (direct descriptors)")(error.into()))?;
+        let buffers = BufferRing::register(ring.io_uring(), GROUP, room.buffers)
+            .map_err(registered("PBUF_RING (provided buffers)"))?;
+        let mut streams = Streams {
+            ring,
+            entries: Slab::new(),
+            owed: 0,
+            unsettled: Vec::new(),
+            buffers: Some(buffers),
+            slots: Some(SendSlots::new()),
+            lent: None,
+            room,
+            turn: 0,
+            nodelay: true,
+            patience: DROP_PATIENCE,
+        };
+        streams.try_out()?;
+        Ok(streams)
+    }
+
+    /// Makes a socket, sets its option, receives from it and closes it, to see what the kernel does of that.
+    fn try_out(&mut self) -> Result<(), SetupError> {
+        let refused = SetupError::Refused;
+        self.ring.make_room(CHAIN).map_err(refused)?;
+        let (direct, address) = (0, SocketAddr::from(([127, 0, 0, 1], 0)));
+        let none = squeue::Flags::empty();
+        let recv = Op::Recv { direct, group: GROUP, multishot: true };
+        let trials = [
+            (Op::Socket { direct, address }, Kind::Socket, squeue::Flags::IO_LINK),
+            (Op::Nodelay { direct }, Kind::Nodelay, squeue::Flags::IO_HARDLINK),
+            (recv, Kind::Recv, squeue::Flags::IO_HARDLINK),
+            (Op::Close { direct }, Kind::Close, none),
+        ];
+        for (op, kind, flags) in trials {
+            self.ring.push(op, Token::slotless(kind), flags);
+        }
+        let mut found = Vec::new();
+        let mut now = clock::now();
+        let until = now + Duration::from_secs(1);
+        while found.len() < trials.len() && now < until {
+            self.ring.submit_and_wait(now, Some(until)).map_err(refused)?;
+            while let Some(cqe) = self.ring.pop() {
+                found.push((cqe.kind(), cqe.result()));
+            }
+            now = clock::now();
+        }
+        let result = |kind| found.iter().find(|found| found.0 == Some(kind)).map(|found| found.1);
+        match result(Kind::Socket) {
+            Some(0) => {}
+            Some(refusal) => return Err(SetupError::Trial("SOCKET", Errno(-refusal))),
+            None => return Err(SetupError::Lacks("operations that complete")),
+        }
+        if result(Kind::Recv) != Some(-Errno::ENOTCONN.raw()) {
+            return Err(SetupError::Lacks("multishot RECV (Linux 6.0)"));
+        }
+        self.nodelay = result(Kind::Nodelay) == Some(0);
+        Ok(())
+    }
+
+    /// What the kernel gave of what was asked for.
+    pub fn report(&self) -> &Report {
+        self.ring.report()
+    }
+
+    /// Whether TCP_NODELAY is set on the ring (Linux 6.7).
+    pub fn sets_nodelay(&self) -> bool {
+        self.nodelay
+    }
+
+    /// Streams whose memory is still held: open, or closed but owed CQEs.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// CQEs that the kernel has yet to post or the caller to take.
+    pub fn owed(&self) -> usize {
+        self.owed + self.ring.owed()
+    }
+
+    /// Provided buffers that the kernel does not have: lent, or in completions not yet taken.
+    pub fn buffers_held(&self) -> usize {
+        self.buffers.as_ref().map_or(0, |buffers| buffers.held().into())
+    }
+
+    /// Send slots that hold bytes.
+    pub fn slots_taken(&self) -> usize {
+        self.slots.as_ref().map_or(0, SendSlots::taken)
+    }
+
+    /// Opens a stream to `address`: events carry `user`. The connect fails at `deadline`. `fill` writes what is
+    /// to be sent first and says how much that is; it is sent by whichever attempt connects.
+    ///
+    /// # Errors
+    ///
+    /// `EMFILE`: the table of direct descriptors is full. `ENOMEM`: there is no memory for what is to be sent.
+    pub fn open(
+        &mut self,
+        address: SocketAddr,
+        user: u64,
+        deadline: Option<Time>,
+        fill: impl FnOnce(&mut [u8]) -> usize,
+    ) -> Result<StreamId, Errno> {
+        let Some(slots) = &mut self.slots else { return Err(Errno::ENOMEM) };
+        if self.entries.len() >= self.room.streams as usize {
+            return Err(Errno::EMFILE);
+        }
+        let slot = slots.fill(fill)?;
+        let state = Stream::new(slot.is_some());
+        let id =
+            self.entries.insert(Entry { state, user, address, deadline, slot, unsettled: false });
+        self.settle(id);
+        Ok(id)
+    }
+
+    /// Tries another address after [`StreamEvent::ConnectFailed`] or [`StreamEvent::DeadlinePassed`].
+    pub fn reopen(&mut self, id: StreamId, address: SocketAddr, deadline: Option<Time>) {
+        let Some(entry) = self.entries.get_mut(id) else { return };
+        entry.state.reopen();
+        entry.address = address;
+        entry.deadline = deadline;
+        self.settle(id);
+    }
+
+    /// Whether [`Streams::send`] would take bytes: one send is in flight at a time.
+    pub fn can_send(&self, id: StreamId) -> bool {
+        self.entries.get(id).is_some_and(|entry| {
+            entry.state.socket == Socket::Connected && entry.state.send == Send::Idle
+        })
+    }
+
+    /// Sends what `fill` writes into the buffer (64 KiB); it says how much that is. Does nothing unless
+    /// [`Streams::can_send`].
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`: there is no memory for what is to be sent.
+    pub fn send(
+        &mut self,
+        id: StreamId,
+        fill: impl FnOnce(&mut [u8]) -> usize,
+    ) -> Result<(), Errno> {
+        if !self.can_send(id) {
+            return Ok(());
+        }
+        let (Some(entry), Some(slots)) = (self.entries.get_mut(id), &mut self.slots) else {
+            return Ok(());
+        };
+        entry.slot = slots.fill(fill)?;
+        if entry.slot.is_some() {
+            entry.state.send = Send::Ready { sent: 0, last: false };
+            self.settle(id);
+        }
+        Ok(())
+    }
+
+    /// Whether bytes are to be received. They are from the beginning; after it was switched off, what the kernel
+    /// had received already still comes.
+    pub fn set_recv(&mut self, id: StreamId, wants: bool) {
+        let Some(entry) = self.entries.get_mut(id) else { return };
+        if entry.state.wants_recv != wants {
+            entry.state.wants_recv = wants;
+            self.settle(id);
+        }
+    }
+
+    /// Closes a stream, whatever it is doing, after one attempt to send `last_words`. No event of it comes
+    /// any more.
+    pub fn close(&mut self, id: StreamId, last_words: &[u8]) {
+        let Some(entry) = self.entries.get_mut(id) else { return };
+        if entry.state.close()
+            && let Some(slot) = entry.slot.take()
+            && let Some(slots) = &mut self.slots
+        {
+            slots.give_back(slot);
+        }
+        let can_speak = entry.state.socket == Socket::Connected && entry.state.send == Send::Idle;
+        if can_speak && let Some(slots) = &mut self.slots {
+            let speak = |buffer: &mut [u8]| {
+                let len = last_words.len().min(buffer.len());
+                buffer[..len].copy_from_slice(&last_words[..len]);
+                len
+            };
+            if let Ok(slot @ Some(_)) = slots.fill(speak) {
+                entry.slot = slot;
+                entry.state.send = Send::Ready { sent: 0, last: true };
+            }
+        }
+        self.settle(id);
+        self.free_if_over(id);
+    }
+
+    /// Polls an fd for what can be received, with an event for each change.
+    ///
+    /// # Errors
+    ///
+    /// As [`Ring::poll_add`].
+    pub fn watch(&mut self, fd: RawFd) -> Result<(), Errno> {
+        self.ring.poll_multishot(fd, Interest::RECV, 0).map(drop)
+    }
+
+    /// Submits what was commanded, waits until there is a completion or it is `until`: see
+    /// [`Ring::submit_and_wait`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Ring::submit_and_wait`].
+    pub fn submit_and_wait(&mut self, now: Time, until: Option<Time>) -> Result<(), Errno> {
+        self.return_lent();
+        if let Some(buffers) = &mut self.buffers {
+            buffers.publish();
+        }
+        for id in std::mem::take(&mut self.unsettled) {
+            if let Some(entry) = self.entries.get_mut(id) {
+                entry.unsettled = false;
+                self.settle(id);
+            }
+        }
+        self.turn = self.turn.wrapping_add(1);
+        self.ring.submit_and_wait(now, until)
+    }
+
+    /// The next event of the completions reaped.
+    pub fn take_event(&mut self) -> Option<Event<'_>> {
+        self.return_lent();
+        let (user, heard, len) = loop {
+            let cqe = self.ring.pop()?;
+            match cqe.kind() {
+                Some(kind) if kind >= Kind::Socket => {
+                    if let Some(heard) = self.handle(kind, &cqe) {
+                        break heard;
+                    }
+                }
+                _ => {
+                    if let Some(completion) = self.ring.settle(&cqe) {
+                        return Some(Event::Poll(completion));
+                    }
+                }
+            }
+        };
+        let event = match heard {
+            Heard::Nothing => return None,
+            Heard::Connected => StreamEvent::Connected,
+            Heard::ConnectFailed { step: Kind::Socket | Kind::Nodelay, errno } => {
+                StreamEvent::ConnectFailed(Step::Socket, errno)
+            }
+            Heard::ConnectFailed { errno, .. } => StreamEvent::ConnectFailed(Step::Connect, errno),
+            Heard::DeadlinePassed => StreamEvent::DeadlinePassed,
+            Heard::Sent(bytes) => StreamEvent::Sent(bytes),
+            Heard::SendFailed(errno) => StreamEvent::SendFailed(errno),
+            Heard::Received => match (&self.buffers, self.lent) {
+                (Some(buffers), Some(id)) => StreamEvent::Received(buffers.bytes(id, len)),
+                _ => StreamEvent::Received(&[]),
+            },
+            Heard::Ended => StreamEvent::Ended,
+            Heard::RecvFailed(errno) => StreamEvent::RecvFailed(errno),
+        };
+        Some(Event::Stream(user, event))
+    }
+
+    /// Whether completions are waiting to be taken.
+    pub fn has_events(&self) -> bool {
+        self.ring.has_reaped()
+    }
+
+    /// Takes in one CQE of a stream; what its owner is to hear.
+    fn handle(&mut self, kind: Kind, cqe: &Cqe) -> Option<(u64, Heard, usize)> {
+        let buffer = cqueue::buffer_select(cqe.flags()).map(BufferId);
+        if let (Some(buffer), Some(buffers)) = (buffer, &mut self.buffers) {
+            buffers.take(buffer);
+            self.lent = Some(buffer);
+        }
+        if cqe.result() == -Errno::ENOBUFS.raw() && kind == Kind::Recv {
+            count::add(Counter::BuffersExhausted, 1);
+        }
+        let id = cqe.token().id();
+        let Some(entry) = self.entries.get_mut(id) else {
+            count::add(Counter::StaleCqes, 1);
+            self.return_lent();
+            return None;
+        };
+        let size = self.buffers.as_ref().map_or(0, BufferRing::size);
+        let fact = Fact {
+            kind,
+            res: cqe.result(),
+            more: cqe.more(),
+            turn: self.turn,
+            full: cqe.result() as u32 == size,
+        };
+        let owed = entry.state.owed;
+        let heard = entry.state.handle(fact);
+        self.owed = self.owed + entry.state.owed as usize - owed as usize;
+        if kind == Kind::Send {
+            let done = entry.slot.as_ref().is_none_or(|slot| entry.state.has_sent(slot.len()));
+            if done && let (Some(slot), Some(slots)) = (entry.slot.take(), &mut self.slots) {
+                slots.give_back(slot);
+            }
+        }
+        let user = entry.user;
+        if entry.state.want().is_some() {
+            self.settle(id);
+        }
+        self.free_if_over(id);
+        if heard != Heard::Received {
+            self.return_lent();
+        }
+        (heard != Heard::Nothing).then_some((user, heard, cqe.result() as usize))
+    }
+
+    fn return_lent(&mut self) {
+        if let (Some(buffer), Some(buffers)) = (self.lent.take(), &mut self.buffers) {
+            buffers.give_back(buffer);
+        }
+    }
+
+    /// Pushes whatever a stream wants; what does not go now goes before the next wait.
+    fn settle(&mut self, id: StreamId) {
+        while let Some(entry) = self.entries.get(id)
+            && let Some(want) = entry.state.want()
+        {
+            if self.push(id, want).is_err() {
+                if let Some(entry) = self.entries.get_mut(id)
+                    && !entry.unsettled
+                {
+                    entry.unsettled = true;
+                    self.unsettled.push(id);
+                }
+                return;
+            }
+        }
+    }
+
+    fn push(&mut self, id: StreamId, want: Want) -> Result<(), Errno> {
+        self.ring.make_room(if want == Want::Open { CHAIN } else { 1 })?;
+        let Some(entry) = self.entries.get_mut(id) else { return Ok(()) };
+        let direct = id.slot() as u32;
+        let none = squeue::Flags::empty();
+        let cancel = |target| Op::Cancel { target: Token::new(target, id) };
+        let (kind, op, flags) = match want {
+            Want::Open => {
+                let owed = entry.state.owed;
+                push_chain(&mut self.ring, id, entry, self.nodelay);
+                entry.state.pushed(want);
+                self.owed += (entry.state.owed - owed) as usize;
+                return Ok(());
+            }
+            Want::CancelConnect => (Kind::CancelConnect, cancel(Kind::Connect), none),
+            Want::CancelSend => (Kind::CancelSend, cancel(Kind::Send), none),
+            Want::CancelRecv => (Kind::CancelRecv, cancel(Kind::Recv), none),
+            Want::Send => (Kind::Send, send_op(direct, entry), none),
+            Want::Recv { multishot } => {
+                (Kind::Recv, Op::Recv { direct, group: GROUP, multishot }, none)
+            }
+            Want::Close => (Kind::Close, Op::Close { direct }, squeue::Flags::SKIP_SUCCESS),
+        };
+        self.ring.push(op, Token::new(kind, id), flags);
+        let owed = entry.state.owed;
+        entry.state.pushed(want);
+        self.owed += (entry.state.owed - owed) as usize;
+        Ok(())
+    }
+
+    fn free_if_over(&mut self, id: StreamId) {
+        if self.entries.get(id).is_some_and(|entry| entry.state.is_over())
+            && let Some(entry) = self.entries.remove(id)
+            && let (Some(slot), Some(slots)) = (entry.slot, &mut self.slots)
+        {
+            slots.give_back(slot);
+        }
+    }
+
+    /// Ends the ring: closes all streams and waits until the kernel has let go of all memory, for `patience`
+    /// at most. Returns how many CQEs were still owed: not zero only if the kernel did not cancel in time,
+    /// and then what it may yet touch is leaked.
+    pub fn shutdown(mut self, patience: Duration) -> usize {
+        self.patience = Duration::ZERO;
+        self.come_to_rest(patience)
+    }
+
+    fn come_to_rest(&mut self, patience: Duration) -> usize {
+        let ids: Vec<_> = self.entries.iter().map(|(id, _)| id).collect();
+        for id in ids {
+            self.close(id, &[]);
+        }
+        let mut now = clock::now();
+        let until = now + patience;
+        while (self.owed > 0 || !self.entries.is_empty()) && now < until {
+            match self.submit_and_wait(now, Some(until)) {
+                Ok(()) | Err(Errno::EAGAIN | Errno::EBUSY) => {}
+                Err(_) => break,
+            }
+            while self.take_event().is_some() {}
+            now = clock::now();
+        }
+        self.owed
+    }
+}
+
+/// Pushes the chain that opens a stream: silent links, up to the operations that always speak.
+fn push_chain(ring: &mut Ring, id: StreamId, entry: &Entry, nodelay: bool) {
+    let direct = id.slot() as u32;
+    let address = entry.address;
+    let silent = squeue::Flags::IO_LINK | squeue::Flags::SKIP_SUCCESS;
+    let flight = entry.slot.is_some();
+    ring.push(Op::Socket { direct, address }, Token::new(Kind::Socket, id), silent);
+    if nodelay {
+        ring.push(Op::Nodelay { direct }, Token::new(Kind::Nodelay, id), silent);
+    }
+    let connect = match (flight, entry.deadline) {
+        (true, _) => silent,
+        (false, Some(_)) => squeue::Flags::IO_LINK,
+        (false, None) => squeue::Flags::empty(),
+    };
+    ring.push(Op::Connect { direct, address }, Token::new(Kind::Connect, id), connect);
+    if let Some(until) = entry.deadline {
+        let flags = if flight { silent } else { squeue::Flags::SKIP_SUCCESS };
+        ring.push(Op::LinkTimeout { until }, Token::new(Kind::ConnectDeadline, id), flags);
+    }
+    if flight {
+        let link = squeue::Flags::IO_LINK;
+        ring.push(send_op(direct, entry), Token::new(Kind::Send, id), link);
+        let recv = Op::Recv { direct, group: GROUP, multishot: true };
+        ring.push(recv, Token::new(Kind::Recv, id), squeue::Flags::empty());
+    }
+}
+
+fn send_op(direct: u32, entry: &Entry) -> Op {
+    let (sent, last) = match entry.state.send {
+        Send::Ready { sent, last } => (sent, last),
+        Send::Idle | Send::InFlight { .. } | Send::Failed(_) => (0, false),
+    };
+    let bytes = entry.slot.as_ref().map_or((std::ptr::null(), 0), |slot| slot.rest(sent));
+    Op::Send { direct, bytes, wait: !last }
+}
+
+impl Drop for Streams {
+    fn drop(&mut self) {
+        let leaked = self.come_to_rest(self.patience);
+        count::add(Counter::LeakedCqes, leaked as u64);
+        if leaked > 0 {
+            // the kernel may yet receive into the buffers and read what was to be sent
+            std::mem::forget((self.buffers.take(), self.slots.take()));
+        }
+    }
+}
