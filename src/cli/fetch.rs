@@ -257,7 +257,7 @@ impl Run {
         self.tally.add_done(report);
         if self.rules.verbose {
             let url = printable(ticket.url.as_bytes());
-            self.console.say(&format!("* {url}: {}", record.told()));
+            self.console.say(&format!("* {url}: {}", record.told(report.tls)));
         }
         self.write(&record)
     }

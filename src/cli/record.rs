@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use ringdove::error::Retry;
 use ringdove::http::Version;
-use ringdove::{Error, Report};
+use ringdove::{Error, Report, TlsSummary};
 use serde::{Serialize, Serializer};
 
 use super::output::WriteError;
@@ -148,14 +148,19 @@ impl<'a> Record<'a> {
     }
 
     /// In words, for a transfer that is done.
-    pub(crate) fn told(&self) -> String {
+    pub(crate) fn told(&self, tls: Option<TlsSummary>) -> String {
         let status = self.status.unwrap_or_default();
         let version = self.http_version.map_or("", version_name);
         let remote = self.remote.map_or("nowhere".to_owned(), |remote| remote.to_string());
         let connection = if self.reused { "a kept connection" } else { "a new connection" };
+        let tls = match tls {
+            None => String::new(),
+            Some(TlsSummary { version, resumed: false }) => format!(" over {version}"),
+            Some(TlsSummary { version, resumed: true }) => format!(" over {version}, resumed,"),
+        };
         let (bytes, total) = (self.body_bytes, time_text(self.times.total));
         format!(
-            "{status} over HTTP/{version} from {remote} on {connection}, {bytes} bytes in {total}"
+            "{status} by HTTP/{version}{tls} from {remote} on {connection}, {bytes} bytes in {total}"
         )
     }
 

@@ -162,6 +162,7 @@ mod tests {
             status: Some(status),
             remote: None,
             reused: false,
+            tls: None,
             retries: 0,
         }
     }

@@ -1,6 +1,11 @@
 //! The command, run as a person runs it, against real servers on loopback: one file for each
 //! behaviour.
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "tests time what the command claims, and wait for it"
+)]
+
 mod command;
 mod corpus;
 mod doctor;

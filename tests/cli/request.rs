@@ -154,6 +154,6 @@ fn verbose_tells_heads_and_connections_and_no_control_characters() {
         .says(&["< HTTP/1.1 103 Early Hints"])
         .says(&["< HTTP/1.1 200 Fi\\u{9b}ne"])
         .says(&["< X-Odd: \"\u{e9}\\u{9b}2J\""])
-        .says(&["200 over HTTP/1.1", &server.addr().to_string(), "new connection", "4 bytes"]);
+        .says(&["200 by HTTP/1.1", &server.addr().to_string(), "new connection", "4 bytes"]);
     assert!(!ended.stderr.contains('\u{9b}'), "{}", ended.stderr);
 }

@@ -67,7 +67,7 @@ fn what_may_not_be_read_or_written_is_named() {
     let directory = tempfile::tempdir().expect("a directory");
     let list = directory.path().join("list");
     fs::write(&list, "").expect("a file");
-    fs::set_permissions(&list, fs::Permissions::from_mode(0)).expect("its permissions");
+    fs::set_permissions(&list, fs::Permissions::from_mode(0o000)).expect("its permissions");
     let bodies = directory.path().join("bodies");
     fs::create_dir(&bodies).expect("a directory");
     fs::set_permissions(&bodies, fs::Permissions::from_mode(0o555)).expect("its permissions");
