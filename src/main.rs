@@ -1,25 +1,28 @@
 //! The `ringdove` command.
+//!
+//! Knows which subcommand was typed, and hands over. The library is used as an outsider uses it.
 
 mod cli;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::Parser as _;
 
-#[derive(Debug, Parser)]
-#[command(name = "ringdove", version, max_term_width = 100)]
-enum Args {
-    Bench(Box<cli::bench::BenchArgs>),
-}
+use cli::args::{Args, Command};
+use cli::{Status, bench, doctor, fetch};
 
 fn main() -> ExitCode {
-    let Args::Bench(args) = Args::parse();
-    match cli::bench::run(&args) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::from(1),
-        Err(error) => {
-            eprintln!("ringdove bench: {error}");
-            ExitCode::from(2)
-        }
-    }
+    let status = match Args::parse().command {
+        Command::Fetch(args) => fetch::run(*args),
+        Command::Doctor(args) => doctor::run(&args),
+        Command::Bench(args) => match bench::run(&args) {
+            Ok(true) => Status::Done,
+            Ok(false) => Status::SomeFailed,
+            Err(error) => {
+                eprintln!("ringdove bench: {error}");
+                Status::Usage
+            }
+        },
+    };
+    status.into()
 }

@@ -63,9 +63,7 @@ impl Engine {
         match known {
             Some(addresses) if self.pool.has_slot() => self.open(origin, id, addresses),
             _ => {
-                if let Some(origin) = self.pool.get_mut(origin) {
-                    origin.push_front(id);
-                }
+                self.queue_first(id);
                 self.schedule_transfer(id);
                 self.to_serve.push_back(origin);
             }
@@ -291,15 +289,21 @@ impl Engine {
 
     /// A transfer whose addresses are known now goes back to wait for a connection.
     fn requeue(&mut self, id: TransferId) {
-        let Some(transfer) = self.transfers.get_mut(id) else { return };
-        transfer.place = Place::Connection;
-        let origin_id = transfer.origin;
+        let Some(origin_id) = self.queue_first(id) else { return };
         if let Some(origin) = self.pool.get_mut(origin_id) {
             origin.resolving -= 1;
-            origin.push_front(id);
         }
         self.schedule_transfer(id);
         self.to_serve.push_back(origin_id);
+    }
+
+    /// Puts a transfer that is in no queue first in its origin's.
+    pub(super) fn queue_first(&mut self, id: TransferId) -> Option<OriginId> {
+        let transfer = self.transfers.get_mut(id)?;
+        transfer.place = Place::Connection;
+        transfer.since = self.now;
+        self.pool.get_mut(transfer.origin)?.push_front(id);
+        Some(transfer.origin)
     }
 
     // connections
@@ -313,6 +317,8 @@ impl Engine {
             match name.and_then(|name| TlsSession::new(policy, name)) {
                 Ok(session) => connection.tls = Some(Box::new(session)),
                 Err(fault) => {
+                    // as one that waits it can be taken out
+                    self.queue_first(transfer_id);
                     let cause = Cause::Tls(fault.to_string());
                     return self.end(transfer_id, error_before_exchange(cause, Phase::Tls));
                 }

@@ -2,4 +2,7 @@
 
 mod deadlines;
 mod harness;
+mod limits;
+mod lookups;
 mod pausing;
+mod reuse;

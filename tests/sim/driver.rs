@@ -61,8 +61,8 @@ impl World {
                     self.resolve(lookup, &name.to_owned());
                 }
                 Output::Abandon { lookup } => {
-                    let was = self.lookups.remove(&lookup.to_bits());
-                    assert!(was.is_some(), "a look-up is abandoned that is not in flight");
+                    // its answer may have come in between
+                    self.lookups.remove(&lookup.to_bits());
                 }
             }
         }
@@ -86,6 +86,9 @@ impl World {
 
     /// Notes which transfer occupies a connection.
     pub(crate) fn note(&mut self, id: ConnectionId) {
+        if !self.engine.is_open(id) {
+            return;
+        }
         let transfer = self.engine.transfer_on(id);
         let transfer = transfer.map(|id| self.by_id[&id.to_bits()]);
         let Some(link) = self.links.get_mut(&id.to_bits()) else { return };
@@ -111,6 +114,7 @@ impl World {
             .and_then(|name| name.strip_suffix(".test"))
             .and_then(|number| number.parse().ok())
             .unwrap_or_else(|| panic!("a look-up of {name}"));
+        *self.looked_up.entry(host).or_default() += 1;
         let plan = &self.scenario.hosts[host];
         let (after, result) = match plan.lookup {
             LookupPlan::Override => panic!("a look-up in spite of an override"),
@@ -313,7 +317,9 @@ impl World {
             Ok(taken) => {
                 link.unsent.drain(..taken);
                 if taken > 0 {
-                    (link.times.moved, link.times.sent) = (self.now, self.now);
+                    if self.engine.is_open(id) {
+                        (link.times.moved, link.times.sent) = (self.now, self.now);
+                    }
                     self.engine.handle_sent(id, taken);
                     self.ask_deadline(id);
                 }
@@ -397,7 +403,9 @@ impl World {
                     let rest = bytes.split_off(self.random.size(1, bytes.len() - 1));
                     self.sockets[socket].inbox.push_front(Inbound::Bytes(rest));
                 }
-                if let Some(link) = self.links.get_mut(&id.to_bits()) {
+                if let Some(link) = self.links.get_mut(&id.to_bits())
+                    && self.engine.is_open(id)
+                {
                     link.times.moved = self.now;
                 }
                 self.engine.handle_received(id, &bytes);

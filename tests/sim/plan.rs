@@ -357,6 +357,7 @@ impl BodyPlan {
 impl Reply {
     fn new(random: &mut Random, method: &Method, hostility: u64, large: bool) -> Reply {
         let status = random.pick(&[200, 200, 200, 404, 204, 304, 500]);
+        let http10 = random.chance(10);
         let framing = random.pick(&[
             Framing::Length,
             Framing::Length,
@@ -371,11 +372,15 @@ impl Reply {
         };
         let mut fault = if random.chance(hostility / 2) { Fault::new(random) } else { Fault::None };
         let has_body = *method != Method::HEAD && !matches!(status, 204 | 304);
+        let until_close = has_body && framing != Framing::Length;
+        if matches!(fault, Fault::Trailing { .. }) && until_close {
+            fault = Fault::Garbage;
+        }
         let lies = matches!(fault, Fault::LongLength { .. } | Fault::ShortLength);
         if lies && !(has_body && framing == Framing::Length && size > 0) {
             fault = Fault::Garbage;
         }
-        if fault == Fault::BadChunk && !(has_body && framing == Framing::Chunked) {
+        if fault == Fault::BadChunk && !(has_body && framing == Framing::Chunked && !http10) {
             fault = Fault::EndlessInformational;
         }
         Reply {
@@ -388,7 +393,7 @@ impl Reply {
             ]),
             after: if random.chance(10) { random.below(2_000 * MS) } else { random.below(5 * MS) },
             status,
-            http10: random.chance(10),
+            http10,
             framing,
             size,
             informational: if random.chance(10) { random.range(1, 3) as u32 } else { 0 },

@@ -161,7 +161,7 @@ fn unchunk(input: &[u8]) -> Option<(Vec<u8>, usize)> {
 /// All that a server does about a request.
 fn script(plan: &Plan, random: &mut Random) -> Vec<(u64, Step)> {
     let Reply { after, pace, fault, .. } = plan.reply;
-    let (mut wire, mut end) = response(plan, random);
+    let (mut wire, body_at, mut end) = response(plan, random);
     let mut late = None;
     match fault {
         Fault::None => {}
@@ -185,8 +185,7 @@ fn script(plan: &Plan, random: &mut Random) -> Vec<(u64, Step)> {
             end = Some(if resets { Step::Reset } else { Step::End });
         }
         Fault::BadChunk => {
-            let head = head_end(&wire).expect("a head");
-            wire[head] = b'z';
+            wire[body_at] = b'z';
         }
         Fault::Trailing { after: 0 } => wire.extend_from_slice(b"#trailing"),
         Fault::Trailing { after } => late = Some((after, Step::Write(b"#trailing".to_vec()))),
@@ -201,8 +200,8 @@ fn script(plan: &Plan, random: &mut Random) -> Vec<(u64, Step)> {
     script
 }
 
-/// A response as it should be, and what ends it.
-fn response(plan: &Plan, random: &mut Random) -> (Vec<u8>, Option<Step>) {
+/// A response as it should be, where its body begins, and what ends it.
+fn response(plan: &Plan, random: &mut Random) -> (Vec<u8>, usize, Option<Step>) {
     let Reply { status, http10, framing, size, informational, closes, fault, .. } = plan.reply;
     let version = if http10 { "HTTP/1.0" } else { "HTTP/1.1" };
     let framing = match framing {
@@ -237,6 +236,7 @@ fn response(plan: &Plan, random: &mut Random) -> (Vec<u8>, Option<Step>) {
         wire.extend_from_slice(b"Connection: keep-alive\r\n");
     }
     wire.extend_from_slice(b"\r\n");
+    let body_at = wire.len();
     if !without_body {
         let body = body_of(plan.id, 0, size);
         match framing {
@@ -244,7 +244,7 @@ fn response(plan: &Plan, random: &mut Random) -> (Vec<u8>, Option<Step>) {
             Framing::Chunked => chunk(&body, &mut wire, random),
         }
     }
-    (wire, closes.then_some(Step::End))
+    (wire, body_at, closes.then_some(Step::End))
 }
 
 fn chunk(body: &[u8], wire: &mut Vec<u8>, random: &mut Random) {

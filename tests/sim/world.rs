@@ -33,6 +33,8 @@ pub(crate) struct World {
     pub(crate) sockets: Vec<Socket>,
     pub(crate) links: BTreeMap<u64, Link>,
     pub(crate) lookups: BTreeMap<u64, LookupId>,
+    /// How often each host's name was looked up.
+    pub(crate) looked_up: BTreeMap<usize, u32>,
     pub(crate) transfers: Vec<Transfer>,
     pub(crate) by_id: BTreeMap<u64, usize>,
     pub(crate) limits: Limits,
@@ -48,7 +50,8 @@ pub(crate) struct Transfer {
     pub(crate) id: Option<TransferId>,
     pub(crate) seen: Rc<RefCell<Seen>>,
     pub(crate) signals: Signals,
-    /// When the first batch after its addition began.
+    pub(crate) added: u64,
+    /// When the first batch after its addition began, by which it is admitted.
     pub(crate) admitted: Option<u64>,
     /// All sockets that it was on.
     pub(crate) sockets: Vec<SocketId>,
@@ -101,6 +104,7 @@ impl World {
             sockets: Vec::new(),
             links: BTreeMap::new(),
             lookups: BTreeMap::new(),
+            looked_up: BTreeMap::new(),
             by_id: BTreeMap::new(),
             limits,
             succeeded: 0,
@@ -138,8 +142,9 @@ impl World {
         let close_idle = self.random.chance(50);
         let mut batches = 0;
         while let Some(at) = self.next_time() {
-            let late = self.random.below(self.scenario.lateness + 1);
             let before = self.now;
+            let wait = at > before;
+            let late = if wait { self.random.below(self.scenario.lateness + 1) } else { 0 };
             self.now = before.max(at) + late;
             let happened = self.batch();
             let progress = happened || self.now > before;
@@ -220,6 +225,7 @@ impl World {
         let request = request(plan, &self.scenario, &transfer.signals, &mut self.random);
         let id = self.engine.add(request, Box::new(watcher)).expect("a request in order");
         transfer.id = Some(id);
+        transfer.added = self.now;
         self.by_id.insert(id.to_bits(), index);
     }
 
@@ -239,7 +245,8 @@ impl World {
 
     fn pause(&mut self, index: usize) {
         let transfer = &mut self.transfers[index];
-        let Some(id) = transfer.id.filter(|_| !transfer.over) else { return };
+        let is_done = transfer.seen.borrow().done;
+        let Some(id) = transfer.id.filter(|_| !transfer.over && !is_done) else { return };
         transfer.seen.borrow_mut().paused = true;
         transfer.signals.paused.store(true, Ordering::Relaxed);
         self.engine.pause(id);
@@ -334,7 +341,8 @@ impl World {
             socket.cut |= socket.server.poisoned;
         }
         socket.say(id, what, self.now, &mut self.events);
-        if socket.server.is_idle() && self.random.chance(self.scenario.idle_closes) {
+        let idle = socket.server.is_idle() && !socket.server.poisoned;
+        if idle && self.random.chance(self.scenario.idle_closes) {
             let at = self.now + self.random.below(200 * MS);
             self.events.push(at, Event::IdleClose(id));
         }
@@ -343,7 +351,7 @@ impl World {
 
     fn close_if_idle(&mut self, id: SocketId) {
         let socket = &mut self.sockets[id];
-        if socket.server.is_idle() && !socket.ended {
+        if socket.server.is_idle() && !socket.server.poisoned && !socket.ended {
             socket.ended = true;
             socket.cut = true;
             socket.say(id, Inbound::End, self.now, &mut self.events);
