@@ -47,14 +47,14 @@ pub(super) enum Socket {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Send {
     Idle,
-    /// To be pushed, from byte `sent` on.
+    /// To be pushed, from byte `sent` on: as far as the socket takes it at once, or to wait for that.
     Ready {
         sent: u32,
-        last: bool,
+        waits: bool,
     },
     InFlight {
         sent: u32,
-        last: bool,
+        waits: bool,
         cancelling: bool,
     },
     /// It failed as it does when the peer is gone, which may have said something before: that comes first.
@@ -129,7 +129,7 @@ impl Stream {
             open: true,
             wants_recv: true,
             socket: Socket::Wanted,
-            send: if flight { Send::Ready { sent: 0, last: false } } else { Send::Idle },
+            send: if flight { Send::Ready { sent: 0, waits: true } } else { Send::Idle },
             recv: Recv::Off,
             owed: 0,
             over_budget: false,
@@ -166,7 +166,7 @@ impl Stream {
         }
         match self.send {
             Send::Ready { .. } => return Some(Want::Send),
-            Send::InFlight { last: false, cancelling: false, .. } if !self.open => {
+            Send::InFlight { waits: true, cancelling: false, .. } if !self.open => {
                 return Some(Want::CancelSend);
             }
             Send::Idle | Send::InFlight { .. } | Send::Failed(_) => {}
@@ -178,8 +178,8 @@ impl Stream {
     pub(super) fn pushed(&mut self, want: Want) {
         match want {
             Want::Open => {
-                let owes = if let Send::Ready { sent, last } = self.send {
-                    self.send = Send::InFlight { sent, last, cancelling: false };
+                let owes = if let Send::Ready { sent, waits } = self.send {
+                    self.send = Send::InFlight { sent, waits, cancelling: false };
                     self.recv = Recv::Armed { multishot: true };
                     2
                 } else {
@@ -193,8 +193,8 @@ impl Stream {
                 self.owed += 1;
             }
             Want::Send => {
-                if let Send::Ready { sent, last } = self.send {
-                    self.send = Send::InFlight { sent, last, cancelling: false };
+                if let Send::Ready { sent, waits } = self.send {
+                    self.send = Send::InFlight { sent, waits, cancelling: false };
                 }
                 self.owed += 1;
             }
@@ -287,8 +287,8 @@ impl Stream {
             return Heard::Connected;
         }
         self.socket = if fact.kind == Kind::Socket { Socket::None } else { Socket::Broken };
-        if let Send::InFlight { sent, last, .. } = self.send {
-            self.send = Send::Ready { sent, last };
+        if let Send::InFlight { sent, waits, .. } = self.send {
+            self.send = Send::Ready { sent, waits };
         }
         self.recv = Recv::Off;
         match Errno(-fact.res) {
@@ -302,12 +302,16 @@ impl Stream {
         if let Socket::Opening { .. } = self.socket {
             self.socket = Socket::Connected;
         }
-        let Send::InFlight { sent, last, .. } = self.send else { return Heard::Nothing };
+        let Send::InFlight { sent, waits, .. } = self.send else { return Heard::Nothing };
         match u32::try_from(fact.res) {
             // how much is missing is the caller's to see, who knows how much there was
             Ok(bytes) => {
-                self.send = Send::Ready { sent: sent + bytes, last };
+                self.send = Send::Ready { sent: sent + bytes, waits: true };
                 Heard::Sent(bytes)
+            }
+            Err(_) if !waits && fact.res == -Errno::EAGAIN.raw() => {
+                self.send = Send::Ready { sent, waits: true };
+                Heard::Nothing
             }
             Err(_) => {
                 let errno = Errno(-fact.res);
