@@ -305,8 +305,6 @@ fn room() -> Room {
     let files = rlimit::open_files().map_or(1024, |limit| limit.soft);
     Room {
         streams: u32::try_from(files).unwrap_or(u32::MAX).min(limits::DIRECT_DESCRIPTORS),
-        buffers: Buffers { count: env("BC", limits::PROVIDED_BUFFERS as u32) as u16, size: env("BS", limits::PROVIDED_BUFFER) },
+        buffers: Buffers { count: limits::PROVIDED_BUFFERS, size: limits::PROVIDED_BUFFER },
     }
 }
-
-fn env(name: &str, or: u32) -> u32 { std::env::var(name).ok().and_then(|v| v.parse().ok()).unwrap_or(or) }

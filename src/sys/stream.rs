@@ -6,6 +6,7 @@
 
 use super::errno::Errno;
 use super::token::Kind;
+use crate::limits;
 
 /// What the kernel holds of a stream, and what the caller wants of it.
 #[derive(Debug)]
@@ -118,9 +119,6 @@ pub(super) struct Fact {
     /// It filled the buffer that it names.
     pub(super) full: bool,
 }
-
-/// Receives of one stream in one turn before it gets one buffer at a time.
-pub(super) const BUDGET: u32 = 16;
 
 impl Stream {
     /// A stream whose socket is to be opened. `flight`: there are bytes to send first.
@@ -357,7 +355,7 @@ impl Stream {
         if self.over_budget {
             self.over_budget = fact.full;
         } else {
-            self.over_budget = self.taken.1 > BUDGET;
+            self.over_budget = self.taken.1 > limits::BUFFERS_PER_TURN;
         }
     }
 
