@@ -34,7 +34,7 @@ pub struct Connection {
     /// Exchanges begun since the connection last went idle or was opened.
     pub(super) turns: u32,
     /// The peer has sent all it will.
-    pub(super) ended: Option<End>,
+    pub(super) ended: bool,
     pub(super) timer: Option<TimerId>,
     pub(super) timer_at: Time,
     /// An [`crate::engine::Output::Level`] is in the output queue.
@@ -51,22 +51,13 @@ pub(super) struct WireCount {
     pub(super) received: u64,
 }
 
-/// How the peer ended its side.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum End {
-    /// A FIN, or, over TLS, a FIN after close_notify.
-    Clean,
-    /// Over TLS, a FIN without close_notify.
-    Truncated,
-}
-
 pub(super) enum State {
     /// Waits for the socket to be connected, for this transfer.
     Connecting(Connecting),
     /// Waits for the TLS handshake, for this transfer.
     Handshaking(Handshaking),
-    /// Waits for the rest of an exchange.
-    Exchanging(Exchanging),
+    /// Waits for the rest of an exchange. Boxed, since it is what an idle connection has no need of.
+    Exchanging(Box<Exchanging>),
     /// Waits for a transfer.
     Idle(Idle),
 }
@@ -134,7 +125,7 @@ impl Connection {
             wire: WireCount::default(),
             uses: 0,
             turns: 0,
-            ended: None,
+            ended: false,
             timer: None,
             timer_at: Time::NEVER,
             level_queued: false,
@@ -163,6 +154,11 @@ impl Connection {
         if left > before.handed { Progress::RequestSent } else { Progress::NothingSent }
     }
 
+    /// Whether its transfer takes nothing now.
+    pub(super) fn is_paused(&self) -> bool {
+        matches!(&self.state, State::Exchanging(state) if state.paused)
+    }
+
     /// Whether `fill` would give bytes, on a socket that is connected.
     pub(super) fn wants_send(&self) -> bool {
         if self.tls.as_ref().is_some_and(|tls| tls.wants_send()) {
@@ -176,7 +172,7 @@ impl Connection {
 
     /// Whether bytes received would be taken.
     pub(super) fn wants_recv(&self) -> bool {
-        if self.ended.is_some() {
+        if self.ended {
             return false;
         }
         match &self.state {
@@ -189,7 +185,21 @@ impl Connection {
 
 impl Exchanging {
     pub(super) fn wants_send(&self) -> bool {
-        !self.head_taken || !(self.exchange.request_complete() || self.source_pending)
+        !self.head_taken || self.wants_body()
+    }
+
+    /// Whether the body is to be asked for more.
+    pub(super) fn wants_body(&self) -> bool {
+        !(self.exchange.request_complete() || self.source_pending || self.paused)
+    }
+
+    /// What is waited for was not waited for during a pause.
+    pub(super) fn restart_waits(&mut self, now: Time) {
+        self.moved = now;
+        self.measured.0 = now;
+        if self.request_sent != Time::NEVER {
+            self.request_sent = now;
+        }
     }
 
     /// Whether the peer can have seen any of the request, so that bytes from it can be an answer.
@@ -200,5 +210,16 @@ impl Exchanging {
     /// Bytes moved on the wire in this exchange, both directions.
     pub(super) fn bytes_moved(&self, wire: WireCount) -> u64 {
         (wire.sent - self.wire_before.sent) + (wire.received - self.wire_before.received)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Tens of thousands may be idle: what only an exchange needs must not be part of each.
+    #[test]
+    fn an_idle_connection_is_small() {
+        assert!(size_of::<Connection>() <= 256, "{}", size_of::<Connection>());
     }
 }

@@ -99,6 +99,7 @@ impl Engine {
                     };
                 let low_speed = options
                     .low_speed
+                    .filter(|low| !low.over.is_zero())
                     .and_then(|low| from(state.measured.0, Deadline::LowSpeed, Some(low.over)));
                 earlier(silence, low_speed)
             }

@@ -6,8 +6,11 @@
 use std::time::Duration;
 
 use super::connection::{Connection, Exchanging, State, WireCount};
+use super::tls::TlsSession;
 use super::transfer::Place;
-use super::{ConnectionId, Engine, Message, Outcome, Output, Report, Response, Times, TlsSummary, TransferId};
+use super::{
+    ConnectionId, Engine, Message, Outcome, Output, Report, Response, Times, TlsSummary, TransferId,
+};
 use crate::error::{Cause, Error, Operation, Retry};
 use crate::limits;
 use crate::time::Time;
@@ -38,7 +41,8 @@ impl Engine {
         let Some(transfer) = connection.transfer() else { return self.close(id) };
         let (phase, progress) = (connection.phase(), connection.progress(operation));
         let error = Error { cause, phase, progress };
-        if connection.uses > 1 && self.may_resend(transfer, &error) {
+        let untouched = matches!(&connection.state, State::Exchanging(s) if !s.head_taken);
+        if connection.uses > 1 && self.may_resend(transfer, &error, untouched) {
             self.count_wire(transfer, id);
             self.close(id);
             self.stats.retried += 1;
@@ -65,7 +69,10 @@ impl Engine {
         let State::Exchanging(state) = &connection.state else { return };
         let Some(response) = state.response else { return self.fail(id, Cause::Closed, None) };
         let transfer = state.transfer;
-        let reusable = state.exchange.close_reasons().is_empty() && connection.ended.is_none();
+        // an answer to half a head leaves the other half
+        let reusable = state.exchange.close_reasons().is_empty()
+            && !connection.ended
+            && connection.unfilled.is_empty();
         let report = self.report(transfer, Some(id));
         if !reusable {
             self.close(id);
@@ -83,13 +90,7 @@ impl Engine {
         if let Some(timer) = connection.timer {
             self.timers.cancel(timer);
         }
-        let mut last_words = Vec::new();
-        if let Some(tls) = &mut connection.tls {
-            tls.close();
-            last_words.resize(limits::LAST_WORDS, 0);
-            let length = tls.fill(&mut last_words);
-            last_words.truncate(length);
-        }
+        let last_words = connection.tls.as_deref_mut().map(last_words).unwrap_or_default();
         self.outputs.push_back(Output::Close { connection: id, last_words });
         self.to_serve.push_back(connection.origin);
     }
@@ -97,12 +98,17 @@ impl Engine {
     /// A connection whose exchange is over goes to whoever waits for it.
     fn release(&mut self, id: ConnectionId) {
         let Some(connection) = self.pool.connections.get(id) else { return };
-        let others_wait = self.pool.slots_wanted();
+        let origin = connection.origin;
+        if self.pool.has_surplus(origin) {
+            return self.close(id);
+        }
+        let others_wait = self.pool.others_want_slots(origin);
         let turn_over = others_wait && connection.turns >= limits::REQUESTS_PER_TURN;
         if !turn_over && self.serve_next_on(id) {
             return;
         }
         if others_wait {
+            self.pool.end_turn(origin);
             return self.close(id);
         }
         self.pool.set_idle(id, self.now);
@@ -114,15 +120,9 @@ impl Engine {
         let Some(transfer_id) = self.pool.connections.get(id).and_then(Connection::transfer) else {
             return false;
         };
-        let Some(transfer) = self.transfers.get_mut(transfer_id) else { return false };
-        if !transfer.request.body.rewind() {
+        // before it is connected nothing is read of a body that could not be read again
+        if self.queue_first(transfer_id).is_none() {
             return false;
-        }
-        transfer.place = Place::Connection;
-        transfer.since = self.now;
-        let origin_id = transfer.origin;
-        if let Some(origin) = self.pool.get_mut(origin_id) {
-            origin.push_front(transfer_id);
         }
         self.stats.exhausted += 1;
         self.close(id);
@@ -131,8 +131,9 @@ impl Engine {
         true
     }
 
-    /// Whether a transfer that failed on a kept connection may be sent again on another one.
-    fn may_resend(&mut self, id: TransferId, error: &Error) -> bool {
+    /// Whether a transfer that failed on a kept connection may be sent again on another one; nobody
+    /// has asked for its request if that is untouched.
+    fn may_resend(&mut self, id: TransferId, error: &Error, untouched: bool) -> bool {
         let stale = matches!(error.cause, Cause::Closed | Cause::Os { .. });
         let Some(transfer) = self.transfers.get_mut(id) else { return false };
         let safe = match error.retry() {
@@ -141,7 +142,7 @@ impl Engine {
             Retry::No => false,
         };
         let again = transfer.retries < limits::STALE_RETRIES;
-        stale && safe && again && transfer.request.body.rewind()
+        stale && safe && again && (untouched || transfer.request.body.rewind())
     }
 
     fn deliver(&mut self, id: TransferId, result: Result<Response, Error>, report: Report) {
@@ -175,7 +176,7 @@ impl Engine {
         }
         let connection = connection.and_then(|id| self.pool.connections.get(id));
         let state = match connection.map(|connection| &connection.state) {
-            Some(State::Exchanging(state)) => Some(state),
+            Some(State::Exchanging(state)) => Some(&**state),
             _ => None,
         };
         let Some(transfer) = self.transfers.get(id) else {
@@ -216,6 +217,15 @@ impl Engine {
             retries: transfer.retries,
         }
     }
+}
+
+/// The alert with which a session ends.
+fn last_words(tls: &mut TlsSession) -> Vec<u8> {
+    tls.close();
+    let mut words = vec![0; limits::LAST_WORDS];
+    let length = tls.fill(&mut words);
+    words.truncate(length);
+    words
 }
 
 fn first_byte_time(state: &Exchanging) -> Duration {

@@ -38,7 +38,7 @@ pub trait Handler: Any {
 pub enum Flow {
     /// Go on.
     Continue,
-    /// Deliver no more until the transfer is resumed.
+    /// Deliver no more, and send no more of the request's body, until the transfer is resumed.
     Pause,
     /// End the transfer with this reason, as [`crate::error::Cause::Aborted`].
     Abort(String),

@@ -63,9 +63,7 @@ impl Engine {
         match known {
             Some(addresses) if self.pool.has_slot() => self.open(origin, id, addresses),
             _ => {
-                if let Some(origin) = self.pool.get_mut(origin) {
-                    origin.push_front(id);
-                }
+                self.queue_first(id);
                 self.schedule_transfer(id);
                 self.to_serve.push_back(origin);
             }
@@ -104,7 +102,7 @@ impl Engine {
             exchanging.since = now;
             exchanging.moved = now;
             exchanging.measured.0 = now;
-            connection.state = State::Exchanging(*exchanging);
+            connection.state = State::Exchanging(exchanging);
             self.touch(id);
         } else {
             self.begin(id, transfer);
@@ -116,7 +114,11 @@ impl Engine {
         let Some(exchanging) = self.exchange_for(id, transfer) else { return };
         self.pool.unlink_idle(id);
         let Some(connection) = self.pool.connections.get_mut(id) else { return };
-        connection.state = State::Exchanging(exchanging);
+        match &mut connection.state {
+            // the exchange before has left its box
+            State::Exchanging(state) => **state = exchanging,
+            state => *state = State::Exchanging(Box::new(exchanging)),
+        }
         if connection.uses > 0 {
             self.stats.reused += 1;
         }
@@ -287,15 +289,21 @@ impl Engine {
 
     /// A transfer whose addresses are known now goes back to wait for a connection.
     fn requeue(&mut self, id: TransferId) {
-        let Some(transfer) = self.transfers.get_mut(id) else { return };
-        transfer.place = Place::Connection;
-        let origin_id = transfer.origin;
+        let Some(origin_id) = self.queue_first(id) else { return };
         if let Some(origin) = self.pool.get_mut(origin_id) {
             origin.resolving -= 1;
-            origin.push_front(id);
         }
         self.schedule_transfer(id);
         self.to_serve.push_back(origin_id);
+    }
+
+    /// Puts a transfer that is in no queue first in its origin's.
+    pub(super) fn queue_first(&mut self, id: TransferId) -> Option<OriginId> {
+        let transfer = self.transfers.get_mut(id)?;
+        transfer.place = Place::Connection;
+        transfer.since = self.now;
+        self.pool.get_mut(transfer.origin)?.push_front(id);
+        Some(transfer.origin)
     }
 
     // connections
@@ -309,6 +317,8 @@ impl Engine {
             match name.and_then(|name| TlsSession::new(policy, name)) {
                 Ok(session) => connection.tls = Some(Box::new(session)),
                 Err(fault) => {
+                    // as one that waits it can be taken out
+                    self.queue_first(transfer_id);
                     let cause = Cause::Tls(fault.to_string());
                     return self.end(transfer_id, error_before_exchange(cause, Phase::Tls));
                 }

@@ -202,8 +202,8 @@ impl Engine {
         self.vacate(id).map(|transfer| transfer.handler)
     }
 
-    /// Delivers no more of this transfer's response, and sends no more of its request's streamed
-    /// body, until it is resumed.
+    /// Delivers no more of this transfer's response, and sends no more of its request's body, until
+    /// it is resumed. Meanwhile no deadline binds it on a connection but the total one.
     pub fn pause(&mut self, id: TransferId) {
         let Some(transfer) = self.transfers.get_mut(id) else { return };
         transfer.paused = true;
@@ -223,7 +223,7 @@ impl Engine {
         }
     }
 
-    /// Fixes the addresses of a host and port, as curl's `--resolve` does.
+    /// Fixes the addresses of a host and port, as curl's `--resolve` does. None at all undo it.
     pub fn set_override(&mut self, host: Host, port: u16, addresses: Arc<[IpAddr]>) {
         self.resolver.set_override(host, port, addresses);
     }
@@ -238,9 +238,15 @@ impl Engine {
         self.config.tls.as_ref()
     }
 
-    /// Changes the limits. Connections over a lowered limit stay until they are done.
+    /// Changes the limits. A connection over a lowered limit is closed when its exchange is over.
     pub fn set_limits(&mut self, max_connections: usize, max_per_origin: usize) {
         self.pool.set_limits(max_connections, max_per_origin);
+        self.to_serve.extend(self.pool.waiting_origins());
+        while self.pool.is_over_limit()
+            && let Some(idle) = self.pool.oldest_idle()
+        {
+            self.close(idle);
+        }
     }
 
     // facts
@@ -380,7 +386,7 @@ impl Engine {
 
     fn exchanging(&mut self, id: ConnectionId) -> Option<&mut connection::Exchanging> {
         match &mut self.pool.connections.get_mut(id)?.state {
-            State::Exchanging(state) => Some(state),
+            State::Exchanging(state) => Some(&mut **state),
             State::Connecting(_) | State::Handshaking(_) | State::Idle(_) => None,
         }
     }

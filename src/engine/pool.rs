@@ -136,6 +136,22 @@ impl Pool {
         }
     }
 
+    /// The origins that have transfers queued, at the cost of looking at all.
+    pub(super) fn waiting_origins(&self) -> impl Iterator<Item = OriginId> {
+        self.origins.iter().filter(|(_, origin)| origin.queued > 0).map(|(id, _)| id)
+    }
+
+    /// Whether there are more connections than allowed, since the limit was lowered.
+    pub(super) fn is_over_limit(&self) -> bool {
+        self.connections.len() > self.max_connections
+    }
+
+    /// As [`Pool::is_over_limit`], also for the origin's own limit.
+    pub(super) fn has_surplus(&self, id: OriginId) -> bool {
+        let of_origin = self.origins.get(id).map_or(0, |origin| origin.connections);
+        self.is_over_limit() || of_origin > self.max_per_origin
+    }
+
     /// Whether the origin may have one more connection by its own limit.
     pub(super) fn origin_has_room(&self, id: OriginId) -> bool {
         self.origins
@@ -160,9 +176,21 @@ impl Pool {
         !self.slot_queue.is_empty()
     }
 
+    /// Whether anybody but this origin waits for a slot.
+    pub(super) fn others_want_slots(&self, id: OriginId) -> bool {
+        self.slot_queue.iter().take(2).any(|&waiting| waiting != id)
+    }
+
     /// Whether more wait for a slot than there are: no use in looking up names for yet more.
     pub(super) fn slot_queue_is_long(&self) -> bool {
         self.slot_queue.len() >= self.max_connections
+    }
+
+    /// The origin has had its turn: it does not come before others again.
+    pub(super) fn end_turn(&mut self, id: OriginId) {
+        if self.slot_queue.front() == Some(&id) {
+            self.slot_queue.rotate_left(1);
+        }
     }
 
     pub(super) fn await_slot(&mut self, id: OriginId) {

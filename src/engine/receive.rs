@@ -3,7 +3,7 @@
 //! Body bytes reach the handler as slices of the driver's buffer. Only what a paused transfer has
 //! yet to take is copied, and that is at most what one receive brought.
 
-use super::connection::{Connection, End, Exchanging, State};
+use super::connection::{Connection, Exchanging, State};
 use super::tls::TlsSession;
 use super::{ConnectionId, Engine, Flow, Response};
 use crate::error::Cause;
@@ -43,21 +43,30 @@ impl Engine {
             // the driver had received more before it saw that the transfer is paused
             connection.held.extend_from_slice(bytes);
         }
+        self.note_first_byte(id);
         self.settle();
+    }
+
+    /// With the response's first byte another deadline begins to bind, perhaps a sooner one. A
+    /// response that came whole has none any more.
+    fn note_first_byte(&mut self, id: ConnectionId) {
+        let now = self.now;
+        if self.exchanging(id).is_some_and(|state| state.first_byte == now) {
+            self.touch(id);
+        }
     }
 
     /// The peer has ended its side of the connection (a FIN, or close_notify over TLS).
     pub fn handle_end(&mut self, id: ConnectionId) {
         let Some(connection) = self.pool.connections.get_mut(id) else { return };
-        if connection.ended.is_some() {
+        if std::mem::replace(&mut connection.ended, true) {
             return;
         }
-        let clean = connection.tls.as_ref().is_none_or(|tls| tls.closed_cleanly());
-        connection.ended = Some(if clean { End::Clean } else { End::Truncated });
-        if connection.held.is_empty() {
-            self.take_end(id);
-        } else {
+        if connection.is_paused() {
+            // what came before the end is delivered first
             self.touch(id);
+        } else {
+            self.take_end(id);
         }
         self.settle();
     }
@@ -66,84 +75,80 @@ impl Engine {
     pub(super) fn take_resumed(&mut self) {
         while let Some(id) = self.resumed.pop_front() {
             let now = self.now;
+            let Some(transfer) = self.exchanging(id).map(|state| state.transfer) else { continue };
+            // it may have been paused again
+            let paused = self.transfers.get(transfer).is_some_and(|transfer| transfer.paused);
             let Some(state) = self.exchanging(id) else { continue };
             state.source_pending = false;
-            state.paused = false;
-            state.moved = now;
-            state.measured.0 = now;
+            state.paused = paused;
+            state.restart_waits(now);
             self.touch(id);
+            if paused {
+                continue;
+            }
             let Some(connection) = self.pool.connections.get_mut(id) else { continue };
             let held = std::mem::take(&mut connection.held);
             self.take_wire(id, &held);
             let Some(connection) = self.pool.connections.get(id) else { continue };
-            if connection.ended.is_some() && connection.held.is_empty() {
+            if connection.ended && !connection.is_paused() {
                 self.take_end(id);
             }
         }
     }
 
     fn take_wire(&mut self, id: ConnectionId, wire: &[u8]) {
-        let Some(connection) = self.pool.connections.get_mut(id) else { return };
-        match connection.tls.take() {
-            None => {
-                if let Taken::Paused(taken) = self.take_plain(id, wire) {
-                    self.hold(id, &wire[taken..]);
-                }
+        if self.session(id).is_none() {
+            if let Taken::Paused(taken) = self.take_plain(id, wire) {
+                self.hold(id, &wire[taken..]);
             }
-            Some(mut tls) => {
-                let result = self.take_records(id, &mut tls, wire);
-                let closed = tls.closed_cleanly();
-                let Some(connection) = self.pool.connections.get_mut(id) else { return };
-                connection.tls = Some(tls);
-                match result {
-                    Ok(taken) => self.hold(id, &wire[taken..]),
-                    Err(cause) => return self.fail(id, cause, None),
-                }
-                if closed {
-                    self.handle_end(id);
-                } else {
-                    self.touch(id);
-                }
-            }
+            return;
+        }
+        match self.take_records(id, wire) {
+            Ok(taken) => self.hold(id, &wire[taken..]),
+            Err(cause) => return self.fail(id, cause, None),
+        }
+        if self.session(id).is_some_and(|tls| tls.closed_cleanly()) {
+            self.handle_end(id);
+        } else {
+            self.touch(id);
         }
     }
 
     /// Passes wire bytes through TLS. Returns how many were taken: less than all if paused.
-    fn take_records(
-        &mut self,
-        id: ConnectionId,
-        tls: &mut TlsSession,
-        wire: &[u8],
-    ) -> Result<usize, Cause> {
+    fn take_records(&mut self, id: ConnectionId, wire: &[u8]) -> Result<usize, Cause> {
         let mut taken = 0;
         loop {
-            while let Some(chunk) = tls.plaintext() {
-                let (consumed, paused) = match self.take_plain(id, chunk) {
-                    Taken::All => (chunk.len(), false),
-                    Taken::Paused(consumed) => (consumed, true),
-                    Taken::Over => return Ok(wire.len()),
-                };
-                tls.consume(consumed);
-                if paused {
-                    return Ok(taken);
-                }
-            }
-            if taken == wire.len() {
+            // also if there are none: a transfer that was paused after its last may be complete
+            let Some(tls) = self.session(id) else { return Ok(wire.len()) };
+            let mut plain = tls.lend_plaintext();
+            let (consumed, paused) = match self.take_plain(id, plain.front()) {
+                Taken::All => (plain.front().len(), false),
+                Taken::Paused(consumed) => (consumed, true),
+                Taken::Over => return Ok(wire.len()),
+            };
+            plain.consume(consumed);
+            let Some(tls) = self.session(id) else { return Ok(wire.len()) };
+            tls.give_back(plain);
+            if paused || taken == wire.len() {
                 return Ok(taken);
             }
             taken += tls.receive(&wire[taken..]).map_err(|fault| Cause::Tls(fault.to_string()))?;
-            self.note_handshake(id, tls);
+            self.note_handshake(id);
         }
     }
 
+    fn session(&mut self, id: ConnectionId) -> Option<&mut TlsSession> {
+        self.pool.connections.get_mut(id)?.tls.as_deref_mut()
+    }
+
     /// Starts the exchange once the handshake is done.
-    fn note_handshake(&mut self, id: ConnectionId, tls: &TlsSession) {
-        if tls.is_handshaking() {
-            return;
-        }
+    fn note_handshake(&mut self, id: ConnectionId) {
         let now = self.now;
         let Some(connection) = self.pool.connections.get(id) else { return };
         let State::Handshaking(state) = &connection.state else { return };
+        if connection.tls.as_ref().is_some_and(|tls| tls.is_handshaking()) {
+            return;
+        }
         let (transfer, since) = (state.transfer, state.since);
         if let Some(transfer) = self.transfers.get_mut(transfer) {
             transfer.spent.tls += now.since(since).as_nanos() as u64;
@@ -241,7 +246,7 @@ impl Engine {
     /// The peer's end, after all bytes before it were taken.
     fn take_end(&mut self, id: ConnectionId) {
         let Some(connection) = self.pool.connections.get_mut(id) else { return };
-        let clean = connection.ended == Some(End::Clean);
+        let clean = connection.tls.as_ref().is_none_or(|tls| tls.closed_cleanly());
         match &mut connection.state {
             State::Idle(_) => self.close(id),
             State::Connecting(_) | State::Handshaking(_) => self.fail(id, Cause::Closed, None),

@@ -68,7 +68,11 @@ impl Resolver {
     }
 
     pub(super) fn set_override(&mut self, host: Host, port: u16, addresses: Addresses) {
-        self.overrides.insert((host, port), addresses);
+        if addresses.is_empty() {
+            self.overrides.remove(&(host, port));
+        } else {
+            self.overrides.insert((host, port), addresses);
+        }
     }
 
     /// The addresses of an origin, if they are known without a look-up.

@@ -62,7 +62,7 @@ impl Engine {
         let Some(connection) = self.pool.connections.get_mut(id) else { return Ok(0) };
         let Connection { state, tls, unfilled, .. } = connection;
         let (state, connecting) = match state {
-            State::Exchanging(state) => (Some(state), false),
+            State::Exchanging(state) => (Some(&mut **state), false),
             State::Connecting(state) => (state.early.as_deref_mut(), true),
             State::Handshaking(_) | State::Idle(_) => (None, false),
         };
@@ -78,7 +78,11 @@ impl Engine {
         if let (Some(state), Some(request)) = (state, request) {
             self.scratch.resize(limits::TLS_PLAINTEXT, 0);
             while filled < out.len() && (state.wants_send() || !unfilled.is_empty()) {
-                let plain = fill_plain(state, request, unfilled, connecting, &mut self.scratch)?;
+                let plain = fill_plain(state, request, unfilled, connecting, &mut self.scratch);
+                if plain.is_err() && filled > 0 {
+                    tls.abandon();
+                }
+                let plain = plain?;
                 if plain == 0 {
                     break;
                 }
@@ -141,7 +145,7 @@ fn fill_plain(
         }
     }
     let streamed = matches!(request.body, Body::Stream { .. });
-    if state.exchange.request_complete() || state.source_pending || (connecting && streamed) {
+    if !state.wants_body() || (connecting && streamed) {
         return Ok(filled);
     }
     let taken = &mut state.body_taken;

@@ -179,6 +179,21 @@ mod tests {
         assert_eq!(timers.expire(Time::from_nanos(101 * TICK)), Some(()));
     }
 
+    /// Those of one coarse slot, whichever of them was set last.
+    #[test]
+    fn timers_of_one_coarse_slot_keep_their_order() {
+        let (soon, late) = (64 * 64 * TICK + 13 * TICK, 64 * 64 * TICK + 128 * TICK);
+        for [one, other] in [[soon, late], [late, soon]] {
+            let mut timers = Timers::new();
+            timers.set(Time::from_nanos(one), one);
+            timers.set(Time::from_nanos(other), other);
+            assert_eq!(timers.expire(Time::from_nanos(64 * 64 * TICK)), None);
+            assert_eq!(timers.next(), Some(Time::from_nanos(soon)));
+            assert_eq!(timers.expire(Time::from_nanos(soon)), Some(soon));
+            assert_eq!(timers.expire(Time::from_nanos(late)), Some(late));
+        }
+    }
+
     /// Against a sorted map: random sets, cancels and steps of time of all sizes.
     #[test]
     fn agrees_with_a_sorted_map() {

@@ -6,6 +6,7 @@
 //! written here alone; what a queued request keeps is its target and its own field lines.
 
 use std::fmt;
+use std::net::IpAddr;
 
 use ::http::Method;
 use url::{Position, Url};
@@ -239,17 +240,27 @@ impl RequestHead {
         out.put(b"\r\n")
     }
 
+    /// Past the formatting machinery for names and IPv4: each request comes along here.
     fn write_host(&self, out: &mut impl Sink) -> fmt::Result {
         if let Some(host) = &self.host {
             return out.put(host.as_bytes());
         }
-        match self.origin.host().name() {
-            // past the formatting machinery: nearly every request comes along here
-            Some(name) if self.origin.port() == self.origin.scheme().default_port() => {
-                out.put(name.as_bytes())
+        let origin = &self.origin;
+        match (origin.host().name(), origin.host().ip()) {
+            (Some(name), _) => out.put(name.as_bytes())?,
+            (None, Some(IpAddr::V4(ip))) => {
+                for (i, octet) in ip.octets().into_iter().enumerate() {
+                    out.put(if i > 0 { b"." } else { b"" })?;
+                    out.put(itoa::Buffer::new().format(octet).as_bytes())?;
+                }
             }
-            _ => write!(out, "{}", self.origin.authority()),
+            _ => return write!(out, "{}", origin.authority()),
         }
+        if origin.port() != origin.scheme().default_port() {
+            out.put(b":")?;
+            out.put(itoa::Buffer::new().format(origin.port()).as_bytes())?;
+        }
+        Ok(())
     }
 
     fn anticipates_body(&self) -> bool {

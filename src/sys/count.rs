@@ -67,6 +67,12 @@ counters! {
     Write "write" call;
     /// getrlimit(2) and setrlimit(2).
     Prlimit "prlimit64" call;
+    /// getrusage(2).
+    Getrusage "getrusage" call;
+    /// sched_getaffinity(2).
+    SchedGetaffinity "sched_getaffinity" call;
+    /// sched_setaffinity(2).
+    SchedSetaffinity "sched_setaffinity" call;
     /// prctl(2), to refuse system calls to oneself.
     Prctl "prctl" call;
     /// io_uring_setup(2).

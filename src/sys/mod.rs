@@ -13,6 +13,7 @@
 // `unsafe` is denied at the root and allowed here alone: this layer is where Rust meets the kernel.
 #![allow(unsafe_code)]
 
+pub mod affinity;
 mod buffers;
 pub mod clock;
 pub mod count;
@@ -34,6 +35,7 @@ pub mod socket;
 mod stream;
 pub mod streams;
 mod token;
+pub mod usage;
 mod wait;
 mod wake;
 

@@ -1,0 +1,72 @@
+//! The scenarios whose instructions and allocations are counted.
+
+use std::hint::black_box;
+use std::process::ExitCode;
+
+use stats_alloc::Region;
+
+use crate::ALLOCATOR;
+use crate::canned::{Canned, Scenario};
+
+pub(crate) const ALL: [(&str, fn() -> Scenario); 4] = [
+    ("keepalive", || Scenario::keepalive(64)),
+    ("new_connection", || Scenario::new_connections(64)),
+    ("body_64_kib", || Scenario::body(64, 64 * 1024)),
+    ("chunked_64_kib", || Scenario::chunked(64, 64 * 1024)),
+];
+
+/// Transfers before counting begins: queues and buffers have their size by then.
+const WARM_UP: u64 = 1024;
+
+pub(crate) fn print_allocations() {
+    println!("\n{:<24} {:>24}", "scenario", "allocations/transfer");
+    for (name, scenario) in ALL {
+        println!("{name:<24} {:>24.2}", allocations(&scenario()));
+    }
+}
+
+/// Allocations and reallocations per transfer.
+pub(crate) fn allocations(scenario: &Scenario) -> f64 {
+    const TRANSFERS: u64 = 8192;
+    let mut canned = warm(scenario);
+    let region = Region::new(ALLOCATOR);
+    canned.run_steadily(TRANSFERS);
+    let change = region.change();
+    (change.allocations + change.reallocations) as f64 / TRANSFERS as f64
+}
+
+/// The process that callgrind watches: so many transfers, and `extra` turns of an empty loop with
+/// each, which [`crate::gate`] proves itself with.
+pub(crate) fn run_for_callgrind(name: &str, transfers: &str) -> ExitCode {
+    let (transfers, extra) = transfers.split_once('+').unwrap_or((transfers, "0"));
+    let scenario = ALL.iter().find(|(known, _)| *known == name);
+    let (Some((_, scenario)), Ok(transfers), Ok(extra)) =
+        (scenario, transfers.parse::<u64>(), extra.parse::<u64>())
+    else {
+        eprintln!("counted run: no such scenario, or not a number");
+        return ExitCode::from(2);
+    };
+    let mut canned = warm(&scenario());
+    canned.run_steadily(transfers);
+    for turn in 0..transfers * extra {
+        black_box(turn);
+    }
+    println!("{}", cpu());
+    ExitCode::SUCCESS
+}
+
+/// What the choice of code depends on at run time: `memchr` and `httparse` look for it.
+fn cpu() -> String {
+    #[cfg(target_arch = "x86_64")]
+    let features = if is_x86_feature_detected!("avx2") { "+avx2" } else { "-avx2" };
+    #[cfg(not(target_arch = "x86_64"))]
+    let features = "";
+    format!("{}{features}", std::env::consts::ARCH)
+}
+
+fn warm(scenario: &Scenario) -> Canned {
+    let mut canned = Canned::new(scenario);
+    canned.add(scenario.connections as u64);
+    canned.run_steadily(WARM_UP);
+    canned
+}

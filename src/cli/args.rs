@@ -1,0 +1,186 @@
+//! What was typed: every subcommand and option, with its help, in one place.
+//!
+//! Knows the words of the command line and which of them exclude each other. Must not know what
+//! they mean together: that is [`super::plan`]'s.
+
+use std::path::PathBuf;
+
+use clap::{Args as Group, Parser, Subcommand};
+
+use super::bench::BenchArgs;
+use super::values::{Addresses, DriverChoice, Field, Method, Seconds, Size};
+
+/// Many HTTP transfers at once, driven by io_uring or epoll.
+#[derive(Debug, Parser)]
+#[command(name = "ringdove", version, max_term_width = 100)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Fetch(Box<FetchArgs>),
+    Doctor(DoctorArgs),
+    Bench(Box<BenchArgs>),
+}
+
+/// Fetch URLs, many at once.
+///
+/// Exit status: 0 all done, 1 some transfers failed, 2 nothing began (usage, or something that all
+/// of it needs), 130 and 143 interrupted by SIGINT and SIGTERM.
+#[derive(Debug, Group)]
+pub(crate) struct FetchArgs {
+    /// URLs to fetch, http or https, before those of -i
+    #[arg(value_name = "URL")]
+    pub(crate) urls: Vec<String>,
+
+    /// Read URLs from FILE, one a line (- for standard input). Blank lines and lines that begin
+    /// with # are passed over. Lines are read as they are needed, however many there are
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) input: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) request: RequestArgs,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+    #[command(flatten)]
+    pub(crate) connection: ConnectionArgs,
+
+    /// Tell on stderr the heads of requests and responses, and what became of each transfer
+    #[arg(short, long)]
+    pub(crate) verbose: bool,
+
+    /// No progress bar, no summary, no warnings; failures are still named
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+}
+
+#[derive(Debug, Group)]
+#[command(next_help_heading = "Requests")]
+pub(crate) struct RequestArgs {
+    /// The method; GET unless given, POST with -d, HEAD with -I
+    #[arg(short = 'X', long = "request", value_name = "METHOD", conflicts_with = "head")]
+    pub(crate) method: Option<Method>,
+
+    /// A field for each request, as `Name: value`; `Name:` leaves a default field out
+    #[arg(short = 'H', long = "header", value_name = "FIELD")]
+    pub(crate) fields: Vec<Field>,
+
+    /// The body of each request, or @FILE to read it from FILE (@- for standard input), as it is.
+    /// Several are joined by &. Content-Type is application/x-www-form-urlencoded unless given
+    #[arg(short, long, value_name = "DATA", conflicts_with = "head")]
+    pub(crate) data: Vec<String>,
+
+    /// Ask for heads alone (HEAD), and write them where the bodies would go
+    #[arg(short = 'I', long)]
+    pub(crate) head: bool,
+
+    /// Count a response with status 400 or above as failed, and write nothing of it
+    #[arg(short, long)]
+    pub(crate) fail: bool,
+
+    /// Fail a transfer whose body is larger: bytes, or with k, M, G for units of 1024
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) max_body: Option<Size>,
+
+    /// What User-Agent says instead of ringdove's name and version
+    #[arg(short = 'A', long, value_name = "NAME")]
+    pub(crate) user_agent: Option<String>,
+
+    /// What Referer says
+    #[arg(short = 'e', long, value_name = "URL")]
+    pub(crate) referer: Option<String>,
+}
+
+/// Without any of these, bodies go to standard output in the order of the URLs, one at a time.
+#[derive(Debug, Group)]
+#[command(next_help_heading = "Output")]
+pub(crate) struct OutputArgs {
+    /// Write the body of the one URL to FILE (- for standard output)
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+
+    /// Write each body to a file of its own in DIR, named after its URL. Files are written aside
+    /// and renamed when whole; the same URL again replaces its file
+    #[arg(long, value_name = "DIR", conflicts_with = "output")]
+    pub(crate) output_dir: Option<PathBuf>,
+
+    /// Write no bodies
+    #[arg(long, conflicts_with_all = ["output", "output_dir"])]
+    pub(crate) discard: bool,
+
+    /// Write one JSON object for each transfer to standard output, and bodies only where -o or
+    /// --output-dir says
+    #[arg(long)]
+    pub(crate) jsonl: bool,
+}
+
+#[derive(Debug, Group)]
+#[command(next_help_heading = "Connections")]
+pub(crate) struct ConnectionArgs {
+    /// Connections at once, idle ones included
+    #[arg(short, long, value_name = "N", default_value_t = 64, value_parser = at_least_one)]
+    pub(crate) connections: usize,
+
+    /// Connections at once to one scheme, host and port; as many as -c allows unless given
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    pub(crate) per_host: Option<usize>,
+
+    /// How to wait for sockets: auto, or one of those that `ringdove doctor` lists
+    #[arg(long, value_name = "NAME", default_value = "auto")]
+    pub(crate) driver: DriverChoice,
+
+    /// Longest for looking the name up, for connecting and for the TLS handshake, each; 30 unless
+    /// given
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) connect_timeout: Option<Seconds>,
+
+    /// Longest for a whole transfer, with what it waits where --per-host is reached; not bounded
+    /// unless given
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) timeout: Option<Seconds>,
+
+    /// Longest without a byte in either direction, before the response and within; 120 unless given
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) idle_timeout: Option<Seconds>,
+
+    /// Trust the PEM certificates in FILE instead of the system's
+    #[arg(long, value_name = "FILE")]
+    pub(crate) cacert: Option<PathBuf>,
+
+    /// Accept any certificate of any server. Anyone on the path can then read and change all
+    #[arg(short = 'k', long)]
+    pub(crate) insecure: bool,
+
+    /// Connect to these addresses for HOST and PORT, without a look-up
+    #[arg(long, value_name = "HOST:PORT:ADDR[,ADDR]…")]
+    pub(crate) resolve: Vec<Addresses>,
+}
+
+/// Say what this kernel and sandbox offer, and which driver is picked, and why.
+#[derive(Debug, Group)]
+pub(crate) struct DoctorArgs {
+    /// As one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) | Err(_) => Err("not a whole number from 1 on".to_owned()),
+        Ok(number) => Ok(number),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Args::command().debug_assert();
+    }
+}

@@ -1,0 +1,95 @@
+//! What a person reads: standard error, and the progress bar if that is a terminal.
+//!
+//! Knows the terminal. Must not know what is told. Invariants: nothing that a peer sent reaches the
+//! terminal as a control character; standard error that is closed is no error.
+
+use std::io::{self, IsTerminal as _, Write as _};
+use std::time::Duration;
+
+use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressStyle};
+
+use super::tally::Tally;
+
+/// Standard error.
+pub(crate) struct Console {
+    quiet: bool,
+    bar: Option<ProgressBar>,
+}
+
+impl Console {
+    /// `progress`: show it, if there is a terminal, towards a total that may be unknown.
+    pub(crate) fn new(quiet: bool, progress: Option<Option<u64>>) -> Console {
+        let progress = progress.filter(|_| io::stderr().is_terminal());
+        Console { quiet, bar: progress.map(progress_bar) }
+    }
+
+    pub(crate) fn progress(&self, tally: &Tally) {
+        if let Some(bar) = &self.bar {
+            let (done, failed) = (tally.done(), tally.failed());
+            bar.set_position(done + failed);
+            let bytes = HumanBytes(tally.body_bytes());
+            bar.set_message(format!("{} failed  {bytes}", HumanCount(failed)));
+        }
+    }
+
+    pub(crate) fn end_progress(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+
+    /// Says something in any case.
+    pub(crate) fn say(&self, text: &str) {
+        let print = || _ = writeln!(io::stderr(), "{text}");
+        match &self.bar {
+            Some(bar) => bar.suspend(print),
+            None => print(),
+        }
+    }
+
+    /// Names what failed.
+    pub(crate) fn fail(&self, text: &str) {
+        self.say(&format!("ringdove: {text}"));
+    }
+
+    /// Says something that goes on regardless.
+    pub(crate) fn warn(&self, text: &str) {
+        if !self.quiet {
+            self.say(&format!("ringdove: warning: {text}"));
+        }
+    }
+}
+
+fn progress_bar(total: Option<u64>) -> ProgressBar {
+    let (bar, template) = match total {
+        Some(total) => (ProgressBar::new(total), "{bar:30} {human_pos}/{human_len}"),
+        None => (ProgressBar::new_spinner(), "{spinner} {human_pos}"),
+    };
+    let template = format!("{template}  {{msg}}  {{per_sec}}  {{elapsed}}");
+    bar.set_style(ProgressStyle::with_template(&template).expect("a valid template"));
+    bar.enable_steady_tick(Duration::from_millis(200));
+    bar
+}
+
+/// Bytes of a peer's, fit for a terminal.
+pub(crate) fn printable(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    for char in String::from_utf8_lossy(bytes).chars() {
+        match char.is_control() {
+            true => text.extend(char.escape_default()),
+            false => text.push(char),
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_characters_do_not_reach_the_terminal() {
+        let text = printable("a\"é\u{1b}[2J\r\u{9b}\u{0}".as_bytes());
+        assert_eq!(text, "a\"é\\u{1b}[2J\\r\\u{9b}\\u{0}");
+    }
+}

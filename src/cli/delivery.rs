@@ -1,0 +1,166 @@
+//! One transfer's events, and what they come to.
+//!
+//! Knows what a response is to be turned into. Must not know the other transfers.
+
+use std::cell::Cell;
+use std::path::PathBuf;
+use std::rc::Rc;
+
+use ringdove::http::{ResponseHead, Version};
+use ringdove::{Flow, Handler, Outcome};
+
+use super::console::{Console, printable};
+use super::output::{Sink, WriteError};
+use super::record::Failure;
+
+/// A URL on its way, known to the run and to its transfer's handler.
+#[derive(Debug)]
+pub(crate) struct Ticket {
+    pub(crate) line: Option<u64>,
+    pub(crate) url: String,
+    /// Its response has begun.
+    pub(crate) begun: Cell<bool>,
+}
+
+/// What holds for all deliveries of a run.
+pub(crate) struct Rules {
+    pub(crate) console: Rc<Console>,
+    /// Write heads in place of bodies.
+    pub(crate) heads: bool,
+    /// Statuses from 400 on are failures.
+    pub(crate) fail: bool,
+    pub(crate) verbose: bool,
+    /// The request may be sent twice.
+    pub(crate) idempotent: bool,
+}
+
+/// The handler of a transfer.
+pub(crate) struct Delivery {
+    pub(crate) ticket: Rc<Ticket>,
+    rules: Rc<Rules>,
+    sink: Sink,
+    version: Option<Version>,
+    trouble: Option<Trouble>,
+    /// To be told with the response's head.
+    request_head: Vec<u8>,
+}
+
+/// What a transfer came to.
+pub(crate) struct Delivered {
+    pub(crate) version: Option<Version>,
+    /// The file that has the body.
+    pub(crate) file: Option<PathBuf>,
+    pub(crate) failure: Option<Failure>,
+    /// Whoever read the output has closed it.
+    pub(crate) unread: bool,
+}
+
+/// Why a response is not delivered though it arrives.
+enum Trouble {
+    Status(u16),
+    Write(WriteError),
+}
+
+impl Delivery {
+    pub(crate) fn new(
+        ticket: Rc<Ticket>,
+        rules: Rc<Rules>,
+        sink: Sink,
+        request_head: Vec<u8>,
+    ) -> Delivery {
+        Delivery { ticket, rules, sink, version: None, trouble: None, request_head }
+    }
+
+    /// The transfer is over: completes what was written, or gives it up.
+    pub(crate) fn finish(self, outcome: &Outcome) -> Delivered {
+        let Delivery { sink, version, trouble, rules, .. } = self;
+        let delivered = |file, failure, unread| Delivered { version, file, failure, unread };
+        match (trouble, &outcome.result) {
+            (Some(Trouble::Write(error)), _) => refused(error, delivered),
+            (_, Err(error)) => {
+                delivered(None, Some(Failure::of_transfer(error, rules.idempotent)), false)
+            }
+            (Some(Trouble::Status(status)), Ok(_)) => {
+                delivered(None, Some(Failure::of_status(status)), false)
+            }
+            (None, Ok(_)) => match sink.finish() {
+                Ok(file) => delivered(file, None, false),
+                Err(error) => refused(error, delivered),
+            },
+        }
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Flow {
+        match self.sink.write(bytes) {
+            Ok(()) => Flow::Continue,
+            Err(error) => {
+                let why = error.to_string();
+                self.trouble = Some(Trouble::Write(error));
+                Flow::Abort(why)
+            }
+        }
+    }
+
+    fn tell_heads(&mut self, head: &ResponseHead<'_>) {
+        let mut text = format!("* {}", printable(self.ticket.url.as_bytes()));
+        push_lines(&mut text, '>', &std::mem::take(&mut self.request_head));
+        push_lines(&mut text, '<', head.raw());
+        self.rules.console.say(&text);
+    }
+}
+
+fn refused(
+    error: WriteError,
+    delivered: impl FnOnce(Option<PathBuf>, Option<Failure>, bool) -> Delivered,
+) -> Delivered {
+    delivered(None, Some(Failure::of_output(&error)), error.is_unread())
+}
+
+impl Handler for Delivery {
+    fn informational(&mut self, head: &ResponseHead<'_>) {
+        if self.rules.verbose {
+            self.tell_heads(head);
+        }
+    }
+
+    fn head(&mut self, head: &ResponseHead<'_>) -> Flow {
+        self.ticket.begun.set(true);
+        self.version = Some(head.version());
+        if self.rules.verbose {
+            self.tell_heads(head);
+        }
+        if self.rules.fail && head.status() >= 400 {
+            // the body is taken all the same, which keeps the connection
+            self.trouble = Some(Trouble::Status(head.status()));
+            return Flow::Continue;
+        }
+        if self.rules.heads { self.write(head.raw()) } else { Flow::Continue }
+    }
+
+    fn body(&mut self, chunk: &[u8]) -> Flow {
+        match self.trouble {
+            None => self.write(chunk),
+            Some(_) => Flow::Continue,
+        }
+    }
+}
+
+fn push_lines(text: &mut String, mark: char, head: &[u8]) {
+    for line in head.split(|&byte| byte == b'\n') {
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        if !line.is_empty() {
+            text.extend(['\n', mark, ' ']);
+            text.push_str(&printable(line));
+        }
+    }
+}
+
+/// For messages: where the URL was given, and the URL.
+impl std::fmt::Display for Ticket {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if let Some(line) = self.line {
+            write!(f, "line {line}: ")?;
+        }
+        f.write_str(&printable(self.url.as_bytes()))
+    }
+}

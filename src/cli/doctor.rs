@@ -1,0 +1,219 @@
+//! What this kernel and sandbox offer, told to a person or a machine.
+//!
+//! Knows how findings are shown. Must not know how they are found: that is `sys::Probe`'s.
+
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
+
+use ringdove::driver::Kind;
+use ringdove::sys::probe::{Finding, Need};
+use ringdove::sys::rlimit::Limit;
+use ringdove::sys::{Probe, ring};
+use ringdove::{Config, Driver, TlsPolicy};
+use serde::Serialize;
+
+use super::Status;
+use super::args::DoctorArgs;
+
+/// Tells what was found.
+pub(crate) fn run(args: &DoctorArgs) -> Status {
+    let findings = Findings::gather();
+    let text = match args.json {
+        true => serde_json::to_string_pretty(&findings).expect("strings and numbers") + "\n",
+        false => findings.to_text(),
+    };
+    // a reader who has had enough is no failure
+    match io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            _ = writeln!(io::stderr(), "ringdove: cannot write to standard output: {error}");
+            Status::SomeFailed
+        }
+        Ok(()) | Err(_) => Status::Done,
+    }
+}
+
+#[derive(Serialize)]
+struct Findings {
+    version: &'static str,
+    kernel: String,
+    io_uring_disabled: Option<u32>,
+    limits: Limits,
+    /// Why the system's root certificates cannot be used, if so.
+    root_certificates: Answer,
+    io_uring: Vec<Row>,
+    ring: Option<RingRow>,
+    drivers: Vec<DriverRow>,
+    auto: Auto,
+}
+
+#[derive(Serialize)]
+struct Limits {
+    open_files: Option<LimitRow>,
+    locked_memory: Option<LimitRow>,
+}
+
+/// `null` is no limit.
+#[derive(Serialize)]
+struct LimitRow {
+    soft: Option<u64>,
+    hard: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct Answer {
+    ok: bool,
+    reason: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Row {
+    topic: &'static str,
+    name: &'static str,
+    /// What cannot do without: `readiness`, `completion`, or nothing.
+    needed_for: Option<&'static str>,
+    #[serde(flatten)]
+    answer: Answer,
+}
+
+/// What the set-up of a ring was given.
+#[derive(Serialize)]
+struct RingRow {
+    flags: Vec<&'static str>,
+    sq_entries: u32,
+    cq_entries: u32,
+}
+
+#[derive(Serialize)]
+struct DriverRow {
+    name: &'static str,
+    #[serde(flatten)]
+    answer: Answer,
+}
+
+#[derive(Serialize)]
+struct Auto {
+    driver: Option<&'static str>,
+    reason: String,
+}
+
+impl Findings {
+    fn gather() -> Findings {
+        let probe = Probe::run();
+        let auto = Driver::auto(Config::default());
+        Findings {
+            version: env!("CARGO_PKG_VERSION"),
+            limits: Limits {
+                open_files: probe.open_files.map(LimitRow::from),
+                locked_memory: probe.locked_memory.map(LimitRow::from),
+            },
+            root_certificates: Answer::from(TlsPolicy::system()),
+            io_uring: probe.findings.iter().map(Row::from).collect(),
+            ring: auto.as_ref().ok().and_then(Driver::ring_report).map(RingRow::from),
+            drivers: Kind::ALL.into_iter().map(DriverRow::ask).collect(),
+            auto: match &auto {
+                Ok(driver) => {
+                    Auto { driver: Some(driver.kind().name()), reason: driver.why().to_owned() }
+                }
+                Err(error) => Auto { driver: None, reason: error.to_string() },
+            },
+            kernel: probe.kernel,
+            io_uring_disabled: probe.io_uring_disabled,
+        }
+    }
+
+    fn to_text(&self) -> String {
+        let mut text = String::new();
+        let mut line = |name: &str, value: &str| _ = writeln!(text, "{name:<24}{value}");
+        line("ringdove", self.version);
+        line("Linux", &self.kernel);
+        line(
+            "io_uring_disabled",
+            match self.io_uring_disabled {
+                None => "no such switch",
+                Some(0) => "0 (allowed for all)",
+                Some(1) => "1 (for privileged processes alone)",
+                Some(_) => "2 (for none)",
+            },
+        );
+        line("open files", &limit_text(&self.limits.open_files, ""));
+        line("locked memory", &limit_text(&self.limits.locked_memory, " bytes"));
+        line("root certificates", &self.root_certificates.to_text());
+        line("", "");
+        line("io_uring", "needed for");
+        for row in &self.io_uring {
+            let name = format!("  {:<14}{:<32}", row.topic, row.name);
+            let need = row.needed_for.unwrap_or("-");
+            line(&name, &format!("{need:<12}{}", row.answer.to_text()));
+        }
+        if let Some(ring) = &self.ring {
+            let RingRow { flags, sq_entries, cq_entries } = ring;
+            let queues = format!("{sq_entries} submission and {cq_entries} completion entries");
+            line("ring", &format!("{}; {queues}", flags.join(" | ")));
+        }
+        line("", "");
+        for row in &self.drivers {
+            line(&format!("driver {}", row.name), &row.answer.to_text());
+        }
+        let Auto { driver, reason } = &self.auto;
+        line("auto picks", &format!("{}: {reason}", driver.unwrap_or("none")));
+        text
+    }
+}
+
+impl Answer {
+    fn from<T, E: ToString>(result: Result<T, E>) -> Answer {
+        let reason = result.err().map(|error| error.to_string());
+        Answer { ok: reason.is_none(), reason }
+    }
+
+    fn to_text(&self) -> String {
+        self.reason.as_ref().map_or("yes".to_owned(), |reason| format!("no: {reason}"))
+    }
+}
+
+impl From<&Finding> for Row {
+    fn from(finding: &Finding) -> Row {
+        let needed_for = match finding.need {
+            Need::Readiness => Some("readiness"),
+            Need::Completion => Some("completion"),
+            Need::Nothing => None,
+        };
+        let answer = Answer::from(finding.outcome.clone());
+        Row { topic: finding.topic.name(), name: finding.name, needed_for, answer }
+    }
+}
+
+impl From<&ring::Report> for RingRow {
+    fn from(report: &ring::Report) -> RingRow {
+        RingRow {
+            flags: report.flags.iter().map(|flag| flag.name()).collect(),
+            sq_entries: report.sq_entries,
+            cq_entries: report.cq_entries,
+        }
+    }
+}
+
+impl DriverRow {
+    fn ask(kind: Kind) -> DriverRow {
+        let driver = Driver::new(kind, Config::default()).map_err(|error| error.reason);
+        DriverRow { name: kind.name(), answer: Answer::from(driver) }
+    }
+}
+
+impl From<Limit> for LimitRow {
+    fn from(limit: Limit) -> LimitRow {
+        let known = |limit: u64| (limit < u64::MAX).then_some(limit);
+        LimitRow { soft: known(limit.soft), hard: known(limit.hard) }
+    }
+}
+
+fn limit_text(limit: &Option<LimitRow>, unit: &str) -> String {
+    let number = |limit: Option<u64>| limit.map_or("no limit".to_owned(), |n| format!("{n}{unit}"));
+    match limit {
+        None => "cannot be asked".to_owned(),
+        Some(LimitRow { soft, hard }) if soft == hard => number(*soft),
+        Some(LimitRow { soft, hard }) => {
+            format!("{}, may be raised to {}", number(*soft), number(*hard))
+        }
+    }
+}

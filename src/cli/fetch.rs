@@ -1,0 +1,371 @@
+//! The run of a fetch: from URLs to bodies, records, messages and a status.
+//!
+//! Knows the driver's loop. Invariants: no more transfers than the plan's window are in memory; each
+//! URL is counted once, as done, failed or left; whatever happens, the driver and with it the files
+//! written aside are dropped before the process ends.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::time::Duration;
+
+use ringdove::driver::DriverError;
+use ringdove::sys::clock;
+use ringdove::{Driver, Message, MultiError, Request, Time, TransferId};
+use url::Url;
+
+use super::Status;
+use super::args::FetchArgs;
+use super::console::Console;
+use super::delivery::{Delivery, Rules, Ticket};
+use super::input::{Entry, Input, Next};
+use super::interrupt::Interrupts;
+use super::output::{Output, SharedStream, WriteError};
+use super::plan::{Plan, Template};
+use super::record::{Failure, Record};
+use super::tally::{Summary, Tally};
+use super::values::DriverChoice;
+
+/// Entries taken before transfers get their turn: junk is passed over faster than it is fetched.
+const ENTRIES_PER_TURN: usize = 1024;
+
+/// How long responses that have begun may take to end after an interrupt.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// Fetches what the command line says.
+pub(crate) fn run(args: FetchArgs) -> Status {
+    match Plan::new(args).and_then(Run::new) {
+        Ok(run) => run.to_the_end(),
+        Err(reason) => {
+            Console::new(true, None).fail(&reason);
+            Status::Usage
+        }
+    }
+}
+
+struct Run {
+    driver: Driver,
+    input: Input,
+    template: Template,
+    output: Output,
+    records: Option<SharedStream>,
+    rules: Rc<Rules>,
+    console: Rc<Console>,
+    interrupts: Interrupts,
+    window: usize,
+    summary: bool,
+    running: HashMap<TransferId, Rc<Ticket>>,
+    tally: Tally,
+    began: Time,
+    phase: Phase,
+}
+
+/// How far a run has come.
+enum Phase {
+    /// There may be more URLs.
+    Open,
+    /// All URLs were taken.
+    Ending,
+    /// Interrupted: what has begun may end until then.
+    Stopping(Time),
+}
+
+/// Why a run ends before all transfers did.
+enum Halt {
+    /// Whoever reads standard output has had enough.
+    Unread,
+    /// By a signal, and what could be finished is.
+    Interrupted,
+    /// Nothing can go on.
+    Broken(String),
+}
+
+impl Run {
+    fn new(plan: Plan) -> Result<Run, String> {
+        let shows_progress = !plan.quiet && !matches!(plan.output, Output::Stream(_));
+        let console = Rc::new(Console::new(plan.quiet, shows_progress.then(|| plan.total())));
+        for warning in &plan.warnings {
+            console.warn(warning);
+        }
+        let mut driver = match plan.driver {
+            DriverChoice::Auto => Driver::auto(plan.config),
+            DriverChoice::Only(kind) => Driver::new(kind, plan.config),
+        }
+        .map_err(|error: DriverError| error.to_string())?;
+        for entry in plan.resolve {
+            driver.engine_mut().set_override(entry.host, entry.port, entry.addresses);
+        }
+        let waker = driver.waker().map_err(|error| error.to_string())?;
+        let interrupts = Interrupts::listen(waker.clone()).map_err(|error| error.to_string())?;
+        let input =
+            Input::start(plan.urls, plan.input, waker).map_err(|error| error.to_string())?;
+        let rules = Rules {
+            console: Rc::clone(&console),
+            heads: plan.heads,
+            fail: plan.fail,
+            verbose: plan.verbose,
+            idempotent: plan.template.method.is_idempotent(),
+        };
+        Ok(Run {
+            driver,
+            input,
+            template: plan.template,
+            output: plan.output,
+            records: plan.records,
+            rules: Rc::new(rules),
+            console,
+            interrupts,
+            window: plan.window,
+            summary: !plan.plain && !plan.quiet,
+            running: HashMap::new(),
+            tally: Tally::new(),
+            began: clock::now(),
+            phase: Phase::Open,
+        })
+    }
+
+    fn to_the_end(mut self) -> Status {
+        let result = self.work();
+        self.console.end_progress();
+        let status = match result {
+            Ok(()) if self.tally.failed() > 0 => Status::SomeFailed,
+            Ok(()) | Err(Halt::Unread) => Status::Done,
+            Err(Halt::Interrupted) => {
+                self.tell_left();
+                Status::Interrupted(self.interrupts.last())
+            }
+            Err(Halt::Broken(reason)) => {
+                self.console.fail(&reason);
+                Status::SomeFailed
+            }
+        };
+        if self.summary {
+            self.console.say(&self.summary().to_string());
+        }
+        status
+    }
+
+    fn work(&mut self) -> Result<(), Halt> {
+        loop {
+            let more = self.take_entries()?;
+            if self.running.is_empty() && !matches!(self.phase, Phase::Open) {
+                return self.flush();
+            }
+            self.driver.turn(self.longest_wait(more)).map_err(Halt::from)?;
+            while let Some(message) = self.driver.next_message() {
+                self.take_message(message)?;
+            }
+            self.flush()?;
+            self.console.progress(&self.tally);
+            self.heed_interrupts()?;
+        }
+    }
+
+    /// How long to wait for something to happen. `more`: there is something to do at once.
+    fn longest_wait(&self, more: bool) -> Option<Duration> {
+        match self.phase {
+            _ if more => Some(Duration::ZERO),
+            Phase::Stopping(until) => Some(until.since(clock::now())),
+            Phase::Open | Phase::Ending => None,
+        }
+    }
+
+    // what comes in
+
+    /// Adds transfers as far as there is room. Says whether there is more to be taken at once.
+    fn take_entries(&mut self) -> Result<bool, Halt> {
+        if !matches!(self.phase, Phase::Open) {
+            return Ok(false);
+        }
+        for _ in 0..ENTRIES_PER_TURN {
+            if self.running.len() >= self.window {
+                return Ok(false);
+            }
+            match self.input.next() {
+                Next::Entry(entry) => self.take_entry(entry)?,
+                Next::Wait => return Ok(false),
+                Next::End => {
+                    self.phase = Phase::Ending;
+                    return Ok(false);
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    fn take_entry(&mut self, entry: Entry) -> Result<(), Halt> {
+        let Entry { line, text, problem } = entry;
+        let ticket = Rc::new(Ticket { line, url: text, begun: false.into() });
+        let added = match problem {
+            None => self.add(&ticket),
+            Some(problem) => Err(format!("bad URL: {problem}")),
+        };
+        match added {
+            Ok(id) => {
+                self.running.insert(id, ticket);
+                Ok(())
+            }
+            Err(why) => {
+                let record = Record::without_transfer(&ticket.url, ticket.line);
+                self.count_failed(&ticket, &Failure::of_input(why), record)
+            }
+        }
+    }
+
+    fn add(&mut self, ticket: &Rc<Ticket>) -> Result<TransferId, String> {
+        let url = Url::parse(&ticket.url).map_err(|why| format!("bad URL: {why}"))?;
+        let request = self.template.request(&url).map_err(|error| error.to_string())?;
+        let head = if self.rules.verbose { self.encode(&request) } else { Vec::new() };
+        let sink = self.output.sink(&url);
+        let delivery = Delivery::new(Rc::clone(ticket), Rc::clone(&self.rules), sink, head);
+        self.driver.add(request, Box::new(delivery)).map_err(|error| error.to_string())
+    }
+
+    fn encode(&self, request: &Request) -> Vec<u8> {
+        let length = self.template.body().length();
+        let mut head = vec![0; request.head().encoded_len(length)];
+        request.head().encode(length, &mut head);
+        head
+    }
+
+    // what comes out
+
+    fn take_message(&mut self, message: Message) -> Result<(), Halt> {
+        self.running.remove(&message.transfer);
+        let outcome = message.outcome.clone();
+        let delivery = message.into_handler::<Delivery>().expect("all handlers are deliveries");
+        let ticket = Rc::clone(&delivery.ticket);
+        let delivered = delivery.finish(&outcome);
+        if delivered.unread {
+            return Err(Halt::Unread);
+        }
+        let report = &outcome.report;
+        self.tally.add_bytes(report);
+        let record = Record {
+            http_version: delivered.version,
+            file: delivered.file.as_deref(),
+            ..Record::of_report(&ticket.url, ticket.line, report)
+        };
+        if let Some(failure) = &delivered.failure {
+            return self.count_failed(&ticket, failure, record);
+        }
+        self.tally.add_done(report);
+        if self.rules.verbose {
+            self.console.say(&format!("* {ticket}: {}", record.told()));
+        }
+        self.write(&record)
+    }
+
+    fn count_failed(
+        &mut self,
+        ticket: &Ticket,
+        failure: &Failure,
+        record: Record<'_>,
+    ) -> Result<(), Halt> {
+        self.tally.add_failed(failure.kind);
+        // with records, these are the place for it
+        if self.records.is_none() {
+            self.console.fail(&format!("{ticket}: {}", failure.message));
+        }
+        self.write(&Record { error: Some(failure), ..record })
+    }
+
+    fn write(&mut self, record: &Record<'_>) -> Result<(), Halt> {
+        let Some(records) = &self.records else { return Ok(()) };
+        records.borrow_mut().write(&record.to_line()).map_err(Halt::from)
+    }
+
+    /// Lets readers have what there is.
+    fn flush(&mut self) -> Result<(), Halt> {
+        if let Some(records) = &self.records {
+            records.borrow_mut().flush()?;
+        }
+        match &self.output {
+            Output::Stream(stream) => match stream.borrow_mut().flush() {
+                Err(error) if error.is_unread() => Err(Halt::Unread),
+                // what could not be written stays, and its transfer will meet the error
+                Err(_) | Ok(()) => Ok(()),
+            },
+            Output::Discard | Output::File(_) | Output::Directory(_) => Ok(()),
+        }
+    }
+
+    // interrupts
+
+    fn heed_interrupts(&mut self) -> Result<(), Halt> {
+        let over = match (self.interrupts.count(), &self.phase) {
+            (0, _) => return Ok(()),
+            (1, Phase::Open | Phase::Ending) => return self.stop(),
+            (1, Phase::Stopping(until)) => self.running.is_empty() || clock::now() >= *until,
+            _ => true,
+        };
+        if !over {
+            return Ok(());
+        }
+        for id in self.running.keys().copied().collect::<Vec<_>>() {
+            self.give_up(id)?;
+        }
+        Err(Halt::Interrupted)
+    }
+
+    /// Begins nothing more, and gives up what has no response yet.
+    fn stop(&mut self) -> Result<(), Halt> {
+        let begun = |ticket: &Ticket| ticket.begun.get();
+        let waiting = self.running.iter().filter(|(_, ticket)| !begun(ticket));
+        for id in waiting.map(|(id, _)| *id).collect::<Vec<_>>() {
+            self.give_up(id)?;
+        }
+        if self.running.is_empty() {
+            return Err(Halt::Interrupted);
+        }
+        let count = self.running.len();
+        self.console.say(&format!(
+            "ringdove: interrupted; {count} responses under way may take {GRACE:?} to end, or \
+             until the next interrupt"
+        ));
+        self.phase = Phase::Stopping(clock::now() + GRACE);
+        Ok(())
+    }
+
+    fn give_up(&mut self, id: TransferId) -> Result<(), Halt> {
+        let Some(ticket) = self.running.remove(&id) else { return Ok(()) };
+        // the handler goes, and with it what it has written aside
+        self.driver.remove(id).map(drop).map_err(Halt::from)?;
+        self.tally.add_left();
+        let failure = Failure::interrupted(ticket.begun.get());
+        let record = Record::without_transfer(&ticket.url, ticket.line);
+        self.write(&Record { error: Some(&failure), ..record })
+    }
+
+    fn tell_left(&self) {
+        let mut left = format!("{} transfers given up", self.tally.left());
+        let (arguments, line) = self.input.left();
+        if arguments > 0 {
+            left += &format!(", {arguments} URLs of the command line not begun");
+        }
+        if let Some(line) = line {
+            left += &format!(", the input after line {line} not begun");
+        }
+        self.console.fail(&format!("interrupted: {left}"));
+    }
+
+    fn summary(&self) -> Summary<'_> {
+        Summary {
+            tally: &self.tally,
+            elapsed: clock::now().since(self.began),
+            stats: self.driver.stats(),
+            driver: format!("{} ({})", self.driver.kind(), self.driver.why()),
+        }
+    }
+}
+
+impl From<MultiError> for Halt {
+    fn from(error: MultiError) -> Halt {
+        Halt::Broken(error.to_string())
+    }
+}
+
+impl From<WriteError> for Halt {
+    fn from(error: WriteError) -> Halt {
+        if error.is_unread() { Halt::Unread } else { Halt::Broken(error.to_string()) }
+    }
+}

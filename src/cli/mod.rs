@@ -1,0 +1,48 @@
+//! What the command does with the library: what was typed ([`args`], [`values`]) → what it means
+//! ([`plan`]) → the run ([`fetch`], [`doctor`], [`bench`]).
+//!
+//! Knows ringdove's public API, files, the terminal and signals. Must not know how a transfer is
+//! made. Invariants: whatever can be wrong with the command line is told before anything begins, in
+//! one line that names the offending thing; what cannot be written to a terminal is no reason to
+//! stop.
+
+pub(crate) mod args;
+pub(crate) mod bench;
+mod console;
+mod delivery;
+pub(crate) mod doctor;
+pub(crate) mod fetch;
+mod input;
+mod interrupt;
+mod names;
+mod output;
+mod plan;
+mod record;
+mod tally;
+mod values;
+
+use std::process::ExitCode;
+
+/// What the command tells the shell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Status {
+    /// All that was asked for is done. Also where the reader of standard output had enough.
+    Done,
+    /// Some transfers failed.
+    SomeFailed,
+    /// Nothing began: bad usage, or something that all of it needs is missing.
+    Usage,
+    /// Ended by this signal.
+    Interrupted(u8),
+}
+
+impl From<Status> for ExitCode {
+    fn from(status: Status) -> ExitCode {
+        ExitCode::from(match status {
+            Status::Done => 0,
+            Status::SomeFailed => 1,
+            Status::Usage => 2,
+            Status::Interrupted(signal) => 128 + signal,
+        })
+    }
+}

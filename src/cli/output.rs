@@ -1,0 +1,340 @@
+//! Where bodies go: nowhere, into a stream that all share, each into a file of its own.
+//!
+//! Knows files. Must not know transfers. Writes are made where the body arrives, in the loop's
+//! thread: a disk or a pipe that is slow holds up all transfers. Invariants: under its final name a
+//! file is whole or not there (or is the one that was there before); what was written aside goes
+//! with its [`PartFile`]; a transfer holds at most [`BUFFER`] bytes of a body, and a descriptor only
+//! if its body is larger.
+
+use std::cell::RefCell;
+use std::fs::{File, Permissions};
+use std::io::{self, BufWriter, Write as _};
+use std::os::fd::AsFd as _;
+use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use tempfile::NamedTempFile;
+use url::Url;
+
+use super::names::file_name;
+
+/// Bytes of a body that are gathered before they are written.
+const BUFFER: usize = 16 * 1024;
+
+/// Where all bodies of a run go.
+pub(crate) enum Output {
+    Discard,
+    /// One after the other into the same stream.
+    Stream(SharedStream),
+    /// The one body into this file.
+    File(PathBuf),
+    /// Each into a file in this directory.
+    Directory(PathBuf),
+}
+
+/// Where one body goes.
+#[derive(Debug)]
+pub(crate) enum Sink {
+    Discard,
+    Stream(SharedStream),
+    File(PartFile),
+}
+
+pub(crate) type SharedStream = Rc<RefCell<Stream>>;
+
+/// Standard output, or a file that is not replaced but written to: a pipe, a terminal, a device.
+#[derive(Debug)]
+pub(crate) struct Stream {
+    name: String,
+    writer: BufWriter<File>,
+}
+
+/// A file that gets its name when it is whole.
+#[derive(Debug)]
+pub(crate) struct PartFile {
+    path: PathBuf,
+    buffer: Vec<u8>,
+    /// Made when the buffer is full or the body over.
+    aside: Option<NamedTempFile>,
+}
+
+/// A write that failed, with what it was to.
+#[derive(Debug)]
+pub(crate) struct WriteError {
+    to: String,
+    error: io::Error,
+}
+
+impl Output {
+    /// The file `path` as the output of one body. The error names it.
+    pub(crate) fn file(path: &Path) -> Result<Output, String> {
+        let fail = |error: io::Error| cannot_write(path, &error);
+        if path.to_str() == Some("-") {
+            return Stream::standard_output().map(Output::Stream).map_err(fail);
+        }
+        // a link stays one, and what it leads to is replaced
+        let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        match path.metadata().map(|metadata| metadata.file_type()) {
+            Ok(kind) if kind.is_dir() => Err(fail(io::ErrorKind::IsADirectory.into())),
+            Ok(kind) if kind.is_char_device() || kind.is_fifo() || kind.is_block_device() => {
+                Stream::open(&path).map(Output::Stream).map_err(fail)
+            }
+            _ => try_aside(&path).map(|()| Output::File(path.clone())).map_err(fail),
+        }
+    }
+
+    /// The directory `path`, made if it is not there, as the output of many. The error names it.
+    pub(crate) fn directory(path: &Path) -> Result<Output, String> {
+        std::fs::create_dir_all(path)
+            .and_then(|()| try_aside(&path.join("x")))
+            .map(|()| Output::Directory(path.to_owned()))
+            .map_err(|error| cannot_write(path, &error))
+    }
+
+    /// Standard output.
+    pub(crate) fn standard_output() -> Result<Output, String> {
+        Output::file(Path::new("-"))
+    }
+
+    /// Where the body of `url` goes.
+    pub(crate) fn sink(&self, url: &Url) -> Sink {
+        match self {
+            Output::Discard => Sink::Discard,
+            Output::Stream(stream) => Sink::Stream(Rc::clone(stream)),
+            Output::File(path) => Sink::File(PartFile::new(path.clone())),
+            Output::Directory(path) => Sink::File(PartFile::new(path.join(file_name(url)))),
+        }
+    }
+}
+
+impl Sink {
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<(), WriteError> {
+        match self {
+            Sink::Discard => Ok(()),
+            Sink::Stream(stream) => stream.borrow_mut().write(bytes),
+            Sink::File(file) => {
+                file.write(bytes).map_err(|error| WriteError::new(&file.path, error))
+            }
+        }
+    }
+
+    /// The body is whole. Returns the file that has it, if one does.
+    pub(crate) fn finish(self) -> Result<Option<PathBuf>, WriteError> {
+        match self {
+            Sink::Discard => Ok(None),
+            Sink::Stream(stream) => stream.borrow_mut().flush().map(|()| None),
+            Sink::File(file) => {
+                let path = file.path.clone();
+                match file.finish() {
+                    Ok(()) => Ok(Some(path)),
+                    Err(error) => Err(WriteError::new(&path, error)),
+                }
+            }
+        }
+    }
+}
+
+impl Stream {
+    pub(crate) fn standard_output() -> io::Result<SharedStream> {
+        // without the buffer of the standard library's, which ends at each line
+        let file = File::from(io::stdout().as_fd().try_clone_to_owned()?);
+        Ok(Stream::new("standard output".to_owned(), file))
+    }
+
+    fn open(path: &Path) -> io::Result<SharedStream> {
+        Ok(Stream::new(path.display().to_string(), File::options().write(true).open(path)?))
+    }
+
+    fn new(name: String, file: File) -> SharedStream {
+        Rc::new(RefCell::new(Stream { name, writer: BufWriter::with_capacity(BUFFER, file) }))
+    }
+
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<(), WriteError> {
+        self.writer.write_all(bytes).map_err(|error| WriteError::new(&self.name, error))
+    }
+
+    pub(crate) fn flush(&mut self) -> Result<(), WriteError> {
+        self.writer.flush().map_err(|error| WriteError::new(&self.name, error))
+    }
+}
+
+impl PartFile {
+    fn new(path: PathBuf) -> PartFile {
+        PartFile { path, buffer: Vec::new(), aside: None }
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if self.buffer.len() + bytes.len() <= BUFFER {
+            self.buffer.extend_from_slice(bytes);
+            return Ok(());
+        }
+        self.spill()?;
+        if bytes.len() < BUFFER {
+            self.buffer.extend_from_slice(bytes);
+            return Ok(());
+        }
+        self.aside()?.write_all(bytes)
+    }
+
+    fn finish(mut self) -> io::Result<()> {
+        self.spill()?;
+        if let Some(aside) = self.aside {
+            aside.persist(&self.path)?;
+        }
+        Ok(())
+    }
+
+    /// Writes out what was gathered.
+    fn spill(&mut self) -> io::Result<()> {
+        let mut buffer = std::mem::take(&mut self.buffer);
+        self.aside()?.write_all(&buffer)?;
+        buffer.clear();
+        self.buffer = buffer;
+        Ok(())
+    }
+
+    fn aside(&mut self) -> io::Result<&mut File> {
+        let aside = match self.aside.take() {
+            Some(aside) => aside,
+            None => make_aside(&self.path)?,
+        };
+        Ok(self.aside.insert(aside).as_file_mut())
+    }
+}
+
+impl WriteError {
+    fn new(to: impl AsRef<Path>, error: io::Error) -> WriteError {
+        WriteError { to: to.as_ref().display().to_string(), error }
+    }
+
+    /// Whoever read has closed the pipe.
+    pub(crate) fn is_unread(&self) -> bool {
+        self.error.kind() == io::ErrorKind::BrokenPipe
+    }
+}
+
+impl std::fmt::Display for WriteError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "cannot write to {}: {}", self.to, self.error)
+    }
+}
+
+fn cannot_write(path: &Path, error: &io::Error) -> String {
+    format!("cannot write to {}: {error}", path.display())
+}
+
+/// A new file beside `path`, under a name that no URL has, with the permissions of a new file.
+fn make_aside(path: &Path) -> io::Result<NamedTempFile> {
+    let directory = match path.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    };
+    tempfile::Builder::new()
+        .prefix(".ringdove-")
+        .suffix(".part")
+        .permissions(Permissions::from_mode(0o666))
+        .tempfile_in(directory)
+        // its own message would name the file aside
+        .map_err(|error| error.raw_os_error().map_or(error, io::Error::from_raw_os_error))
+}
+
+fn try_aside(path: &Path) -> io::Result<()> {
+    make_aside(path).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn names(directory: &Path) -> Vec<String> {
+        let entries = fs::read_dir(directory).expect("a directory");
+        let name = |entry: io::Result<fs::DirEntry>| entry.unwrap().file_name();
+        entries.map(|entry| name(entry).into_string().unwrap()).collect()
+    }
+
+    fn url() -> Url {
+        Url::parse("http://h/a").expect("a URL")
+    }
+
+    #[test]
+    fn a_file_gets_its_name_when_it_is_whole() {
+        let directory = tempfile::tempdir().unwrap();
+        let output = Output::directory(directory.path()).unwrap();
+        for pieces in [vec![], vec![1], vec![BUFFER, 1], vec![1, BUFFER], vec![3 * BUFFER, 5, 5]] {
+            let mut sink = output.sink(&url());
+            let mut want = Vec::new();
+            for (at, &length) in pieces.iter().enumerate() {
+                sink.write(&vec![at as u8; length]).unwrap();
+                want.resize(want.len() + length, at as u8);
+            }
+            let path = sink.finish().unwrap().expect("a file");
+            assert_eq!(path, directory.path().join("http,h,a"));
+            assert_eq!(fs::read(path).unwrap(), want);
+            assert_eq!(names(directory.path()), ["http,h,a"]);
+        }
+    }
+
+    #[test]
+    fn what_is_given_up_leaves_nothing_and_the_old_file_stays() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("http,h,a");
+        fs::write(&path, "old").unwrap();
+        let output = Output::directory(directory.path()).unwrap();
+        let mut sink = output.sink(&url());
+        sink.write(&[0; 2 * BUFFER]).unwrap();
+        assert_eq!(names(directory.path()).len(), 2, "written aside");
+        drop(sink);
+        assert_eq!(names(directory.path()), ["http,h,a"]);
+        assert_eq!(fs::read(path).unwrap(), b"old");
+    }
+
+    #[test]
+    fn new_files_have_the_permissions_of_new_files() {
+        let directory = tempfile::tempdir().unwrap();
+        let usual = directory.path().join("usual");
+        fs::write(&usual, "").unwrap();
+        let path = directory.path().join("new");
+        let Ok(output) = Output::file(&path) else { panic!("it can be written") };
+        output.sink(&url()).finish().unwrap();
+        let mode = |path| fs::metadata(path).unwrap().permissions().mode();
+        assert_eq!(mode(&path), mode(&usual));
+    }
+
+    #[test]
+    fn a_link_stays_and_a_device_is_written_to() {
+        let directory = tempfile::tempdir().unwrap();
+        let (target, link) = (directory.path().join("target"), directory.path().join("link"));
+        fs::write(&target, "old").unwrap();
+        std::os::unix::fs::symlink(&target, &link).unwrap();
+        let mut sink = Output::file(&link).unwrap_or(Output::Discard).sink(&url());
+        sink.write(b"new").unwrap();
+        sink.finish().unwrap();
+        assert!(link.is_symlink());
+        assert_eq!(fs::read(&target).unwrap(), b"new");
+        let mut sink = Output::file(Path::new("/dev/full")).unwrap_or(Output::Discard).sink(&url());
+        sink.write(b"new").unwrap();
+        let error = sink.finish().expect_err("it is full").to_string();
+        assert_eq!(error, "cannot write to /dev/full: No space left on device (os error 28)");
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_named() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("file");
+        fs::write(&file, "").unwrap();
+        let path = |name: &str| directory.path().join(name);
+        let errors = [
+            Output::file(directory.path()).err(),
+            Output::file(&path("none/x")).err(),
+            Output::directory(&file).err(),
+            Output::directory(&path("file/x")).err(),
+        ];
+        for error in errors {
+            let error = error.expect("it cannot be written");
+            assert!(error.contains(&directory.path().display().to_string()), "{error}");
+        }
+    }
+}

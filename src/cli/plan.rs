@@ -1,0 +1,261 @@
+//! What the command line means: the plan of a fetch, checked before anything begins.
+//!
+//! Knows how options bear on each other, and the limits of the process. Must not know the run.
+
+use std::fs;
+use std::io::{self, Read as _};
+use std::path::Path;
+use std::sync::Arc;
+
+use ringdove::sys::rlimit;
+use ringdove::{Body, Config, Options, Request, RequestError, Timeouts, TlsPolicy};
+use url::Url;
+
+use super::args::{ConnectionArgs, FetchArgs, OutputArgs, RequestArgs};
+use super::input::Opened;
+use super::output::{Output, SharedStream, Stream};
+use super::values::{Addresses, DriverChoice, Field};
+
+/// Transfers in the engine for each connection: enough that a connection that becomes free finds
+/// its next one there, and that one host's URLs in a row leave work for other hosts.
+const AHEAD: usize = 2;
+
+/// Descriptors that are no connections and no files: the input, the driver's own, the resolver's.
+const SPARE_DESCRIPTORS: usize = 128;
+
+/// All that a fetch needs to know.
+pub(crate) struct Plan {
+    pub(crate) urls: Vec<String>,
+    pub(crate) input: Option<Opened>,
+    pub(crate) template: Template,
+    pub(crate) output: Output,
+    /// Where the JSON lines go.
+    pub(crate) records: Option<SharedStream>,
+    pub(crate) config: Config,
+    pub(crate) driver: DriverChoice,
+    pub(crate) resolve: Vec<Addresses>,
+    /// Transfers in the engine at once.
+    pub(crate) window: usize,
+    /// Write heads in place of bodies.
+    pub(crate) heads: bool,
+    /// Statuses from 400 on are failures.
+    pub(crate) fail: bool,
+    pub(crate) verbose: bool,
+    pub(crate) quiet: bool,
+    /// One body on standard output: neither progress nor a summary beside it.
+    pub(crate) plain: bool,
+    pub(crate) warnings: Vec<String>,
+}
+
+/// What all requests have in common.
+pub(crate) struct Template {
+    pub(crate) method: http::Method,
+    fields: Vec<(String, String)>,
+    body: Option<Arc<[u8]>>,
+    options: Arc<Options>,
+}
+
+impl Plan {
+    /// Makes a plan, or says in one line what stands against it.
+    pub(crate) fn new(args: FetchArgs) -> Result<Plan, String> {
+        let FetchArgs { urls, input, request, output, connection, verbose, quiet } = args;
+        if urls.is_empty() && input.is_none() {
+            return Err("nothing to fetch: give URLs, or a file of them by -i".to_owned());
+        }
+        let one_url = input.is_none() && urls.len() == 1;
+        let from_stdin = input.as_deref() == Some(Path::new("-"));
+        let mut warnings = Vec::new();
+        let (heads, fail) = (request.head, request.fail);
+        let options = options(&request, &connection);
+        let template = Template::new(request, options, from_stdin)?;
+        let input = input.as_deref().map(Opened::open).transpose()?;
+        let writes_files = output.output_dir.is_some() || output.output.is_some();
+        let records = match output.jsonl {
+            true => Some(Stream::standard_output().map_err(|error| error.to_string())?),
+            false => None,
+        };
+        let output = place(output, one_url)?;
+        let connections = fit(connection.connections, writes_files, &mut warnings)?;
+        let one_at_a_time = matches!(output, Output::Stream(_));
+        let window = match connection.timeout {
+            _ if one_at_a_time => 1,
+            // a transfer's time runs from when it is added: none is to wait here
+            Some(_) => connections,
+            None => connections.saturating_mul(AHEAD),
+        };
+        Ok(Plan {
+            config: Config {
+                max_connections: connections,
+                max_per_origin: connection.per_host.unwrap_or(connections).min(connections),
+                tls: tls(connection.cacert.as_deref(), connection.insecure)?,
+                ..Config::default()
+            },
+            urls,
+            input,
+            template,
+            records,
+            driver: connection.driver,
+            resolve: connection.resolve,
+            window,
+            heads,
+            fail,
+            verbose,
+            quiet,
+            plain: one_at_a_time && one_url,
+            output,
+            warnings,
+        })
+    }
+
+    /// How many URLs there are, if that can be told.
+    pub(crate) fn total(&self) -> Option<u64> {
+        self.input.is_none().then_some(self.urls.len() as u64)
+    }
+}
+
+impl Template {
+    fn new(request: RequestArgs, options: Options, stdin_taken: bool) -> Result<Template, String> {
+        let body = body(&request.data, stdin_taken)?;
+        let method = match request.method {
+            Some(ref method) => method.0.clone(),
+            None if request.head => http::Method::HEAD,
+            None if body.is_some() => http::Method::POST,
+            None => http::Method::GET,
+        };
+        let fields = fields(&request, body.is_some());
+        let template = Template { method, fields, body, options: Arc::new(options) };
+        template.check().map_err(|error| error.to_string())?;
+        Ok(template)
+    }
+
+    /// The request for `url`.
+    pub(crate) fn request(&self, url: &Url) -> Result<Request, RequestError> {
+        let mut request = Request::for_url(self.method.clone(), url)?;
+        for (name, value) in &self.fields {
+            request = request.field(name, value)?;
+        }
+        Ok(request.body(self.body()).options(Arc::clone(&self.options)))
+    }
+
+    pub(crate) fn body(&self) -> Body {
+        self.body.clone().map_or(Body::Empty, Body::Memory)
+    }
+
+    /// Whether the parts go together.
+    fn check(&self) -> Result<(), RequestError> {
+        let url = Url::parse("http://localhost/").expect("a URL");
+        self.request(&url)?.head().check(self.body().length())
+    }
+}
+
+/// The fields of each request: defaults, those that stand in their place, and the rest.
+fn fields(request: &RequestArgs, has_body: bool) -> Vec<(String, String)> {
+    let mut fields = vec![
+        Field::new("User-Agent", concat!("ringdove/", env!("CARGO_PKG_VERSION"))),
+        Field::new("Accept", "*/*"),
+    ];
+    if has_body {
+        fields.push(Field::new("Content-Type", "application/x-www-form-urlencoded"));
+    }
+    let mut given = request.fields.clone();
+    given.extend(request.user_agent.as_deref().map(|name| Field::new("User-Agent", name)));
+    given.extend(request.referer.as_deref().map(|url| Field::new("Referer", url)));
+    fields.retain(|default| !given.iter().any(|f| f.name.eq_ignore_ascii_case(&default.name)));
+    fields.extend(given);
+    fields.into_iter().filter_map(|field| Some((field.name, field.value?))).collect()
+}
+
+/// The request body that the values of -d make together.
+fn body(data: &[String], stdin_taken: bool) -> Result<Option<Arc<[u8]>>, String> {
+    if data.is_empty() {
+        return Ok(None);
+    }
+    let mut body = Vec::new();
+    for (at, data) in data.iter().enumerate() {
+        if at > 0 {
+            body.push(b'&');
+        }
+        match data.strip_prefix('@') {
+            None => body.extend_from_slice(data.as_bytes()),
+            Some("-") if stdin_taken => {
+                return Err("standard input cannot be both -i and -d".to_owned());
+            }
+            Some(path) => {
+                let read =
+                    read(path).map_err(|error| format!("cannot read -d @{path}: {error}"))?;
+                body.extend_from_slice(&read);
+            }
+        }
+    }
+    Ok(Some(body.into()))
+}
+
+fn read(path: &str) -> io::Result<Vec<u8>> {
+    if path != "-" {
+        return fs::read(path);
+    }
+    let mut read = Vec::new();
+    io::stdin().read_to_end(&mut read)?;
+    Ok(read)
+}
+
+fn options(request: &RequestArgs, connection: &ConnectionArgs) -> Options {
+    let mut timeouts = Timeouts::default();
+    if let Some(limit) = connection.connect_timeout {
+        (timeouts.resolve, timeouts.connect, timeouts.tls) =
+            (Some(limit.0), Some(limit.0), Some(limit.0));
+    }
+    if let Some(limit) = connection.idle_timeout {
+        (timeouts.first_byte, timeouts.idle) = (Some(limit.0), Some(limit.0));
+    }
+    timeouts.total = connection.timeout.map(|limit| limit.0);
+    Options { timeouts, max_body: request.max_body.map(|size| size.0), ..Options::default() }
+}
+
+/// The policy that was asked for; none where the library's own will do.
+fn tls(cacert: Option<&Path>, insecure: bool) -> Result<Option<TlsPolicy>, String> {
+    if cacert.is_none() && !insecure {
+        return Ok(None);
+    }
+    let mut builder = TlsPolicy::builder();
+    if let Some(path) = cacert {
+        builder = builder.add_roots_file(path).only_these_roots();
+    }
+    if insecure {
+        builder = builder.insecure();
+    }
+    builder.build().map(Some).map_err(|error| format!("--cacert: {error}"))
+}
+
+fn place(args: OutputArgs, one_url: bool) -> Result<Output, String> {
+    let OutputArgs { output, output_dir, discard, jsonl } = args;
+    match (output, output_dir) {
+        (Some(_), _) if !one_url => {
+            Err("-o takes the body of one URL; --output-dir takes many".to_owned())
+        }
+        (Some(path), _) if jsonl && path.to_str() == Some("-") => {
+            Err("--jsonl and a body cannot both go to standard output".to_owned())
+        }
+        (Some(path), _) => Output::file(&path),
+        (None, Some(path)) => Output::directory(&path),
+        (None, None) if discard || jsonl => Ok(Output::Discard),
+        (None, None) => Output::standard_output(),
+    }
+}
+
+/// How many connections the process may have, of those asked for.
+fn fit(wanted: usize, with_files: bool, warnings: &mut Vec<String>) -> Result<usize, String> {
+    let limit = rlimit::raise_open_files().map_err(|errno| format!("RLIMIT_NOFILE: {errno}"))?;
+    let descriptors = usize::try_from(limit.soft).unwrap_or(usize::MAX);
+    // a body that is written has its file open beside its connection
+    let each = if with_files { 2 } else { 1 };
+    let most = (descriptors.saturating_sub(SPARE_DESCRIPTORS) / each).max(1);
+    if wanted > most {
+        warnings.push(format!(
+            "-c {wanted} is more than the limit of {} open files allows (RLIMIT_NOFILE): {most} \
+             connections are used",
+            limit.soft
+        ));
+    }
+    Ok(wanted.min(most))
+}

@@ -1,0 +1,203 @@
+//! What is told of one transfer, for machines: a JSON object of one line (`docs/cli.md`).
+//!
+//! Knows the names of the fields, which stay as they are, and the words for failures.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use ringdove::error::Retry;
+use ringdove::http::Version;
+use ringdove::{Error, Report};
+use serde::{Serialize, Serializer};
+
+use super::output::WriteError;
+
+/// Why a transfer is counted as failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Failure {
+    /// A kind of [`Error`], or `input`, `status`, `output`, `interrupted`.
+    pub(crate) kind: &'static str,
+    /// A phase of [`Error`], or `input`.
+    pub(crate) phase: &'static str,
+    pub(crate) message: String,
+    /// The same request may be sent again, and another outcome is possible.
+    pub(crate) retryable: bool,
+}
+
+/// One line.
+#[derive(Debug, Serialize)]
+pub(crate) struct Record<'a> {
+    pub(crate) url: &'a str,
+    pub(crate) line: Option<u64>,
+    pub(crate) status: Option<u16>,
+    pub(crate) error: Option<&'a Failure>,
+    pub(crate) body_bytes: u64,
+    /// Received, heads, framing and TLS included.
+    pub(crate) wire_bytes: u64,
+    pub(crate) wire_sent: u64,
+    pub(crate) remote: Option<SocketAddr>,
+    pub(crate) reused: bool,
+    #[serde(serialize_with = "version")]
+    pub(crate) http_version: Option<Version>,
+    pub(crate) retries: u8,
+    pub(crate) file: Option<&'a Path>,
+    /// Microseconds.
+    pub(crate) times: Times,
+}
+
+/// Microseconds spent in each wait; zero for one that was not.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct Times {
+    queue: u64,
+    resolve: u64,
+    connect: u64,
+    tls: u64,
+    first_byte: u64,
+    total: u64,
+}
+
+impl Failure {
+    pub(crate) fn of_transfer(error: &Error, idempotent: bool) -> Failure {
+        Failure {
+            kind: error.kind(),
+            phase: error.phase.name(),
+            message: error.to_string(),
+            retryable: match error.retry() {
+                Retry::Safe => true,
+                Retry::IfIdempotent => idempotent,
+                Retry::No => false,
+            },
+        }
+    }
+
+    /// The status is one that --fail refuses.
+    pub(crate) fn of_status(status: u16) -> Failure {
+        let message = format!("status {status}");
+        Failure { kind: "status", phase: "receive", message, retryable: false }
+    }
+
+    pub(crate) fn of_output(error: &WriteError) -> Failure {
+        let message = error.to_string();
+        Failure { kind: "output", phase: "receive", message, retryable: false }
+    }
+
+    /// What was given is no URL, or none that can be fetched.
+    pub(crate) fn of_input(message: String) -> Failure {
+        Failure { kind: "input", phase: "input", message, retryable: false }
+    }
+
+    pub(crate) fn interrupted(begun: bool) -> Failure {
+        let (phase, message) = match begun {
+            true => ("receive", "interrupted while receiving the response"),
+            false => ("queue", "interrupted before a response"),
+        };
+        // a request without a response may have been acted upon
+        Failure { kind: "interrupted", phase, message: message.to_owned(), retryable: false }
+    }
+}
+
+impl<'a> Record<'a> {
+    /// What is told where there was no transfer.
+    pub(crate) fn without_transfer(url: &'a str, line: Option<u64>) -> Record<'a> {
+        Record {
+            url,
+            line,
+            status: None,
+            error: None,
+            body_bytes: 0,
+            wire_bytes: 0,
+            wire_sent: 0,
+            remote: None,
+            reused: false,
+            http_version: None,
+            retries: 0,
+            file: None,
+            times: Times::default(),
+        }
+    }
+
+    /// What is told of a transfer.
+    pub(crate) fn of_report(url: &'a str, line: Option<u64>, report: &Report) -> Record<'a> {
+        let Report { times, wire_sent, wire_received, body_received, .. } = *report;
+        let micros = |time: Duration| time.as_micros() as u64;
+        Record {
+            status: report.status,
+            body_bytes: body_received,
+            wire_bytes: wire_received,
+            wire_sent,
+            remote: report.remote,
+            reused: report.reused,
+            retries: report.retries,
+            times: Times {
+                queue: micros(times.queue),
+                resolve: micros(times.resolve),
+                connect: micros(times.connect),
+                tls: micros(times.tls),
+                first_byte: micros(times.first_byte),
+                total: micros(times.total),
+            },
+            ..Record::without_transfer(url, line)
+        }
+    }
+
+    /// In words, for a transfer that is done.
+    pub(crate) fn told(&self) -> String {
+        let status = self.status.unwrap_or_default();
+        let version = self.http_version.map_or("", version_name);
+        let remote = self.remote.map_or("nowhere".to_owned(), |remote| remote.to_string());
+        let connection = if self.reused { "a kept connection" } else { "a new connection" };
+        let total = Duration::from_micros(self.times.total);
+        format!(
+            "{status} over HTTP/{version} from {remote} on {connection}, {} bytes in {total:?}",
+            self.body_bytes
+        )
+    }
+
+    /// The line, with its end.
+    pub(crate) fn to_line(&self) -> Vec<u8> {
+        let mut line = serde_json::to_vec(self).expect("strings and numbers");
+        line.push(b'\n');
+        line
+    }
+}
+
+fn version<S: Serializer>(version: &Option<Version>, serializer: S) -> Result<S::Ok, S::Error> {
+    version.map(version_name).serialize(serializer)
+}
+
+/// As in the status line, after the slash.
+fn version_name(version: Version) -> &'static str {
+    match version {
+        Version::Http10 => "1.0",
+        Version::Http11 => "1.1",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The names and their order are a promise.
+    #[test]
+    fn fields_have_the_names_that_are_documented() {
+        let failure = Failure::of_status(404);
+        let line = Record {
+            error: Some(&failure),
+            status: Some(404),
+            http_version: Some(Version::Http11),
+            remote: Some(([127, 0, 0, 1], 80).into()),
+            ..Record::without_transfer("http://a/", Some(3))
+        }
+        .to_line();
+        let want = concat!(
+            r#"{"url":"http://a/","line":3,"status":404,"#,
+            r#""error":{"kind":"status","phase":"receive","message":"status 404","retryable":false},"#,
+            r#""body_bytes":0,"wire_bytes":0,"wire_sent":0,"remote":"127.0.0.1:80","reused":false,"#,
+            r#""http_version":"1.1","retries":0,"file":null,"#,
+            r#""times":{"queue":0,"resolve":0,"connect":0,"tls":0,"first_byte":0,"total":0}}"#,
+            "\n"
+        );
+        assert_eq!(String::from_utf8(line).unwrap(), want);
+    }
+}

@@ -1,0 +1,141 @@
+//! What a run came to, on one screen.
+//!
+//! Knows numbers. Must not know transfers.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+use indicatif::HumanBytes;
+use ringdove::{Report, Stats};
+
+/// Counts, sums and times of transfers that are over.
+pub(crate) struct Tally {
+    /// By the status' first digit.
+    done: BTreeMap<u16, u64>,
+    /// By the kind of failure.
+    failed: BTreeMap<&'static str, u64>,
+    left: u64,
+    body_bytes: u64,
+    wire_bytes: u64,
+    waits: [Wait; 4],
+}
+
+struct Wait {
+    name: &'static str,
+    of: fn(&Report) -> Duration,
+    micros: Histogram<u64>,
+}
+
+/// What else is known at the end.
+pub(crate) struct Summary<'a> {
+    pub(crate) tally: &'a Tally,
+    pub(crate) elapsed: Duration,
+    pub(crate) stats: Stats,
+    /// The driver and why it is that one.
+    pub(crate) driver: String,
+}
+
+impl Tally {
+    pub(crate) fn new() -> Tally {
+        let wait = |name, of| {
+            let micros = Histogram::new(3).expect("three digits are kept");
+            Wait { name, of, micros }
+        };
+        Tally {
+            done: BTreeMap::new(),
+            failed: BTreeMap::new(),
+            left: 0,
+            body_bytes: 0,
+            wire_bytes: 0,
+            waits: [
+                wait("queue", |report| report.times.queue),
+                wait("connect", |report| report.times.connect + report.times.tls),
+                wait("first byte", |report| report.times.first_byte),
+                wait("total", |report| report.times.total),
+            ],
+        }
+    }
+
+    pub(crate) fn add_done(&mut self, report: &Report) {
+        *self.done.entry(report.status.unwrap_or(0) / 100).or_default() += 1;
+        for wait in &mut self.waits {
+            // grows as it must; what is too long for 64 bits of microseconds is not counted
+            _ = wait.micros.record((wait.of)(report).as_micros() as u64);
+        }
+    }
+
+    pub(crate) fn add_failed(&mut self, kind: &'static str) {
+        *self.failed.entry(kind).or_default() += 1;
+    }
+
+    pub(crate) fn add_left(&mut self) {
+        self.left += 1;
+    }
+
+    pub(crate) fn add_bytes(&mut self, report: &Report) {
+        self.body_bytes += report.body_received;
+        self.wire_bytes += report.wire_received;
+    }
+
+    pub(crate) fn done(&self) -> u64 {
+        self.done.values().sum()
+    }
+
+    pub(crate) fn failed(&self) -> u64 {
+        self.failed.values().sum()
+    }
+
+    pub(crate) fn left(&self) -> u64 {
+        self.left
+    }
+
+    pub(crate) fn body_bytes(&self) -> u64 {
+        self.body_bytes
+    }
+}
+
+impl fmt::Display for Summary<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Summary { tally, elapsed, stats, driver } = self;
+        write!(f, "done      {}", tally.done())?;
+        list(f, tally.done.iter().map(|(class, count)| (format!("{class}xx"), *count)))?;
+        write!(f, "\nfailed    {}", tally.failed())?;
+        list(f, tally.failed.iter().map(|(kind, count)| ((*kind).to_owned(), *count)))?;
+        if tally.left > 0 {
+            write!(f, "\nleft      {}", tally.left)?;
+        }
+        let seconds = elapsed.as_secs_f64().max(1e-6);
+        let transfers = (tally.done() + tally.failed()) as f64 / seconds;
+        let (body, wire) = (HumanBytes(tally.body_bytes), HumanBytes(tally.wire_bytes));
+        let speed = HumanBytes((tally.wire_bytes as f64 / seconds) as u64);
+        write!(f, "\nreceived  {body} in bodies, {wire} on the wire")?;
+        write!(f, "\nrate      {transfers:.0} transfers/s, {speed}/s, in {elapsed:.2?}")?;
+        write!(f, "\nsockets   {} opened, {} uses again", stats.opened, stats.reused)?;
+        write!(f, "\ndriver    {driver}")?;
+        if tally.done() > 0 {
+            write!(
+                f,
+                "\ntimes     {:>10}{:>10}{:>10}{:>10}{:>10}",
+                "p50", "p90", "p99", "p99.9", "max"
+            )?;
+            for wait in &tally.waits {
+                write!(f, "\n{:10}", wait.name)?;
+                for quantile in [0.5, 0.9, 0.99, 0.999, 1.0] {
+                    let micros = wait.micros.value_at_quantile(quantile);
+                    // padding asks for a string
+                    let time = format!("{:.1?}", Duration::from_micros(micros));
+                    write!(f, "{time:>10}")?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// ` (a 1, b 2)`, or nothing.
+fn list(f: &mut fmt::Formatter<'_>, counts: impl Iterator<Item = (String, u64)>) -> fmt::Result {
+    let counts: Vec<_> = counts.map(|(name, count)| format!("{name} {count}")).collect();
+    if counts.is_empty() { Ok(()) } else { write!(f, " ({})", counts.join(", ")) }
+}

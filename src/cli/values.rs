@@ -1,0 +1,245 @@
+//! Values of options: from their text to what they say, or why they cannot.
+//!
+//! Knows each value by itself. The message of each error completes "invalid value 'x' for --y: …".
+
+use std::fmt;
+use std::net::IpAddr;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ringdove::driver::Kind;
+use ringdove::http::{Host, Origin};
+use ringdove::{Request, RequestError};
+use url::Url;
+
+/// A time in seconds, more than none.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Seconds(pub(crate) Duration);
+
+/// A number of bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Size(pub(crate) u64);
+
+/// A request method.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Method(pub(crate) http::Method);
+
+/// A field line, or the wish to leave one out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Field {
+    pub(crate) name: String,
+    /// `None`: not to be sent.
+    pub(crate) value: Option<String>,
+}
+
+/// The addresses of a host and port.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Addresses {
+    pub(crate) host: Host,
+    pub(crate) port: u16,
+    pub(crate) addresses: Arc<[IpAddr]>,
+}
+
+/// Which driver.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum DriverChoice {
+    /// The best there is.
+    Auto,
+    /// This one.
+    Only(Kind),
+}
+
+impl FromStr for Seconds {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let seconds: f64 = text.parse().map_err(|_| "not a number of seconds")?;
+        match Duration::try_from_secs_f64(seconds) {
+            Ok(Duration::ZERO) | Err(_) => Err("not a time that can be waited for"),
+            Ok(duration) => Ok(Seconds(duration)),
+        }
+    }
+}
+
+impl FromStr for Size {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (digits, unit) = match text.char_indices().last() {
+            Some((at, 'k' | 'K')) => (&text[..at], 1 << 10),
+            Some((at, 'M')) => (&text[..at], 1 << 20),
+            Some((at, 'G')) => (&text[..at], 1 << 30),
+            _ => (text, 1),
+        };
+        let number: u64 = digits.parse().map_err(|_| "not a number of bytes, as 500, 64k or 2M")?;
+        number.checked_mul(unit).map(Size).ok_or("too large")
+    }
+}
+
+impl FromStr for Method {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match http::Method::from_bytes(text.as_bytes()) {
+            Ok(http::Method::CONNECT) => Err("CONNECT opens a tunnel, and nothing can be fetched"),
+            Ok(method) => Ok(Method(method)),
+            Err(_) => Err("not a method (RFC 9110, 9.1)"),
+        }
+    }
+}
+
+impl FromStr for Field {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (name, value) = text.split_once(':').ok_or("not of the form `Name: value`")?;
+        let field = match value.trim() {
+            "" => Field { name: name.to_owned(), value: None },
+            value => Field { name: name.to_owned(), value: Some(value.to_owned()) },
+        };
+        field.check().map_err(|error| error.to_string())?;
+        Ok(field)
+    }
+}
+
+impl Field {
+    pub(crate) fn new(name: &str, value: &str) -> Field {
+        Field { name: name.to_owned(), value: Some(value.to_owned()) }
+    }
+
+    /// Whether a request takes it.
+    pub(crate) fn check(&self) -> Result<(), RequestError> {
+        let value = self.value.as_deref().unwrap_or("a");
+        Request::get("http://localhost/")?.field(&self.name, value).map(drop)
+    }
+}
+
+impl FromStr for Addresses {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let malformed = "not of the form HOST:PORT:ADDR[,ADDR]…";
+        // the colons of an IPv6 literal are its own
+        let host_end = if text.starts_with('[') { text.find(']').unwrap_or(0) } else { 0 };
+        let port = host_end + text[host_end..].find(':').ok_or(malformed)?;
+        let (host, rest) = (&text[..port], &text[port + 1..]);
+        let (port, addresses) = rest.split_once(':').ok_or(malformed)?;
+        let Some(port @ 1..) = port.parse().ok() else {
+            return Err(format!("{port:?} is not a port"));
+        };
+        let host = parse_host(host).map_err(|why| format!("{host:?} is not a host: {why}"))?;
+        let addresses = addresses.split(',').map(parse_address).collect::<Result<Vec<_>, _>>()?;
+        Ok(Addresses { host, port, addresses: addresses.into() })
+    }
+}
+
+fn parse_host(text: &str) -> Result<Host, String> {
+    if text.contains(|char: char| "@/?#\\*".contains(char) || char.is_whitespace()) {
+        return Err("a character that no host has".to_owned());
+    }
+    let url = Url::parse(&format!("http://{text}/")).map_err(|why| why.to_string())?;
+    let origin = Origin::from_url(&url).map_err(|why| why.to_string())?;
+    Ok(origin.host().clone())
+}
+
+fn parse_address(text: &str) -> Result<IpAddr, String> {
+    let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
+    bare.parse().map_err(|_| format!("{text:?} is not an IP address"))
+}
+
+impl FromStr for DriverChoice {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == "auto" {
+            return Ok(DriverChoice::Auto);
+        }
+        let kind = Kind::ALL.into_iter().find(|kind| kind.name() == text);
+        kind.map(DriverChoice::Only).ok_or_else(|| {
+            let known: Vec<_> = Kind::ALL.iter().map(|kind| kind.name()).collect();
+            format!("no driver '{text}' here: there are auto, {}", known.join(", "))
+        })
+    }
+}
+
+impl fmt::Display for DriverChoice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            DriverChoice::Auto => f.write_str("auto"),
+            DriverChoice::Only(kind) => f.write_str(kind.name()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seconds() {
+        let good = [("1", 1000), ("0.25", 250), ("120", 120_000)];
+        for (text, millis) in good {
+            assert_eq!(text.parse(), Ok(Seconds(Duration::from_millis(millis))), "{text}");
+        }
+        for text in ["", "x", "0", "-1", "NaN", "inf", "1e300", "1s"] {
+            assert!(text.parse::<Seconds>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn sizes() {
+        let good = [("0", 0), ("500", 500), ("64k", 65_536), ("2M", 2 << 20), ("1G", 1 << 30)];
+        for (text, bytes) in good {
+            assert_eq!(text.parse(), Ok(Size(bytes)), "{text}");
+        }
+        for text in ["", "k", "-1", "1.5", "3T", "99999999999999G", "1é"] {
+            assert!(text.parse::<Size>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn fields() {
+        assert_eq!("Accept: text/html".parse(), Ok(Field::new("Accept", "text/html")));
+        assert_eq!("A:b:c".parse(), Ok(Field::new("A", "b:c")));
+        assert_eq!("Accept:".parse(), Ok(Field { name: "Accept".into(), value: None }));
+        let bad = ["", "Accept", ": x", "A B: x", "A: x\r\nB: y", "Content-Length: 3", "Host: a b"];
+        for text in bad {
+            assert!(text.parse::<Field>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn addresses() {
+        let table = [
+            ("example.com:80:127.0.0.1", "example.com", 80, 1),
+            ("EXAMPLE.com.:8443:127.0.0.1,[::1],::2", "example.com", 8443, 3),
+            ("[::1]:80:127.0.0.1", "::1", 80, 1),
+            ("a:81:::1", "a", 81, 1),
+        ];
+        for (text, host, port, count) in table {
+            let parsed: Addresses = text.parse().expect(text);
+            let got = (parsed.host.to_string(), parsed.port, parsed.addresses.len());
+            assert_eq!(got, (host.to_owned(), port, count), "{text}");
+        }
+        let bad =
+            ["", "a", "a:80", "a:0:127.0.0.1", "a:x:1.1.1.1", "a:80:", "a:80:1.1.1", ":80:1.1.1.1"];
+        for text in bad {
+            assert!(text.parse::<Addresses>().is_err(), "{text}");
+        }
+        for host in ["a b", "u@a", "a/b", "a?b", "a#b", "*"] {
+            let text = format!("{host}:80:127.0.0.1");
+            assert!(text.parse::<Addresses>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn drivers() {
+        for kind in Kind::ALL {
+            assert_eq!(kind.name().parse(), Ok(DriverChoice::Only(kind)));
+        }
+        assert_eq!("auto".parse(), Ok(DriverChoice::Auto));
+        let error = "kqueue".parse::<DriverChoice>().expect_err("not here");
+        assert!(error.starts_with("no driver 'kqueue' here: there are auto, "), "{error}");
+    }
+}

@@ -1,0 +1,21 @@
+//! One suite of behaviours for every driver, against nginx and a hostile server.
+//!
+//! Knows the library as an outsider does. Each behaviour is a function of a driver's kind, and makes
+//! one test for each kind. Each test runs in a process of its own, so that what it leaves open can
+//! be counted: after the body no descriptor, thread, connection, origin or timer may be left.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod bodies;
+mod crowd;
+mod fallback;
+mod flow;
+mod refusals;
+mod removal;
+mod resolver;
+mod reuse;
+mod run;
+mod same_story;
+mod silence;
+mod uploads;

@@ -1,0 +1,336 @@
+//! A driver, the transfers that it carries, and what each of them was told.
+
+use std::cell::{Ref, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ringdove::driver::Kind;
+use ringdove::engine::{Flow, Handler, Outcome};
+use ringdove::error::{Deadline, Phase};
+use ringdove::http::{ResponseHead, Version};
+use ringdove::{Config, Driver, Error, Options, Request, TlsPolicy, TransferId};
+
+use crate::support::certs::Authority;
+use crate::support::leak::Census;
+use crate::support::{PATIENCE, isolated};
+
+/// The names of all drivers that this suite makes tests for.
+pub(crate) const NAMES: [&str; 3] = ["poll", "epoll", "ring"];
+
+/// Makes of each behaviour, a `fn(Kind)`, one test for each driver.
+macro_rules! on_every_driver {
+    ($($behaviour:ident),* $(,)?) => {
+        $(mod $behaviour {
+            #[test]
+            fn poll() {
+                crate::run::isolated("poll", concat!(module_path!(), "::poll"), super::$behaviour);
+            }
+            #[test]
+            fn epoll() {
+                crate::run::isolated("epoll", concat!(module_path!(), "::epoll"), super::$behaviour);
+            }
+            #[test]
+            fn ring() {
+                crate::run::isolated("ring", concat!(module_path!(), "::ring"), super::$behaviour);
+            }
+        })*
+    };
+}
+pub(crate) use on_every_driver;
+
+/// Runs a behaviour with the driver of this name, in a process of its own, and sees to it that all
+/// is given back.
+pub(crate) fn isolated(driver: &str, path: &str, behaviour: fn(Kind)) {
+    isolated_under(&[], driver, path, behaviour);
+}
+
+/// As [`isolated`], under a wrapper such as `prlimit`.
+pub(crate) fn isolated_under(wrapper: &[&str], driver: &str, path: &str, behaviour: fn(Kind)) {
+    let Some(kind) = Kind::ALL.into_iter().find(|kind| kind.name() == driver) else {
+        eprintln!("skipped: ringdove has no driver {driver}");
+        return;
+    };
+    isolated::run(test_name(path), wrapper, || {
+        if let Err(refused) = Driver::new(kind, Config::default()) {
+            eprintln!("skipped: {refused}");
+            return;
+        }
+        let census = Census::take();
+        behaviour(kind);
+        census.assert_restored(PATIENCE);
+    });
+}
+
+/// The name that libtest gives to a test, from its path with the crate's name.
+pub(crate) fn test_name(path: &str) -> &str {
+    path.split_once("::").map_or(path, |(_, name)| name)
+}
+
+#[test]
+fn every_driver_has_its_tests() {
+    for kind in Kind::ALL {
+        assert!(NAMES.contains(&kind.name()), "on_every_driver! makes no tests for {kind}");
+    }
+}
+
+/// A driver at work. When it is dropped it must be able to give everything back.
+pub(crate) struct Run {
+    pub(crate) driver: Driver,
+}
+
+/// One transfer of a [`Run`], and what it was told so far.
+#[derive(Clone)]
+pub(crate) struct Transfer {
+    pub(crate) id: TransferId,
+    record: Rc<RefCell<Record>>,
+    added: Instant,
+}
+
+/// What a transfer was told.
+#[derive(Debug, Default)]
+pub(crate) struct Record {
+    /// In order; bytes of the body that came in pieces are one entry.
+    pub(crate) told: Vec<Told>,
+    pub(crate) body: Vec<u8>,
+    pub(crate) outcome: Option<Outcome>,
+    ended: Option<Instant>,
+}
+
+/// One event, in a form that does not depend on how the bytes were cut.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Told {
+    Informational(u16),
+    Head(u16, Version),
+    /// So many bytes of the body.
+    Body(usize),
+    Done,
+}
+
+/// Records, and pauses or aborts where it is told to.
+#[derive(Default)]
+pub(crate) struct Recorder {
+    record: Rc<RefCell<Record>>,
+    pause_at: Option<usize>,
+    abort_at: Option<usize>,
+}
+
+impl Run {
+    pub(crate) fn new(kind: Kind) -> Run {
+        Run::with(kind, Config::default())
+    }
+
+    pub(crate) fn with(kind: Kind, config: Config) -> Run {
+        let driver = Driver::new(kind, config).expect("asked before");
+        assert_eq!(driver.kind(), kind);
+        Run { driver }
+    }
+
+    /// A driver that trusts this authority.
+    pub(crate) fn trusting(kind: Kind, authority: &Authority) -> Run {
+        Run::with(kind, Config { tls: Some(policy(authority)), ..Config::default() })
+    }
+
+    pub(crate) fn get(&mut self, url: &str) -> Transfer {
+        self.add(Request::get(url).expect("a good URL"))
+    }
+
+    pub(crate) fn get_with(&mut self, url: &str, options: Options) -> Transfer {
+        self.add(Request::get(url).expect("a good URL").options(Arc::new(options)))
+    }
+
+    pub(crate) fn add(&mut self, request: Request) -> Transfer {
+        self.add_recorded(request, Recorder::default())
+    }
+
+    pub(crate) fn add_recorded(&mut self, request: Request, recorder: Recorder) -> Transfer {
+        let (record, added) = (recorder.record.clone(), Instant::now());
+        let id = self.driver.add(request, Box::new(recorder)).expect("it can be added");
+        Transfer { id, record, added }
+    }
+
+    /// Turns until all transfers are over, and takes their messages.
+    #[track_caller]
+    pub(crate) fn finish(&mut self) {
+        self.turn_until("all transfers are over", |run| run.driver.running() == 0);
+    }
+
+    /// Turns until something has come about.
+    #[track_caller]
+    pub(crate) fn turn_until(&mut self, what: &str, mut met: impl FnMut(&mut Run) -> bool) {
+        let start = Instant::now();
+        while !met(self) {
+            assert!(start.elapsed() < PATIENCE, "never: {what}; {:?}", self.driver.stats());
+            self.turn(Duration::from_millis(50));
+        }
+    }
+
+    /// Turns for a while, whatever happens.
+    #[track_caller]
+    pub(crate) fn turn_for(&mut self, time: Duration) {
+        let start = Instant::now();
+        while let Some(left) = time.checked_sub(start.elapsed()) {
+            self.turn(left);
+        }
+    }
+
+    #[track_caller]
+    fn turn(&mut self, max: Duration) {
+        self.driver.turn(Some(max)).expect("the driver can go on");
+        while let Some(message) = self.driver.next_message() {
+            let outcome = message.outcome.clone();
+            let recorder = message.into_handler::<Recorder>().expect("the handler that was added");
+            let mut record = recorder.record.borrow_mut();
+            assert_eq!(record.outcome.as_ref(), Some(&outcome), "done and the message differ");
+            record.ended = Some(Instant::now());
+        }
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            return;
+        }
+        self.driver.engine_mut().close_idle();
+        self.turn(Duration::ZERO);
+        let stats = self.driver.stats();
+        let held = [stats.running, stats.connections, stats.idle, stats.origins, stats.timers];
+        assert_eq!(held, [0; 5], "not given back: {stats:?}");
+        assert_eq!(stats.added, stats.succeeded + stats.failed + stats.removed, "{stats:?}");
+        assert!(self.driver.engine_mut().is_empty());
+    }
+}
+
+impl Transfer {
+    pub(crate) fn record(&self) -> Ref<'_, Record> {
+        self.record.borrow()
+    }
+
+    pub(crate) fn is_done(&self) -> bool {
+        self.record().outcome.is_some()
+    }
+
+    /// Bytes of the body so far.
+    pub(crate) fn body_len(&self) -> usize {
+        self.record().body.len()
+    }
+
+    pub(crate) fn told(&self) -> Vec<Told> {
+        self.record().told.clone()
+    }
+
+    #[track_caller]
+    pub(crate) fn outcome(&self) -> Outcome {
+        self.record().outcome.clone().expect("the transfer is over")
+    }
+
+    #[track_caller]
+    pub(crate) fn error(&self) -> Error {
+        self.outcome().result.expect_err("the transfer fails")
+    }
+
+    #[track_caller]
+    pub(crate) fn status(&self) -> u16 {
+        match self.outcome().result {
+            Ok(response) => response.status,
+            Err(error) => panic!("{error} ({error:?}); told {:?}", self.told()),
+        }
+    }
+
+    /// It ended well, with this status and this body, and was told nothing twice.
+    #[track_caller]
+    pub(crate) fn assert_response(&self, status: u16, body: &[u8]) {
+        assert_eq!(self.status(), status);
+        let record = self.record();
+        assert!(record.body == body, "{} bytes, wrong", record.body.len());
+        let version = record.outcome.as_ref().unwrap().result.as_ref().unwrap().version;
+        let informational = |told: &&Told| matches!(told, Told::Informational(_));
+        let told: Vec<_> = record.told.iter().skip_while(informational).cloned().collect();
+        let mut expected = vec![Told::Head(status, version)];
+        if !body.is_empty() {
+            expected.push(Told::Body(body.len()));
+        }
+        expected.push(Told::Done);
+        assert_eq!(told, expected);
+    }
+
+    /// From when it was added to when its end was told.
+    #[track_caller]
+    pub(crate) fn took(&self) -> Duration {
+        self.record().ended.expect("the transfer is over") - self.added
+    }
+
+    /// It ended by this deadline in this phase, not before it had passed, and not much later.
+    #[track_caller]
+    pub(crate) fn assert_timed_out(&self, deadline: Deadline, phase: Phase, after: Duration) {
+        let error = self.error();
+        let cause = ringdove::error::Cause::Timeout { deadline, after };
+        assert_eq!((error.cause, error.phase), (cause, phase));
+        let took = self.took();
+        assert!(took >= after, "{took:?} is before {after:?}");
+        assert!(took < after + NOISE, "{took:?} is long after {after:?}");
+    }
+}
+
+/// How much later than its deadline a transfer may end on a machine as busy as CI's.
+pub(crate) const NOISE: Duration = Duration::from_secs(4);
+
+impl Recorder {
+    /// Pauses once, as soon as the body has this many bytes; zero: at the head.
+    pub(crate) fn pausing_at(bytes: usize) -> Recorder {
+        Recorder { pause_at: Some(bytes), ..Recorder::default() }
+    }
+
+    /// Aborts as soon as the body has this many bytes; zero: at the head.
+    pub(crate) fn aborting_at(bytes: usize) -> Recorder {
+        Recorder { abort_at: Some(bytes), ..Recorder::default() }
+    }
+
+    fn flow(&mut self) -> Flow {
+        let bytes = self.record.borrow().body.len();
+        if self.abort_at.is_some_and(|at| bytes >= at) {
+            return Flow::Abort("had enough".to_owned());
+        }
+        if self.pause_at.is_some_and(|at| bytes >= at) {
+            self.pause_at = None;
+            return Flow::Pause;
+        }
+        Flow::Continue
+    }
+}
+
+impl Handler for Recorder {
+    fn informational(&mut self, head: &ResponseHead<'_>) {
+        self.record.borrow_mut().told.push(Told::Informational(head.status()));
+    }
+
+    fn head(&mut self, head: &ResponseHead<'_>) -> Flow {
+        self.record.borrow_mut().told.push(Told::Head(head.status(), head.version()));
+        self.flow()
+    }
+
+    fn body(&mut self, chunk: &[u8]) -> Flow {
+        {
+            let mut record = self.record.borrow_mut();
+            record.body.extend_from_slice(chunk);
+            match record.told.last_mut() {
+                Some(Told::Body(bytes)) => *bytes += chunk.len(),
+                _ => record.told.push(Told::Body(chunk.len())),
+            }
+        }
+        self.flow()
+    }
+
+    fn done(&mut self, outcome: &Outcome) {
+        let mut record = self.record.borrow_mut();
+        record.told.push(Told::Done);
+        assert_eq!(record.outcome.replace(outcome.clone()), None, "done was told twice");
+    }
+}
+
+/// Trusts this authority alone.
+pub(crate) fn policy(authority: &Authority) -> TlsPolicy {
+    let builder = TlsPolicy::builder().only_these_roots().add_roots_file(authority.ca_file());
+    builder.build().expect("a good policy")
+}
