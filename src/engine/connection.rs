@@ -9,7 +9,7 @@ use crate::engine::pool::{IdleLinks, OriginId};
 use crate::engine::resolve::Addresses;
 use crate::engine::timers::TimerId;
 use crate::engine::tls::TlsSession;
-use crate::engine::{Response, TransferId};
+use crate::engine::{Response, TlsSummary, TransferId};
 use crate::error::{Operation, Progress};
 use crate::http::Exchange;
 use crate::id::Id;
@@ -23,7 +23,10 @@ pub struct Connection {
     pub(super) origin: OriginId,
     pub(super) state: State,
     pub(super) remote: SocketAddr,
+    /// Absent too while bytes that arrived go through it.
     pub(super) tls: Option<Box<TlsSession>>,
+    /// What the TLS handshake agreed on, once it is done.
+    pub(super) agreed: Option<TlsSummary>,
     /// Wire bytes that a paused transfer has yet to take; at most what one receive brought.
     pub(super) held: Vec<u8>,
     /// The tail of a request head that did not fit into the driver's buffer.
@@ -129,6 +132,7 @@ impl Connection {
             state: State::Connecting(state),
             remote: SocketAddr::new(IpAddr::from([0, 0, 0, 0]), port),
             tls: None,
+            agreed: None,
             held: Vec::new(),
             unfilled: Vec::new(),
             wire: WireCount::default(),

@@ -8,9 +8,7 @@ use std::time::Duration;
 use super::connection::{Connection, Exchanging, State, WireCount};
 use super::tls::TlsSession;
 use super::transfer::Place;
-use super::{
-    ConnectionId, Engine, Message, Outcome, Output, Report, Response, Times, TlsSummary, TransferId,
-};
+use super::{ConnectionId, Engine, Message, Outcome, Output, Report, Response, Times, TransferId};
 use crate::error::{Cause, Error, Operation, Retry};
 use crate::limits;
 use crate::time::Time;
@@ -222,9 +220,7 @@ impl Engine {
             status: state.and_then(|state| state.response).map(|response| response.status),
             remote: connection.map(|connection| connection.remote),
             reused: connection.is_some_and(|connection| connection.uses > 1),
-            tls: connection.and_then(|connection| connection.tls.as_ref()).and_then(|tls| {
-                Some(TlsSummary { version: tls.version()?, resumed: tls.resumed() })
-            }),
+            tls: connection.and_then(|connection| connection.agreed),
             retries: transfer.retries,
         }
     }

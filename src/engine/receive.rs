@@ -5,7 +5,7 @@
 
 use super::connection::{Connection, End, Exchanging, State};
 use super::tls::TlsSession;
-use super::{ConnectionId, Engine, Flow, Response};
+use super::{ConnectionId, Engine, Flow, Response, TlsSummary};
 use crate::error::Cause;
 use crate::http::Event;
 
@@ -161,8 +161,10 @@ impl Engine {
             return;
         }
         let now = self.now;
-        let Some(connection) = self.pool.connections.get(id) else { return };
+        let Some(connection) = self.pool.connections.get_mut(id) else { return };
         let State::Handshaking(state) = &connection.state else { return };
+        let summary = |version| TlsSummary { version, resumed: tls.resumed() };
+        connection.agreed = tls.version().map(summary);
         let (transfer, since) = (state.transfer, state.since);
         if let Some(transfer) = self.transfers.get_mut(transfer) {
             transfer.spent.tls += now.since(since).as_nanos() as u64;
