@@ -100,6 +100,7 @@ impl Engine {
         if self.session(id).is_none() {
             if let Taken::Paused(taken) = self.take_plain(id, wire) {
                 self.hold(id, &wire[taken..]);
+                self.touch(id);
             }
             return;
         }

@@ -95,7 +95,7 @@ fn descriptors_run_out() {
             transfers.iter().for_each(|transfer| transfer.assert_response(200, OK_BODY));
             let stats = run.driver.stats();
             assert!(stats.exhausted > 0, "{stats:?}");
-            assert!(stats.opened < 100, "backpressure, not a spin: {stats:?}");
+            assert!(stats.opened <= 500, "each is tried once, then one waits: {stats:?}");
         });
     }
 }
