@@ -71,7 +71,7 @@ impl Engine {
         let transfer = state.transfer;
         // an answer to half a head leaves the other half
         let reusable = state.exchange.close_reasons().is_empty()
-            && connection.ended.is_none()
+            && !connection.ended
             && connection.unfilled.is_empty();
         let report = self.report(transfer, Some(id));
         if !reusable {

@@ -3,7 +3,7 @@
 //! Body bytes reach the handler as slices of the driver's buffer. Only what a paused transfer has
 //! yet to take is copied, and that is at most what one receive brought.
 
-use super::connection::{Connection, End, Exchanging, State};
+use super::connection::{Connection, Exchanging, State};
 use super::tls::TlsSession;
 use super::{ConnectionId, Engine, Flow, Response};
 use crate::error::Cause;
@@ -59,11 +59,10 @@ impl Engine {
     /// The peer has ended its side of the connection (a FIN, or close_notify over TLS).
     pub fn handle_end(&mut self, id: ConnectionId) {
         let Some(connection) = self.pool.connections.get_mut(id) else { return };
-        if connection.ended.is_some() {
+        if connection.ended {
             return;
         }
-        let clean = connection.tls.as_ref().is_none_or(|tls| tls.closed_cleanly());
-        connection.ended = Some(if clean { End::Clean } else { End::Truncated });
+        connection.ended = true;
         if connection.is_paused() {
             // what came before the end is delivered first
             self.touch(id);
@@ -96,7 +95,7 @@ impl Engine {
             }
             self.take_wire(id, &held);
             let Some(connection) = self.pool.connections.get(id) else { continue };
-            if connection.ended.is_some() && !connection.is_paused() {
+            if connection.ended && !connection.is_paused() {
                 self.take_end(id);
             }
         }
@@ -265,7 +264,8 @@ impl Engine {
     /// The peer's end, after all bytes before it were taken.
     fn take_end(&mut self, id: ConnectionId) {
         let Some(connection) = self.pool.connections.get_mut(id) else { return };
-        let clean = connection.ended == Some(End::Clean);
+        // asked only now: close_notify may have been held back with what came before it
+        let clean = connection.tls.as_ref().is_none_or(|tls| tls.closed_cleanly());
         match &mut connection.state {
             State::Idle(_) => self.close(id),
             State::Connecting(_) | State::Handshaking(_) => self.fail(id, Cause::Closed, None),
