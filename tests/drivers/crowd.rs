@@ -70,7 +70,7 @@ fn all_origins_get_their_turn(kind: Kind) {
     assert!(run.driver.stats().connections <= 3);
 }
 
-fn two_thousand_over_sixty_four(kind: Kind) {
+pub(crate) fn two_thousand_over_sixty_four(kind: Kind) {
     let nginx = Nginx::plain();
     let mut run = Run::with(kind, Config { max_connections: 64, ..Config::default() });
     let transfers: Vec<_> = (0..2000).map(|_| run.get(&nginx.url("/ok"))).collect();
