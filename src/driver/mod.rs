@@ -78,7 +78,6 @@ pub struct Driver {
     why: String,
 }
 
-#[expect(clippy::large_enum_variant, reason = "a process has one or two")]
 enum Inner {
     Ring(RingDriver),
     Epoll(EpollDriver),

@@ -95,17 +95,6 @@ impl Engine {
         self.to_serve.push_back(connection.origin);
     }
 
-    /// Has a connection that was closed say what its session has to say still.
-    pub(super) fn add_last_words(&mut self, id: ConnectionId, tls: &mut TlsSession) {
-        let close = self.outputs.iter_mut().rev().find_map(|output| match output {
-            Output::Close { connection, last_words } if *connection == id => Some(last_words),
-            _ => None,
-        });
-        if let Some(words) = close {
-            *words = last_words(tls);
-        }
-    }
-
     /// A connection whose exchange is over goes to whoever waits for it.
     fn release(&mut self, id: ConnectionId) {
         let Some(connection) = self.pool.connections.get(id) else { return };

@@ -42,6 +42,9 @@ impl Server {
     ) -> Vec<usize> {
         let mut begun = Vec::new();
         self.input.extend_from_slice(bytes);
+        if self.current.is_none() && !bytes.contains(&b'\n') {
+            return begun;
+        }
         loop {
             let Some(id) = request_line(&self.input) else { break };
             let plan = plans.get(id).expect("the target names a plan");
