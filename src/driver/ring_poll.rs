@@ -42,7 +42,11 @@ struct Watched {
 
 impl RingPollDriver {
     pub(super) fn new(config: Config, options: &Options) -> Result<Self, SetupError> {
-        let ring = Ring::new(options)?;
+        let mut ring = Ring::new(options)?;
+        // a sandbox may allow a ring to be made and refuse to have it entered
+        ring.nop()
+            .and_then(|()| ring.submit_and_wait(Time::ZERO, Some(Time::ZERO)))
+            .map_err(|errno| SetupError::Trial("NOP", errno))?;
         let watch = RingWatch { ring, sockets: Slab::new(), to_arm: Vec::new() };
         Ok(Self { multi: Multi::new(config, watch), events: Vec::new() })
     }

@@ -38,7 +38,7 @@ fn serving() -> Plan {
         .path("/chunked", Script::new().respond("200 OK", Framing::Chunked(7000), body()))
 }
 
-fn a_handler_pauses_in_the_body(kind: Kind) {
+pub(crate) fn a_handler_pauses_in_the_body(kind: Kind) {
     let server = serving().start();
     pause_in_body(Run::new(kind), &server);
 }

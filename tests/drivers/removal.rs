@@ -154,7 +154,7 @@ fn before_the_first_byte(kind: Kind) {
     assert_others_unharmed(&mut run, &server);
 }
 
-fn in_the_body(kind: Kind) {
+pub(crate) fn in_the_body(kind: Kind) {
     let half = Script::new().respond("200 OK", Framing::Declared(10), "half").stall();
     let server = ok().path("/half", half).start();
     let mut run = Run::new(kind);

@@ -1,0 +1,14 @@
+//! The promises of libcurl's multi socket interface, one test each, on a [`ringdove::Multi`] that is
+//! driven by a plain poll(2) loop. `docs/curl-semantics.md` says which promise each test holds.
+//!
+//! Knows what any outside program knows: [`Watch`](ringdove::Watch) and [`ringdove::sys`] to wait.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod failures;
+mod simple;
+mod socket_loop;
+mod sockets;
+mod timers;
+mod tokens;
