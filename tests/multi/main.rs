@@ -3,6 +3,8 @@
 //!
 //! Knows what any outside program knows: [`Watch`](ringdove::Watch) and [`ringdove::sys`] to wait.
 
+#![allow(clippy::disallowed_methods, reason = "tests look at the clock")]
+
 #[path = "../support/mod.rs"]
 mod support;
 
