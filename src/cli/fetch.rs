@@ -35,7 +35,7 @@ const GRACE: Duration = Duration::from_secs(5);
 /// Fetches what the command line says.
 pub(crate) fn run(args: FetchArgs) -> Status {
     match Plan::new(args).and_then(Run::new) {
-        Ok(run) => run.to_the_end(),
+        Ok(run) => run.finish(),
         Err(reason) => {
             Console::new(true, None).fail(&reason);
             Status::Usage
@@ -124,7 +124,7 @@ impl Run {
         })
     }
 
-    fn to_the_end(mut self) -> Status {
+    fn finish(mut self) -> Status {
         let result = self.work();
         self.console.end_progress();
         let status = match result {

@@ -54,8 +54,10 @@ fn plain_and_tls_urls_go_together() {
         .exits(0)
         .says(&["sockets", "2 opened, 1 uses again"]);
     assert_eq!(ended.stdout, OK_BODY.repeat(3));
-    Ringdove::fetch(["-v", "-k", &nginx.tls_url("/ok")])
+    let url = nginx.tls_url("/ok");
+    Ringdove::fetch(["-v", "-k", "-H", "Connection: close", &url, &url])
         .run()
         .exits(0)
-        .says(&["200 by HTTP/1.1 over TLS 1.3 from 127.0.0.1:", "new connection"]);
+        .says(&["200 by HTTP/1.1 over TLS 1.3 from 127.0.0.1:", "new connection"])
+        .says(&["200 by HTTP/1.1 over TLS 1.3, resumed, from 127.0.0.1:", "new connection"]);
 }

@@ -3,7 +3,7 @@
 //!
 //! Knows what any outside program knows: [`Watch`](ringdove::Watch) and [`ringdove::sys`] to wait.
 
-#![allow(clippy::disallowed_methods, reason = "tests look at the clock")]
+#![allow(clippy::disallowed_methods, reason = "tests time what the handle promises")]
 
 #[path = "../support/mod.rs"]
 mod support;
