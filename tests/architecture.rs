@@ -12,7 +12,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("http", &["limits"]),
     ("tls", &[]),
     ("engine", &["http", "tls", "error", "id", "limits", "time"]),
-    ("sys", &["id", "time"]),
+    ("sys", &["id", "limits", "time"]),
     ("driver", &["engine", "sys", "http", "tls", "error", "id", "limits", "time"]),
     ("error", &["http"]),
     ("id", &[]),
@@ -91,8 +91,8 @@ fn code_of(text: &str) -> String {
             string_end(rest)
         } else if rest.starts_with("'\"'") {
             3
-        } else if rest.starts_with("'\\") {
-            2 + rest[2..].find('\'').map_or(rest.len() - 2, |at| at + 1)
+        } else if let Some(escape) = rest.strip_prefix("'\\") {
+            2 + escape.find('\'').map_or(escape.len(), |at| at + 1)
         } else {
             0
         };
@@ -282,4 +282,30 @@ fn the_reader_of_sources_can_read() {
     assert_eq!(imports(&source).into_iter().collect::<Vec<_>>(), ["a", "d", "e", "g"]);
     assert!(has_word("a unsafe {", "unsafe") && !has_word("unsafe_code", "unsafe"));
     assert_eq!(without_tests("a\n#[cfg(test)]\nmod tests { b }"), "a\n");
+}
+
+/// docs/curl-semantics.md names a test for each promise, as `binary::module::test` or
+/// `…::test`, in the binary and module of the one before.
+#[test]
+fn the_tests_that_hold_curls_promises_exist() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(root.join("docs/curl-semantics.md")).expect("the page");
+    let (mut module, mut found) = (String::new(), 0);
+    for quoted in page.split('`').skip(1).step_by(2) {
+        let parts: Vec<_> = quoted.split("::").collect();
+        let test = match parts[..] {
+            ["…", test] => test,
+            [binary @ ("multi" | "drivers" | "observed"), file, test] => {
+                module = format!("{binary}/{file}");
+                test
+            }
+            _ => continue,
+        };
+        let source = fs::read_to_string(root.join(format!("tests/{module}.rs")));
+        let source = source.unwrap_or_else(|error| panic!("{quoted}: {error}"));
+        let there = test == "*" || source.contains(&format!("fn {test}("));
+        assert!(there, "{quoted} is in tests/{module}.rs no more");
+        found += 1;
+    }
+    assert!(found > 50, "{found} tests are named");
 }

@@ -226,23 +226,14 @@ impl Pool {
     }
 
     /// The origin whose turn it is to take a slot.
-    pub(super) fn first_for_slot(&mut self) -> Option<OriginId> {
-        while let Some(&id) = self.slot_queue.front() {
-            if self.origins.get(id).is_some() {
+    pub(super) fn next_for_slot(&mut self) -> Option<OriginId> {
+        while let Some(id) = self.slot_queue.pop_front() {
+            if let Some(origin) = self.origins.get_mut(id) {
+                origin.awaits_slot = false;
                 return Some(id);
             }
-            self.slot_queue.pop_front();
         }
         None
-    }
-
-    /// The origin whose turn it is no longer waits for one.
-    pub(super) fn leave_slot_queue(&mut self) {
-        if let Some(id) = self.slot_queue.pop_front()
-            && let Some(origin) = self.origins.get_mut(id)
-        {
-            origin.awaits_slot = false;
-        }
     }
 
     pub(super) fn open(&mut self, id: OriginId, connection: Connection) -> ConnectionId {

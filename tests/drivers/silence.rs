@@ -196,10 +196,11 @@ fn lateness() {
         }
         let silent = Silent::start();
         let mut run = silent.run(kind);
-        for way in silent.ways() {
+        // the kernel of a peer that does not read goes on taking bytes for a while
+        for way in silent.ways().iter().filter(|way| !way.upload) {
             let mut late: Vec<_> = (0..ROUNDS)
                 .map(|_| {
-                    let transfer = add(&mut run, &way, options(after));
+                    let transfer = add(&mut run, way, options(after));
                     run.finish();
                     transfer.assert_timed_out(way.deadline, way.phase, after);
                     (transfer.took() - after).as_secs_f64() * 1e3

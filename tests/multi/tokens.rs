@@ -1,6 +1,8 @@
 //! Sockets are named by tokens that are never used again, whatever becomes of their descriptors.
 
+use std::fs::File;
 use std::net::IpAddr;
+use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,8 +11,8 @@ use ringdove::{Action, Config, Event, Request, Token};
 
 use crate::socket_loop::Loop;
 use crate::support::dead_end::Blackhole;
-use crate::support::hostile::{Plan, Script};
-use crate::support::isolated;
+use crate::support::hostile::{Plan, Script, SeenConnection};
+use crate::support::{PATIENCE, isolated};
 
 const ALL: Readiness = Readiness { recv: true, send: true, error: true };
 
@@ -61,6 +63,12 @@ fn a_descriptor_used_again_is_not_its_predecessor() {
         turning.turn_until("the request has arrived", |_| server.requests().len() == 1);
         let old = turning.watched()[0];
         turning.multi.remove(first).unwrap();
+        // the next descriptor is the lowest free one: let that be the one just closed
+        let closed = |seen: &[SeenConnection]| seen[0].end.is_some();
+        assert!(server.wait_for(PATIENCE, closed), "{}", server.dump());
+        let _below: Vec<_> = std::iter::repeat_with(|| File::open("/dev/null").unwrap())
+            .take_while(|file| file.as_raw_fd() < old.fd)
+            .collect();
 
         turning.get(&format!("http://{}/", blackhole.addr()));
         turning.multi.socket_action(Event::Timeout).unwrap();

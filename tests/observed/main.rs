@@ -3,6 +3,8 @@
 //!
 //! The work runs in a process of its own under the tool; its server runs outside.
 
+#![allow(clippy::disallowed_methods, reason = "tests look at the clock")]
+
 #[path = "../support/mod.rs"]
 mod support;
 

@@ -20,6 +20,7 @@ use rustls::ServerConfig;
 use socket2::{Domain, SockRef, Socket, Type};
 
 use connection::Connection;
+#[allow(unused_imports, reason = "each test binary uses a part")]
 pub use record::{End, SeenConnection, SeenRequest};
 pub use script::{Framing, Script};
 
