@@ -79,8 +79,14 @@ pub(crate) const COMPLETIONS_PER_TURN: u32 = 1024;
 /// address has ports.
 pub(crate) const DIRECT_DESCRIPTORS: u32 = 64 * 1024;
 
-/// Provided buffers of the ring: as many receives can complete between two turns.
-pub(crate) const PROVIDED_BUFFERS: u16 = 1024;
+/// Provided buffers of the ring, a power of two: so many receives can complete between two turns before
+/// some have to be armed again.
+pub(crate) const PROVIDED_BUFFERS: u16 = 128;
 
-/// Bytes of a provided buffer.
-pub(crate) const PROVIDED_BUFFER: u32 = 16 * 1024;
+/// Bytes of a provided buffer. Large bodies cost the less the larger it is, small ones touch its first
+/// page alone.
+pub(crate) const PROVIDED_BUFFER: u32 = 128 * 1024;
+
+/// Provided buffers that one connection may fill between two turns; then it gets one at a time, until it
+/// leaves one unfilled.
+pub(crate) const BUFFERS_PER_TURN: u32 = 8;

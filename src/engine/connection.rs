@@ -34,7 +34,7 @@ pub struct Connection {
     /// Exchanges begun since the connection last went idle or was opened.
     pub(super) turns: u32,
     /// The peer has sent all it will.
-    pub(super) ended: Option<End>,
+    pub(super) ended: bool,
     pub(super) timer: Option<TimerId>,
     pub(super) timer_at: Time,
     /// An [`crate::engine::Output::Level`] is in the output queue.
@@ -49,15 +49,6 @@ pub(super) struct WireCount {
     /// Of those, sent as the driver reported.
     pub(super) sent: u64,
     pub(super) received: u64,
-}
-
-/// How the peer ended its side.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum End {
-    /// A FIN, or, over TLS, a FIN after close_notify.
-    Clean,
-    /// Over TLS, a FIN without close_notify.
-    Truncated,
 }
 
 pub(super) enum State {
@@ -134,7 +125,7 @@ impl Connection {
             wire: WireCount::default(),
             uses: 0,
             turns: 0,
-            ended: None,
+            ended: false,
             timer: None,
             timer_at: Time::NEVER,
             level_queued: false,
@@ -181,7 +172,7 @@ impl Connection {
 
     /// Whether bytes received would be taken.
     pub(super) fn wants_recv(&self) -> bool {
-        if self.ended.is_some() {
+        if self.ended {
             return false;
         }
         match &self.state {

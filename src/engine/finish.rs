@@ -71,7 +71,7 @@ impl Engine {
         let transfer = state.transfer;
         // an answer to half a head leaves the other half
         let reusable = state.exchange.close_reasons().is_empty()
-            && connection.ended.is_none()
+            && !connection.ended
             && connection.unfilled.is_empty();
         let report = self.report(transfer, Some(id));
         if !reusable {
@@ -95,26 +95,15 @@ impl Engine {
         self.to_serve.push_back(connection.origin);
     }
 
-    /// Has a connection that was closed say what its session has to say still.
-    pub(super) fn add_last_words(&mut self, id: ConnectionId, tls: &mut TlsSession) {
-        let close = self.outputs.iter_mut().rev().find_map(|output| match output {
-            Output::Close { connection, last_words } if *connection == id => Some(last_words),
-            _ => None,
-        });
-        if let Some(words) = close {
-            *words = last_words(tls);
-        }
-    }
-
     /// A connection whose exchange is over goes to whoever waits for it.
     fn release(&mut self, id: ConnectionId) {
         let Some(connection) = self.pool.connections.get(id) else { return };
-        let origin = connection.origin;
+        let (origin, turns) = (connection.origin, connection.turns);
         if self.pool.has_surplus(origin) {
             return self.close(id);
         }
         let others_wait = self.pool.others_want_slots(origin);
-        let turn_over = others_wait && connection.turns >= limits::REQUESTS_PER_TURN;
+        let turn_over = others_wait && turns >= limits::REQUESTS_PER_TURN;
         if !turn_over && self.serve_next_on(id) {
             return;
         }

@@ -78,7 +78,11 @@ impl Engine {
         if let (Some(state), Some(request)) = (state, request) {
             self.scratch.resize(limits::TLS_PLAINTEXT, 0);
             while filled < out.len() && (state.wants_send() || !unfilled.is_empty()) {
-                let plain = fill_plain(state, request, unfilled, connecting, &mut self.scratch)?;
+                let plain = fill_plain(state, request, unfilled, connecting, &mut self.scratch);
+                if plain.is_err() && filled > 0 {
+                    tls.abandon();
+                }
+                let plain = plain?;
                 if plain == 0 {
                     break;
                 }

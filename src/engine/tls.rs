@@ -29,8 +29,8 @@ use crate::tls::{TlsPolicy, TlsVersion};
 ///
 /// Inputs: [`receive`](Self::receive) takes the wire's bytes, [`write`](Self::write) takes
 /// plaintext, [`close`](Self::close) ends the sending side. Outputs:
-/// [`plaintext`](Self::plaintext) with [`consume`](Self::consume), and [`fill`](Self::fill) while
-/// [`wants_send`](Self::wants_send). After any input, look at both.
+/// [`lend_plaintext`](Self::lend_plaintext) with [`give_back`](Self::give_back), and
+/// [`fill`](Self::fill) while [`wants_send`](Self::wants_send). After any input, look at both.
 pub(crate) struct TlsSession {
     connection: UnbufferedClientConnection,
     /// Received and not yet discarded by rustls: part of a record, before it perhaps earlier
@@ -54,7 +54,7 @@ struct Handshake {
 
 /// Bytes that leave at the front.
 #[derive(Default)]
-struct Queue {
+pub(crate) struct Queue {
     bytes: Vec<u8>,
     taken: usize,
 }
@@ -119,8 +119,7 @@ impl TlsSession {
     }
 
     /// Takes bytes from the wire, at least one unless there is plaintext to be consumed first;
-    /// returns how many. Call it until all are taken, emptying [`plaintext`](Self::plaintext)
-    /// between the calls.
+    /// returns how many. Call it until all are taken, emptying the plaintext between the calls.
     ///
     /// Bytes after the peer's close_notify are taken and ignored (RFC 8446, 6.1).
     pub(crate) fn receive(&mut self, wire: &[u8]) -> Result<usize, TlsFault> {
@@ -147,18 +146,15 @@ impl TlsSession {
         Ok(taken)
     }
 
-    /// The next decrypted bytes, at most one record's (16 KiB).
-    pub(crate) fn plaintext(&self) -> Option<&[u8]> {
-        Some(self.plaintext.front()).filter(|bytes| !bytes.is_empty())
+    /// The next decrypted bytes, at most one record's (16 KiB), lent to whoever reads them, so that
+    /// the session can do all else meanwhile but receive.
+    pub(crate) fn lend_plaintext(&mut self) -> Queue {
+        std::mem::take(&mut self.plaintext)
     }
 
-    /// Drops the first `n` bytes of [`plaintext`](Self::plaintext).
-    ///
-    /// # Panics
-    ///
-    /// When there are fewer.
-    pub(crate) fn consume(&mut self, n: usize) {
-        self.plaintext.consume(n);
+    /// What is left of the bytes that were lent.
+    pub(crate) fn give_back(&mut self, plaintext: Queue) {
+        self.plaintext = plaintext;
         self.release_plaintext();
     }
 
@@ -206,6 +202,12 @@ impl TlsSession {
         }
         // a failure here leaves nothing to be said to the peer but the end of the connection
         let _ = self.advance(Then::Close);
+        self.closed = true;
+    }
+
+    /// Bytes that [`fill`](Self::fill) gave are lost: nothing can follow them, not even an alert.
+    pub(crate) fn abandon(&mut self) {
+        self.outgoing = Queue::default();
         self.closed = true;
     }
 
@@ -355,11 +357,17 @@ impl Queue {
         self.bytes.len() - self.taken
     }
 
-    fn front(&self) -> &[u8] {
+    /// All of them.
+    pub(crate) fn front(&self) -> &[u8] {
         &self.bytes[self.taken..]
     }
 
-    fn consume(&mut self, n: usize) {
+    /// Drops the first `n`.
+    ///
+    /// # Panics
+    ///
+    /// When there are fewer.
+    pub(crate) fn consume(&mut self, n: usize) {
         assert!(n <= self.len(), "consumed more than there is");
         self.taken += n;
         if self.taken == self.bytes.len() {

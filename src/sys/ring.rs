@@ -53,6 +53,8 @@ pub struct Ring {
     /// CQEs copied out of the ring and not yet interpreted.
     reaped: VecDeque<Cqe>,
     batch: Option<Batch>,
+    /// CQEs that the operations pushed since the last wait post while they are submitted.
+    immediate: u32,
     report: Report,
     /// How long the drop waits for what is in flight to be cancelled.
     patience: Duration,
@@ -149,6 +151,7 @@ impl Ring {
             owed_slotless: 0,
             reaped: VecDeque::new(),
             batch: options.batch.filter(|_| report.min_wait),
+            immediate: 0,
             report,
             patience: DROP_PATIENCE,
             not_send: PhantomData,
@@ -325,6 +328,7 @@ impl Ring {
     /// stays pushed. Any other: the ring is of no use.
     pub fn submit_and_wait(&mut self, now: Time, until: Option<Time>) -> Result<(), Errno> {
         let wait = self.wait_for(now, until);
+        self.immediate = 0;
         let unsubmitted = self.unsubmitted();
         let entered = self.fd.enter(unsubmitted, wait)?;
         let found = self.reap()?;
@@ -347,14 +351,19 @@ impl Ring {
             Some(until) if self.report.absolute_wait => Deadline::At(until),
             Some(until) => Deadline::After((until - now).as_nanos() as u64),
         };
-        match self.batch {
-            None => Wait { completions: 1, deadline, min_wait_usec: 0 },
-            Some(batch) => Wait {
-                completions: batch.completions.max(1),
-                deadline,
-                min_wait_usec: u32::try_from(batch.within.as_micros()).unwrap_or(u32::MAX),
-            },
+        let (completions, within) =
+            self.batch.map_or((1, Duration::ZERO), |batch| (batch.completions, batch.within));
+        Wait {
+            completions: self.immediate + completions.max(1),
+            deadline,
+            min_wait_usec: u32::try_from(within.as_micros()).unwrap_or(u32::MAX),
         }
+    }
+
+    /// The operation pushed last posts its CQE, one, while it is submitted, whatever comes of it: nothing to
+    /// wait for.
+    pub(super) fn expect_at_once(&mut self) {
+        self.immediate += 1;
     }
 
     /// The next completion of those reaped.

@@ -6,6 +6,7 @@
 
 use super::errno::Errno;
 use super::token::Kind;
+use crate::limits;
 
 /// What the kernel holds of a stream, and what the caller wants of it.
 #[derive(Debug)]
@@ -47,14 +48,14 @@ pub(super) enum Socket {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Send {
     Idle,
-    /// To be pushed, from byte `sent` on.
+    /// To be pushed, from byte `sent` on: as far as the socket takes it at once, or to wait for that.
     Ready {
         sent: u32,
-        last: bool,
+        waits: bool,
     },
     InFlight {
         sent: u32,
-        last: bool,
+        waits: bool,
         cancelling: bool,
     },
     /// It failed as it does when the peer is gone, which may have said something before: that comes first.
@@ -119,9 +120,6 @@ pub(super) struct Fact {
     pub(super) full: bool,
 }
 
-/// Receives of one stream in one turn before it gets one buffer at a time.
-pub(super) const BUDGET: u32 = 16;
-
 impl Stream {
     /// A stream whose socket is to be opened. `flight`: there are bytes to send first.
     pub(super) fn new(flight: bool) -> Stream {
@@ -129,7 +127,7 @@ impl Stream {
             open: true,
             wants_recv: true,
             socket: Socket::Wanted,
-            send: if flight { Send::Ready { sent: 0, last: false } } else { Send::Idle },
+            send: if flight { Send::Ready { sent: 0, waits: true } } else { Send::Idle },
             recv: Recv::Off,
             owed: 0,
             over_budget: false,
@@ -166,7 +164,7 @@ impl Stream {
         }
         match self.send {
             Send::Ready { .. } => return Some(Want::Send),
-            Send::InFlight { last: false, cancelling: false, .. } if !self.open => {
+            Send::InFlight { waits: true, cancelling: false, .. } if !self.open => {
                 return Some(Want::CancelSend);
             }
             Send::Idle | Send::InFlight { .. } | Send::Failed(_) => {}
@@ -178,8 +176,8 @@ impl Stream {
     pub(super) fn pushed(&mut self, want: Want) {
         match want {
             Want::Open => {
-                let owes = if let Send::Ready { sent, last } = self.send {
-                    self.send = Send::InFlight { sent, last, cancelling: false };
+                let owes = if let Send::Ready { sent, waits } = self.send {
+                    self.send = Send::InFlight { sent, waits, cancelling: false };
                     self.recv = Recv::Armed { multishot: true };
                     2
                 } else {
@@ -193,8 +191,8 @@ impl Stream {
                 self.owed += 1;
             }
             Want::Send => {
-                if let Send::Ready { sent, last } = self.send {
-                    self.send = Send::InFlight { sent, last, cancelling: false };
+                if let Send::Ready { sent, waits } = self.send {
+                    self.send = Send::InFlight { sent, waits, cancelling: false };
                 }
                 self.owed += 1;
             }
@@ -287,8 +285,8 @@ impl Stream {
             return Heard::Connected;
         }
         self.socket = if fact.kind == Kind::Socket { Socket::None } else { Socket::Broken };
-        if let Send::InFlight { sent, last, .. } = self.send {
-            self.send = Send::Ready { sent, last };
+        if let Send::InFlight { sent, waits, .. } = self.send {
+            self.send = Send::Ready { sent, waits };
         }
         self.recv = Recv::Off;
         match Errno(-fact.res) {
@@ -302,12 +300,16 @@ impl Stream {
         if let Socket::Opening { .. } = self.socket {
             self.socket = Socket::Connected;
         }
-        let Send::InFlight { sent, last, .. } = self.send else { return Heard::Nothing };
+        let Send::InFlight { sent, waits, .. } = self.send else { return Heard::Nothing };
         match u32::try_from(fact.res) {
             // how much is missing is the caller's to see, who knows how much there was
             Ok(bytes) => {
-                self.send = Send::Ready { sent: sent + bytes, last };
+                self.send = Send::Ready { sent: sent + bytes, waits: true };
                 Heard::Sent(bytes)
+            }
+            Err(_) if !waits && fact.res == -Errno::EAGAIN.raw() => {
+                self.send = Send::Ready { sent, waits: true };
+                Heard::Nothing
             }
             Err(_) => {
                 let errno = Errno(-fact.res);
@@ -353,7 +355,7 @@ impl Stream {
         if self.over_budget {
             self.over_budget = fact.full;
         } else {
-            self.over_budget = self.taken.1 > BUDGET;
+            self.over_budget = self.taken.1 > limits::BUFFERS_PER_TURN;
         }
     }
 

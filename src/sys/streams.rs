@@ -293,7 +293,7 @@ impl Streams {
         };
         entry.slot = slots.fill(fill)?;
         if entry.slot.is_some() {
-            entry.state.send = Send::Ready { sent: 0, last: false };
+            entry.state.send = Send::Ready { sent: 0, waits: false };
             self.settle(id);
         }
         Ok(())
@@ -328,7 +328,7 @@ impl Streams {
             };
             if let Ok(slot @ Some(_)) = slots.fill(speak) {
                 entry.slot = slot;
-                entry.state.send = Send::Ready { sent: 0, last: true };
+                entry.state.send = Send::Ready { sent: 0, waits: false };
             }
         }
         self.settle(id);
@@ -499,6 +499,9 @@ impl Streams {
             Want::Close => (Kind::Close, Op::Close { direct }, squeue::Flags::SKIP_SUCCESS),
         };
         self.ring.push(op, Token::new(kind, id), flags);
+        if let Op::Send { wait: false, .. } | Op::Cancel { .. } = op {
+            self.ring.expect_at_once();
+        }
         let owed = entry.state.owed;
         entry.state.pushed(want);
         self.owed += (entry.state.owed - owed) as usize;
@@ -570,12 +573,12 @@ fn push_chain(ring: &mut Ring, id: StreamId, entry: &Entry, nodelay: bool) {
 }
 
 fn send_op(direct: u32, entry: &Entry) -> Op {
-    let (sent, last) = match entry.state.send {
-        Send::Ready { sent, last } => (sent, last),
-        Send::Idle | Send::InFlight { .. } | Send::Failed(_) => (0, false),
+    let (sent, wait) = match entry.state.send {
+        Send::Ready { sent, waits } => (sent, waits),
+        Send::Idle | Send::InFlight { .. } | Send::Failed(_) => (0, true),
     };
     let bytes = entry.slot.as_ref().map_or((std::ptr::null(), 0), |slot| slot.rest(sent));
-    Op::Send { direct, bytes, wait: !last }
+    Op::Send { direct, bytes, wait }
 }
 
 impl Drop for Streams {

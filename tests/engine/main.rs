@@ -6,3 +6,7 @@ mod limits;
 mod lookups;
 mod pausing;
 mod reuse;
+#[path = "../support/sim_tls.rs"]
+mod sim_tls;
+mod tls;
+mod transfers;

@@ -100,7 +100,9 @@ impl World {
         let poisoned = sockets().any(|socket| socket.server.poisoned);
         let demand = |holds: bool, what: &str| if holds { Ok(()) } else { Err(what.to_owned()) };
         match &error.cause {
-            Cause::Http(HttpFault::UnexpectedEof { .. }) => demand(cut, "nobody cut it off")?,
+            Cause::Http(HttpFault::UnexpectedEof { .. } | HttpFault::CloseWithoutNotify { .. }) => {
+                demand(cut, "nobody cut it off")?
+            }
             Cause::Http(_) => demand(poisoned, "nobody broke HTTP")?,
             Cause::Closed => {
                 demand(cut || poisoned, "nobody closed it")?;
@@ -193,7 +195,7 @@ impl World {
                     Err("early".into())
                 };
             }
-            Deadline::Tls => return Err("there is no TLS".into()),
+            Deadline::Tls => (timeouts.tls, on_link(|times| times.connected)?),
         };
         if set != Some(after) {
             return Err(format!("the deadline is {set:?}"));
@@ -233,7 +235,7 @@ impl World {
         }
     }
 
-    fn check_limits(&mut self) {
+    pub(crate) fn check_limits(&mut self) {
         let limits = &mut self.limits;
         let open = self.links.len();
         assert_eq!(open, self.engine.stats().connections, "connections");

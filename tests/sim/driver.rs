@@ -7,6 +7,7 @@ use ringdove::error::Operation;
 
 use crate::network::{ECONNREFUSED, ECONNRESET, EMFILE, EPIPE, Event, Inbound, Socket, SocketId};
 use crate::plan::{AddressPlan, Flavour, LookupPlan, MS, address, host_of};
+use crate::sim_tls::TlsPeer;
 use crate::world::World;
 
 /// How often one turn sends before others get theirs.
@@ -16,6 +17,7 @@ const SENDS: u32 = 8;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Times {
     pub(crate) connecting_since: u64,
+    pub(crate) connected: u64,
     /// When something last moved, in either direction.
     pub(crate) moved: u64,
     /// When bytes were last sent.
@@ -44,6 +46,7 @@ impl World {
     pub(crate) fn drain(&mut self) {
         while let Some(output) = self.engine.poll_output() {
             self.say(|_| format!("  {output:?}"));
+            self.progress |= !matches!(output, Output::Level { .. });
             match output {
                 Output::Level { connection } => {
                     self.note(connection);
@@ -53,12 +56,11 @@ impl World {
                 }
                 Output::Connect { connection, address } => self.connect(connection, address),
                 Output::Close { connection, last_words } => {
-                    assert!(last_words.is_empty(), "last words in plaintext");
-                    self.close(connection);
+                    self.close(connection, &last_words);
                 }
                 Output::Resolve { lookup, host } => {
                     let name = host.name().expect("a name is looked up, not an address");
-                    self.resolve(lookup, &name.to_owned());
+                    self.resolve(lookup, name);
                 }
                 Output::Abandon { lookup } => {
                     // its answer may have come in between
@@ -149,7 +151,9 @@ impl World {
         let broken = self.random.chance(self.scenario.broken_links);
         let kind = (self.scenario.latency, self.scenario.cut, broken);
         let socket = self.sockets.len();
-        self.sockets.push(Socket::new(id, address, kind, &mut self.random));
+        let mut attempt = Socket::new(id, address, kind, &mut self.random);
+        attempt.tls = self.scenario.hosts[host].tls.then(TlsPeer::new);
+        self.sockets.push(attempt);
         self.transfers[transfer].sockets.push(socket);
         self.link(id, Some(transfer)).socket = Some(socket);
         match self.scenario.hosts[host].addresses[index] {
@@ -175,7 +179,7 @@ impl World {
             socket: None,
             origin: plan.map_or((usize::MAX, 0), |plan| (plan.host, plan.port)),
             transfer,
-            times: Times { connecting_since: now, moved: now, sent: now },
+            times: Times { connecting_since: now, connected: now, moved: now, sent: now },
             deadline: u64::MAX,
             unsent: Vec::new(),
             in_flight: false,
@@ -213,6 +217,7 @@ impl World {
             return self.engine.handle_failed(connection, Operation::Connect, errno);
         }
         socket.connected = true;
+        link.times.connected = self.now;
         (link.times.moved, link.times.sent) = (self.now, self.now);
         self.engine.handle_connected(connection);
         self.note(connection);
@@ -220,10 +225,15 @@ impl World {
         self.ask_deadline(connection);
     }
 
-    fn close(&mut self, id: ConnectionId) {
+    fn close(&mut self, id: ConnectionId, last_words: &[u8]) {
         let link = self.links.remove(&id.to_bits()).expect("a connection is closed once");
-        if let Some(socket) = link.socket {
-            self.sockets[socket].closed = true;
+        if let Some(number) = link.socket {
+            let socket = &mut self.sockets[number];
+            assert!(last_words.is_empty() || socket.tls.is_some(), "last words in plaintext");
+            if socket.connected && link.unsent.is_empty() {
+                let _ = socket.send(number, last_words, self.now, &mut self.events);
+            }
+            socket.closed = true;
         }
         if let Some(transfer) = link.transfer {
             self.transfers[transfer].times = Some(link.times);

@@ -8,6 +8,7 @@ use ringdove::engine::{ConnectionId, LookupId};
 use crate::plan::{Cut, MS};
 use crate::random::Random;
 use crate::server::Server;
+use crate::sim_tls::TlsPeer;
 
 /// Names a socket: one for each attempt to connect.
 pub(crate) type SocketId = usize;
@@ -89,6 +90,7 @@ pub(crate) struct Socket {
     /// What has arrived at the client and was not read.
     pub(crate) inbox: VecDeque<Inbound>,
     pub(crate) server: Server,
+    pub(crate) tls: Option<TlsPeer>,
     /// The connection was ended where HTTP would have gone on, or while it was idle.
     pub(crate) cut: bool,
     /// The server has ended its side.
@@ -160,6 +162,7 @@ impl Socket {
             closed: false,
             inbox: VecDeque::new(),
             server: Server::default(),
+            tls: None,
             cut: false,
             ended: false,
             stepping: false,
@@ -194,8 +197,42 @@ impl Socket {
         self.link.under_way -= bytes;
     }
 
-    /// Puts what the server says on the link to the client.
-    pub(crate) fn say(&mut self, id: SocketId, what: Inbound, now: u64, events: &mut Events) {
+    /// Has the server say this, in TLS if it speaks that. `clean` is false for an end without
+    /// close_notify.
+    pub(crate) fn say(
+        &mut self,
+        id: SocketId,
+        what: Inbound,
+        clean: bool,
+        (now, events): (u64, &mut Events),
+    ) {
+        let Some(tls) = &mut self.tls else { return self.put(id, what, now, events) };
+        match what {
+            Inbound::Bytes(bytes) => {
+                tls.write(&bytes);
+                self.flush(id, now, events);
+            }
+            Inbound::End => {
+                if clean {
+                    tls.close();
+                    self.flush(id, now, events);
+                }
+                self.put(id, Inbound::End, now, events);
+            }
+            Inbound::Reset => self.put(id, Inbound::Reset, now, events),
+        }
+    }
+
+    /// Puts what TLS has to say on the link.
+    pub(crate) fn flush(&mut self, id: SocketId, now: u64, events: &mut Events) {
+        let wire = self.tls.as_mut().map(TlsPeer::wire).unwrap_or_default();
+        if !wire.is_empty() {
+            self.put(id, Inbound::Bytes(wire), now, events);
+        }
+    }
+
+    /// Puts this on the link to the client.
+    fn put(&mut self, id: SocketId, what: Inbound, now: u64, events: &mut Events) {
         let mut what = match what {
             Inbound::Bytes(bytes) => {
                 self.link.pieces(&bytes).into_iter().map(Inbound::Bytes).collect()
@@ -248,9 +285,10 @@ impl Link {
     /// When something sent now arrives: after what was sent before.
     fn arrival(&mut self, now: u64, after: u64) -> u64 {
         let jitter = match self.cut {
-            Cut::Bytes => self.random.below(MS / 100),
+            Cut::Bytes if self.random.chance(90) => 0,
+            Cut::Bytes => self.random.below(MS / 10),
             Cut::Whole | Cut::Pieces => self.random.below(MS),
         };
-        (now + self.latency + jitter).max(after + 1)
+        (now + self.latency + jitter).max(after)
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::Method;
-use ringdove::{Config, LowSpeed, Options, Timeouts};
+use ringdove::{Config, LowSpeed, Options, Timeouts, TlsPolicy};
 
 use crate::random::Random;
 
@@ -61,6 +61,7 @@ pub(crate) struct HostPlan {
     pub(crate) addresses: Vec<AddressPlan>,
     /// Its URL has an address in place of a name.
     pub(crate) literal: bool,
+    pub(crate) tls: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -172,14 +173,20 @@ impl Scenario {
         // a third of the seeds is polite, so that success is not the exception
         let hostility = random.pick(&[0, 0, 15, 60]);
         let cut = random.pick(&[Cut::Whole, Cut::Pieces, Cut::Pieces, Cut::Bytes]);
+        // TLS is slow to simulate
+        let tls = cut != Cut::Bytes && random.chance(20);
         let hosts: Vec<_> =
-            (0..random.size(1, 4)).map(|_| HostPlan::new(random, hostility)).collect();
-        let transfers = if random.chance(5) { random.size(20, 60) } else { random.size(1, 10) };
+            (0..random.size(1, 4)).map(|_| HostPlan::new(random, hostility, tls)).collect();
+        let transfers = if random.chance(5) { random.size(15, 40) } else { random.size(1, 10) };
         let tight = random.chance(40);
         let mut plans = Vec::new();
         for id in 0..transfers {
             let host = random.below(hosts.len() as u64) as usize;
-            plans.push(Plan::new(random, id, host, hostility, tight, cut));
+            let mut plan = Plan::new(random, id, host, hostility, tight, cut);
+            if hosts[host].tls {
+                plan.port = if plan.port == 80 { 443 } else { 8443 };
+            }
+            plans.push(plan);
         }
         let config = Config {
             max_connections: random.size(1, 6),
@@ -188,7 +195,7 @@ impl Scenario {
             max_lookups: random.size(1, 3),
             lookup_ttl: Duration::from_millis(random.range(0, 5_000)),
             lookup_cache: random.size(1, 4),
-            tls: None,
+            tls: tls.then(|| TlsPolicy::builder().insecure().build().expect("a policy")),
             carried_deadlines: random.chance(50),
         };
         let limits = (0..if random.chance(20) { 3 } else { 0 })
@@ -212,7 +219,7 @@ impl Scenario {
 }
 
 impl HostPlan {
-    fn new(random: &mut Random, hostility: u64) -> HostPlan {
+    fn new(random: &mut Random, hostility: u64, tls: bool) -> HostPlan {
         let literal = random.chance(20);
         let lookup = match random.below(8) {
             0 if random.chance(hostility) => LookupPlan::Fail { after: random.below(100 * MS) },
@@ -226,7 +233,23 @@ impl HostPlan {
             1 if random.chance(hostility) => AddressPlan::Hang,
             _ => AddressPlan::Accept { after: random.below(20 * MS) },
         };
-        HostPlan { lookup, literal, addresses: (0..count).map(|_| address(random)).collect() }
+        let addresses = (0..count).map(|_| address(random)).collect();
+        HostPlan { lookup, literal, tls: tls && random.chance(70), addresses }
+    }
+}
+
+impl HostPlan {
+    /// The host as in a URL.
+    pub(crate) fn name(&self, number: usize) -> String {
+        if self.literal { address(number, 0).to_string() } else { format!("h{number}.test") }
+    }
+
+    /// What a request to one of its ports names in Host.
+    pub(crate) fn authority(&self, number: usize, port: u16) -> String {
+        match port {
+            80 | 443 => self.name(number),
+            port => format!("{}:{port}", self.name(number)),
+        }
     }
 }
 
@@ -299,7 +322,11 @@ impl Plan {
             port: random.pick(&[80, 80, 8080]),
             method: method.clone(),
             body,
-            padding: if random.chance(5) { random.size(100, 3_000) } else { 0 },
+            padding: match random.below(20) {
+                0 if large => random.size(100, 3_000),
+                0 => random.size(100, 500),
+                _ => 0,
+            },
             options: Arc::new(options),
             reply,
             added: if random.chance(50) { 0 } else { random.below(300 * MS) },
@@ -312,11 +339,8 @@ impl Plan {
 
     pub(crate) fn url(&self, hosts: &[HostPlan]) -> String {
         let Plan { id, host, port, .. } = self;
-        if hosts[*host].literal {
-            format!("http://{}:{port}/t/{id}", address(*host, 0))
-        } else {
-            format!("http://h{host}.test:{port}/t/{id}")
-        }
+        let scheme = if hosts[*host].tls { "https" } else { "http" };
+        format!("{scheme}://{}:{port}/t/{id}", hosts[*host].name(*host))
     }
 
     /// Bytes of body that a response has which arrives as it should.
@@ -330,7 +354,7 @@ impl BodyPlan {
     fn new(random: &mut Random, hostility: u64, large: bool) -> BodyPlan {
         let size = match random.below(4) {
             0 => 0,
-            1 if large => random.size(0, 40_000),
+            1 if large => random.size(0, 25_000),
             _ => random.size(1, 600),
         };
         match random.below(3) {
@@ -367,7 +391,7 @@ impl Reply {
         ]);
         let size = match random.below(6) {
             0 => 0,
-            1 if large => random.size(0, 50_000),
+            1 if large => random.size(0, 30_000),
             _ => random.size(1, 800),
         };
         let mut fault = if random.chance(hostility / 2) { Fault::new(random) } else { Fault::None };
@@ -412,7 +436,11 @@ impl Fault {
             2 => Fault::Garbage,
             3 => Fault::EndlessInformational,
             4 | 5 => Fault::Stall { percent: random.below(100) },
-            6 | 7 => Fault::End { percent: random.below(100), resets: random.chance(50) },
+            6 | 7 => {
+                // half of them without a word: what was asked has been done all the same
+                let percent = random.below(2) * random.below(100);
+                Fault::End { percent, resets: random.chance(50) }
+            }
             8 => Fault::BadChunk,
             _ => Fault::Trailing { after: random.below(3) * random.below(20 * MS) },
         }

@@ -42,8 +42,10 @@ impl Server {
     ) -> Vec<usize> {
         let mut begun = Vec::new();
         self.input.extend_from_slice(bytes);
-        loop {
-            let Some(id) = request_line(&self.input) else { break };
+        if self.current.is_none() && !bytes.contains(&b'\n') {
+            return begun;
+        }
+        while let Some(id) = request_line(&self.input) {
             let plan = plans.get(id).expect("the target names a plan");
             assert_in_step(self, plan);
             if plan.reply.at == ReplyAt::RequestLine {

@@ -41,6 +41,8 @@ pub(crate) struct World {
     pub(crate) succeeded: u64,
     pub(crate) failed: u64,
     removed: u64,
+    /// Something came of the batch.
+    pub(crate) progress: bool,
     trace: bool,
 }
 
@@ -60,6 +62,8 @@ pub(crate) struct Transfer {
     /// The system had no room for it, once.
     pub(crate) exhausted: bool,
     pub(crate) resumed: u64,
+    /// Resumed, which takes effect with the next batch.
+    resuming: bool,
     /// When things happened on the connection that was closed under it.
     pub(crate) times: Option<Times>,
     pub(crate) over: bool,
@@ -84,8 +88,9 @@ impl World {
                 let name = Request::get(&url).unwrap().head().origin().host().clone();
                 let addresses: Arc<[_]> =
                     (0..plan.addresses.len()).map(|index| address(host, index)).collect();
-                engine.set_override(name.clone(), 80, addresses.clone());
-                engine.set_override(name, 8080, addresses);
+                for port in [80, 443, 8080, 8443] {
+                    engine.set_override(name.clone(), port, addresses.clone());
+                }
             }
         }
         let limits = Limits {
@@ -110,6 +115,7 @@ impl World {
             succeeded: 0,
             failed: 0,
             removed: 0,
+            progress: false,
             trace,
         };
         world.plan_events();
@@ -146,8 +152,9 @@ impl World {
             let wait = at > before;
             let late = if wait { self.random.below(self.scenario.lateness + 1) } else { 0 };
             self.now = before.max(at) + late;
-            let happened = self.batch();
-            let progress = happened || self.now > before;
+            self.progress = false;
+            self.batch();
+            let progress = self.progress || self.now > before;
             idle_batches = if progress { 0 } else { idle_batches + 1 };
             assert!(idle_batches < IDLE_BATCHES, "the loop spins: nothing happens, no time passes");
             batches += 1;
@@ -167,16 +174,19 @@ impl World {
         [engine, carried, self.events.next_time()].into_iter().flatten().min()
     }
 
-    fn batch(&mut self) -> bool {
+    fn batch(&mut self) {
         self.say(|_| "batch".to_owned());
         self.engine.advance(self.time());
         for transfer in &mut self.transfers {
             if transfer.id.is_some() {
                 transfer.admitted.get_or_insert(self.now);
             }
+            if std::mem::take(&mut transfer.resuming) {
+                transfer.resumed = self.now;
+            }
         }
         let mut due: Vec<_> = std::iter::from_fn(|| self.events.pop_due(self.now)).collect();
-        let happened = !due.is_empty();
+        self.progress |= !due.is_empty();
         let salt = self.random.below(u64::MAX);
         due.sort_by_key(|event| Random::new(event.group() ^ salt).below(u64::MAX));
         for event in due {
@@ -189,7 +199,6 @@ impl World {
         self.drain();
         self.resume_who_wants();
         self.check_batch();
-        happened
     }
 
     fn happen(&mut self, event: Event) {
@@ -257,7 +266,7 @@ impl World {
         let Some(id) = transfer.id.filter(|_| !transfer.over) else { return };
         transfer.seen.borrow_mut().paused = false;
         transfer.signals.paused.store(false, Ordering::Relaxed);
-        transfer.resumed = self.now;
+        transfer.resuming = true;
         self.engine.resume(id);
     }
 
@@ -274,6 +283,8 @@ impl World {
     }
 
     fn set_limits(&mut self, max: usize, per_origin: usize) {
+        self.drain();
+        self.check_limits();
         self.engine.set_limits(max, per_origin);
         (self.limits.max, self.limits.per_origin) = (max, per_origin);
     }
@@ -290,19 +301,15 @@ impl World {
         if socket.ended {
             if !socket.cut {
                 socket.cut = true;
-                socket.say(id, Inbound::Reset, self.now, &mut self.events);
+                socket.say(id, Inbound::Reset, true, (self.now, &mut self.events));
             }
             return self.unblock(id);
         }
         let (host, _) = crate::plan::host_of(socket.address.ip());
-        let name = match self.scenario.hosts[host].literal {
-            true => address(host, 0).to_string(),
-            false => format!("h{host}.test"),
-        };
-        let authority = match socket.address.port() {
-            80 => name,
-            port => format!("{name}:{port}"),
-        };
+        let authority = self.scenario.hosts[host].authority(host, socket.address.port());
+        let plain = socket.tls.as_mut().map(|tls| tls.read(bytes));
+        socket.flush(id, self.now, &mut self.events);
+        let bytes = plain.as_deref().unwrap_or(bytes);
         let plans = &self.scenario.plans;
         for index in socket.server.receive(bytes, plans, &authority, &mut self.random) {
             assert_eq!(plans[index].host, host, "request {index} at another host");
@@ -340,7 +347,9 @@ impl World {
             socket.ended = true;
             socket.cut |= socket.server.poisoned;
         }
-        socket.say(id, what, self.now, &mut self.events);
+        // a server in order says that it ends, one that is not may not
+        let clean = !socket.cut || self.random.chance(50);
+        socket.say(id, what, clean, (self.now, &mut self.events));
         let idle = socket.server.is_idle() && !socket.server.poisoned;
         if idle && self.random.chance(self.scenario.idle_closes) {
             let at = self.now + self.random.below(200 * MS);
@@ -354,7 +363,8 @@ impl World {
         if socket.server.is_idle() && !socket.server.poisoned && !socket.ended {
             socket.ended = true;
             socket.cut = true;
-            socket.say(id, Inbound::End, self.now, &mut self.events);
+            let clean = self.random.chance(50);
+            socket.say(id, Inbound::End, clean, (self.now, &mut self.events));
         }
     }
 

@@ -171,11 +171,13 @@ impl Pair {
             let n = self.client.receive(wire)?;
             assert_ne!(n, 0, "neither bytes taken nor plaintext to consume");
             wire = &wire[n..];
-            while let Some(plain) = self.client.plaintext() {
-                // in two bites, as a parser may
+            // in two bites, as a parser may
+            while !self.client.plaintext.is_empty() {
+                let mut plain = self.client.lend_plaintext();
                 let bite = plain.len().div_ceil(2);
-                self.received.extend_from_slice(&plain[..bite]);
-                self.client.consume(bite);
+                self.received.extend_from_slice(&plain.front()[..bite]);
+                plain.consume(bite);
+                self.client.give_back(plain);
             }
         }
         Ok(())
@@ -358,11 +360,12 @@ fn plaintext_not_consumed_holds_back_the_wire() {
     let wire = pair.collect_from_server();
     let n = pair.client.receive(&wire).unwrap();
     assert!(n < wire.len());
-    assert_eq!(pair.client.plaintext().map(<[u8]>::len), Some(RECORD_PLAINTEXT_BYTES));
+    assert_eq!(pair.client.plaintext.len(), RECORD_PLAINTEXT_BYTES);
     assert_eq!(pair.client.receive(&wire[n..]), Ok(0));
-    let all = pair.client.plaintext().unwrap().to_vec();
-    pair.client.consume(all.len());
-    pair.received = all;
+    let mut plain = pair.client.lend_plaintext();
+    pair.received = plain.front().to_vec();
+    plain.consume(pair.received.len());
+    pair.client.give_back(plain);
     pair.give(&wire[n..]).unwrap();
     assert!(pair.received == body);
 }
@@ -386,7 +389,7 @@ fn close_notify_and_truncation_are_told_apart() {
         assert!(pair.client.closed_cleanly());
         assert_eq!(pair.received, b"part and the rest");
         assert_eq!(pair.client.receive(b"more"), Ok(4));
-        assert_eq!(pair.client.plaintext(), None);
+        assert!(pair.client.plaintext.is_empty());
         // the other direction is still open (RFC 8446, 6.1)
         pair.send(b"thanks").unwrap();
         assert_eq!(pair.server_received, b"thanks");
