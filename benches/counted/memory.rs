@@ -69,12 +69,18 @@ fn idle_connection_of_driver(kind: Kind) -> Result<f64, Box<dyn Error>> {
             driver.turn(None)?;
         }
     }
-    for transfer in transfers {
-        driver.resume(transfer)?;
-    }
-    while driver.turn(None)? > 0 {}
-    while let Some(message) = driver.next_message() {
-        message.outcome.result?;
+    // in steps also: a queue of messages keeps its room
+    for transfers in transfers.chunks(500) {
+        let before = driver.running();
+        for &transfer in transfers {
+            driver.resume(transfer)?;
+        }
+        while driver.running() > before - transfers.len() {
+            driver.turn(None)?;
+        }
+        while let Some(message) = driver.next_message() {
+            message.outcome.result?;
+        }
     }
     let connections = driver.stats().connections;
     if connections < CONNECTIONS as usize {

@@ -127,7 +127,7 @@ fn measure(
     let mut able = Vec::new();
     for client in clients {
         match client.trial(case, &servers) {
-            Outcome::Measured(rate) => able.push((client, requests(args, rate))),
+            Outcome::Measured(rate) => able.push((client, requests(args, case, rate))),
             Outcome::Unsupported(why) => eprintln!("  {}: {why}", client.name),
             Outcome::Failed(why) => {
                 eprintln!("  {}: FAILED: {why}", client.name);
@@ -170,8 +170,9 @@ fn time_limit(args: &Args) -> Duration {
     Duration::from_secs_f64(20.0 + 4.0 * seconds(args))
 }
 
-fn requests(args: &Args, rate: f64) -> u64 {
-    ((rate * seconds(args)) as u64).clamp(20, 10_000_000)
+/// Several for each connection: of those in flight when the warm-up ends, a part was done in it.
+fn requests(args: &Args, case: &Case, rate: f64) -> u64 {
+    ((rate * seconds(args)) as u64).clamp(5 * case.connections as u64, 10_000_000)
 }
 
 /// A trial of about a second, then the rounds, each with its warm-up.
