@@ -11,6 +11,9 @@ use std::marker::PhantomData;
 /// Bits of a generation; a ring token carries it beside an 8-bit kind and a 32-bit slot.
 const GENERATION_MASK: u32 = (1 << 24) - 1;
 
+/// An empty slab gives back room for more entries than this: a million may have been in it once.
+const KEPT_WHEN_EMPTY: usize = 1024;
+
 /// The name of an entry of type `T` in a slab: a slot and the generation of its occupant.
 pub struct Id<T> {
     slot: u32,
@@ -95,6 +98,9 @@ impl<T> Slab<T> {
             return None;
         }
         let value = self.entries.try_remove(id.slot())?;
+        if self.entries.is_empty() && self.entries.capacity() > KEPT_WHEN_EMPTY {
+            self.entries = slab::Slab::new();
+        }
         let generation = &mut self.generations[id.slot()];
         *generation = (*generation + 1) & GENERATION_MASK;
         Some(value)

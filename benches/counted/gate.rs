@@ -141,8 +141,8 @@ fn count_instructions(scenario: &str, extra: f64) -> Result<(f64, String), Failu
 }
 
 fn callgrind(scenario: &str, transfers: u64, extra: f64) -> Result<(u64, String), Failure> {
-    // a turn of the empty loop is at least two instructions
-    let turns = (extra / 2.0).ceil();
+    // a turn of the empty loop is four instructions
+    let turns = (extra / 4.0).ceil();
     let output = Command::new("valgrind")
         .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
         .arg(std::env::current_exe()?)

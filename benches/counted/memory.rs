@@ -1,5 +1,16 @@
 //! Bytes of memory that waiting costs: queued transfers, idle connections.
 
+use std::cell::Cell;
+use std::error::Error;
+use std::io::{BufRead, BufReader, Write};
+use std::process::{ChildStdin, Command, Stdio};
+use std::rc::Rc;
+
+use ringdove::driver::Kind;
+use ringdove::http::ResponseHead;
+use ringdove::sys::rlimit;
+use ringdove::{Config, Driver, Flow, Handler, Request};
+
 use crate::ALLOCATOR;
 use crate::canned::{Canned, Scenario};
 
@@ -8,7 +19,13 @@ const QUEUED: u64 = 1_000_000;
 
 pub(crate) fn print() {
     println!("{:<52} {:>10} {:>8}", "bytes of user space, by the allocator's count", "each", "bar");
-    row("idle plaintext keep-alive connection, of 10,000", idle_connection(), 1024);
+    row("idle keep-alive connection, engine alone, of 10,000", idle_connection(), 1024);
+    for kind in Kind::ALL {
+        match idle_connection_of_driver(kind) {
+            Ok(bytes) => row(&format!("the same with driver {kind}"), bytes, 1024),
+            Err(why) => eprintln!("skipped: driver {kind}: {why}"),
+        }
+    }
     // a path of 24 bytes
     row("queued transfer without its URL, of 1,000,000", queued(1000, QUEUED) - 24.0, 512);
     let scenario = Scenario::keepalive(6).with_all_deadlines();
@@ -27,6 +44,75 @@ fn idle_connection() -> f64 {
     canned.run(CONNECTIONS);
     assert_eq!(canned.engine.stats().idle as u64, CONNECTIONS);
     (live() - before) as f64 / CONNECTIONS as f64
+}
+
+/// The same with sockets: all that the driver and its engine hold, less what an empty one does.
+fn idle_connection_of_driver(kind: Kind) -> Result<f64, Box<dyn Error>> {
+    rlimit::raise_open_files()?;
+    let (_server, url) = serve()?;
+    let config = Config {
+        max_connections: CONNECTIONS as usize,
+        max_per_origin: CONNECTIONS as usize,
+        ..Config::default()
+    };
+    let mut driver = Driver::new(kind, config)?;
+    let before = live();
+    let mut transfers = Vec::new();
+    let held = Rc::new(Cell::new(0));
+    // in steps: a server's queue of connections to accept is short
+    while held.get() < CONNECTIONS {
+        for _ in 0..1000 {
+            let handler = Hold { held: held.clone() };
+            transfers.push(driver.add(Request::get(&url)?, Box::new(handler))?);
+        }
+        while held.get() < transfers.len() as u64 {
+            driver.turn(None)?;
+        }
+    }
+    for transfer in transfers {
+        driver.resume(transfer)?;
+    }
+    while driver.turn(None)? > 0 {}
+    while let Some(message) = driver.next_message() {
+        message.outcome.result?;
+    }
+    let connections = driver.stats().connections;
+    if connections < CONNECTIONS as usize {
+        return Err(format!("only {connections} connections").into());
+    }
+    Ok((live() - before) as f64 / CONNECTIONS as f64)
+}
+
+/// Keeps its connection until all are open.
+struct Hold {
+    held: Rc<Cell<u64>>,
+}
+
+impl Handler for Hold {
+    fn head(&mut self, _: &ResponseHead<'_>) -> Flow {
+        self.held.set(self.held.get() + 1);
+        Flow::Pause
+    }
+
+    fn body(&mut self, _: &[u8]) -> Flow {
+        Flow::Continue
+    }
+}
+
+/// The server of `ringdove bench`, and its URL; it ends when the process is dropped.
+fn serve() -> Result<(ChildStdin, String), Box<dyn Error>> {
+    let mut server = Command::new(env!("CARGO_BIN_EXE_ringdove"))
+        .args(["bench", "--role", "server"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()?;
+    let mut stdin = server.stdin.take().ok_or("no pipe")?;
+    let serve = r#"{"hosts":1,"body_bytes":12,"cpu":null,"tls":false,"freeze":null}"#;
+    writeln!(stdin, "{serve}")?;
+    let mut line = String::new();
+    BufReader::new(server.stdout.take().ok_or("no pipe")?).read_line(&mut line)?;
+    let serving: serde_json::Value = serde_json::from_str(&line)?;
+    Ok((stdin, format!("http://127.0.0.1:{}/", serving["port"])))
 }
 
 fn queued(first: u64, last: u64) -> f64 {

@@ -8,7 +8,9 @@ use stats_alloc::Region;
 use crate::ALLOCATOR;
 use crate::canned::{Canned, Scenario};
 
-pub(crate) const ALL: [(&str, fn() -> Scenario); 4] = [
+type Named = (&'static str, fn() -> Scenario);
+
+pub(crate) const ALL: [Named; 4] = [
     ("keepalive", || Scenario::keepalive(64)),
     ("new_connection", || Scenario::new_connections(64)),
     ("body_64_kib", || Scenario::body(64, 64 * 1024)),

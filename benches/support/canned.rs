@@ -29,8 +29,6 @@ const EVENTS: usize = 1024;
 #[derive(Debug, Clone)]
 pub(crate) struct Scenario {
     pub(crate) connections: usize,
-    /// Whether the server keeps its connections.
-    pub(crate) keepalive: bool,
     pub(crate) response: Vec<u8>,
     pub(crate) options: Arc<Options>,
 }
@@ -38,13 +36,12 @@ pub(crate) struct Scenario {
 impl Scenario {
     /// Keep-alive on so many connections, 12 bytes of body.
     pub(crate) fn keepalive(connections: usize) -> Self {
-        Self { connections, keepalive: true, response: sized(12, true), options: Arc::default() }
+        Self { connections, response: sized(12, true), options: Arc::default() }
     }
 
     /// A connection for each transfer.
     pub(crate) fn new_connections(connections: usize) -> Self {
-        let response = sized(12, false);
-        Self { keepalive: false, response, ..Self::keepalive(connections) }
+        Self { response: sized(12, false), ..Self::keepalive(connections) }
     }
 
     /// A body of so many bytes with a Content-Length.

@@ -27,6 +27,9 @@ pub(crate) enum Command {
 
 /// Fetch URLs, many at once.
 ///
+/// Without an option of output, bodies go to standard output in the order of the URLs, and so one
+/// at a time. Redirects are not followed.
+///
 /// Exit status: 0 all done, 1 some transfers failed, 2 nothing began (usage, or something that all
 /// of it needs), 130 and 143 interrupted by SIGINT and SIGTERM.
 #[derive(Debug, Group)]
@@ -40,13 +43,6 @@ pub(crate) struct FetchArgs {
     #[arg(short, long, value_name = "FILE")]
     pub(crate) input: Option<PathBuf>,
 
-    #[command(flatten)]
-    pub(crate) request: RequestArgs,
-    #[command(flatten)]
-    pub(crate) output: OutputArgs,
-    #[command(flatten)]
-    pub(crate) connection: ConnectionArgs,
-
     /// Tell on stderr the heads of requests and responses, and what became of each transfer
     #[arg(short, long)]
     pub(crate) verbose: bool,
@@ -54,6 +50,13 @@ pub(crate) struct FetchArgs {
     /// No progress bar, no summary, no warnings; failures are still named
     #[arg(short, long)]
     pub(crate) quiet: bool,
+
+    #[command(flatten)]
+    pub(crate) request: RequestArgs,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+    #[command(flatten)]
+    pub(crate) connection: ConnectionArgs,
 }
 
 #[derive(Debug, Group)]
@@ -93,7 +96,6 @@ pub(crate) struct RequestArgs {
     pub(crate) referer: Option<String>,
 }
 
-/// Without any of these, bodies go to standard output in the order of the URLs, one at a time.
 #[derive(Debug, Group)]
 #[command(next_help_heading = "Output")]
 pub(crate) struct OutputArgs {

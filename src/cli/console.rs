@@ -3,10 +3,11 @@
 //! Knows the terminal. Must not know what is told. Invariants: nothing that a peer sent reaches the
 //! terminal as a control character; standard error that is closed is no error.
 
+use std::fmt;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::time::Duration;
 
-use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressStyle};
+use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressState, ProgressStyle};
 
 use super::tally::Tally;
 
@@ -47,9 +48,9 @@ impl Console {
         }
     }
 
-    /// Names what failed.
+    /// Names what failed, in one line.
     pub(crate) fn fail(&self, text: &str) {
-        self.say(&format!("ringdove: {text}"));
+        self.say(&format!("ringdove: {}", printable(text.as_bytes())));
     }
 
     /// Says something that goes on regardless.
@@ -65,8 +66,12 @@ fn progress_bar(total: Option<u64>) -> ProgressBar {
         Some(total) => (ProgressBar::new(total), "{bar:30} {human_pos}/{human_len}"),
         None => (ProgressBar::new_spinner(), "{spinner} {human_pos}"),
     };
-    let template = format!("{template}  {{msg}}  {{per_sec}}  {{elapsed}}");
-    bar.set_style(ProgressStyle::with_template(&template).expect("a valid template"));
+    let template = format!("{template}  {{msg}}  {{rate}}  {{elapsed}}");
+    let style = ProgressStyle::with_template(&template).expect("a valid template");
+    bar.set_style(style.with_key("rate", |state: &ProgressState, to: &mut dyn fmt::Write| {
+        // a terminal that takes no more is not ours to mend
+        _ = write!(to, "{:.0}/s", state.per_sec());
+    }));
     bar.enable_steady_tick(Duration::from_millis(200));
     bar
 }

@@ -161,6 +161,6 @@ impl std::fmt::Display for Ticket {
         if let Some(line) = self.line {
             write!(f, "line {line}: ")?;
         }
-        f.write_str(&printable(self.url.as_bytes()))
+        f.write_str(&self.url)
     }
 }

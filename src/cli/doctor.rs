@@ -2,7 +2,6 @@
 //!
 //! Knows how findings are shown. Must not know how they are found: that is `sys::Probe`'s.
 
-use std::fmt::Write as _;
 use std::io::{self, Write as _};
 
 use ringdove::driver::Kind;
@@ -123,7 +122,10 @@ impl Findings {
 
     fn to_text(&self) -> String {
         let mut text = String::new();
-        let mut line = |name: &str, value: &str| _ = writeln!(text, "{name:<24}{value}");
+        let mut line = |name: &str, value: &str| {
+            text.push_str(format!("{name:<24}{value}").trim_end());
+            text.push('\n');
+        };
         line("ringdove", self.version);
         line("Linux", &self.kernel);
         line(

@@ -5,6 +5,7 @@
 //! written aside are dropped before the process ends.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use url::Url;
 
 use super::Status;
 use super::args::FetchArgs;
-use super::console::Console;
+use super::console::{Console, printable};
 use super::delivery::{Delivery, Rules, Ticket};
 use super::input::{Entry, Input, Next};
 use super::interrupt::Interrupts;
@@ -28,13 +29,13 @@ use super::values::DriverChoice;
 /// Entries taken before transfers get their turn: junk is passed over faster than it is fetched.
 const ENTRIES_PER_TURN: usize = 1024;
 
-/// How long responses that have begun may take to end after an interrupt.
+/// How long files that are being written may take to become whole after an interrupt.
 const GRACE: Duration = Duration::from_secs(5);
 
 /// Fetches what the command line says.
 pub(crate) fn run(args: FetchArgs) -> Status {
     match Plan::new(args).and_then(Run::new) {
-        Ok(run) => run.to_the_end(),
+        Ok(run) => run.finish(),
         Err(reason) => {
             Console::new(true, None).fail(&reason);
             Status::Usage
@@ -65,7 +66,7 @@ enum Phase {
     Open,
     /// All URLs were taken.
     Ending,
-    /// Interrupted: what has begun may end until then.
+    /// Interrupted: files that are being written may become whole until then.
     Stopping(Time),
 }
 
@@ -123,7 +124,7 @@ impl Run {
         })
     }
 
-    fn to_the_end(mut self) -> Status {
+    fn finish(mut self) -> Status {
         let result = self.work();
         self.console.end_progress();
         let status = match result {
@@ -197,27 +198,32 @@ impl Run {
         let ticket = Rc::new(Ticket { line, url: text, begun: false.into() });
         let added = match problem {
             None => self.add(&ticket),
-            Some(problem) => Err(format!("bad URL: {problem}")),
+            Some(problem) => Err(Failure::of_input(format!("bad URL: {problem}"))),
         };
         match added {
             Ok(id) => {
                 self.running.insert(id, ticket);
                 Ok(())
             }
-            Err(why) => {
+            Err(failure) => {
                 let record = Record::without_transfer(&ticket.url, ticket.line);
-                self.count_failed(&ticket, &Failure::of_input(why), record)
+                self.count_failed(&ticket, &failure, record)
             }
         }
     }
 
-    fn add(&mut self, ticket: &Rc<Ticket>) -> Result<TransferId, String> {
-        let url = Url::parse(&ticket.url).map_err(|why| format!("bad URL: {why}"))?;
-        let request = self.template.request(&url).map_err(|error| error.to_string())?;
+    fn add(&mut self, ticket: &Rc<Ticket>) -> Result<TransferId, Failure> {
+        let url =
+            Url::parse(&ticket.url).map_err(|why| Failure::of_input(format!("bad URL: {why}")))?;
+        let request =
+            self.template.request(&url).map_err(|error| Failure::of_input(error.to_string()))?;
         let head = if self.rules.verbose { self.encode(&request) } else { Vec::new() };
         let sink = self.output.sink(&url);
         let delivery = Delivery::new(Rc::clone(ticket), Rc::clone(&self.rules), sink, head);
-        self.driver.add(request, Box::new(delivery)).map_err(|error| error.to_string())
+        self.driver.add(request, Box::new(delivery)).map_err(|error| match error {
+            MultiError::Tls(error) => Failure::of_tls(error.to_string()),
+            error => Failure::of_input(error.to_string()),
+        })
     }
 
     fn encode(&self, request: &Request) -> Vec<u8> {
@@ -242,7 +248,7 @@ impl Run {
         self.tally.add_bytes(report);
         let record = Record {
             http_version: delivered.version,
-            file: delivered.file.as_deref(),
+            file: delivered.file.as_deref().map(Path::to_string_lossy),
             ..Record::of_report(&ticket.url, ticket.line, report)
         };
         if let Some(failure) = &delivered.failure {
@@ -250,7 +256,8 @@ impl Run {
         }
         self.tally.add_done(report);
         if self.rules.verbose {
-            self.console.say(&format!("* {ticket}: {}", record.told()));
+            let url = printable(ticket.url.as_bytes());
+            self.console.say(&format!("* {url}: {}", record.told(report.tls)));
         }
         self.write(&record)
     }
@@ -307,19 +314,19 @@ impl Run {
         Err(Halt::Interrupted)
     }
 
-    /// Begins nothing more, and gives up what has no response yet.
+    /// Begins nothing more, and gives up all but files that are being written.
     fn stop(&mut self) -> Result<(), Halt> {
-        let begun = |ticket: &Ticket| ticket.begun.get();
-        let waiting = self.running.iter().filter(|(_, ticket)| !begun(ticket));
-        for id in waiting.map(|(id, _)| *id).collect::<Vec<_>>() {
+        let files = matches!(self.output, Output::File(_) | Output::Directory(_));
+        let in_vain = self.running.iter().filter(|(_, ticket)| !(files && ticket.begun.get()));
+        for id in in_vain.map(|(id, _)| *id).collect::<Vec<_>>() {
             self.give_up(id)?;
         }
         if self.running.is_empty() {
             return Err(Halt::Interrupted);
         }
         let count = self.running.len();
-        self.console.say(&format!(
-            "ringdove: interrupted; {count} responses under way may take {GRACE:?} to end, or \
+        self.console.fail(&format!(
+            "interrupted; {count} files that are being written have {GRACE:?} to become whole, or \
              until the next interrupt"
         ));
         self.phase = Phase::Stopping(clock::now() + GRACE);

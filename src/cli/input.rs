@@ -16,13 +16,13 @@ use ringdove::sys::Waker;
 const LONGEST_LINE: usize = 64 * 1024;
 
 /// Lines handed over together: one wake of the loop for all of them.
-const BATCH_LINES: usize = 128;
+const BATCH_LINES: usize = 1024;
 
 /// Bytes after which a batch is handed over, however few its lines are.
 const BATCH_BYTES: usize = 64 * 1024;
 
 /// Batches that wait to be taken, beside the one that is being taken and the one being read.
-const BATCHES: usize = 2;
+const BATCHES: usize = 4;
 
 /// Lines in memory at most.
 #[cfg(test)]

@@ -10,7 +10,7 @@ use std::cell::RefCell;
 use std::fs::{File, Permissions};
 use std::io::{self, BufWriter, Write as _};
 use std::os::fd::AsFd as _;
-use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -77,9 +77,8 @@ impl Output {
         let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
         match path.metadata().map(|metadata| metadata.file_type()) {
             Ok(kind) if kind.is_dir() => Err(fail(io::ErrorKind::IsADirectory.into())),
-            Ok(kind) if kind.is_char_device() || kind.is_fifo() || kind.is_block_device() => {
-                Stream::open(&path).map(Output::Stream).map_err(fail)
-            }
+            // what is no plain file is written to, and stays what it is
+            Ok(kind) if !kind.is_file() => Stream::open(&path).map(Output::Stream).map_err(fail),
             _ => try_aside(&path).map(|()| Output::File(path.clone())).map_err(fail),
         }
     }

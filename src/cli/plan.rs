@@ -16,9 +16,12 @@ use super::input::Opened;
 use super::output::{Output, SharedStream, Stream};
 use super::values::{Addresses, DriverChoice, Field};
 
-/// Transfers in the engine for each connection: enough that a connection that becomes free finds
-/// its next one there, and that one host's URLs in a row leave work for other hosts.
+/// Transfers in the engine for each connection, so that one that becomes free finds its next there.
 const AHEAD: usize = 2;
+
+/// The same where hosts have a limit of their own: the URLs of one host in a row are to leave work
+/// for the others.
+const AHEAD_OF_HOSTS: usize = 8;
 
 /// Descriptors that are no connections and no files: the input, the driver's own, the resolver's.
 const SPARE_DESCRIPTORS: usize = 128;
@@ -77,16 +80,18 @@ impl Plan {
         let output = place(output, one_url)?;
         let connections = fit(connection.connections, writes_files, &mut warnings)?;
         let one_at_a_time = matches!(output, Output::Stream(_));
+        let per_host = connection.per_host.unwrap_or(connections).min(connections);
         let window = match connection.timeout {
             _ if one_at_a_time => 1,
             // a transfer's time runs from when it is added: none is to wait here
             Some(_) => connections,
+            None if per_host < connections => connections.saturating_mul(AHEAD_OF_HOSTS),
             None => connections.saturating_mul(AHEAD),
         };
         Ok(Plan {
             config: Config {
                 max_connections: connections,
-                max_per_origin: connection.per_host.unwrap_or(connections).min(connections),
+                max_per_origin: per_host,
                 tls: tls(connection.cacert.as_deref(), connection.insecure)?,
                 ..Config::default()
             },

@@ -2,16 +2,17 @@
 //!
 //! Knows the names of the fields, which stay as they are, and the words for failures.
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::time::Duration;
 
 use ringdove::error::Retry;
 use ringdove::http::Version;
-use ringdove::{Error, Report};
+use ringdove::{Error, Report, TlsSummary};
 use serde::{Serialize, Serializer};
 
 use super::output::WriteError;
+use super::tally::time_text;
 
 /// Why a transfer is counted as failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -41,7 +42,7 @@ pub(crate) struct Record<'a> {
     #[serde(serialize_with = "version")]
     pub(crate) http_version: Option<Version>,
     pub(crate) retries: u8,
-    pub(crate) file: Option<&'a Path>,
+    pub(crate) file: Option<Cow<'a, str>>,
     /// Microseconds.
     pub(crate) times: Times,
 }
@@ -85,6 +86,11 @@ impl Failure {
     /// What was given is no URL, or none that can be fetched.
     pub(crate) fn of_input(message: String) -> Failure {
         Failure { kind: "input", phase: "input", message, retryable: false }
+    }
+
+    /// Nothing that an https server shows could be verified.
+    pub(crate) fn of_tls(message: String) -> Failure {
+        Failure { kind: "tls", phase: "tls", message, retryable: false }
     }
 
     pub(crate) fn interrupted(begun: bool) -> Failure {
@@ -142,15 +148,19 @@ impl<'a> Record<'a> {
     }
 
     /// In words, for a transfer that is done.
-    pub(crate) fn told(&self) -> String {
+    pub(crate) fn told(&self, tls: Option<TlsSummary>) -> String {
         let status = self.status.unwrap_or_default();
         let version = self.http_version.map_or("", version_name);
         let remote = self.remote.map_or("nowhere".to_owned(), |remote| remote.to_string());
         let connection = if self.reused { "a kept connection" } else { "a new connection" };
-        let total = Duration::from_micros(self.times.total);
+        let tls = match tls {
+            None => String::new(),
+            Some(TlsSummary { version, resumed: false }) => format!(" over {version}"),
+            Some(TlsSummary { version, resumed: true }) => format!(" over {version}, resumed,"),
+        };
+        let (bytes, total) = (self.body_bytes, time_text(self.times.total));
         format!(
-            "{status} over HTTP/{version} from {remote} on {connection}, {} bytes in {total:?}",
-            self.body_bytes
+            "{status} by HTTP/{version}{tls} from {remote} on {connection}, {bytes} bytes in {total}"
         )
     }
 

@@ -123,10 +123,7 @@ impl fmt::Display for Summary<'_> {
             for wait in &tally.waits {
                 write!(f, "\n{:10}", wait.name)?;
                 for quantile in [0.5, 0.9, 0.99, 0.999, 1.0] {
-                    let micros = wait.micros.value_at_quantile(quantile);
-                    // padding asks for a string
-                    let time = format!("{:.1?}", Duration::from_micros(micros));
-                    write!(f, "{time:>10}")?;
+                    write!(f, "{:>10}", time_text(wait.micros.value_at_quantile(quantile)))?;
                 }
             }
         }
@@ -138,4 +135,67 @@ impl fmt::Display for Summary<'_> {
 fn list(f: &mut fmt::Formatter<'_>, counts: impl Iterator<Item = (String, u64)>) -> fmt::Result {
     let counts: Vec<_> = counts.map(|(name, count)| format!("{name} {count}")).collect();
     if counts.is_empty() { Ok(()) } else { write!(f, " ({})", counts.join(", ")) }
+}
+
+/// Three digits or so, with a unit.
+pub(crate) fn time_text(micros: u64) -> String {
+    match micros {
+        0 => "0".to_owned(),
+        1..10_000 => format!("{micros} µs"),
+        10_000..10_000_000 => format!("{} ms", micros / 1000),
+        _ => format!("{} s", micros / 1_000_000),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn report(status: u16, total: Duration) -> Report {
+        Report {
+            times: ringdove::Times { total, ..Default::default() },
+            wire_sent: 10,
+            wire_received: 2000,
+            body_received: 1000,
+            status: Some(status),
+            remote: None,
+            reused: false,
+            tls: None,
+            retries: 0,
+        }
+    }
+
+    #[test]
+    fn the_summary_counts_by_outcome_and_fits_a_screen() {
+        let mut tally = Tally::new();
+        for micros in 1..=100 {
+            let report = report(if micros == 7 { 404 } else { 200 }, Duration::from_micros(micros));
+            tally.add_done(&report);
+            tally.add_bytes(&report);
+        }
+        tally.add_failed("timeout");
+        tally.add_failed("input");
+        tally.add_failed("timeout");
+        tally.add_left();
+        let stats = Stats { opened: 3, reused: 97, ..Stats::default() };
+        let driver = "epoll (it was asked for)".to_owned();
+        let text = Summary { tally: &tally, elapsed: Duration::from_secs(2), stats, driver };
+        let text = text.to_string();
+        let want = [
+            "done      100 (2xx 99, 4xx 1)",
+            "failed    3 (input 1, timeout 2)",
+            "left      1",
+            "received  97.66 KiB in bodies, 195.31 KiB on the wire",
+            "rate      52 transfers/s, 97.66 KiB/s, in 2.00s",
+            "sockets   3 opened, 97 uses again",
+            "driver    epoll (it was asked for)",
+            "total          50 µs     90 µs     99 µs    100 µs    100 µs",
+        ];
+        for line in want {
+            assert!(text.lines().any(|got| got == line), "{line} is not in\n{text}");
+        }
+        assert!(text.lines().count() < 24 && text.lines().all(|line| line.len() < 80), "{text}");
+    }
 }

@@ -168,7 +168,9 @@ impl Driver {
 
     /// Removes a transfer, at any time, and gives its handler back.
     pub fn remove(&mut self, id: TransferId) -> Result<Box<dyn Handler>, MultiError> {
-        multi!(self, multi => multi.remove(id))
+        let handler = multi!(self, multi => multi.remove(id))?;
+        self.flush_if_idle()?;
+        Ok(handler)
     }
 
     /// Pauses a transfer: see [`Engine::pause`].
@@ -185,10 +187,25 @@ impl Driver {
     /// Returns how many transfers are running; zero means that all are done, and then only a
     /// [`Driver::waker`] is sure to end a wait without end.
     pub fn turn(&mut self, max: Option<Duration>) -> Result<usize, MultiError> {
-        match &mut self.inner {
+        let running = match &mut self.inner {
             Inner::Ring(driver) => driver.turn(max),
             Inner::Epoll(driver) => driver.turn(max),
             Inner::Poll(driver) => driver.turn(max),
+        }?;
+        self.flush_if_idle()?;
+        Ok(running)
+    }
+
+    /// Whoever has no transfer left may never take another turn: what was closed is closed now, so
+    /// that its peer hears of it.
+    fn flush_if_idle(&mut self) -> Result<(), MultiError> {
+        if self.running() > 0 {
+            return Ok(());
+        }
+        match &mut self.inner {
+            Inner::Ring(driver) => driver.flush(),
+            Inner::Poll(driver) => driver.flush(),
+            Inner::Epoll(_) => Ok(()),
         }
     }
 

@@ -10,12 +10,13 @@ use std::time::Duration;
 
 use super::MultiError;
 use super::interest::{Action, difference};
-use super::readiness::Sockets;
+use super::readiness::{Entry, Sockets};
 use super::resolver::ResolverPool;
 use crate::engine::{
-    Config, ConnectionId, Engine, Handler, Message, Output, Request, Stats, TransferId,
+    Config, ConnectionId, Engine, Handler, LookupId, Message, Output, Request, Stats, TransferId,
 };
 use crate::error::Operation;
+use crate::http::Host;
 use crate::id::Id;
 use crate::sys::{self, Interest, Readiness, Waker};
 use crate::time::Time;
@@ -81,12 +82,14 @@ impl Token {
         Self(bits)
     }
 
-    fn of(connection: ConnectionId) -> Self {
-        Self(connection.to_bits())
+    /// The token of a connection's socket, told from its others by `opening`.
+    pub(super) fn new(connection: ConnectionId, opening: u8) -> Self {
+        Self(u64::from(opening) << 56 | connection.to_bits())
     }
 
-    fn connection(self) -> ConnectionId {
-        Id::from_bits(self.0)
+    /// What [`Token::new`] was given.
+    pub(super) fn parts(self) -> (ConnectionId, u8) {
+        (Id::from_bits(self.0), (self.0 >> 56) as u8)
     }
 }
 
@@ -118,8 +121,10 @@ pub struct Multi<W: Watch> {
     watch: W,
     /// The time of the last batch.
     now: Time,
-    /// What the timer callback was last told.
+    /// What the timer callback was last told, unless that has passed.
     told_timer: Option<Time>,
+    /// Sockets of which a change is to be told again, since the callback failed.
+    untold: Vec<ConnectionId>,
 }
 
 struct WakerEntry {
@@ -141,6 +146,7 @@ impl<W: Watch> Multi<W> {
             watch,
             now: Time::ZERO,
             told_timer: None,
+            untold: Vec::new(),
         }
     }
 
@@ -167,8 +173,14 @@ impl<W: Watch> Multi<W> {
             self.engine.set_tls(TlsPolicy::system()?);
         }
         let id = self.engine.add(request, handler)?;
-        self.tell_timer()?;
-        Ok(id)
+        match self.tell_timer() {
+            Ok(()) => Ok(id),
+            Err(error) => {
+                // whoever does not know its name could never get at it
+                self.engine.remove(id);
+                Err(error)
+            }
+        }
     }
 
     /// Removes a transfer, at any time (curl_multi_remove_handle), and gives its handler back.
@@ -202,7 +214,7 @@ impl<W: Watch> Multi<W> {
             waker.value = value;
             return Ok(());
         }
-        let entry = self.sockets.get_mut(socket.connection());
+        let entry = self.sockets.find(socket).and_then(|id| self.sockets.get_mut(id));
         entry.ok_or(MultiError::UnknownSocket(socket))?.value = value;
         Ok(())
     }
@@ -239,7 +251,7 @@ impl<W: Watch> Multi<W> {
     /// not been told of any socket, or one that has lost track.
     pub fn socket_all(&mut self) -> Result<usize, MultiError> {
         let mut tokens: Vec<_> =
-            self.sockets.iter().map(|entry| Event::Check(Token::of(entry.connection))).collect();
+            self.sockets.iter().map(|entry| Event::Check(entry.token())).collect();
         tokens.push(Event::Check(Token::WAKER));
         self.socket_actions(tokens)
     }
@@ -280,8 +292,9 @@ impl<W: Watch> Multi<W> {
     pub fn wait(&mut self, max: Duration) -> Result<usize, MultiError> {
         self.waker()?;
         let sockets = self.sockets.iter().filter_map(|entry| {
-            let action = entry.told?.action;
-            Some((entry.fd(), action.interest()))
+            let interest = entry.told?.action.interest();
+            // poll(2) reports errors and hang-ups also of what is watched for nothing
+            (interest != Interest::NONE).then(|| (entry.fd(), interest))
         });
         let waker = self
             .waker
@@ -333,30 +346,33 @@ impl<W: Watch> Multi<W> {
                 self.handle_wake();
                 Ok(())
             }
-            Event::Ready(token, ready) => self.handle_ready(token.connection(), ready),
-            Event::Check(token) => {
-                let ready = self.sockets.find_out(token.connection());
-                self.handle_ready(token.connection(), ready)
-            }
+            Event::Ready(token, ready) => match self.sockets.find(token) {
+                Some(id) => self.handle_ready(id, ready),
+                None => Ok(()),
+            },
+            Event::Check(token) => match self.sockets.find(token) {
+                Some(id) => self.handle_ready(id, self.sockets.find_out(id)),
+                None => Ok(()),
+            },
             Event::Deadline(token) => {
-                self.engine.handle_deadline(token.connection());
+                if let Some(id) = self.sockets.find(token) {
+                    self.engine.handle_deadline(id);
+                }
                 Ok(())
             }
-            Event::Timeout => Ok(()),
+            Event::Timeout => {
+                // the application's timer is spent, also if it fired too early: it is told anew
+                self.told_timer = None;
+                Ok(())
+            }
         }
     }
 
     fn handle_ready(&mut self, id: ConnectionId, ready: Readiness) -> Result<(), MultiError> {
         if let Err((entry, errno)) = self.sockets.handle_ready(&mut self.engine, id, ready) {
-            let told = entry.told;
-            let mut value = entry.value;
-            let change = self.change(id, entry.fd(), Action::Remove, Time::NEVER);
-            if told.is_some() {
-                self.watch.socket(&change, &mut value).map_err(MultiError::Callback)?;
-            }
-            drop(entry);
+            let told = self.tell_removed(entry);
             self.engine.handle_failed(id, Operation::Connect, errno.raw());
-            return Ok(());
+            return told;
         }
         // a socket that took bytes again has more to send
         if ready.send {
@@ -376,6 +392,9 @@ impl<W: Watch> Multi<W> {
 
     /// Does what the engine wants.
     fn act(&mut self) -> Result<(), MultiError> {
+        while let Some(id) = self.untold.pop() {
+            self.update(id)?;
+        }
         while let Some(output) = self.engine.poll_output() {
             match output {
                 Output::Level { connection } => self.update(connection)?,
@@ -384,13 +403,7 @@ impl<W: Watch> Multi<W> {
                     self.update(connection)?;
                 }
                 Output::Close { connection, last_words } => self.close(connection, &last_words)?,
-                Output::Resolve { lookup, host } => {
-                    let waker = self.waker()?;
-                    let threads = self.resolver_threads;
-                    self.resolver
-                        .get_or_insert_with(|| ResolverPool::new(threads, waker))
-                        .start(lookup, host);
-                }
+                Output::Resolve { lookup, host } => self.resolve(lookup, host)?,
                 Output::Abandon { lookup } => {
                     if let Some(resolver) = &mut self.resolver {
                         resolver.abandon(lookup);
@@ -414,30 +427,58 @@ impl<W: Watch> Multi<W> {
             if W::CARRIES_DEADLINES { self.engine.level(id).deadline } else { Time::NEVER };
         let Some(entry) = self.sockets.get(id) else { return Ok(()) };
         let Some(tell) = difference(entry.told, wanted, deadline, self.now) else { return Ok(()) };
-        let change = self.change(id, entry.fd(), tell.action, tell.deadline);
+        let change = self.change(entry, tell.action, tell.deadline);
         let Some(entry) = self.sockets.get_mut(id) else { return Ok(()) };
-        self.watch.socket(&change, &mut entry.value).map_err(MultiError::Callback)?;
-        entry.told = Some(tell);
-        Ok(())
+        match self.watch.socket(&change, &mut entry.value) {
+            Ok(()) => {
+                entry.told = Some(tell);
+                Ok(())
+            }
+            Err(error) => {
+                self.untold.push(id);
+                Err(MultiError::Callback(error))
+            }
+        }
     }
 
     fn close(&mut self, id: ConnectionId, last_words: &[u8]) -> Result<(), MultiError> {
-        let Some(mut entry) = self.sockets.remove(id, last_words) else { return Ok(()) };
+        match self.sockets.remove(id, last_words) {
+            Some(entry) => self.tell_removed(entry),
+            None => Ok(()),
+        }
+    }
+
+    /// Tells the application to forget a socket, which is closed thereafter.
+    fn tell_removed(&mut self, mut entry: Entry) -> Result<(), MultiError> {
         if entry.told.is_none() {
             return Ok(());
         }
-        let change = self.change(id, entry.fd(), Action::Remove, Time::NEVER);
+        let change = self.change(&entry, Action::Remove, Time::NEVER);
         self.watch.socket(&change, &mut entry.value).map_err(MultiError::Callback)
     }
 
-    fn change(&self, id: ConnectionId, fd: RawFd, action: Action, deadline: Time) -> SocketChange {
+    fn change(&self, entry: &Entry, action: Action, deadline: Time) -> SocketChange {
         SocketChange {
-            token: Token::of(id),
-            fd,
-            transfer: self.engine.transfer_on(id),
+            token: entry.token(),
+            fd: entry.fd(),
+            transfer: self.engine.transfer_on(entry.connection),
             action,
             deadline: (deadline != Time::NEVER).then_some(deadline),
         }
+    }
+
+    /// Hands a look-up to the resolver's threads. Without a waker its answer would never be seen.
+    fn resolve(&mut self, lookup: LookupId, host: Host) -> Result<(), MultiError> {
+        let waker = match self.waker() {
+            Ok(waker) => waker,
+            Err(error) => {
+                self.engine.handle_resolved(lookup, Err(error.to_string()));
+                return if matches!(error, MultiError::Os { .. }) { Ok(()) } else { Err(error) };
+            }
+        };
+        let threads = self.resolver_threads;
+        self.resolver.get_or_insert_with(|| ResolverPool::new(threads, waker)).start(lookup, host);
+        Ok(())
     }
 
     fn tell_waker(&mut self, action: Action) -> Result<(), MultiError> {
@@ -463,9 +504,10 @@ impl<W: Watch> Multi<W> {
         if next == self.told_timer {
             return Ok(());
         }
-        self.told_timer = next;
         let wait = next.map(|at| at.since(self.now));
-        self.watch.timer(wait).map_err(MultiError::Callback)
+        self.watch.timer(wait).map_err(MultiError::Callback)?;
+        self.told_timer = next;
+        Ok(())
     }
 }
 

@@ -10,6 +10,7 @@ use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, RawFd};
 
 use super::interest::Told;
+use super::multi::Token;
 use crate::engine::{ConnectionId, Engine};
 use crate::error::Operation;
 use crate::limits;
@@ -19,6 +20,9 @@ use crate::sys::{self, Connect, Errno, Interest, Io, Readiness, Socket};
 pub(super) struct Sockets {
     /// By the connection's slot.
     entries: Vec<Option<Entry>>,
+    /// How many sockets each slot has had: a connection that tries one address after another has
+    /// several, and what is reported of one must not be taken for the next.
+    opened: Vec<u8>,
     receive: Box<[u8]>,
     send: Box<[u8]>,
 }
@@ -26,6 +30,8 @@ pub(super) struct Sockets {
 /// One socket.
 pub(super) struct Entry {
     pub(super) connection: ConnectionId,
+    /// Tells this socket from others of the same connection.
+    opening: u8,
     socket: Socket,
     connecting: bool,
     /// The socket took less than it was given.
@@ -38,6 +44,10 @@ pub(super) struct Entry {
 }
 
 impl Entry {
+    pub(super) fn token(&self) -> Token {
+        Token::new(self.connection, self.opening)
+    }
+
     pub(super) fn fd(&self) -> RawFd {
         self.socket.as_raw_fd()
     }
@@ -47,6 +57,7 @@ impl Sockets {
     pub(super) fn new() -> Self {
         Self {
             entries: Vec::new(),
+            opened: Vec::new(),
             receive: vec![0; limits::RECEIVE_BUFFER].into(),
             send: vec![0; limits::SEND_BUFFER].into(),
         }
@@ -60,6 +71,12 @@ impl Sockets {
     pub(super) fn get_mut(&mut self, id: ConnectionId) -> Option<&mut Entry> {
         let entry = self.entries.get_mut(id.slot())?.as_mut()?;
         (entry.connection == id).then_some(entry)
+    }
+
+    /// The connection whose socket this is, unless the socket is gone.
+    pub(super) fn find(&self, token: Token) -> Option<ConnectionId> {
+        let (connection, opening) = token.parts();
+        self.get(connection).filter(|entry| entry.opening == opening).map(|_| connection)
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Entry> {
@@ -87,8 +104,15 @@ impl Sockets {
             Err((operation, errno)) => return engine.handle_failed(id, operation, errno.raw()),
         };
         let connecting = connect == Connect::InProgress;
+        if self.entries.len() <= id.slot() {
+            self.entries.resize_with(id.slot() + 1, || None);
+            self.opened.resize(id.slot() + 1, 0);
+        }
+        let opened = &mut self.opened[id.slot()];
+        *opened = opened.wrapping_add(1);
         let entry = Entry {
             connection: id,
+            opening: *opened,
             socket,
             connecting,
             blocked: false,
@@ -96,9 +120,6 @@ impl Sockets {
             told: None,
             value: None,
         };
-        if self.entries.len() <= id.slot() {
-            self.entries.resize_with(id.slot() + 1, || None);
-        }
         self.entries[id.slot()] = Some(entry);
         if !connecting {
             engine.handle_connected(id);

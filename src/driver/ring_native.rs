@@ -120,20 +120,28 @@ impl RingDriver {
 
     /// Waits once and handles what has completed.
     pub(super) fn turn(&mut self, max: Option<Duration>) -> Result<usize, MultiError> {
-        let until = soonest(self.engine.next_time(), max.map(|max| self.now + max));
-        match self.streams.submit_and_wait(self.now, until) {
-            // the kernel is short of memory: deadlines go on, and what was pushed stays pushed
-            Ok(()) | Err(Errno::EAGAIN | Errno::EBUSY) => {}
-            Err(errno) => {
-                let operation = Operation::Poll;
-                return Err(MultiError::Os { operation, errno: errno.raw() });
-            }
-        }
+        self.submit_and_wait(soonest(self.engine.next_time(), max.map(|max| self.now + max)))?;
         self.now = clock::now();
         self.engine.advance(self.now);
         self.handle_events()?;
         self.act()?;
         Ok(self.engine.running())
+    }
+
+    /// Submits what was commanded, without waiting.
+    pub(super) fn flush(&mut self) -> Result<(), MultiError> {
+        self.submit_and_wait(Some(self.now))
+    }
+
+    fn submit_and_wait(&mut self, until: Option<Time>) -> Result<(), MultiError> {
+        match self.streams.submit_and_wait(self.now, until) {
+            // the kernel is short of memory: deadlines go on, and what was pushed stays pushed
+            Ok(()) | Err(Errno::EAGAIN | Errno::EBUSY) => Ok(()),
+            Err(errno) => {
+                let operation = Operation::Poll;
+                Err(MultiError::Os { operation, errno: errno.raw() })
+            }
+        }
     }
 
     fn handle_events(&mut self) -> Result<(), MultiError> {

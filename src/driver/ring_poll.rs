@@ -42,7 +42,11 @@ struct Watched {
 
 impl RingPollDriver {
     pub(super) fn new(config: Config, options: &Options) -> Result<Self, SetupError> {
-        let ring = Ring::new(options)?;
+        let mut ring = Ring::new(options)?;
+        // a sandbox may allow a ring to be made and refuse to have it entered
+        ring.nop()
+            .and_then(|()| ring.submit_and_wait(Time::ZERO, Some(Time::ZERO)))
+            .map_err(|errno| SetupError::Trial("NOP", errno))?;
         let watch = RingWatch { ring, sockets: Slab::new(), to_arm: Vec::new() };
         Ok(Self { multi: Multi::new(config, watch), events: Vec::new() })
     }
@@ -59,22 +63,35 @@ impl RingPollDriver {
     pub(super) fn turn(&mut self, max: Option<Duration>) -> Result<usize, MultiError> {
         let now = self.multi.now();
         let until = soonest(self.multi.next_time(), max.map(|max| now + max));
+        self.multi.watch_mut().submit_and_wait(now, until)?;
         let watch = self.multi.watch_mut();
-        watch.arm().and_then(|()| watch.ring.submit_and_wait(now, until)).map_err(refused)?;
         while let Some(completion) = watch.ring.take_completion() {
             self.events.extend(watch.complete(completion));
         }
         self.multi.socket_actions(self.events.drain(..))
     }
-}
 
-fn refused(errno: Errno) -> MultiError {
-    MultiError::Os { operation: Operation::Poll, errno: errno.raw() }
+    /// Submits what was commanded, without waiting.
+    pub(super) fn flush(&mut self) -> Result<(), MultiError> {
+        let now = self.multi.now();
+        self.multi.watch_mut().submit_and_wait(now, Some(now))
+    }
 }
 
 impl RingWatch {
     pub(super) fn ring(&self) -> &Ring {
         &self.ring
+    }
+
+    fn submit_and_wait(&mut self, now: Time, until: Option<Time>) -> Result<(), MultiError> {
+        match self.arm().and_then(|()| self.ring.submit_and_wait(now, until)) {
+            // the kernel is short of memory: deadlines go on, and what was pushed stays pushed
+            Ok(()) | Err(Errno::EAGAIN | Errno::EBUSY) => Ok(()),
+            Err(errno) => {
+                let operation = Operation::Poll;
+                Err(MultiError::Os { operation, errno: errno.raw() })
+            }
+        }
     }
 
     /// Arms every watched socket that has no poll.

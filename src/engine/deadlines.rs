@@ -43,10 +43,11 @@ impl Engine {
 
     /// Sees to it that a connection's deadline is not missed.
     pub(super) fn schedule(&mut self, id: ConnectionId) {
-        if self.config.carried_deadlines {
+        let Some(connection) = self.pool.connections.get(id) else { return };
+        // a paused connection's socket is not watched, so that nobody carries its deadline
+        if self.config.carried_deadlines && !connection.is_paused() {
             return;
         }
-        let Some(connection) = self.pool.connections.get(id) else { return };
         let Some((at, _, _)) = self.deadline(connection) else { return };
         if at >= connection.timer_at {
             return;

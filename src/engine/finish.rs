@@ -98,12 +98,12 @@ impl Engine {
     /// A connection whose exchange is over goes to whoever waits for it.
     fn release(&mut self, id: ConnectionId) {
         let Some(connection) = self.pool.connections.get(id) else { return };
-        let origin = connection.origin;
+        let (origin, turns) = (connection.origin, connection.turns);
         if self.pool.has_surplus(origin) {
             return self.close(id);
         }
         let others_wait = self.pool.others_want_slots(origin);
-        let turn_over = others_wait && connection.turns >= limits::REQUESTS_PER_TURN;
+        let turn_over = others_wait && turns >= limits::REQUESTS_PER_TURN;
         if !turn_over && self.serve_next_on(id) {
             return;
         }

@@ -37,8 +37,12 @@ impl Engine {
         while let Some(origin) = self.to_serve.pop_front() {
             self.serve(origin);
         }
-        while self.pool.slots_wanted() && self.make_slot() {
-            let Some(origin) = self.pool.next_for_slot() else { break };
+        while let Some(origin) = self.pool.first_for_slot() {
+            // no idle connection is given up for whoever needs no slot any more
+            if self.wants_slot(origin) && !self.make_slot() {
+                break;
+            }
+            self.pool.leave_slot_queue();
             self.take_turn(origin);
         }
         self.start_lookups();
@@ -188,11 +192,9 @@ impl Engine {
     /// The origin's turn to take a free slot has come. It takes one; if it wants more it queues
     /// again.
     fn take_turn(&mut self, id: OriginId) {
-        let Some(origin) = self.pool.get(id) else { return };
-        let wants = origin.queued() > 0
-            && self.pool.last_idle(id).is_none()
-            && self.pool.origin_has_room(id);
-        if wants {
+        if self.wants_slot(id)
+            && let Some(origin) = self.pool.get(id)
+        {
             match self.resolver.known(&origin.key.origin, self.now) {
                 Some(addresses) => {
                     if let Some(transfer) = self.pop(id) {
@@ -206,6 +208,13 @@ impl Engine {
             }
         }
         self.serve(id);
+    }
+
+    /// Whether an origin would open one more connection if it had a slot.
+    fn wants_slot(&self, id: OriginId) -> bool {
+        self.pool.get(id).is_some_and(|origin| origin.queued() > 0)
+            && self.pool.last_idle(id).is_none()
+            && self.pool.origin_has_room(id)
     }
 
     /// Makes sure that one more connection may be opened, at the cost of an idle one if need be.

@@ -172,13 +172,27 @@ impl Pool {
     }
 
     /// Whether somebody waits for a slot.
-    pub(super) fn slots_wanted(&self) -> bool {
+    pub(super) fn slots_wanted(&mut self) -> bool {
+        self.pass_over_the_gone();
         !self.slot_queue.is_empty()
     }
 
     /// Whether anybody but this origin waits for a slot.
-    pub(super) fn others_want_slots(&self, id: OriginId) -> bool {
+    pub(super) fn others_want_slots(&mut self, id: OriginId) -> bool {
+        self.pass_over_the_gone();
         self.slot_queue.iter().take(2).any(|&waiting| waiting != id)
+    }
+
+    /// The first in the queue for a slot has transfers that wait: no connection is closed for less.
+    fn pass_over_the_gone(&mut self) {
+        while let Some(&id) = self.slot_queue.front() {
+            match self.origins.get_mut(id) {
+                Some(origin) if origin.queued > 0 => return,
+                Some(origin) => origin.awaits_slot = false,
+                None => {}
+            }
+            self.slot_queue.pop_front();
+        }
     }
 
     /// Whether more wait for a slot than there are: no use in looking up names for yet more.
@@ -212,14 +226,23 @@ impl Pool {
     }
 
     /// The origin whose turn it is to take a slot.
-    pub(super) fn next_for_slot(&mut self) -> Option<OriginId> {
-        while let Some(id) = self.slot_queue.pop_front() {
-            if let Some(origin) = self.origins.get_mut(id) {
-                origin.awaits_slot = false;
+    pub(super) fn first_for_slot(&mut self) -> Option<OriginId> {
+        while let Some(&id) = self.slot_queue.front() {
+            if self.origins.get(id).is_some() {
                 return Some(id);
             }
+            self.slot_queue.pop_front();
         }
         None
+    }
+
+    /// The origin whose turn it is no longer waits for one.
+    pub(super) fn leave_slot_queue(&mut self) {
+        if let Some(id) = self.slot_queue.pop_front()
+            && let Some(origin) = self.origins.get_mut(id)
+        {
+            origin.awaits_slot = false;
+        }
     }
 
     pub(super) fn open(&mut self, id: OriginId, connection: Connection) -> ConnectionId {

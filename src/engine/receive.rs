@@ -100,6 +100,7 @@ impl Engine {
         if self.session(id).is_none() {
             if let Taken::Paused(taken) = self.take_plain(id, wire) {
                 self.hold(id, &wire[taken..]);
+                self.touch(id);
             }
             return;
         }
@@ -246,6 +247,7 @@ impl Engine {
     /// The peer's end, after all bytes before it were taken.
     fn take_end(&mut self, id: ConnectionId) {
         let Some(connection) = self.pool.connections.get_mut(id) else { return };
+        // asked only now: close_notify may have been held back with what came before it
         let clean = connection.tls.as_ref().is_none_or(|tls| tls.closed_cleanly());
         match &mut connection.state {
             State::Idle(_) => self.close(id),

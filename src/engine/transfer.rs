@@ -157,3 +157,15 @@ impl std::fmt::Debug for Message {
         f.debug_struct("Message").field("transfer", transfer).field("outcome", outcome).finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Together with its strings, and its places in the slab and in a queue, 512 bytes.
+    #[test]
+    fn a_queued_transfer_is_small() {
+        let queued = size_of::<Transfer>() + 2 * size_of::<TransferId>();
+        assert!(queued <= 384, "{queued} bytes");
+    }
+}

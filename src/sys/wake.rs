@@ -51,12 +51,16 @@ impl Waker {
     /// Makes the fd unreadable until the next wake. To be called before looking at what one was woken
     /// for: what comes later wakes again.
     pub fn drain(&self) {
-        self.0.awake.store(false, Ordering::SeqCst);
         let mut value: u64 = 0;
         count::add(Counter::Read, 1);
         // SAFETY: `value` outlives the call, which writes its 8 bytes and keeps no pointer.
         let _ = unsafe { libc::read(self.as_raw_fd(), (&raw mut value).cast(), 8) };
         // the only failure, EAGAIN, says that nobody woke us
+
+        // Only now: a wake that comes between the two writes nothing, and what it was for is seen by
+        // whoever called this. The other way round, its write would be read here and its mark stay,
+        // and no wake would ever write again.
+        self.0.awake.swap(false, Ordering::AcqRel);
     }
 }
 
@@ -92,6 +96,38 @@ mod tests {
         assert_eq!(epoll.wait(Some(Duration::ZERO)), Ok(0));
         waker.wake();
         assert_eq!(epoll.wait(Some(Duration::ZERO)), Ok(1));
+    }
+
+    #[test]
+    fn a_wake_that_meets_a_drain_is_not_the_last() {
+        use std::sync::atomic::AtomicU32;
+        const ROUNDS: u32 = 10_000;
+        let waker = Waker::new().expect("an eventfd");
+        let (begun, ended) = (AtomicU32::new(0), AtomicU32::new(0));
+        std::thread::scope(|s| {
+            s.spawn(|| {
+                for round in 1..=ROUNDS {
+                    while begun.load(Ordering::Acquire) < round {
+                        std::thread::yield_now();
+                    }
+                    (0..round % 32).for_each(|_| std::hint::spin_loop());
+                    waker.wake();
+                    ended.store(round, Ordering::Release);
+                }
+            });
+            let mut lost = 0;
+            for round in 1..=ROUNDS {
+                begun.store(round, Ordering::Release);
+                waker.drain();
+                while ended.load(Ordering::Acquire) < round {
+                    std::thread::yield_now();
+                }
+                waker.wake();
+                lost += u32::from(!crate::sys::readiness(waker.as_raw_fd()).expect("polls").recv);
+                waker.drain();
+            }
+            assert_eq!(lost, 0, "of {ROUNDS} wakes that came after a drain");
+        });
     }
 
     #[test]

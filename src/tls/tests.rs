@@ -1,3 +1,5 @@
+//! Policies: what their builder refuses, and what they share.
+
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 
 use rcgen::{CertificateParams, KeyPair};

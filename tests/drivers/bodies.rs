@@ -26,12 +26,12 @@ on_every_driver! {
     heads_that_are_none,
 }
 
-fn a_corpus_in_plaintext(kind: Kind) {
+pub(crate) fn a_corpus_in_plaintext(kind: Kind) {
     let nginx = Nginx::plain();
     fetch_corpus(Run::with(kind, few_connections()), &nginx, &nginx.url("/"));
 }
 
-fn a_corpus_over_tls(kind: Kind) {
+pub(crate) fn a_corpus_over_tls(kind: Kind) {
     let authority = Authority::new();
     let tls = Some(NginxTls::new(&authority.server()));
     let nginx = Nginx::start(NginxConfig { tls, ..NginxConfig::default() });
@@ -71,7 +71,7 @@ fn body(size: usize) -> Vec<u8> {
     (0..size).map(|i| (i * 7 % 251) as u8).collect()
 }
 
-fn each_framing(kind: Kind) {
+pub(crate) fn each_framing(kind: Kind) {
     for size in [0, 1, 5000, 300_000] {
         let mut plan = Plan::new();
         for (path, framing) in FRAMINGS {
@@ -212,7 +212,7 @@ fn lengths_that_lie(kind: Kind) {
     assert_eq!(run.driver.stats().opened, opened + 2);
 }
 
-fn resets(kind: Kind) {
+pub(crate) fn resets(kind: Kind) {
     let server = Plan::new()
         .path("/head", Script::new().send("HTTP/1.1 200").reset())
         .path("/body", Script::new().respond("200 OK", Framing::Declared(10), "short").reset())

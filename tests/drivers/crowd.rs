@@ -15,6 +15,7 @@ on_every_driver! {
     waiting_in_the_queue_has_a_deadline_of_its_own,
     all_origins_get_their_turn,
     two_thousand_over_sixty_four,
+    a_burst_leaves_its_connections_idle,
 }
 
 /// libcurl counts the wait for a connection as connecting; here the run takes longer than each of
@@ -70,7 +71,7 @@ fn all_origins_get_their_turn(kind: Kind) {
     assert!(run.driver.stats().connections <= 3);
 }
 
-fn two_thousand_over_sixty_four(kind: Kind) {
+pub(crate) fn two_thousand_over_sixty_four(kind: Kind) {
     let nginx = Nginx::plain();
     let mut run = Run::with(kind, Config { max_connections: 64, ..Config::default() });
     let transfers: Vec<_> = (0..2000).map(|_| run.get(&nginx.url("/ok"))).collect();
@@ -78,6 +79,19 @@ fn two_thousand_over_sixty_four(kind: Kind) {
     transfers.iter().for_each(|transfer| transfer.assert_response(200, OK_BODY));
     let stats = run.driver.stats();
     assert_eq!((stats.opened, stats.reused), (64, 1936));
+}
+
+fn a_burst_leaves_its_connections_idle(kind: Kind) {
+    let nginx = Nginx::plain();
+    let mut run = Run::with(kind, Config { max_connections: 8, ..Config::default() });
+    for _ in 0..3 {
+        for _ in 0..100 {
+            run.get(&nginx.url("/ok"));
+        }
+        run.finish();
+        let stats = run.driver.stats();
+        assert_eq!((stats.opened, stats.idle, stats.evicted), (8, 8, 0));
+    }
 }
 
 /// Connections may be many more than descriptors: transfers wait, and all succeed.
@@ -95,7 +109,7 @@ fn descriptors_run_out() {
             transfers.iter().for_each(|transfer| transfer.assert_response(200, OK_BODY));
             let stats = run.driver.stats();
             assert!(stats.exhausted > 0, "{stats:?}");
-            assert!(stats.opened < 100, "backpressure, not a spin: {stats:?}");
+            assert!(stats.opened <= 500, "each is tried once, then one waits: {stats:?}");
         });
     }
 }

@@ -16,6 +16,8 @@ on_every_driver! {
     a_handler_pauses_in_the_body,
     a_handler_pauses_in_the_body_over_tls,
     a_handler_pauses_at_the_head,
+    a_handler_pauses_all_the_time,
+    a_handler_pauses_all_the_time_over_tls,
     a_pause_from_outside,
     a_paused_transfer_is_not_timed_out_as_idle,
     a_paused_transfer_whose_peer_goes_away,
@@ -36,7 +38,7 @@ fn serving() -> Plan {
         .path("/chunked", Script::new().respond("200 OK", Framing::Chunked(7000), body()))
 }
 
-fn a_handler_pauses_in_the_body(kind: Kind) {
+pub(crate) fn a_handler_pauses_in_the_body(kind: Kind) {
     let server = serving().start();
     pause_in_body(Run::new(kind), &server);
 }
@@ -72,6 +74,38 @@ fn a_handler_pauses_at_the_head(kind: Kind) {
     run.driver.resume(transfer.id).expect("it runs");
     run.finish();
     transfer.assert_response(200, &body());
+}
+
+fn framings() -> Plan {
+    let body = &body()[..200_000];
+    Plan::new()
+        .path("/length", Script::new().respond("200 OK", Framing::ContentLength, body))
+        .path("/chunked", Script::new().respond("200 OK", Framing::Chunked(7000), body))
+        .path("/close", Script::new().respond("200 OK", Framing::UntilClose, body).close())
+}
+
+fn a_handler_pauses_all_the_time(kind: Kind) {
+    let server = framings().start();
+    pause_all_the_time(Run::new(kind), &server);
+}
+
+fn a_handler_pauses_all_the_time_over_tls(kind: Kind) {
+    let authority = Authority::new();
+    let server = framings().tls(authority.server().server_config()).start();
+    pause_all_the_time(Run::trusting(kind, &authority), &server);
+}
+
+fn pause_all_the_time(mut run: Run, server: &Hostile) {
+    for path in ["/length", "/chunked", "/close"] {
+        let request = Request::get(&server.url(path)).unwrap();
+        let transfer = run.add_recorded(request, Recorder::pausing_always());
+        run.turn_until("the head has come", |_| !transfer.told().is_empty());
+        run.turn_until("it is over", |run| {
+            let _ = run.driver.resume(transfer.id);
+            transfer.is_done()
+        });
+        transfer.assert_response(200, &body()[..200_000]);
+    }
 }
 
 fn a_pause_from_outside(kind: Kind) {

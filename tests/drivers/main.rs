@@ -4,6 +4,8 @@
 //! one test for each kind. Each test runs in a process of its own, so that what it leaves open can
 //! be counted: after the body no descriptor, thread, connection, origin or timer may be left.
 
+#![allow(clippy::disallowed_methods, reason = "tests time what the drivers promise")]
+
 #[path = "../support/mod.rs"]
 mod support;
 

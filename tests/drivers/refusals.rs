@@ -76,7 +76,7 @@ fn a_black_hole(kind: Kind) {
     assert!(report.times.connect >= after, "{:?}", report.times);
 }
 
-fn the_next_address_is_tried(kind: Kind) {
+pub(crate) fn the_next_address_is_tried(kind: Kind) {
     // nobody listens on this port of the other addresses
     let server = Plan::new().path("/", Script::new().ok("fine")).start();
     let port = server.addr().port();

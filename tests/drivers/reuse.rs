@@ -7,7 +7,6 @@ use ringdove::error::{Cause, Progress};
 use ringdove::{Config, Request};
 
 use crate::run::{Run, on_every_driver};
-use crate::support::PATIENCE;
 use crate::support::certs::Authority;
 use crate::support::hostile::{End, Plan, Script};
 use crate::support::nginx::{Nginx, OK_BODY};
@@ -92,14 +91,12 @@ fn idle_connections_are_given_up_in_time(kind: Kind) {
     assert_eq!(run.driver.stats().idle, 1);
     run.turn_until("it is given up", |run| run.driver.stats().connections == 0);
     assert!(idle_since.elapsed() >= keep_idle - Duration::from_millis(10));
-    let gone =
-        |seen: &[crate::support::hostile::SeenConnection]| seen[0].end == Some(End::PeerClosed);
-    assert!(server.wait_for(PATIENCE, gone), "{}", server.dump());
+    run.turn_until("its peer sees the end", |_| server.seen()[0].end == Some(End::PeerClosed));
 }
 
 /// The server ends the kept connection when the second request has come: whether that may be sent
 /// again depends on the method alone.
-fn a_stale_connection_is_replaced_where_that_is_safe(kind: Kind) {
+pub(crate) fn a_stale_connection_is_replaced_where_that_is_safe(kind: Kind) {
     for (method, again) in [("GET", true), ("PUT", true), ("POST", false), ("PATCH", false)] {
         let server = Plan::new()
             .path("/", Script::new().ok("ok"))

@@ -39,10 +39,13 @@ macro_rules! on_every_driver {
 }
 pub(crate) use on_every_driver;
 
+/// For resolv.conf(5): a name server that does not answer holds no test up for long.
+const IMPATIENT_RESOLVER: &str = "RES_OPTIONS=timeout:1 attempts:1";
+
 /// Runs a behaviour with the driver of this name, in a process of its own, and sees to it that all
 /// is given back.
 pub(crate) fn isolated(driver: &str, path: &str, behaviour: fn(Kind)) {
-    isolated_under(&[], driver, path, behaviour);
+    isolated_under(&["env", IMPATIENT_RESOLVER], driver, path, behaviour);
 }
 
 /// As [`isolated`], under a wrapper such as `prlimit`.
@@ -113,6 +116,7 @@ pub(crate) struct Recorder {
     record: Rc<RefCell<Record>>,
     pause_at: Option<usize>,
     abort_at: Option<usize>,
+    pause_always: bool,
 }
 
 impl Run {
@@ -287,10 +291,18 @@ impl Recorder {
         Recorder { abort_at: Some(bytes), ..Recorder::default() }
     }
 
+    /// Pauses at the head and at every piece of the body.
+    pub(crate) fn pausing_always() -> Recorder {
+        Recorder { pause_always: true, ..Recorder::default() }
+    }
+
     fn flow(&mut self) -> Flow {
         let bytes = self.record.borrow().body.len();
         if self.abort_at.is_some_and(|at| bytes >= at) {
             return Flow::Abort("had enough".to_owned());
+        }
+        if self.pause_always {
+            return Flow::Pause;
         }
         if self.pause_at.is_some_and(|at| bytes >= at) {
             self.pause_at = None;

@@ -17,7 +17,6 @@ struct Story {
     told: Vec<Told>,
     body: Vec<u8>,
     ending: String,
-    wire: (u64, u64),
     reused: bool,
 }
 
@@ -33,14 +32,12 @@ impl Story {
             },
         };
         let record = transfer.record();
-        let report = outcome.report;
         Story {
             path: path.to_owned(),
             told: record.told.clone(),
             body: record.body.clone(),
             ending,
-            wire: (report.wire_sent, report.wire_received),
-            reused: report.reused,
+            reused: outcome.report.reused,
         }
     }
 }
@@ -120,12 +117,7 @@ fn all_drivers_tell_the_same_story() {
                 continue;
             }
             for (told, expected) in story(kind).iter().zip(&oracle) {
-                // ports have as many digits as they happen to have
-                assert_eq!(told.told, expected.told, "{kind}: {}", told.path);
-                assert_eq!(told.body, expected.body, "{kind}: {}", told.path);
-                assert_eq!(told.ending, expected.ending, "{kind}: {}", told.path);
-                assert_eq!(told.wire.1, expected.wire.1, "{kind}: {}", told.path);
-                assert_eq!(told.reused, expected.reused, "{kind}: {}", told.path);
+                assert_eq!(told, expected, "{kind}");
             }
         }
     });

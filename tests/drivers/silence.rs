@@ -114,7 +114,7 @@ fn add(run: &mut Run, way: &Way, mut options: Options) -> Transfer {
     run.add(request.options(options.into()))
 }
 
-fn each_phase_has_its_own_deadline(kind: Kind) {
+pub(crate) fn each_phase_has_its_own_deadline(kind: Kind) {
     let silent = Silent::start();
     let mut run = silent.run(kind);
     let after = Duration::from_millis(400);

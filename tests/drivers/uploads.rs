@@ -11,7 +11,6 @@ use ringdove::error::Cause;
 use ringdove::http::SourceRead;
 
 use crate::run::{Recorder, Run, on_every_driver};
-use crate::support::PATIENCE;
 use crate::support::certs::Authority;
 use crate::support::hostile::{Hostile, Plan, Script};
 
@@ -105,7 +104,7 @@ fn stream(length: Option<u64>, source: impl BodySource + 'static) -> Body {
     Body::Stream { length, source: Box::new(source) }
 }
 
-fn from_streams(kind: Kind) {
+pub(crate) fn from_streams(kind: Kind) {
     let server = taking().start();
     let mut run = Run::new(kind);
     let mut bodies = Vec::new();
@@ -190,7 +189,7 @@ fn a_peer_that_answers_before_the_end(kind: Kind) {
     let transfer = run.add(post(&server.url("/"), bytes(4_000_000)));
     run.finish();
     transfer.assert_response(413, b"no");
-    assert!(server.wait_for(PATIENCE, |seen| seen[0].end.is_some()), "{}", server.dump());
+    run.turn_until("the connection is closed", |_| server.seen()[0].end.is_some());
 }
 
 /// A pause stops what is delivered; bytes of a body in memory go out regardless.

@@ -209,6 +209,24 @@ fn an_exhausted_system_makes_streams_wait_too() {
     assert_eq!(h.engine.stats().exhausted, 1);
 }
 
+/// An origin that waited for a slot and has nothing left to send costs nobody a connection.
+#[test]
+fn an_idle_connection_is_given_up_for_somebody_alone() {
+    let mut h = Harness::with(Config { max_connections: 2, ..Config::default() });
+    h.add(get_url("http://10.0.0.1/"));
+    h.add(get_url("http://10.0.0.2/"));
+    let [one, other] = connects(&h.wants())[..] else { panic!("two connections") };
+    let waits = h.add(get_url("http://10.0.0.3/"));
+    h.engine.handle_connected(one);
+    h.engine.handle_connected(other);
+    h.engine.remove(waits);
+    serve(&mut h, one);
+    serve(&mut h, other);
+    h.again();
+    h.wants_nothing();
+    assert_eq!(h.engine.stats().idle, 2);
+}
+
 /// The work of a queue does not depend on its length: each event has as few outputs as with one.
 #[test]
 fn a_long_queue_wants_nothing() {

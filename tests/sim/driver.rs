@@ -60,7 +60,7 @@ impl World {
                 }
                 Output::Resolve { lookup, host } => {
                     let name = host.name().expect("a name is looked up, not an address");
-                    self.resolve(lookup, &name.to_owned());
+                    self.resolve(lookup, name);
                 }
                 Output::Abandon { lookup } => {
                     // its answer may have come in between

@@ -436,7 +436,11 @@ impl Fault {
             2 => Fault::Garbage,
             3 => Fault::EndlessInformational,
             4 | 5 => Fault::Stall { percent: random.below(100) },
-            6 | 7 => Fault::End { percent: random.below(100), resets: random.chance(50) },
+            6 | 7 => {
+                // half of them without a word: what was asked has been done all the same
+                let percent = random.below(2) * random.below(100);
+                Fault::End { percent, resets: random.chance(50) }
+            }
             8 => Fault::BadChunk,
             _ => Fault::Trailing { after: random.below(3) * random.below(20 * MS) },
         }

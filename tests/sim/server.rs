@@ -45,8 +45,7 @@ impl Server {
         if self.current.is_none() && !bytes.contains(&b'\n') {
             return begun;
         }
-        loop {
-            let Some(id) = request_line(&self.input) else { break };
+        while let Some(id) = request_line(&self.input) {
             let plan = plans.get(id).expect("the target names a plan");
             assert_in_step(self, plan);
             if plan.reply.at == ReplyAt::RequestLine {

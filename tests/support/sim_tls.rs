@@ -52,11 +52,6 @@ impl TlsPeer {
         }
         wire
     }
-
-    /// Whether the handshake goes on.
-    pub(crate) fn is_handshaking(&self) -> bool {
-        self.0.is_handshaking()
-    }
 }
 
 fn config() -> Arc<ServerConfig> {

@@ -11,8 +11,8 @@ pub(super) struct Machine {
     pub(super) kernel: String,
     pub(super) cpu: String,
     pub(super) cpus: usize,
-    /// Mitigations of the CPU's vulnerabilities, by their names; those not affected are left out.
-    pub(super) mitigations: BTreeMap<String, String>,
+    /// The CPU's vulnerabilities and what is done against each.
+    pub(super) vulnerabilities: BTreeMap<String, String>,
     pub(super) version: &'static str,
     /// As `RINGDOVE_COMMIT` said when this was built.
     pub(super) commit: Option<&'static str>,
@@ -24,10 +24,19 @@ impl Machine {
             kernel: line("/proc/sys/kernel/osrelease").unwrap_or_else(unknown),
             cpu: cpu_model().unwrap_or_else(unknown),
             cpus: std::thread::available_parallelism().map_or(1, usize::from),
-            mitigations: mitigations(),
+            vulnerabilities: vulnerabilities(),
             version: env!("CARGO_PKG_VERSION"),
             commit: option_env!("RINGDOVE_COMMIT"),
         }
+    }
+}
+
+impl Machine {
+    /// The vulnerabilities that something is done against, which costs.
+    pub(super) fn mitigated(&self) -> String {
+        let mitigated = self.vulnerabilities.iter().filter(|(_, state)| state.starts_with("Mit"));
+        let names: Vec<_> = mitigated.map(|(name, _)| name.as_str()).collect();
+        if names.is_empty() { "none".to_owned() } else { names.join(", ") }
     }
 }
 
@@ -46,7 +55,7 @@ fn cpu_model() -> Option<String> {
     Some(value.trim_start_matches([':', ' ', '\t']).to_owned())
 }
 
-fn mitigations() -> BTreeMap<String, String> {
+fn vulnerabilities() -> BTreeMap<String, String> {
     let Ok(files) = fs::read_dir("/sys/devices/system/cpu/vulnerabilities") else {
         return BTreeMap::new();
     };

@@ -2,7 +2,7 @@
 //!
 //! What was typed ([`options`]) → plans ([`plan`]) → rounds, each in a process of its own
 //! ([`child`], [`round`], [`load`]) against a server ([`server`]) → medians ([`summary`]) → what is
-//! shown ([`table`]).
+//! shown ([`table`], [`plot`]).
 //!
 //! Knows ringdove's public API. Must not know how a transfer is made. Invariants: rounds of
 //! different drivers are interleaved; what costs the server or the command nothing is counted of
@@ -13,6 +13,7 @@ mod load;
 mod machine;
 mod options;
 mod plan;
+mod plot;
 mod round;
 mod server;
 mod summary;
@@ -21,6 +22,7 @@ mod table;
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::net::{IpAddr, Ipv4Addr};
+use std::path::Path;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use ringdove::driver::{Driver, Kind};
@@ -71,7 +73,15 @@ fn command(args: &BenchArgs) -> Result<bool, Failure> {
     } else {
         print!("{}", table::render(&summaries, &machine));
     }
+    if let Some(path) = &args.plot {
+        write(path, &plot::svg(&summaries)?)?;
+        write(&path.with_added_extension("html"), &plot::html(&summaries, &machine)?)?;
+    }
     Ok(summaries.iter().all(|summary| summary.errors.is_empty()))
+}
+
+fn write(path: &Path, text: &str) -> Result<(), Failure> {
+    std::fs::write(path, text).map_err(|why| format!("{}: {why}", path.display()).into())
 }
 
 /// The drivers asked for that this system has; those that it refuses are told.

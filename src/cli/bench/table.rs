@@ -49,14 +49,14 @@ pub(super) fn render(summaries: &[Summary], machine: &Machine) -> String {
         open_loop(&mut text, summary);
         remarks(&mut text, summary);
     }
-    let mitigated = machine.mitigations.len();
     let _ = writeln!(
         text,
         "\nCPU of the client's threads alone, medians of the rounds (least–most). Linux {}, {}, {} \
-         CPUs, {mitigated} mitigations; ringdove {}{}.",
+         CPUs, mitigations: {}; ringdove {}{}.",
         machine.kernel,
         machine.cpu,
         machine.cpus,
+        machine.mitigated(),
         machine.version,
         machine.commit.map_or_else(String::new, |commit| format!(" ({commit})")),
     );

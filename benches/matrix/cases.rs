@@ -1,0 +1,147 @@
+//! The matrix, and the servers that it needs.
+
+use std::fs;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
+
+use crate::Args;
+use crate::support::certs::Authority;
+use crate::support::nginx::{Nginx, NginxConfig, NginxTls};
+
+/// New connections come from so many hosts, so that no port is needed again before its time.
+const HOSTS_FOR_NEW_CONNECTIONS: u32 = 16;
+const CONNECTIONS: [usize; 4] = [64, 1000, 4000, 8000];
+const BODIES: [(usize, &str); 3] = [(12, "12b"), (64 << 10, "64k"), (10 << 20, "10m")];
+
+/// What every client is to do.
+#[derive(Debug, Clone)]
+pub(crate) struct Case {
+    pub(crate) name: String,
+    /// The table that it belongs into.
+    pub(crate) group: &'static str,
+    pub(crate) connections: usize,
+    pub(crate) hosts: u32,
+    pub(crate) body: usize,
+    pub(crate) keepalive: bool,
+    pub(crate) tls: bool,
+}
+
+/// The cases that were asked for.
+pub(crate) fn all(args: &Args) -> Vec<Case> {
+    let mut cases = if args.full { everything() } else { selection() };
+    if args.quick {
+        let quick = ["keepalive-64-", "keepalive-1000-12b-plain", "keepalive-8000-", "new-64-12b"];
+        cases.retain(|case| case.body < 10 << 20 && case.hosts < 4000);
+        cases.retain(|case| quick.iter().any(|quick| case.name.starts_with(quick)));
+    }
+    cases.retain(|case| {
+        args.only.is_empty() || args.only.iter().any(|text| case.name.contains(text.as_str()))
+    });
+    cases
+}
+
+/// Each axis by itself, and the pairs that matter.
+fn selection() -> Vec<Case> {
+    let mut cases: Vec<Case> =
+        CONNECTIONS.iter().map(|&connections| case(connections, 1, 12, true, false)).collect();
+    cases.extend([1000, 4000].map(|connections| case(connections, 4000, 12, true, false)));
+    cases.extend([64, 1000].map(|connections| case(connections, 1, 12, false, false)));
+    cases.extend([64, 1000].map(|connections| case(connections, 1, 64 << 10, true, false)));
+    cases.push(case(64, 1, 10 << 20, true, false));
+    cases.extend([64, 1000].map(|connections| case(connections, 1, 12, true, true)));
+    cases.push(case(64, 1, 12, false, true));
+    cases.push(case(64, 1, 64 << 10, true, true));
+    cases.push(case(64, 1, 10 << 20, true, true));
+    cases
+}
+
+fn everything() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for tls in [false, true] {
+        for keepalive in [true, false] {
+            for hosts in [1, 4000] {
+                for (body, _) in BODIES {
+                    for connections in CONNECTIONS {
+                        cases.push(case(connections, hosts, body, keepalive, tls));
+                    }
+                }
+            }
+        }
+    }
+    cases
+}
+
+fn case(connections: usize, hosts: u32, body: usize, keepalive: bool, tls: bool) -> Case {
+    let kind = if keepalive { "keepalive" } else { "new" };
+    let size = BODIES.iter().find(|(bytes, _)| *bytes == body).map_or("", |(_, name)| name);
+    let wire = if tls { "tls" } else { "plain" };
+    let spread = if hosts > 1 { format!("-{hosts}hosts") } else { String::new() };
+    let group = match (keepalive, body, tls) {
+        _ if hosts > 1 => "Many hosts",
+        (false, ..) => "New connections",
+        (true, 12, false) => "Keep-alive, 12 bytes",
+        (true, 12, true) => "TLS, keep-alive, 12 bytes",
+        (true, _, false) => "Large bodies",
+        (true, _, true) => "Large bodies over TLS",
+    };
+    Case {
+        name: format!("{kind}-{connections}-{size}-{wire}{spread}"),
+        group,
+        connections,
+        hosts: if keepalive { hosts } else { hosts.max(HOSTS_FOR_NEW_CONNECTIONS) },
+        body,
+        keepalive,
+        tls,
+    }
+}
+
+/// nginx with what one case asks for, and whom to trust.
+pub(crate) struct Servers {
+    nginx: Nginx,
+    authority: Authority,
+    tls: bool,
+    path: &'static str,
+}
+
+impl Servers {
+    pub(crate) fn start(case: &Case, cpu: usize) -> Self {
+        let authority = Authority::new();
+        let addresses: Vec<Ipv4Addr> = (0..case.hosts)
+            .map(|host| Ipv4Addr::from_bits(Ipv4Addr::LOCALHOST.to_bits() + host))
+            .collect();
+        let tls = case.tls.then(|| {
+            let names: Vec<String> = addresses.iter().map(Ipv4Addr::to_string).collect();
+            let names: Vec<&str> = names.iter().map(String::as_str).collect();
+            NginxTls::new(&authority.server_for(&names))
+        });
+        let addresses = addresses.into_iter().map(IpAddr::V4).collect();
+        let config = NginxConfig {
+            addresses,
+            tls,
+            cpu: Some(cpu),
+            server_directives: "open_file_cache max=16;".to_owned(),
+            ..NginxConfig::default()
+        };
+        let nginx = Nginx::start(config);
+        for (bytes, name) in BODIES {
+            fs::write(nginx.docroot().join(name), vec![b'x'; bytes]).expect("room for the files");
+        }
+        let path = BODIES.iter().find(|(bytes, _)| *bytes == case.body);
+        Self { nginx, authority, tls: case.tls, path: path.expect("one of these").1 }
+    }
+
+    /// The URL on the first host.
+    pub(crate) fn url(&self) -> String {
+        let path = self.path;
+        if self.tls {
+            format!("https://{}/{path}", self.nginx.tls_addr())
+        } else {
+            format!("http://{}/{path}", self.nginx.addr())
+        }
+    }
+
+    /// Whom to trust.
+    pub(crate) fn ca_file(&self) -> PathBuf {
+        self.authority.ca_file()
+    }
+}

@@ -1,0 +1,285 @@
+//! The import table of ARCHITECTURE.md, and where `unsafe` may stand, read off the sources.
+//!
+//! Comments, strings and test modules are left out: they may name whatever they like.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// What each module of the crate may import of the others. Modules of one file that know nothing
+/// of the rest are below all layers.
+const MAY_IMPORT: &[(&str, &[&str])] = &[
+    ("http", &["limits"]),
+    ("tls", &[]),
+    ("engine", &["http", "tls", "error", "id", "limits", "time"]),
+    ("sys", &["id", "time"]),
+    ("driver", &["engine", "sys", "http", "tls", "error", "id", "limits", "time"]),
+    ("error", &["http"]),
+    ("id", &[]),
+    ("limits", &[]),
+    ("time", &[]),
+];
+
+/// Files that are no layer: they join all others, or use the crate as an outsider does.
+const OUTSIDE: [&str; 3] = ["lib", "main", "cli"];
+
+const BACK_ENDS: [&str; 3] = ["epoll", "ring_poll", "ring_native"];
+
+/// One source file.
+struct Source {
+    /// From `src/` on.
+    path: PathBuf,
+    /// The module path, such as `engine`, `pool`.
+    modules: Vec<String>,
+    text: String,
+    /// The text without comments, strings and test modules.
+    code: String,
+}
+
+fn sources() -> Vec<Source> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut sources = Vec::new();
+    collect(&root, &root, &mut sources);
+    assert!(sources.len() > 40, "the sources are found");
+    sources
+}
+
+fn collect(root: &Path, dir: &Path, sources: &mut Vec<Source>) {
+    for entry in fs::read_dir(dir).expect("src can be read") {
+        let path = entry.expect("src can be read").path();
+        if path.is_dir() {
+            collect(root, &path, sources);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let text = fs::read_to_string(&path).expect("sources are UTF-8");
+            let path = path.strip_prefix(root).expect("below src").to_owned();
+            let mut modules: Vec<String> = path
+                .with_extension("")
+                .components()
+                .map(|part| part.as_os_str().to_string_lossy().into_owned())
+                .collect();
+            modules.pop_if(|last| last == "mod");
+            let code = without_tests(&code_of(&text)).to_owned();
+            sources.push(Source { path, modules, text, code });
+        }
+    }
+}
+
+impl Source {
+    fn layer(&self) -> &str {
+        &self.modules[0]
+    }
+
+    fn is_test(&self) -> bool {
+        self.modules.last().is_some_and(|last| last == "tests")
+    }
+}
+
+/// The text with comments and the content of strings blanked out.
+fn code_of(text: &str) -> String {
+    let mut code = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(next) = rest.chars().next() {
+        let skipped = if rest.starts_with("//") {
+            rest.find('\n').unwrap_or(rest.len())
+        } else if rest.starts_with("/*") {
+            rest.find("*/").map_or(rest.len(), |at| at + 2)
+        } else if let Some(hashes) = raw_string(rest) {
+            let end = format!("\"{}", "#".repeat(hashes));
+            let begin = hashes + 2;
+            rest[begin..].find(&end).map_or(rest.len(), |at| begin + at + end.len())
+        } else if next == '"' {
+            string_end(rest)
+        } else if rest.starts_with("'\"'") {
+            3
+        } else if rest.starts_with("'\\") {
+            2 + rest[2..].find('\'').map_or(rest.len() - 2, |at| at + 1)
+        } else {
+            0
+        };
+        if skipped == 0 {
+            code.push(next);
+            rest = &rest[next.len_utf8()..];
+        } else {
+            code.push(' ');
+            rest = &rest[skipped..];
+        }
+    }
+    code
+}
+
+/// The number of hashes of a raw string that begins here.
+fn raw_string(text: &str) -> Option<usize> {
+    let after = text.strip_prefix('r')?;
+    let hashes = after.len() - after.trim_start_matches('#').len();
+    after[hashes..].starts_with('"').then_some(hashes)
+}
+
+fn string_end(text: &str) -> usize {
+    let mut escaped = false;
+    for (at, char) in text.char_indices().skip(1) {
+        match char {
+            _ if escaped => escaped = false,
+            '\\' => escaped = true,
+            '"' => return at + 1,
+            _ => {}
+        }
+    }
+    text.len()
+}
+
+/// Tests stand at the bottom.
+fn without_tests(code: &str) -> &str {
+    code.find("#[cfg(test)]\nmod tests {").map_or(code, |at| &code[..at])
+}
+
+/// The modules of the crate's root that a source names: after `crate::`, or after as many `super::`
+/// as lead to the root.
+fn imports(source: &Source) -> BTreeSet<String> {
+    let up = "super::".repeat(source.modules.len());
+    let mut found = BTreeSet::new();
+    for root in ["crate::", &up] {
+        for (at, _) in source.code.match_indices(root) {
+            let before = source.code[..at].chars().next_back();
+            if before.is_some_and(|char| char.is_alphanumeric() || char == '_' || char == '$') {
+                continue;
+            }
+            let after = &source.code[at + root.len()..];
+            match after.strip_prefix('{') {
+                Some(group) => found.extend(first_names(group)),
+                None => found.extend(name(after)),
+            }
+        }
+    }
+    found
+}
+
+fn name(text: &str) -> Option<String> {
+    let name: String =
+        text.trim_start().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+    (!name.is_empty()).then_some(name)
+}
+
+/// The first name of each path in a group that was just opened.
+fn first_names(group: &str) -> Vec<String> {
+    let (mut depth, mut start, mut names) = (0, 0, Vec::new());
+    for (at, char) in group.char_indices() {
+        match char {
+            '{' => depth += 1,
+            '}' if depth > 0 => depth -= 1,
+            ',' | '}' if depth == 0 => {
+                names.extend(name(&group[start..at]));
+                start = at + 1;
+                if char == '}' {
+                    break;
+                }
+            }
+            _ => {}
+        }
+    }
+    names
+}
+
+/// Whether `word` stands in the code by itself.
+fn has_word(code: &str, word: &str) -> bool {
+    let part = |char: Option<char>| char.is_some_and(|c| c.is_alphanumeric() || c == '_');
+    code.match_indices(word).any(|(at, _)| {
+        let after = code[at + word.len()..].chars().next();
+        !part(code[..at].chars().next_back()) && (word.ends_with(':') || !part(after))
+    })
+}
+
+#[test]
+fn imports_follow_the_table() {
+    let mut wrong = Vec::new();
+    for source in sources() {
+        if OUTSIDE.contains(&source.layer()) || source.is_test() {
+            continue;
+        }
+        let (_, allowed) = MAY_IMPORT
+            .iter()
+            .find(|(layer, _)| *layer == source.layer())
+            .unwrap_or_else(|| panic!("{} is in no layer of the table", source.path.display()));
+        for import in imports(&source) {
+            let module = MAY_IMPORT.iter().any(|(layer, _)| *layer == import);
+            if import != source.layer() && !(module && allowed.contains(&import.as_str())) {
+                wrong.push(format!("{} imports {import}", source.path.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn the_command_uses_the_public_interface() {
+    for source in sources().iter().filter(|source| source.layer() == "cli") {
+        for (layer, _) in MAY_IMPORT {
+            assert!(!imports(source).contains(*layer), "{}", source.path.display());
+        }
+    }
+}
+
+/// What only `sys` has. (A path's first name may also follow `use`.)
+const KERNEL: [&str; 5] = ["io_uring::", "libc::", "unsafe", "use io_uring", "use libc"];
+
+#[test]
+fn the_kernel_is_met_in_sys_alone() {
+    for source in sources().iter().filter(|source| source.layer() != "sys") {
+        for word in KERNEL {
+            assert!(!has_word(&source.code, word), "{} has {word}", source.path.display());
+        }
+    }
+    let sys = sources().into_iter().filter(|source| source.layer() == "sys");
+    let code: String = sys.map(|source| source.code).collect();
+    assert!(KERNEL[..3].iter().all(|word| has_word(&code, word)));
+    assert_eq!(
+        code.matches(".push(&").count() + code.matches("push_multiple").count(),
+        1,
+        "SQEs are pushed in one place"
+    );
+}
+
+#[test]
+fn no_back_end_imports_another() {
+    for source in sources().iter().filter(|source| source.layer() == "driver") {
+        let Some(own) = source.modules.get(1) else { continue };
+        if !BACK_ENDS.contains(&own.as_str()) {
+            continue;
+        }
+        for other in BACK_ENDS.iter().filter(|other| *other != own) {
+            let named = ["super::", "driver::"]
+                .iter()
+                .any(|path| source.code.contains(&format!("{path}{other}")));
+            assert!(!named, "{} imports {other}", source.path.display());
+        }
+    }
+}
+
+#[test]
+fn every_file_says_what_it_knows() {
+    for source in sources() {
+        let path = source.path.display();
+        assert!(source.text.starts_with("//!"), "{path} does not open with //!");
+        assert!(!source.modules.iter().any(|module| module == "util"), "{path}");
+        assert!(!has_word(&source.code, "mod util"), "{path}");
+    }
+}
+
+#[test]
+fn the_reader_of_sources_can_read() {
+    let text = r##"
+        use crate::{a::{b, c}, d}; // crate::comment
+        /* crate::block */ let s = "crate::string \" crate::more"; let r = r#"crate::raw"#;
+        fn f<'a>(x: &'a str) { '"'; crate::e::f(); super::super::g::h(); mycrate::no(); }
+        #[cfg(test)]
+        mod inline {}
+"##;
+    let source = Source {
+        path: PathBuf::new(),
+        modules: vec!["x".to_owned(), "y".to_owned()],
+        text: text.to_owned(),
+        code: code_of(text),
+    };
+    assert_eq!(imports(&source).into_iter().collect::<Vec<_>>(), ["a", "d", "e", "g"]);
+    assert!(has_word("a unsafe {", "unsafe") && !has_word("unsafe_code", "unsafe"));
+    assert_eq!(without_tests("a\n#[cfg(test)]\nmod tests { b }"), "a\n");
+}

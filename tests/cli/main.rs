@@ -1,0 +1,25 @@
+//! The command, run as a person runs it, against real servers on loopback: one file for each
+//! behaviour.
+
+#![allow(
+    clippy::disallowed_methods,
+    reason = "tests time what the command claims, and wait for it"
+)]
+
+mod command;
+mod corpus;
+mod doctor;
+mod fanout;
+mod input;
+mod interrupt;
+mod names;
+mod output;
+mod progress;
+mod records;
+mod request;
+#[allow(unused_imports, reason = "each test binary uses a part of it")]
+#[path = "../support/mod.rs"]
+mod support;
+mod timeouts;
+mod tls;
+mod usage;

@@ -1,0 +1,180 @@
+//! Bodies get where they should, whole or not at all.
+
+use std::fs;
+use std::io::Read as _;
+use std::path::Path;
+use std::process::Command;
+
+use crate::command::Ringdove;
+use crate::support::hostile::{Framing, Plan, Script};
+use crate::support::nginx::{Nginx, OK_BODY};
+
+/// Larger than what any pipe or buffer on the way takes.
+const LARGE: usize = 8 << 20;
+
+fn names(directory: &Path) -> Vec<String> {
+    let entries = fs::read_dir(directory).expect("a directory");
+    let mut names: Vec<_> =
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+fn with_large() -> Nginx {
+    let nginx = Nginx::plain();
+    fs::write(nginx.docroot().join("large"), vec![b'x'; LARGE]).expect("a large file");
+    nginx
+}
+
+#[test]
+fn one_body_goes_to_standard_output_alone() {
+    let nginx = Nginx::plain();
+    let ended = Ringdove::fetch([nginx.url("/ok")]).run().exits(0);
+    assert_eq!((ended.stdout.as_slice(), ended.stderr.as_str()), (OK_BODY, ""));
+    let ended = Ringdove::fetch(["-o", "-", &nginx.url("/ok")]).run().exits(0);
+    assert_eq!(ended.stdout, OK_BODY);
+}
+
+#[test]
+fn one_body_goes_to_a_file() {
+    let nginx = with_large();
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("file");
+    for (path, size) in [("/large", LARGE), ("/ok", OK_BODY.len())] {
+        let ended = Ringdove::fetch([nginx.url(path)]).path("-o", &file).run().exits(0);
+        assert!(ended.stdout.is_empty());
+        assert_eq!(fs::read(&file).expect("the file").len(), size);
+    }
+    assert_eq!(names(directory.path()), ["file"]);
+}
+
+#[test]
+fn discarded_bodies_go_nowhere() {
+    let nginx = Nginx::plain();
+    let ended = Ringdove::fetch(["--discard", &nginx.url("/ok")]).run().exits(0);
+    assert!(ended.stdout.is_empty());
+    ended.says(&["done", "1 (2xx 1)"]).says(&["12 B in bodies"]);
+    let ended = Ringdove::fetch(["-q", "--discard", &nginx.url("/ok")]).run().exits(0);
+    assert_eq!(ended.stderr, "");
+}
+
+#[test]
+fn a_body_that_ends_early_leaves_no_file_and_the_old_one_as_it_was() {
+    let cut = |bytes: usize| {
+        let body = Framing::Declared(2 * bytes as u64);
+        Script::new().respond("200 OK", body, vec![b'x'; bytes]).close()
+    };
+    let server = Plan::new()
+        .path("/small", cut(100))
+        .path("/large", cut(100_000))
+        .path("/good", Script::new().ok("good"))
+        .start();
+    let directory = tempfile::tempdir().expect("a directory");
+    let old = format!("http,127.0.0.1+{},large", server.addr().port());
+    fs::write(directory.path().join(&old), "old").expect("an old file");
+    Ringdove::fetch(["/small", "/good", "/large"].map(|path| server.url(path)))
+        .path("--output-dir", directory.path())
+        .run()
+        .exits(1)
+        .says(&["/small", "100 of 200 bytes"])
+        .says(&["/large", "100000 of 200000 bytes"])
+        .says(&["failed", "2 (http 2)"]);
+    let good = old.replace("large", "good");
+    assert_eq!(names(directory.path()), [good, old.clone()]);
+    assert_eq!(fs::read(directory.path().join(old)).expect("the old file"), b"old");
+}
+
+#[test]
+fn a_file_that_may_not_grow_fails_its_transfer_alone() {
+    let nginx = with_large();
+    let directory = tempfile::tempdir().expect("a directory");
+    // a limit of 64 blocks of 512 bytes; the signal that comes with it is ignored
+    let limited = ["sh", "-c", r#"trap "" XFSZ; ulimit -f 64; exec "$@""#, "sh"];
+    let ended = Ringdove::fetch(["/ok", "/large", "/ok?again"].map(|path| nginx.url(path)))
+        .path("--output-dir", directory.path())
+        .under(&limited)
+        .run()
+        .exits(1);
+    ended
+        .says(&["/large: cannot write to ", ",large", "File too large"])
+        .says(&["done", "2 (2xx 2)"])
+        .says(&["failed", "1 (output 1)"]);
+    let port = nginx.addr().port();
+    let want = [format!("http,127.0.0.1+{port},ok"), format!("http,127.0.0.1+{port},ok@again")];
+    assert_eq!(names(directory.path()), want);
+}
+
+#[test]
+fn a_full_disk_fails_its_transfers_alone() {
+    // a file system of 64 KiB of its own, gone with the command; its files are listed at the end
+    let script = r#"mount -t tmpfs -o size=64k none "$DIR" || exit 99
+        "$@"; code=$?; cd "$DIR" && ls -A; exit $code"#;
+    let directory = tempfile::tempdir().expect("a directory");
+    let dir = directory.path().to_str().expect("UTF-8");
+    let assign = format!("DIR={dir}");
+    let own = ["unshare", "--map-root-user", "--mount", "env", &assign, "sh", "-c", script, "sh"];
+    let possible = Command::new("unshare")
+        .args(["--map-root-user", "--mount", "mount", "-t", "tmpfs", "none", dir])
+        .output()
+        .is_ok_and(|output| output.status.success());
+    if !possible {
+        eprintln!("skipped: no file system can be mounted here (unshare, mount)");
+        return;
+    }
+    let nginx = with_large();
+    let ended = Ringdove::fetch(["/large", "/ok"].map(|path| nginx.url(path)))
+        .path("--output-dir", directory.path())
+        .under(&own)
+        .run()
+        .exits(1)
+        .says(&["/large: cannot write to ", "No space left on device"])
+        .says(&["failed", "1 (output 1)"]);
+    assert_eq!(ended.text(), format!("http,127.0.0.1+{},ok\n", nginx.addr().port()));
+}
+
+#[test]
+fn a_device_that_is_full_is_named() {
+    let nginx = Nginx::plain();
+    let url = nginx.url("/ok");
+    Ringdove::fetch([&url, "-o", "/dev/full"]).run().exits(1).says(&[
+        &url,
+        "cannot write to /dev/full",
+        "No space left on device",
+    ]);
+    let to_full = ["sh", "-c", r#"exec "$@" >/dev/full"#, "sh"];
+    Ringdove::fetch([&url]).under(&to_full).run().exits(1).says(&[
+        &url,
+        "cannot write to standard output",
+        "No space left on device",
+    ]);
+    Ringdove::fetch([&url, "--jsonl"])
+        .under(&to_full)
+        .run()
+        .exits(1)
+        .says(&["cannot write to standard output", "No space left on device"]);
+}
+
+#[test]
+fn a_reader_that_has_had_enough_is_no_failure() {
+    let nginx = with_large();
+    let list = format!("{}\n", nginx.url("/ok")).repeat(5000);
+    let large = Ringdove::fetch([nginx.url("/large")]);
+    let records = Ringdove::fetch(["--jsonl", "-i", "-"]).stdin(list);
+    for command in [large, records] {
+        let mut running = command.start();
+        running.close_stdin();
+        let mut stdout = running.stdout.take().expect("a pipe");
+        stdout.read_exact(&mut [0; 10]).expect("the beginning");
+        drop(stdout);
+        let ended = running.wait().exits(0);
+        assert!(!ended.stderr.contains("ringdove:"), "{}", ended.stderr);
+    }
+}
+
+#[test]
+fn nothing_is_said_to_a_standard_error_that_is_closed() {
+    let nginx = Nginx::plain();
+    let closed = ["sh", "-c", r#"exec "$@" 2>&-"#, "sh"];
+    let ended = Ringdove::fetch(["-v", &nginx.url("/ok"), "http://["]).under(&closed).run();
+    assert_eq!(ended.exits(1).stdout, OK_BODY);
+}

@@ -1,0 +1,63 @@
+//! Servers are verified unless told otherwise.
+
+use crate::command::{Ringdove, drivers};
+use crate::support::certs::{Authority, Identity};
+use crate::support::nginx::{Nginx, NginxConfig, NginxTls, OK_BODY};
+
+fn nginx(identity: &Identity) -> Nginx {
+    Nginx::start(NginxConfig { tls: Some(NginxTls::new(identity)), ..NginxConfig::default() })
+}
+
+#[test]
+fn a_server_is_trusted_by_the_roots_given_or_not_at_all() {
+    let authority = Authority::new();
+    let nginx = nginx(&authority.server());
+    let url = nginx.tls_url("/ok");
+    for driver in drivers() {
+        let fetch = || Ringdove::fetch(["--driver", driver, &url]);
+        let ended = fetch().path("--cacert", &authority.ca_file()).run().exits(0);
+        assert_eq!(ended.stdout, OK_BODY);
+        let ended = fetch().run().exits(1).says(&[&url, "TLS", "certificate"]);
+        assert_eq!(ended.stdout, b"");
+        assert_eq!(fetch().args(["--insecure"]).run().exits(0).stdout, OK_BODY);
+        let other = Authority::new();
+        fetch().path("--cacert", &other.ca_file()).run().exits(1).says(&[&url, "TLS"]);
+    }
+}
+
+#[test]
+fn a_certificate_for_another_name_or_time_is_refused() {
+    let authority = Authority::new();
+    for (identity, why) in [
+        (authority.wrong_name(), "not valid for"),
+        (authority.expired(), "expired"),
+        (authority.not_yet_valid(), "not valid for another"),
+    ] {
+        let nginx = nginx(&identity);
+        let url = nginx.tls_url("/ok");
+        Ringdove::fetch([&url])
+            .path("--cacert", &authority.ca_file())
+            .run()
+            .exits(1)
+            .says(&[&url, "TLS", why]);
+        Ringdove::fetch(["-k", &url]).run().exits(0);
+    }
+}
+
+#[test]
+fn plain_and_tls_urls_go_together() {
+    let authority = Authority::new();
+    let nginx = nginx(&authority.server());
+    let ended = Ringdove::fetch([nginx.url("/ok"), nginx.tls_url("/ok"), nginx.tls_url("/ok")])
+        .path("--cacert", &authority.ca_file())
+        .run()
+        .exits(0)
+        .says(&["sockets", "2 opened, 1 uses again"]);
+    assert_eq!(ended.stdout, OK_BODY.repeat(3));
+    let url = nginx.tls_url("/ok");
+    Ringdove::fetch(["-v", "-k", "-H", "Connection: close", &url, &url])
+        .run()
+        .exits(0)
+        .says(&["200 by HTTP/1.1 over TLS 1.3 from 127.0.0.1:", "new connection"])
+        .says(&["200 by HTTP/1.1 over TLS 1.3, resumed, from 127.0.0.1:", "new connection"]);
+}

@@ -1,0 +1,12 @@
+//! What the kernel and its tools see of a driver at work: system calls as strace counts them, requests
+//! as io_uring's tracepoints show them, and what is left when the system's switch is off.
+//!
+//! The work runs in a process of its own under the tool; its server runs outside.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod calls;
+mod switch;
+mod tracepoints;
+mod work;
