@@ -213,7 +213,8 @@ impl RingDriver {
         let stream = carried.stream;
         let Self { engine, streams, .. } = self;
         if engine.wants_send(id)
-            && let Err(errno) = streams.send(stream, |buffer| engine.fill(id, buffer))
+            && let Err(errno) =
+                streams.send(stream, |buffer| (engine.fill(id, buffer), engine.wants_send(id)))
         {
             engine.handle_failed(id, Operation::Send, errno.raw());
         }

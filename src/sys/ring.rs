@@ -131,6 +131,10 @@ impl Cqe {
 /// Tries at submitting while the kernel says that it is crowded, before the caller hears of it.
 const CROWDED_TRIES: u32 = 8;
 
+/// How long completions that nobody waits for may go unheard. So much later, at most, begin deadlines that count
+/// from a send. Longer than the kernel's tick, so that the wait's timer costs next to nothing.
+const UNHEARD: Duration = Duration::from_millis(10);
+
 /// How long a drop waits, unless a shutdown went before.
 const DROP_PATIENCE: Duration = Duration::from_secs(1);
 
@@ -346,6 +350,11 @@ impl Ring {
         if !self.reaped.is_empty() || until.is_some_and(|until| until <= now) {
             return Wait::NO;
         }
+        let until = match until {
+            _ if self.immediate == 0 => until,
+            None => Some(now + UNHEARD),
+            Some(until) => Some(until.min(now + UNHEARD)),
+        };
         let deadline = match until {
             None => Deadline::None,
             Some(until) if self.report.absolute_wait => Deadline::At(until),
@@ -360,8 +369,8 @@ impl Ring {
         }
     }
 
-    /// The operation pushed last posts its CQE, one, while it is submitted, whatever comes of it: nothing to
-    /// wait for.
+    /// The operation pushed last posts its CQE, one, while it is submitted, whatever comes of it, and nothing is to
+    /// be done about that soon: the next wait is for another one, or for [`UNHEARD`] at most.
     pub(super) fn expect_at_once(&mut self) {
         self.immediate += 1;
     }

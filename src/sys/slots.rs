@@ -24,6 +24,10 @@ impl SendSlot {
         (unsafe { self.start.as_ptr().add(offset as usize) }, self.len - offset)
     }
 
+    pub(super) fn is_small(&self) -> bool {
+        !self.large
+    }
+
     pub(super) fn len(&self) -> u32 {
         self.len
     }

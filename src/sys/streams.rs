@@ -44,6 +44,8 @@ pub struct Entry {
     deadline: Option<Time>,
     /// The bytes being sent.
     slot: Option<SendSlot>,
+    /// There is more to be sent after them.
+    more: bool,
     /// It is among the unsettled.
     unsettled: bool,
 }
@@ -252,8 +254,15 @@ impl Streams {
         }
         let slot = slots.fill(fill)?;
         let state = Stream::new(slot.is_some());
-        let id =
-            self.entries.insert(Entry { state, user, address, deadline, slot, unsettled: false });
+        let id = self.entries.insert(Entry {
+            state,
+            user,
+            address,
+            deadline,
+            slot,
+            more: false,
+            unsettled: false,
+        });
         self.settle(id);
         Ok(id)
     }
@@ -274,8 +283,9 @@ impl Streams {
         })
     }
 
-    /// Sends what `fill` writes into the buffer (64 KiB); it says how much that is. Does nothing unless
-    /// [`Streams::can_send`].
+    /// Sends what `fill` writes into the buffer (64 KiB); it says how much that is, and whether there is more to be sent.
+    /// If there is not, the event that says that it was sent may come 10 ms late, unless another one comes
+    /// before. Does nothing unless [`Streams::can_send`].
     ///
     /// # Errors
     ///
@@ -283,7 +293,7 @@ impl Streams {
     pub fn send(
         &mut self,
         id: StreamId,
-        fill: impl FnOnce(&mut [u8]) -> usize,
+        fill: impl FnOnce(&mut [u8]) -> (usize, bool),
     ) -> Result<(), Errno> {
         if !self.can_send(id) {
             return Ok(());
@@ -291,9 +301,15 @@ impl Streams {
         let (Some(entry), Some(slots)) = (self.entries.get_mut(id), &mut self.slots) else {
             return Ok(());
         };
-        entry.slot = slots.fill(fill)?;
+        let mut more = false;
+        entry.slot = slots.fill(|buffer| {
+            let filled;
+            (filled, more) = fill(buffer);
+            filled
+        })?;
         if entry.slot.is_some() {
             entry.state.send = Send::Ready { sent: 0, waits: false };
+            entry.more = more;
             self.settle(id);
         }
         Ok(())
@@ -499,7 +515,9 @@ impl Streams {
             Want::Close => (Kind::Close, Op::Close { direct }, squeue::Flags::SKIP_SUCCESS),
         };
         self.ring.push(op, Token::new(kind, id), flags);
-        if let Op::Send { wait: false, .. } | Op::Cancel { .. } = op {
+        // a small one is all but sure to be sent whole, so that nothing is to be done about it
+        let small = entry.slot.as_ref().is_some_and(SendSlot::is_small);
+        if matches!(op, Op::Send { wait: false, .. }) && small && !entry.more {
             self.ring.expect_at_once();
         }
         let owed = entry.state.owed;

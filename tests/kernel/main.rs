@@ -7,5 +7,6 @@ mod polls;
 mod queues;
 mod refused;
 mod shutdown;
+mod streams;
 mod support;
 mod waits;

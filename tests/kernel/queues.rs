@@ -1,7 +1,6 @@
 //! The two queues: full, overflown, set up the old way; and who works for them.
 
 use std::collections::HashSet;
-use std::fs;
 use std::io::Write;
 use std::os::fd::AsRawFd;
 use std::time::Duration;
@@ -10,7 +9,7 @@ use ringdove::sys::count::{self, Counter};
 use ringdove::sys::ring::{Options, Ring};
 use ringdove::sys::{Completion, Interest, Waker, clock};
 
-use crate::support::{every_step, fd, next, pair, ring, ring_with, settle, small, within};
+use crate::support::{every_step, fd, next, pair, ring, ring_with, settle, small, within, workers};
 
 #[test]
 fn every_set_up_step_works() {
@@ -92,7 +91,6 @@ fn user_of(completion: Completion) -> u64 {
     }
 }
 
-/// io-wq workers are threads of the process, named `iou-wrk-` and the thread they work for.
 #[test]
 fn no_poll_falls_to_a_worker_thread() {
     let Some(mut ring) = ring() else { return };
@@ -107,11 +105,7 @@ fn no_poll_falls_to_a_worker_thread() {
         next(&mut ring);
         pairs.push((socket, peer));
     }
-    let workers: Vec<String> = fs::read_dir("/proc/self/task")
-        .expect("proc")
-        .filter_map(|task| fs::read_to_string(task.ok()?.path().join("comm")).ok())
-        .filter(|name| name.starts_with("iou-"))
-        .collect();
+    let workers = workers();
     assert!(workers.is_empty(), "{workers:?}");
 }
 

@@ -124,3 +124,12 @@ pub(crate) fn raw(ring: &mut Ring, n: usize) -> Vec<(Kind, i32)> {
 pub(crate) fn within(time: Duration) -> Option<Time> {
     Some(clock::now() + time)
 }
+
+/// io-wq workers are threads of the process, named `iou-wrk-` and the thread they work for.
+pub(crate) fn workers() -> Vec<String> {
+    std::fs::read_dir("/proc/self/task")
+        .expect("proc")
+        .filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("comm")).ok())
+        .filter(|name| name.starts_with("iou-"))
+        .collect()
+}

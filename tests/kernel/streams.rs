@@ -1,0 +1,571 @@
+//! Connections whose every operation is the ring's: chains, multishot receives, provided buffers, direct
+//! descriptors.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::time::Duration;
+
+use ringdove::sys::count::{self, Counter};
+use ringdove::sys::ring::Options;
+use ringdove::sys::streams::{Event, Room, Step, StreamEvent, StreamId};
+use ringdove::sys::{Buffers, Errno, Streams, clock};
+use socket2::{Domain, SockRef, Socket, Type};
+
+use crate::support::{A_WHILE, PATIENCE, every_step, small, within, workers};
+
+const ROOM: Room = Room { streams: 64, buffers: Buffers { count: 16, size: 4096 } };
+
+/// An event, with its bytes copied out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Happened {
+    Connected,
+    ConnectFailed(Step, Errno),
+    DeadlinePassed,
+    Sent(u32),
+    SendFailed(Errno),
+    Received(Vec<u8>),
+    Ended,
+    RecvFailed(Errno),
+}
+
+fn streams_with(options: &Options, room: Room) -> Option<Streams> {
+    match Streams::new(options, room) {
+        Ok(streams) => Some(streams),
+        Err(error) => {
+            eprintln!("skipped: {error}");
+            None
+        }
+    }
+}
+
+fn streams() -> Option<Streams> {
+    streams_with(&small(), ROOM)
+}
+
+fn take(streams: &mut Streams) -> Option<(u64, Happened)> {
+    let Event::Stream(user, event) = streams.take_event()? else { panic!("no poll was added") };
+    let happened = match event {
+        StreamEvent::Connected => Happened::Connected,
+        StreamEvent::ConnectFailed(step, errno) => Happened::ConnectFailed(step, errno),
+        StreamEvent::DeadlinePassed => Happened::DeadlinePassed,
+        StreamEvent::Sent(bytes) => Happened::Sent(bytes),
+        StreamEvent::SendFailed(errno) => Happened::SendFailed(errno),
+        StreamEvent::Received(bytes) => Happened::Received(bytes.to_vec()),
+        StreamEvent::Ended => Happened::Ended,
+        StreamEvent::RecvFailed(errno) => Happened::RecvFailed(errno),
+    };
+    Some((user, happened))
+}
+
+fn next_within(streams: &mut Streams, time: Duration) -> Option<(u64, Happened)> {
+    let until = clock::now() + time;
+    loop {
+        if let Some(event) = take(streams) {
+            return Some(event);
+        }
+        let now = clock::now();
+        if now >= until {
+            return None;
+        }
+        streams.submit_and_wait(now, Some(until)).expect("the ring works");
+    }
+}
+
+fn next(streams: &mut Streams) -> (u64, Happened) {
+    next_within(streams, PATIENCE).expect("an event comes")
+}
+
+/// Waits until no stream is left and nothing is owed; no event may come.
+fn settle(streams: &mut Streams) {
+    let until = clock::now() + PATIENCE;
+    while streams.owed() > 0 || !streams.is_empty() {
+        let now = clock::now();
+        assert!(now < until, "{} CQEs and {} streams are left", streams.owed(), streams.len());
+        streams.submit_and_wait(now, Some(until)).expect("the ring works");
+        assert_eq!(take(streams), None);
+    }
+    assert_eq!((streams.buffers_held(), streams.slots_taken()), (0, 0));
+}
+
+fn listener() -> (TcpListener, SocketAddr) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has ports");
+    let address = listener.local_addr().expect("bound");
+    (listener, address)
+}
+
+/// An address where nobody listens.
+fn refusing() -> SocketAddr {
+    listener().1
+}
+
+/// An address that neither takes nor refuses connections: its queue is full.
+fn silent() -> (SocketAddr, Socket, Vec<Socket>) {
+    let listener = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+    listener.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).expect("binds");
+    listener.listen(0).expect("listens");
+    let address = listener.local_addr().expect("bound");
+    let fillers = (0..4).map(|_| {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+        socket.set_nonblocking(true).expect("sets");
+        let _ = socket.connect(&address);
+        socket
+    });
+    let fillers = fillers.collect();
+    (address.as_socket().expect("IPv4"), listener, fillers)
+}
+
+fn fill(bytes: &[u8]) -> impl FnOnce(&mut [u8]) -> usize {
+    move |buffer| {
+        buffer[..bytes.len()].copy_from_slice(bytes);
+        bytes.len()
+    }
+}
+
+/// Bytes with more to come, so that the event comes at once.
+fn more(bytes: &[u8]) -> impl FnOnce(&mut [u8]) -> (usize, bool) {
+    move |buffer| (fill(bytes)(buffer), true)
+}
+
+fn open(streams: &mut Streams, address: SocketAddr, user: u64, bytes: &[u8]) -> StreamId {
+    streams.open(address, user, None, fill(bytes)).expect("there is room")
+}
+
+/// A stream that has sent `ping`, and its peer, who has read it.
+fn connected(streams: &mut Streams, user: u64) -> (StreamId, TcpStream) {
+    let (listener, address) = listener();
+    let id = open(streams, address, user, b"ping");
+    assert_eq!(next(streams), (user, Happened::Sent(4)));
+    let (mut peer, _) = listener.accept().expect("accepts");
+    peer.set_read_timeout(Some(PATIENCE)).expect("sets");
+    let mut ping = [0; 4];
+    peer.read_exact(&mut ping).expect("reads");
+    assert_eq!(&ping, b"ping");
+    (id, peer)
+}
+
+#[test]
+fn a_chain_opens_sends_and_receives_on_every_set_up_step() {
+    for options in every_step() {
+        let Some(mut streams) = streams_with(&options, ROOM) else { continue };
+        let before = count::snapshot();
+        let (id, mut peer) = connected(&mut streams, 7);
+        let counts = count::snapshot().since(&before);
+        // SOCKET, URING_CMD, CONNECT and RECV say nothing
+        assert_eq!(counts.get(Counter::Cqes), 1, "{options:?}");
+        assert_eq!(counts.get(Counter::Sqes), if streams.sets_nodelay() { 5 } else { 4 });
+        peer.write_all(b"pong").expect("writes");
+        assert_eq!(next(&mut streams), (7, Happened::Received(b"pong".to_vec())));
+        assert_eq!(count::snapshot().since(&before).get(Counter::Socket), 0);
+        streams.close(id, &[]);
+        settle(&mut streams);
+        assert_eq!(peer.read(&mut [0]).expect("a FIN"), 0);
+        assert_eq!(streams.shutdown(PATIENCE), 0);
+    }
+}
+
+#[test]
+fn a_socket_is_made_with_nodelay() {
+    let Some(mut streams) = streams() else { return };
+    if !streams.sets_nodelay() {
+        eprintln!("skipped: the kernel sets no options by operations");
+        return;
+    }
+    // without it the second small segment would wait for the acknowledgement of the first
+    let (id, mut peer) = connected(&mut streams, 1);
+    let start = clock::now();
+    for _ in 0..20 {
+        streams.send(id, more(b"a")).expect("memory");
+        assert_eq!(next(&mut streams), (1, Happened::Sent(1)));
+        streams.send(id, more(b"b")).expect("memory");
+        assert_eq!(next(&mut streams), (1, Happened::Sent(1)));
+        peer.read_exact(&mut [0; 2]).expect("reads");
+    }
+    assert!(clock::now() - start < Duration::from_millis(20 * 20), "sends were delayed");
+}
+
+#[test]
+fn a_chain_without_first_flight_says_that_it_is_connected() {
+    let Some(mut streams) = streams() else { return };
+    for deadline in [None, within(PATIENCE)] {
+        let (listener, address) = listener();
+        let id = streams.open(address, 1, deadline, |_| 0).expect("room");
+        assert_eq!(next(&mut streams), (1, Happened::Connected));
+        let (mut peer, _) = listener.accept().expect("accepts");
+        peer.write_all(b"hello").expect("writes");
+        assert_eq!(next(&mut streams), (1, Happened::Received(b"hello".to_vec())));
+        streams.close(id, &[]);
+        settle(&mut streams);
+    }
+}
+
+#[test]
+fn a_failed_connect_speaks_once_and_the_next_address_gets_the_first_flight() {
+    let Some(mut streams) = streams() else { return };
+    for flight in [&b"ping"[..], b""] {
+        for deadline in [None, within(PATIENCE)] {
+            let before = count::snapshot();
+            let id = streams.open(refusing(), 3, deadline, fill(flight)).expect("room");
+            let refused = Happened::ConnectFailed(Step::Connect, Errno::ECONNREFUSED);
+            assert_eq!(next(&mut streams), (3, refused));
+            assert_eq!(streams.owed(), 0);
+            assert_eq!(count::snapshot().since(&before).get(Counter::Cqes), 1);
+            let (listener, address) = listener();
+            streams.reopen(id, address, deadline);
+            let event = next(&mut streams).1;
+            let mut peer = listener.accept().expect("accepts").0;
+            if flight.is_empty() {
+                assert_eq!(event, Happened::Connected);
+            } else {
+                assert_eq!(event, Happened::Sent(4));
+                let mut ping = [0; 4];
+                peer.read_exact(&mut ping).expect("reads");
+                assert_eq!(&ping, b"ping");
+            }
+            streams.close(id, &[]);
+            settle(&mut streams);
+        }
+    }
+}
+
+#[test]
+fn a_connect_ends_at_its_deadline() {
+    let Some(mut streams) = streams() else { return };
+    for flight in [&b"ping"[..], b""] {
+        let (address, _listener, _fillers) = silent();
+        let deadline = within(A_WHILE);
+        let id = streams.open(address, 5, deadline, fill(flight)).expect("room");
+        assert_eq!(next(&mut streams), (5, Happened::DeadlinePassed));
+        assert!(Some(clock::now()) >= deadline);
+        assert_eq!(streams.owed(), 0);
+        streams.close(id, &[]);
+        settle(&mut streams);
+    }
+}
+
+#[test]
+fn a_stream_can_be_closed_at_every_stage_of_its_chain() {
+    let Some(mut streams) = streams() else { return };
+    let (full, _listener, _fillers) = silent();
+    let (listener, open_address) = listener();
+    for address in [full, open_address, refusing()] {
+        for turns in 0..6 {
+            let id = open(&mut streams, address, 9, b"ping");
+            for _ in 0..turns {
+                let now = clock::now();
+                streams.submit_and_wait(now, Some(now)).expect("the ring works");
+                let _ = take(&mut streams);
+            }
+            streams.close(id, &[]);
+            settle(&mut streams);
+        }
+    }
+    drop(listener);
+}
+
+#[test]
+fn one_armed_receive_takes_many_segments() {
+    let Some(mut streams) = streams() else { return };
+    let (id, mut peer) = connected(&mut streams, 1);
+    let before = count::snapshot();
+    for n in 0..50_u8 {
+        peer.write_all(&[n; 3]).expect("writes");
+        assert_eq!(next(&mut streams), (1, Happened::Received(vec![n; 3])));
+    }
+    assert_eq!(count::snapshot().since(&before).get(Counter::Sqes), 0);
+    streams.close(id, &[]);
+    settle(&mut streams);
+}
+
+#[test]
+fn the_end_of_the_peer_is_told_once() {
+    let Some(mut streams) = streams() else { return };
+    let (id, peer) = connected(&mut streams, 1);
+    peer.shutdown(Shutdown::Write).expect("shuts");
+    assert_eq!(next(&mut streams), (1, Happened::Ended));
+    assert_eq!(next_within(&mut streams, A_WHILE), None);
+    streams.close(id, &[]);
+    settle(&mut streams);
+
+    let (id, peer) = connected(&mut streams, 2);
+    SockRef::from(&peer).set_linger(Some(Duration::ZERO)).expect("sets");
+    drop(peer);
+    assert_eq!(next(&mut streams), (2, Happened::RecvFailed(Errno::ECONNRESET)));
+    streams.close(id, &[]);
+    settle(&mut streams);
+}
+
+#[test]
+fn what_the_peer_said_before_it_reset_comes_before_a_failed_send() {
+    let Some(mut streams) = streams() else { return };
+    let (id, mut peer) = connected(&mut streams, 1);
+    peer.write_all(b"no").expect("writes");
+    drop(peer);
+    // the first send after the peer has gone draws its reset, the next ones fail
+    let mut heard = Vec::new();
+    while heard.last() != Some(&Happened::Ended) && heard.len() < 100 {
+        streams.send(id, more(b"more")).expect("memory");
+        heard.extend(next_within(&mut streams, A_WHILE).map(|event| event.1));
+    }
+    let said = heard.iter().position(|event| *event == Happened::Received(b"no".to_vec()));
+    let failed = heard.iter().position(|event| matches!(event, Happened::SendFailed(_)));
+    assert!(said.is_some_and(|said| failed.is_none_or(|failed| said < failed)), "{heard:?}");
+    streams.close(id, &[]);
+    settle(&mut streams);
+}
+
+#[test]
+fn exhausted_buffers_are_a_state_and_no_byte_is_lost() {
+    let room = Room { buffers: Buffers { count: 2, size: 64 }, ..ROOM };
+    let Some(mut streams) = streams_with(&small(), room) else { return };
+    let before = count::snapshot();
+    let mut peers: Vec<_> = (0..8).map(|user| connected(&mut streams, user)).collect();
+    let sent: Vec<u8> = (0..10_000_u32).map(|n| n as u8).collect();
+    for (_, peer) in &mut peers {
+        peer.write_all(&sent).expect("the socket takes it");
+    }
+    let mut received = vec![Vec::new(); 8];
+    while received.iter().any(|bytes| bytes.len() < sent.len()) {
+        let (user, Happened::Received(bytes)) = next(&mut streams) else { panic!("no bytes") };
+        received[user as usize].extend(bytes);
+    }
+    assert!(received.iter().all(|bytes| *bytes == sent));
+    let counts = count::snapshot().since(&before);
+    assert!(counts.get(Counter::BuffersExhausted) > 0, "{counts:?}");
+    peers.iter().for_each(|(id, _)| streams.close(*id, &[]));
+    settle(&mut streams);
+}
+
+#[test]
+fn a_stream_that_is_not_read_takes_no_buffers_and_loses_nothing() {
+    let Some(mut streams) = streams() else { return };
+    let (id, mut peer) = connected(&mut streams, 1);
+    let mut received = Vec::new();
+    let mut sent = Vec::new();
+    for round in 0..10_u8 {
+        streams.set_recv(id, false);
+        // what was received before the kernel heard of it still comes
+        while let Some((_, Happened::Received(bytes))) = next_within(&mut streams, A_WHILE) {
+            received.extend(bytes);
+        }
+        let bytes = vec![round; 20_000];
+        peer.write_all(&bytes).expect("the socket takes it");
+        sent.extend(bytes);
+        let before = count::snapshot();
+        assert_eq!(next_within(&mut streams, A_WHILE), None);
+        assert!(count::snapshot().since(&before).get(Counter::RingEnter) <= 2, "it costs nothing");
+        assert_eq!((streams.buffers_held(), streams.owed()), (0, 0));
+        streams.set_recv(id, true);
+        while received.len() < sent.len() {
+            let (_, Happened::Received(bytes)) = next(&mut streams) else { panic!("no bytes") };
+            received.extend(bytes);
+        }
+    }
+    assert_eq!(received, sent);
+    streams.close(id, &[]);
+    settle(&mut streams);
+}
+
+#[test]
+fn a_greedy_stream_gets_one_buffer_at_a_time() {
+    let room = Room { buffers: Buffers { count: 64, size: 512 }, ..ROOM };
+    let Some(mut streams) = streams_with(&small(), room) else { return };
+    let (id, mut peer) = connected(&mut streams, 1);
+    let sent: Vec<u8> = (0..200_000_u32).map(|n| (n / 7) as u8).collect();
+    let before = count::snapshot();
+    let writer = {
+        let sent = sent.clone();
+        std::thread::spawn(move || peer.write_all(&sent).map(|()| peer))
+    };
+    let mut received = Vec::new();
+    while received.len() < sent.len() {
+        let (_, Happened::Received(bytes)) = next(&mut streams) else { panic!("no bytes") };
+        received.extend(bytes);
+    }
+    assert_eq!(received, sent);
+    let counts = count::snapshot().since(&before);
+    // an SQE for each buffer from the time that the budget was spent
+    assert!(counts.get(Counter::Sqes) > 100, "{counts:?}");
+    drop(writer.join().expect("no panic").expect("writes"));
+    assert_eq!(next(&mut streams), (1, Happened::Ended));
+    streams.close(id, &[]);
+    settle(&mut streams);
+}
+
+#[test]
+fn a_send_that_the_socket_does_not_take_at_once_is_continued() {
+    let Some(mut streams) = streams() else { return };
+    let (id, mut peer) = connected(&mut streams, 1);
+    let bytes: Vec<u8> = (0..60_000_u32).map(|n| (n / 3) as u8).collect();
+    let rounds = 200;
+    let reader = std::thread::spawn(move || {
+        std::thread::park_timeout(A_WHILE);
+        let mut all = Vec::new();
+        peer.read_to_end(&mut all).map(|_| all)
+    });
+    let mut sent = 0;
+    for _ in 0..rounds {
+        streams.send(id, more(&bytes)).expect("memory");
+        let until = sent + bytes.len();
+        while sent < until {
+            let (1, Happened::Sent(n)) = next(&mut streams) else { panic!("a send failed") };
+            sent += n as usize;
+        }
+        assert!(streams.can_send(id));
+    }
+    streams.close(id, b"bye");
+    settle(&mut streams);
+    let all = reader.join().expect("no panic").expect("reads");
+    assert_eq!(all.len(), rounds * bytes.len() + 3);
+    assert!(all[..rounds * bytes.len()].chunks(bytes.len()).all(|chunk| chunk == bytes));
+    assert!(all.ends_with(b"bye"), "the last words come last");
+}
+
+#[test]
+fn a_stream_is_closed_while_its_send_waits() {
+    let Some(mut streams) = streams() else { return };
+    let (id, mut peer) = connected(&mut streams, 1);
+    let bytes = vec![1; 64 * 1024];
+    let mut sent = 0;
+    loop {
+        streams.send(id, more(&bytes)).expect("memory");
+        match next_within(&mut streams, A_WHILE) {
+            Some((1, Happened::Sent(n))) => sent += n,
+            None if !streams.can_send(id) => break,
+            other => panic!("{other:?}"),
+        }
+        assert!(sent < 1 << 30, "nobody reads, and yet it goes on");
+    }
+    streams.close(id, b"bye");
+    settle(&mut streams);
+    let mut all = Vec::new();
+    peer.read_to_end(&mut all).expect("reads");
+    assert!(!all.ends_with(b"bye"), "last words after a gap");
+}
+
+#[test]
+fn a_place_in_the_table_is_used_again_at_once() {
+    let room = Room { streams: 2, ..ROOM };
+    let Some(mut streams) = streams_with(&small(), room) else { return };
+    for round in 0..50 {
+        let (first, first_peer) = connected(&mut streams, 1);
+        let (second, mut second_peer) = connected(&mut streams, 2);
+        assert_eq!(streams.open(refusing(), 3, None, |_| 0), Err(Errno::EMFILE));
+        streams.close(first, &[]);
+        drop(first_peer);
+        second_peer.write_all(b"still here").expect("writes");
+        let heard = next(&mut streams);
+        assert_eq!(heard, (2, Happened::Received(b"still here".to_vec())), "round {round}");
+        streams.close(second, &[]);
+        settle(&mut streams);
+    }
+}
+
+#[test]
+fn small_queues_delay_but_lose_nothing() {
+    for options in every_step() {
+        let options = Options { sq_entries: 8, cq_entries: 16, ..options };
+        let room = Room { streams: 300, buffers: Buffers { count: 8, size: 256 } };
+        let Some(mut streams) = streams_with(&options, room) else { continue };
+        let before = count::snapshot();
+        let (listener, address) = listener();
+        // all that is opened is queued here: std listens with a queue of at least 128
+        let n = 100;
+        let ids: Vec<_> = (0..n).map(|user| open(&mut streams, address, user, b"ping")).collect();
+        let mut peers = Vec::new();
+        for _ in 0..n {
+            let now = clock::now();
+            streams.submit_and_wait(now, Some(now)).expect("the ring works");
+            peers.push(listener.accept().expect("accepts").0);
+        }
+        peers.iter_mut().for_each(|peer| peer.write_all(b"pong").expect("writes"));
+        let (mut sent, mut received) = (0, 0);
+        while (sent, received) != (n, n) {
+            match next(&mut streams).1 {
+                Happened::Sent(4) => sent += 1,
+                Happened::Received(bytes) if bytes == b"pong" => received += 1,
+                other => panic!("{other:?}"),
+            }
+        }
+        ids.into_iter().for_each(|id| streams.close(id, &[]));
+        settle(&mut streams);
+        let counts = count::snapshot().since(&before);
+        assert_eq!((counts.get(Counter::StaleCqes), counts.get(Counter::LostCqes)), (0, 0));
+    }
+}
+
+#[test]
+fn no_stream_falls_to_a_worker_thread() {
+    let Some(mut streams) = streams() else { return };
+    for user in 0..50 {
+        let (id, mut peer) = connected(&mut streams, user);
+        peer.write_all(b"x").expect("writes");
+        next(&mut streams);
+        streams.close(id, b"bye");
+        settle(&mut streams);
+    }
+    assert_eq!(workers(), Vec::<String>::new());
+}
+
+/// Streams with receives armed, sends that wait, connects that hang, and completions not taken.
+fn busy(n: u64) -> Option<(Streams, Vec<TcpStream>, (SocketAddr, Socket, Vec<Socket>))> {
+    let room = Room { streams: 5000, ..ROOM };
+    let mut streams = streams_with(&Options::default(), room)?;
+    let hanging = silent();
+    let mut peers = Vec::new();
+    for user in 0..n / 50 {
+        let (id, peer) = connected(&mut streams, user);
+        if user % 2 == 0 {
+            for _ in 0..100 {
+                streams.send(id, more(&[1; 60_000])).expect("memory");
+                let _ = next_within(&mut streams, Duration::from_micros(100));
+            }
+        }
+        peers.push(peer);
+    }
+    for user in 0..n {
+        let deadline = if user % 2 == 0 { within(PATIENCE) } else { None };
+        streams.open(hanging.0, user, deadline, fill(b"ping")).expect("room");
+    }
+    peers.iter_mut().for_each(|peer| peer.write_all(b"not taken").expect("writes"));
+    Some((streams, peers, hanging))
+}
+
+#[test]
+fn a_shutdown_with_thousands_of_operations_in_flight_leaves_nothing_owed() {
+    let before = count::snapshot();
+    let Some((streams, peers, _hanging)) = busy(2000) else { return };
+    assert!(streams.owed() > 2000);
+    assert_eq!(streams.shutdown(PATIENCE), 0);
+    let counts = count::snapshot().since(&before);
+    assert_eq!((counts.get(Counter::StaleCqes), counts.get(Counter::LeakedCqes)), (0, 0));
+    for mut peer in peers {
+        peer.set_read_timeout(Some(PATIENCE)).expect("sets");
+        let _ = peer.read_to_end(&mut Vec::new()).or_else(reset);
+    }
+}
+
+#[test]
+fn a_dropped_ring_with_streams_lets_go_of_the_sockets() {
+    let Some((streams, peers, _hanging)) = busy(500) else { return };
+    drop(streams);
+    for mut peer in peers {
+        peer.set_read_timeout(Some(PATIENCE)).expect("sets");
+        let _ = peer.read_to_end(&mut Vec::new()).or_else(reset);
+    }
+}
+
+fn reset(error: std::io::Error) -> std::io::Result<usize> {
+    assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset, "no end of the connection");
+    Ok(0)
+}
+
+#[test]
+fn a_shutdown_without_patience_leaks_what_the_kernel_may_touch_and_says_so() {
+    let Some((mut streams, _peers, _hanging)) = busy(100) else { return };
+    let now = clock::now();
+    streams.submit_and_wait(now, Some(now)).expect("submits");
+    let before = count::snapshot();
+    let owed = streams.shutdown(Duration::ZERO);
+    assert!(owed > 0);
+    assert_eq!(count::snapshot().since(&before).get(Counter::LeakedCqes), owed as u64);
+}
