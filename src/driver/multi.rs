@@ -247,6 +247,15 @@ impl<W: Watch> Multi<W> {
         Ok(self.engine.running())
     }
 
+    /// Begins what was added since the last call, if anything was, so that a loop's next wait need
+    /// not end at once: what curl does when the timer that it set to zero has passed.
+    pub fn begin_added(&mut self) -> Result<usize, MultiError> {
+        match self.next_time() {
+            Some(Time::ZERO) => self.socket_action(Event::Timeout),
+            _ => Ok(self.engine.running()),
+        }
+    }
+
     /// Checks all sockets and transfers (curl_multi_socket_all): the first call of a loop that has
     /// not been told of any socket, or one that has lost track.
     pub fn socket_all(&mut self) -> Result<usize, MultiError> {

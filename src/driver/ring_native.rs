@@ -120,12 +120,21 @@ impl RingDriver {
 
     /// Waits once and handles what has completed.
     pub(super) fn turn(&mut self, max: Option<Duration>) -> Result<usize, MultiError> {
+        if self.engine.next_time() == Some(Time::ZERO) {
+            // what was added since the last turn goes out with the call that waits
+            self.begin_batch();
+            self.act()?;
+        }
         self.submit_and_wait(soonest(self.engine.next_time(), max.map(|max| self.now + max)))?;
-        self.now = clock::now();
-        self.engine.advance(self.now);
+        self.begin_batch();
         self.handle_events()?;
         self.act()?;
         Ok(self.engine.running())
+    }
+
+    fn begin_batch(&mut self) {
+        self.now = clock::now();
+        self.engine.advance(self.now);
     }
 
     /// Submits what was commanded, without waiting.

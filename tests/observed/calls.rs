@@ -72,7 +72,8 @@ fn observe(test: &str, kind: Kind) {
         let calls = steady.get(*name).copied().unwrap_or_default();
         assert!(calls <= REQUESTS + waited, "{name}: {steady:?}");
     }
-    assert!(readings <= waited + 1, "{readings} readings of the clock in {waited} turns");
+    // a turn has two batches at most: of what was added before it, and of what happened
+    assert!(readings <= 2 * waited + 1, "{readings} readings of the clock in {waited} turns");
 
     let all = between(&trace, MARKS[0], MARKS[3]);
     let seen: u64 = work::system_calls().filter_map(|name| all.get(name)).sum();
