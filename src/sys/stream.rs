@@ -369,3 +369,175 @@ impl Stream {
         Heard::Nothing
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the kernel has in flight of one stream, and what it may make of it.
+    #[derive(Default)]
+    struct Kernel {
+        chain: Option<bool>,
+        send: bool,
+        recv: bool,
+        cancels: Vec<Kind>,
+        file: bool,
+    }
+
+    struct Random(u64);
+
+    impl Random {
+        fn below(&mut self, n: u64) -> u64 {
+            self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695);
+            (self.0 >> 33) % n
+        }
+    }
+
+    fn fact(kind: Kind, res: i32, more: bool) -> Fact {
+        Fact { kind, res, more, turn: 0, full: res > 0 }
+    }
+
+    impl Kernel {
+        fn take(&mut self, want: Want, flight: bool) {
+            match want {
+                Want::Open => {
+                    assert!(self.chain.is_none() && !self.send && !self.recv);
+                    (self.chain, self.file) = (Some(flight), true);
+                }
+                Want::CancelConnect => self.cancels.push(Kind::CancelConnect),
+                Want::CancelSend => self.cancels.push(Kind::CancelSend),
+                Want::CancelRecv => self.cancels.push(Kind::CancelRecv),
+                Want::Send => assert!(!std::mem::replace(&mut self.send, true), "two sends"),
+                Want::Recv { .. } => {
+                    assert!(!std::mem::replace(&mut self.recv, true), "two receives")
+                }
+                Want::Close => assert!(std::mem::replace(&mut self.file, false), "closed twice"),
+            }
+        }
+
+        /// Posts something that it could post now.
+        fn post(&mut self, random: &mut Random) -> Option<Fact> {
+            let error =
+                [libc::ECONNREFUSED, libc::EMFILE, libc::ECANCELED][random.below(3) as usize];
+            match random.below(4) {
+                0 => {
+                    let flight = self.chain?;
+                    self.chain = None;
+                    let failed = random.below(2) == 0;
+                    if failed {
+                        let kinds = [Kind::Socket, Kind::Nodelay, Kind::Connect];
+                        let kind = kinds[random.below(3) as usize];
+                        self.file &= kind != Kind::Socket;
+                        return Some(fact(kind, -error, false));
+                    }
+                    if !flight {
+                        return Some(fact(Kind::Connect, 0, false));
+                    }
+                    (self.send, self.recv) = (true, true);
+                    None
+                }
+                1 if self.send => {
+                    self.send = false;
+                    let res = [5, 10, -libc::EPIPE, -libc::EAGAIN, -libc::ECANCELED];
+                    Some(fact(Kind::Send, res[random.below(5) as usize], false))
+                }
+                2 if self.recv => {
+                    let more = random.below(2) == 0;
+                    self.recv = more;
+                    let last = [9, 0, -libc::ENOBUFS, -libc::ECONNRESET, -libc::ECANCELED];
+                    let res = if more { 9 } else { last[random.below(5) as usize] };
+                    Some(fact(Kind::Recv, res, more))
+                }
+                3 => {
+                    let kind = self.cancels.pop()?;
+                    let missed = random.below(2) == 0;
+                    Some(fact(kind, if missed { -libc::ENOENT } else { 0 }, false))
+                }
+                _ => None,
+            }
+        }
+    }
+
+    /// The bytes that each send is of.
+    const BYTES: u32 = 10;
+
+    fn push_all(stream: &mut Stream, kernel: &mut Kernel) {
+        while let Some(want) = stream.want() {
+            kernel.take(want, matches!(stream.send, Send::Ready { .. }));
+            stream.pushed(want);
+        }
+    }
+
+    #[test]
+    fn whatever_the_kernel_posts_a_closed_stream_comes_to_an_end_and_owes_nothing() {
+        for seed in 0..20_000 {
+            let mut random = Random(seed);
+            let mut stream = Stream::new(random.below(3) > 0);
+            let mut kernel = Kernel::default();
+            let close_at = random.below(60);
+            let mut ended = false;
+            for step in 0..2000 {
+                push_all(&mut stream, &mut kernel);
+                if stream.is_over() {
+                    break;
+                }
+                if let Some(fact) = kernel.post(&mut random) {
+                    let heard = stream.handle(fact);
+                    assert!(stream.open || heard == Heard::Nothing, "a closed stream speaks");
+                    assert!(!(ended && heard == Heard::Received), "bytes after the end, {seed}");
+                    ended |= matches!(heard, Heard::Ended | Heard::RecvFailed(_));
+                    if fact.kind == Kind::Send {
+                        stream.has_sent(BYTES);
+                    }
+                }
+                match random.below(8) {
+                    _ if step == close_at => {
+                        stream.close();
+                    }
+                    0 => stream.wants_recv = !stream.wants_recv,
+                    1 if stream.socket == Socket::None => {
+                        ended = false;
+                        stream.reopen();
+                    }
+                    2 if stream.open
+                        && stream.socket == Socket::Connected
+                        && stream.send == Send::Idle =>
+                    {
+                        stream.send = Send::Ready { sent: 0, waits: false };
+                    }
+                    _ => {}
+                }
+            }
+            assert!(stream.is_over(), "seed {seed}: {stream:?}");
+            assert_eq!(stream.owed, 0, "seed {seed}");
+            let nothing = kernel.chain.is_none() && !kernel.send && !kernel.recv && !kernel.file;
+            assert!(nothing && kernel.cancels.is_empty(), "seed {seed}: the kernel has something");
+        }
+    }
+
+    #[test]
+    fn the_step_that_failed_is_the_one_that_speaks() {
+        let open = |flight| {
+            let mut stream = Stream::new(flight);
+            assert_eq!(stream.want(), Some(Want::Open));
+            stream.pushed(Want::Open);
+            stream
+        };
+        let refused = Errno::ECONNREFUSED;
+        for flight in [true, false] {
+            for step in [Kind::Socket, Kind::Nodelay, Kind::Connect, Kind::ConnectDeadline] {
+                let mut stream = open(flight);
+                let heard = stream.handle(fact(step, -refused.raw(), false));
+                assert_eq!(heard, Heard::ConnectFailed { step, errno: refused });
+                assert_eq!((stream.owed, stream.recv), (0, Recv::Off));
+                let close = (step != Kind::Socket).then_some(Want::Close);
+                assert_eq!(stream.want(), close);
+            }
+        }
+        let mut stream = open(true);
+        let heard = stream.handle(fact(Kind::Connect, -libc::ECANCELED, false));
+        assert_eq!(heard, Heard::DeadlinePassed);
+        // the first flight is still there for another address
+        assert_eq!(stream.send, Send::Ready { sent: 0, waits: true });
+    }
+}
