@@ -168,7 +168,7 @@ const FEATURES: &[Feature] = &[
     ("NODROP", Need::Readiness, Parameters::is_feature_nodrop),
     ("EXT_ARG", Need::Readiness, Parameters::is_feature_ext_arg),
     ("FAST_POLL", Need::Completion, Parameters::is_feature_fast_poll),
-    ("CQE_SKIP", Need::Nothing, Parameters::is_feature_skip_cqe_on_success),
+    ("CQE_SKIP", Need::Completion, Parameters::is_feature_skip_cqe_on_success),
     ("LINKED_FILE", Need::Completion, Parameters::is_feature_linked_file),
     ("RECVSEND_BUNDLE", Need::Nothing, Parameters::is_feature_recvsend_bundle),
     ("MIN_TIMEOUT", Need::Nothing, Parameters::is_feature_min_timeout),

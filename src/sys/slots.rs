@@ -92,6 +92,11 @@ impl SendSlots {
         if slot.large { self.large.push(slot.start) } else { self.small.push(slot.start) }
     }
 
+    /// Keeps the memory from ever being freed: the kernel may yet read it.
+    pub(super) fn leak(self) {
+        self.chunks.into_iter().for_each(std::mem::forget);
+    }
+
     /// The large slot to be filled next; it stays free.
     fn free_large(&mut self) -> Result<NonNull<u8>, Errno> {
         if let Some(&start) = self.large.last() {

@@ -605,7 +605,10 @@ impl Drop for Streams {
         count::add(Counter::LeakedCqes, leaked as u64);
         if leaked > 0 {
             // the kernel may yet receive into the buffers and read what was to be sent
-            std::mem::forget((self.buffers.take(), self.slots.take()));
+            std::mem::forget(self.buffers.take());
+            if let Some(slots) = self.slots.take() {
+                slots.leak();
+            }
         }
     }
 }

@@ -98,8 +98,11 @@ fn refusing() -> SocketAddr {
     listener().1
 }
 
+/// The address, and the sockets that make it so.
+type Silent = (SocketAddr, Socket, Vec<Socket>);
+
 /// An address that neither takes nor refuses connections: its queue is full.
-fn silent() -> (SocketAddr, Socket, Vec<Socket>) {
+fn silent() -> Silent {
     let listener = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
     listener.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).expect("binds");
     listener.listen(0).expect("listens");
@@ -507,7 +510,7 @@ fn no_stream_falls_to_a_worker_thread() {
 }
 
 /// Streams with receives armed, sends that wait, connects that hang, and completions not taken.
-fn busy(n: u64) -> Option<(Streams, Vec<TcpStream>, (SocketAddr, Socket, Vec<Socket>))> {
+fn busy(n: u64) -> Option<(Streams, Vec<TcpStream>, Silent)> {
     let room = Room { streams: 5000, ..ROOM };
     let mut streams = streams_with(&Options::default(), room)?;
     let hanging = silent();

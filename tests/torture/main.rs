@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use ringdove::driver::Kind;
 use ringdove::{Config, Driver, Flow, Handler, Options, Request, Timeouts, TransferId};
-use support::hostile::{Framing, Hostile, Plan, Script};
+use support::hostile::{End, Framing, Hostile, Plan, Script};
 use support::isolated;
 use support::leak::Census;
 
@@ -129,6 +129,9 @@ fn torture(kind: Kind, transfers: u64, seed: u64) -> bool {
     let stats = driver.stats();
     assert_eq!((stats.running, stats.succeeded + stats.failed), (0, ended), "seed {seed}");
     assert!(stats.succeeded > 0 && stats.failed > 0, "{stats:?}");
+    // the server saw requests, and connections that ended in each way
+    let seen = server.seen();
+    assert!(seen.iter().any(|connection| connection.end == Some(End::Reset)), "nothing was reset");
     driver.engine_mut().close_idle();
     driver.turn(Some(Duration::ZERO)).expect("closes");
     assert!(driver.engine_mut().is_empty(), "seed {seed}: {:?}", driver.stats());
