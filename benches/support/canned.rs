@@ -137,6 +137,7 @@ impl Canned {
                 self.engine.handle_received(id, piece);
             }
         }
+        self.engine.expire();
         self.act();
         let before = self.finished;
         while let Some(message) = self.engine.poll_message() {

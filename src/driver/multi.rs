@@ -237,23 +237,22 @@ impl<W: Watch> Multi<W> {
         &mut self,
         events: impl IntoIterator<Item = Event>,
     ) -> Result<usize, MultiError> {
-        self.now = sys::clock::now();
-        self.engine.advance(self.now);
+        self.begin_batch();
         for event in events {
             self.handle(event)?;
         }
-        self.act()?;
-        self.tell_timer()?;
-        Ok(self.engine.running())
+        self.engine.expire();
+        self.end_batch()
     }
 
     /// Begins what was added since the last call, if anything was, so that a loop's next wait need
-    /// not end at once: what curl does when the timer that it set to zero has passed.
+    /// not end at once. Nothing expires: what is ready comes first, and that the wait will tell.
     pub fn begin_added(&mut self) -> Result<usize, MultiError> {
-        match self.next_time() {
-            Some(Time::ZERO) => self.socket_action(Event::Timeout),
-            _ => Ok(self.engine.running()),
+        if self.next_time() != Some(Time::ZERO) {
+            return Ok(self.engine.running());
         }
+        self.begin_batch();
+        self.end_batch()
     }
 
     /// Checks all sockets and transfers (curl_multi_socket_all): the first call of a loop that has
@@ -344,6 +343,17 @@ impl<W: Watch> Multi<W> {
     }
 
     // inside
+
+    fn begin_batch(&mut self) {
+        self.now = sys::clock::now();
+        self.engine.advance(self.now);
+    }
+
+    fn end_batch(&mut self) -> Result<usize, MultiError> {
+        self.act()?;
+        self.tell_timer()?;
+        Ok(self.engine.running())
+    }
 
     fn check(&self, id: TransferId) -> Result<(), MultiError> {
         if self.engine.contains(id) { Ok(()) } else { Err(MultiError::UnknownTransfer(id)) }

@@ -128,6 +128,7 @@ impl RingDriver {
         self.submit_and_wait(soonest(self.engine.next_time(), max.map(|max| self.now + max)))?;
         self.begin_batch();
         self.handle_events()?;
+        self.engine.expire();
         self.act()?;
         Ok(self.engine.running())
     }

@@ -98,7 +98,7 @@ impl Default for Config {
 /// **Facts**: a batch begins with [`Engine::advance`], which tells the time; then come
 /// [`Engine::handle_connected`], [`Engine::handle_received`], [`Engine::handle_sent`],
 /// [`Engine::handle_end`], [`Engine::handle_failed`], [`Engine::handle_deadline`],
-/// [`Engine::handle_resolved`].
+/// [`Engine::handle_resolved`], and last [`Engine::expire`].
 ///
 /// **Wants**: [`Engine::poll_output`] until there is none; [`Engine::level`] and [`Engine::fill`]
 /// for one connection; [`Engine::next_time`], by when the next batch must begin.
@@ -251,14 +251,20 @@ impl Engine {
 
     // facts
 
-    /// Begins a batch: it is `now`. Expires what is due, admits what was added.
+    /// Begins a batch: it is `now`. Admits what was added.
     pub fn advance(&mut self, now: Time) {
         self.now = self.now.max(now);
+        self.take_resumed();
+        self.admit();
+        self.settle();
+    }
+
+    /// Ends what is overdue. After a batch's other facts: what came in time counts, also if the
+    /// driver was late to look.
+    pub fn expire(&mut self) {
         while let Some(timer) = self.timers.expire(self.now) {
             self.handle_timer(timer);
         }
-        self.take_resumed();
-        self.admit();
         self.settle();
     }
 

@@ -29,6 +29,18 @@ fn resolve() {
     h.ends_empty();
 }
 
+/// The driver looked late: the deadline had passed, but what it was for had come.
+#[test]
+fn what_arrived_counts_before_what_expired() {
+    let mut h = Harness::new(1);
+    h.add(get("/").options(timeouts(|t| t.first_byte = Some(ms(100)))));
+    let connection = h.ask();
+    h.begins_at(5_000);
+    h.received(connection, crate::harness::OK);
+    h.engine.expire();
+    h.succeeds();
+}
+
 #[test]
 fn waiting_for_the_resolver_is_queueing() {
     let mut h = Harness::with(Config { max_lookups: 1, ..Config::default() });

@@ -67,8 +67,14 @@ impl Harness {
         harness
     }
 
-    /// Begins a batch at this time.
+    /// A batch at this time, without other facts so far.
     pub(crate) fn at(&mut self, ms: u64) {
+        self.begins_at(ms);
+        self.engine.expire();
+    }
+
+    /// Begins a batch at this time; nothing has expired yet.
+    pub(crate) fn begins_at(&mut self, ms: u64) {
         assert!(ms >= self.now, "time goes on");
         self.now = ms;
         self.engine.advance(Time::from_nanos(ms * 1_000_000));

@@ -196,6 +196,7 @@ impl World {
             }
         }
         self.report_deadlines();
+        self.engine.expire();
         self.drain();
         self.resume_who_wants();
         self.check_batch();
