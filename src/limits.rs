@@ -81,12 +81,12 @@ pub(crate) const DIRECT_DESCRIPTORS: u32 = 64 * 1024;
 
 /// Provided buffers of the ring, a power of two: so many receives can complete between two turns before
 /// some have to be armed again.
-pub(crate) const PROVIDED_BUFFERS: u16 = 128;
+pub(crate) const PROVIDED_BUFFERS: u16 = 1024;
 
-/// Bytes of a provided buffer. Large bodies cost the less the larger it is, small ones touch its first
+/// Bytes of a provided buffer. Large bodies cost a little less the larger it is, small ones touch its first
 /// page alone.
-pub(crate) const PROVIDED_BUFFER: u32 = 128 * 1024;
+pub(crate) const PROVIDED_BUFFER: u32 = 32 * 1024;
 
 /// Provided buffers that one connection may fill between two turns; then it gets one at a time, until it
 /// leaves one unfilled.
-pub(crate) const BUFFERS_PER_TURN: u32 = 8;
+pub(crate) const BUFFERS_PER_TURN: u32 = 32;
