@@ -11,12 +11,11 @@ use std::time::Duration;
 use super::MultiError;
 use super::interest::{Action, difference};
 use super::readiness::{Entry, Sockets};
-use super::resolver::ResolverPool;
+use super::resolver::Lookups;
 use crate::engine::{
-    Config, ConnectionId, Engine, Handler, LookupId, Message, Output, Request, Stats, TransferId,
+    Config, ConnectionId, Engine, Handler, Message, Output, Request, Stats, TransferId,
 };
 use crate::error::Operation;
-use crate::http::Host;
 use crate::id::Id;
 use crate::sys::{self, Interest, Readiness, Waker};
 use crate::time::Time;
@@ -115,8 +114,7 @@ pub enum Event {
 pub struct Multi<W: Watch> {
     engine: Engine,
     sockets: Sockets,
-    resolver: Option<ResolverPool>,
-    resolver_threads: usize,
+    lookups: Lookups,
     waker: Option<WakerEntry>,
     watch: W,
     /// The time of the last batch.
@@ -138,10 +136,9 @@ impl<W: Watch> Multi<W> {
     pub fn new(config: Config, watch: W) -> Self {
         let config = Config { carried_deadlines: W::CARRIES_DEADLINES, ..config };
         Self {
-            resolver_threads: config.max_lookups,
+            lookups: Lookups::new(config.max_lookups),
             engine: Engine::new(config),
             sockets: Sockets::new(),
-            resolver: None,
             waker: None,
             watch,
             now: Time::ZERO,
@@ -403,10 +400,7 @@ impl<W: Watch> Multi<W> {
     fn handle_wake(&mut self) {
         let Some(entry) = &self.waker else { return };
         entry.waker.drain();
-        let Some(resolver) = &mut self.resolver else { return };
-        for (lookup, result) in resolver.take_answers() {
-            self.engine.handle_resolved(lookup, result);
-        }
+        self.lookups.deliver(&mut self.engine);
     }
 
     /// Does what the engine wants.
@@ -422,12 +416,11 @@ impl<W: Watch> Multi<W> {
                     self.update(connection)?;
                 }
                 Output::Close { connection, last_words } => self.close(connection, &last_words)?,
-                Output::Resolve { lookup, host } => self.resolve(lookup, host)?,
-                Output::Abandon { lookup } => {
-                    if let Some(resolver) = &mut self.resolver {
-                        resolver.abandon(lookup);
-                    }
+                Output::Resolve { lookup, host } => {
+                    let waker = self.waker();
+                    self.lookups.start(&mut self.engine, waker, lookup, host)?;
                 }
+                Output::Abandon { lookup } => self.lookups.abandon(lookup),
             }
         }
         Ok(())
@@ -484,20 +477,6 @@ impl<W: Watch> Multi<W> {
             action,
             deadline: (deadline != Time::NEVER).then_some(deadline),
         }
-    }
-
-    /// Hands a look-up to the resolver's threads. Without a waker its answer would never be seen.
-    fn resolve(&mut self, lookup: LookupId, host: Host) -> Result<(), MultiError> {
-        let waker = match self.waker() {
-            Ok(waker) => waker,
-            Err(error) => {
-                self.engine.handle_resolved(lookup, Err(error.to_string()));
-                return if matches!(error, MultiError::Os { .. }) { Ok(()) } else { Err(error) };
-            }
-        };
-        let threads = self.resolver_threads;
-        self.resolver.get_or_insert_with(|| ResolverPool::new(threads, waker)).start(lookup, host);
-        Ok(())
     }
 
     fn tell_waker(&mut self, action: Action) -> Result<(), MultiError> {

@@ -8,14 +8,65 @@ use std::collections::VecDeque;
 use std::net::{IpAddr, ToSocketAddrs};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use crate::engine::LookupId;
+use super::MultiError;
+use crate::engine::{Engine, LookupId};
 use crate::http::Host;
 use crate::sys::Waker;
 
 /// What a look-up found, or why it found nothing.
-pub(super) type Answer = (LookupId, Result<Vec<IpAddr>, String>);
+type Answer = (LookupId, Result<Vec<IpAddr>, String>);
 
-pub(super) struct ResolverPool {
+/// The look-ups of one engine: a pool that is made with the first of them.
+pub(super) struct Lookups {
+    pool: Option<ResolverPool>,
+    max_threads: usize,
+}
+
+impl Lookups {
+    pub(super) fn new(max_threads: usize) -> Self {
+        Self { pool: None, max_threads }
+    }
+
+    /// Starts a look-up whose answer wakes `waker`. Where the system has no descriptor for that, the
+    /// look-up fails, and not the handle.
+    pub(super) fn start(
+        &mut self,
+        engine: &mut Engine,
+        waker: Result<Waker, MultiError>,
+        lookup: LookupId,
+        host: Host,
+    ) -> Result<(), MultiError> {
+        match waker {
+            Ok(waker) => {
+                let threads = self.max_threads;
+                let pool = self.pool.get_or_insert_with(|| ResolverPool::new(threads, waker));
+                pool.start(lookup, host);
+                Ok(())
+            }
+            Err(error) => {
+                engine.handle_resolved(lookup, Err(error.to_string()));
+                if matches!(error, MultiError::Os { .. }) { Ok(()) } else { Err(error) }
+            }
+        }
+    }
+
+    /// Nobody waits for this look-up any more.
+    pub(super) fn abandon(&mut self, lookup: LookupId) {
+        if let Some(pool) = &mut self.pool {
+            pool.abandon(lookup);
+        }
+    }
+
+    /// Tells the engine what was found.
+    pub(super) fn deliver(&mut self, engine: &mut Engine) {
+        let Some(pool) = &mut self.pool else { return };
+        for (lookup, result) in pool.take_answers() {
+            engine.handle_resolved(lookup, result);
+        }
+    }
+}
+
+struct ResolverPool {
     shared: Arc<Shared>,
     threads: usize,
     max_threads: usize,

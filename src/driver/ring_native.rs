@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
 use std::time::Duration;
 
-use super::resolver::ResolverPool;
+use super::resolver::Lookups;
 use super::{MultiError, soonest};
 use crate::engine::{
     Config, ConnectionId, Engine, Handler, Message, Output, Request, Stats, TransferId,
@@ -29,8 +29,7 @@ pub(super) struct RingDriver {
     streams: Streams,
     /// By the connection's slot.
     connections: Vec<Option<Carried>>,
-    resolver: Option<ResolverPool>,
-    resolver_threads: usize,
+    lookups: Lookups,
     waker: Option<Waker>,
     /// The time of the last batch.
     now: Time,
@@ -47,11 +46,10 @@ impl RingDriver {
     pub(super) fn new(config: Config, options: &Options) -> Result<Self, SetupError> {
         Ok(Self {
             streams: Streams::new(options, room())?,
-            resolver_threads: config.max_lookups,
+            lookups: Lookups::new(config.max_lookups),
             // a connect's deadline is linked to it, but what comes after has no operation to link to
             engine: Engine::new(Config { carried_deadlines: false, ..config }),
             connections: Vec::new(),
-            resolver: None,
             waker: None,
             now: Time::ZERO,
         })
@@ -179,10 +177,7 @@ impl RingDriver {
                 |errno: Errno| MultiError::Os { operation: Operation::Poll, errno: errno.raw() };
             self.streams.watch(waker.as_raw_fd()).map_err(refused)?;
         }
-        let Some(resolver) = &mut self.resolver else { return Ok(()) };
-        for (lookup, result) in resolver.take_answers() {
-            self.engine.handle_resolved(lookup, result);
-        }
+        self.lookups.deliver(&mut self.engine);
         Ok(())
     }
 
@@ -198,17 +193,10 @@ impl RingDriver {
                     }
                 }
                 Output::Resolve { lookup, host } => {
-                    let waker = self.waker()?;
-                    let threads = self.resolver_threads;
-                    self.resolver
-                        .get_or_insert_with(|| ResolverPool::new(threads, waker))
-                        .start(lookup, host);
+                    let waker = self.waker();
+                    self.lookups.start(&mut self.engine, waker, lookup, host)?;
                 }
-                Output::Abandon { lookup } => {
-                    if let Some(resolver) = &mut self.resolver {
-                        resolver.abandon(lookup);
-                    }
-                }
+                Output::Abandon { lookup } => self.lookups.abandon(lookup),
             }
         }
         Ok(())

@@ -245,7 +245,7 @@ impl Engine {
         let Some(origin) = self.pool.get_mut(id) else { return };
         let Some(transfer) = self.transfers.get_mut(transfer_id) else { return };
         origin.resolving += 1;
-        let (lookup, _) = self.resolver.join(origin.key.origin.host(), transfer_id);
+        let lookup = self.resolver.join(origin.key.origin.host(), transfer_id);
         transfer.place = Place::Addresses(lookup);
         transfer.since = self.now;
         self.schedule_transfer(transfer_id);

@@ -89,19 +89,19 @@ impl Resolver {
         }
     }
 
-    /// Makes a transfer wait for a name. Says whether its look-up is in flight already.
-    pub(super) fn join(&mut self, host: &Host, transfer: TransferId) -> (LookupId, bool) {
+    /// Makes a transfer wait for a name.
+    pub(super) fn join(&mut self, host: &Host, transfer: TransferId) -> LookupId {
         if let Some(&id) = self.by_host.get(host)
             && let Some(lookup) = self.lookups.get_mut(id)
         {
             lookup.waiters.push(transfer);
-            return (id, lookup.started);
+            return id;
         }
         let lookup = Lookup { host: host.clone(), started: false, waiters: vec![transfer] };
         let id = self.lookups.insert(lookup);
         self.by_host.insert(host.clone(), id);
         self.queue.push_back(id);
-        (id, false)
+        id
     }
 
     pub(super) fn is_started(&self, id: LookupId) -> bool {
