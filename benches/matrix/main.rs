@@ -36,8 +36,8 @@ use perf::Counter;
 
 /// Of one client in one case; after these it is asked no more.
 const FAILURES: u32 = 2;
-/// From the least on, what connections do at the two ends of a measurement is a small part of it.
-const REQUESTS_PER_CONNECTION: u64 = 4;
+/// At least, however slow the client is.
+const REQUESTS_PER_CONNECTION: u64 = 2;
 
 /// Measures ringdove and its peers against nginx.
 #[derive(Debug, Parser)]
@@ -52,13 +52,10 @@ struct Args {
     /// The cases alone in which requests start on schedule
     #[arg(long)]
     latency: bool,
-    /// Keep the records of other cases and clients
-    #[arg(long)]
-    append: bool,
-    /// Go on after an interrupted run: keep what is there, and measure the cases that are not
+    /// Go on after an interrupted run: measure the cases that have no records
     #[arg(long)]
     resume: bool,
-    /// Cases whose name contains this
+    /// Cases whose name contains this; like --client and --latency it keeps all other records
     #[arg(long, value_name = "TEXT")]
     only: Vec<String>,
     /// Clients whose name contains this
@@ -95,6 +92,13 @@ struct Args {
 
 type Failure = Box<dyn std::error::Error>;
 
+impl Args {
+    /// Whether what is not measured keeps its records.
+    fn is_partial(&self) -> bool {
+        self.resume || self.latency || !self.only.is_empty() || !self.client.is_empty()
+    }
+}
+
 fn main() -> ExitCode {
     // `cargo bench` runs all benches without a word: this one takes too long for that
     if std::env::args().skip(1).all(|argument| argument == "--bench") {
@@ -122,7 +126,7 @@ fn run(args: &Args) -> Result<(), Failure> {
         return Ok(());
     }
     fs::create_dir_all(&args.output)?;
-    let mut records = if args.append || args.resume { read(&path)? } else { Vec::new() };
+    let mut records = if args.is_partial() { read(&path)? } else { Vec::new() };
     let machine = clients::machine(args)?;
     let counter = Counter::new();
     if let Err(why) = &counter {
