@@ -97,7 +97,7 @@ counters! {
     StaleCqes "stale CQEs" event;
     /// Times the completion queue was found overflown; the kernel kept the CQEs and handed them over later.
     CqOverflows "CQ overflows" event;
-    /// Receives that found no provided buffer (`ENOBUFS`); they are armed again.
+    /// Receives that found no provided buffer (`ENOBUFS`); they are armed again as buffers come back.
     BuffersExhausted "buffers exhausted" event;
     /// CQEs that the kernel had no memory to keep.
     LostCqes "lost CQEs" event;

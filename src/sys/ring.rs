@@ -52,6 +52,8 @@ pub struct Ring {
     owed_slotless: usize,
     /// CQEs copied out of the ring and not yet interpreted.
     reaped: VecDeque<Cqe>,
+    /// Those of them that name a provided buffer.
+    buffers_reaped: usize,
     batch: Option<Batch>,
     /// CQEs that the operations pushed since the last wait post while they are submitted.
     immediate: u32,
@@ -122,6 +124,10 @@ impl Cqe {
         self.flags
     }
 
+    fn names_buffer(&self) -> bool {
+        cqueue::buffer_select(self.flags).is_some()
+    }
+
     /// Its F_MORE: the operation will post more.
     pub fn more(&self) -> bool {
         cqueue::more(self.flags)
@@ -154,6 +160,7 @@ impl Ring {
             polls: InFlight::new(),
             owed_slotless: 0,
             reaped: VecDeque::new(),
+            buffers_reaped: 0,
             batch: options.batch.filter(|_| report.min_wait),
             immediate: 0,
             report,
@@ -377,7 +384,7 @@ impl Ring {
 
     /// The next completion of those reaped.
     pub fn take_completion(&mut self) -> Option<Completion> {
-        while let Some(cqe) = self.reaped.pop_front() {
+        while let Some(cqe) = self.pop() {
             let completion = self.settle(&cqe);
             if completion.is_some() {
                 return completion;
@@ -393,7 +400,14 @@ impl Ring {
 
     /// The next CQE reaped, for whoever interprets it.
     pub(super) fn pop(&mut self) -> Option<Cqe> {
-        self.reaped.pop_front()
+        let cqe = self.reaped.pop_front()?;
+        self.buffers_reaped -= usize::from(cqe.names_buffer());
+        Some(cqe)
+    }
+
+    /// Completions reaped and not yet taken that name a provided buffer.
+    pub(super) fn buffers_reaped(&self) -> usize {
+        self.buffers_reaped
     }
 
     pub(super) fn has_reaped(&self) -> bool {
@@ -470,7 +484,7 @@ impl Ring {
                 Ok(()) | Err(Errno::EAGAIN | Errno::EBUSY) => {}
                 Err(_) => break,
             }
-            while let Some(cqe) = self.reaped.pop_front() {
+            while let Some(cqe) = self.pop() {
                 self.settle(&cqe);
                 if cqe.kind() == Some(Kind::CancelAll) && cqe.res == -Errno::EINVAL.raw() {
                     self.remove_all();
@@ -562,10 +576,11 @@ impl Ring {
     fn copy_cqes(&mut self) -> usize {
         let cqes = self.ring.completion();
         let found = cqes.len();
-        self.reaped.extend(cqes.map(|cqe| Cqe {
-            token: Token::from_bits(cqe.user_data()),
-            res: cqe.result(),
-            flags: cqe.flags(),
+        self.reaped.extend(cqes.map(|cqe| {
+            let token = Token::from_bits(cqe.user_data());
+            let cqe = Cqe { token, res: cqe.result(), flags: cqe.flags() };
+            self.buffers_reaped += usize::from(cqe.names_buffer());
+            cqe
         }));
         count::add(Counter::Cqes, found as u64);
         found

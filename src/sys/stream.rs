@@ -20,7 +20,7 @@ pub(super) struct Stream {
     pub(super) recv: Recv,
     /// CQEs that the kernel will post.
     pub(super) owed: u32,
-    /// It took more than its share of buffers: it gets one at a time.
+    /// It took more than its share of buffers, or there are too few: it gets one at a time.
     over_budget: bool,
     /// Buffers taken in the turn of this number.
     taken: (u32, u32),
@@ -72,6 +72,8 @@ pub(super) enum Recv {
     Stopping {
         multishot: bool,
     },
+    /// It found no buffer: it is armed again when there is one for it.
+    Starved,
     /// The peer's FIN or an error has come: there is nothing more to receive.
     Ended,
 }
@@ -160,7 +162,7 @@ impl Stream {
                     return Some(Want::CancelRecv);
                 }
             }
-            Recv::Off | Recv::Stopping { .. } | Recv::Ended => {}
+            Recv::Off | Recv::Stopping { .. } | Recv::Starved | Recv::Ended => {}
         }
         match self.send {
             Send::Ready { .. } => return Some(Want::Send),
@@ -230,6 +232,14 @@ impl Stream {
     pub(super) fn reopen(&mut self) {
         if self.open && matches!(self.socket, Socket::Broken | Socket::None) {
             self.socket = Socket::Wanted;
+        }
+    }
+
+    /// There is a buffer for a receive that found none: one, since others wait for theirs.
+    pub(super) fn feed(&mut self) {
+        if self.recv == Recv::Starved {
+            self.recv = Recv::Off;
+            self.over_budget = true;
         }
     }
 
@@ -329,7 +339,8 @@ impl Stream {
             self.owed -= 1;
             self.recv = match Errno(-fact.res) {
                 _ if fact.res > 0 => Recv::Off,
-                Errno::ECANCELED | Errno::ENOBUFS => Recv::Off,
+                Errno::ECANCELED => Recv::Off,
+                Errno::ENOBUFS => Recv::Starved,
                 _ => Recv::Ended,
             };
         }
@@ -495,6 +506,7 @@ mod tests {
                         stream.close();
                     }
                     0 => stream.wants_recv = !stream.wants_recv,
+                    3 => stream.feed(),
                     1 if stream.socket == Socket::None => {
                         ended = false;
                         stream.reopen();
@@ -513,6 +525,23 @@ mod tests {
             let nothing = kernel.chain.is_none() && !kernel.send && !kernel.recv && !kernel.file;
             assert!(nothing && kernel.cancels.is_empty(), "seed {seed}: the kernel has something");
         }
+    }
+
+    #[test]
+    fn a_starved_receive_waits_until_it_is_fed_and_takes_one_buffer() {
+        let mut stream = Stream::new(true);
+        stream.pushed(Want::Open);
+        stream.handle(fact(Kind::Send, 4, false));
+        stream.has_sent(4);
+        assert_eq!(stream.handle(fact(Kind::Recv, -libc::ENOBUFS, false)), Heard::Nothing);
+        assert_eq!((stream.want(), stream.owed), (None, 0));
+        stream.feed();
+        assert_eq!(stream.want(), Some(Want::Recv { multishot: false }));
+        stream.pushed(Want::Recv { multishot: false });
+        // the buffer was not full: it has caught up
+        let rest = Fact { full: false, ..fact(Kind::Recv, 9, false) };
+        assert_eq!(stream.handle(rest), Heard::Received);
+        assert_eq!(stream.want(), Some(Want::Recv { multishot: true }));
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! if the queue has no room, before the next wait; a provided buffer is lent for one event and goes back with
 //! the next; a send's memory is given back at its CQE; what could not be brought to rest is leaked.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::os::fd::RawFd;
 use std::time::Duration;
@@ -19,7 +20,7 @@ use super::op::Op;
 use super::readiness::Interest;
 use super::ring::{Completion, Cqe, Options, Report, Ring, SetupError};
 use super::slots::{SendSlot, SendSlots};
-use super::stream::{Fact, Heard, Send, Socket, Stream, Want};
+use super::stream::{Fact, Heard, Recv, Send, Socket, Stream, Want};
 use super::token::{Kind, Token};
 use crate::id::{Id, Slab};
 use crate::time::Time;
@@ -103,6 +104,8 @@ pub struct Streams {
     owed: usize,
     /// Streams that want operations for which the queue had no room.
     unsettled: Vec<StreamId>,
+    /// Streams whose receive found no buffer, in that order; closed ones among them.
+    starved: VecDeque<StreamId>,
     buffers: Option<BufferRing>,
     slots: Option<SendSlots>,
     /// The buffer lent with the last event.
@@ -149,6 +152,7 @@ impl Streams {
             entries: Slab::new(),
             owed: 0,
             unsettled: Vec::new(),
+            starved: VecDeque::new(),
             buffers: Some(buffers),
             slots: Some(SendSlots::new()),
             lent: None,
@@ -227,7 +231,7 @@ impl Streams {
 
     /// Provided buffers that the kernel does not have: lent, or in completions not yet taken.
     pub fn buffers_held(&self) -> usize {
-        self.buffers.as_ref().map_or(0, |buffers| buffers.held().into())
+        self.buffers.as_ref().map_or(0, |buffers| buffers.held().into()) + self.ring.buffers_reaped()
     }
 
     /// Send slots that hold bytes.
@@ -371,6 +375,7 @@ impl Streams {
         if let Some(buffers) = &mut self.buffers {
             buffers.publish();
         }
+        self.feed();
         for id in std::mem::take(&mut self.unsettled) {
             if let Some(entry) = self.entries.get_mut(id) {
                 entry.unsettled = false;
@@ -431,9 +436,6 @@ impl Streams {
             buffers.take(buffer);
             self.lent = Some(buffer);
         }
-        if cqe.result() == -Errno::ENOBUFS.raw() && kind == Kind::Recv {
-            count::add(Counter::BuffersExhausted, 1);
-        }
         let id = cqe.token().id();
         let Some(entry) = self.entries.get_mut(id) else {
             count::add(Counter::StaleCqes, 1);
@@ -458,6 +460,10 @@ impl Streams {
             }
         }
         let user = entry.user;
+        if entry.state.recv == Recv::Starved && kind == Kind::Recv {
+            count::add(Counter::BuffersExhausted, 1);
+            self.starved.push_back(id);
+        }
         if entry.state.want().is_some() {
             self.settle(id);
         }
@@ -471,6 +477,25 @@ impl Streams {
     fn return_lent(&mut self) {
         if let (Some(buffer), Some(buffers)) = (self.lent.take(), &mut self.buffers) {
             buffers.give_back(buffer);
+        }
+    }
+
+    /// Has receives that found no buffer armed again, for each that the kernel has: one that fails once more has
+    /// seen all of them go to others, so that there are no more such attempts than buffers that were filled.
+    fn feed(&mut self) {
+        if self.starved.is_empty() {
+            return;
+        }
+        let mut free = usize::from(self.room.buffers.count).saturating_sub(self.buffers_held());
+        while free > 0
+            && let Some(id) = self.starved.pop_front()
+        {
+            let Some(entry) = self.entries.get_mut(id) else { continue };
+            entry.state.feed();
+            if entry.state.want().is_some() {
+                free -= 1;
+                self.settle(id);
+            }
         }
     }
 
