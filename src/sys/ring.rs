@@ -97,6 +97,21 @@ pub enum Completion {
     },
 }
 
+/// What a ring and the kernel hold for its caller, at one moment. All is zero once everything was given back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct InUse {
+    /// Direct descriptors: streams that are open, or closed but owed CQEs.
+    pub streams: usize,
+    /// Polls that are armed, or over but owed CQEs.
+    pub polls: usize,
+    /// CQEs that the kernel has yet to post or the caller to take.
+    pub owed: usize,
+    /// Provided buffers that the kernel does not have.
+    pub buffers: usize,
+    /// Slots that hold bytes to be sent.
+    pub slots: usize,
+}
+
 /// A completion queue entry as the kernel wrote it, for tests and traces.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Cqe {
@@ -182,6 +197,11 @@ impl Ring {
     /// CQEs that the kernel has yet to post or the caller to take: zero means that nothing is in flight.
     pub fn owed(&self) -> usize {
         self.polls.owed() + self.owed_slotless
+    }
+
+    /// What its polls hold.
+    pub fn in_use(&self) -> InUse {
+        InUse { polls: self.polls(), owed: self.owed(), ..InUse::default() }
     }
 
     /// Polls whose memory is still held: armed, or over but owed CQEs.
@@ -522,6 +542,7 @@ impl Ring {
             if self.report.sq_entries - unsubmitted >= n {
                 return Ok(());
             }
+            count::add(Counter::SqFull, 1);
             let consumed = match self.fd.enter(unsubmitted, Wait::NO)? {
                 Entered::Submitted(consumed) => consumed,
                 Entered::Nothing => 0,

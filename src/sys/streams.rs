@@ -18,7 +18,7 @@ use super::count::{self, Counter};
 use super::errno::Errno;
 use super::op::Op;
 use super::readiness::Interest;
-use super::ring::{Completion, Cqe, Options, Report, Ring, SetupError};
+use super::ring::{Completion, Cqe, InUse, Options, Report, Ring, SetupError};
 use super::slots::{SendSlot, SendSlots};
 use super::stream::{Fact, Heard, Recv, Send, Socket, Stream, Want};
 use super::token::{Kind, Token};
@@ -227,6 +227,17 @@ impl Streams {
     /// CQEs that the kernel has yet to post or the caller to take.
     pub fn owed(&self) -> usize {
         self.owed + self.ring.owed()
+    }
+
+    /// What its streams and polls hold.
+    pub fn in_use(&self) -> InUse {
+        InUse {
+            streams: self.len(),
+            owed: self.owed(),
+            buffers: self.buffers_held(),
+            slots: self.slots_taken(),
+            ..self.ring.in_use()
+        }
     }
 
     /// Provided buffers that the kernel does not have: lent, or in completions not yet taken.
