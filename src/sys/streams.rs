@@ -242,7 +242,8 @@ impl Streams {
 
     /// Provided buffers that the kernel does not have: lent, or in completions not yet taken.
     pub fn buffers_held(&self) -> usize {
-        self.buffers.as_ref().map_or(0, |buffers| buffers.held().into()) + self.ring.buffers_reaped()
+        self.buffers.as_ref().map_or(0, |buffers| buffers.held().into())
+            + self.ring.buffers_reaped()
     }
 
     /// Send slots that hold bytes.
