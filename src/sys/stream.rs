@@ -72,8 +72,8 @@ pub(super) enum Recv {
     Stopping {
         multishot: bool,
     },
-    /// It found no buffer: it is armed again when there is one for it.
-    Starved,
+    /// There was no buffer, or others waited for one: it is armed when it is its turn.
+    Queued,
     /// The peer's FIN or an error has come: there is nothing more to receive.
     Ended,
 }
@@ -162,7 +162,7 @@ impl Stream {
                     return Some(Want::CancelRecv);
                 }
             }
-            Recv::Off | Recv::Stopping { .. } | Recv::Starved | Recv::Ended => {}
+            Recv::Off | Recv::Stopping { .. } | Recv::Queued | Recv::Ended => {}
         }
         match self.send {
             Send::Ready { .. } => return Some(Want::Send),
@@ -235,9 +235,18 @@ impl Stream {
         }
     }
 
-    /// There is a buffer for a receive that found none: one, since others wait for theirs.
-    pub(super) fn feed(&mut self) {
-        if self.recv == Recv::Starved {
+    /// Others wait for a buffer: it does too, if it has had its share.
+    pub(super) fn queue(&mut self) -> bool {
+        let queues = self.want() == Some(Want::Recv { multishot: false });
+        if queues {
+            self.recv = Recv::Queued;
+        }
+        queues
+    }
+
+    /// It is its turn: there is a buffer for it, one.
+    pub(super) fn unqueue(&mut self) {
+        if self.recv == Recv::Queued {
             self.recv = Recv::Off;
             self.over_budget = true;
         }
@@ -340,7 +349,7 @@ impl Stream {
             self.recv = match Errno(-fact.res) {
                 _ if fact.res > 0 => Recv::Off,
                 Errno::ECANCELED => Recv::Off,
-                Errno::ENOBUFS => Recv::Starved,
+                Errno::ENOBUFS => Recv::Queued,
                 _ => Recv::Ended,
             };
         }
@@ -506,7 +515,8 @@ mod tests {
                         stream.close();
                     }
                     0 => stream.wants_recv = !stream.wants_recv,
-                    3 => stream.feed(),
+                    3 => stream.unqueue(),
+                    4 => _ = stream.queue(),
                     1 if stream.socket == Socket::None => {
                         ended = false;
                         stream.reopen();
@@ -528,20 +538,23 @@ mod tests {
     }
 
     #[test]
-    fn a_starved_receive_waits_until_it_is_fed_and_takes_one_buffer() {
+    fn a_receive_without_buffer_waits_for_its_turn_and_takes_one() {
         let mut stream = Stream::new(true);
         stream.pushed(Want::Open);
         stream.handle(fact(Kind::Send, 4, false));
         stream.has_sent(4);
         assert_eq!(stream.handle(fact(Kind::Recv, -libc::ENOBUFS, false)), Heard::Nothing);
         assert_eq!((stream.want(), stream.owed), (None, 0));
-        stream.feed();
+        stream.unqueue();
         assert_eq!(stream.want(), Some(Want::Recv { multishot: false }));
+        assert!(stream.queue() && stream.want().is_none());
+        stream.unqueue();
         stream.pushed(Want::Recv { multishot: false });
         // the buffer was not full: it has caught up
         let rest = Fact { full: false, ..fact(Kind::Recv, 9, false) };
         assert_eq!(stream.handle(rest), Heard::Received);
         assert_eq!(stream.want(), Some(Want::Recv { multishot: true }));
+        assert!(!stream.queue());
     }
 
     #[test]

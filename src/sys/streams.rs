@@ -104,8 +104,8 @@ pub struct Streams {
     owed: usize,
     /// Streams that want operations for which the queue had no room.
     unsettled: Vec<StreamId>,
-    /// Streams whose receive found no buffer, in that order; closed ones among them.
-    starved: VecDeque<StreamId>,
+    /// Streams that wait for a buffer, in that order; closed ones among them.
+    queue: VecDeque<StreamId>,
     buffers: Option<BufferRing>,
     slots: Option<SendSlots>,
     /// The buffer lent with the last event.
@@ -152,7 +152,7 @@ impl Streams {
             entries: Slab::new(),
             owed: 0,
             unsettled: Vec::new(),
-            starved: VecDeque::new(),
+            queue: VecDeque::new(),
             buffers: Some(buffers),
             slots: Some(SendSlots::new()),
             lent: None,
@@ -387,7 +387,9 @@ impl Streams {
         if let Some(buffers) = &mut self.buffers {
             buffers.publish();
         }
-        self.feed();
+        if !self.queue.is_empty() {
+            self.serve_queue();
+        }
         for id in std::mem::take(&mut self.unsettled) {
             if let Some(entry) = self.entries.get_mut(id) {
                 entry.unsettled = false;
@@ -395,6 +397,8 @@ impl Streams {
             }
         }
         self.turn = self.turn.wrapping_add(1);
+        // whoever was served may have nothing to receive: the next in the queue do not wait for that
+        let until = if self.queue.is_empty() { until } else { Some(now) };
         self.ring.submit_and_wait(now, until)
     }
 
@@ -472,9 +476,9 @@ impl Streams {
             }
         }
         let user = entry.user;
-        if entry.state.recv == Recv::Starved && kind == Kind::Recv {
+        if kind == Kind::Recv && entry.state.recv == Recv::Queued {
             count::add(Counter::BuffersExhausted, 1);
-            self.starved.push_back(id);
+            self.queue.push_back(id);
         }
         if entry.state.want().is_some() {
             self.settle(id);
@@ -492,31 +496,33 @@ impl Streams {
         }
     }
 
-    /// Has receives that found no buffer armed again, for each that the kernel has: one that fails once more has
-    /// seen all of them go to others, so that there are no more such attempts than buffers that were filled.
-    fn feed(&mut self) {
-        if self.starved.is_empty() {
-            return;
-        }
+    /// Arms receives that wait for a buffer, one for each that the kernel has. One that fails all the same has seen
+    /// others fill all of these: there are no more failures than buffers filled.
+    fn serve_queue(&mut self) {
         let mut free = usize::from(self.room.buffers.count).saturating_sub(self.buffers_held());
+        // those served do not queue again behind those who are not
+        let mut queue = std::mem::take(&mut self.queue);
         while free > 0
-            && let Some(id) = self.starved.pop_front()
+            && let Some(id) = queue.pop_front()
         {
             let Some(entry) = self.entries.get_mut(id) else { continue };
-            entry.state.feed();
+            entry.state.unqueue();
             if entry.state.want().is_some() {
                 free -= 1;
                 self.settle(id);
             }
         }
+        self.queue = queue;
     }
 
     /// Pushes whatever a stream wants; what does not go now goes before the next wait.
     fn settle(&mut self, id: StreamId) {
-        while let Some(entry) = self.entries.get(id)
+        while let Some(entry) = self.entries.get_mut(id)
             && let Some(want) = entry.state.want()
         {
-            if self.push(id, want).is_err() {
+            if !self.queue.is_empty() && entry.state.queue() {
+                self.queue.push_back(id);
+            } else if self.push(id, want).is_err() {
                 if let Some(entry) = self.entries.get_mut(id)
                     && !entry.unsettled
                 {
