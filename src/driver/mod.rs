@@ -256,6 +256,16 @@ impl Driver {
         }
     }
 
+    /// What the ring holds for connections and waits, for a driver that has one: all of it is given back
+    /// with the last connection, but for the poll of a [`Driver::waker`].
+    pub fn ring_in_use(&self) -> Option<ring::InUse> {
+        match &self.inner {
+            Inner::Ring(driver) => Some(driver.streams().in_use()),
+            Inner::Epoll(_) => None,
+            Inner::Poll(driver) => Some(driver.multi().watch().ring().in_use()),
+        }
+    }
+
     /// What the ring's set-up was given, for a driver that has one.
     pub fn ring_report(&self) -> Option<&ring::Report> {
         match &self.inner {

@@ -54,6 +54,8 @@ pub struct Ring {
     reaped: VecDeque<Cqe>,
     /// Links pushed of a chain whose end is still to be pushed.
     chain: Vec<squeue::Entry>,
+    /// Those of them that name a provided buffer.
+    buffers_reaped: usize,
     batch: Option<Batch>,
     /// How long a wait spins, where a kernel thread submits.
     spin: Option<Duration>,
@@ -99,6 +101,21 @@ pub enum Completion {
     },
 }
 
+/// What a ring and the kernel hold for its caller, at one moment. All is zero once everything was given back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct InUse {
+    /// Direct descriptors: streams that are open, or closed but owed CQEs.
+    pub streams: usize,
+    /// Polls that are armed, or over but owed CQEs.
+    pub polls: usize,
+    /// CQEs that the kernel has yet to post or the caller to take.
+    pub owed: usize,
+    /// Provided buffers that the kernel does not have.
+    pub buffers: usize,
+    /// Slots that hold bytes to be sent.
+    pub slots: usize,
+}
+
 /// A completion queue entry as the kernel wrote it, for tests and traces.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Cqe {
@@ -124,6 +141,10 @@ impl Cqe {
 
     pub(super) fn flags(&self) -> u32 {
         self.flags
+    }
+
+    fn names_buffer(&self) -> bool {
+        cqueue::buffer_select(self.flags).is_some()
     }
 
     /// Its F_MORE: the operation will post more.
@@ -164,6 +185,7 @@ impl Ring {
             chain: Vec::new(),
             batch: options.batch,
             spin: options.sq_poll.map(|sq_poll| sq_poll.spin),
+            buffers_reaped: 0,
             immediate: 0,
             report,
             patience: DROP_PATIENCE,
@@ -184,6 +206,11 @@ impl Ring {
     /// CQEs that the kernel has yet to post or the caller to take: zero means that nothing is in flight.
     pub fn owed(&self) -> usize {
         self.polls.owed() + self.owed_slotless
+    }
+
+    /// What its polls hold.
+    pub fn in_use(&self) -> InUse {
+        InUse { polls: self.polls(), owed: self.owed(), ..InUse::default() }
     }
 
     /// Polls whose memory is still held: armed, or over but owed CQEs.
@@ -423,7 +450,7 @@ impl Ring {
 
     /// The next completion of those reaped.
     pub fn take_completion(&mut self) -> Option<Completion> {
-        while let Some(cqe) = self.reaped.pop_front() {
+        while let Some(cqe) = self.pop() {
             let completion = self.settle(&cqe);
             if completion.is_some() {
                 return completion;
@@ -439,7 +466,14 @@ impl Ring {
 
     /// The next CQE reaped, for whoever interprets it.
     pub(super) fn pop(&mut self) -> Option<Cqe> {
-        self.reaped.pop_front()
+        let cqe = self.reaped.pop_front()?;
+        self.buffers_reaped -= usize::from(cqe.names_buffer());
+        Some(cqe)
+    }
+
+    /// Completions reaped and not yet taken that name a provided buffer.
+    pub(super) fn buffers_reaped(&self) -> usize {
+        self.buffers_reaped
     }
 
     pub(super) fn has_reaped(&self) -> bool {
@@ -516,7 +550,7 @@ impl Ring {
                 Ok(()) | Err(Errno::EAGAIN | Errno::EBUSY) => {}
                 Err(_) => break,
             }
-            while let Some(cqe) = self.reaped.pop_front() {
+            while let Some(cqe) = self.pop() {
                 self.settle(&cqe);
                 if cqe.kind() == Some(Kind::CancelAll) && cqe.res == -Errno::EINVAL.raw() {
                     self.remove_all();
@@ -541,6 +575,11 @@ impl Ring {
         }
     }
 
+    /// Whether the kernel's thread, if it is that which submits, has yet to take some of what was pushed.
+    pub(super) fn thread_is_behind(&mut self) -> bool {
+        self.spin.is_some() && self.unsubmitted() > 0
+    }
+
     /// SQEs pushed that the kernel has not consumed.
     fn unsubmitted(&mut self) -> u32 {
         self.ring.submission().len() as u32
@@ -554,6 +593,7 @@ impl Ring {
             if self.report.sq_entries - unsubmitted >= n {
                 return Ok(());
             }
+            count::add(Counter::SqFull, 1);
             let consumed = match self.fd.enter(unsubmitted, Wait::FOR_ROOM)? {
                 Entered::Submitted(consumed) => consumed,
                 Entered::Nothing => 0,
@@ -614,10 +654,11 @@ impl Ring {
     fn copy_cqes(&mut self) -> usize {
         let cqes = self.ring.completion();
         let found = cqes.len();
-        self.reaped.extend(cqes.map(|cqe| Cqe {
-            token: Token::from_bits(cqe.user_data()),
-            res: cqe.result(),
-            flags: cqe.flags(),
+        self.reaped.extend(cqes.map(|cqe| {
+            let token = Token::from_bits(cqe.user_data());
+            let cqe = Cqe { token, res: cqe.result(), flags: cqe.flags() };
+            self.buffers_reaped += usize::from(cqe.names_buffer());
+            cqe
         }));
         count::add(Counter::Cqes, found as u64);
         found
