@@ -26,7 +26,7 @@ use super::setup;
 use super::token::Token;
 use crate::time::Time;
 
-pub use super::setup::{Batch, Options, Report, SetupError, SetupFlag};
+pub use super::setup::{Batch, Options, Report, SetupError, SetupFlag, SqPoll};
 pub use super::token::Kind;
 
 /// An io_uring of the thread that made it.
@@ -54,7 +54,11 @@ pub struct Ring {
     reaped: VecDeque<Cqe>,
     /// Those of them that name a provided buffer.
     buffers_reaped: usize,
+    /// Links pushed of a chain whose end is still to be pushed.
+    chain: Vec<squeue::Entry>,
     batch: Option<Batch>,
+    /// How long a wait spins, where a kernel thread submits.
+    spin: Option<Duration>,
     /// CQEs that the operations pushed since the last wait post while they are submitted.
     immediate: u32,
     report: Report,
@@ -156,6 +160,9 @@ const CROWDED_TRIES: u32 = 8;
 /// from a send. Longer than the kernel's tick, so that the wait's timer costs next to nothing.
 const UNHEARD: Duration = Duration::from_millis(10);
 
+/// Looks at the completion queue between two looks at the clock.
+const LOOKS: u32 = 64;
+
 /// How long a drop waits, unless a shutdown went before.
 const DROP_PATIENCE: Duration = Duration::from_secs(1);
 
@@ -176,7 +183,9 @@ impl Ring {
             owed_slotless: 0,
             reaped: VecDeque::new(),
             buffers_reaped: 0,
-            batch: options.batch.filter(|_| report.min_wait),
+            chain: Vec::new(),
+            batch: options.batch,
+            spin: options.sq_poll.map(|sq_poll| sq_poll.spin),
             immediate: 0,
             report,
             patience: DROP_PATIENCE,
@@ -360,8 +369,13 @@ impl Ring {
     pub fn submit_and_wait(&mut self, now: Time, until: Option<Time>) -> Result<(), Errno> {
         let wait = self.wait_for(now, until);
         self.immediate = 0;
-        let unsubmitted = self.unsubmitted();
-        let entered = self.fd.enter(unsubmitted, wait)?;
+        let entered = match self.spin {
+            Some(spin) => self.enter_beside_thread(wait, now, spin)?,
+            None => {
+                let unsubmitted = self.unsubmitted();
+                self.fd.enter(unsubmitted, wait)?
+            }
+        };
         let found = self.reap()?;
         match entered {
             Entered::Crowded(errno) if found == 0 && self.reaped.is_empty() => Err(errno),
@@ -369,6 +383,37 @@ impl Ring {
             Entered::Lost => {
                 count::add(Counter::LostCqes, 1);
                 Ok(())
+            }
+        }
+    }
+
+    /// What was pushed is the kernel's thread's already. The system call wakes it, or sleeps when completions do not
+    /// come soon enough; without need for either it is not made.
+    fn enter_beside_thread(
+        &mut self,
+        wait: Wait,
+        now: Time,
+        spin: Duration,
+    ) -> Result<Entered, Errno> {
+        let awake = !self.ring.submission().need_wakeup();
+        if awake && (wait.completions == 0 || self.look_for(wait.completions, now + spin)) {
+            return Ok(Entered::Nothing);
+        }
+        self.fd.enter(0, wait)
+    }
+
+    /// Looks for completions until there are so many; false if they do not come in time, or the kernel's thread falls
+    /// asleep.
+    fn look_for(&mut self, completions: u32, until: Time) -> bool {
+        loop {
+            for _ in 0..LOOKS {
+                if self.ring.completion().len() >= completions as usize {
+                    return true;
+                }
+                std::hint::spin_loop();
+            }
+            if self.ring.submission().need_wakeup() || clock::now() >= until {
+                return false;
             }
         }
     }
@@ -390,6 +435,7 @@ impl Ring {
         let (completions, within) =
             self.batch.map_or((1, Duration::ZERO), |batch| (batch.completions, batch.within));
         Wait {
+            room: false,
             completions: self.immediate + completions.max(1),
             deadline,
             min_wait_usec: u32::try_from(within.as_micros()).unwrap_or(u32::MAX),
@@ -543,7 +589,7 @@ impl Ring {
                 return Ok(());
             }
             count::add(Counter::SqFull, 1);
-            let consumed = match self.fd.enter(unsubmitted, Wait::NO)? {
+            let consumed = match self.fd.enter(unsubmitted, Wait::FOR_ROOM)? {
                 Entered::Submitted(consumed) => consumed,
                 Entered::Nothing => 0,
                 Entered::Crowded(errno) if tries == CROWDED_TRIES => return Err(errno),
@@ -560,18 +606,24 @@ impl Ring {
         }
     }
 
-    /// The one door to the submission queue. There must be room.
+    /// The one door to the submission queue. There must be room. A chain goes through it as a whole, when its end
+    /// comes: a kernel thread that submits takes what it sees.
     pub(super) fn push(&mut self, op: Op, token: Token, flags: squeue::Flags) {
         let cell = &mut self.cells[self.pushed as usize % self.report.sq_entries as usize];
         let entry = op.entry(cell).user_data(token.to_bits()).flags(flags);
+        self.pushed = self.pushed.wrapping_add(1);
+        count::add(Counter::Sqes, 1);
+        self.chain.push(entry);
+        if flags.intersects(squeue::Flags::IO_LINK | squeue::Flags::IO_HARDLINK) {
+            return;
+        }
         // SAFETY: the SQE points to nothing but its cell, which the ring owns, in a box that neither moves nor is
         // freed before the ring is closed. The kernel reads it until it consumes the SQE (SUBMIT_STABLE),
         // and the cell is written again only for a later SQE at the same place of the queue, which there
         // is room for only once this one was consumed. No CQE has to be awaited.
-        let pushed = unsafe { self.ring.submission().push(&entry) };
+        let pushed = unsafe { self.ring.submission().push_multiple(&self.chain) };
         assert!(pushed.is_ok(), "make_room comes first");
-        self.pushed = self.pushed.wrapping_add(1);
-        count::add(Counter::Sqes, 1);
+        self.chain.clear();
     }
 
     /// Copies out all CQEs, those that did not fit into the ring too; how many.

@@ -209,6 +209,11 @@ impl Streams {
         self.ring.report()
     }
 
+    /// What there is room for.
+    pub fn room(&self) -> Room {
+        self.room
+    }
+
     /// Whether TCP_NODELAY is set on the ring (Linux 6.7).
     pub fn sets_nodelay(&self) -> bool {
         self.nodelay
