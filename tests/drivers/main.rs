@@ -19,5 +19,6 @@ mod resolver;
 mod reuse;
 mod run;
 mod same_story;
+mod scarcity;
 mod silence;
 mod uploads;
