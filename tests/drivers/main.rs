@@ -11,6 +11,7 @@ mod support;
 
 mod bodies;
 mod crowd;
+mod fairness;
 mod fallback;
 mod flow;
 mod refusals;

@@ -203,7 +203,7 @@ impl Run {
     }
 
     #[track_caller]
-    fn turn(&mut self, max: Duration) {
+    pub(crate) fn turn(&mut self, max: Duration) {
         self.driver.turn(Some(max)).expect("the driver can go on");
         while let Some(message) = self.driver.next_message() {
             let outcome = message.outcome.clone();
