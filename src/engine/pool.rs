@@ -75,7 +75,8 @@ pub(super) struct Pool {
     idle: usize,
     max_connections: usize,
     max_per_origin: usize,
-    /// How many connections the system had room for when it last refused one; until one closes.
+    /// How many connections the system had room for when it last refused one, and one more for each that was closed
+    /// since.
     ceiling: usize,
 }
 
@@ -166,7 +167,8 @@ impl Pool {
         self.connections.len() < self.max_connections.min(self.ceiling)
     }
 
-    /// The system refused one more connection: no more until one is closed.
+    /// The system refused one more connection: no more until one is closed, and then one more than there were, to see
+    /// whether there is room again.
     pub(super) fn stop_opening(&mut self) {
         self.ceiling = self.connections.len();
     }
@@ -247,7 +249,7 @@ impl Pool {
     pub(super) fn close(&mut self, id: ConnectionId) -> Option<Connection> {
         self.unlink_idle(id);
         let connection = self.connections.remove(id)?;
-        self.ceiling = usize::MAX;
+        self.ceiling = self.ceiling.saturating_add(1);
         if let Some(origin) = self.origins.get_mut(connection.origin) {
             origin.connections -= 1;
         }

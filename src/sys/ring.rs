@@ -52,10 +52,10 @@ pub struct Ring {
     owed_slotless: usize,
     /// CQEs copied out of the ring and not yet interpreted.
     reaped: VecDeque<Cqe>,
-    /// Links pushed of a chain whose end is still to be pushed.
-    chain: Vec<squeue::Entry>,
     /// Those of them that name a provided buffer.
     buffers_reaped: usize,
+    /// Links pushed of a chain whose end is still to be pushed.
+    chain: Vec<squeue::Entry>,
     batch: Option<Batch>,
     /// How long a wait spins, where a kernel thread submits.
     spin: Option<Duration>,
@@ -182,10 +182,10 @@ impl Ring {
             polls: InFlight::new(),
             owed_slotless: 0,
             reaped: VecDeque::new(),
+            buffers_reaped: 0,
             chain: Vec::new(),
             batch: options.batch,
             spin: options.sq_poll.map(|sq_poll| sq_poll.spin),
-            buffers_reaped: 0,
             immediate: 0,
             report,
             patience: DROP_PATIENCE,

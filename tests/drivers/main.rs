@@ -11,6 +11,7 @@ mod support;
 
 mod bodies;
 mod crowd;
+mod fairness;
 mod fallback;
 mod flow;
 mod refusals;
@@ -19,5 +20,6 @@ mod resolver;
 mod reuse;
 mod run;
 mod same_story;
+mod scarcity;
 mod silence;
 mod uploads;

@@ -19,21 +19,31 @@ use crate::support::{PATIENCE, isolated};
 /// The names of all drivers that this suite makes tests for.
 pub(crate) const NAMES: [&str; 3] = ["poll", "epoll", "ring"];
 
-/// Makes of each behaviour, a `fn(Kind)`, one test for each driver.
+/// Makes of each behaviour, a `fn(Kind)`, one test for each driver; `under` a function's command, such as `prlimit`,
+/// or not at all if it gives none.
 macro_rules! on_every_driver {
     ($($behaviour:ident),* $(,)?) => {
+        crate::run::on_every_driver! { under crate::run::impatient_resolver: $($behaviour),* }
+    };
+    (under $wrapper:path: $($behaviour:ident),* $(,)?) => {
         $(mod $behaviour {
             #[test]
             fn poll() {
-                crate::run::isolated("poll", concat!(module_path!(), "::poll"), super::$behaviour);
+                run("poll", concat!(module_path!(), "::poll"));
             }
             #[test]
             fn epoll() {
-                crate::run::isolated("epoll", concat!(module_path!(), "::epoll"), super::$behaviour);
+                run("epoll", concat!(module_path!(), "::epoll"));
             }
             #[test]
             fn ring() {
-                crate::run::isolated("ring", concat!(module_path!(), "::ring"), super::$behaviour);
+                run("ring", concat!(module_path!(), "::ring"));
+            }
+
+            fn run(driver: &str, path: &str) {
+                if let Some(wrapper) = $wrapper() {
+                    crate::run::isolated_under(wrapper, driver, path, super::$behaviour);
+                }
             }
         })*
     };
@@ -41,15 +51,12 @@ macro_rules! on_every_driver {
 pub(crate) use on_every_driver;
 
 /// For resolv.conf(5): a name server that does not answer holds no test up for long.
-const IMPATIENT_RESOLVER: &str = "RES_OPTIONS=timeout:1 attempts:1";
-
-/// Runs a behaviour with the driver of this name, in a process of its own, and sees to it that all
-/// is given back.
-pub(crate) fn isolated(driver: &str, path: &str, behaviour: fn(Kind)) {
-    isolated_under(&["env", IMPATIENT_RESOLVER], driver, path, behaviour);
+pub(crate) fn impatient_resolver() -> Option<&'static [&'static str]> {
+    Some(&["env", "RES_OPTIONS=timeout:1 attempts:1"])
 }
 
-/// As [`isolated`], under a wrapper such as `prlimit`.
+/// Runs a behaviour with the driver of this name under a wrapper, in a process of its own, and sees to it that
+/// all is given back.
 pub(crate) fn isolated_under(wrapper: &[&str], driver: &str, path: &str, behaviour: fn(Kind)) {
     let Some(kind) = Kind::ALL.into_iter().find(|kind| kind.name() == driver) else {
         eprintln!("skipped: ringdove has no driver {driver}");
@@ -196,7 +203,7 @@ impl Run {
     }
 
     #[track_caller]
-    fn turn(&mut self, max: Duration) {
+    pub(crate) fn turn(&mut self, max: Duration) {
         self.driver.turn(Some(max)).expect("the driver can go on");
         while let Some(message) = self.driver.next_message() {
             let outcome = message.outcome.clone();

@@ -167,6 +167,27 @@ fn an_exhausted_system_makes_transfers_wait() {
     h.ends_empty();
 }
 
+/// Those who wait are many, and what has closed is one.
+#[test]
+fn an_exhausted_system_is_not_tried_by_all_whenever_a_connection_closes() {
+    let mut h = Harness::new(20);
+    h.add(get("/first"));
+    let first = h.connect();
+    (2..12).for_each(|i| _ = h.add(get_url(&format!("http://10.0.0.{i}/"))));
+    for connection in connects(&h.wants()) {
+        h.engine.handle_exhausted(connection, Operation::Socket, EMFILE);
+    }
+    assert_eq!(connects(&h.wants()), []);
+    h.sent(first);
+    h.received(first, b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+    h.succeeds();
+    // one for the place that it left, one to see whether there is room for more than there was
+    let [one, other] = connects(&h.wants())[..] else { panic!("two are tried") };
+    h.engine.handle_connected(one);
+    h.engine.handle_exhausted(other, Operation::Socket, EMFILE);
+    assert_eq!(connects(&h.wants()), []);
+}
+
 #[test]
 fn an_exhausted_system_gives_up_idle_connections() {
     let mut h = Harness::new(8);

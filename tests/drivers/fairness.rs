@@ -1,0 +1,189 @@
+//! Large bodies that never end beside small requests, and transfers that are paused: how much of the driver each gets.
+
+use std::cell::Cell;
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use ringdove::driver::Kind;
+use ringdove::sys::count::{self, Counter};
+use ringdove::{Flow, Handler, Request, TransferId};
+
+use crate::run::{Run, on_every_driver};
+
+on_every_driver! {
+    endless_bodies_hold_up_nobody,
+    paused_transfers_hold_nothing_and_cost_nothing,
+}
+
+const BODIES: usize = 8;
+
+const A_WHILE: Duration = Duration::from_millis(50);
+
+/// Bytes of endless bodies that a driver may take in between the arrival of a small answer and its delivery, in the
+/// turn of that delivery: eight receives of 64 KiB each, or a buffer of 32 KiB each.
+const MOST_BYTES: u64 = 4 * 1024 * 1024;
+
+/// As long as a driver has not seen that a body is large it may fill 32 buffers with it, and not many more.
+const MOST_AT_FIRST: u64 = (BODIES as u64) * 34 * 32 * 1024;
+
+/// Bytes that never end, as many as the sockets take.
+struct Flood {
+    streams: Vec<TcpStream>,
+    transfers: Vec<TransferId>,
+    /// What arrived of all of them.
+    arrived: Rc<Cell<u64>>,
+}
+
+/// Counts.
+struct Arrivals(Rc<Cell<u64>>);
+
+impl Handler for Arrivals {
+    fn body(&mut self, chunk: &[u8]) -> Flow {
+        self.0.set(self.0.get() + chunk.len() as u64);
+        Flow::Continue
+    }
+}
+
+/// A server on the thread of the test itself, so that everything has its place in the order of events.
+struct Server {
+    listener: TcpListener,
+    addr: SocketAddr,
+}
+
+impl Server {
+    fn start() -> Server {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has ports");
+        let addr = listener.local_addr().expect("bound");
+        listener.set_nonblocking(true).expect("sets");
+        Server { listener, addr }
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.addr)
+    }
+
+    /// The connection of a request, which has been read.
+    fn accept(&self, run: &mut Run) -> TcpStream {
+        let mut accepted = None;
+        run.turn_until("a connection", |_| {
+            accepted = self.listener.accept().ok();
+            accepted.is_some()
+        });
+        let (mut stream, _) = accepted.expect("as waited for");
+        stream.set_nonblocking(true).expect("sets");
+        run.turn_until("a request", |_| heard(&mut stream));
+        stream
+    }
+
+    fn flood(&self, run: &mut Run) -> Flood {
+        let arrived = Rc::new(Cell::new(0));
+        let mut flood = Flood { streams: Vec::new(), transfers: Vec::new(), arrived };
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", 1_u64 << 50);
+        for _ in 0..BODIES {
+            let request = Request::get(&self.url("/flood")).expect("a good URL");
+            let handler = Box::new(Arrivals(Rc::clone(&flood.arrived)));
+            flood.transfers.push(run.driver.add(request, handler).expect("it can be added"));
+            let mut stream = self.accept(run);
+            stream.write_all(head.as_bytes()).expect("the socket takes it");
+            flood.streams.push(stream);
+        }
+        let heads = (BODIES * head.len()) as u64;
+        run.turn_until("all heads", |run| run.driver.stats().received >= heads);
+        flood
+    }
+}
+
+impl Flood {
+    /// Fills all sockets, then has the driver take a turn.
+    fn turn(&mut self, run: &mut Run) {
+        for stream in &mut self.streams {
+            while let Ok(1..) = stream.write(&[7; 64 * 1024]) {}
+        }
+        run.turn(Duration::ZERO);
+    }
+
+    fn end(self, run: &mut Run) {
+        self.transfers.into_iter().for_each(|id| drop(run.driver.remove(id).expect("it runs")));
+    }
+}
+
+/// Whether a whole request has come.
+fn heard(stream: &mut TcpStream) -> bool {
+    let mut head = [0; 4096];
+    match stream.read(&mut head) {
+        Ok(n) => head[..n].ends_with(b"\r\n\r\n"),
+        Err(error) if error.kind() == ErrorKind::WouldBlock => false,
+        Err(error) => panic!("{error}"),
+    }
+}
+
+fn endless_bodies_hold_up_nobody(kind: Kind) {
+    let server = Server::start();
+    let mut run = Run::new(kind);
+    let mut transfer = run.get(&server.url("/small"));
+    let mut small = server.accept(&mut run);
+    let mut flood = server.flood(&mut run);
+    let mut waited = Vec::new();
+    loop {
+        small.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nsmall").expect("writes");
+        let before = flood.arrived.get();
+        flood.turn(&mut run);
+        transfer.assert_response(200, b"small");
+        waited.push(flood.arrived.get() - before);
+        if waited.len() == 100 {
+            break;
+        }
+        transfer = run.get(&server.url("/small"));
+        let asked = (0..1000).any(|_| {
+            flood.turn(&mut run);
+            heard(&mut small)
+        });
+        assert!(asked, "no request comes");
+    }
+    assert!(waited[0] <= MOST_AT_FIRST, "{waited:?}");
+    assert!(waited[1..].iter().all(|bytes| (1..=MOST_BYTES).contains(bytes)), "{waited:?}");
+    flood.end(&mut run);
+}
+
+fn paused_transfers_hold_nothing_and_cost_nothing(kind: Kind) {
+    let server = Server::start();
+    let mut run = Run::new(kind);
+    let mut flood = server.flood(&mut run);
+    // first before anything of the bodies comes, then as they flow
+    for most in [0, MOST_AT_FIRST, MOST_AT_FIRST] {
+        let before = flood.arrived.get();
+        run.turn_until("they flow", |run| {
+            if most > 0 {
+                flood.turn(run);
+            }
+            flood.arrived.get() >= before + most
+        });
+        flood.transfers.iter().for_each(|&id| run.driver.pause(id).expect("it runs"));
+        let received = run.driver.stats().received;
+        // what the kernel had received before it heard of the pause
+        run.turn(Duration::ZERO);
+        for _ in 0..5 {
+            flood.turn(&mut run);
+        }
+        let settled = run.driver.stats().received;
+        assert!(settled - received <= most, "{} bytes came", settled - received);
+        let (before, start) = (count::snapshot(), Instant::now());
+        let turns = (1..).find(|_| {
+            run.turn(A_WHILE);
+            start.elapsed() >= 3 * A_WHILE
+        });
+        assert!(turns <= Some(6), "{turns:?} turns for nothing");
+        assert_eq!(run.driver.stats().received, settled);
+        let counts = count::snapshot().since(&before);
+        for work in [Counter::Sqes, Counter::Cqes, Counter::Recv, Counter::EpollCtl] {
+            assert_eq!(counts.get(work), 0, "{counts:?}");
+        }
+        if let Some(held) = run.driver.ring_in_use() {
+            assert_eq!((held.buffers, held.slots), (0, 0), "{held:?}");
+        }
+        flood.transfers.iter().for_each(|&id| run.driver.resume(id).expect("it runs"));
+    }
+    flood.end(&mut run);
+}

@@ -1,0 +1,122 @@
+//! Ports that run out: transfers wait for those of others, or fail and say why.
+//!
+//! In a network of the test's own, with few ports for connections to leave from.
+
+use std::net::{SocketAddr, TcpStream};
+use std::process::Command;
+use std::time::Duration;
+
+use ringdove::driver::Kind;
+use ringdove::error::{Cause, Operation};
+use ringdove::sys::Errno;
+use ringdove::{Config, Stats};
+
+use crate::run::{Run, on_every_driver};
+use crate::support::hostile::{Framing, Hostile, Plan, Script};
+
+on_every_driver! {
+    under crate::scarcity::network_with_few_ports:
+    ports_run_out,
+    ports_run_out_for_connections_that_close,
+    ports_that_others_have,
+}
+
+const PORTS: usize = 16;
+
+/// Runs its arguments in a network of their own.
+const NETWORK: [&str; 7] = [
+    "unshare",
+    "--map-root-user",
+    "--net",
+    "sh",
+    "-c",
+    r#"ip link set lo up && sysctl -qw net.ipv4.ip_local_port_range="40000 40015" && exec "$@""#,
+    "sh",
+];
+
+pub(crate) fn network_with_few_ports() -> Option<&'static [&'static str]> {
+    let possible = Command::new(NETWORK[0]).args(&NETWORK[1..]).arg("true").output();
+    if possible.is_ok_and(|output| output.status.success()) {
+        return Some(&NETWORK);
+    }
+    eprintln!("skipped: no network can be made here (unshare, ip, sysctl)");
+    None
+}
+
+fn server() -> Hostile {
+    Plan::new()
+        // not one of the few
+        .addr(SocketAddr::from(([127, 0, 0, 1], 8080)))
+        .path("/", Script::new().ok("served"))
+        .path("/close", Script::new().respond("200 OK", Framing::UntilClose, "served").close())
+        .start()
+}
+
+fn wide(kind: Kind) -> Run {
+    Run::with(kind, Config { max_connections: 200, max_per_origin: 200, ..Config::default() })
+}
+
+fn ports_run_out(kind: Kind) {
+    let stats = run_out(kind, "/");
+    assert_eq!(stats.connections, PORTS, "{stats:?}");
+}
+
+fn ports_run_out_for_connections_that_close(kind: Kind) {
+    run_out(kind, "/close");
+}
+
+/// Many more connections are allowed than there are ports: all transfers end well, without many connections tried
+/// in vain.
+fn run_out(kind: Kind, path: &str) -> Stats {
+    let server = server();
+    let mut run = wide(kind);
+    let transfers: Vec<_> = (0..1000).map(|_| run.get(&server.url(path))).collect();
+    run.finish();
+    transfers.iter().for_each(|transfer| transfer.assert_response(200, b"served"));
+    let stats = run.driver.stats();
+    // all that are allowed at first, and one whenever another one has closed
+    let most = 200 + stats.succeeded;
+    assert!(stats.exhausted > 0 && stats.exhausted <= most, "tried in vain: {stats:?}");
+    stats
+}
+
+/// There is nothing to wait for if all of them are somebody else's.
+fn ports_that_others_have(kind: Kind) {
+    let server = server();
+    let taken = take_all_ports(server.addr());
+    assert_eq!(taken.len(), PORTS);
+    let mut run = wide(kind);
+    let transfers: Vec<_> = (0..50).map(|_| run.get(&server.url("/"))).collect();
+    run.finish();
+    let cause = Cause::Os { operation: Operation::Connect, errno: Errno::EADDRNOTAVAIL.raw() };
+    transfers.iter().for_each(|transfer| assert_eq!(transfer.error().cause, cause));
+    let error = transfers[0].error().to_string();
+    assert!(error.contains("Cannot assign requested address"), "{error}");
+    let stats = run.driver.stats();
+    assert!(stats.exhausted <= 2 * stats.failed, "tried in vain: {stats:?}");
+
+    drop(taken);
+    run.turn_until("there are ports again", |run| {
+        let transfer = run.get(&server.url("/"));
+        run.finish();
+        transfer.outcome().result.is_ok()
+    });
+}
+
+/// Connections that leave nothing behind when they are closed.
+fn take_all_ports(server: SocketAddr) -> Vec<TcpStream> {
+    let mut taken = Vec::new();
+    loop {
+        match TcpStream::connect(server) {
+            Ok(stream) => {
+                let socket = socket2::SockRef::from(&stream);
+                socket.set_linger(Some(Duration::ZERO)).expect("sets");
+                taken.push(stream);
+            }
+            Err(error) => {
+                assert_eq!(Errno::from(error), Errno::EADDRNOTAVAIL);
+                return taken;
+            }
+        }
+    }
+}
