@@ -87,7 +87,7 @@ fn write(path: &Path, text: &str) -> Result<(), Failure> {
 /// The drivers asked for that this system has; those that it refuses are told.
 fn available(args: &BenchArgs) -> Result<Vec<Kind>, Failure> {
     let mut kinds = args.kinds();
-    kinds.retain(|&kind| match Driver::new(kind, Config::default()) {
+    kinds.retain(|&kind| match Driver::with_ring(kind, Config::default(), &args.ring.options()) {
         Ok(_) => true,
         Err(refused) => {
             eprintln!("{refused}");
@@ -146,6 +146,7 @@ fn plan(
         cpus: client_cpus(args, server.is_some(), cpus)?,
         trust,
         body_bytes: server.map(|_| args.body_size as u64),
+        ring: args.ring,
         progress: std::io::IsTerminal::is_terminal(&std::io::stderr()),
         urls,
     })
