@@ -13,6 +13,7 @@ mod bodies;
 mod crowd;
 mod fallback;
 mod flow;
+mod redirects;
 mod refusals;
 mod removal;
 mod resolver;
