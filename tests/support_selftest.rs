@@ -320,6 +320,21 @@ mod hostile {
     }
 
     #[test]
+    fn counts_what_it_forgets() {
+        let server = Plan::new()
+            .forget()
+            .path("/ok", Script::new().ok("fine"))
+            .path("/reset", Script::new().reset())
+            .start();
+        assert_eq!(curl(&[&server.url("/ok"), &server.url("/ok")]).unwrap(), b"finefine");
+        curl(&[&server.url("/reset")]).unwrap_err();
+        assert!(eventually(PATIENCE, || server.tally().resets == 1));
+        let tally = server.tally();
+        assert_eq!((tally.connections, tally.requests, tally.resets), (2, 3, 1));
+        assert_eq!(server.seen().len(), 0);
+    }
+
+    #[test]
     fn answers_404_to_what_is_in_no_plan() {
         let server = Plan::new().start();
         assert!(curl(&["--fail", &server.url("/")]).unwrap_err().contains("404"));

@@ -2,20 +2,26 @@
 
 use std::fs;
 use std::io::Read as _;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value, json};
 
-use crate::cases::{Case, Servers};
+use crate::cases::{Case, Load, Servers};
+use crate::perf::Counter;
 use crate::{Args, Failure};
 
 /// Requests of a trial.
 const TRIAL: u64 = 4000;
 /// Bytes that a trial may bring at most, give or take a request.
 const TRIAL_BYTES: u64 = 1 << 30;
-const TRIAL_LIMIT: Duration = Duration::from_secs(30);
+/// For what takes some microseconds a request; libcurl takes some hundreds at 8,000 connections.
+const TRIAL_LIMIT: Duration = Duration::from_secs(60);
+/// Connecting within the measured part, from so many connections on, overflows the server's accept
+/// queue (net.core.somaxconn is 4,096): connects are tried again after a second, and after three.
+const SLOW_TO_CONNECT: usize = 4000;
 
 pub(crate) type Record = Map<String, Value>;
 
@@ -27,6 +33,7 @@ pub(crate) struct Client {
     cpu: usize,
 }
 
+#[derive(PartialEq)]
 enum Kind {
     /// With this driver.
     Ringdove(&'static str),
@@ -36,22 +43,35 @@ enum Kind {
     H2load,
 }
 
-/// What became of a trial.
-pub(crate) enum Outcome {
-    /// Requests per second.
-    Measured(f64),
+/// How much one run is to do.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Effort {
+    pub(crate) requests: u64,
+    /// For wrk, which runs for a time.
+    pub(crate) seconds: u64,
+    /// Per second, in an open loop.
+    pub(crate) rate: Option<f64>,
+    pub(crate) limit: Duration,
+}
+
+/// Why a run has no record.
+pub(crate) enum Trouble {
     Unsupported(String),
     Failed(String),
 }
 
+/// What is found before the rounds.
+pub(crate) struct Trial {
+    pub(crate) requests_per_s: f64,
+    /// As perf counts them.
+    pub(crate) calls_per_request: Option<f64>,
+}
+
 /// The clients that were asked for.
 pub(crate) fn all(args: &Args) -> Vec<Client> {
+    let mut clients: Vec<Client> =
+        ["ring", "poll", "epoll"].map(|driver| Client::ringdove(args, driver)).into();
     let cpu = args.cpus[0];
-    let mut clients = Vec::new();
-    for driver in ["ring", "poll", "epoll"] {
-        let (name, program) = (format!("ringdove {driver}"), args.ringdove.clone());
-        clients.push(Client { name, kind: Kind::Ringdove(driver), program, cpu });
-    }
     let peers = [
         "floor_ring",
         "floor_epoll",
@@ -74,77 +94,127 @@ pub(crate) fn all(args: &Args) -> Vec<Client> {
 }
 
 /// What ringdove says of the machine, and of itself.
-pub(crate) fn machine(args: &Args) -> Result<Value, Failure> {
+pub(crate) fn machine(args: &Args) -> Result<Record, Failure> {
     let output = Command::new(&args.ringdove)
         .args(["bench", "--json", "--driver", "epoll", "--rounds", "1", "-c", "1", "-n", "1"])
         .output()
         .map_err(|why| format!("{}: {why}", args.ringdove.display()))?;
     let summary: Value = serde_json::from_slice(&output.stdout)?;
     let keys = ["kernel", "cpu", "cpus", "vulnerabilities", "version", "commit"];
-    Ok(keys.iter().map(|&key| (key.to_owned(), summary[key].clone())).collect::<Map<_, _>>().into())
+    Ok(keys.iter().map(|&key| (key.to_owned(), summary[key].clone())).collect())
 }
 
 impl Client {
-    /// Whether it can, and how fast about.
-    pub(crate) fn trial(&self, case: &Case, servers: &Servers) -> Outcome {
-        let requests = TRIAL.min(TRIAL_BYTES / case.body as u64).max(20);
-        match self.run(case, servers, requests, TRIAL_LIMIT) {
-            Ok(record) => match record.get("requests_per_s").and_then(Value::as_f64) {
-                Some(rate) if rate > 0.0 => Outcome::Measured(rate),
-                _ => Outcome::Failed("no request was answered".to_owned()),
-            },
-            Err(why) => why,
+    pub(crate) fn ringdove(args: &Args, driver: &'static str) -> Self {
+        Self {
+            name: format!("ringdove {driver}"),
+            kind: Kind::Ringdove(driver),
+            program: args.ringdove.clone(),
+            cpu: args.cpus[0],
         }
+    }
+
+    /// Why it is not asked to do the case.
+    pub(crate) fn cannot(&self, case: &Case) -> Option<&'static str> {
+        match self.kind {
+            Kind::Ringdove(_) => None,
+            _ if case.load != Load::Closed => Some("has no schedule"),
+            Kind::Peer if case.tls && self.name.starts_with("floor") => Some("has no TLS"),
+            Kind::Peer => None,
+            Kind::Wrk | Kind::H2load if case.is_spread() => Some("has one target"),
+            Kind::H2load if !case.keepalive => Some("keeps its connections"),
+            Kind::Wrk | Kind::H2load => None,
+        }
+    }
+
+    /// Whether it can, how fast about, and how many system calls a request takes: the difference
+    /// of two runs, in which what a run needs to start and to connect is no part.
+    pub(crate) fn trial(
+        &self,
+        case: &Case,
+        servers: &Servers,
+        counter: Option<&Counter>,
+    ) -> Result<Trial, Trouble> {
+        let seconds = if case.connections < SLOW_TO_CONNECT { 1 } else { 4 };
+        let requests = TRIAL.min(TRIAL_BYTES / case.body as u64).max(20);
+        let short = Effort { requests, seconds, rate: None, limit: TRIAL_LIMIT };
+        let (record, before) = self.run(case, servers, short, counter)?;
+        let requests_per_s = number(&record, "requests_per_s").unwrap_or(0.0);
+        if requests_per_s <= 0.0 {
+            return Err(Trouble::Failed("no request was answered".to_owned()));
+        }
+        let Some(before) = before else {
+            return Ok(Trial { requests_per_s, calls_per_request: None });
+        };
+        let more = (requests_per_s as u64 / 2).max(case.connections as u64);
+        let long = Effort { requests: requests + more, seconds: seconds + 1, ..short };
+        let (longer, after) = self.run(case, servers, long, counter)?;
+        let requests =
+            number(&longer, "requests").unwrap_or(0.0) - number(&record, "requests").unwrap_or(0.0);
+        let calls = after.unwrap_or(0) as f64 - before as f64;
+        let calls_per_request = (requests > 0.0).then(|| calls.max(0.0) / requests);
+        Ok(Trial { requests_per_s, calls_per_request })
     }
 
     pub(crate) fn measure(
         &self,
         case: &Case,
         servers: &Servers,
-        requests: u64,
-        limit: Duration,
-    ) -> Result<Record, String> {
-        self.run(case, servers, requests, limit).map_err(|outcome| match outcome {
-            Outcome::Failed(why) | Outcome::Unsupported(why) => why,
-            Outcome::Measured(_) => unreachable!("is no error"),
-        })
+        effort: Effort,
+    ) -> Result<Record, Trouble> {
+        self.run(case, servers, effort, None).map(|(record, _)| record)
     }
 
+    /// Its record, and its system calls where they are counted.
     fn run(
         &self,
         case: &Case,
         servers: &Servers,
-        requests: u64,
-        limit: Duration,
-    ) -> Result<Record, Outcome> {
-        let command = match self.kind {
-            Kind::Ringdove(driver) => self.ringdove(case, servers, requests, driver),
-            Kind::Peer => self.peer(case, servers, requests, limit),
-            Kind::Wrk => self.wrk(case, servers, requests)?,
-            Kind::H2load => self.h2load(case, servers, requests)?,
+        effort: Effort,
+        counter: Option<&Counter>,
+    ) -> Result<(Record, Option<u64>), Trouble> {
+        let mut command = match self.kind {
+            Kind::Ringdove(driver) => self.ringdove_command(case, servers, effort, driver),
+            Kind::Peer => self.peer_command(case, servers, effort),
+            Kind::Wrk => self.wrk_command(case, servers, effort),
+            Kind::H2load => self.h2load_command(case, servers, effort),
         };
-        let ended = finish(command, limit + Duration::from_secs(10))?;
-        match self.kind {
-            Kind::Ringdove(_) | Kind::Peer => record_of(&ended),
+        if let Some(counter) = counter {
+            command = counter.around(&command);
+        }
+        let ended = finish(command, effort.limit + Duration::from_secs(10))?;
+        let record = match self.kind {
+            Kind::Ringdove(_) | Kind::Peer => record_of(&ended, case),
             Kind::Wrk => wrk_record(&ended),
             Kind::H2load => h2load_record(&ended),
-        }
+        }?;
+        Ok((record, counter.and_then(Counter::count)))
     }
 
-    fn ringdove(&self, case: &Case, servers: &Servers, requests: u64, driver: &str) -> Command {
+    fn ringdove_command(
+        &self,
+        case: &Case,
+        servers: &Servers,
+        effort: Effort,
+        driver: &str,
+    ) -> Command {
         let mut command = Command::new(&self.program);
         command.args(["bench", "--json", "--rounds", "1", "--driver", driver]);
-        command.args(["-c", &case.connections.to_string(), "-n", &requests.to_string()]);
+        command.args(["-c", &case.connections.to_string(), "-n", &effort.requests.to_string()]);
         command.args(["--warm-up", &warm_up(case).to_string(), "--cpu", &self.cpu.to_string()]);
+        if let Some(rate) = effort.rate {
+            command.args(["--rate", &rate.to_string()]);
+        }
         self.common(&mut command, case, servers);
         command.arg(servers.url());
         command
     }
 
-    fn peer(&self, case: &Case, servers: &Servers, requests: u64, limit: Duration) -> Command {
+    fn peer_command(&self, case: &Case, servers: &Servers, effort: Effort) -> Command {
         let mut command = Command::new(&self.program);
-        command.args(["--url", &servers.url(), "--time-limit", &limit.as_secs().to_string()]);
-        command.args(["-c", &case.connections.to_string(), "-n", &requests.to_string()]);
+        command.args(["--url", &servers.url()]);
+        command.args(["--time-limit", &effort.limit.as_secs().to_string()]);
+        command.args(["-c", &case.connections.to_string(), "-n", &effort.requests.to_string()]);
         command.args(["--warmup", &warm_up(case).to_string(), "--cpu", &self.cpu.to_string()]);
         self.common(&mut command, case, servers);
         command
@@ -163,32 +233,26 @@ impl Client {
     }
 
     /// wrk runs for a time, opens its connections within it, and has one target.
-    fn wrk(&self, case: &Case, servers: &Servers, requests: u64) -> Result<Command, Outcome> {
-        if case.hosts > 1 && case.keepalive {
-            return Err(Outcome::Unsupported("wrk has one target".to_owned()));
-        }
-        let seconds = if requests <= TRIAL { 1 } else { 3 };
+    fn wrk_command(&self, case: &Case, servers: &Servers, effort: Effort) -> Command {
         let mut command = self.pinned();
-        command.arg(&self.program).args(["-t", "1", "--latency", "-d", &format!("{seconds}s")]);
+        command.arg(&self.program).args(["-t", "1", "--latency"]);
+        // what is later than this it counts as failed: its two seconds are less than a connect
+        // takes that is tried again
+        command.args(["--timeout", "30s", "-d", &format!("{}s", effort.seconds)]);
         command.args(["-c", &case.connections.to_string()]);
         if !case.keepalive {
             command.args(["-H", "Connection: close"]);
         }
         command.arg(servers.url());
-        Ok(command)
+        command
     }
 
-    fn h2load(&self, case: &Case, servers: &Servers, requests: u64) -> Result<Command, Outcome> {
-        if case.hosts > 1 || !case.keepalive {
-            return Err(Outcome::Unsupported(
-                "h2load has one target, and keeps its connections".to_owned(),
-            ));
-        }
-        let requests = requests.max(2 * case.connections as u64);
+    fn h2load_command(&self, case: &Case, servers: &Servers, effort: Effort) -> Command {
+        let requests = effort.requests.max(2 * case.connections as u64);
         let mut command = self.pinned();
         command.arg(&self.program).args(["--h1", "-t", "1", "-n", &requests.to_string()]);
         command.args(["-c", &case.connections.to_string()]).arg(servers.url());
-        Ok(command)
+        command
     }
 
     fn pinned(&self) -> Command {
@@ -199,7 +263,7 @@ impl Client {
 }
 
 /// All connections are opened, and used once more.
-fn warm_up(case: &Case) -> u64 {
+pub(crate) fn warm_up(case: &Case) -> u64 {
     let targets = if case.keepalive { case.hosts as usize } else { 0 };
     let requests = 2 * case.connections.max(targets).max(500) as u64;
     // large bodies need no more than the connections
@@ -213,22 +277,23 @@ struct Ended {
 }
 
 /// Runs a program to its end, or to that of our patience.
-fn finish(mut command: Command, patience: Duration) -> Result<Ended, Outcome> {
+fn finish(mut command: Command, patience: Duration) -> Result<Ended, Trouble> {
     let program = Path::new(command.get_program()).display().to_string();
-    let failed = |why: String| Outcome::Failed(format!("{program}: {why}"));
+    let failed = |why: String| Trouble::Failed(format!("{program}: {why}"));
     let mut child = command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
+        // so that with it can be ended what it has started
+        .process_group(0)
         .spawn()
-        .map_err(|why| Outcome::Unsupported(format!("{program}: {why}")))?;
+        .map_err(|why| Trouble::Unsupported(format!("{program}: {why}")))?;
     let start = Instant::now();
     // it says a few lines at its end: the pipes have room for them
     while !is_zombie(child.id()) {
         if start.elapsed() > patience {
-            let _ = child.kill();
-            let _ = child.wait();
-            return Err(failed(format!("did not end within {patience:?}")));
+            kill(&mut child);
+            return Err(failed(format!("did not end within {} s", patience.as_secs())));
         }
         std::thread::sleep(Duration::from_millis(10));
     }
@@ -240,6 +305,13 @@ fn finish(mut command: Command, patience: Duration) -> Result<Ended, Outcome> {
     let _ = child.stderr.take().is_some_and(|mut pipe| read(&mut pipe, &mut stderr));
     let status = child.wait().map_err(|why| failed(why.to_string()))?;
     Ok(Ended { output: Output { status, stdout, stderr }, cpu_us })
+}
+
+/// With all processes of its group.
+fn kill(child: &mut Child) {
+    let group = format!("kill -KILL -{}", child.id());
+    let _ = Command::new("sh").args(["-c", &group]).status();
+    let _ = child.wait();
 }
 
 fn stat(pid: u32) -> Option<Vec<String>> {
@@ -260,21 +332,25 @@ fn booked_us(pid: u32) -> Option<f64> {
 }
 
 /// The one line of JSON that ringdove and the peers write. Exit status 3: cannot do that.
-fn record_of(ended: &Ended) -> Result<Record, Outcome> {
+fn record_of(ended: &Ended, case: &Case) -> Result<Record, Trouble> {
     let said = String::from_utf8_lossy(&ended.output.stderr).trim().to_owned();
     if ended.output.status.code() == Some(3) {
-        return Err(Outcome::Unsupported(said));
+        return Err(Trouble::Unsupported(said));
     }
     let record: Option<Value> = serde_json::from_slice(&ended.output.stdout).ok();
     let Some(Value::Object(record)) = record else {
-        return Err(Outcome::Failed(format!("no record; {said}")));
+        return Err(Trouble::Failed(format!("no record ({}); {said}", ended.output.status)));
     };
     let errors = match &record["errors"] {
         Value::Object(kinds) => kinds.len() as u64,
         errors => errors.as_u64().unwrap_or(0),
     };
     if errors > 0 {
-        return Err(Outcome::Failed(format!("requests failed: {} {said}", record["errors"])));
+        return Err(Trouble::Failed(format!("requests failed: {} {said}", record["errors"])));
+    }
+    let requests = record["requests"].as_u64().unwrap_or(0);
+    if record.get("timed_out") == Some(&Value::Bool(true)) && requests < case.connections as u64 {
+        return Err(Trouble::Failed(format!("{requests} requests were measured in the time")));
     }
     // ringdove gives spreads over its one round
     let plain = record.into_iter().map(|(key, value)| match value.get("median") {
@@ -284,24 +360,25 @@ fn record_of(ended: &Ended) -> Result<Record, Outcome> {
     Ok(plain.collect())
 }
 
-fn wrk_record(ended: &Ended) -> Result<Record, Outcome> {
+fn wrk_record(ended: &Ended) -> Result<Record, Trouble> {
     let text = String::from_utf8_lossy(&ended.output.stdout).into_owned();
-    let said = || Outcome::Failed(format!("not understood: {text}"));
-    if text.contains("Socket errors") || text.contains("Non-2xx") {
-        return Err(Outcome::Failed(format!("requests failed: {text}")));
+    let said = || Trouble::Failed(format!("not understood: {text}"));
+    let wrong = |line: &&str| line.contains("Socket errors") || line.contains("Non-2xx");
+    if let Some(line) = text.lines().find(wrong) {
+        return Err(Trouble::Failed(format!("requests failed: {}", line.trim())));
     }
     let requests = number_before(&text, " requests in").ok_or_else(said)?;
     let rate = number_after(&text, "Requests/sec:").ok_or_else(said)?;
     Ok(outside_record(ended, requests, rate))
 }
 
-fn h2load_record(ended: &Ended) -> Result<Record, Outcome> {
+fn h2load_record(ended: &Ended) -> Result<Record, Trouble> {
     let text = String::from_utf8_lossy(&ended.output.stdout).into_owned();
-    let said = || Outcome::Failed(format!("not understood: {text}"));
+    let said = || Trouble::Failed(format!("not understood: {text}"));
     let requests = number_before(&text, " succeeded").ok_or_else(said)?;
     let failed = number_before(&text, " failed").ok_or_else(said)?;
     if failed > 0.0 {
-        return Err(Outcome::Failed(format!("requests failed: {text}")));
+        return Err(Trouble::Failed(format!("{failed} requests failed, {requests} did not")));
     }
     let rate = number_before(&text, " req/s").ok_or_else(said)?;
     Ok(outside_record(ended, requests, rate))
@@ -315,6 +392,10 @@ fn outside_record(ended: &Ended, requests: f64, rate: f64) -> Record {
         "whole_process": true,
     });
     record.as_object().cloned().unwrap_or_default()
+}
+
+pub(crate) fn number(record: &Record, key: &str) -> Option<f64> {
+    record.get(key).and_then(Value::as_f64)
 }
 
 fn number_before(text: &str, mark: &str) -> Option<f64> {

@@ -3,19 +3,26 @@
 //!
 //! Server and client have a CPU each. In each round every client has its turn, in the opposite
 //! order of the round before. How many requests a client makes is found by a trial, so that each
-//! measurement takes about as long; what is recorded is per request.
+//! measurement takes about as long; what is recorded is per request. System calls are counted in
+//! the trial, so that counting slows nothing down that is timed.
+//!
+//! A client that fails in a case is recorded as having failed there, and nothing else is lost:
+//! records and tables are written after each case.
 
 #![allow(clippy::disallowed_methods, reason = "this waits for other programs")]
 
 mod cases;
 mod clients;
+mod forecast;
+mod perf;
 mod report;
 #[path = "../../tests/support/mod.rs"]
 #[allow(unused_imports, reason = "a part of it is used")]
 mod support;
 
-use std::fs::File;
-use std::io::{BufRead, BufReader, Write};
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, ErrorKind, Write as _};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -23,8 +30,14 @@ use std::time::{Duration, Instant};
 use clap::Parser;
 use serde_json::{Value, json};
 
-use cases::{Case, Servers};
-use clients::{Client, Outcome};
+use cases::{Case, Load, Servers};
+use clients::{Client, Effort, Record, Trouble};
+use perf::Counter;
+
+/// Of one client in one case; after these it is asked no more.
+const FAILURES: u32 = 2;
+/// At least, however slow the client is.
+const REQUESTS_PER_CONNECTION: u64 = 2;
 
 /// Measures ringdove and its peers against nginx.
 #[derive(Debug, Parser)]
@@ -36,7 +49,13 @@ struct Args {
     /// The whole cross product instead of a selection: hours
     #[arg(long, conflicts_with = "quick")]
     full: bool,
-    /// Cases whose name contains this
+    /// The cases alone in which requests start on schedule
+    #[arg(long)]
+    latency: bool,
+    /// Go on after an interrupted run: measure the cases that have no records
+    #[arg(long)]
+    resume: bool,
+    /// Cases whose name contains this; like --client and --latency it keeps all other records
     #[arg(long, value_name = "TEXT")]
     only: Vec<String>,
     /// Clients whose name contains this
@@ -73,6 +92,13 @@ struct Args {
 
 type Failure = Box<dyn std::error::Error>;
 
+impl Args {
+    /// Whether what is not measured keeps its records.
+    fn is_partial(&self) -> bool {
+        self.resume || self.latency || !self.only.is_empty() || !self.client.is_empty()
+    }
+}
+
 fn main() -> ExitCode {
     // `cargo bench` runs all benches without a word: this one takes too long for that
     if std::env::args().skip(1).all(|argument| argument == "--bench") {
@@ -89,30 +115,44 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> Result<(), Failure> {
-    let records = args.output.join("records.jsonl");
+    let path = args.output.join("records.jsonl");
     if args.report {
-        return report::write(&read(&records)?, &args.output);
+        return report::write(&read(&path)?, &args.output);
     }
     let clients = clients::all(args);
     let cases = cases::all(args);
     if args.list {
-        for case in &cases {
-            println!("{}", case.name);
-        }
-        println!("{}", forecast(args, cases.len() * clients.len()));
+        print!("{}", forecast::list(args, &cases, &clients));
         return Ok(());
     }
-    std::fs::create_dir_all(&args.output)?;
+    fs::create_dir_all(&args.output)?;
+    let mut records = if args.is_partial() { read(&path)? } else { Vec::new() };
     let machine = clients::machine(args)?;
-    let mut file = File::create(&records)?;
-    eprintln!("{}", forecast(args, cases.len() * clients.len()));
+    let counter = Counter::new();
+    if let Err(why) = &counter {
+        eprintln!("system calls are ringdove's own count alone: {why}");
+    }
+    let minutes = forecast::minutes(args, &cases, &clients);
+    eprintln!("{} cases, about {minutes:.0} minutes", cases.len());
     let start = Instant::now();
     for (number, case) in cases.iter().enumerate() {
         let minutes = start.elapsed().as_secs_f64() / 60.0;
         eprintln!("{} of {}: {} ({minutes:.1} min so far)", number + 1, cases.len(), case.name);
-        measure(args, case, &clients, &machine, &mut file)?;
+        if args.resume && records.iter().any(|record| record["case"] == case.name) {
+            eprintln!("  is there");
+            continue;
+        }
+        let measured = measure(args, case, &clients, &machine, counter.as_ref().ok());
+        records.retain(|old| {
+            let again = clients.iter().any(|client| old["client"] == client.name);
+            !(again && old["case"] == case.name)
+        });
+        records.extend(measured);
+        save(&records, &path)?;
+        report::write(&records, &args.output)?;
     }
-    report::write(&read(&records)?, &args.output)
+    eprintln!("{:.1} minutes in all", start.elapsed().as_secs_f64() / 60.0);
+    Ok(())
 }
 
 /// All rounds of one case, on a server of its own.
@@ -120,70 +160,184 @@ fn measure(
     args: &Args,
     case: &Case,
     clients: &[Client],
-    machine: &Value,
-    file: &mut File,
-) -> Result<(), Failure> {
-    let servers = Servers::start(case, args.cpus[1]);
-    let mut able = Vec::new();
-    for client in clients {
-        match client.trial(case, &servers) {
-            Outcome::Measured(rate) => able.push((client, requests(args, case, rate))),
-            Outcome::Unsupported(why) => eprintln!("  {}: {why}", client.name),
-            Outcome::Failed(why) => {
-                eprintln!("  {}: FAILED: {why}", client.name);
-                let failed = json!({"case": case.name, "client": client.name, "failed": why});
-                writeln!(file, "{failed}")?;
-            }
-        }
+    machine: &Record,
+    counter: Option<&Counter>,
+) -> Vec<Value> {
+    let mut log = Log { case, machine, records: Vec::new() };
+    // it panics, as tests want it to
+    match catch_unwind(AssertUnwindSafe(|| Servers::start(case, args.cpus[1]))) {
+        Err(_) => log.add_all(clients, "failed", "there was no server"),
+        Ok(servers) => match case.load {
+            Load::Closed => closed_loop(args, case, &servers, clients, counter, &mut log),
+            Load::ShareOfSaturated(share) => on_schedule(args, &servers, clients, share, &mut log),
+        },
     }
-    for round in 0..rounds(args) {
-        for (client, requests) in &able {
-            match client.measure(case, &servers, *requests, time_limit(args)) {
-                Ok(mut record) => {
-                    let common = json!({"case": case.name, "round": round, "client": client.name,
-                        "group": case.group, "body_size": case.body, "keepalive": case.keepalive,
-                        "connections": case.connections, "hosts": case.hosts, "tls": case.tls});
-                    for source in [common, machine.clone()] {
-                        for (key, value) in source.as_object().into_iter().flatten() {
-                            record.insert(key.clone(), value.clone());
-                        }
-                    }
-                    writeln!(file, "{}", Value::Object(record))?;
-                }
-                Err(why) => eprintln!("  {}: FAILED: {why}", client.name),
-            }
-        }
-        able.reverse();
-    }
-    Ok(())
+    log.records
 }
 
-fn rounds(args: &Args) -> u32 {
-    args.rounds.unwrap_or(if args.quick { 1 } else { 3 })
+fn closed_loop(
+    args: &Args,
+    case: &Case,
+    servers: &Servers,
+    clients: &[Client],
+    counter: Option<&Counter>,
+    log: &mut Log<'_>,
+) {
+    let mut able = Vec::new();
+    for client in clients {
+        if let Some(why) = client.cannot(case) {
+            log.add(client, json!({"unsupported": why}));
+            continue;
+        }
+        match client.trial(case, servers, counter) {
+            Ok(trial) => {
+                if let Some(calls) = trial.calls_per_request {
+                    log.add(client, json!({"counted_syscalls_per_request": calls}));
+                }
+                able.push((client, effort(args, case, trial.requests_per_s)));
+            }
+            Err(trouble) => log.trouble(client, trouble),
+        }
+    }
+    interleave(rounds(args, case), &able, servers, log);
+}
+
+/// Ringdove's drivers, at a share of the rate that epoll reaches in a closed loop.
+fn on_schedule(args: &Args, servers: &Servers, clients: &[Client], share: f64, log: &mut Log<'_>) {
+    let case = log.case;
+    let clients: Vec<&Client> =
+        clients.iter().filter(|client| client.cannot(case).is_none()).collect();
+    let epoll = Client::ringdove(args, "epoll");
+    let saturated = epoll.trial(case, servers, None).and_then(|trial| {
+        let effort = effort(args, case, trial.requests_per_s);
+        let rates = (0..3).map(|_| epoll.measure(case, servers, effort));
+        let rates = rates.collect::<Result<Vec<_>, _>>()?;
+        let rates = rates.iter().filter_map(|record| clients::number(record, "requests_per_s"));
+        report::median(rates.collect())
+            .ok_or_else(|| Trouble::Failed("no request was answered".to_owned()))
+    });
+    match saturated {
+        Ok(saturated) => {
+            let rate = share * saturated;
+            // three times as long as others, since it is the slowest percent that is looked at
+            let effort = Effort {
+                requests: (rate * 3.0 * seconds(args)).ceil() as u64,
+                rate: Some(rate),
+                ..effort(args, case, rate)
+            };
+            let able: Vec<_> = clients.into_iter().map(|client| (client, effort)).collect();
+            interleave(rounds(args, case), &able, servers, log);
+        }
+        Err(trouble) => log.trouble(&epoll, trouble),
+    }
+}
+
+/// Each client once, then each once more in the opposite order, …
+fn interleave(rounds: u32, able: &[(&Client, Effort)], servers: &Servers, log: &mut Log<'_>) {
+    let mut failures = vec![0; able.len()];
+    for round in 0..rounds {
+        let mut order: Vec<usize> = (0..able.len()).collect();
+        if round % 2 == 1 {
+            order.reverse();
+        }
+        for index in order {
+            let (client, effort) = able[index];
+            if failures[index] == FAILURES {
+                continue;
+            }
+            match client.measure(log.case, servers, effort) {
+                Ok(mut record) => {
+                    record.insert("round".to_owned(), round.into());
+                    log.add(client, Value::Object(record));
+                }
+                Err(trouble) => {
+                    failures[index] += 1;
+                    log.trouble(client, trouble);
+                }
+            }
+        }
+    }
+}
+
+/// The records of one case.
+struct Log<'a> {
+    case: &'a Case,
+    machine: &'a Record,
+    records: Vec<Value>,
+}
+
+impl Log<'_> {
+    /// With what it was measured on.
+    fn add(&mut self, client: &Client, found: Value) {
+        let case = self.case;
+        let about = json!({"case": case.name, "client": client.name, "group": case.group,
+            "body_size": case.body, "keepalive": case.keepalive, "connections": case.connections,
+            "hosts": case.hosts, "tls": case.tls});
+        let mut record = Record::new();
+        for source in [found, about, Value::Object(self.machine.clone())] {
+            record.extend(source.as_object().cloned().into_iter().flatten());
+        }
+        self.records.push(Value::Object(record));
+    }
+
+    fn trouble(&mut self, client: &Client, trouble: Trouble) {
+        match trouble {
+            Trouble::Unsupported(why) => {
+                eprintln!("  {}: {why}", client.name);
+                self.add(client, json!({"unsupported": why}));
+            }
+            Trouble::Failed(why) => {
+                eprintln!("  {}: FAILED: {why}", client.name);
+                self.add(client, json!({"failed": why}));
+            }
+        }
+    }
+
+    fn add_all(&mut self, clients: &[Client], what: &str, why: &str) {
+        eprintln!("  {what}: {why}");
+        for client in clients {
+            self.add(client, json!({what: why}));
+        }
+    }
+}
+
+fn rounds(args: &Args, case: &Case) -> u32 {
+    args.rounds.unwrap_or(if args.quick { 1 } else { case.rounds })
 }
 
 fn seconds(args: &Args) -> f64 {
-    args.seconds.unwrap_or(if args.quick { 1.0 } else { 2.0 })
+    args.seconds.unwrap_or(1.0)
 }
 
-fn time_limit(args: &Args) -> Duration {
-    Duration::from_secs_f64(20.0 + 4.0 * seconds(args))
+fn effort(args: &Args, case: &Case, requests_per_s: f64) -> Effort {
+    let least = REQUESTS_PER_CONNECTION * case.connections as u64;
+    let requests = ((requests_per_s * seconds(args)) as u64).clamp(least, 10_000_000);
+    Effort {
+        requests,
+        seconds: seconds(args).ceil() as u64 + if case.connections < 4000 { 1 } else { 4 },
+        rate: None,
+        limit: Duration::from_secs_f64(30.0 + 4.0 * seconds(args)),
+    }
 }
 
-/// Several for each connection: of those in flight when the warm-up ends, a part was done in it.
-fn requests(args: &Args, case: &Case, rate: f64) -> u64 {
-    ((rate * seconds(args)) as u64).clamp(5 * case.connections as u64, 10_000_000)
-}
-
-/// A trial of about a second, then the rounds, each with its warm-up.
-fn forecast(args: &Args, cells: usize) -> String {
-    let each = 1.5 + f64::from(rounds(args)) * (seconds(args) + 1.0);
-    let minutes = cells as f64 * each / 60.0;
-    format!("{cells} pairs of client and case, {} rounds: about {minutes:.0} minutes", rounds(args))
+/// In the order of the matrix; there is a whole file at any time.
+fn save(records: &[Value], path: &Path) -> Result<(), Failure> {
+    let mut ordered: Vec<&Value> = records.iter().collect();
+    ordered.sort_by_key(|record| cases::place(record["case"].as_str().unwrap_or("")));
+    let part = path.with_added_extension("part");
+    let mut file = File::create(&part)?;
+    for record in ordered {
+        writeln!(file, "{record}")?;
+    }
+    fs::rename(&part, path)?;
+    Ok(())
 }
 
 fn read(path: &Path) -> Result<Vec<Value>, Failure> {
-    let file = File::open(path).map_err(|why| format!("{}: {why}", path.display()))?;
+    let file = match File::open(path) {
+        Err(why) if why.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        file => file.map_err(|why| format!("{}: {why}", path.display()))?,
+    };
     let mut records = Vec::new();
     for line in BufReader::new(file).lines() {
         records.push(serde_json::from_str(&line?)?);

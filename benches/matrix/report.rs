@@ -11,6 +11,7 @@ use serde_json::Value;
 use crate::Failure;
 
 /// A figure of a record.
+#[derive(Clone, Copy)]
 struct Figure {
     name: &'static str,
     title: &'static str,
@@ -18,14 +19,17 @@ struct Figure {
 }
 
 const CPU: Figure = Figure { name: "cpu_us_per_request", title: "CPU, µs per request", digits: 2 };
-const FIGURES: [Figure; 4] = [
+const SYSCALLS: Figure =
+    Figure { name: "syscalls_per_request", title: "System calls per request", digits: 3 };
+const P99: Figure = Figure { name: "p99", title: "Latency, 99th percentile, µs", digits: 0 };
+/// Beside the first, which are shown for each group.
+const OTHERS: [Figure; 4] = [
     Figure { name: "requests_per_s", title: "Requests per second", digits: 0 },
-    Figure { name: "p99", title: "Latency, 99th percentile, µs", digits: 0 },
+    P99,
     Figure { name: "ctx_switches_per_request", title: "Context switches per request", digits: 3 },
     Figure { name: "peak_rss_kib", title: "Peak memory of the process, KiB", digits: 0 },
 ];
-const SYSCALLS: Figure =
-    Figure { name: "syscalls_per_request", title: "System calls per request", digits: 3 };
+const DRIVERS: [&str; 3] = ["ringdove ring", "ringdove poll", "ringdove epoll"];
 
 /// Colours told apart also by those who see red and green as one; then the same, dashed by eye.
 const COLOURS: [RGBColor; 8] = [
@@ -44,20 +48,31 @@ pub(crate) fn write(records: &[Value], directory: &Path) -> Result<(), Failure> 
     let table = Table::new(records);
     let mut text = String::from("# Results\n\n");
     head(&mut text, records)?;
-    verdicts(&mut text, &table)?;
+    bounds(&mut text, &table)?;
+    drivers(&mut text, &table)?;
     for group in &table.groups {
         writeln!(text, "\n## {group}\n")?;
         table.render(&mut text, group, &CPU, true)?;
-        for figure in &FIGURES {
+        for figure in std::iter::once(&SYSCALLS).chain(&OTHERS) {
             writeln!(text)?;
             table.render(&mut text, group, figure, false)?;
         }
-        writeln!(text)?;
-        table.render(&mut text, group, &SYSCALLS, false)?;
     }
-    failures(&mut text, records)?;
+    troubles(&mut text, records)?;
     fs::write(directory.join("results.md"), text)?;
-    plot(&table, &directory.join("cpu-by-connections.svg"))
+    plot(&table, &CPU, &directory.join("cpu-by-connections.svg"))?;
+    plot(&table, &SYSCALLS, &directory.join("syscalls-by-connections.svg"))
+}
+
+/// The one in the middle.
+pub(crate) fn median(mut values: Vec<f64>) -> Option<f64> {
+    values.sort_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    match values.len() {
+        0 => None,
+        odd if odd % 2 == 1 => Some(values[middle]),
+        _ => Some(f64::midpoint(values[middle - 1], values[middle])),
+    }
 }
 
 /// Records by case and client.
@@ -67,6 +82,24 @@ struct Table {
     cases: Vec<(String, String)>,
     clients: Vec<String>,
     cells: BTreeMap<(String, String), Vec<Value>>,
+}
+
+/// Over rounds.
+#[derive(Clone, Copy)]
+struct Spread {
+    least: f64,
+    median: f64,
+    most: f64,
+    rounds: usize,
+}
+
+impl Spread {
+    fn of(values: Vec<f64>) -> Option<Self> {
+        let least = values.iter().copied().reduce(f64::min)?;
+        let most = values.iter().copied().reduce(f64::max)?;
+        let rounds = values.len();
+        median(values).map(|median| Self { least, median, most, rounds })
+    }
 }
 
 impl Table {
@@ -85,25 +118,38 @@ impl Table {
             add_new(&mut table.clients, client.clone());
             table.cells.entry((case, client)).or_default().push(record.clone());
         }
+        // as they stand in the first case, which may lack some
+        let order = |name: &String| DRIVERS.iter().position(|driver| driver == name).unwrap_or(9);
+        table.clients.sort_by_key(order);
         table
     }
 
-    /// Least, median and most of a figure over the rounds.
-    fn spread(&self, case: &str, client: &str, figure: &str) -> Option<(f64, f64, f64)> {
-        let rounds = self.cells.get(&(case.to_owned(), client.to_owned()))?;
-        let mut values: Vec<f64> = rounds.iter().filter_map(|round| value(round, figure)).collect();
-        values.sort_by(f64::total_cmp);
-        let (&least, &most) = (values.first()?, values.last()?);
-        let middle = values.len() / 2;
-        let median = match values.len() % 2 {
-            0 => f64::midpoint(values[middle - 1], values[middle]),
-            _ => values[middle],
-        };
-        Some((least, median, most))
+    fn records(&self, case: &str, client: &str) -> &[Value] {
+        self.cells.get(&(case.to_owned(), client.to_owned())).map_or(&[], Vec::as_slice)
     }
 
-    fn median(&self, case: &str, client: &str, figure: &str) -> Option<f64> {
-        self.spread(case, client, figure).map(|(_, median, _)| median)
+    fn spread(&self, case: &str, client: &str, figure: &Figure) -> Option<Spread> {
+        let records = self.records(case, client);
+        let counted = records.iter().filter_map(|record| counted(record, figure)).collect();
+        let rounds = records.iter().filter_map(|record| value(record, figure)).collect();
+        Spread::of(counted).or_else(|| Spread::of(rounds))
+    }
+
+    fn median(&self, case: &str, client: &str, figure: &Figure) -> Option<f64> {
+        self.spread(case, client, figure).map(|spread| spread.median)
+    }
+
+    /// One client's figure, of another's in the same round.
+    fn ratio(&self, case: &str, ours: &str, theirs: &str, figure: &Figure) -> Option<Spread> {
+        let of_round = |client: &str, round: &Value| {
+            let mut records = self.records(case, client).iter();
+            records.find(|record| record["round"] == *round).and_then(|it| value(it, figure))
+        };
+        let ours = self.records(case, ours).iter().filter(|record| record["round"].is_u64());
+        let pairs = ours.filter_map(|record| {
+            Some(value(record, figure)? / of_round(theirs, &record["round"])?)
+        });
+        Spread::of(pairs.collect())
     }
 
     fn render(
@@ -116,15 +162,8 @@ impl Table {
         let of_group = self.cases.iter().filter(|(known, _)| known == group);
         let cases: Vec<&String> = of_group.map(|(_, case)| case).collect();
         let mut rows = String::new();
-        let digits = figure.digits;
         for client in &self.clients {
-            let cells = cases.iter().map(|case| match self.spread(case, client, figure.name) {
-                None => "–".to_owned(),
-                Some((least, median, most)) if with_spread && least < most => {
-                    format!("{median:.digits$} ({least:.digits$}–{most:.digits$})")
-                }
-                Some((_, median, _)) => format!("{median:.digits$}"),
-            });
+            let cells = cases.iter().map(|case| self.cell(case, client, figure, with_spread));
             let cells: Vec<String> = cells.collect();
             if cells.iter().any(|cell| cell != "–") {
                 writeln!(rows, "| {client} | {} |", cells.join(" | "))?;
@@ -139,15 +178,33 @@ impl Table {
         text.push_str(&rows);
         Ok(())
     }
+
+    fn cell(&self, case: &str, client: &str, figure: &Figure, with_spread: bool) -> String {
+        let digits = figure.digits;
+        let failed = |record: &Value| record["failed"].is_string();
+        match self.spread(case, client, figure) {
+            Some(Spread { least, median, most, .. }) if with_spread && least < most => {
+                format!("{median:.digits$} ({least:.digits$}–{most:.digits$})")
+            }
+            Some(Spread { median, .. }) => format!("{median:.digits$}"),
+            None if self.records(case, client).iter().any(failed) => "failed".to_owned(),
+            None => "–".to_owned(),
+        }
+    }
 }
 
-fn value(record: &Value, figure: &str) -> Option<f64> {
-    match figure {
+/// What was counted from outside, before the rounds, and goes before what a client says itself.
+fn counted(record: &Value, figure: &Figure) -> Option<f64> {
+    record[format!("counted_{}", figure.name)].as_f64()
+}
+
+fn value(record: &Value, figure: &Figure) -> Option<f64> {
+    match figure.name {
         "p99" => record["latency_us"]["p99"].as_f64(),
-        "ctx_switches_per_request" => record[figure].as_f64().or_else(|| {
+        "ctx_switches_per_request" => record[figure.name].as_f64().or_else(|| {
             Some(record["ctx_switches"].as_f64()? / record["requests"].as_f64()?.max(1.0))
         }),
-        _ => record[figure].as_f64(),
+        name => record[name].as_f64(),
     }
 }
 
@@ -161,20 +218,26 @@ fn head(text: &mut String, records: &[Value]) -> Result<(), Failure> {
     let Some(record) = records.iter().find(|record| record["kernel"].is_string()) else {
         return Ok(());
     };
-    let rounds =
-        records.iter().filter_map(|record| record["round"].as_u64()).max().unwrap_or(0) + 1;
-    let plain = |key: &str| record[key].as_str().unwrap_or("not recorded").to_owned();
+    let all = |key: &str| {
+        let mut known = Vec::new();
+        for record in records {
+            add_new(&mut known, record[key].as_str().unwrap_or("not recorded"));
+        }
+        known.join(" and ")
+    };
     writeln!(
         text,
         "Clients against nginx on loopback, client and server on a CPU each. Linux {}, {} × {}; \
-         ringdove {}, commit {}. Medians over {rounds} rounds (least–most where there are several). \
-         CPU is that of the client alone, user and system; for wrk and h2load that of the whole \
-         process, connecting included. Made by `scripts/bench`; every figure is in records.jsonl.\n",
-        plain("kernel"),
+         ringdove {}, commit {}. Medians over the rounds (least–most where there are several); \
+         \"failed\" and \"–\" have their reasons at the end. CPU is that of the client alone, user and \
+         system; for wrk and h2load that of the whole process, connecting included. System calls \
+         are those of the whole process, the difference of two runs, counted by perf. Made by \
+         `scripts/bench`; every figure is in records.jsonl.\n",
+        all("kernel"),
         record["cpus"],
-        plain("cpu"),
-        plain("version"),
-        plain("commit"),
+        all("cpu"),
+        all("version"),
+        all("commit"),
     )?;
     if let Value::Object(vulnerabilities) = &record["vulnerabilities"] {
         let each = vulnerabilities
@@ -185,67 +248,178 @@ fn head(text: &mut String, records: &[Value]) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What ringdove promises of its CPU per request, and whether it holds here.
-fn verdicts(text: &mut String, table: &Table) -> Result<(), Failure> {
-    let case = |connections: usize| format!("keepalive-{connections}-12b-plain");
-    let cpu = |connections: usize, client: &str| table.median(&case(connections), client, CPU.name);
+/// What ringdove promises, and whether it holds here.
+fn bounds(text: &mut String, table: &Table) -> Result<(), Failure> {
+    const KEPT: &str = "keepalive-1000-12b-plain";
+    const SPREAD: &str = "keepalive-1000-12b-plain-4000hosts";
+    const NEW: &str = "new-1000-12b-plain";
+    const LARGE: &str = "keepalive-8-10m-plain";
+    let mut rows = Rows { table, text: String::new() };
+    for driver in DRIVERS {
+        rows.ratio(driver, KEPT, &CPU, "floor_epoll", 1.5);
+        rows.ratio(driver, KEPT, &CPU, "libcurl_multi", 1.0 / 3.0);
+        rows.growth_of_floor(driver, 1.2);
+    }
+    let ring = DRIVERS[0];
+    for (case, peer, most) in [
+        (KEPT, "floor_ring", 1.35),
+        (KEPT, "floor_epoll", 1.35),
+        (KEPT, "libcurl_multi", 1.0 / 4.0),
+        (KEPT, "reqwest_client", 1.0 / 2.5),
+        (KEPT, "hyper_bare", 1.0),
+        (SPREAD, "reqwest_client", 1.0 / 3.0),
+        (SPREAD, "libcurl_multi", 1.0 / 10.0),
+        (NEW, "libcurl_multi", 1.0 / 1.5),
+        (NEW, DRIVERS[2], 1.0),
+        (LARGE, "floor_epoll", 1.0),
+    ] {
+        rows.ratio(ring, case, &CPU, peer, most);
+    }
+    rows.growth(ring, 1.3);
+    for case in [KEPT, NEW] {
+        rows.most(ring, case, &SYSCALLS, 0.3);
+    }
+    for (_, case) in table.cases.iter().filter(|(_, case)| case.starts_with("rate")) {
+        rows.ratio(ring, case, &P99, DRIVERS[2], 1.05);
+    }
+    if !rows.text.is_empty() {
+        writeln!(
+            text,
+            "\n## Bounds\n\nRatios are of pairs: two clients in the same round. The median counts.\n\n\
+             | client | case | figure | is | least–most | pairs | at most | |\n\
+             | --- | --- | --- | ---: | ---: | ---: | ---: | --- |"
+        )?;
+        text.push_str(&rows.text);
+    }
+    Ok(())
+}
+
+/// The rows of the table of bounds.
+struct Rows<'a> {
+    table: &'a Table,
+    text: String,
+}
+
+impl Rows<'_> {
+    fn ratio(&mut self, ours: &str, case: &str, figure: &Figure, theirs: &str, most: f64) {
+        let Some(spread) = self.table.ratio(case, ours, theirs, figure) else { return };
+        self.row(ours, case, &format!("{} ÷ {theirs}", figure.title), spread, most);
+    }
+
+    fn most(&mut self, ours: &str, case: &str, figure: &Figure, most: f64) {
+        let Some(spread) = self.table.spread(case, ours, figure) else { return };
+        self.row(ours, case, figure.title, spread, most);
+    }
+
+    fn growth(&mut self, ours: &str, most: f64) {
+        let Some(growth) = growth(self.table, ours) else { return };
+        self.row(ours, "64 to 8,000 connections", "growth of CPU", growth, most);
+    }
+
+    fn growth_of_floor(&mut self, ours: &str, most: f64) {
+        let both = growth(self.table, ours).zip(growth(self.table, "floor_epoll"));
+        let Some((growth, floor)) = both else { return };
+        let median = growth.median / floor.median;
+        let ratio = Spread { least: median, median, most: median, rounds: growth.rounds };
+        self.row(ours, "64 to 8,000 connections", "growth of CPU ÷ floor_epoll's", ratio, most);
+    }
+
+    fn row(&mut self, client: &str, case: &str, figure: &str, is: Spread, most: f64) {
+        let verdict = if is.median <= most { "holds" } else { "**missed**" };
+        let Spread { least, median, most: greatest, rounds } = is;
+        let between =
+            if least < greatest { format!("{least:.2}–{greatest:.2}") } else { String::new() };
+        let _ = writeln!(
+            self.text,
+            "| {client} | {case} | {figure} | {median:.2} | {between} | {rounds} | {most:.2} | \
+             {verdict} |"
+        );
+    }
+}
+
+/// Of CPU per keep-alive request from few connections to many: of medians, since these are two
+/// cases.
+fn growth(table: &Table, client: &str) -> Option<Spread> {
+    let of = |connections: usize| {
+        table.spread(&format!("keepalive-{connections}-12b-plain"), client, &CPU)
+    };
+    let (many, few) = (of(8000)?, of(64)?);
+    let median = many.median / few.median;
+    let rounds = many.rounds.min(few.rounds);
+    Some(Spread { least: median, median, most: median, rounds })
+}
+
+/// Where the ring pays, and where epoll is as good.
+fn drivers(text: &mut String, table: &Table) -> Result<(), Failure> {
     let mut rows = String::new();
-    for driver in ["ring", "poll", "epoll"] {
-        let client = format!("ringdove {driver}");
-        if let (Some(ours), Some(floor)) = (cpu(1000, &client), cpu(1000, "floor_epoll")) {
-            row(
-                &mut rows,
-                &client,
-                "of the bare epoll loop, 1,000 connections",
-                ours / floor,
-                1.5,
-            )?;
-        }
-        if let (Some(ours), Some(curl)) = (cpu(1000, &client), cpu(1000, "libcurl_multi")) {
-            row(&mut rows, &client, "of libcurl, 1,000 connections", ours / curl, 1.0 / 3.0)?;
-        }
-        let growth = |client: &str| Some(cpu(8000, client)? / cpu(64, client)?);
-        if let (Some(ours), Some(floor)) = (growth(&client), growth("floor_epoll")) {
-            let what = "growth from 64 to 8,000 connections, of the bare loop's";
-            row(&mut rows, &client, what, ours / floor, 1.2)?;
+    for (_, case) in table.cases.iter().filter(|(_, case)| !case.starts_with("rate")) {
+        let calls = DRIVERS.map(|driver| {
+            let calls = table.median(case, driver, &SYSCALLS);
+            calls.map_or_else(|| "–".to_owned(), |calls| format!("{calls:.2}"))
+        });
+        let ratios = [DRIVERS[0], DRIVERS[1]].map(|ours| {
+            let ratio = table.ratio(case, ours, DRIVERS[2], &CPU);
+            ratio.map_or_else(
+                || "– | –".to_owned(),
+                |ratio| {
+                    let Spread { least, median, most, .. } = ratio;
+                    format!("{median:.2} ({least:.2}–{most:.2}) | {}", cheaper(ours, ratio))
+                },
+            )
+        });
+        if ratios.iter().any(|ratio| ratio != "– | –") {
+            writeln!(rows, "| {case} | {} | {} |", ratios.join(" | "), calls.join(" / "))?;
         }
     }
     if !rows.is_empty() {
-        writeln!(text, "\n## CPU per keep-alive request against its bounds\n")?;
         writeln!(
             text,
-            "| client | measure | times | at most | |\n| --- | --- | ---: | ---: | --- |"
+            "\n## Ring and poll against epoll\n\nCPU per request, of epoll's in the same round. Where \
+             not all rounds agree, neither is called cheaper.\n\n\
+             | case | ring ÷ epoll | cheaper | poll ÷ epoll | cheaper | system calls: ring / poll / epoll |\n\
+             | --- | ---: | --- | ---: | --- | ---: |"
         )?;
         text.push_str(&rows);
     }
     Ok(())
 }
 
-fn row(rows: &mut String, client: &str, what: &str, is: f64, most: f64) -> Result<(), Failure> {
-    let verdict = if is <= most { "holds" } else { "**missed**" };
-    writeln!(rows, "| {client} | {what} | {is:.2} | {most:.2} | {verdict} |")?;
+fn cheaper(ours: &str, ratio: Spread) -> &str {
+    if ratio.most < 1.0 {
+        ours.trim_start_matches("ringdove ")
+    } else if ratio.least > 1.0 {
+        "epoll"
+    } else {
+        "neither"
+    }
+}
+
+/// Each reason once.
+fn troubles(text: &mut String, records: &[Value]) -> Result<(), Failure> {
+    for (kind, title) in [("failed", "What failed"), ("unsupported", "What was not measured")] {
+        let mut cases: BTreeMap<(String, String), Vec<&str>> = BTreeMap::new();
+        for record in records.iter().filter(|record| record[kind].is_string()) {
+            let plain = |key: &str| record[key].as_str().unwrap_or("");
+            let why = plain(kind).split_whitespace().collect::<Vec<_>>().join(" ");
+            add_new(cases.entry((plain("client").to_owned(), why)).or_default(), plain("case"));
+        }
+        if !cases.is_empty() {
+            writeln!(text, "\n## {title}\n")?;
+        }
+        for ((client, why), cases) in cases {
+            writeln!(text, "* {client}: {why}: {}", cases.join(", "))?;
+        }
+    }
     Ok(())
 }
 
-fn failures(text: &mut String, records: &[Value]) -> Result<(), Failure> {
-    let failed: Vec<_> = records.iter().filter(|record| record["failed"].is_string()).collect();
-    if !failed.is_empty() {
-        writeln!(text, "\n## What failed\n")?;
-    }
-    for record in failed {
-        let plain = |key: &str| record[key].as_str().unwrap_or("").replace('\n', " ");
-        writeln!(text, "* {}, {}: {}", plain("case"), plain("client"), plain("failed"))?;
-    }
-    Ok(())
-}
-
-/// CPU per keep-alive request by connections, both axes logarithmic.
-fn plot(table: &Table, path: &Path) -> Result<(), Failure> {
+/// A figure of keep-alive requests by connections, both axes logarithmic.
+fn plot(table: &Table, figure: &Figure, path: &Path) -> Result<(), Failure> {
     let mut lines: Vec<(&String, Vec<(f64, f64)>)> = Vec::new();
     for client in &table.clients {
         let points = [64_u32, 1000, 4000, 8000].into_iter().filter_map(|connections| {
             let case = format!("keepalive-{connections}-12b-plain");
-            Some((f64::from(connections), table.median(&case, client, CPU.name)?))
+            Some((f64::from(connections), table.median(&case, client, figure)?.max(0.001)))
         });
         let points: Vec<_> = points.collect();
         if !points.is_empty() {
@@ -261,7 +435,7 @@ fn plot(table: &Table, path: &Path) -> Result<(), Failure> {
     root.fill(&WHITE)?;
     let mut chart = ChartBuilder::on(&root)
         .caption(
-            "CPU µs per keep-alive request, 12 bytes, nginx on the other CPU",
+            format!("{}: keep-alive, 12 bytes, nginx on the other CPU", figure.title),
             ("sans-serif", 18),
         )
         .margin(12)
@@ -273,7 +447,7 @@ fn plot(table: &Table, path: &Path) -> Result<(), Failure> {
         .light_line_style(TRANSPARENT)
         .x_desc("connections")
         .x_label_formatter(&|x| format!("{x:.0}"))
-        .y_label_formatter(&|y| format!("{y:.0}"))
+        .y_label_formatter(&|y| format!("{y}"))
         .draw()?;
     for ((client, points), colour) in lines.into_iter().zip(COLOURS.into_iter().cycle()) {
         let style = colour.stroke_width(if client.starts_with("ringdove") { 3 } else { 1 });

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use clap::{Args as Group, Parser, Subcommand};
 
 use super::bench::BenchArgs;
+use super::ring::RingArgs;
 use super::values::{Addresses, DriverChoice, Field, MaxRedirects, Method, Seconds, Size};
 
 /// Many HTTP transfers at once, driven by io_uring or epoll.
@@ -189,6 +190,9 @@ pub(crate) struct ConnectionArgs {
     /// Connect to these addresses for HOST and PORT, without a look-up
     #[arg(long, value_name = "HOST:PORT:ADDR[,ADDR]…")]
     pub(crate) resolve: Vec<Addresses>,
+
+    #[command(flatten)]
+    pub(crate) ring: RingArgs,
 }
 
 /// Say what this kernel and sandbox offer, and which driver is picked, and why.

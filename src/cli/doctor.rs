@@ -7,7 +7,7 @@ use std::io::{self, Write as _};
 use ringdove::driver::Kind;
 use ringdove::sys::probe::{Finding, Need};
 use ringdove::sys::rlimit::Limit;
-use ringdove::sys::{Probe, ring};
+use ringdove::sys::{Probe, Streams};
 use ringdove::{Config, Driver, TlsPolicy};
 use serde::Serialize;
 
@@ -80,7 +80,27 @@ struct RingRow {
     flags: Vec<&'static str>,
     sq_entries: u32,
     cq_entries: u32,
+    registered_fd: bool,
+    absolute_wait: bool,
+    silent_deadlines: bool,
+    streams: Option<StreamsRow>,
 }
+
+/// What the driver `ring` has for its connections.
+#[derive(Serialize)]
+struct StreamsRow {
+    direct_descriptors: u32,
+    provided_buffers: u16,
+    provided_buffer_bytes: u32,
+    nodelay_on_the_ring: bool,
+}
+
+/// The options of a ring, and when each pays.
+const OPTIONS: [(&str, &str); 3] = [
+    ("--sq-poll pays", "with two CPUs to give: one to the kernel's thread, one to spin on"),
+    ("--busy-poll pays", "with a network device that has NAPI queues; loopback has none"),
+    ("--min-wait pays", "with many busy connections, where a later answer is no loss"),
+];
 
 #[derive(Serialize)]
 struct DriverRow {
@@ -107,7 +127,7 @@ impl Findings {
             },
             root_certificates: Answer::from(TlsPolicy::system()),
             io_uring: probe.findings.iter().map(Row::from).collect(),
-            ring: auto.as_ref().ok().and_then(Driver::ring_report).map(RingRow::from),
+            ring: auto.as_ref().ok().and_then(RingRow::of),
             drivers: Kind::ALL.into_iter().map(DriverRow::ask).collect(),
             auto: match &auto {
                 Ok(driver) => {
@@ -148,9 +168,27 @@ impl Findings {
             line(&name, &format!("{need:<12}{}", row.answer.to_text()));
         }
         if let Some(ring) = &self.ring {
-            let RingRow { flags, sq_entries, cq_entries } = ring;
-            let queues = format!("{sq_entries} submission and {cq_entries} completion entries");
-            line("ring", &format!("{}; {queues}", flags.join(" | ")));
+            line("", "");
+            line("ring", &ring.flags.join(" | "));
+            let entries =
+                format!("{} submission, {} completion entries", ring.sq_entries, ring.cq_entries);
+            line("  queues", &entries);
+            let yes = |yes: bool| if yes { "yes" } else { "no" };
+            line("  registered fd", yes(ring.registered_fd));
+            line("  absolute waits", yes(ring.absolute_wait));
+            line("  silent deadlines", yes(ring.silent_deadlines));
+            if let Some(streams) = &ring.streams {
+                line("  direct descriptors", &streams.direct_descriptors.to_string());
+                let (count, bytes) = (streams.provided_buffers, streams.provided_buffer_bytes);
+                line("  provided buffers", &format!("{count} of {bytes} bytes"));
+                let nodelay =
+                    if streams.nodelay_on_the_ring { "set on the ring" } else { "not set" };
+                line("  TCP_NODELAY", nodelay);
+            }
+            line("", "");
+            for (option, pays) in OPTIONS {
+                line(option, pays);
+            }
         }
         line("", "");
         for row in &self.drivers {
@@ -185,12 +223,29 @@ impl From<&Finding> for Row {
     }
 }
 
-impl From<&ring::Report> for RingRow {
-    fn from(report: &ring::Report) -> RingRow {
-        RingRow {
+impl RingRow {
+    fn of(driver: &Driver) -> Option<RingRow> {
+        let report = driver.ring_report()?;
+        Some(RingRow {
             flags: report.flags.iter().map(|flag| flag.name()).collect(),
             sq_entries: report.sq_entries,
             cq_entries: report.cq_entries,
+            registered_fd: report.registered_fd,
+            absolute_wait: report.absolute_wait,
+            silent_deadlines: report.silent_deadlines,
+            streams: driver.streams().map(StreamsRow::from),
+        })
+    }
+}
+
+impl From<&Streams> for StreamsRow {
+    fn from(streams: &Streams) -> StreamsRow {
+        let room = streams.room();
+        StreamsRow {
+            direct_descriptors: room.streams,
+            provided_buffers: room.buffers.count,
+            provided_buffer_bytes: room.buffers.size,
+            nodelay_on_the_ring: streams.sets_nodelay(),
         }
     }
 }

@@ -89,7 +89,7 @@ impl Run {
         }
         let mut driver = match plan.driver {
             DriverChoice::Auto => Driver::auto(plan.config),
-            DriverChoice::Only(kind) => Driver::new(kind, plan.config),
+            DriverChoice::Only(kind) => Driver::with_ring(kind, plan.config, &plan.ring),
         }
         .map_err(|error: DriverError| error.to_string())?;
         for entry in plan.resolve {

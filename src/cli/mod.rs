@@ -18,6 +18,7 @@ mod names;
 mod output;
 mod plan;
 mod record;
+mod ring;
 mod tally;
 mod values;
 

@@ -7,7 +7,8 @@ use std::io::{self, Read as _};
 use std::path::Path;
 use std::sync::Arc;
 
-use ringdove::sys::rlimit;
+use ringdove::driver::Kind;
+use ringdove::sys::{ring, rlimit};
 use ringdove::{
     Body, Config, KeepPost, Options, RedirectPolicy, Request, RequestError, Timeouts, TlsPolicy,
 };
@@ -16,6 +17,7 @@ use url::Url;
 use super::args::{ConnectionArgs, FetchArgs, OutputArgs, RedirectArgs, RequestArgs};
 use super::input::Opened;
 use super::output::{Output, SharedStream, Stream};
+use super::ring::RingArgs;
 use super::values::{Addresses, DriverChoice, Field};
 
 /// Transfers in the engine for each connection, so that one that becomes free finds its next there.
@@ -38,6 +40,7 @@ pub(crate) struct Plan {
     pub(crate) records: Option<SharedStream>,
     pub(crate) config: Config,
     pub(crate) driver: DriverChoice,
+    pub(crate) ring: ring::Options,
     pub(crate) resolve: Vec<Addresses>,
     /// Transfers in the engine at once.
     pub(crate) window: usize,
@@ -102,7 +105,8 @@ impl Plan {
             input,
             template,
             records,
-            driver: connection.driver,
+            driver: driver(connection.driver, &connection.ring)?,
+            ring: connection.ring.options(),
             resolve: connection.resolve,
             window,
             heads,
@@ -118,6 +122,18 @@ impl Plan {
     /// How many URLs there are, if that can be told.
     pub(crate) fn total(&self) -> Option<u64> {
         self.input.is_none().then_some(self.urls.len() as u64)
+    }
+}
+
+/// Whoever says how a ring is to be set up wants one.
+fn driver(choice: DriverChoice, ring: &RingArgs) -> Result<DriverChoice, String> {
+    match (choice, ring.given()) {
+        (choice, None) => Ok(choice),
+        (DriverChoice::Auto, Some(_)) => Ok(DriverChoice::Only(Kind::Ring)),
+        (DriverChoice::Only(Kind::Epoll), Some(option)) => {
+            Err(format!("{option} is about a ring, and the driver epoll has none"))
+        }
+        (DriverChoice::Only(kind), Some(_)) => Ok(DriverChoice::Only(kind)),
     }
 }
 

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use crate::engine::{AddError, Config, Engine, Handler, Message, Request, Stats, TransferId};
 use crate::error::Operation;
-use crate::sys::{Errno, Waker, ring};
+use crate::sys::{Errno, Streams, Waker, ring};
 use crate::tls::{TlsPolicy, TlsPolicyError};
 
 pub use interest::Action;
@@ -143,15 +143,29 @@ impl Driver {
     ///
     /// When the system refuses it: what, and why.
     pub fn new(kind: Kind, config: Config) -> Result<Driver, DriverError> {
+        Driver::with_ring(kind, config, &ring::Options::default())
+    }
+
+    /// As [`Driver::new`], with a ring that is set up as `options` say; [`Kind::Epoll`] has none and ignores
+    /// them.
+    ///
+    /// # Errors
+    ///
+    /// When the system refuses the driver or one of the options: what, and why.
+    pub fn with_ring(
+        kind: Kind,
+        config: Config,
+        options: &ring::Options,
+    ) -> Result<Driver, DriverError> {
         let refused = |reason: String| DriverError { kind, reason };
         let inner = match kind {
-            Kind::Ring => RingDriver::new(config, &ring::Options::default())
+            Kind::Ring => RingDriver::new(config, options)
                 .map(Inner::Ring)
                 .map_err(|error| refused(error.to_string()))?,
             Kind::Epoll => EpollDriver::new(config)
                 .map(Inner::Epoll)
                 .map_err(|errno| refused(format!("epoll_create1: {errno}")))?,
-            Kind::Poll => RingPollDriver::new(config, &ring::Options::default())
+            Kind::Poll => RingPollDriver::new(config, options)
                 .map(Inner::Poll)
                 .map_err(|error| refused(error.to_string()))?,
         };
@@ -257,12 +271,30 @@ impl Driver {
         }
     }
 
+    /// What the ring holds for connections and waits, for a driver that has one: all of it is given back
+    /// with the last connection, but for the poll of a [`Driver::waker`].
+    pub fn ring_in_use(&self) -> Option<ring::InUse> {
+        match &self.inner {
+            Inner::Ring(driver) => Some(driver.streams().in_use()),
+            Inner::Epoll(_) => None,
+            Inner::Poll(driver) => Some(driver.multi().watch().ring().in_use()),
+        }
+    }
+
     /// What the ring's set-up was given, for a driver that has one.
     pub fn ring_report(&self) -> Option<&ring::Report> {
         match &self.inner {
             Inner::Ring(driver) => Some(driver.streams().report()),
             Inner::Epoll(_) => None,
             Inner::Poll(driver) => Some(driver.multi().watch().ring().report()),
+        }
+    }
+
+    /// The streams of [`Kind::Ring`]: what they have room for, and how much of it is in use.
+    pub fn streams(&self) -> Option<&Streams> {
+        match &self.inner {
+            Inner::Ring(driver) => Some(driver.streams()),
+            Inner::Epoll(_) | Inner::Poll(_) => None,
         }
     }
 }

@@ -25,6 +25,12 @@ pub struct Buffers {
     pub size: u32,
 }
 
+/// From one buffer to the next. Not the size, which is a power of two: the first bytes of all buffers, and small
+/// bodies have no others, would share a few lines of the cache.
+fn stride(shape: Buffers) -> usize {
+    shape.size as usize + 5 * 64
+}
+
 /// One group of provided buffers.
 pub(super) struct BufferRing {
     /// The ring of entries that the kernel reads.
@@ -47,7 +53,7 @@ impl BufferRing {
     ) -> Result<BufferRing, Errno> {
         assert!(shape.count.is_power_of_two() && shape.count <= 1 << 15);
         let entries = Pages::map(usize::from(shape.count) * size_of::<BufRingEntry>())?;
-        let memory = Pages::map(usize::from(shape.count) * shape.size as usize)?;
+        let memory = Pages::map(usize::from(shape.count) * stride(shape))?;
         let address = entries.at(0, 1).as_ptr() as u64;
         count::add(Counter::RingRegister, 1);
         // SAFETY: `entries` is page-aligned, large enough, and zeroed: nothing is published yet. It and
@@ -82,7 +88,7 @@ impl BufferRing {
     pub(super) fn bytes(&self, id: BufferId, len: usize) -> &[u8] {
         let size = self.shape.size as usize;
         assert!(id.0 < self.shape.count && len <= size);
-        let start = self.memory.at(usize::from(id.0) * size, len);
+        let start = self.memory.at(usize::from(id.0) * stride(self.shape), len);
         // SAFETY: a CQE has named the buffer and it was not given back since: the kernel does not touch it. The
         // slice borrows `self`, without which nothing is given back. The kernel has written (or the mapping has
         // zeroed) every byte.
@@ -91,10 +97,11 @@ impl BufferRing {
 
     /// The buffer is for the kernel to use again, once published.
     pub(super) fn give_back(&mut self, id: BufferId) {
-        let size = self.shape.size as usize;
         let place = usize::from(self.tail & (self.shape.count - 1)) * size_of::<BufRingEntry>();
         let entry = self.entries.at(place, size_of::<BufRingEntry>()).cast::<BufRingEntry>();
-        let address = self.memory.at(usize::from(id.0) * size, size).as_ptr() as u64;
+        let start =
+            self.memory.at(usize::from(id.0) * stride(self.shape), self.shape.size as usize);
+        let address = start.as_ptr() as u64;
         // SAFETY: the place is within the ring and aligned (entries of 16 bytes from a page on). The kernel
         // reads it only once the tail has passed it, and has consumed what stood there before: there are no
         // more buffers than places. Single fields are written: the first place holds the tail too.

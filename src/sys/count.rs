@@ -95,9 +95,11 @@ counters! {
     Cqes "CQEs" event;
     /// CQEs whose token named no live operation: dropped.
     StaleCqes "stale CQEs" event;
+    /// Times the submission queue had no room before the wait, and was submitted to make some.
+    SqFull "SQ full" event;
     /// Times the completion queue was found overflown; the kernel kept the CQEs and handed them over later.
     CqOverflows "CQ overflows" event;
-    /// Receives that found no provided buffer (`ENOBUFS`); they are armed again.
+    /// Receives that found no provided buffer (`ENOBUFS`); they are armed again as buffers come back.
     BuffersExhausted "buffers exhausted" event;
     /// CQEs that the kernel had no memory to keep.
     LostCqes "lost CQEs" event;

@@ -27,9 +27,11 @@ pub(super) enum Entered {
     Lost,
 }
 
-/// How long io_uring_enter(2) waits.
+/// How long io_uring_enter(2) waits, and what for.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Wait {
+    /// Where a kernel thread submits: until the submission queue has room.
+    pub(super) room: bool,
     /// It ends when there are this many CQEs; zero does not wait.
     pub(super) completions: u32,
     pub(super) deadline: Deadline,
@@ -47,7 +49,10 @@ pub(super) enum Deadline {
 }
 
 impl Wait {
-    pub(super) const NO: Wait = Wait { completions: 0, deadline: Deadline::None, min_wait_usec: 0 };
+    pub(super) const NO: Wait =
+        Wait { room: false, completions: 0, deadline: Deadline::None, min_wait_usec: 0 };
+
+    pub(super) const FOR_ROOM: Wait = Wait { room: true, ..Wait::NO };
 }
 
 /// The fd by which a ring is entered: registered if the kernel and the thread's table have it.
@@ -56,6 +61,8 @@ pub(super) struct RingFd {
     fd: RawFd,
     /// Index in the thread's table of registered rings.
     registered: Option<u32>,
+    /// A kernel thread submits, which may have to be woken.
+    sq_poll: bool,
 }
 
 /// `IORING_REGISTER_RING_FDS` and its undoing, which `io-uring` keeps to itself.
@@ -72,10 +79,10 @@ struct RsrcUpdate {
 
 impl RingFd {
     /// Registers `fd` with the calling thread, which must be the one to enter the ring.
-    pub(super) fn register(fd: RawFd) -> RingFd {
+    pub(super) fn register(fd: RawFd, sq_poll: bool) -> RingFd {
         let mut update = RsrcUpdate { offset: u32::MAX, reserved: 0, data: fd as u64 };
         let done = register(fd, REGISTER_RING_FDS, &mut update);
-        RingFd { fd, registered: (done == Ok(1)).then_some(update.offset) }
+        RingFd { fd, registered: (done == Ok(1)).then_some(update.offset), sq_poll }
     }
 
     /// Gives the registration back. It holds a reference to the ring: without this, closing the fd
@@ -93,8 +100,7 @@ impl RingFd {
 
     /// Asks the kernel for a wait that ended long ago; it has no feature bit for them.
     pub(super) fn takes_absolute_waits(&self) -> bool {
-        let wait =
-            Wait { completions: 1, deadline: Deadline::At(Time::from_nanos(1)), min_wait_usec: 0 };
+        let wait = Wait { completions: 1, deadline: Deadline::At(Time::from_nanos(1)), ..Wait::NO };
         self.enter(0, wait) == Ok(Entered::Nothing)
     }
 
@@ -124,6 +130,10 @@ impl RingFd {
             flags -= EnterFlags::ABS_TIMER;
             (ptr::null(), 0)
         };
+        if self.sq_poll {
+            flags |= EnterFlags::SQ_WAKEUP;
+            flags.set(EnterFlags::SQ_WAIT, wait.room);
+        }
         let fd = match self.registered {
             Some(index) => {
                 flags |= EnterFlags::REGISTERED_RING;

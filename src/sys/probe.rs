@@ -133,6 +133,8 @@ const SMALL: Options = Options {
     without: Vec::new(),
     silent_deadlines: true,
     batch: None,
+    sq_poll: None,
+    busy_poll: None,
 };
 
 fn climb() -> Vec<Finding> {
@@ -219,12 +221,14 @@ fn registrations(ring: &Ring) -> Vec<Finding> {
     let submitter = ring.io_uring().submitter();
     let files = registered(|| submitter.register_files_sparse(8)).map_err(refused);
     let buffers = buffer_ring(ring.io_uring()).map_err(refused);
+    let napi = setup::busy_poll(ring.io_uring(), Duration::from_micros(1)).map_err(refused);
     let finding = |name, need, outcome| Finding { topic: Topic::Registration, name, need, outcome };
     let ring_fd = ring.report().registered_fd;
     vec![
         finding("RING_FDS", Need::Nothing, ring_fd.then_some(()).ok_or_else(|| LACKS.to_owned())),
         finding("FILES2 (direct descriptors)", Need::Completion, files),
         finding("PBUF_RING (provided buffers)", Need::Completion, buffers),
+        finding("NAPI (busy polling)", Need::Nothing, napi),
     ]
 }
 

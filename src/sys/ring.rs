@@ -26,7 +26,7 @@ use super::setup;
 use super::token::Token;
 use crate::time::Time;
 
-pub use super::setup::{Batch, Options, Report, SetupError, SetupFlag};
+pub use super::setup::{Batch, Options, Report, SetupError, SetupFlag, SqPoll};
 pub use super::token::Kind;
 
 /// An io_uring of the thread that made it.
@@ -52,7 +52,13 @@ pub struct Ring {
     owed_slotless: usize,
     /// CQEs copied out of the ring and not yet interpreted.
     reaped: VecDeque<Cqe>,
+    /// Links pushed of a chain whose end is still to be pushed.
+    chain: Vec<squeue::Entry>,
+    /// Those of them that name a provided buffer.
+    buffers_reaped: usize,
     batch: Option<Batch>,
+    /// How long a wait spins, where a kernel thread submits.
+    spin: Option<Duration>,
     /// CQEs that the operations pushed since the last wait post while they are submitted.
     immediate: u32,
     report: Report,
@@ -95,6 +101,21 @@ pub enum Completion {
     },
 }
 
+/// What a ring and the kernel hold for its caller, at one moment. All is zero once everything was given back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct InUse {
+    /// Direct descriptors: streams that are open, or closed but owed CQEs.
+    pub streams: usize,
+    /// Polls that are armed, or over but owed CQEs.
+    pub polls: usize,
+    /// CQEs that the kernel has yet to post or the caller to take.
+    pub owed: usize,
+    /// Provided buffers that the kernel does not have.
+    pub buffers: usize,
+    /// Slots that hold bytes to be sent.
+    pub slots: usize,
+}
+
 /// A completion queue entry as the kernel wrote it, for tests and traces.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Cqe {
@@ -122,6 +143,10 @@ impl Cqe {
         self.flags
     }
 
+    fn names_buffer(&self) -> bool {
+        cqueue::buffer_select(self.flags).is_some()
+    }
+
     /// Its F_MORE: the operation will post more.
     pub fn more(&self) -> bool {
         cqueue::more(self.flags)
@@ -134,6 +159,9 @@ const CROWDED_TRIES: u32 = 8;
 /// How long completions that nobody waits for may go unheard. So much later, at most, begin deadlines that count
 /// from a send. Longer than the kernel's tick, so that the wait's timer costs next to nothing.
 const UNHEARD: Duration = Duration::from_millis(10);
+
+/// Looks at the completion queue between two looks at the clock.
+const LOOKS: u32 = 64;
 
 /// How long a drop waits, unless a shutdown went before.
 const DROP_PATIENCE: Duration = Duration::from_secs(1);
@@ -154,7 +182,10 @@ impl Ring {
             polls: InFlight::new(),
             owed_slotless: 0,
             reaped: VecDeque::new(),
-            batch: options.batch.filter(|_| report.min_wait),
+            chain: Vec::new(),
+            batch: options.batch,
+            spin: options.sq_poll.map(|sq_poll| sq_poll.spin),
+            buffers_reaped: 0,
             immediate: 0,
             report,
             patience: DROP_PATIENCE,
@@ -175,6 +206,11 @@ impl Ring {
     /// CQEs that the kernel has yet to post or the caller to take: zero means that nothing is in flight.
     pub fn owed(&self) -> usize {
         self.polls.owed() + self.owed_slotless
+    }
+
+    /// What its polls hold.
+    pub fn in_use(&self) -> InUse {
+        InUse { polls: self.polls(), owed: self.owed(), ..InUse::default() }
     }
 
     /// Polls whose memory is still held: armed, or over but owed CQEs.
@@ -333,8 +369,13 @@ impl Ring {
     pub fn submit_and_wait(&mut self, now: Time, until: Option<Time>) -> Result<(), Errno> {
         let wait = self.wait_for(now, until);
         self.immediate = 0;
-        let unsubmitted = self.unsubmitted();
-        let entered = self.fd.enter(unsubmitted, wait)?;
+        let entered = match self.spin {
+            Some(spin) => self.enter_beside_thread(wait, now, spin)?,
+            None => {
+                let unsubmitted = self.unsubmitted();
+                self.fd.enter(unsubmitted, wait)?
+            }
+        };
         let found = self.reap()?;
         match entered {
             Entered::Crowded(errno) if found == 0 && self.reaped.is_empty() => Err(errno),
@@ -342,6 +383,37 @@ impl Ring {
             Entered::Lost => {
                 count::add(Counter::LostCqes, 1);
                 Ok(())
+            }
+        }
+    }
+
+    /// What was pushed is the kernel's thread's already. The system call wakes it, or sleeps when completions do not
+    /// come soon enough; without need for either it is not made.
+    fn enter_beside_thread(
+        &mut self,
+        wait: Wait,
+        now: Time,
+        spin: Duration,
+    ) -> Result<Entered, Errno> {
+        let awake = !self.ring.submission().need_wakeup();
+        if awake && (wait.completions == 0 || self.look_for(wait.completions, now + spin)) {
+            return Ok(Entered::Nothing);
+        }
+        self.fd.enter(0, wait)
+    }
+
+    /// Looks for completions until there are so many; false if they do not come in time, or the kernel's thread falls
+    /// asleep.
+    fn look_for(&mut self, completions: u32, until: Time) -> bool {
+        loop {
+            for _ in 0..LOOKS {
+                if self.ring.completion().len() >= completions as usize {
+                    return true;
+                }
+                std::hint::spin_loop();
+            }
+            if self.ring.submission().need_wakeup() || clock::now() >= until {
+                return false;
             }
         }
     }
@@ -363,6 +435,7 @@ impl Ring {
         let (completions, within) =
             self.batch.map_or((1, Duration::ZERO), |batch| (batch.completions, batch.within));
         Wait {
+            room: false,
             completions: self.immediate + completions.max(1),
             deadline,
             min_wait_usec: u32::try_from(within.as_micros()).unwrap_or(u32::MAX),
@@ -377,7 +450,7 @@ impl Ring {
 
     /// The next completion of those reaped.
     pub fn take_completion(&mut self) -> Option<Completion> {
-        while let Some(cqe) = self.reaped.pop_front() {
+        while let Some(cqe) = self.pop() {
             let completion = self.settle(&cqe);
             if completion.is_some() {
                 return completion;
@@ -393,7 +466,14 @@ impl Ring {
 
     /// The next CQE reaped, for whoever interprets it.
     pub(super) fn pop(&mut self) -> Option<Cqe> {
-        self.reaped.pop_front()
+        let cqe = self.reaped.pop_front()?;
+        self.buffers_reaped -= usize::from(cqe.names_buffer());
+        Some(cqe)
+    }
+
+    /// Completions reaped and not yet taken that name a provided buffer.
+    pub(super) fn buffers_reaped(&self) -> usize {
+        self.buffers_reaped
     }
 
     pub(super) fn has_reaped(&self) -> bool {
@@ -470,7 +550,7 @@ impl Ring {
                 Ok(()) | Err(Errno::EAGAIN | Errno::EBUSY) => {}
                 Err(_) => break,
             }
-            while let Some(cqe) = self.reaped.pop_front() {
+            while let Some(cqe) = self.pop() {
                 self.settle(&cqe);
                 if cqe.kind() == Some(Kind::CancelAll) && cqe.res == -Errno::EINVAL.raw() {
                     self.remove_all();
@@ -495,6 +575,11 @@ impl Ring {
         }
     }
 
+    /// Whether the kernel's thread, if it is that which submits, has yet to take some of what was pushed.
+    pub(super) fn thread_is_behind(&mut self) -> bool {
+        self.spin.is_some() && self.unsubmitted() > 0
+    }
+
     /// SQEs pushed that the kernel has not consumed.
     fn unsubmitted(&mut self) -> u32 {
         self.ring.submission().len() as u32
@@ -508,7 +593,8 @@ impl Ring {
             if self.report.sq_entries - unsubmitted >= n {
                 return Ok(());
             }
-            let consumed = match self.fd.enter(unsubmitted, Wait::NO)? {
+            count::add(Counter::SqFull, 1);
+            let consumed = match self.fd.enter(unsubmitted, Wait::FOR_ROOM)? {
                 Entered::Submitted(consumed) => consumed,
                 Entered::Nothing => 0,
                 Entered::Crowded(errno) if tries == CROWDED_TRIES => return Err(errno),
@@ -525,18 +611,24 @@ impl Ring {
         }
     }
 
-    /// The one door to the submission queue. There must be room.
+    /// The one door to the submission queue. There must be room. A chain goes through it as a whole, when its end
+    /// comes: a kernel thread that submits takes what it sees.
     pub(super) fn push(&mut self, op: Op, token: Token, flags: squeue::Flags) {
         let cell = &mut self.cells[self.pushed as usize % self.report.sq_entries as usize];
         let entry = op.entry(cell).user_data(token.to_bits()).flags(flags);
+        self.pushed = self.pushed.wrapping_add(1);
+        count::add(Counter::Sqes, 1);
+        self.chain.push(entry);
+        if flags.intersects(squeue::Flags::IO_LINK | squeue::Flags::IO_HARDLINK) {
+            return;
+        }
         // SAFETY: the SQE points to nothing but its cell, which the ring owns, in a box that neither moves nor is
         // freed before the ring is closed. The kernel reads it until it consumes the SQE (SUBMIT_STABLE),
         // and the cell is written again only for a later SQE at the same place of the queue, which there
         // is room for only once this one was consumed. No CQE has to be awaited.
-        let pushed = unsafe { self.ring.submission().push(&entry) };
+        let pushed = unsafe { self.ring.submission().push_multiple(&self.chain) };
         assert!(pushed.is_ok(), "make_room comes first");
-        self.pushed = self.pushed.wrapping_add(1);
-        count::add(Counter::Sqes, 1);
+        self.chain.clear();
     }
 
     /// Copies out all CQEs, those that did not fit into the ring too; how many.
@@ -562,10 +654,11 @@ impl Ring {
     fn copy_cqes(&mut self) -> usize {
         let cqes = self.ring.completion();
         let found = cqes.len();
-        self.reaped.extend(cqes.map(|cqe| Cqe {
-            token: Token::from_bits(cqe.user_data()),
-            res: cqe.result(),
-            flags: cqe.flags(),
+        self.reaped.extend(cqes.map(|cqe| {
+            let token = Token::from_bits(cqe.user_data());
+            let cqe = Cqe { token, res: cqe.result(), flags: cqe.flags() };
+            self.buffers_reaped += usize::from(cqe.names_buffer());
+            cqe
         }));
         count::add(Counter::Cqes, found as u64);
         found

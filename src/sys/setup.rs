@@ -7,7 +7,8 @@ use std::io;
 use std::os::fd::AsRawFd;
 use std::time::Duration;
 
-use io_uring::IoUring;
+use io_uring::types::Napi;
+use io_uring::{Builder, IoUring};
 
 use super::count::{self, Counter};
 use super::enter::RingFd;
@@ -29,6 +30,12 @@ pub struct Options {
     pub silent_deadlines: bool,
     /// Trade latency for fewer system calls: see [`Batch`]. Off unless set.
     pub batch: Option<Batch>,
+    /// Give a CPU to have submissions cost no system call: see [`SqPoll`]. Off unless set.
+    pub sq_poll: Option<SqPoll>,
+    /// Give CPU time for latency: a wait asks the network device's queues for packets for so long (microseconds
+    /// count) before it sleeps (NAPI busy polling, Linux 6.9). Pays with a device that has such queues and
+    /// hardly a pause between packets; loopback has none. Off unless set.
+    pub busy_poll: Option<Duration>,
 }
 
 impl Default for Options {
@@ -39,11 +46,34 @@ impl Default for Options {
             without: Vec::new(),
             silent_deadlines: true,
             batch: None,
+            sq_poll: None,
+            busy_poll: None,
         }
     }
 }
 
-/// A wait that lets completions gather (`min_wait_usec`, Linux 6.12; without effect before).
+/// A kernel thread that takes submissions as they are pushed (SQPOLL, Linux 5.11), so that in a steady state no
+/// system call is made at all. Pays for whoever has a CPU to give to that thread and one that the waiting thread
+/// may spin on; on a machine that is busy, it takes both from others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SqPoll {
+    /// How long the kernel's thread looks for submissions before it sleeps (milliseconds count); what is
+    /// pushed then wakes it by a system call.
+    pub idle: Duration,
+    /// The CPU that it is bound to.
+    pub cpu: Option<u32>,
+    /// How long a wait looks for completions before it makes the system call that sleeps.
+    pub spin: Duration,
+}
+
+impl Default for SqPoll {
+    fn default() -> SqPoll {
+        SqPoll { idle: Duration::from_millis(50), cpu: None, spin: Duration::from_micros(200) }
+    }
+}
+
+/// A wait that lets completions gather (`min_wait_usec`, Linux 6.12). Pays where many connections have little to do
+/// each, and nobody minds that little being done so much later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Batch {
     /// The wait ends as soon as there are this many completions,
@@ -65,16 +95,19 @@ pub enum SetupFlag {
     SubmitAll,
     /// Completions do not interrupt the thread (5.19); a step down from `DeferTaskrun`.
     CoopTaskrun,
+    /// A kernel thread submits: see [`SqPoll`].
+    SqPoll,
 }
 
 impl SetupFlag {
     /// Every flag.
-    pub const ALL: [SetupFlag; 5] = [
+    pub const ALL: [SetupFlag; 6] = [
         SetupFlag::SingleIssuer,
         SetupFlag::DeferTaskrun,
         SetupFlag::NoSqarray,
         SetupFlag::SubmitAll,
         SetupFlag::CoopTaskrun,
+        SetupFlag::SqPoll,
     ];
 
     /// The name in io_uring_setup(2), without `IORING_SETUP_`.
@@ -85,6 +118,7 @@ impl SetupFlag {
             SetupFlag::NoSqarray => "NO_SQARRAY",
             SetupFlag::SubmitAll => "SUBMIT_ALL",
             SetupFlag::CoopTaskrun => "COOP_TASKRUN",
+            SetupFlag::SqPoll => "SQPOLL",
         }
     }
 }
@@ -97,6 +131,15 @@ const STEPS: [&[SetupFlag]; 6] = [
     &[SetupFlag::CoopTaskrun, SetupFlag::SubmitAll],
     &[SetupFlag::SubmitAll],
     &[],
+];
+
+/// The same where a kernel thread submits: completions are worked off in that thread, so that the flags that say
+/// when ours does it are refused.
+const SQ_POLL_STEPS: [&[SetupFlag]; 4] = [
+    &[SetupFlag::SqPoll, SetupFlag::SingleIssuer, SetupFlag::NoSqarray, SetupFlag::SubmitAll],
+    &[SetupFlag::SqPoll, SetupFlag::SingleIssuer, SetupFlag::SubmitAll],
+    &[SetupFlag::SqPoll, SetupFlag::SubmitAll],
+    &[SetupFlag::SqPoll],
 ];
 
 /// What the kernel gave.
@@ -116,6 +159,8 @@ pub struct Report {
     pub silent_deadlines: bool,
     /// Whether a wait can let completions gather (6.12).
     pub min_wait: bool,
+    /// Whether waits poll the network device first, because they were asked to.
+    pub busy_poll: bool,
 }
 
 /// Why there is no ring.
@@ -173,7 +218,14 @@ pub(super) fn set_up(options: &Options) -> Result<(IoUring, RingFd, Report), Set
     if !params.is_feature_ext_arg() {
         return Err(SetupError::Lacks("IORING_FEAT_EXT_ARG (Linux 5.11)"));
     }
-    let fd = RingFd::register(ring.as_raw_fd());
+    // what was asked for and cannot be had is an error: nobody asks for these without a reason
+    if options.batch.is_some() && !params.is_feature_min_timeout() {
+        return Err(SetupError::Lacks("IORING_FEAT_MIN_TIMEOUT (Linux 6.12)"));
+    }
+    if let Some(within) = options.busy_poll {
+        busy_poll(&ring, within).map_err(|errno| SetupError::Registration("NAPI", errno))?;
+    }
+    let fd = RingFd::register(ring.as_raw_fd(), options.sq_poll.is_some());
     let report = Report {
         flags,
         sq_entries: params.sq_entries(),
@@ -182,6 +234,7 @@ pub(super) fn set_up(options: &Options) -> Result<(IoUring, RingFd, Report), Set
         absolute_wait: fd.takes_absolute_waits(),
         silent_deadlines: options.silent_deadlines && params.is_feature_skip_cqe_on_success(),
         min_wait: params.is_feature_min_timeout(),
+        busy_poll: options.busy_poll.is_some(),
     };
     Ok((ring, fd, report))
 }
@@ -189,7 +242,7 @@ pub(super) fn set_up(options: &Options) -> Result<(IoUring, RingFd, Report), Set
 fn step_down(options: &Options) -> Result<(IoUring, &'static [SetupFlag]), SetupError> {
     let mut refusal = Errno::EINVAL;
     let wanted = |flags: &&&[SetupFlag]| !flags.iter().any(|flag| options.without.contains(flag));
-    for flags in STEPS.iter().filter(wanted) {
+    for flags in steps(options).iter().filter(wanted) {
         match build(options, flags) {
             Ok(ring) => return Ok((ring, flags)),
             Err(error) => refusal = error.into(),
@@ -201,10 +254,23 @@ fn step_down(options: &Options) -> Result<(IoUring, &'static [SetupFlag]), Setup
     Err(SetupError::Refused(refusal))
 }
 
+/// The flags to try, in turn.
+fn steps(options: &Options) -> &'static [&'static [SetupFlag]] {
+    if options.sq_poll.is_some() { &SQ_POLL_STEPS } else { &STEPS }
+}
+
+/// Has waits poll the network device's queues.
+pub(super) fn busy_poll(ring: &IoUring, within: Duration) -> Result<(), Errno> {
+    let micros = u32::try_from(within.as_micros()).unwrap_or(u32::MAX);
+    let mut napi = Napi::new().set_busy_poll_timeout(micros).set_prefer_busy_poll(true);
+    count::add(Counter::RingRegister, 1);
+    Ok(ring.submitter().register_napi(&mut napi)?)
+}
+
 /// Whether the kernel takes this flag, with those that it goes with.
 pub(super) fn accepts(flag: SetupFlag, options: &Options) -> bool {
-    let ring =
-        STEPS.iter().filter(|step| step.contains(&flag)).find_map(|step| build(options, step).ok());
+    let ring = (STEPS.iter().chain(&SQ_POLL_STEPS).filter(|step| step.contains(&flag)))
+        .find_map(|step| build(options, step).ok());
     if ring.is_some() {
         count_close();
     }
@@ -221,6 +287,7 @@ fn build(options: &Options, flags: &[SetupFlag]) -> io::Result<IoUring> {
             SetupFlag::NoSqarray => builder.setup_no_sqarray(),
             SetupFlag::SubmitAll => builder.setup_submit_all(),
             SetupFlag::CoopTaskrun => builder.setup_coop_taskrun(),
+            SetupFlag::SqPoll => set_up_sq_poll(&mut builder, options.sq_poll.unwrap_or_default()),
         };
     }
     count::add(Counter::RingSetup, 1);
@@ -229,6 +296,16 @@ fn build(options: &Options, flags: &[SetupFlag]) -> io::Result<IoUring> {
     count::add(Counter::Mmap, 2);
     count::add(Counter::Madvise, 2);
     Ok(ring)
+}
+
+fn set_up_sq_poll(builder: &mut Builder, sq_poll: SqPoll) -> &mut Builder {
+    let millis = u32::try_from(sq_poll.idle.as_millis()).unwrap_or(u32::MAX);
+    // zero would be the kernel's own idea of it
+    builder.setup_sqpoll(millis.max(1));
+    match sq_poll.cpu {
+        Some(cpu) => builder.setup_sqpoll_cpu(cpu),
+        None => builder,
+    }
 }
 
 /// Counts the system calls by which `io-uring` closes a ring.

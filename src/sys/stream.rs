@@ -20,7 +20,7 @@ pub(super) struct Stream {
     pub(super) recv: Recv,
     /// CQEs that the kernel will post.
     pub(super) owed: u32,
-    /// It took more than its share of buffers: it gets one at a time.
+    /// It took more than its share of buffers, or there are too few: it gets one at a time.
     over_budget: bool,
     /// Buffers taken in the turn of this number.
     taken: (u32, u32),
@@ -72,6 +72,8 @@ pub(super) enum Recv {
     Stopping {
         multishot: bool,
     },
+    /// There was no buffer, or others waited for one: it is armed when it is its turn.
+    Queued,
     /// The peer's FIN or an error has come: there is nothing more to receive.
     Ended,
 }
@@ -160,7 +162,7 @@ impl Stream {
                     return Some(Want::CancelRecv);
                 }
             }
-            Recv::Off | Recv::Stopping { .. } | Recv::Ended => {}
+            Recv::Off | Recv::Stopping { .. } | Recv::Queued | Recv::Ended => {}
         }
         match self.send {
             Send::Ready { .. } => return Some(Want::Send),
@@ -230,6 +232,23 @@ impl Stream {
     pub(super) fn reopen(&mut self) {
         if self.open && matches!(self.socket, Socket::Broken | Socket::None) {
             self.socket = Socket::Wanted;
+        }
+    }
+
+    /// Others wait for a buffer: it does too, if it has had its share.
+    pub(super) fn queue(&mut self) -> bool {
+        let queues = self.want() == Some(Want::Recv { multishot: false });
+        if queues {
+            self.recv = Recv::Queued;
+        }
+        queues
+    }
+
+    /// It is its turn: there is a buffer for it, one.
+    pub(super) fn unqueue(&mut self) {
+        if self.recv == Recv::Queued {
+            self.recv = Recv::Off;
+            self.over_budget = true;
         }
     }
 
@@ -329,7 +348,8 @@ impl Stream {
             self.owed -= 1;
             self.recv = match Errno(-fact.res) {
                 _ if fact.res > 0 => Recv::Off,
-                Errno::ECANCELED | Errno::ENOBUFS => Recv::Off,
+                Errno::ECANCELED => Recv::Off,
+                Errno::ENOBUFS => Recv::Queued,
                 _ => Recv::Ended,
             };
         }
@@ -495,6 +515,8 @@ mod tests {
                         stream.close();
                     }
                     0 => stream.wants_recv = !stream.wants_recv,
+                    3 => stream.unqueue(),
+                    4 => _ = stream.queue(),
                     1 if stream.socket == Socket::None => {
                         ended = false;
                         stream.reopen();
@@ -513,6 +535,26 @@ mod tests {
             let nothing = kernel.chain.is_none() && !kernel.send && !kernel.recv && !kernel.file;
             assert!(nothing && kernel.cancels.is_empty(), "seed {seed}: the kernel has something");
         }
+    }
+
+    #[test]
+    fn a_receive_without_buffer_waits_for_its_turn_and_takes_one() {
+        let mut stream = Stream::new(true);
+        stream.pushed(Want::Open);
+        stream.handle(fact(Kind::Send, 4, false));
+        stream.has_sent(4);
+        assert_eq!(stream.handle(fact(Kind::Recv, -libc::ENOBUFS, false)), Heard::Nothing);
+        assert_eq!((stream.want(), stream.owed), (None, 0));
+        stream.unqueue();
+        assert_eq!(stream.want(), Some(Want::Recv { multishot: false }));
+        assert!(stream.queue() && stream.want().is_none());
+        stream.unqueue();
+        stream.pushed(Want::Recv { multishot: false });
+        // the buffer was not full: it has caught up
+        let rest = Fact { full: false, ..fact(Kind::Recv, 9, false) };
+        assert_eq!(stream.handle(rest), Heard::Received);
+        assert_eq!(stream.want(), Some(Want::Recv { multishot: true }));
+        assert!(!stream.queue());
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! if the queue has no room, before the next wait; a provided buffer is lent for one event and goes back with
 //! the next; a send's memory is given back at its CQE; what could not be brought to rest is leaked.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::os::fd::RawFd;
 use std::time::Duration;
@@ -17,9 +18,9 @@ use super::count::{self, Counter};
 use super::errno::Errno;
 use super::op::Op;
 use super::readiness::Interest;
-use super::ring::{Completion, Cqe, Options, Report, Ring, SetupError};
+use super::ring::{Completion, Cqe, InUse, Options, Report, Ring, SetupError};
 use super::slots::{SendSlot, SendSlots};
-use super::stream::{Fact, Heard, Send, Socket, Stream, Want};
+use super::stream::{Fact, Heard, Recv, Send, Socket, Stream, Want};
 use super::token::{Kind, Token};
 use crate::id::{Id, Slab};
 use crate::time::Time;
@@ -103,6 +104,8 @@ pub struct Streams {
     owed: usize,
     /// Streams that want operations for which the queue had no room.
     unsettled: Vec<StreamId>,
+    /// Streams that wait for a buffer, in that order; closed ones among them.
+    queue: VecDeque<StreamId>,
     buffers: Option<BufferRing>,
     slots: Option<SendSlots>,
     /// The buffer lent with the last event.
@@ -149,6 +152,7 @@ impl Streams {
             entries: Slab::new(),
             owed: 0,
             unsettled: Vec::new(),
+            queue: VecDeque::new(),
             buffers: Some(buffers),
             slots: Some(SendSlots::new()),
             lent: None,
@@ -205,6 +209,11 @@ impl Streams {
         self.ring.report()
     }
 
+    /// What there is room for.
+    pub fn room(&self) -> Room {
+        self.room
+    }
+
     /// Whether TCP_NODELAY is set on the ring (Linux 6.7).
     pub fn sets_nodelay(&self) -> bool {
         self.nodelay
@@ -225,9 +234,21 @@ impl Streams {
         self.owed + self.ring.owed()
     }
 
+    /// What its streams and polls hold.
+    pub fn in_use(&self) -> InUse {
+        InUse {
+            streams: self.len(),
+            owed: self.owed(),
+            buffers: self.buffers_held(),
+            slots: self.slots_taken(),
+            ..self.ring.in_use()
+        }
+    }
+
     /// Provided buffers that the kernel does not have: lent, or in completions not yet taken.
     pub fn buffers_held(&self) -> usize {
         self.buffers.as_ref().map_or(0, |buffers| buffers.held().into())
+            + self.ring.buffers_reaped()
     }
 
     /// Send slots that hold bytes.
@@ -371,6 +392,10 @@ impl Streams {
         if let Some(buffers) = &mut self.buffers {
             buffers.publish();
         }
+        // a kernel thread that submits has yet to see whether there are buffers for those served last
+        if !self.queue.is_empty() && !self.ring.thread_is_behind() {
+            self.serve_queue();
+        }
         for id in std::mem::take(&mut self.unsettled) {
             if let Some(entry) = self.entries.get_mut(id) {
                 entry.unsettled = false;
@@ -378,6 +403,8 @@ impl Streams {
             }
         }
         self.turn = self.turn.wrapping_add(1);
+        // whoever was served may have nothing to receive: the next in the queue do not wait for that
+        let until = if self.queue.is_empty() { until } else { Some(now) };
         self.ring.submit_and_wait(now, until)
     }
 
@@ -431,9 +458,6 @@ impl Streams {
             buffers.take(buffer);
             self.lent = Some(buffer);
         }
-        if cqe.result() == -Errno::ENOBUFS.raw() && kind == Kind::Recv {
-            count::add(Counter::BuffersExhausted, 1);
-        }
         let id = cqe.token().id();
         let Some(entry) = self.entries.get_mut(id) else {
             count::add(Counter::StaleCqes, 1);
@@ -458,6 +482,10 @@ impl Streams {
             }
         }
         let user = entry.user;
+        if kind == Kind::Recv && entry.state.recv == Recv::Queued {
+            count::add(Counter::BuffersExhausted, 1);
+            self.queue.push_back(id);
+        }
         if entry.state.want().is_some() {
             self.settle(id);
         }
@@ -474,12 +502,33 @@ impl Streams {
         }
     }
 
+    /// Arms receives that wait for a buffer, one for each that the kernel has. One that fails all the same has seen
+    /// others fill all of these: there are no more failures than buffers filled.
+    fn serve_queue(&mut self) {
+        let mut free = usize::from(self.room.buffers.count).saturating_sub(self.buffers_held());
+        // those served do not queue again behind those who are not
+        let mut queue = std::mem::take(&mut self.queue);
+        while free > 0
+            && let Some(id) = queue.pop_front()
+        {
+            let Some(entry) = self.entries.get_mut(id) else { continue };
+            entry.state.unqueue();
+            if entry.state.want().is_some() {
+                free -= 1;
+                self.settle(id);
+            }
+        }
+        self.queue = queue;
+    }
+
     /// Pushes whatever a stream wants; what does not go now goes before the next wait.
     fn settle(&mut self, id: StreamId) {
-        while let Some(entry) = self.entries.get(id)
+        while let Some(entry) = self.entries.get_mut(id)
             && let Some(want) = entry.state.want()
         {
-            if self.push(id, want).is_err() {
+            if !self.queue.is_empty() && entry.state.queue() {
+                self.queue.push_back(id);
+            } else if self.push(id, want).is_err() {
                 if let Some(entry) = self.entries.get_mut(id)
                     && !entry.unsettled
                 {

@@ -60,8 +60,8 @@ fn a_look_up_that_takes_too_long(kind: Kind) {
 }
 
 fn threads_are_bounded(kind: Kind) {
-    let before = Census::take().threads.len();
     let mut run = Run::with(kind, Config { max_lookups: 3, ..Config::default() });
+    let before = Census::take().threads.len();
     let transfers: Vec<_> = (0..9).map(|i| run.get(&format!("http://host{i}.invalid/"))).collect();
     let mut most = 0;
     run.turn_until("all have failed", |run| {

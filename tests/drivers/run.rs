@@ -9,6 +9,7 @@ use ringdove::driver::Kind;
 use ringdove::engine::{Flow, Handler, Outcome};
 use ringdove::error::{Deadline, Phase};
 use ringdove::http::{ResponseHead, Version};
+use ringdove::sys::ring;
 use ringdove::{Config, Driver, Error, Options, Redirect, Request, TlsPolicy, TransferId};
 
 use crate::support::certs::Authority;
@@ -63,6 +64,22 @@ pub(crate) fn isolated_under(wrapper: &[&str], driver: &str, path: &str, behavio
         behaviour(kind);
         census.assert_restored(PATIENCE);
     });
+}
+
+/// RINGDOVE_RING has the suite run on rings of another kind: `sq-poll`, `min-wait`, `busy-poll`.
+fn ring_options() -> ring::Options {
+    let mut options = ring::Options::default();
+    match std::env::var("RINGDOVE_RING").as_deref() {
+        Ok("sq-poll") => options.sq_poll = Some(ring::SqPoll::default()),
+        Ok("min-wait") => {
+            let within = Duration::from_millis(1);
+            options.batch = Some(ring::Batch { completions: 16, within });
+        }
+        Ok("busy-poll") => options.busy_poll = Some(Duration::from_micros(50)),
+        Ok(unknown) => panic!("RINGDOVE_RING={unknown}: there is no such ring"),
+        Err(_) => {}
+    }
+    options
 }
 
 /// The name that libtest gives to a test, from its path with the crate's name.
@@ -126,7 +143,7 @@ impl Run {
     }
 
     pub(crate) fn with(kind: Kind, config: Config) -> Run {
-        let driver = Driver::new(kind, config).expect("asked before");
+        let driver = Driver::with_ring(kind, config, &ring_options()).expect("asked before");
         assert_eq!(driver.kind(), kind);
         Run { driver }
     }

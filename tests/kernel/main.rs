@@ -6,6 +6,7 @@
 mod polls;
 mod queues;
 mod refused;
+mod scarcity;
 mod shutdown;
 mod streams;
 mod support;

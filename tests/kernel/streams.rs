@@ -13,11 +13,11 @@ use socket2::{Domain, SockRef, Socket, Type};
 
 use crate::support::{A_WHILE, PATIENCE, every_step, small, within, workers};
 
-const ROOM: Room = Room { streams: 64, buffers: Buffers { count: 16, size: 4096 } };
+pub(crate) const ROOM: Room = Room { streams: 64, buffers: Buffers { count: 16, size: 4096 } };
 
 /// An event, with its bytes copied out.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Happened {
+pub(crate) enum Happened {
     Connected,
     ConnectFailed(Step, Errno),
     DeadlinePassed,
@@ -28,7 +28,7 @@ enum Happened {
     RecvFailed(Errno),
 }
 
-fn streams_with(options: &Options, room: Room) -> Option<Streams> {
+pub(crate) fn streams_with(options: &Options, room: Room) -> Option<Streams> {
     match Streams::new(options, room) {
         Ok(streams) => Some(streams),
         Err(error) => {
@@ -42,7 +42,7 @@ fn streams() -> Option<Streams> {
     streams_with(&small(), ROOM)
 }
 
-fn take(streams: &mut Streams) -> Option<(u64, Happened)> {
+pub(crate) fn take(streams: &mut Streams) -> Option<(u64, Happened)> {
     let Event::Stream(user, event) = streams.take_event()? else { panic!("no poll was added") };
     let happened = match event {
         StreamEvent::Connected => Happened::Connected,
@@ -57,7 +57,7 @@ fn take(streams: &mut Streams) -> Option<(u64, Happened)> {
     Some((user, happened))
 }
 
-fn next_within(streams: &mut Streams, time: Duration) -> Option<(u64, Happened)> {
+pub(crate) fn next_within(streams: &mut Streams, time: Duration) -> Option<(u64, Happened)> {
     let until = clock::now() + time;
     loop {
         if let Some(event) = take(streams) {
@@ -71,12 +71,12 @@ fn next_within(streams: &mut Streams, time: Duration) -> Option<(u64, Happened)>
     }
 }
 
-fn next(streams: &mut Streams) -> (u64, Happened) {
+pub(crate) fn next(streams: &mut Streams) -> (u64, Happened) {
     next_within(streams, PATIENCE).expect("an event comes")
 }
 
 /// Waits until no stream is left and nothing is owed; no event may come.
-fn settle(streams: &mut Streams) {
+pub(crate) fn settle(streams: &mut Streams) {
     let until = clock::now() + PATIENCE;
     while streams.owed() > 0 || !streams.is_empty() {
         let now = clock::now();
@@ -87,7 +87,7 @@ fn settle(streams: &mut Streams) {
     assert_eq!((streams.buffers_held(), streams.slots_taken()), (0, 0));
 }
 
-fn listener() -> (TcpListener, SocketAddr) {
+pub(crate) fn listener() -> (TcpListener, SocketAddr) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has ports");
     let address = listener.local_addr().expect("bound");
     (listener, address)
@@ -117,7 +117,7 @@ fn silent() -> Silent {
     (address.as_socket().expect("IPv4"), listener, fillers)
 }
 
-fn fill(bytes: &[u8]) -> impl FnOnce(&mut [u8]) -> usize {
+pub(crate) fn fill(bytes: &[u8]) -> impl FnOnce(&mut [u8]) -> usize {
     move |buffer| {
         buffer[..bytes.len()].copy_from_slice(bytes);
         bytes.len()
@@ -129,12 +129,17 @@ fn more(bytes: &[u8]) -> impl FnOnce(&mut [u8]) -> (usize, bool) {
     move |buffer| (fill(bytes)(buffer), true)
 }
 
-fn open(streams: &mut Streams, address: SocketAddr, user: u64, bytes: &[u8]) -> StreamId {
+pub(crate) fn open(
+    streams: &mut Streams,
+    address: SocketAddr,
+    user: u64,
+    bytes: &[u8],
+) -> StreamId {
     streams.open(address, user, None, fill(bytes)).expect("there is room")
 }
 
 /// A stream that has sent `ping`, and its peer, who has read it.
-fn connected(streams: &mut Streams, user: u64) -> (StreamId, TcpStream) {
+pub(crate) fn connected(streams: &mut Streams, user: u64) -> (StreamId, TcpStream) {
     let (listener, address) = listener();
     let id = open(streams, address, user, b"ping");
     assert_eq!(next(streams), (user, Happened::Sent(4)));

@@ -4,7 +4,7 @@ use std::net::{TcpListener, TcpStream};
 use std::os::fd::AsRawFd;
 use std::time::Duration;
 
-use ringdove::sys::ring::{Kind, Options, Ring, SetupFlag};
+use ringdove::sys::ring::{Kind, Options, Ring, SetupFlag, SqPoll};
 use ringdove::sys::{Completion, Socket, clock};
 use ringdove::time::Time;
 
@@ -60,7 +60,13 @@ pub(crate) fn every_step() -> Vec<Options> {
         silent_deadlines: !flags.contains(&SingleIssuer),
         ..small()
     };
-    without.iter().map(step).collect()
+    let polled = |without: &[SetupFlag]| Options {
+        sq_poll: Some(SqPoll::default()),
+        without: without.to_vec(),
+        ..small()
+    };
+    let polled = [polled(&[]), polled(&[NoSqarray]), polled(&[NoSqarray, SingleIssuer, SubmitAll])];
+    without.iter().map(step).chain(polled).collect()
 }
 
 /// A connected socket and its peer.
@@ -130,6 +136,6 @@ pub(crate) fn workers() -> Vec<String> {
     std::fs::read_dir("/proc/self/task")
         .expect("proc")
         .filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("comm")).ok())
-        .filter(|name| name.starts_with("iou-"))
+        .filter(|name| name.starts_with("iou-wrk"))
         .collect()
 }

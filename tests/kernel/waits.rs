@@ -5,7 +5,7 @@ use std::os::fd::AsRawFd;
 use std::time::Duration;
 
 use ringdove::sys::count::{self, Counter};
-use ringdove::sys::ring::{Batch, Options};
+use ringdove::sys::ring::{Batch, Options, Ring, SetupFlag, SqPoll};
 use ringdove::sys::{Completion, Interest, Waker, clock};
 
 use crate::support::{fd, next, pair, ring, ring_with, small, within};
@@ -53,6 +53,43 @@ fn a_turn_is_one_system_call_and_reads_no_clock() {
         assert_eq!(counts.system_calls(), 1);
         assert_eq!(counts.get(Counter::ClockReadings), 0);
         assert_eq!(counts.get(Counter::Sqes), 2);
+    }
+}
+
+#[test]
+fn a_kernel_thread_that_submits_leaves_no_system_call_in_a_steady_state() {
+    let long = Duration::from_secs(5);
+    let sq_poll = SqPoll { idle: long, spin: long, cpu: None };
+    let Some(mut ring) = ring_with(&Options { sq_poll: Some(sq_poll), ..small() }) else { return };
+    assert_eq!(ring.report().flags[0], SetupFlag::SqPoll);
+    let waker = Waker::new().expect("an eventfd");
+    waker.wake();
+    let turn = |ring: &mut Ring, user| {
+        ring.poll_add(waker.as_raw_fd(), Interest::RECV, user, None).expect("adds");
+        ring.submit_and_wait(clock::now(), within(long)).expect("waits");
+        assert!(matches!(ring.take_completion(), Some(Completion::Polled { .. })));
+    };
+    turn(&mut ring, 0);
+    let before = count::snapshot();
+    (1..=1000).for_each(|user| turn(&mut ring, user));
+    let counts = count::snapshot().since(&before);
+    assert_eq!((counts.get(Counter::Sqes), counts.system_calls()), (1000, 0));
+}
+
+#[test]
+fn a_kernel_thread_that_sleeps_is_woken() {
+    let sq_poll =
+        SqPoll { idle: Duration::from_millis(1), spin: Duration::from_micros(10), cpu: None };
+    let Some(mut ring) = ring_with(&Options { sq_poll: Some(sq_poll), ..small() }) else { return };
+    let waker = Waker::new().expect("an eventfd");
+    waker.wake();
+    for user in 0..5 {
+        // nothing but the deadline ends this wait, in which the thread falls asleep
+        let until = clock::now() + Duration::from_millis(20);
+        ring.submit_and_wait(clock::now(), Some(until)).expect("waits");
+        assert_eq!(ring.take_completion(), None);
+        ring.poll_add(waker.as_raw_fd(), Interest::RECV, user, None).expect("adds");
+        assert!(matches!(next(&mut ring), Completion::Polled { .. }));
     }
 }
 

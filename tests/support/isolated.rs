@@ -14,8 +14,9 @@ const MARK: &str = "RINGDOVE_ISOLATED_TEST";
 pub fn run(test: &str, wrapper: &[&str], body: impl FnOnce()) {
     let Some(output) = output(test, wrapper, body) else { return };
     let text = transcript(&output);
-    // A skip inside must be heard outside.
-    text.lines().filter(|line| line.contains("skipped:")).for_each(|line| eprintln!("{line}"));
+    // A skip or a figure inside must be heard outside.
+    let heard = |line: &&str| line.contains("skipped:") || line.contains("measured:");
+    text.lines().filter(heard).for_each(|line| eprintln!("{line}"));
     assert!(
         output.status.success() && text.contains("1 passed"),
         "isolated test {test} failed ({}):\n{text}",

@@ -3,19 +3,23 @@
 //!
 //! `RINGDOVE_TORTURE` sets the number of transfers (`scripts/torture` runs a million), `RINGDOVE_SEED` the seed.
 
+#![allow(clippy::disallowed_methods, reason = "a run is timed, for the one who started it")]
+
 #[path = "../support/mod.rs"]
 mod support;
 
-use std::collections::HashMap;
 use std::env;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ringdove::driver::Kind;
+use ringdove::sys::count::{self, Counter};
+use ringdove::sys::ring::InUse;
+use ringdove::sys::usage;
 use ringdove::{Config, Driver, Flow, Handler, Options, Request, Timeouts, TransferId};
-use support::hostile::{End, Framing, Hostile, Plan, Script};
-use support::isolated;
+use support::hostile::{Framing, Hostile, Plan, Script};
 use support::leak::Census;
+use support::{PATIENCE, eventually, isolated};
 
 const IN_FLIGHT: usize = 150;
 
@@ -53,89 +57,171 @@ impl Chance {
 }
 
 fn setting(name: &str, or: u64) -> u64 {
-    env::var(name).ok().and_then(|value| value.parse().ok()).unwrap_or(or)
+    let number =
+        |value: String| value.parse().unwrap_or_else(|_| panic!("{name}={value}: a number"));
+    env::var(name).map_or(or, number)
 }
 
-const PATHS: [&str; 8] =
-    ["/ok", "/ok?again", "/big", "/chunked", "/trickle", "/reset", "/stall", "/close"];
+/// Answers that take no time.
+const QUICK: [&str; 4] = ["/ok", "/ok?again", "/chunks", "/close"];
+
+/// Answers that are large, slow or cut off.
+const ROUGH: [&str; 5] = ["/big", "/chunked", "/trickle", "/reset", "/stall"];
+
+/// From here on a run is a long one: most transfers are quick, and memory must stay as it is.
+const LONG: u64 = 20_000;
+
+/// How much more memory may be resident at the end of a long run than after its first fifth. It has as many transfers in
+/// flight all the time: what grows with their number is a leak.
+const GROWTH_KIB: u64 = 8 * 1024;
 
 fn server() -> Hostile {
     let big = vec![b'b'; 700_000];
     let part = "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\npart";
     Plan::new()
+        .forget()
         .max_connections(2 * IN_FLIGHT)
         .path("/ok", Script::new().ok("hello"))
+        .path("/chunks", Script::new().respond("200 OK", Framing::Chunked(7), "in small chunks"))
+        .path("/close", Script::new().respond("200 OK", Framing::UntilClose, "bye").close())
         .path("/big", Script::new().ok(&big))
         .path("/chunked", Script::new().respond("200 OK", Framing::Chunked(1000), &big[..90_000]))
         .path("/trickle", Script::new().trickle(part, 9, Duration::from_millis(3)).stall())
         .path("/reset", Script::new().send(part).reset())
         .path("/stall", Script::new().send(part).stall())
-        .path("/close", Script::new().respond("200 OK", Framing::UntilClose, "bye").close())
         .start()
 }
 
-/// Runs `transfers` on a driver; false if the driver cannot be had here.
-fn torture(kind: Kind, transfers: u64, seed: u64) -> bool {
-    let server = server();
-    let config = Config { max_connections: IN_FLIGHT, max_per_origin: 100, ..Config::default() };
-    let mut driver = match Driver::new(kind, config) {
-        Ok(driver) => driver,
-        Err(error) => {
-            eprintln!("skipped: {error}");
-            return false;
-        }
-    };
-    let mut chance = Chance(seed | 1);
-    let mut running: HashMap<TransferId, bool> = HashMap::new();
-    let mut ids: Vec<TransferId> = Vec::new();
-    let (mut added, mut ended, mut removed) = (0, 0, 0);
-    while added < transfers || !running.is_empty() {
-        while added < transfers && running.len() < IN_FLIGHT {
-            let path = PATHS[chance.below(PATHS.len())];
-            let milliseconds = 20 + chance.below(300) as u64;
-            let timeouts = Timeouts {
-                total: Some(Duration::from_millis(milliseconds)),
-                ..Timeouts::default()
-            };
-            let request = Request::get(&format!("http://{}{path}", server.addr()))
-                .expect("a URL")
-                .options(Arc::new(Options { timeouts, ..Options::default() }));
-            let sink = Sink { chance: Chance(chance.next() | 1), pauses: chance.one_in(4) };
-            let id = driver.add(request, Box::new(sink)).expect("added");
-            running.insert(id, false);
-            ids.push(id);
-            added += 1;
-        }
-        driver.turn(Some(Duration::from_millis(5))).expect("the driver goes on");
-        while let Some(message) = driver.next_message() {
-            assert!(running.remove(&message.transfer).is_some(), "ended twice (seed {seed})");
-            ended += 1;
-        }
-        ids.retain(|id| running.contains_key(id));
-        for _ in 0..ids.len().min(4) {
-            let id = ids[chance.below(ids.len())];
-            match chance.below(6) {
-                0 if running.remove(&id).is_some() => {
-                    drop(driver.remove(id).expect("it runs"));
-                    removed += 1;
-                }
-                1 if running.contains_key(&id) => driver.pause(id).expect("it runs"),
-                2..=4 if running.contains_key(&id) => driver.resume(id).expect("it runs"),
-                _ => {}
+/// A driver under torture.
+struct Torture {
+    driver: Driver,
+    server: Hostile,
+    chance: Chance,
+    seed: u64,
+    /// A path is rough once in so many.
+    rough: usize,
+    running: Vec<TransferId>,
+    ended: u64,
+    removed: u64,
+}
+
+impl Torture {
+    /// `None`, said aloud, if the driver cannot be had here.
+    fn new(kind: Kind, rough: usize, seed: u64) -> Option<Torture> {
+        let config =
+            Config { max_connections: IN_FLIGHT, max_per_origin: 100, ..Config::default() };
+        let driver = match Driver::new(kind, config) {
+            Ok(driver) => driver,
+            Err(error) => {
+                eprintln!("skipped: {error}");
+                return None;
+            }
+        };
+        let (server, chance, running) = (server(), Chance(seed | 1), Vec::new());
+        Some(Torture { driver, server, chance, seed, rough, running, ended: 0, removed: 0 })
+    }
+
+    /// Carries so many more transfers to their ends.
+    fn run(&mut self, transfers: u64) {
+        let mut left = transfers;
+        while left > 0 || !self.running.is_empty() {
+            while left > 0 && self.running.len() < IN_FLIGHT {
+                self.add();
+                left -= 1;
+            }
+            self.driver.turn(Some(Duration::from_millis(5))).expect("the driver goes on");
+            while let Some(message) = self.driver.next_message() {
+                let place = self.running.iter().position(|&id| id == message.transfer);
+                let place = place.unwrap_or_else(|| panic!("ended twice (seed {})", self.seed));
+                self.running.swap_remove(place);
+                self.ended += 1;
+            }
+            for _ in 0..self.running.len().min(4) {
+                self.disturb();
             }
         }
     }
-    assert_eq!(ended + removed, transfers, "seed {seed}");
-    let stats = driver.stats();
-    assert_eq!((stats.running, stats.succeeded + stats.failed), (0, ended), "seed {seed}");
-    assert!(stats.succeeded > 0 && stats.failed > 0, "{stats:?}");
-    // the server saw requests, and connections that ended in each way
-    let seen = server.seen();
-    assert!(seen.iter().any(|connection| connection.end == Some(End::Reset)), "nothing was reset");
-    driver.engine_mut().close_idle();
-    driver.turn(Some(Duration::ZERO)).expect("closes");
-    assert!(driver.engine_mut().is_empty(), "seed {seed}: {:?}", driver.stats());
-    true
+
+    fn add(&mut self) {
+        let Self { chance, .. } = self;
+        let paths = if chance.one_in(self.rough) { &ROUGH[..] } else { &QUICK };
+        let path = paths[chance.below(paths.len())];
+        let total = Some(Duration::from_millis(20 + chance.below(300) as u64));
+        let timeouts = Timeouts { total, ..Timeouts::default() };
+        let request = Request::get(&self.server.url(path))
+            .expect("a URL")
+            .options(Arc::new(Options { timeouts, ..Options::default() }));
+        let sink = Sink { chance: Chance(chance.next() | 1), pauses: chance.one_in(4) };
+        self.running.push(self.driver.add(request, Box::new(sink)).expect("added"));
+    }
+
+    /// Removes, pauses or resumes one of those that run.
+    fn disturb(&mut self) {
+        if self.running.is_empty() {
+            return;
+        }
+        let place = self.chance.below(self.running.len());
+        let id = self.running[place];
+        match self.chance.below(6) {
+            0 => {
+                self.running.swap_remove(place);
+                drop(self.driver.remove(id).expect("it runs"));
+                self.removed += 1;
+            }
+            1 => self.driver.pause(id).expect("it runs"),
+            2..=4 => self.driver.resume(id).expect("it runs"),
+            _ => {}
+        }
+    }
+
+    /// Nothing is left of any transfer.
+    fn assert_all_given_back(&mut self) {
+        let Self { driver, seed, .. } = self;
+        driver.engine_mut().close_idle();
+        let clean = |driver: &mut Driver| {
+            let held = driver.ring_in_use().is_some_and(|held| held != InUse::default());
+            driver.engine_mut().is_empty() && !held
+        };
+        let done = eventually(PATIENCE, || {
+            driver.turn(Some(Duration::ZERO)).expect("closes");
+            clean(driver)
+        });
+        assert!(done, "seed {seed}: {:?}, {:?}", driver.stats(), driver.ring_in_use());
+    }
+}
+
+/// Runs `transfers` on a driver.
+fn torture(kind: Kind, transfers: u64, seed: u64) {
+    let long = transfers >= LONG;
+    let Some(mut torture) = Torture::new(kind, if long { 20 } else { 2 }, seed) else { return };
+    let (start, before) = (Instant::now(), count::snapshot());
+    torture.run(transfers / 5);
+    let settled = resident();
+    torture.run(transfers - transfers / 5);
+    let (seconds, at_end) = (start.elapsed().as_secs_f64(), resident());
+    assert_eq!(torture.ended + torture.removed, transfers, "seed {seed}");
+    let stats = torture.driver.stats();
+    assert_eq!((stats.running, stats.succeeded + stats.failed), (0, torture.ended), "seed {seed}");
+    let tally = torture.server.tally();
+    assert!(stats.succeeded > 0 && stats.failed > 0 && tally.resets > 0, "{stats:?} {tally:?}");
+    torture.assert_all_given_back();
+    drop(torture);
+    let counts = count::snapshot().since(&before);
+    for lost in [Counter::StaleCqes, Counter::LostCqes, Counter::LeakedCqes] {
+        assert_eq!(counts.get(lost), 0, "{}, seed {seed}", lost.name());
+    }
+    println!(
+        "measured: {kind}, seed {seed}: {transfers} transfers in {seconds:.1} s, {} well, {} failed, {} removed, {} \
+         connections, {} exhausted; resident {settled} KiB after a fifth, {at_end} KiB at the end",
+        stats.succeeded, stats.failed, stats.removed, stats.opened, stats.exhausted
+    );
+    if long {
+        assert!(at_end <= settled + GROWTH_KIB, "memory grew from {settled} KiB to {at_end} KiB");
+    }
+}
+
+fn resident() -> u64 {
+    usage::resident_kib().expect("/proc tells")
 }
 
 /// A test of one driver, in a process of its own so that what it leaves can be counted.
@@ -144,7 +230,7 @@ fn run(kind: Kind, test: &str, wrapper: &[&str]) {
         let seed = setting("RINGDOVE_SEED", 0x5eed);
         let before = Census::take();
         torture(kind, setting("RINGDOVE_TORTURE", 1500), seed);
-        before.assert_restored(Duration::from_secs(10));
+        before.assert_restored(PATIENCE);
     });
 }
 

@@ -1,8 +1,10 @@
 //! Counts requests, and knows when the measured part begins and ends.
 //!
-//! Invariants: the part that is measured begins when the last request of the warm-up has finished
-//! and ends when the last one of all has; a request that fails has finished too, so that a run
-//! always ends.
+//! Invariants: the part that is measured begins when as many requests have finished as the warm-up
+//! has, and ends when as many have as there are in all; a request that fails has finished too, so
+//! that a run always ends. At both moments `-c` requests are under way: what of theirs was done in
+//! the warm-up is made up for by what is done for others at the end. So there are `-c` more than are
+//! counted.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -24,6 +26,8 @@ const LARGE_BODY_BYTES: u64 = 64 << 10;
 pub struct Meter {
     warmup: u64,
     all: u64,
+    /// Requests that are handed out: so that as many are under way at the end as at the beginning.
+    handed_out: u64,
     claimed: AtomicU64,
     finished: AtomicU64,
     errors: AtomicU64,
@@ -46,6 +50,7 @@ impl Meter {
         Self {
             warmup: plan.warmup,
             all: plan.warmup + plan.requests,
+            handed_out: plan.warmup + plan.requests + plan.connections as u64,
             claimed: AtomicU64::new(0),
             finished: AtomicU64::new(0),
             errors: AtomicU64::new(0),
@@ -60,10 +65,10 @@ impl Meter {
     /// The number of the next request to make, `None` when all have been handed out.
     pub fn claim(&self) -> Option<u64> {
         let request = self.claimed.fetch_add(1, Relaxed);
-        (request < self.all).then_some(request)
+        (request < self.handed_out).then_some(request)
     }
 
-    /// Whether every request has finished.
+    /// Whether every request that counts has finished.
     pub fn finished(&self) -> bool {
         self.finished.load(Relaxed) >= self.all
     }
@@ -84,7 +89,7 @@ impl Meter {
         } else if body_bytes != expected {
             self.failure(format_args!("body of {body_bytes} bytes instead of {expected}"));
         } else {
-            if self.begin.get().is_some() {
+            if self.begin.get().is_some() && self.end.get().is_none() {
                 let nanoseconds = started.elapsed().as_nanos() as u64;
                 self.latency.lock().expect("no panic under it").saturating_record(nanoseconds);
             }
@@ -116,7 +121,8 @@ impl Meter {
     pub(crate) fn record(&self, client: &'static str, version: &str, plan: &Plan) -> Record {
         let end = *self.end.get_or_init(Usage::now);
         let begin = *self.begin.get().unwrap_or(&end);
-        let requests = self.finished.load(Relaxed).saturating_sub(self.warmup);
+        let finished = self.finished.load(Relaxed).min(self.all);
+        let requests = finished.saturating_sub(self.warmup);
         let seconds = (end.at - begin.at).as_secs_f64();
         let per_request = |us: i64| (requests > 0).then(|| us as f64 / requests as f64);
         let (user, system) = (end.user_us - begin.user_us, end.system_us - begin.system_us);

@@ -18,7 +18,7 @@ use http::Method;
 use ringdove::driver::Kind;
 use ringdove::sys::count::{self, Counts};
 use ringdove::sys::usage::{self, Usage};
-use ringdove::sys::{affinity, clock};
+use ringdove::sys::{affinity, clock, ring};
 use ringdove::{Config, Discard, Driver, Message, Options, Request, Time, TransferId};
 use url::Url;
 
@@ -44,6 +44,7 @@ pub(super) struct Load {
     pub(super) cpu: Option<usize>,
     pub(super) options: Arc<Options>,
     pub(super) body_bytes: Option<u64>,
+    pub(super) ring: ring::Options,
     pub(super) progress: bool,
 }
 
@@ -71,7 +72,7 @@ pub(super) fn run(load: Load) -> Result<Outcome, Failure> {
         max_per_origin: connections,
         ..Config::default()
     };
-    let driver = Driver::new(load.kind, config)?;
+    let driver = Driver::with_ring(load.kind, config, &load.ring)?;
     let mut running = Running::new(load, driver);
     running.warm_up()?;
     let begin = Reading::now()?;

@@ -87,7 +87,7 @@ fn write(path: &Path, text: &str) -> Result<(), Failure> {
 /// The drivers asked for that this system has; those that it refuses are told.
 fn available(args: &BenchArgs) -> Result<Vec<Kind>, Failure> {
     let mut kinds = args.kinds();
-    kinds.retain(|&kind| match Driver::new(kind, Config::default()) {
+    kinds.retain(|&kind| match Driver::with_ring(kind, Config::default(), &args.ring.options()) {
         Ok(_) => true,
         Err(refused) => {
             eprintln!("{refused}");
@@ -134,7 +134,6 @@ fn plan(
         }
     }
     let urls = spread(&urls, args.hosts)?;
-    let first_cpu = args.cpu.or(server.and(cpus.first().copied()));
     let threads = args.threads as usize;
     Ok(Plan {
         driver: String::new(),
@@ -144,12 +143,34 @@ fn plan(
         warm_up: 0,
         rate: args.rate,
         keepalive: !args.no_keepalive,
-        cpus: first_cpu.map_or_else(Vec::new, |first| (first..first + threads).collect()),
+        cpus: client_cpus(args, server.is_some(), cpus)?,
         trust,
         body_bytes: server.map(|_| args.body_size as u64),
+        ring: args.ring,
         progress: std::io::IsTerminal::is_terminal(&std::io::stderr()),
         urls,
     })
+}
+
+/// A CPU for each thread, in turn, or none at all: with a server of our own those that it leaves,
+/// otherwise those from the one on that was asked for.
+fn client_cpus(args: &BenchArgs, with_server: bool, cpus: &[usize]) -> Result<Vec<usize>, Failure> {
+    let last = cpus.len().saturating_sub(usize::from(with_server && cpus.len() > 1));
+    let first = match args.cpu {
+        None if !with_server => return Ok(Vec::new()),
+        None => 0,
+        Some(cpu) => cpus
+            .iter()
+            .position(|&allowed| allowed == cpu)
+            .ok_or_else(|| format!("--cpu {cpu}: only {cpus:?} may be used here"))?,
+    };
+    // asked for, the server's own may be shared
+    let usable = if first < last { &cpus[first..last] } else { &cpus[first..] };
+    let threads = args.threads as usize;
+    if threads > usable.len() {
+        eprintln!("{threads} threads on {} CPUs: they wait for each other", usable.len());
+    }
+    Ok(usable.iter().copied().cycle().take(threads).collect())
 }
 
 /// The URLs of the command line and of the file; each is one that can be requested.

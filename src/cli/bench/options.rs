@@ -8,6 +8,8 @@ use std::str::FromStr;
 use clap::Args;
 use ringdove::driver::Kind;
 
+use crate::cli::ring::RingArgs;
+
 /// Measure what a request costs, on the real engine: CPU, system calls, latency.
 ///
 /// Without a URL, a server of ringdove's own is started on another CPU, and all drivers are
@@ -95,6 +97,9 @@ pub(crate) struct BenchArgs {
     /// Plot CPU and system calls per request, and latency, into FILE, and a report into FILE.html
     #[arg(long, value_name = "FILE.svg")]
     pub(super) plot: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(super) ring: RingArgs,
 
     /// What this process is: the program starts itself for servers and rounds
     #[arg(long, hide = true, value_enum, default_value = "command")]

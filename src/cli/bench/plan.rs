@@ -6,6 +6,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::cli::ring::RingArgs;
+
 /// What one round does.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Plan {
@@ -27,6 +29,8 @@ pub(super) struct Plan {
     pub(super) trust: Trust,
     /// Bytes that each body must have, where that is known.
     pub(super) body_bytes: Option<u64>,
+    /// How rings are set up.
+    pub(super) ring: RingArgs,
     /// Tell on stdout how far it is.
     pub(super) progress: bool,
 }

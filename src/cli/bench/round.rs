@@ -63,6 +63,7 @@ fn share(plan: &Plan, thread: usize) -> Result<Load, Failure> {
         cpu: plan.cpus.get(thread).copied(),
         options: Arc::new(options),
         body_bytes: plan.body_bytes,
+        ring: plan.ring.options(),
         progress: plan.progress && thread == 0,
         urls,
     })

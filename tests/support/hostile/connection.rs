@@ -27,6 +27,8 @@ pub(super) struct Connection {
     wire: Wire,
     /// Received and not yet taken by a step.
     unread: Vec<u8>,
+    /// What the last request asked for.
+    target: String,
     body: Body,
 }
 
@@ -50,7 +52,8 @@ struct Socket(Arc<TcpStream>);
 impl Connection {
     pub(super) fn new(shared: Arc<Shared>, number: usize, stream: Arc<TcpStream>) -> Connection {
         let wire = Wire::Plain(Socket(stream));
-        Connection { shared, number, wire, unread: Vec::new(), body: Body::Read }
+        let (unread, target) = (Vec::new(), String::new());
+        Connection { shared, number, wire, unread, target, body: Body::Read }
     }
 
     pub(super) fn follow_script(mut self) {
@@ -60,6 +63,7 @@ impl Connection {
             Err(end) => end,
         };
         let end = if self.shared.lock().stopping { End::Stopped } else { end };
+        self.shared.lock().tally.resets += usize::from(end == End::Reset);
         let Connection { shared, number, wire, .. } = self;
         // Closed before it is recorded: whoever waits for the record finds it done.
         shared.unregister(number);
@@ -103,16 +107,12 @@ impl Connection {
 
     fn serve_once(&mut self) -> Result<(), End> {
         self.read_head()?;
-        let target = self.shared.lock().seen[self.number]
-            .requests
-            .last()
-            .map(SeenRequest::target)
-            .unwrap_or_default();
-        let path = target.split('?').next().unwrap_or_default();
-        let script = self.shared.plan.paths.get(path).cloned().unwrap_or_else(|| {
-            Script::new().respond("404 Not Found", super::Framing::ContentLength, "no such path\n")
-        });
-        self.run(&script)?;
+        let path = self.target.split('?').next().unwrap_or_default();
+        let shared = Arc::clone(&self.shared);
+        match shared.plan.paths.get(path) {
+            Some(script) => self.run(script)?,
+            None => self.run(&not_found())?,
+        }
         self.read_body()
     }
 
@@ -180,6 +180,8 @@ impl Connection {
         let head = self.unread.drain(..end).collect();
         let request = SeenRequest { connection: self.number, head, body: Vec::new() };
         self.body = announced_body(&request)?;
+        self.target = request.target();
+        self.shared.lock().tally.requests += 1;
         self.shared.record(self.number, |seen| seen.requests.push(request));
         Ok(())
     }
@@ -356,6 +358,10 @@ impl From<io::Error> for End {
             _ => End::Failed(error.to_string()),
         }
     }
+}
+
+fn not_found() -> Script {
+    Script::new().respond("404 Not Found", super::Framing::ContentLength, "no such path\n")
 }
 
 fn announced_body(request: &SeenRequest) -> Result<Body, End> {

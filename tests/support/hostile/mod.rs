@@ -3,7 +3,7 @@
 //! One thread accepts and one serves each connection, up to a bound; past it, connections wait in
 //! the listen queue. Every wait, read and write ends when the server is dropped. A [`Plan`] says
 //! which [`Script`] a connection follows and what each path answers; [`Hostile::seen`] tells what
-//! arrived.
+//! arrived; of a server that runs for long, [`Hostile::tally`] alone.
 
 mod connection;
 mod record;
@@ -21,7 +21,7 @@ use socket2::{Domain, SockRef, Socket, Type};
 
 use connection::Connection;
 #[allow(unused_imports, reason = "each test binary uses a part")]
-pub use record::{End, SeenConnection, SeenRequest};
+pub use record::{End, SeenConnection, SeenRequest, Tally};
 pub use script::{Framing, Script};
 
 /// Enough for a scripted connection; a test may have hundreds.
@@ -39,6 +39,7 @@ pub struct Plan {
     addr: Option<SocketAddr>,
     recv_buffer: Option<usize>,
     max_connections: Option<usize>,
+    forgets: bool,
 }
 
 impl Plan {
@@ -82,6 +83,13 @@ impl Plan {
     /// How many connections are served at once, 256 unless said.
     pub fn max_connections(mut self, most: usize) -> Plan {
         self.max_connections = Some(most);
+        self
+    }
+
+    /// Nothing is remembered of what arrives but a [`Tally`]: for runs so long that their records would
+    /// fill the memory.
+    pub fn forget(mut self) -> Plan {
+        self.forgets = true;
         self
     }
 
@@ -142,7 +150,12 @@ impl Hostile {
 
     /// How many connections it has accepted so far.
     pub fn connections(&self) -> usize {
-        self.shared.lock().seen.len()
+        self.shared.lock().tally.connections
+    }
+
+    /// What it has counted so far.
+    pub fn tally(&self) -> Tally {
+        self.shared.lock().tally
     }
 
     /// Every connection so far, in the order of acceptance.
@@ -194,6 +207,8 @@ struct Shared {
 #[derive(Default)]
 struct State {
     stopping: bool,
+    tally: Tally,
+    /// Empty if the plan forgets.
     seen: Vec<SeenConnection>,
     /// The connections being served, by number, so that stopping can wake their threads.
     open: BTreeMap<usize, Arc<TcpStream>>,
@@ -210,6 +225,9 @@ impl Shared {
 
     /// Changes the record of one connection and wakes whoever waits for it.
     fn record(&self, connection: usize, change: impl FnOnce(&mut SeenConnection)) {
+        if self.plan.forgets {
+            return;
+        }
         change(&mut self.lock().seen[connection]);
         self.changed.notify_all();
     }
@@ -243,8 +261,11 @@ impl Shared {
         if state.stopping {
             return Err(Stopping);
         }
-        let number = state.seen.len();
-        state.seen.push(SeenConnection::new(peer));
+        let number = state.tally.connections;
+        state.tally.connections += 1;
+        if !self.plan.forgets {
+            state.seen.push(SeenConnection::new(peer));
+        }
         state.open.insert(number, Arc::clone(stream));
         self.changed.notify_all();
         Ok(number)

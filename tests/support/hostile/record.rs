@@ -49,6 +49,17 @@ pub enum End {
     Stopped,
 }
 
+/// How much of everything a hostile server saw.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Connections accepted.
+    pub connections: usize,
+    /// Requests read as such.
+    pub requests: usize,
+    /// Connections that the script reset.
+    pub resets: usize,
+}
+
 impl SeenConnection {
     pub(super) fn new(peer: SocketAddr) -> SeenConnection {
         SeenConnection {

@@ -1,0 +1,58 @@
+//! How a ring is to be set up, for the commands that run on one.
+//!
+//! Knows the words. Must not know which drivers there are.
+
+use std::time::Duration;
+
+use clap::Args as Group;
+use ringdove::sys::ring::{Batch, Options, SqPoll};
+use serde::{Deserialize, Serialize};
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Group, Serialize, Deserialize)]
+#[command(next_help_heading = "The ring (docs/cli.md says when each of these pays)")]
+pub(crate) struct RingArgs {
+    /// Have a thread of the kernel take submissions (SQPOLL), for no system call in a steady state at
+    /// the cost of a CPU
+    #[arg(long)]
+    pub(crate) sq_poll: bool,
+
+    /// The CPU for that thread
+    #[arg(long, value_name = "CPU", requires = "sq_poll")]
+    pub(crate) sq_poll_cpu: Option<u32>,
+
+    /// Before sleeping, poll the network device for so long (NAPI busy polling)
+    #[arg(long, value_name = "MICROSECONDS", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) busy_poll: Option<u32>,
+
+    /// Let completions gather for so long, unless there are many before
+    #[arg(long, value_name = "MICROSECONDS", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) min_wait: Option<u32>,
+}
+
+/// Completions that end a wait which lets them gather.
+const MANY: u32 = 64;
+
+impl RingArgs {
+    /// The first word given that wants a ring.
+    pub(crate) fn given(&self) -> Option<&'static str> {
+        [
+            (self.sq_poll, "--sq-poll"),
+            (self.busy_poll.is_some(), "--busy-poll"),
+            (self.min_wait.is_some(), "--min-wait"),
+        ]
+        .into_iter()
+        .find_map(|(given, name)| given.then_some(name))
+    }
+
+    pub(crate) fn options(&self) -> Options {
+        let micros = |micros: u32| Duration::from_micros(micros.into());
+        let batch = |within: u32| Batch { completions: MANY, within: micros(within) };
+        let sq_poll = SqPoll { cpu: self.sq_poll_cpu, ..SqPoll::default() };
+        Options {
+            sq_poll: self.sq_poll.then_some(sq_poll),
+            busy_poll: self.busy_poll.map(micros),
+            batch: self.min_wait.map(batch),
+            ..Options::default()
+        }
+    }
+}
