@@ -102,7 +102,7 @@ pub struct Streams {
     entries: Slab<Entry>,
     /// CQEs owed for all streams together.
     owed: usize,
-    /// Streams that want operations for which the queue had no room.
+    /// Streams that want operations which go before the next wait.
     unsettled: Vec<StreamId>,
     /// Streams that wait for a buffer, in that order; closed ones among them.
     queue: VecDeque<StreamId>,
@@ -486,8 +486,11 @@ impl Streams {
             count::add(Counter::BuffersExhausted, 1);
             self.queue.push_back(id);
         }
-        if entry.state.want().is_some() {
-            self.settle(id);
+        match entry.state.want() {
+            // its owner has yet to see these bytes, and may not want any others
+            Some(Want::Recv { .. }) if heard == Heard::Received => self.defer(id),
+            Some(_) => self.settle(id),
+            None => {}
         }
         self.free_if_over(id);
         if heard != Heard::Received {
@@ -529,14 +532,18 @@ impl Streams {
             if !self.queue.is_empty() && entry.state.queue() {
                 self.queue.push_back(id);
             } else if self.push(id, want).is_err() {
-                if let Some(entry) = self.entries.get_mut(id)
-                    && !entry.unsettled
-                {
-                    entry.unsettled = true;
-                    self.unsettled.push(id);
-                }
-                return;
+                return self.defer(id);
             }
+        }
+    }
+
+    /// What a stream wants goes before the next wait.
+    fn defer(&mut self, id: StreamId) {
+        if let Some(entry) = self.entries.get_mut(id)
+            && !entry.unsettled
+        {
+            entry.unsettled = true;
+            self.unsettled.push(id);
         }
     }
 
@@ -634,7 +641,8 @@ fn push_chain(ring: &mut Ring, id: StreamId, entry: &Entry, nodelay: bool) {
     if flight {
         let link = squeue::Flags::IO_LINK;
         ring.push(send_op(direct, entry), Token::new(Kind::Send, id), link);
-        let recv = Op::Recv { direct, group: GROUP, multishot: true };
+        // single: a connection for one small response alone then ends without a receive to be cancelled
+        let recv = Op::Recv { direct, group: GROUP, multishot: false };
         ring.push(recv, Token::new(Kind::Recv, id), squeue::Flags::empty());
     }
 }
