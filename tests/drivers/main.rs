@@ -14,6 +14,7 @@ mod crowd;
 mod fairness;
 mod fallback;
 mod flow;
+mod latency;
 mod refusals;
 mod removal;
 mod resolver;
