@@ -11,6 +11,7 @@ mod support;
 
 mod bodies;
 mod crowd;
+mod dropped;
 mod fairness;
 mod fallback;
 mod flow;
