@@ -15,6 +15,7 @@ mod dropped;
 mod fairness;
 mod fallback;
 mod flow;
+mod in_step;
 mod latency;
 mod refusals;
 mod removal;
