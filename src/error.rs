@@ -7,7 +7,9 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::http::HttpFault;
+use url::Url;
+
+use crate::http::{HttpFault, RedirectFault};
 
 /// Why a transfer failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,8 +53,30 @@ pub enum Cause {
         /// The limit, in bytes.
         limit: u64,
     },
+    /// A redirect that was to be followed cannot be.
+    Redirect(Box<RedirectError>),
     /// The transfer's own handler or body source stopped it, for this reason.
     Aborted(String),
+}
+
+/// A redirect that cannot be followed, with those that led to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RedirectError {
+    /// What stands against it.
+    pub fault: RedirectFault,
+    /// The responses that redirected, in order; the last is the one that cannot be followed.
+    pub chain: Vec<Redirected>,
+    /// Where it leads, where that is known.
+    pub next: Option<Url>,
+}
+
+/// A URL that redirects.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Redirected {
+    /// The URL.
+    pub url: Url,
+    /// The status with which it redirects.
+    pub status: u16,
 }
 
 /// An operation of the operating system that failed.
@@ -156,6 +180,7 @@ impl Error {
             Cause::Resolve(_) => "resolve",
             Cause::Os { .. } => "os",
             Cause::Timeout { .. } => "timeout",
+            Cause::Redirect(_) => "redirect",
             Cause::Aborted(_) => "aborted",
         }
     }
@@ -163,7 +188,10 @@ impl Error {
     /// The same request would meet the same end, whoever sends it when.
     fn is_final(&self) -> bool {
         match &self.cause {
-            Cause::Http(_) | Cause::BodyTooLarge { .. } | Cause::Aborted(_) => true,
+            Cause::Http(_)
+            | Cause::BodyTooLarge { .. }
+            | Cause::Redirect(_)
+            | Cause::Aborted(_) => true,
             Cause::Timeout { deadline, .. } => *deadline == Deadline::Total,
             Cause::Tls(_) | Cause::Closed | Cause::Resolve(_) | Cause::Os { .. } => false,
         }
@@ -187,12 +215,51 @@ impl fmt::Display for Error {
             Cause::BodyTooLarge { limit } => {
                 write!(f, "the body is larger than the limit of {limit} bytes")
             }
+            Cause::Redirect(error) => write!(f, "{error}"),
             Cause::Aborted(why) => write!(f, "aborted: {why}"),
         }
     }
 }
 
 impl std::error::Error for Error {}
+
+/// Of a longer chain, so many at either end are shown.
+const CHAIN_ENDS: usize = 4;
+
+/// Of a longer URL, so many bytes are shown.
+const URL_BYTES: usize = 120;
+
+impl fmt::Display for RedirectError {
+    /// The fault, and the chain: `redirect loop: http://a/ (302) → http://b/ (301) → http://a/`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", self.fault)?;
+        let last = self.chain.len().saturating_sub(1);
+        for (at, Redirected { url, status }) in self.chain.iter().enumerate() {
+            let left_out = CHAIN_ENDS..self.chain.len().saturating_sub(CHAIN_ENDS);
+            if at == left_out.start && !left_out.is_empty() {
+                write!(f, "({} more) → ", left_out.len())?;
+            }
+            if left_out.contains(&at) {
+                continue;
+            }
+            write!(f, "{} ({status})", cut(url))?;
+            if at < last || self.next.is_some() {
+                f.write_str(" → ")?;
+            }
+        }
+        self.next.as_ref().map_or(Ok(()), |url| f.write_str(&cut(url)))
+    }
+}
+
+impl std::error::Error for RedirectError {}
+
+/// A URL, which is ASCII, cut where it is long.
+fn cut(url: &Url) -> std::borrow::Cow<'_, str> {
+    match url.as_str().get(..URL_BYTES) {
+        Some(begin) if url.as_str().len() > URL_BYTES => format!("{begin}…").into(),
+        _ => url.as_str().into(),
+    }
+}
 
 impl Operation {
     /// The name of the system call.

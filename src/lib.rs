@@ -42,8 +42,8 @@
 //!
 //! # What is decided for you
 //!
-//! Certificates are verified against the system's roots. Redirects are not followed, bodies are
-//! not decoded, cookies are not kept: this crate moves messages. Every wait has a deadline of its
+//! Certificates are verified against the system's roots. Redirects are
+//! followed where [`Options::redirects`] says so, bodies are not decoded, cookies are not kept. Every wait has a deadline of its
 //! own ([`Timeouts`]); everything that a server can make longer has a named bound ([`limits`]).
 
 pub mod driver;
@@ -60,10 +60,10 @@ pub use driver::{
     Action, Driver, DriverError, Event, Multi, MultiError, SocketChange, Token, Watch,
 };
 pub use engine::{
-    Body, BodySource, Collect, Config, Discard, Flow, Handler, LowSpeed, Message, Options, Outcome,
-    Report, Request, Response, Stats, Timeouts, Times, TlsSummary, TransferId,
+    Body, BodySource, Collect, Config, Discard, Flow, Handler, Hop, LowSpeed, Message, Options,
+    Outcome, Report, Request, Response, Stats, Timeouts, Times, TlsSummary, TransferId,
 };
 pub use error::Error;
-pub use http::RequestError;
+pub use http::{KeepPost, Redirect, RedirectPolicy, RequestError};
 pub use time::Time;
 pub use tls::TlsPolicy;

@@ -73,7 +73,7 @@ pub(crate) const SEND_BUFFER: usize = 16 * 1024;
 
 /// Completions handled before what they led to is submitted: enough to make the system call cheap, few
 /// enough that the first answer does not wait for the last.
-pub(crate) const COMPLETIONS_PER_TURN: u32 = 1024;
+pub(crate) const COMPLETIONS_PER_TURN: u32 = 128;
 
 /// Places in the ring's table of direct descriptors, if RLIMIT_NOFILE allows so many: as many as one
 /// address has ports.
@@ -90,3 +90,15 @@ pub(crate) const PROVIDED_BUFFER: u32 = 32 * 1024;
 /// Provided buffers that one connection may fill between two turns; then it gets one at a time, until it
 /// leaves one unfilled.
 pub(crate) const BUFFERS_PER_TURN: u32 = 32;
+
+/// Bytes of a URL that a Location leads to, and of the Location itself. RFC 9110, 4.1 asks for 8,000 at
+/// least; each that was followed is kept until the transfer ends.
+pub(crate) const LOCATION: usize = 16 * 1024;
+
+/// Redirects that one transfer may ask to have followed, at most: what was followed is kept and looked
+/// through for loops.
+pub const REDIRECTS: u32 = 1000;
+
+/// Bytes of the body of a redirect that is followed which are read, and thrown away, to keep the
+/// connection: more costs more than a connection does.
+pub(crate) const REDIRECT_BODY: u64 = 64 * 1024;

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Map, Value, json};
 
 use crate::cases::{Case, Load, Servers};
-use crate::perf::Counter;
+use crate::perf::{Counter, During};
 use crate::{Args, Failure};
 
 /// Requests of a trial.
@@ -19,9 +19,6 @@ const TRIAL: u64 = 4000;
 const TRIAL_BYTES: u64 = 1 << 30;
 /// For what takes some microseconds a request; libcurl takes some hundreds at 8,000 connections.
 const TRIAL_LIMIT: Duration = Duration::from_secs(60);
-/// Connecting within the measured part, from so many connections on, overflows the server's accept
-/// queue (net.core.somaxconn is 4,096): connects are tried again after a second, and after three.
-const SLOW_TO_CONNECT: usize = 4000;
 
 pub(crate) type Record = Map<String, Value>;
 
@@ -127,32 +124,46 @@ impl Client {
         }
     }
 
-    /// Whether it can, how fast about, and how many system calls a request takes: the difference
-    /// of two runs, in which what a run needs to start and to connect is no part.
+    /// Whether it can, how fast about, and how many system calls a request takes. Ringdove counts
+    /// its own.
     pub(crate) fn trial(
         &self,
         case: &Case,
         servers: &Servers,
         counter: Option<&Counter>,
     ) -> Result<Trial, Trouble> {
-        let seconds = if case.connections < SLOW_TO_CONNECT { 1 } else { 4 };
-        let requests = TRIAL.min(TRIAL_BYTES / case.body as u64).max(20);
-        let short = Effort { requests, seconds, rate: None, limit: TRIAL_LIMIT };
-        let (record, before) = self.run(case, servers, short, counter)?;
-        let requests_per_s = number(&record, "requests_per_s").unwrap_or(0.0);
+        // a handshake costs some hundred times what a request does
+        let most = if case.tls && !case.keepalive { TRIAL / 4 } else { TRIAL };
+        let requests = most.min(TRIAL_BYTES / case.body as u64).max(20);
+        let seconds = seconds_to_connect(case) + 1;
+        let effort = Effort { requests, seconds, rate: None, limit: TRIAL_LIMIT };
+        let during = match self.kind {
+            Kind::Ringdove(_) => None,
+            Kind::Peer => Some(During::Measured),
+            Kind::Wrk | Kind::H2load => Some(During::All),
+        };
+        let counter = counter.zip(during);
+        let (record, calls) = self.run(case, servers, effort, counter)?;
+        let of = |record: &Record, key: &str| number(record, key).unwrap_or(0.0);
+        let requests_per_s = of(&record, "requests_per_s");
         if requests_per_s <= 0.0 {
             return Err(Trouble::Failed("no request was answered".to_owned()));
         }
-        let Some(before) = before else {
-            return Ok(Trial { requests_per_s, calls_per_request: None });
+        let calls_per_request = match (during, calls) {
+            (Some(During::Measured), Some(calls)) => Some(calls as f64 / of(&record, "requests")),
+            (Some(During::All), Some(calls)) => {
+                // what it needs to start and to connect is in both, and no part of the difference
+                let more = (requests_per_s as u64).max(2 * case.connections as u64);
+                let long = Effort { requests: requests + more, seconds: seconds + 1, ..effort };
+                let (longer, more_calls) = self.run(case, servers, long, counter)?;
+                let requests = of(&longer, "requests") - of(&record, "requests");
+                let more_calls = more_calls.unwrap_or(0) as f64 - calls as f64;
+                // otherwise it is lost in how the two differ by chance
+                let is_enough = requests > 0.0 && more_calls > 0.3 * calls as f64;
+                is_enough.then(|| more_calls / requests)
+            }
+            _ => None,
         };
-        let more = (requests_per_s as u64 / 2).max(case.connections as u64);
-        let long = Effort { requests: requests + more, seconds: seconds + 1, ..short };
-        let (longer, after) = self.run(case, servers, long, counter)?;
-        let requests =
-            number(&longer, "requests").unwrap_or(0.0) - number(&record, "requests").unwrap_or(0.0);
-        let calls = after.unwrap_or(0) as f64 - before as f64;
-        let calls_per_request = (requests > 0.0).then(|| calls.max(0.0) / requests);
         Ok(Trial { requests_per_s, calls_per_request })
     }
 
@@ -171,7 +182,7 @@ impl Client {
         case: &Case,
         servers: &Servers,
         effort: Effort,
-        counter: Option<&Counter>,
+        counter: Option<(&Counter, During)>,
     ) -> Result<(Record, Option<u64>), Trouble> {
         let mut command = match self.kind {
             Kind::Ringdove(driver) => self.ringdove_command(case, servers, effort, driver),
@@ -179,8 +190,8 @@ impl Client {
             Kind::Wrk => self.wrk_command(case, servers, effort),
             Kind::H2load => self.h2load_command(case, servers, effort),
         };
-        if let Some(counter) = counter {
-            command = counter.around(&command);
+        if let Some((counter, during)) = counter {
+            command = counter.around(&command, during);
         }
         let ended = finish(command, effort.limit + Duration::from_secs(10))?;
         let record = match self.kind {
@@ -188,7 +199,7 @@ impl Client {
             Kind::Wrk => wrk_record(&ended),
             Kind::H2load => h2load_record(&ended),
         }?;
-        Ok((record, counter.and_then(Counter::count)))
+        Ok((record, counter.and_then(|(counter, _)| counter.count())))
     }
 
     fn ringdove_command(
@@ -268,6 +279,13 @@ pub(crate) fn warm_up(case: &Case) -> u64 {
     let requests = 2 * case.connections.max(targets).max(500) as u64;
     // large bodies need no more than the connections
     if case.body > 1 << 20 { case.connections as u64 } else { requests }
+}
+
+/// For wrk, which connects within the time that it runs. Many overflow the server's accept queue
+/// (net.core.somaxconn is 4,096), and what is dropped there is tried again after a second.
+pub(crate) fn seconds_to_connect(case: &Case) -> u64 {
+    let each_us = if case.tls { 2000 } else { 500 };
+    (case.connections as u64 * each_us).div_ceil(1_000_000)
 }
 
 /// A program that has ended, and the CPU that it took.

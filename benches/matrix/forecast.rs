@@ -36,7 +36,7 @@ pub(crate) fn minutes(args: &Args, cases: &[Case], clients: &[Client]) -> f64 {
     cases.iter().map(of_case).sum::<f64>() / 60.0
 }
 
-/// The trial, the same once more to count system calls, and the rounds.
+/// The trial, and the rounds.
 fn of_client(args: &Args, case: &Case, client: &Client) -> f64 {
     let request_s = request_us(case, client) / 1e6;
     let warm_up_s = PROCESS_S + warm_up(case) as f64 * request_s;
@@ -45,8 +45,8 @@ fn of_client(args: &Args, case: &Case, client: &Client) -> f64 {
         return rounds * (warm_up_s + 3.0 * seconds(args)) + 2.0;
     }
     let least = (REQUESTS_PER_CONNECTION * case.connections as u64) as f64 * request_s;
-    let counted = 0.5_f64.max(case.connections as f64 * request_s) + 0.1;
-    2.0 * warm_up_s + counted + rounds * (warm_up_s + seconds(args).max(least))
+    let trial = warm_up_s + 4000.0 * request_s;
+    trial + rounds * (warm_up_s + seconds(args).max(least))
 }
 
 /// What a request takes about, of the client's CPU or of the server's, whichever is more.

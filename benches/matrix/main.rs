@@ -130,7 +130,7 @@ fn run(args: &Args) -> Result<(), Failure> {
     let machine = clients::machine(args)?;
     let counter = Counter::new();
     if let Err(why) = &counter {
-        eprintln!("system calls are ringdove's own count alone: {why}");
+        eprintln!("system calls are counted by ringdove alone: {why}");
     }
     let minutes = forecast::minutes(args, &cases, &clients);
     eprintln!("{} cases, about {minutes:.0} minutes", cases.len());
@@ -314,7 +314,7 @@ fn effort(args: &Args, case: &Case, requests_per_s: f64) -> Effort {
     let requests = ((requests_per_s * seconds(args)) as u64).clamp(least, 10_000_000);
     Effort {
         requests,
-        seconds: seconds(args).ceil() as u64 + if case.connections < 4000 { 1 } else { 4 },
+        seconds: clients::seconds_to_connect(case) + seconds(args).ceil() as u64,
         rate: None,
         limit: Duration::from_secs_f64(30.0 + 4.0 * seconds(args)),
     }

@@ -231,7 +231,8 @@ fn head(text: &mut String, records: &[Value]) -> Result<(), Failure> {
          ringdove {}, commit {}. Medians over the rounds (least–most where there are several); \
          \"failed\" and \"–\" have their reasons at the end. CPU is that of the client alone, user and \
          system; for wrk and h2load that of the whole process, connecting included. System calls \
-         are those of the whole process, the difference of two runs, counted by perf. Made by \
+         are ringdove's own count, and perf's of all others; of wrk and h2load it is the difference \
+         of two runs. Made by \
          `scripts/bench`; every figure is in records.jsonl.\n",
         all("kernel"),
         record["cpus"],

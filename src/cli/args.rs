@@ -9,7 +9,7 @@ use clap::{Args as Group, Parser, Subcommand};
 
 use super::bench::BenchArgs;
 use super::ring::RingArgs;
-use super::values::{Addresses, DriverChoice, Field, Method, Seconds, Size};
+use super::values::{Addresses, DriverChoice, Field, MaxRedirects, Method, Seconds, Size};
 
 /// Many HTTP transfers at once, driven by io_uring or epoll.
 #[derive(Debug, Parser)]
@@ -29,7 +29,7 @@ pub(crate) enum Command {
 /// Fetch URLs, many at once.
 ///
 /// Without an option of output, bodies go to standard output in the order of the URLs, and so one
-/// at a time. Redirects are not followed.
+/// at a time.
 ///
 /// Exit status: 0 all done, 1 some transfers failed, 2 nothing began (usage, or something that all
 /// of it needs), 130 and 143 interrupted by SIGINT and SIGTERM.
@@ -54,6 +54,8 @@ pub(crate) struct FetchArgs {
 
     #[command(flatten)]
     pub(crate) request: RequestArgs,
+    #[command(flatten)]
+    pub(crate) redirects: RedirectArgs,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
     #[command(flatten)]
@@ -95,6 +97,35 @@ pub(crate) struct RequestArgs {
     /// What Referer says
     #[arg(short = 'e', long, value_name = "URL")]
     pub(crate) referer: Option<String>,
+}
+
+#[derive(Debug, Group)]
+#[command(next_help_heading = "Redirects")]
+pub(crate) struct RedirectArgs {
+    /// Follow redirects: 301, 302, 303, 307 and 308, to http and https
+    #[arg(short = 'L', long)]
+    pub(crate) location: bool,
+
+    /// As -L, and send credentials (Authorization, Cookie, Proxy-*) wherever it leads; otherwise they
+    /// are left out from the first change of scheme, host or port on
+    #[arg(long)]
+    pub(crate) location_trusted: bool,
+
+    /// Redirects followed at most; -1 for as many as there may be, which is 1000
+    #[arg(long, value_name = "N", default_value = "50", allow_negative_numbers = true)]
+    pub(crate) max_redirs: MaxRedirects,
+
+    /// Let a POST stay one after 301, and not become a GET
+    #[arg(long)]
+    pub(crate) post301: bool,
+
+    /// Let a POST stay one after 302, and not become a GET
+    #[arg(long)]
+    pub(crate) post302: bool,
+
+    /// Let a POST stay one after 303, and not become a GET
+    #[arg(long)]
+    pub(crate) post303: bool,
 }
 
 #[derive(Debug, Group)]

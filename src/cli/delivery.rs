@@ -6,8 +6,8 @@ use std::cell::Cell;
 use std::path::PathBuf;
 use std::rc::Rc;
 
-use ringdove::http::{ResponseHead, Version};
-use ringdove::{Flow, Handler, Outcome};
+use ringdove::http::{BodyLength, RequestHead, ResponseHead, Version};
+use ringdove::{Flow, Handler, Outcome, Redirect};
 
 use super::console::{Console, printable};
 use super::output::{Sink, WriteError};
@@ -30,6 +30,8 @@ pub(crate) struct Rules {
     /// Statuses from 400 on are failures.
     pub(crate) fail: bool,
     pub(crate) verbose: bool,
+    /// Of each request.
+    pub(crate) body: BodyLength,
     /// The request may be sent twice.
     pub(crate) idempotent: bool,
 }
@@ -43,6 +45,8 @@ pub(crate) struct Delivery {
     trouble: Option<Trouble>,
     /// To be told with the response's head.
     request_head: Vec<u8>,
+    /// Where redirects have led to, if that is to be told.
+    hop: Option<String>,
 }
 
 /// What a transfer came to.
@@ -68,7 +72,7 @@ impl Delivery {
         sink: Sink,
         request_head: Vec<u8>,
     ) -> Delivery {
-        Delivery { ticket, rules, sink, version: None, trouble: None, request_head }
+        Delivery { ticket, rules, sink, version: None, trouble: None, request_head, hop: None }
     }
 
     /// The transfer is over: completes what was written, or gives it up.
@@ -103,6 +107,10 @@ impl Delivery {
 
     fn tell_heads(&mut self, head: &ResponseHead<'_>) {
         let mut text = format!("* {}", printable(self.ticket.url.as_bytes()));
+        if let Some(hop) = &self.hop {
+            text.push_str(" → ");
+            text.push_str(hop);
+        }
         push_lines(&mut text, '>', &std::mem::take(&mut self.request_head));
         push_lines(&mut text, '<', head.raw());
         self.rules.console.say(&text);
@@ -121,6 +129,16 @@ impl Handler for Delivery {
         if self.rules.verbose {
             self.tell_heads(head);
         }
+    }
+
+    fn redirected(&mut self, head: &ResponseHead<'_>, next: &Redirect) -> Flow {
+        if self.rules.verbose {
+            self.tell_heads(head);
+            self.hop = Some(next.head.url().into());
+            let body = if next.keeps_body { self.rules.body } else { BodyLength::None };
+            self.request_head = encoded(&next.head, body);
+        }
+        if self.rules.heads { self.write(head.raw()) } else { Flow::Continue }
     }
 
     fn head(&mut self, head: &ResponseHead<'_>) -> Flow {
@@ -143,6 +161,13 @@ impl Handler for Delivery {
             Some(_) => Flow::Continue,
         }
     }
+}
+
+/// A request's head, as it is sent.
+pub(crate) fn encoded(head: &RequestHead, body: BodyLength) -> Vec<u8> {
+    let mut bytes = vec![0; head.encoded_len(body)];
+    head.encode(body, &mut bytes);
+    bytes
 }
 
 fn push_lines(text: &mut String, mark: char, head: &[u8]) {

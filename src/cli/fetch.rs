@@ -11,13 +11,13 @@ use std::time::Duration;
 
 use ringdove::driver::DriverError;
 use ringdove::sys::clock;
-use ringdove::{Driver, Message, MultiError, Request, Time, TransferId};
+use ringdove::{Driver, Message, MultiError, Time, TransferId};
 use url::Url;
 
 use super::Status;
 use super::args::FetchArgs;
 use super::console::{Console, printable};
-use super::delivery::{Delivery, Rules, Ticket};
+use super::delivery::{Delivery, Rules, Ticket, encoded};
 use super::input::{Entry, Input, Next};
 use super::interrupt::Interrupts;
 use super::output::{Output, SharedStream, WriteError};
@@ -104,6 +104,7 @@ impl Run {
             heads: plan.heads,
             fail: plan.fail,
             verbose: plan.verbose,
+            body: plan.template.body().length(),
             idempotent: plan.template.method.is_idempotent(),
         };
         Ok(Run {
@@ -217,20 +218,16 @@ impl Run {
             Url::parse(&ticket.url).map_err(|why| Failure::of_input(format!("bad URL: {why}")))?;
         let request =
             self.template.request(&url).map_err(|error| Failure::of_input(error.to_string()))?;
-        let head = if self.rules.verbose { self.encode(&request) } else { Vec::new() };
+        let head = match self.rules.verbose {
+            true => encoded(request.head(), self.rules.body),
+            false => Vec::new(),
+        };
         let sink = self.output.sink(&url);
         let delivery = Delivery::new(Rc::clone(ticket), Rc::clone(&self.rules), sink, head);
         self.driver.add(request, Box::new(delivery)).map_err(|error| match error {
             MultiError::Tls(error) => Failure::of_tls(error.to_string()),
             error => Failure::of_input(error.to_string()),
         })
-    }
-
-    fn encode(&self, request: &Request) -> Vec<u8> {
-        let length = self.template.body().length();
-        let mut head = vec![0; request.head().encoded_len(length)];
-        request.head().encode(length, &mut head);
-        head
     }
 
     // what comes out

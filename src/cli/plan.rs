@@ -9,10 +9,12 @@ use std::sync::Arc;
 
 use ringdove::driver::Kind;
 use ringdove::sys::{ring, rlimit};
-use ringdove::{Body, Config, Options, Request, RequestError, Timeouts, TlsPolicy};
+use ringdove::{
+    Body, Config, KeepPost, Options, RedirectPolicy, Request, RequestError, Timeouts, TlsPolicy,
+};
 use url::Url;
 
-use super::args::{ConnectionArgs, FetchArgs, OutputArgs, RequestArgs};
+use super::args::{ConnectionArgs, FetchArgs, OutputArgs, RedirectArgs, RequestArgs};
 use super::input::Opened;
 use super::output::{Output, SharedStream, Stream};
 use super::ring::RingArgs;
@@ -64,7 +66,8 @@ pub(crate) struct Template {
 impl Plan {
     /// Makes a plan, or says in one line what stands against it.
     pub(crate) fn new(args: FetchArgs) -> Result<Plan, String> {
-        let FetchArgs { urls, input, request, output, connection, verbose, quiet } = args;
+        let FetchArgs { urls, input, request, redirects, output, connection, verbose, quiet } =
+            args;
         if urls.is_empty() && input.is_none() {
             return Err("nothing to fetch: give URLs, or a file of them by -i".to_owned());
         }
@@ -72,7 +75,7 @@ impl Plan {
         let from_stdin = input.as_deref() == Some(Path::new("-"));
         let mut warnings = Vec::new();
         let (heads, fail) = (request.head, request.fail);
-        let options = options(&request, &connection);
+        let options = options(&request, &redirects, &connection);
         let template = Template::new(request, options, from_stdin)?;
         let input = input.as_deref().map(Opened::open).transpose()?;
         let writes_files = output.output_dir.is_some() || output.output.is_some();
@@ -220,7 +223,11 @@ fn read(path: &str) -> io::Result<Vec<u8>> {
     Ok(read)
 }
 
-fn options(request: &RequestArgs, connection: &ConnectionArgs) -> Options {
+fn options(
+    request: &RequestArgs,
+    redirects: &RedirectArgs,
+    connection: &ConnectionArgs,
+) -> Options {
     let mut timeouts = Timeouts::default();
     if let Some(limit) = connection.connect_timeout {
         (timeouts.resolve, timeouts.connect, timeouts.tls) =
@@ -230,7 +237,21 @@ fn options(request: &RequestArgs, connection: &ConnectionArgs) -> Options {
         (timeouts.first_byte, timeouts.idle) = (Some(limit.0), Some(limit.0));
     }
     timeouts.total = connection.timeout.map(|limit| limit.0);
-    Options { timeouts, max_body: request.max_body.map(|size| size.0), ..Options::default() }
+    Options {
+        timeouts,
+        max_body: request.max_body.map(|size| size.0),
+        redirects: redirect_policy(redirects),
+        ..Options::default()
+    }
+}
+
+fn redirect_policy(args: &RedirectArgs) -> Option<RedirectPolicy> {
+    let &RedirectArgs { location, location_trusted, max_redirs, post301, post302, post303 } = args;
+    (location || location_trusted).then_some(RedirectPolicy {
+        max: max_redirs.0,
+        keep_post: KeepPost { on_301: post301, on_302: post302, on_303: post303 },
+        trust_all_origins: location_trusted,
+    })
 }
 
 /// The policy that was asked for; none where the library's own will do.

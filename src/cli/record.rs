@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use ringdove::error::Retry;
 use ringdove::http::Version;
-use ringdove::{Error, Report, TlsSummary};
+use ringdove::{Error, Hop, Report, TlsSummary};
 use serde::{Serialize, Serializer};
 
 use super::output::WriteError;
@@ -45,6 +45,22 @@ pub(crate) struct Record<'a> {
     pub(crate) file: Option<Cow<'a, str>>,
     /// Microseconds.
     pub(crate) times: Times,
+    /// Each request, where redirects were followed.
+    pub(crate) hops: Vec<HopRecord<'a>>,
+}
+
+/// One request of a transfer that followed redirects.
+#[derive(Debug, Serialize)]
+pub(crate) struct HopRecord<'a> {
+    url: &'a str,
+    method: &'a str,
+    status: Option<u16>,
+    wire_bytes: u64,
+    wire_sent: u64,
+    remote: Option<SocketAddr>,
+    reused: bool,
+    retries: u8,
+    times: Times,
 }
 
 /// Microseconds spent in each wait; zero for one that was not.
@@ -120,13 +136,13 @@ impl<'a> Record<'a> {
             retries: 0,
             file: None,
             times: Times::default(),
+            hops: Vec::new(),
         }
     }
 
     /// What is told of a transfer.
-    pub(crate) fn of_report(url: &'a str, line: Option<u64>, report: &Report) -> Record<'a> {
+    pub(crate) fn of_report(url: &'a str, line: Option<u64>, report: &'a Report) -> Record<'a> {
         let Report { times, wire_sent, wire_received, body_received, .. } = *report;
-        let micros = |time: Duration| time.as_micros() as u64;
         Record {
             status: report.status,
             body_bytes: body_received,
@@ -135,14 +151,8 @@ impl<'a> Record<'a> {
             remote: report.remote,
             reused: report.reused,
             retries: report.retries,
-            times: Times {
-                queue: micros(times.queue),
-                resolve: micros(times.resolve),
-                connect: micros(times.connect),
-                tls: micros(times.tls),
-                first_byte: micros(times.first_byte),
-                total: micros(times.total),
-            },
+            times: times.into(),
+            hops: report.hops.iter().map(HopRecord::of).collect(),
             ..Record::without_transfer(url, line)
         }
     }
@@ -159,8 +169,14 @@ impl<'a> Record<'a> {
             Some(TlsSummary { version, resumed: true }) => format!(" over {version}, resumed,"),
         };
         let (bytes, total) = (self.body_bytes, time_text(self.times.total));
+        let redirects = match self.hops.len() {
+            0 | 1 => String::new(),
+            2 => ", after 1 redirect".to_owned(),
+            hops => format!(", after {} redirects", hops - 1),
+        };
         format!(
-            "{status} by HTTP/{version}{tls} from {remote} on {connection}, {bytes} bytes in {total}"
+            "{status} by HTTP/{version}{tls} from {remote} on {connection}, {bytes} bytes in {total}\
+             {redirects}"
         )
     }
 
@@ -169,6 +185,36 @@ impl<'a> Record<'a> {
         let mut line = serde_json::to_vec(self).expect("strings and numbers");
         line.push(b'\n');
         line
+    }
+}
+
+impl<'a> HopRecord<'a> {
+    fn of(hop: &'a Hop) -> HopRecord<'a> {
+        HopRecord {
+            url: hop.url.as_str(),
+            method: hop.method.as_str(),
+            status: hop.status,
+            wire_bytes: hop.wire_received,
+            wire_sent: hop.wire_sent,
+            remote: hop.remote,
+            reused: hop.reused,
+            retries: hop.retries,
+            times: hop.times.into(),
+        }
+    }
+}
+
+impl From<ringdove::Times> for Times {
+    fn from(times: ringdove::Times) -> Times {
+        let micros = |time: Duration| time.as_micros() as u64;
+        Times {
+            queue: micros(times.queue),
+            resolve: micros(times.resolve),
+            connect: micros(times.connect),
+            tls: micros(times.tls),
+            first_byte: micros(times.first_byte),
+            total: micros(times.total),
+        }
     }
 }
 
@@ -205,7 +251,7 @@ mod tests {
             r#""error":{"kind":"status","phase":"receive","message":"status 404","retryable":false},"#,
             r#""body_bytes":0,"wire_bytes":0,"wire_sent":0,"remote":"127.0.0.1:80","reused":false,"#,
             r#""http_version":"1.1","retries":0,"file":null,"#,
-            r#""times":{"queue":0,"resolve":0,"connect":0,"tls":0,"first_byte":0,"total":0}}"#,
+            r#""times":{"queue":0,"resolve":0,"connect":0,"tls":0,"first_byte":0,"total":0},"hops":[]}"#,
             "\n"
         );
         assert_eq!(String::from_utf8(line).unwrap(), want);

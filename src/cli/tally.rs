@@ -113,6 +113,9 @@ impl fmt::Display for Summary<'_> {
         write!(f, "\nreceived  {body} in bodies, {wire} on the wire")?;
         write!(f, "\nrate      {transfers:.0} transfers/s, {speed}/s, in {elapsed:.2?}")?;
         write!(f, "\nsockets   {} opened, {} uses again", stats.opened, stats.reused)?;
+        if stats.redirects > 0 {
+            write!(f, "\nfollowed  {} redirects", stats.redirects)?;
+        }
         write!(f, "\ndriver    {driver}")?;
         if tally.done() > 0 {
             write!(
@@ -164,6 +167,7 @@ mod tests {
             reused: false,
             tls: None,
             retries: 0,
+            hops: Vec::new(),
         }
     }
 

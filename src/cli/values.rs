@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use ringdove::driver::Kind;
 use ringdove::http::{Host, Origin};
+use ringdove::limits::REDIRECTS;
 use ringdove::{Request, RequestError};
 use url::Url;
 
@@ -20,6 +21,10 @@ pub(crate) struct Seconds(pub(crate) Duration);
 /// A number of bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Size(pub(crate) u64);
+
+/// How many redirects may be followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct MaxRedirects(pub(crate) u32);
 
 /// A request method.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,6 +79,20 @@ impl FromStr for Size {
         };
         let number: u64 = digits.parse().map_err(|_| "not a number of bytes, as 500, 64k or 2M")?;
         number.checked_mul(unit).map(Size).ok_or("too large")
+    }
+}
+
+impl FromStr for MaxRedirects {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.parse() {
+            Ok(-1) => Ok(MaxRedirects(REDIRECTS)),
+            Ok(number @ 0..) => {
+                Ok(MaxRedirects(u32::try_from(number).map_or(REDIRECTS, |n| n.min(REDIRECTS))))
+            }
+            Ok(i64::MIN..=-2) | Err(_) => Err("not a number of redirects, nor -1"),
+        }
     }
 }
 
@@ -195,6 +214,17 @@ mod tests {
         }
         for text in ["", "k", "-1", "1.5", "3T", "99999999999999G", "1é"] {
             assert!(text.parse::<Size>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn numbers_of_redirects() {
+        let good = [("0", 0), ("50", 50), ("1000", 1000), ("-1", 1000), ("9999999999", 1000)];
+        for (text, number) in good {
+            assert_eq!(text.parse(), Ok(MaxRedirects(number)), "{text}");
+        }
+        for text in ["", "-2", "1.5", "many", "99999999999999999999"] {
+            assert!(text.parse::<MaxRedirects>().is_err(), "{text}");
         }
     }
 

@@ -18,7 +18,7 @@ use std::time::Duration;
 use crate::engine::{AddError, Config, Engine, Handler, Message, Request, Stats, TransferId};
 use crate::error::Operation;
 use crate::sys::{Errno, Streams, Waker, ring};
-use crate::tls::TlsPolicyError;
+use crate::tls::{TlsPolicy, TlsPolicyError};
 
 pub use interest::Action;
 pub use multi::{CallbackError, Event, Multi, SocketChange, Token, Watch};
@@ -26,6 +26,21 @@ pub use multi::{CallbackError, Event, Multi, SocketChange, Token, Watch};
 use epoll::EpollDriver;
 use ring_native::RingDriver;
 use ring_poll::RingPollDriver;
+
+/// Sees to it that the engine can verify whom the request may lead to, as the system would.
+fn provide_tls(engine: &mut Engine, request: &Request) -> Result<(), TlsPolicyError> {
+    if engine.tls().is_some() {
+        return Ok(());
+    }
+    if request.needs_default_tls() {
+        engine.set_tls(TlsPolicy::system()?);
+    } else if request.may_need_default_tls()
+        && let Ok(policy) = TlsPolicy::system()
+    {
+        engine.set_tls(policy);
+    }
+    Ok(())
+}
 
 /// How a driver does its waiting and its socket I/O.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

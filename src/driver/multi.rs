@@ -8,10 +8,10 @@
 use std::os::fd::{AsRawFd, RawFd};
 use std::time::Duration;
 
-use super::MultiError;
 use super::interest::{Action, difference};
 use super::readiness::{Entry, Sockets};
 use super::resolver::Lookups;
+use super::{MultiError, provide_tls};
 use crate::engine::{
     Config, ConnectionId, Engine, Handler, Message, Output, Request, Stats, TransferId,
 };
@@ -19,7 +19,6 @@ use crate::error::Operation;
 use crate::id::Id;
 use crate::sys::{self, Interest, Readiness, Waker};
 use crate::time::Time;
-use crate::tls::TlsPolicy;
 
 /// What a callback may fail with.
 pub type CallbackError = Box<dyn std::error::Error + Send + Sync>;
@@ -166,9 +165,7 @@ impl<W: Watch> Multi<W> {
         request: Request,
         handler: Box<dyn Handler>,
     ) -> Result<TransferId, MultiError> {
-        if self.engine.tls().is_none() && request.needs_default_tls() {
-            self.engine.set_tls(TlsPolicy::system()?);
-        }
+        provide_tls(&mut self.engine, &request)?;
         let id = self.engine.add(request, handler)?;
         match self.tell_timer() {
             Ok(()) => Ok(id),

@@ -11,7 +11,7 @@ use std::os::fd::AsRawFd;
 use std::time::Duration;
 
 use super::resolver::Lookups;
-use super::{MultiError, soonest};
+use super::{MultiError, provide_tls, soonest};
 use crate::engine::{
     Config, ConnectionId, Engine, Handler, Message, Output, Request, Stats, TransferId,
 };
@@ -22,7 +22,6 @@ use crate::sys::ring::{Options, SetupError};
 use crate::sys::streams::{Event, Room, Step, StreamEvent, StreamId};
 use crate::sys::{Buffers, Completion, Errno, Streams, Waker, clock, rlimit};
 use crate::time::Time;
-use crate::tls::TlsPolicy;
 
 pub(super) struct RingDriver {
     engine: Engine,
@@ -64,9 +63,7 @@ impl RingDriver {
         request: Request,
         handler: Box<dyn Handler>,
     ) -> Result<TransferId, MultiError> {
-        if self.engine.tls().is_none() && request.needs_default_tls() {
-            self.engine.set_tls(TlsPolicy::system()?);
-        }
+        provide_tls(&mut self.engine, &request)?;
         Ok(self.engine.add(request, handler)?)
     }
 

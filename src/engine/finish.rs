@@ -11,7 +11,7 @@ use super::transfer::Place;
 use super::{
     ConnectionId, Engine, Message, Outcome, Output, Report, Response, Times, TlsSummary, TransferId,
 };
-use crate::error::{Cause, Error, Operation, Retry};
+use crate::error::{Cause, Error, Operation, Progress, Retry};
 use crate::limits;
 use crate::time::Time;
 
@@ -68,7 +68,7 @@ impl Engine {
         let Some(connection) = self.pool.connections.get(id) else { return };
         let State::Exchanging(state) = &connection.state else { return };
         let Some(response) = state.response else { return self.fail(id, Cause::Closed, None) };
-        let transfer = state.transfer;
+        let (transfer, redirected) = (state.transfer, state.redirected);
         // an answer to half a head leaves the other half
         let reusable = state.exchange.close_reasons().is_empty()
             && !connection.ended
@@ -77,7 +77,11 @@ impl Engine {
         if !reusable {
             self.close(id);
         }
-        self.deliver(transfer, Ok(response), report);
+        if redirected {
+            self.follow(transfer, report);
+        } else {
+            self.deliver(transfer, Ok(response), report);
+        }
         if reusable {
             self.release(id);
         }
@@ -145,8 +149,17 @@ impl Engine {
         stale && safe && again && (untouched || transfer.request.body.rewind())
     }
 
-    fn deliver(&mut self, id: TransferId, result: Result<Response, Error>, report: Report) {
-        let Some(transfer) = self.vacate(id) else { return };
+    fn deliver(&mut self, id: TransferId, mut result: Result<Response, Error>, mut report: Report) {
+        let Some(mut transfer) = self.vacate(id) else { return };
+        if let Some(hops) = transfer.hops.take() {
+            if let Err(error) = &mut result
+                && hops.any()
+            {
+                // whatever became of the last request, the first has been acted upon
+                error.progress = error.progress.max(Progress::RequestSent);
+            }
+            hops.conclude(&transfer.request.head, transfer.added, &mut report);
+        }
         match &result {
             Ok(_) => self.stats.succeeded += 1,
             Err(_) => self.stats.failed += 1,
@@ -215,6 +228,7 @@ impl Engine {
                 Some(TlsSummary { version: tls.version()?, resumed: tls.resumed() })
             }),
             retries: transfer.retries,
+            hops: Vec::new(),
         }
     }
 }

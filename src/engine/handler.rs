@@ -5,19 +5,28 @@
 use std::any::Any;
 
 use crate::engine::Outcome;
-use crate::http::{ResponseHead, SourceRead};
+use crate::http::{Redirect, ResponseHead, SourceRead};
 
 /// Receives the events of one transfer.
 ///
-/// A handler must not block: all transfers wait while it runs. It gets [`Handler::head`] once, any
-/// number of [`Handler::body`], and [`Handler::done`] once, unless the transfer is removed before.
+/// A handler must not block: all transfers wait while it runs. It gets [`Handler::redirected`] for
+/// each redirect that is followed, [`Handler::head`] once, any number of [`Handler::body`], and
+/// [`Handler::done`] once, unless the transfer is removed before. [`Handler::informational`] may come
+/// before each head.
 pub trait Handler: Any {
     /// An informational (1xx) response arrived.
     fn informational(&mut self, head: &ResponseHead<'_>) {
         let _ = head;
     }
 
-    /// The head of the final response arrived.
+    /// The head of a redirect arrived, and `next` is the request that follows. What there is of a
+    /// body is not delivered. (To curl's header callback these heads are as any other.)
+    fn redirected(&mut self, head: &ResponseHead<'_>, next: &Redirect) -> Flow {
+        let _ = (head, next);
+        Flow::Continue
+    }
+
+    /// The head of the final response arrived: the last one, where redirects are followed.
     fn head(&mut self, head: &ResponseHead<'_>) -> Flow {
         let _ = head;
         Flow::Continue

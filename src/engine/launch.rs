@@ -152,6 +152,7 @@ impl Engine {
             head_taken: false,
             source_pending: false,
             paused: transfer.paused,
+            redirected: false,
             response: None,
             measured: (self.now, 0),
         })

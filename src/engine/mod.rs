@@ -17,6 +17,7 @@ mod launch;
 mod output;
 mod pool;
 mod receive;
+mod redirect;
 mod request;
 mod resolve;
 mod send;
@@ -44,7 +45,9 @@ pub use request::{Body, LowSpeed, Options, Request, Timeouts};
 pub use resolve::{Lookup, LookupId};
 pub use send::MIN_FILL;
 pub use stats::Stats;
-pub use transfer::{Message, Outcome, Report, Response, Times, TlsSummary, Transfer, TransferId};
+pub use transfer::{
+    Hop, Message, Outcome, Report, Response, Times, TlsSummary, Transfer, TransferId,
+};
 
 use connection::State;
 use pool::{OriginId, Pool, PoolKey};
@@ -182,6 +185,7 @@ impl Engine {
             wire: Wire::default(),
             paused: false,
             retries: 0,
+            hops: None,
         });
         if let Some(origin) = self.pool.get_mut(origin) {
             origin.push_back(id);

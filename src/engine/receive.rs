@@ -24,6 +24,8 @@ enum Next {
     More,
     Wait,
     Complete,
+    /// The rest of the response is worth no more than its connection.
+    Redirected,
     Fail(Cause),
 }
 
@@ -189,19 +191,26 @@ impl Engine {
                         return Taken::Over;
                     };
                     let limit = transfer.request.options.max_body;
-                    let handler = &mut *transfer.handler;
                     let (flow, next) = match read.event {
                         Event::NeedMore => (Flow::Continue, Next::Wait),
                         Event::Informational(head) => {
-                            handler.informational(&head);
+                            transfer.handler.informational(&head);
                             (Flow::Continue, Next::More)
                         }
                         Event::Head(head) => {
                             state.response =
                                 Some(Response { status: head.status(), version: head.version() });
-                            (handler.head(&head), Next::More)
+                            match transfer.take_redirect(&head, self.config.tls.as_ref()) {
+                                None => (transfer.handler.head(&head), Next::More),
+                                Some(Ok(flow)) => {
+                                    state.redirected = true;
+                                    (flow, Next::Redirected)
+                                }
+                                Some(Err(cause)) => (Flow::Continue, Next::Fail(cause)),
+                            }
                         }
-                        Event::Body(chunk) => (handler.body(chunk), Next::More),
+                        Event::Body(_) if state.redirected => (Flow::Continue, Next::Redirected),
+                        Event::Body(chunk) => (transfer.handler.body(chunk), Next::More),
                         Event::Complete => (Flow::Continue, Next::Complete),
                     };
                     let next = match flow {
@@ -220,6 +229,11 @@ impl Engine {
             taken += consumed;
             match next {
                 Next::More => {}
+                Next::Redirected if state.is_worth_finishing() => {}
+                Next::Redirected => {
+                    self.complete(id);
+                    return Taken::Over;
+                }
                 Next::Wait => return Taken::All,
                 Next::Complete => {
                     self.complete(id);
@@ -254,6 +268,8 @@ impl Engine {
             State::Connecting(_) | State::Handshaking(_) => self.fail(id, Cause::Closed, None),
             State::Exchanging(state) => match state.exchange.eof(clean) {
                 Ok(()) => self.complete(id),
+                // where it leads has been said
+                Err(_) if state.redirected => self.complete(id),
                 Err(_) if !state.exchange.response_started() => self.fail(id, Cause::Closed, None),
                 Err(fault) => self.fail(id, Cause::Http(fault), None),
             },
@@ -264,6 +280,9 @@ impl Engine {
 /// Whether the body is, or says that it will be, larger than the transfer allows.
 fn over_limit(state: &Exchanging, limit: Option<u64>) -> Option<Cause> {
     let limit = limit?;
+    if state.redirected {
+        return None;
+    }
     let announced = state.exchange.content_length().unwrap_or(0);
     let size = announced.max(state.exchange.body_received());
     (size > limit).then_some(Cause::BodyTooLarge { limit })

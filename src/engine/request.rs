@@ -7,7 +7,7 @@ use std::time::Duration;
 use url::Url;
 
 use crate::engine::BodySource;
-use crate::http::{BodyLength, RequestError, RequestHead, Scheme};
+use crate::http::{BodyLength, RedirectPolicy, RequestError, RequestHead, Scheme};
 use crate::limits::HttpLimits;
 use crate::tls::TlsPolicy;
 
@@ -66,6 +66,11 @@ impl Request {
     /// Whether only the engine's default can say how this request's peer is verified.
     pub(crate) fn needs_default_tls(&self) -> bool {
         self.head.origin().scheme() == Scheme::Https && self.options.tls.is_none()
+    }
+
+    /// As [`needs_default_tls`](Self::needs_default_tls), for where redirects may lead.
+    pub(crate) fn may_need_default_tls(&self) -> bool {
+        self.options.redirects.is_some() && self.options.tls.is_none()
     }
 
     /// The head that will be sent.
@@ -138,6 +143,8 @@ pub struct Options {
     pub low_speed: Option<LowSpeed>,
     /// The largest response body accepted, in bytes; no limit unless set.
     pub max_body: Option<u64>,
+    /// Which redirects are followed; none unless set.
+    pub redirects: Option<RedirectPolicy>,
     /// Bounds on the response's framing.
     pub http: HttpLimits,
     /// How `https` is verified. Unset: the system's roots.

@@ -17,6 +17,8 @@ pub struct Stats {
     pub opened: u64,
     /// Exchanges begun on a connection that had served another.
     pub reused: u64,
+    /// Redirects followed.
+    pub redirects: u64,
     /// Idle connections closed to make room for others.
     pub evicted: u64,
     /// Look-ups handed to the driver.

@@ -6,12 +6,15 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use url::Url;
+
 use crate::engine::pool::OriginId;
+use crate::engine::redirect::Hops;
 use crate::engine::resolve::LookupId;
 use crate::engine::timers::TimerId;
 use crate::engine::{ConnectionId, Handler, Request};
 use crate::error::Error;
-use crate::http::Version;
+use crate::http::{RequestHead, Version};
 use crate::id::Id;
 use crate::time::Time;
 use crate::tls::TlsVersion;
@@ -35,6 +38,7 @@ pub struct Transfer {
     pub(super) paused: bool,
     /// Sent again after a kept connection had gone stale.
     pub(super) retries: u8,
+    pub(super) hops: Option<Box<Hops>>,
 }
 
 /// Where a transfer stands, named for what it waits for.
@@ -85,7 +89,10 @@ pub struct Response {
 }
 
 /// What a transfer took.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+///
+/// Where redirects were followed, times of waits, bytes on the wire and retries are sums over all
+/// hops; all else is of the last one. [`Report::hops`] has each by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
     /// Times of each wait.
     pub times: Times,
@@ -105,6 +112,46 @@ pub struct Report {
     pub tls: Option<TlsSummary>,
     /// How often the request was sent again because a kept connection had gone stale.
     pub retries: u8,
+    /// Every request of a transfer that followed redirects, the last one included. Empty where none
+    /// was followed.
+    pub hops: Vec<Hop>,
+}
+
+/// One request of a transfer that followed redirects, and what it took.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hop {
+    /// What was asked for, with the fragment that it has or inherited.
+    pub url: Url,
+    /// The method.
+    pub method: http::Method,
+    /// The status, if a final response's head arrived.
+    pub status: Option<u16>,
+    /// As [`Report::remote`].
+    pub remote: Option<SocketAddr>,
+    /// As [`Report::reused`].
+    pub reused: bool,
+    /// As [`Report::tls`].
+    pub tls: Option<TlsSummary>,
+    /// The times of this hop. The total begins when the hop before was over.
+    pub times: Times,
+    /// Bytes sent.
+    pub wire_sent: u64,
+    /// Bytes received.
+    pub wire_received: u64,
+    /// As [`Report::retries`].
+    pub retries: u8,
+}
+
+impl Hop {
+    /// Of a report whose total has run since the transfer was admitted, `before` this hop began.
+    pub(super) fn new(head: &RequestHead, report: Report, before: Duration) -> Hop {
+        let Report {
+            times, wire_sent, wire_received, status, remote, reused, tls, retries, ..
+        } = report;
+        let times = Times { total: times.total.saturating_sub(before), ..times };
+        let (url, method) = (head.url(), head.method().clone());
+        Hop { url, method, status, remote, reused, tls, times, wire_sent, wire_received, retries }
+    }
 }
 
 /// What a TLS handshake agreed on.

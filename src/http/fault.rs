@@ -319,7 +319,7 @@ pub(super) fn excerpt(bytes: &[u8]) -> Box<str> {
 }
 
 /// A URL that could not be parsed, fit for a message: what may be a password is not repeated.
-fn without_user_information(url: &str) -> Cow<'_, str> {
+pub(super) fn without_user_information(url: &str) -> Cow<'_, str> {
     let authority_at = url.find("//").map_or(0, |at| at + 2);
     let (before, rest) = url.split_at(authority_at);
     let authority_end = rest.find(['/', '\\', '?', '#']).unwrap_or(rest.len());

@@ -18,7 +18,7 @@ use super::head::Version;
 use super::host::{Origin, is_reg_name_byte};
 use super::reuse::{CloseReason, CloseReasons};
 
-/// A request without its body. At most 128 bytes, and its strings.
+/// A request without its body. At most 112 bytes, and its strings.
 ///
 /// Made by [`new`](Self::new); [`field`](Self::field), [`set_version`](Self::set_version) and
 /// [`set_target_asterisk`](Self::set_target_asterisk) add to it; [`check`](Self::check) says
@@ -31,19 +31,27 @@ pub struct RequestHead {
     target: Box<str>,
     /// Validated field lines, each with its CRLF.
     fields: Vec<u8>,
-    /// What Host says instead of the origin's authority.
-    host: Option<Box<str>>,
+    rare: Option<Box<Rare>>,
     version: Version,
     close: bool,
     keep_alive: bool,
 }
 
+/// What few requests have.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+struct Rare {
+    /// What Host says instead of the origin's authority.
+    host: Option<Box<str>>,
+    /// The URL's fragment: never sent, but inherited by what the request is redirected to.
+    fragment: Option<Box<str>>,
+}
+
 impl RequestHead {
     /// A request of `method` for `url`, over HTTP/1.1.
     ///
-    /// The target is the URL's path and query; its fragment and its user information are left
-    /// behind and not to be found in anything made from here. CONNECT gets the authority form:
-    /// `host:port` of the URL.
+    /// The target is the URL's path and query. Its user information is left behind and not to be
+    /// found in anything made from here, its fragment in [`url`](Self::url) alone. CONNECT gets the
+    /// authority form: `host:port` of the URL.
     pub fn new(method: Method, url: &Url) -> Result<RequestHead, RequestError> {
         let origin = Origin::from_url(url)?;
         let target: Box<str> = match method {
@@ -53,12 +61,14 @@ impl RequestHead {
         if target.is_empty() || !target.bytes().all(|b| b.is_ascii_graphic()) {
             return Err(RequestError::BadTarget(excerpt(target.as_bytes())));
         }
+        let fragment =
+            url.fragment().map(|fragment| Rare { host: None, fragment: Some(fragment.into()) });
         Ok(RequestHead {
             method,
             origin,
             target,
             fields: Vec::new(),
-            host: None,
+            rare: fragment.map(Box::new),
             version: Version::Http11,
             close: false,
             keep_alive: false,
@@ -138,6 +148,18 @@ impl RequestHead {
         &self.target
     }
 
+    /// The URL that is asked for, without user information and with the fragment. The targets of
+    /// CONNECT and `OPTIONS *` have none: of these, the origin alone.
+    pub fn url(&self) -> Url {
+        let mut text = self.origin.to_string();
+        if self.target.starts_with('/') {
+            text.push_str(&self.target);
+        }
+        let mut url = Url::parse(&text).expect("origin and target come from a URL");
+        url.set_fragment(self.fragment());
+        url
+    }
+
     /// The version, as in the request line.
     pub fn version(&self) -> Version {
         self.version
@@ -186,6 +208,59 @@ impl RequestHead {
         reasons
     }
 
+    /// The same request by `method` for `url`, with all fields.
+    pub(super) fn redirected(
+        &self,
+        method: Method,
+        url: &Url,
+    ) -> Result<RequestHead, RequestError> {
+        let mut head = RequestHead::new(method, url)?;
+        head.fields.clone_from(&self.fields);
+        head.version = self.version;
+        (head.close, head.keep_alive) = (self.close, self.keep_alive);
+        if let Some(host) = self.host() {
+            head.rare.get_or_insert_default().host = Some(host.into());
+        }
+        Ok(head)
+    }
+
+    /// Takes out the field lines whose names are not to be kept.
+    pub(super) fn retain_fields(&mut self, keep: impl Fn(&str) -> bool) {
+        let mut kept = Vec::with_capacity(self.fields.len());
+        for line in self.fields.split_inclusive(|&byte| byte == b'\n') {
+            let name = line.split(|&byte| byte == b':').next().unwrap_or_default();
+            if std::str::from_utf8(name).is_ok_and(&keep) {
+                kept.extend_from_slice(line);
+            }
+        }
+        self.fields = kept;
+    }
+
+    /// Has Host say the origin's authority.
+    pub(super) fn reset_host(&mut self) {
+        if let Some(rare) = &mut self.rare {
+            rare.host = None;
+        }
+    }
+
+    /// Whether both are the same on the wire.
+    pub(crate) fn is_same_request(&self, other: &RequestHead) -> bool {
+        self.target == other.target
+            && self.method == other.method
+            && self.origin == other.origin
+            && self.fields == other.fields
+            && self.host() == other.host()
+            && self.version == other.version
+    }
+
+    pub(super) fn fragment(&self) -> Option<&str> {
+        self.rare.as_ref()?.fragment.as_deref()
+    }
+
+    fn host(&self) -> Option<&str> {
+        self.rare.as_ref()?.host.as_deref()
+    }
+
     pub(super) fn kind(&self) -> RequestKind {
         match self.method {
             Method::HEAD => RequestKind::Head,
@@ -195,11 +270,13 @@ impl RequestHead {
     }
 
     fn set_host(&mut self, value: &[u8]) -> Result<(), RequestError> {
-        if self.host.is_some() {
+        if self.host().is_some() {
             return Err(RequestError::SecondHost(excerpt(value)));
         }
         match std::str::from_utf8(value) {
-            Ok(text) if is_authority(text) => self.host = Some(text.into()),
+            Ok(text) if is_authority(text) => {
+                self.rare.get_or_insert_default().host = Some(text.into());
+            }
             _ => return Err(RequestError::BadHostField(excerpt(value))),
         }
         Ok(())
@@ -242,7 +319,7 @@ impl RequestHead {
 
     /// Past the formatting machinery for names and IPv4: each request comes along here.
     fn write_host(&self, out: &mut impl Sink) -> fmt::Result {
-        if let Some(host) = &self.host {
+        if let Some(host) = self.host() {
             return out.put(host.as_bytes());
         }
         let origin = &self.origin;

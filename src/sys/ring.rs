@@ -575,6 +575,11 @@ impl Ring {
         }
     }
 
+    /// Whether the kernel's thread, if it is that which submits, has yet to take some of what was pushed.
+    pub(super) fn thread_is_behind(&mut self) -> bool {
+        self.spin.is_some() && self.unsubmitted() > 0
+    }
+
     /// SQEs pushed that the kernel has not consumed.
     fn unsubmitted(&mut self) -> u32 {
         self.ring.submission().len() as u32

@@ -392,7 +392,8 @@ impl Streams {
         if let Some(buffers) = &mut self.buffers {
             buffers.publish();
         }
-        if !self.queue.is_empty() {
+        // a kernel thread that submits has yet to see whether there are buffers for those served last
+        if !self.queue.is_empty() && !self.ring.thread_is_behind() {
             self.serve_queue();
         }
         for id in std::mem::take(&mut self.unsettled) {

@@ -6,6 +6,7 @@
 //! [`TlsPolicyBuilder::build`], not by the first connection; the system's roots are read once per
 //! process and shared by all policies that add none.
 
+mod anonymous;
 mod insecure;
 mod roots;
 
@@ -33,6 +34,11 @@ pub struct TlsPolicy(Arc<Policy>);
 struct Policy {
     config: Arc<ClientConfig>,
     sessions: Arc<ClientSessionMemoryCache>,
+    session_hosts: usize,
+    /// It presents a client's certificate.
+    has_identity: bool,
+    /// The same without that, once it was asked for.
+    anonymous: OnceLock<TlsPolicy>,
 }
 
 /// Collects the demands of a [`TlsPolicy`]. Nothing is read or checked before
@@ -146,6 +152,36 @@ impl TlsPolicy {
     /// What rustls needs to open a session.
     pub(crate) fn config(&self) -> &Arc<ClientConfig> {
         &self.0.config
+    }
+
+    /// The same demands without the client's identity: always the same policy, and this one if it
+    /// has none. No session that was opened with the identity is resumed under it.
+    pub(crate) fn without_identity(&self) -> TlsPolicy {
+        if !self.0.has_identity {
+            return self.clone();
+        }
+        let anonymous = || {
+            let mut config = ClientConfig::clone(&self.0.config);
+            config.client_auth_cert_resolver = Arc::new(anonymous::NoIdentity);
+            TlsPolicy::new(config, self.0.session_hosts, false)
+        };
+        self.0.anonymous.get_or_init(anonymous).clone()
+    }
+
+    fn new(mut config: ClientConfig, session_hosts: usize, has_identity: bool) -> TlsPolicy {
+        let tickets = session_hosts.saturating_mul(TICKETS_PER_HOST);
+        let sessions = Arc::new(ClientSessionMemoryCache::new(tickets));
+        config.resumption = match session_hosts {
+            0 => Resumption::disabled(),
+            _ => Resumption::store(sessions.clone()),
+        };
+        TlsPolicy(Arc::new(Policy {
+            config: Arc::new(config),
+            sessions,
+            session_hosts,
+            has_identity,
+            anonymous: OnceLock::new(),
+        }))
     }
 
     /// Forgets the TLS 1.2 session of a host: its resumption failed and would fail again.
@@ -269,16 +305,9 @@ impl TlsPolicyBuilder {
                     .map_err(|error| TlsPolicyError::BadIdentity(identity_problem(&error)))?
             }
         };
-        let sessions = Arc::new(ClientSessionMemoryCache::new(
-            self.session_hosts.saturating_mul(TICKETS_PER_HOST),
-        ));
-        config.resumption = match self.session_hosts {
-            0 => Resumption::disabled(),
-            _ => Resumption::store(sessions.clone()),
-        };
         config.enable_sni = self.sni;
         config.alpn_protocols = check_alpn(self.alpn)?;
-        Ok(TlsPolicy(Arc::new(Policy { config: Arc::new(config), sessions })))
+        Ok(TlsPolicy::new(config, self.session_hosts, self.identity.is_some()))
     }
 
     fn added_roots(&self) -> Result<Vec<roots::Root>, TlsPolicyError> {

@@ -16,6 +16,7 @@ mod names;
 mod output;
 mod progress;
 mod records;
+mod redirects;
 mod request;
 #[allow(unused_imports, reason = "each test binary uses a part of it")]
 #[path = "../support/mod.rs"]

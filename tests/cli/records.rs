@@ -6,7 +6,7 @@ use crate::command::{Ringdove, drivers};
 use crate::support::dead_end::Refusing;
 use crate::support::nginx::Nginx;
 
-const FIELDS: [&str; 13] = [
+const FIELDS: [&str; 14] = [
     "url",
     "line",
     "status",
@@ -20,6 +20,7 @@ const FIELDS: [&str; 13] = [
     "retries",
     "file",
     "times",
+    "hops",
 ];
 
 const TIMES: [&str; 6] = ["queue", "resolve", "connect", "tls", "first_byte", "total"];

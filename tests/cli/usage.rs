@@ -27,6 +27,7 @@ fn bad_options_are_named() {
         (&[URL, "--timeout", "-3"], &["-3"]),
         (&[URL, "--idle-timeout", "0"], &["'0'", "--idle-timeout"]),
         (&[URL, "--max-body", "1x"], &["'1x'", "--max-body"]),
+        (&[URL, "--max-redirs", "-2"], &["'-2'", "--max-redirs"]),
         (&[URL, "-X", "GET IT"], &["'GET IT'"]),
         (&[URL, "-X", "CONNECT"], &["CONNECT"]),
         (&[URL, "-X", "GET", "-I"], &["--request", "--head"]),

@@ -10,7 +10,7 @@ use ringdove::engine::{Flow, Handler, Outcome};
 use ringdove::error::{Deadline, Phase};
 use ringdove::http::{ResponseHead, Version};
 use ringdove::sys::ring;
-use ringdove::{Config, Driver, Error, Options, Request, TlsPolicy, TransferId};
+use ringdove::{Config, Driver, Error, Options, Redirect, Request, TlsPolicy, TransferId};
 
 use crate::support::certs::Authority;
 use crate::support::leak::Census;
@@ -128,6 +128,7 @@ pub(crate) struct Record {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Told {
     Informational(u16),
+    Redirected(u16),
     Head(u16, Version),
     /// So many bytes of the body.
     Body(usize),
@@ -273,8 +274,8 @@ impl Transfer {
         let record = self.record();
         assert!(record.body == body, "{} bytes, wrong", record.body.len());
         let version = record.outcome.as_ref().unwrap().result.as_ref().unwrap().version;
-        let informational = |told: &&Told| matches!(told, Told::Informational(_));
-        let told: Vec<_> = record.told.iter().skip_while(informational).cloned().collect();
+        let before = |told: &&Told| matches!(told, Told::Informational(_) | Told::Redirected(_));
+        let told: Vec<_> = record.told.iter().skip_while(before).cloned().collect();
         let mut expected = vec![Told::Head(status, version)];
         if !body.is_empty() {
             expected.push(Told::Body(body.len()));
@@ -339,6 +340,11 @@ impl Recorder {
 impl Handler for Recorder {
     fn informational(&mut self, head: &ResponseHead<'_>) {
         self.record.borrow_mut().told.push(Told::Informational(head.status()));
+    }
+
+    fn redirected(&mut self, head: &ResponseHead<'_>, _: &Redirect) -> Flow {
+        self.record.borrow_mut().told.push(Told::Redirected(head.status()));
+        self.flow()
     }
 
     fn head(&mut self, head: &ResponseHead<'_>) -> Flow {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ringdove::driver::Kind;
 use ringdove::error::Cause;
-use ringdove::{Config, Driver, Options};
+use ringdove::{Config, Driver, Options, RedirectPolicy};
 
 use crate::run::{Run, Told, Transfer};
 use crate::support::hostile::{Framing, Plan, Script};
@@ -28,6 +28,8 @@ impl Story {
             // the number of a RST's errno depends on which call met it
             Err(error) => match error.cause {
                 Cause::Os { .. } => format!("os error in {:?}", error.phase),
+                // it names the server's port
+                Cause::Redirect(error) => format!("{:?}, {}", error.fault, error.chain.len()),
                 _ => format!("{error:?}"),
             },
         };
@@ -80,6 +82,13 @@ fn peers() -> Vec<(String, Script)> {
     for (i, response) in bad.iter().enumerate() {
         peers.push((format!("/bad/{i}"), Script::new().send(response).close()));
     }
+    for (i, location) in ["/length/70000", "/200/1000", "ftp://a/", "?x"].iter().enumerate() {
+        let head = format!("302 Found\r\nConnection: close\r\nLocation: {location}");
+        for framing in [Framing::ContentLength, Framing::Chunked(7), Framing::UntilClose] {
+            let script = Script::new().respond(&head, framing, "moved").close();
+            peers.push((format!("/redirect/{i}/{}", peers.len()), script));
+        }
+    }
     let mute = Script::new().stall();
     peers.push(("/mute".to_owned(), mute));
     peers
@@ -93,6 +102,7 @@ fn story(kind: Kind) -> Vec<Story> {
         .start();
     let mut run = Run::new(kind);
     let mut options = Options::default();
+    options.redirects = Some(RedirectPolicy::default());
     options.timeouts.first_byte = Some(Duration::from_millis(300));
     let mut stories = Vec::new();
     for (path, _) in &peers {

@@ -12,7 +12,7 @@ use ringdove::engine::{
 };
 use ringdove::error::{Deadline, Error, Phase};
 use ringdove::http::ResponseHead;
-use ringdove::{Time, Timeouts};
+use ringdove::{Redirect, RedirectPolicy, Time, Timeouts};
 
 /// A response that leaves the connection as it was.
 pub(crate) const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
@@ -49,6 +49,11 @@ pub(crate) fn timeouts(set: impl FnOnce(&mut Timeouts)) -> Arc<Options> {
     };
     set(&mut timeouts);
     Arc::new(Options { timeouts, ..Options::default() })
+}
+
+/// Options that follow redirects, and are otherwise the usual ones.
+pub(crate) fn following() -> Arc<Options> {
+    Arc::new(Options { redirects: Some(RedirectPolicy::default()), ..Options::default() })
 }
 
 impl Harness {
@@ -241,8 +246,12 @@ pub(crate) struct Log {
 #[derive(Default)]
 pub(crate) struct Seen {
     pub(crate) status: Option<u16>,
+    /// The redirects that were followed: the status, and the URL that they led to.
+    pub(crate) redirects: Vec<(u16, String)>,
     pub(crate) body: Vec<u8>,
     pub(crate) done: u32,
+    /// The answer to the next redirect.
+    pub(crate) at_redirect: Option<Flow>,
     /// The answer to the head.
     pub(crate) at_head: Option<Flow>,
     /// The answer to the next piece of the body.
@@ -252,6 +261,12 @@ pub(crate) struct Seen {
 impl Log {
     pub(crate) fn body(&self) -> Vec<u8> {
         self.seen.borrow().body.clone()
+    }
+
+    pub(crate) fn at_redirect(flow: Flow) -> Log {
+        let log = Log::default();
+        log.seen.borrow_mut().at_redirect = Some(flow);
+        log
     }
 
     pub(crate) fn at_head(flow: Flow) -> Log {
@@ -268,6 +283,13 @@ impl Log {
 }
 
 impl Handler for Log {
+    fn redirected(&mut self, head: &ResponseHead<'_>, next: &Redirect) -> Flow {
+        let mut seen = self.seen.borrow_mut();
+        assert_eq!(seen.status, None, "the final head is the last");
+        seen.redirects.push((head.status(), next.head.url().into()));
+        seen.at_redirect.take().unwrap_or(Flow::Continue)
+    }
+
     fn head(&mut self, head: &ResponseHead<'_>) -> Flow {
         let mut seen = self.seen.borrow_mut();
         seen.status = Some(head.status());

@@ -118,6 +118,8 @@ fn few_buffers_for_many_streams_cost_an_operation_each() {
         assert!(counts.get(Counter::BuffersExhausted) >= n - 4, "{counts:?}");
         // the first attempt of each was made before; then one for each buffer, and one more at the end of each
         let most = order.len() as u64 + 2 * n;
+        // what a kernel thread takes may have failed before that is heard
+        let most = if options.sq_poll.is_some() { 2 * most } else { most };
         assert!(
             counts.get(Counter::Sqes) <= most,
             "{} SQEs of {most}: {counts:?}",

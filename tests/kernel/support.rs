@@ -136,6 +136,6 @@ pub(crate) fn workers() -> Vec<String> {
     std::fs::read_dir("/proc/self/task")
         .expect("proc")
         .filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("comm")).ok())
-        .filter(|name| name.starts_with("iou-"))
+        .filter(|name| name.starts_with("iou-wrk"))
         .collect()
 }

@@ -80,7 +80,7 @@ fn prepare_and_measure(
     process::raise_descriptor_limit()?;
     process::arm_time_limit(plan.time_limit)?;
 
-    let meter = Arc::new(Meter::new(&plan));
+    let meter = Arc::new(Meter::new(&plan)?);
     client(plan.clone(), meter.clone())?;
 
     let record = meter.record(name, version, &plan);

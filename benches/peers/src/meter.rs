@@ -7,6 +7,9 @@
 //! counted.
 
 use std::fmt;
+use std::fs::File;
+use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
@@ -37,17 +40,15 @@ pub struct Meter {
     latency: Mutex<Histogram<u32>>,
     begin: OnceLock<Usage>,
     end: OnceLock<Usage>,
+    perf: Option<Mutex<Perf>>,
 }
 
 impl Meter {
     /// A meter for all requests of the plan. If there is no warm-up it runs from now on.
-    pub fn new(plan: &Plan) -> Self {
+    pub(crate) fn new(plan: &Plan) -> io::Result<Self> {
         let longest = Duration::from_secs(3600).as_nanos() as u64;
-        let begin = OnceLock::new();
-        if plan.warmup == 0 {
-            let _ = begin.set(Usage::now());
-        }
-        Self {
+        let perf = plan.perf_control.as_ref().map(Perf::open).transpose()?;
+        let meter = Self {
             warmup: plan.warmup,
             all: plan.warmup + plan.requests,
             handed_out: plan.warmup + plan.requests + plan.connections as u64,
@@ -57,9 +58,14 @@ impl Meter {
             first_error: OnceLock::new(),
             body_bytes: (0..plan.urls).map(|_| AtomicU64::new(UNKNOWN)).collect(),
             latency: Mutex::new(Histogram::new_with_max(longest, 3).expect("1 ns to 1 h")),
-            begin,
+            begin: OnceLock::new(),
             end: OnceLock::new(),
+            perf: perf.map(Mutex::new),
+        };
+        if plan.warmup == 0 {
+            meter.begin();
         }
+        Ok(meter)
     }
 
     /// The number of the next request to make, `None` when all have been handed out.
@@ -156,11 +162,45 @@ impl Meter {
     fn finish_one(&self) {
         let finished = self.finished.fetch_add(1, Relaxed) + 1;
         if finished == self.warmup {
-            let _ = self.begin.set(Usage::now());
+            self.begin();
         }
         if finished == self.all {
             let _ = self.end.set(Usage::now());
+            self.tell_perf("disable");
         }
+    }
+
+    fn begin(&self) {
+        self.tell_perf("enable");
+        let _ = self.begin.set(Usage::now());
+    }
+
+    fn tell_perf(&self, command: &str) {
+        if let Some(perf) = &self.perf {
+            let told = perf.lock().expect("no panic under it").tell(command);
+            told.unwrap_or_else(|why| eprintln!("perf: {command}: {why}"));
+        }
+    }
+}
+
+/// A perf(1) that counts when it is told to (`perf stat --control`), and says when it does.
+#[derive(Debug)]
+struct Perf {
+    control: File,
+    ack: BufReader<File>,
+}
+
+impl Perf {
+    fn open([control, ack]: &[PathBuf; 2]) -> io::Result<Self> {
+        let control = File::options().write(true).open(control)?;
+        Ok(Self { control, ack: BufReader::new(File::open(ack)?) })
+    }
+
+    fn tell(&mut self, command: &str) -> io::Result<()> {
+        // in one piece: perf takes what a read brings for a command
+        self.control.write_all(format!("{command}\n").as_bytes())?;
+        self.ack.read_line(&mut String::new())?;
+        Ok(())
     }
 }
 

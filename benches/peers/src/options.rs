@@ -27,6 +27,8 @@ pub struct Plan {
     pub trust: Option<Trust>,
     /// After this the client reports what it did.
     pub time_limit: Duration,
+    /// Where perf is told when to count, and where it says that it does.
+    pub(crate) perf_control: Option<[PathBuf; 2]>,
     pub(crate) hosts: usize,
     pub(crate) cpu: Option<usize>,
     pub(crate) urls: usize,
@@ -74,6 +76,10 @@ impl Plan {
             keepalive: !options.no_keepalive,
             trust,
             time_limit: Duration::from_secs(options.time_limit),
+            perf_control: options
+                .perf_control
+                .map(|paths| paths.try_into().map_err(|_| "--perf-control takes two paths"))
+                .transpose()?,
             hosts: options.hosts.unwrap_or(1),
             cpu: options.cpu,
             urls: options.url.len(),
@@ -130,6 +136,9 @@ struct Options {
     /// Requests to make before the measured ones
     #[arg(long, default_value_t = 0, value_name = "N")]
     warmup: u64,
+    /// Have perf count what is measured, through the FIFOs of `perf stat --control fifo:CONTROL,ACK`
+    #[arg(long, value_name = "CONTROL,ACK", value_delimiter = ',', num_args = 1)]
+    perf_control: Option<Vec<PathBuf>>,
     /// Stop after this many seconds and report what was done
     #[arg(long, default_value_t = 120, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
     time_limit: u64,

@@ -71,15 +71,9 @@ fn where_epoll_wins(summaries: &[Summary]) -> Result<String, Failure> {
             summary.connections == epoll.connections && summary.driver != epoll.driver
         };
         for other in summaries.iter().filter(same) {
+            let verdict = other.cheaper(epoll).unwrap_or("neither: the rounds overlap");
             let (ours, theirs) =
                 (epoll.figures.cpu_us_per_request, other.figures.cpu_us_per_request);
-            let verdict = if ours.max < theirs.min {
-                "epoll"
-            } else if theirs.max < ours.min {
-                &other.driver
-            } else {
-                "neither: the rounds overlap"
-            };
             let change = (theirs.median / ours.median - 1.0) * 100.0;
             writeln!(
                 rows,

@@ -125,6 +125,18 @@ impl Summary {
         summary
     }
 
+    /// Which of the two drivers takes less CPU per request; none where their rounds overlap.
+    pub(super) fn cheaper<'a>(&'a self, other: &'a Self) -> Option<&'a str> {
+        let (ours, theirs) = (self.figures.cpu_us_per_request, other.figures.cpu_us_per_request);
+        if ours.max < theirs.min {
+            Some(&self.driver)
+        } else if theirs.max < ours.min {
+            Some(&other.driver)
+        } else {
+            None
+        }
+    }
+
     fn warn(&mut self, plan: &Plan, rounds: &[Measured]) {
         let mut warnings = Vec::new();
         if self.figures.busy.median > 0.95 {

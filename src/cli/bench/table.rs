@@ -45,6 +45,7 @@ pub(super) fn render(summaries: &[Summary], machine: &Machine) -> String {
         let cells = row.iter().zip(&widths).map(|(cell, &width)| format!("{cell:>width$}"));
         let _ = writeln!(text, "{}", cells.collect::<Vec<_>>().join("  ").trim_end());
     }
+    against_epoll(&mut text, summaries);
     for summary in summaries {
         open_loop(&mut text, summary);
         remarks(&mut text, summary);
@@ -61,6 +62,31 @@ pub(super) fn render(summaries: &[Summary], machine: &Machine) -> String {
         machine.commit.map_or_else(String::new, |commit| format!(" ({commit})")),
     );
     text
+}
+
+/// What the figures come to.
+fn against_epoll(text: &mut String, summaries: &[Summary]) {
+    let less = |ours: Spread, theirs: Spread| match (ours.median / theirs.median - 1.0) * 100.0 {
+        change if change < 0.0 => format!("{:.0} % less", -change),
+        change => format!("{change:.0} % more"),
+    };
+    for epoll in summaries.iter().filter(|summary| summary.driver == "epoll") {
+        let same = |other: &&Summary| {
+            other.connections == epoll.connections && other.driver != epoll.driver
+        };
+        for other in summaries.iter().filter(same) {
+            let (ours, theirs) = (&other.figures, &epoll.figures);
+            let _ = writeln!(
+                text,
+                "{}, {}: {} CPU per request than epoll{}, {} system calls",
+                other.driver,
+                other.connections,
+                less(ours.cpu_us_per_request, theirs.cpu_us_per_request),
+                if other.cheaper(epoll).is_some() { "" } else { " (but the rounds overlap)" },
+                less(ours.syscalls_per_request, theirs.syscalls_per_request),
+            );
+        }
+    }
 }
 
 /// Both series of latency.

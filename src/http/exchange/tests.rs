@@ -403,7 +403,7 @@ fn damaged_responses_read_the_same_however_they_are_cut() {
 #[test]
 fn sizes() {
     assert!(size_of::<Exchange>() <= 160, "{}", size_of::<Exchange>());
-    assert!(size_of::<RequestHead>() <= 128, "{}", size_of::<RequestHead>());
+    assert!(size_of::<RequestHead>() <= 112, "{}", size_of::<RequestHead>());
 }
 
 /// What came of a response.
