@@ -1,8 +1,8 @@
 //! Large bodies that never end beside small requests, and transfers that are paused: how much of the driver each gets.
 
 use std::cell::Cell;
-use std::io::{ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::io::Write;
+use std::net::TcpStream;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -10,6 +10,7 @@ use ringdove::driver::Kind;
 use ringdove::sys::count::{self, Counter};
 use ringdove::{Flow, Handler, Request, TransferId};
 
+use crate::in_step::{Server, heard};
 use crate::run::{Run, on_every_driver};
 
 on_every_driver! {
@@ -46,46 +47,16 @@ impl Handler for Arrivals {
     }
 }
 
-/// A server on the thread of the test itself, so that everything has its place in the order of events.
-struct Server {
-    listener: TcpListener,
-    addr: SocketAddr,
-}
-
-impl Server {
-    fn start() -> Server {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has ports");
-        let addr = listener.local_addr().expect("bound");
-        listener.set_nonblocking(true).expect("sets");
-        Server { listener, addr }
-    }
-
-    fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.addr)
-    }
-
-    /// The connection of a request, which has been read.
-    fn accept(&self, run: &mut Run) -> TcpStream {
-        let mut accepted = None;
-        run.turn_until("a connection", |_| {
-            accepted = self.listener.accept().ok();
-            accepted.is_some()
-        });
-        let (mut stream, _) = accepted.expect("as waited for");
-        stream.set_nonblocking(true).expect("sets");
-        run.turn_until("a request", |_| heard(&mut stream));
-        stream
-    }
-
-    fn flood(&self, run: &mut Run) -> Flood {
+impl Flood {
+    fn start(server: &Server, run: &mut Run) -> Flood {
         let arrived = Rc::new(Cell::new(0));
         let mut flood = Flood { streams: Vec::new(), transfers: Vec::new(), arrived };
         let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", 1_u64 << 50);
         for _ in 0..BODIES {
-            let request = Request::get(&self.url("/flood")).expect("a good URL");
+            let request = Request::get(&server.url("/flood")).expect("a good URL");
             let handler = Box::new(Arrivals(Rc::clone(&flood.arrived)));
             flood.transfers.push(run.driver.add(request, handler).expect("it can be added"));
-            let mut stream = self.accept(run);
+            let mut stream = server.accept(run);
             stream.write_all(head.as_bytes()).expect("the socket takes it");
             flood.streams.push(stream);
         }
@@ -93,9 +64,7 @@ impl Server {
         run.turn_until("all heads", |run| run.driver.stats().received >= heads);
         flood
     }
-}
 
-impl Flood {
     /// Fills all sockets, then has the driver take a turn.
     fn turn(&mut self, run: &mut Run) {
         for stream in &mut self.streams {
@@ -109,22 +78,12 @@ impl Flood {
     }
 }
 
-/// Whether a whole request has come.
-fn heard(stream: &mut TcpStream) -> bool {
-    let mut head = [0; 4096];
-    match stream.read(&mut head) {
-        Ok(n) => head[..n].ends_with(b"\r\n\r\n"),
-        Err(error) if error.kind() == ErrorKind::WouldBlock => false,
-        Err(error) => panic!("{error}"),
-    }
-}
-
 fn endless_bodies_hold_up_nobody(kind: Kind) {
     let server = Server::start();
     let mut run = Run::new(kind);
     let mut transfer = run.get(&server.url("/small"));
     let mut small = server.accept(&mut run);
-    let mut flood = server.flood(&mut run);
+    let mut flood = Flood::start(&server, &mut run);
     let mut waited = Vec::new();
     loop {
         small.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nsmall").expect("writes");
@@ -150,7 +109,7 @@ fn endless_bodies_hold_up_nobody(kind: Kind) {
 fn paused_transfers_hold_nothing_and_cost_nothing(kind: Kind) {
     let server = Server::start();
     let mut run = Run::new(kind);
-    let mut flood = server.flood(&mut run);
+    let mut flood = Flood::start(&server, &mut run);
     // first before anything of the bodies comes, then as they flow
     for most in [0, MOST_AT_FIRST, MOST_AT_FIRST] {
         let before = flood.arrived.get();

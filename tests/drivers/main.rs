@@ -11,9 +11,12 @@ mod support;
 
 mod bodies;
 mod crowd;
+mod dropped;
 mod fairness;
 mod fallback;
 mod flow;
+mod in_step;
+mod latency;
 mod redirects;
 mod refusals;
 mod removal;

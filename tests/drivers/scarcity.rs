@@ -1,18 +1,21 @@
-//! Ports that run out: transfers wait for those of others, or fail and say why.
-//!
-//! In a network of the test's own, with few ports for connections to leave from.
+//! What there is a limited number of, made scarce: the queues of a ring, its buffers, ports. All transfers end well all the
+//! same, or fail and say why, and what was short is counted.
 
+use std::io::Write;
 use std::net::{SocketAddr, TcpStream};
 use std::process::Command;
 use std::time::Duration;
 
 use ringdove::driver::Kind;
 use ringdove::error::{Cause, Operation};
-use ringdove::sys::Errno;
-use ringdove::{Config, Stats};
+use ringdove::sys::count::{self, Counter};
+use ringdove::sys::{Errno, ring};
+use ringdove::{Config, Driver, Stats};
 
+use crate::in_step::Server;
 use crate::run::{Run, on_every_driver};
 use crate::support::hostile::{Framing, Hostile, Plan, Script};
+use crate::support::nginx::{Nginx, OK_BODY};
 
 on_every_driver! {
     under crate::scarcity::network_with_few_ports:
@@ -21,10 +24,69 @@ on_every_driver! {
     ports_that_others_have,
 }
 
+on_every_driver! {
+    short_queues,
+    more_large_bodies_than_buffers,
+}
+
+/// Entries for a hundredth of what is asked for at a time.
+fn short_queues(kind: Kind) {
+    let nginx = Nginx::plain();
+    let before = count::snapshot();
+    let options = ring::Options { sq_entries: 8, cq_entries: 16, ..ring::Options::default() };
+    let config = Config { max_connections: 200, max_per_origin: 200, ..Config::default() };
+    let mut run = Run { driver: Driver::with_ring(kind, config, &options).expect("asked before") };
+    let transfers: Vec<_> = (0..2000).map(|_| run.get(&nginx.url("/ok"))).collect();
+    run.finish();
+    transfers.iter().for_each(|transfer| transfer.assert_response(200, OK_BODY));
+    let counts = count::snapshot().since(&before);
+    if kind != Kind::Epoll {
+        let short = [Counter::SqFull, Counter::CqOverflows].map(|counter| counts.get(counter));
+        assert!(short.iter().all(|&times| times > 0), "{counts:?}");
+    }
+    assert_eq!(counts.get(Counter::LostCqes) + counts.get(Counter::StaleCqes), 0, "{counts:?}");
+}
+
+/// So much has arrived of each when the driver looks that all together fill its buffers several times over.
+fn more_large_bodies_than_buffers(kind: Kind) {
+    const BODIES: usize = 64;
+    let body: Vec<u8> = (0..2_000_000_usize).map(|i| (i * 31 % 253) as u8).collect();
+    let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
+    let response = [head.as_bytes(), &body].concat();
+    let server = Server::start();
+    let mut run = Run::new(kind);
+    let mut transfers = Vec::new();
+    let mut answers = Vec::new();
+    for _ in 0..BODIES {
+        transfers.push(run.get(&server.url("/")));
+        answers.push((server.accept(&mut run), &response[..]));
+    }
+    let before = count::snapshot();
+    run.turn_until("all is there", |run| {
+        for (stream, rest) in &mut answers {
+            while !rest.is_empty()
+                && let Ok(written) = stream.write(rest)
+            {
+                *rest = &rest[written..];
+            }
+        }
+        run.driver.running() == 0
+    });
+    transfers.iter().for_each(|transfer| transfer.assert_response(200, &body));
+    let counts = count::snapshot().since(&before);
+    if kind == Kind::Ring {
+        let exhausted = counts.get(Counter::BuffersExhausted);
+        assert!((1..=2 * BODIES as u64).contains(&exhausted), "{counts:?}");
+        // a receive for each buffer filled
+        let filled = (BODIES * response.len() / (16 * 1024)) as u64;
+        assert!(counts.get(Counter::Sqes) <= filled, "{} at most: {counts:?}", filled);
+    }
+}
+
 const PORTS: usize = 16;
 
 /// Runs its arguments in a network of their own.
-const NETWORK: [&str; 7] = [
+const NETWORK_WITH_FEW_PORTS: [&str; 7] = [
     "unshare",
     "--map-root-user",
     "--net",
@@ -35,9 +97,12 @@ const NETWORK: [&str; 7] = [
 ];
 
 pub(crate) fn network_with_few_ports() -> Option<&'static [&'static str]> {
-    let possible = Command::new(NETWORK[0]).args(&NETWORK[1..]).arg("true").output();
+    let possible = Command::new(NETWORK_WITH_FEW_PORTS[0])
+        .args(&NETWORK_WITH_FEW_PORTS[1..])
+        .arg("true")
+        .output();
     if possible.is_ok_and(|output| output.status.success()) {
-        return Some(&NETWORK);
+        return Some(&NETWORK_WITH_FEW_PORTS);
     }
     eprintln!("skipped: no network can be made here (unshare, ip, sysctl)");
     None
