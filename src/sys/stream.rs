@@ -180,7 +180,7 @@ impl Stream {
             Want::Open => {
                 let owes = if let Send::Ready { sent, waits } = self.send {
                     self.send = Send::InFlight { sent, waits, cancelling: false };
-                    self.recv = Recv::Armed { multishot: false };
+                    self.recv = Recv::Armed { multishot: true };
                     2
                 } else {
                     1

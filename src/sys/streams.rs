@@ -102,7 +102,7 @@ pub struct Streams {
     entries: Slab<Entry>,
     /// CQEs owed for all streams together.
     owed: usize,
-    /// Streams that want operations which go before the next wait.
+    /// Streams that want operations for which the queue had no room.
     unsettled: Vec<StreamId>,
     /// Streams that wait for a buffer, in that order; closed ones among them.
     queue: VecDeque<StreamId>,
@@ -486,11 +486,8 @@ impl Streams {
             count::add(Counter::BuffersExhausted, 1);
             self.queue.push_back(id);
         }
-        match entry.state.want() {
-            // its owner has yet to see these bytes, and may not want any others
-            Some(Want::Recv { .. }) if heard == Heard::Received => self.defer(id),
-            Some(_) => self.settle(id),
-            None => {}
+        if entry.state.want().is_some() {
+            self.settle(id);
         }
         self.free_if_over(id);
         if heard != Heard::Received {
@@ -532,18 +529,14 @@ impl Streams {
             if !self.queue.is_empty() && entry.state.queue() {
                 self.queue.push_back(id);
             } else if self.push(id, want).is_err() {
-                return self.defer(id);
+                if let Some(entry) = self.entries.get_mut(id)
+                    && !entry.unsettled
+                {
+                    entry.unsettled = true;
+                    self.unsettled.push(id);
+                }
+                return;
             }
-        }
-    }
-
-    /// What a stream wants goes before the next wait.
-    fn defer(&mut self, id: StreamId) {
-        if let Some(entry) = self.entries.get_mut(id)
-            && !entry.unsettled
-        {
-            entry.unsettled = true;
-            self.unsettled.push(id);
         }
     }
 
@@ -641,8 +634,7 @@ fn push_chain(ring: &mut Ring, id: StreamId, entry: &Entry, nodelay: bool) {
     if flight {
         let link = squeue::Flags::IO_LINK;
         ring.push(send_op(direct, entry), Token::new(Kind::Send, id), link);
-        // single: a connection for one small response alone then ends without a receive to be cancelled
-        let recv = Op::Recv { direct, group: GROUP, multishot: false };
+        let recv = Op::Recv { direct, group: GROUP, multishot: true };
         ring.push(recv, Token::new(Kind::Recv, id), squeue::Flags::empty());
     }
 }
