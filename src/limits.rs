@@ -73,7 +73,7 @@ pub(crate) const SEND_BUFFER: usize = 16 * 1024;
 
 /// Completions handled before what they led to is submitted: enough to make the system call cheap, few
 /// enough that the first answer does not wait for the last.
-pub(crate) const COMPLETIONS_PER_TURN: u32 = 128;
+pub(crate) const COMPLETIONS_PER_TURN: u32 = 1024;
 
 /// Places in the ring's table of direct descriptors, if RLIMIT_NOFILE allows so many: as many as one
 /// address has ports.

@@ -30,6 +30,7 @@ pub(super) struct Plan {
     /// Bytes that each body must have, where that is known.
     pub(super) body_bytes: Option<u64>,
     /// How rings are set up.
+    #[serde(default)]
     pub(super) ring: RingArgs,
     /// Tell on stdout how far it is.
     pub(super) progress: bool,
