@@ -11,7 +11,7 @@ use super::transfer::Place;
 use super::{
     ConnectionId, Engine, Message, Outcome, Output, Report, Response, Times, TlsSummary, TransferId,
 };
-use crate::error::{Cause, Error, Operation, Progress, Retry};
+use crate::error::{Cause, Error, Operation, Retry};
 use crate::limits;
 use crate::time::Time;
 
@@ -149,23 +149,17 @@ impl Engine {
         stale && safe && again && (untouched || transfer.request.body.rewind())
     }
 
-    fn deliver(&mut self, id: TransferId, mut result: Result<Response, Error>, mut report: Report) {
-        let Some(mut transfer) = self.vacate(id) else { return };
-        if let Some(hops) = transfer.hops.take() {
-            if let Err(error) = &mut result
-                && hops.any()
-            {
-                // whatever became of the last request, the first has been acted upon
-                error.progress = error.progress.max(Progress::RequestSent);
-            }
-            hops.conclude(&transfer.request.head, transfer.added, &mut report);
-        }
+    fn deliver(&mut self, id: TransferId, result: Result<Response, Error>, report: Report) {
+        let Some(transfer) = self.vacate(id) else { return };
         match &result {
             Ok(_) => self.stats.succeeded += 1,
             Err(_) => self.stats.failed += 1,
         }
+        let mut outcome = Outcome { result, report };
+        if let Some(hops) = transfer.hops {
+            hops.conclude(&transfer.request.head, transfer.added, &mut outcome);
+        }
         let mut handler = transfer.handler;
-        let outcome = Outcome { result, report };
         handler.done(&outcome);
         self.messages.push_back(Message { transfer: id, outcome, handler });
     }

@@ -10,7 +10,7 @@ use crate::error::Cause;
 use crate::http::Event;
 
 /// What became of bytes that were received.
-enum Taken {
+pub(super) enum Taken {
     /// All were taken.
     All,
     /// The transfer was paused after so many.
@@ -24,8 +24,6 @@ enum Next {
     More,
     Wait,
     Complete,
-    /// The rest of the response is worth no more than its connection.
-    Redirected,
     Fail(Cause),
 }
 
@@ -178,6 +176,9 @@ impl Engine {
             if state.paused {
                 return Taken::Paused(taken);
             }
+            if state.redirected {
+                return self.take_redirected(id, input, taken);
+            }
             if taken < input.len() && !state.has_asked() {
                 self.fail(id, Cause::Closed, None);
                 return Taken::Over;
@@ -200,16 +201,14 @@ impl Engine {
                         Event::Head(head) => {
                             state.response =
                                 Some(Response { status: head.status(), version: head.version() });
-                            match transfer.take_redirect(&head, self.config.tls.as_ref()) {
-                                None => (transfer.handler.head(&head), Next::More),
-                                Some(Ok(flow)) => {
-                                    state.redirected = true;
-                                    (flow, Next::Redirected)
-                                }
-                                Some(Err(cause)) => (Flow::Continue, Next::Fail(cause)),
-                            }
+                            let default_tls = self.config.tls.as_ref();
+                            let flow = match transfer.follows(head.status()) {
+                                true => transfer.take_redirect(&head, default_tls),
+                                false => None,
+                            };
+                            state.redirected = flow.is_some();
+                            (flow.unwrap_or_else(|| transfer.handler.head(&head)), Next::More)
                         }
-                        Event::Body(_) if state.redirected => (Flow::Continue, Next::Redirected),
                         Event::Body(chunk) => (transfer.handler.body(chunk), Next::More),
                         Event::Complete => (Flow::Continue, Next::Complete),
                     };
@@ -229,11 +228,6 @@ impl Engine {
             taken += consumed;
             match next {
                 Next::More => {}
-                Next::Redirected if state.is_worth_finishing() => {}
-                Next::Redirected => {
-                    self.complete(id);
-                    return Taken::Over;
-                }
                 Next::Wait => return Taken::All,
                 Next::Complete => {
                     self.complete(id);
@@ -268,8 +262,7 @@ impl Engine {
             State::Connecting(_) | State::Handshaking(_) => self.fail(id, Cause::Closed, None),
             State::Exchanging(state) => match state.exchange.eof(clean) {
                 Ok(()) => self.complete(id),
-                // where it leads has been said
-                Err(_) if state.redirected => self.complete(id),
+                Err(_) if state.redirected => _ = self.take_redirected(id, &[], 0),
                 Err(_) if !state.exchange.response_started() => self.fail(id, Cause::Closed, None),
                 Err(fault) => self.fail(id, Cause::Http(fault), None),
             },

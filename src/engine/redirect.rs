@@ -8,12 +8,13 @@
 
 use super::connection::Exchanging;
 use super::pool::PoolKey;
+use super::receive::Taken;
 use super::request::Body;
 use super::transfer::{Hop, Spent, Transfer, Wire};
-use super::{Engine, Flow, Report, Times, TransferId};
-use crate::error::{Cause, RedirectError, Redirected};
+use super::{ConnectionId, Engine, Flow, Outcome, Report, Times, TransferId};
+use crate::error::{Cause, Progress, RedirectError, Redirected};
 use crate::http::{
-    CloseReason, Redirect, RedirectFault, RequestHead, ResponseHead, Scheme, redirects,
+    CloseReason, Event, Read, Redirect, RedirectFault, RequestHead, ResponseHead, Scheme, redirects,
 };
 use crate::limits;
 use crate::time::Time;
@@ -21,8 +22,8 @@ use crate::tls::TlsPolicy;
 
 /// What a transfer that was redirected has gone through.
 pub(super) struct Hops {
-    /// What the head of the exchange under way asks for.
-    next: Option<Redirect>,
+    /// What the head of the exchange under way asks for, or why that cannot be.
+    next: Option<Result<Redirect, Cause>>,
     /// The requests that were redirected, in order.
     past: Vec<Past>,
     /// When the one under way began to wait.
@@ -39,53 +40,68 @@ struct Past {
 }
 
 impl Transfer {
-    /// Takes the head of a final response, if it is a redirect that is to be followed: the handler is
-    /// told, and answers.
+    /// Whether a final response of this status may be a redirect that is followed.
+    pub(super) fn follows(&self, status: u16) -> bool {
+        redirects(status) && self.request.options.redirects.is_some()
+    }
+
+    /// Takes the head of a final response, if it is a redirect that is followed: the handler is told,
+    /// and answers. One that cannot be followed is taken, too, and fails the transfer as soon as it
+    /// is read on.
+    #[cold]
     pub(super) fn take_redirect(
         &mut self,
         head: &ResponseHead<'_>,
         default_tls: Option<&TlsPolicy>,
-    ) -> Option<Result<Flow, Cause>> {
-        if !redirects(head.status()) {
-            return None;
-        }
-        let next = match self.next_request(head, default_tls)? {
-            Ok(next) => next,
-            Err(cause) => return Some(Err(cause)),
+    ) -> Option<Flow> {
+        let next = self.next_request(head, default_tls).transpose()?;
+        let flow = match &next {
+            Ok(next) => self.handler.redirected(head, next),
+            Err(_) => Flow::Continue,
         };
-        let flow = self.handler.redirected(head, &next);
         let hops = self.hops.get_or_insert_with(|| Box::new(Hops::new(self.added)));
         hops.next = Some(next);
-        Some(Ok(flow))
+        Some(flow)
     }
 
-    /// The request that a redirect asks for, if the transfer follows any and can follow this one.
     fn next_request(
         &mut self,
         head: &ResponseHead<'_>,
         default_tls: Option<&TlsPolicy>,
-    ) -> Option<Result<Redirect, Cause>> {
-        let policy = self.request.options.redirects?;
-        let next = match policy.follow(&self.request.head, head) {
-            Ok(next) => next?,
-            Err(fault) => return Some(Err(self.broken(head, fault, None))),
+    ) -> Result<Option<Redirect>, Cause> {
+        let Some(policy) = self.request.options.redirects else { return Ok(None) };
+        let next = policy.follow(&self.request.head, head);
+        let Some(next) = next.map_err(|fault| self.broken(head, fault, None))? else {
+            return Ok(None);
         };
-        let limit = policy.max.min(limits::REDIRECTS);
+        match self.stands_against(&next, policy.max, default_tls) {
+            Some(fault) => Err(self.broken(head, fault, Some(&next))),
+            None => Ok(Some(next)),
+        }
+    }
+
+    /// What stands against the next request on the transfer's side.
+    fn stands_against(
+        &mut self,
+        next: &Redirect,
+        max: u32,
+        default_tls: Option<&TlsPolicy>,
+    ) -> Option<RedirectFault> {
+        let limit = max.min(limits::REDIRECTS);
         let followed = self.hops.as_ref().map_or(0, |hops| hops.past.len());
         let without_tls = next.head.origin().scheme() == Scheme::Https
             && self.request.options.tls.as_ref().or(default_tls).is_none();
-        let fault = if followed >= limit as usize {
-            RedirectFault::TooMany { limit }
-        } else if self.has_sent(&next) {
-            RedirectFault::Loop
+        if followed >= limit as usize {
+            Some(RedirectFault::TooMany { limit })
+        } else if self.has_sent(next) {
+            Some(RedirectFault::Loop)
         } else if without_tls {
-            RedirectFault::NoTlsPolicy
+            Some(RedirectFault::NoTlsPolicy)
         } else if next.keeps_body && !self.request.body.rewind() {
-            RedirectFault::BodyNotRepeatable
+            Some(RedirectFault::BodyNotRepeatable)
         } else {
-            return Some(Ok(next));
-        };
-        Some(Err(self.broken(head, fault, Some(&next))))
+            None
+        }
     }
 
     /// Whether the next request would be one that was sent before.
@@ -133,11 +149,51 @@ impl Exchanging {
 }
 
 impl Engine {
+    /// Reads on in the body of a redirect, of which `taken` bytes of input came before, as long as
+    /// that is worth its connection. Where the redirect leads has been said: whatever is wrong with
+    /// the rest is not looked at.
+    #[cold]
+    pub(super) fn take_redirected(
+        &mut self,
+        id: ConnectionId,
+        input: &[u8],
+        mut taken: usize,
+    ) -> Taken {
+        if let Some(cause) = self.take_broken(id) {
+            self.fail(id, cause, None);
+            return Taken::Over;
+        }
+        while let Some(state) = self.exchanging(id)
+            && state.is_worth_finishing()
+            && let Ok(Read { consumed, event }) = state.exchange.read(&input[taken..])
+        {
+            taken += consumed;
+            match event {
+                Event::NeedMore => return Taken::All,
+                Event::Complete if taken == input.len() => {
+                    self.complete(id);
+                    return Taken::All;
+                }
+                Event::Complete => break,
+                Event::Body(_) | Event::Head(_) | Event::Informational(_) => {}
+            }
+        }
+        self.complete(id);
+        Taken::Over
+    }
+
+    /// Why the redirect on a connection cannot be followed.
+    fn take_broken(&mut self, id: ConnectionId) -> Option<Cause> {
+        let transfer = self.exchanging(id)?.transfer;
+        let hops = self.transfers.get_mut(transfer)?.hops.as_mut()?;
+        hops.next.take_if(|next| next.is_err())?.err()
+    }
+
     /// The exchange of a redirect is over, with this to report: the transfer goes on to where it leads.
     pub(super) fn follow(&mut self, id: TransferId, report: Report) {
         let Some(transfer) = self.transfers.get_mut(id) else { return };
         let Some(hops) = &mut transfer.hops else { return };
-        let Some(next) = hops.next.take() else { return };
+        let Some(Ok(next)) = hops.next.take() else { return };
         let added = transfer.added;
         let head = std::mem::replace(&mut transfer.request.head, next.head);
         let has_body = !matches!(transfer.request.body, Body::Empty);
@@ -171,15 +227,16 @@ impl Hops {
         Hops { next: None, past: Vec::new(), began, stripped: false }
     }
 
-    /// Whether a redirect was followed: the request that was added has been answered.
-    pub(super) fn any(&self) -> bool {
-        !self.past.is_empty()
-    }
-
-    /// Makes of the last hop's report that of the whole transfer.
-    pub(super) fn conclude(self, head: &RequestHead, added: Time, report: &mut Report) {
-        if !self.any() {
+    /// Makes of the last hop's outcome that of the whole transfer.
+    #[cold]
+    pub(super) fn conclude(self, head: &RequestHead, added: Time, outcome: &mut Outcome) {
+        if self.past.is_empty() {
             return;
+        }
+        let Outcome { result, report } = outcome;
+        if let Err(error) = result {
+            // whatever became of the last request, the first has been acted upon
+            error.progress = error.progress.max(Progress::RequestSent);
         }
         let last = Hop::new(head, report.clone(), self.began.since(added));
         let Report { times, wire_sent, wire_received, retries, hops, .. } = report;

@@ -520,18 +520,38 @@ fn a_handler_pauses_at_a_redirect() {
 }
 
 #[test]
-fn a_pause_lasts_into_the_next_hop() {
+fn a_pause_at_a_redirect_holds_the_next_hop_back() {
     let mut h = Harness::new(1);
     let id = h.add_with(get("/a").options(following()), Log::at_redirect(Flow::Pause));
     let connection = h.ask();
-    // the rest is not waited for
     h.received(connection, b"HTTP/1.1 302 X\r\nLocation: /b\r\n\r\n");
+    h.engine.handle_end(connection);
+    h.wants_nothing();
+    h.engine.resume(id);
+    h.again();
     let [Output::Close { .. }, Output::Connect { connection, .. }] = h.wants()[..] else {
         panic!("another connection")
     };
     h.engine.handle_connected(connection);
     h.sent(connection);
+    h.received(connection, OK);
+    h.succeeds();
+}
+
+#[test]
+fn a_pause_between_hops_lasts_into_the_next() {
+    let mut h = Harness::new(1);
+    let id = h.add(get("/a").options(following()));
+    let connection = h.ask();
+    h.received(connection, &to(302, "http://b.test/"));
+    h.engine.pause(id);
+    let lookup = h.wants_lookup();
+    h.resolved(lookup, &["10.0.0.2"]);
+    let wants = h.wants();
+    let Output::Connect { connection, .. } = wants[1] else { panic!("{wants:?}") };
+    h.engine.handle_connected(connection);
     assert!(!h.level(connection).recv);
+    h.sent(connection);
     h.engine.resume(id);
     h.again();
     h.received(connection, OK);
