@@ -270,7 +270,8 @@ fn where_it_ends(kind: Kind) {
     let transfer = get(&mut run, &server.url("/empty"));
     run.finish();
     transfer.assert_response(302, b"");
-    let table: [(&str, usize, fn(&RedirectFault) -> bool); 7] = [
+    type IsRight = fn(&RedirectFault) -> bool;
+    let table: [(&str, usize, IsRight); 7] = [
         ("/loop", 2, |fault| matches!(fault, RedirectFault::Loop)),
         ("/self", 1, |fault| matches!(fault, RedirectFault::Loop)),
         ("/ftp", 1, |fault| matches!(fault, RedirectFault::BadLocation { .. })),

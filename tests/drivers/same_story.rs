@@ -101,8 +101,8 @@ fn story(kind: Kind) -> Vec<Story> {
         .fold(Plan::new(), |plan, (path, script)| plan.path(path, script.clone()))
         .start();
     let mut run = Run::new(kind);
-    let mut options = Options::default();
-    options.redirects = Some(RedirectPolicy::default());
+    let redirects = Some(RedirectPolicy::default());
+    let mut options = Options { redirects, ..Options::default() };
     options.timeouts.first_byte = Some(Duration::from_millis(300));
     let mut stories = Vec::new();
     for (path, _) in &peers {
