@@ -301,8 +301,8 @@ impl Client {
 pub(crate) fn warm_up(case: &Case) -> u64 {
     let targets = if case.keepalive { case.hosts as usize } else { 0 };
     let requests = 2 * case.connections.max(targets).max(500) as u64;
-    // large bodies need no more than the connections
-    if case.body > 1 << 20 { case.connections as u64 } else { requests }
+    // until the receive windows have grown the server's work is done in the client's system calls
+    if case.body > 1 << 20 { 20 * case.connections as u64 } else { requests }
 }
 
 /// For wrk, which connects within the time that it runs. Many overflow the server's accept queue
