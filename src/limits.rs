@@ -102,3 +102,16 @@ pub const REDIRECTS: u32 = 1000;
 /// Bytes of the body of a redirect that is followed which are read, and thrown away, to keep the
 /// connection: more costs more than a connection does.
 pub(crate) const REDIRECT_BODY: u64 = 64 * 1024;
+
+/// Challenges of one response that are looked at. Servers send one or two, in all their field lines.
+pub(crate) const CHALLENGES: usize = 16;
+
+/// Parameters of one challenge; Digest has ten.
+pub(crate) const CHALLENGE_PARAMETERS: usize = 32;
+
+/// How often one request is sent again because it was challenged: once to learn what is asked, and
+/// again as often as its nonce has gone stale on the way.
+pub(crate) const AUTH_ROUNDS: u32 = 4;
+
+/// Realms of one origin of which the nonces are kept.
+pub(crate) const REALMS: usize = 8;

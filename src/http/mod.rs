@@ -7,6 +7,7 @@
 //! is looked at a bounded number of times, however it is cut into pieces; nothing is kept but
 //! within [`HttpLimits`](crate::limits::HttpLimits).
 
+mod auth;
 mod body;
 mod chunked;
 mod exchange;
@@ -18,6 +19,9 @@ mod redirect;
 mod request;
 mod reuse;
 
+pub use auth::{
+    Attempt, AuthScheme, Authenticator, ClientNonces, Credentials, Role, Scope, Secret, SecretError,
+};
 pub use body::{BodyLength, Fill, SourceRead};
 pub use exchange::{Event, Exchange, Read};
 pub use fault::{BodyFault, HttpFault, RequestError};
