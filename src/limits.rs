@@ -99,9 +99,9 @@ pub(crate) const LOCATION: usize = 16 * 1024;
 /// through for loops.
 pub const REDIRECTS: u32 = 1000;
 
-/// Bytes of the body of a redirect that is followed which are read, and thrown away, to keep the
-/// connection: more costs more than a connection does.
-pub(crate) const REDIRECT_BODY: u64 = 64 * 1024;
+/// Bytes of the body of a response on which another request follows (a redirect, a challenge) which
+/// are read, and thrown away, to keep the connection: more costs more than a connection does.
+pub(crate) const SUPERSEDED_BODY: u64 = 64 * 1024;
 
 /// Challenges of one response that are looked at. Servers send one or two, in all their field lines.
 pub(crate) const CHALLENGES: usize = 16;
@@ -115,3 +115,6 @@ pub(crate) const AUTH_ROUNDS: u32 = 4;
 
 /// Realms of one origin of which the nonces are kept.
 pub(crate) const REALMS: usize = 8;
+
+/// Users of origins of whom it is kept what was learned from challenges: some 500 bytes each.
+pub(crate) const AUTHENTICATORS: usize = 1024;

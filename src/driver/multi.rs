@@ -133,7 +133,8 @@ struct WakerEntry {
 impl<W: Watch> Multi<W> {
     /// A handle without transfers.
     pub fn new(config: Config, watch: W) -> Self {
-        let config = Config { carried_deadlines: W::CARRIES_DEADLINES, ..config };
+        let seed = config.seed.or_else(sys::random::seed);
+        let config = Config { carried_deadlines: W::CARRIES_DEADLINES, seed, ..config };
         Self {
             lookups: Lookups::new(config.max_lookups),
             engine: Engine::new(config),

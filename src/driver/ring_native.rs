@@ -20,7 +20,7 @@ use crate::id::Id;
 use crate::limits;
 use crate::sys::ring::{Options, SetupError};
 use crate::sys::streams::{Event, Room, Step, StreamEvent, StreamId};
-use crate::sys::{Buffers, Completion, Errno, Streams, Waker, clock, rlimit};
+use crate::sys::{Buffers, Completion, Errno, Streams, Waker, clock, random, rlimit};
 use crate::time::Time;
 
 pub(super) struct RingDriver {
@@ -47,7 +47,11 @@ impl RingDriver {
             streams: Streams::new(options, room())?,
             lookups: Lookups::new(config.max_lookups),
             // a connect's deadline is linked to it, but what comes after has no operation to link to
-            engine: Engine::new(Config { carried_deadlines: false, ..config }),
+            engine: Engine::new(Config {
+                carried_deadlines: false,
+                seed: config.seed.or_else(random::seed),
+                ..config
+            }),
             connections: Vec::new(),
             waker: None,
             now: Time::ZERO,

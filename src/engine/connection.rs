@@ -96,8 +96,8 @@ pub(super) struct Exchanging {
     /// The body's source has nothing now.
     pub(super) source_pending: bool,
     pub(super) paused: bool,
-    /// The response is a redirect that is followed: its body goes nowhere.
-    pub(super) redirected: bool,
+    /// Another request of the transfer follows on the response: its body goes nowhere.
+    pub(super) superseded: bool,
     pub(super) response: Option<Response>,
     /// The low-speed measurement: since when, and bytes moved by then.
     pub(super) measured: (Time, u64),

@@ -139,6 +139,9 @@ impl Engine {
         if let Some(timer) = transfer.timer.take() {
             self.timers.cancel(timer);
         }
+        if transfer.identity.is_some() {
+            transfer.dress(&mut self.keeper);
+        }
         let (head, body) = (&transfer.request.head, transfer.request.body.length());
         Some(Exchanging {
             transfer: transfer_id,
@@ -152,7 +155,7 @@ impl Engine {
             head_taken: false,
             source_pending: false,
             paused: transfer.paused,
-            redirected: false,
+            superseded: false,
             response: None,
             measured: (self.now, 0),
         })

@@ -13,6 +13,8 @@ mod connection;
 mod deadlines;
 mod finish;
 mod handler;
+mod hop;
+mod identity;
 mod launch;
 mod output;
 mod pool;
@@ -50,6 +52,7 @@ pub use transfer::{
 };
 
 use connection::State;
+use identity::{Identity, Keeper};
 use pool::{OriginId, Pool, PoolKey};
 use resolve::{Left, Resolver};
 use timers::Timers;
@@ -75,6 +78,9 @@ pub struct Config {
     /// The driver carries the deadlines of connections itself (as [`Level::deadline`]) and reports
     /// [`Engine::handle_deadline`]; the engine's own timers leave them out.
     pub carried_deadlines: bool,
+    /// What the client nonces of Digest are made from; zeros unless set. A driver sets it, from
+    /// getrandom(2).
+    pub seed: Option<[u8; 32]>,
 }
 
 impl Default for Config {
@@ -88,6 +94,7 @@ impl Default for Config {
             lookup_cache: limits::LOOKUP_CACHE,
             tls: None,
             carried_deadlines: false,
+            seed: None,
         }
     }
 }
@@ -124,6 +131,7 @@ pub struct Engine {
     messages: VecDeque<Message>,
     /// Plaintext on its way into TLS.
     scratch: Vec<u8>,
+    keeper: Keeper,
     stats: Stats,
 }
 
@@ -142,6 +150,7 @@ impl Engine {
         Self {
             pool: Pool::new(config.max_connections, config.max_per_origin),
             resolver,
+            keeper: Keeper::new(config.seed.unwrap_or_default()),
             config,
             now: Time::ZERO,
             transfers: Slab::new(),
@@ -173,6 +182,7 @@ impl Engine {
             return Err(AddError::NoTlsPolicy);
         }
         let origin = self.pool.origin(key);
+        let identity = Identity::of(&request);
         let id = self.transfers.insert(Transfer {
             request,
             handler,
@@ -186,6 +196,7 @@ impl Engine {
             paused: false,
             retries: 0,
             hops: None,
+            identity,
         });
         if let Some(origin) = self.pool.get_mut(origin) {
             origin.push_back(id);

@@ -7,7 +7,9 @@ use std::time::Duration;
 use url::Url;
 
 use crate::engine::BodySource;
-use crate::http::{BodyLength, RedirectPolicy, RequestError, RequestHead, Scheme};
+use crate::http::{
+    AuthPolicy, BodyLength, RedirectPolicy, RequestError, RequestHead, Scheme, Secret,
+};
 use crate::limits::HttpLimits;
 use crate::tls::TlsPolicy;
 
@@ -24,11 +26,14 @@ use crate::tls::TlsPolicy;
 pub struct Request {
     pub(super) head: RequestHead,
     pub(super) body: Body,
+    /// Of the URL's user information.
+    pub(super) login: Option<Secret>,
     pub(super) options: Arc<Options>,
 }
 
 impl Request {
-    /// A request of any method for an absolute `http` or `https` URL.
+    /// A request of any method for an absolute `http` or `https` URL. User information in it is a
+    /// login for its origin (see [`AuthPolicy`]), and is sent as nothing else.
     pub fn new(method: http::Method, url: &str) -> Result<Self, RequestError> {
         let url = Url::parse(url).map_err(|why| RequestError::BadUrl { url: url.into(), why })?;
         Self::for_url(method, &url)
@@ -37,7 +42,8 @@ impl Request {
     /// As [`Request::new`], for a URL that has been parsed.
     pub fn for_url(method: http::Method, url: &Url) -> Result<Self, RequestError> {
         let head = RequestHead::new(method, url)?;
-        Ok(Self { head, body: Body::Empty, options: Options::shared_default() })
+        let login = Secret::of_url(url)?;
+        Ok(Self { head, body: Body::Empty, login, options: Options::shared_default() })
     }
 
     /// A GET request.
@@ -145,6 +151,8 @@ pub struct Options {
     pub max_body: Option<u64>,
     /// Which redirects are followed; none unless set.
     pub redirects: Option<RedirectPolicy>,
+    /// Who the requests are made for; nobody unless set, or in the URL.
+    pub auth: Option<AuthPolicy>,
     /// Bounds on the response's framing.
     pub http: HttpLimits,
     /// How `https` is verified. Unset: the system's roots.

@@ -20,7 +20,8 @@ mod request;
 mod reuse;
 
 pub use auth::{
-    Attempt, AuthScheme, Authenticator, ClientNonces, Credentials, Role, Scope, Secret, SecretError,
+    Attempt, AuthPolicy, AuthScheme, Authenticator, ClientNonces, Credentials, Netrc, NetrcError,
+    Role, Scope, Secret, SecretError,
 };
 pub use body::{BodyLength, Fill, SourceRead};
 pub use exchange::{Event, Exchange, Read};

@@ -44,6 +44,18 @@ struct Rare {
     host: Option<Box<str>>,
     /// The URL's fragment: never sent, but inherited by what the request is redirected to.
     fragment: Option<Box<str>>,
+    /// The value of an Authorization field that is not the caller's own.
+    authorization: Option<Hidden>,
+}
+
+/// What is not to be seen in messages.
+#[derive(Clone, PartialEq, Eq)]
+struct Hidden(Box<[u8]>);
+
+impl fmt::Debug for Hidden {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("…")
+    }
 }
 
 impl RequestHead {
@@ -61,8 +73,9 @@ impl RequestHead {
         if target.is_empty() || !target.bytes().all(|b| b.is_ascii_graphic()) {
             return Err(RequestError::BadTarget(excerpt(target.as_bytes())));
         }
-        let fragment =
-            url.fragment().map(|fragment| Rare { host: None, fragment: Some(fragment.into()) });
+        let fragment = url
+            .fragment()
+            .map(|fragment| Rare { fragment: Some(fragment.into()), ..Rare::default() });
         Ok(RequestHead {
             method,
             origin,
@@ -236,6 +249,24 @@ impl RequestHead {
         self.fields = kept;
     }
 
+    /// Whether the caller has added a field line of this name.
+    pub(crate) fn has_field(&self, name: &str) -> bool {
+        self.fields.split(|&byte| byte == b'\n').any(|line| {
+            line.get(name.len()) == Some(&b':')
+                && line[..name.len()].eq_ignore_ascii_case(name.as_bytes())
+        })
+    }
+
+    /// What Authorization says this time, beside the caller's fields. What cannot stand in a field is
+    /// left out.
+    pub(crate) fn set_authorization(&mut self, value: Option<Vec<u8>>) {
+        let value = value.filter(|value| validate_value("Authorization", value).is_ok());
+        if value.is_some() || self.rare.is_some() {
+            self.rare.get_or_insert_default().authorization =
+                value.map(|value| Hidden(value.into()));
+        }
+    }
+
     /// Has Host say the origin's authority.
     pub(super) fn reset_host(&mut self) {
         if let Some(rare) = &mut self.rare {
@@ -308,6 +339,9 @@ impl RequestHead {
         self.write_host(out)?;
         out.put(b"\r\n")?;
         out.put(&self.fields)?;
+        if let Some(rare) = &self.rare {
+            rare.write_to(out)?;
+        }
         match body {
             BodyLength::Known(n) => write!(out, "Content-Length: {n}\r\n")?,
             BodyLength::Unknown => out.put(b"Transfer-Encoding: chunked\r\n")?,
@@ -342,6 +376,17 @@ impl RequestHead {
 
     fn anticipates_body(&self) -> bool {
         matches!(self.method, Method::POST | Method::PUT | Method::PATCH)
+    }
+}
+
+impl Rare {
+    fn write_to(&self, out: &mut impl Sink) -> fmt::Result {
+        if let Some(value) = &self.authorization {
+            out.put(b"Authorization: ")?;
+            out.put(&value.0)?;
+            out.put(b"\r\n")?;
+        }
+        Ok(())
     }
 }
 

@@ -1,5 +1,6 @@
 //! The engine's behaviours, one by one: the test plays the driver.
 
+mod authentication;
 mod deadlines;
 mod harness;
 mod limits;

@@ -133,6 +133,14 @@ impl Secret {
         Credentials { scope: Scope { origin, role }, secret: self }
     }
 
+    /// The user's name, where there is no password beside it.
+    pub(super) fn bare_user(&self) -> Option<&[u8]> {
+        match self.kind() {
+            Kind::Login { user, password } if password.is_empty() => Some(user),
+            Kind::Login { .. } | Kind::Token(_) => None,
+        }
+    }
+
     pub(super) fn kind(&self) -> &Kind {
         &self.0
     }
@@ -142,6 +150,11 @@ impl Credentials {
     /// Whom they may be shown to.
     pub fn scope(&self) -> &Scope {
         &self.scope
+    }
+
+    /// The same secret, to be shown to another origin: for who trusts that one as much.
+    pub(crate) fn entrusted_to(self, origin: Origin) -> Credentials {
+        self.secret.scoped(origin, self.scope.role)
     }
 
     pub(super) fn kind(&self) -> &Kind {

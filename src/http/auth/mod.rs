@@ -22,6 +22,8 @@
 mod challenge;
 mod credentials;
 mod digest;
+mod netrc;
+mod policy;
 
 use ::http::Method;
 use base64::Engine as _;
@@ -35,6 +37,8 @@ use digest::{Offer, Session};
 
 pub use credentials::{Credentials, Role, Scope, Secret, SecretError};
 pub use digest::ClientNonces;
+pub use netrc::{Netrc, NetrcError};
+pub use policy::AuthPolicy;
 
 /// How a login may be shown (curl's `--basic`, `--digest`, `--anyauth`). A token is shown by Bearer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
