@@ -118,3 +118,27 @@ pub(crate) const REALMS: usize = 8;
 
 /// Users of origins of whom it is kept what was learned from challenges: some 500 bytes each.
 pub(crate) const AUTHENTICATORS: usize = 1024;
+
+/// Bytes of a cookie's name and value together (RFC 6265bis, 5.6).
+pub(crate) const COOKIE: usize = 4096;
+
+/// Bytes of the value of a cookie's attribute (RFC 6265bis, 5.6).
+pub(crate) const COOKIE_ATTRIBUTE: usize = 1024;
+
+/// Bytes of a line of a cookie file: a cookie, its domain and its path.
+pub(crate) const COOKIE_LINE: usize = 8 * 1024;
+
+/// Seconds that a cookie is kept: 400 days (RFC 6265bis, 5.5).
+pub(crate) const COOKIE_AGE: u64 = 400 * 24 * 60 * 60;
+
+/// Cookies of one registrable domain, its subdomains included; RFC 6265bis, 6.1 asks for 50 at least.
+pub(crate) const COOKIES_PER_SITE: usize = 180;
+
+/// Cookies of one jar; RFC 6265bis, 6.1 asks for 3,000 at least. Each is 200 bytes, and its text.
+pub const COOKIES: usize = 10_000;
+
+/// Bytes of a Cookie field; servers commonly refuse heads of more. Cookies that do not fit are left out.
+pub(crate) const COOKIE_FIELD: usize = 8 * 1024;
+
+/// Hosts that are known to want TLS. Each is 100 bytes, and its name.
+pub(crate) const HSTS_HOSTS: usize = 10_000;

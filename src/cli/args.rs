@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use clap::{Args as Group, Parser, Subcommand};
 
 use super::bench::BenchArgs;
+use super::credentials::CredentialArgs;
 use super::ring::RingArgs;
 use super::values::{Addresses, DriverChoice, Field, MaxRedirects, Method, Seconds, Size};
 
@@ -56,6 +57,8 @@ pub(crate) struct FetchArgs {
     pub(crate) request: RequestArgs,
     #[command(flatten)]
     pub(crate) redirects: RedirectArgs,
+    #[command(flatten)]
+    pub(crate) credentials: CredentialArgs,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
     #[command(flatten)]

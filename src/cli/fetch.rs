@@ -17,6 +17,7 @@ use url::Url;
 use super::Status;
 use super::args::FetchArgs;
 use super::console::{Console, printable};
+use super::credentials::without_user_information;
 use super::delivery::{Delivery, Rules, Ticket, encoded};
 use super::input::{Entry, Input, Next};
 use super::interrupt::Interrupts;
@@ -196,9 +197,10 @@ impl Run {
 
     fn take_entry(&mut self, entry: Entry) -> Result<(), Halt> {
         let Entry { line, text, problem } = entry;
-        let ticket = Rc::new(Ticket { line, url: text, begun: false.into() });
+        let url = without_user_information(&text).into_owned();
+        let ticket = Rc::new(Ticket { line, url, begun: false.into() });
         let added = match problem {
-            None => self.add(&ticket),
+            None => self.add(&text, &ticket),
             Some(problem) => Err(Failure::of_input(format!("bad URL: {problem}"))),
         };
         match added {
@@ -213,9 +215,8 @@ impl Run {
         }
     }
 
-    fn add(&mut self, ticket: &Rc<Ticket>) -> Result<TransferId, Failure> {
-        let url =
-            Url::parse(&ticket.url).map_err(|why| Failure::of_input(format!("bad URL: {why}")))?;
+    fn add(&mut self, text: &str, ticket: &Rc<Ticket>) -> Result<TransferId, Failure> {
+        let url = Url::parse(text).map_err(|why| Failure::of_input(format!("bad URL: {why}")))?;
         let request =
             self.template.request(&url).map_err(|error| Failure::of_input(error.to_string()))?;
         let head = match self.rules.verbose {

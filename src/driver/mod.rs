@@ -17,7 +17,8 @@ use std::time::Duration;
 
 use crate::engine::{AddError, Config, Engine, Handler, Message, Request, Stats, TransferId};
 use crate::error::Operation;
-use crate::sys::{Errno, Streams, Waker, ring};
+use crate::http::Date;
+use crate::sys::{Errno, Streams, Waker, clock, ring};
 use crate::tls::{TlsPolicy, TlsPolicyError};
 
 pub use interest::Action;
@@ -27,8 +28,12 @@ use epoll::EpollDriver;
 use ring_native::RingDriver;
 use ring_poll::RingPollDriver;
 
-/// Sees to it that the engine can verify whom the request may lead to, as the system would.
+/// Sees to it that the engine can verify whom the request may lead to, as the system would, and knows
+/// the date where that matters.
 fn provide_tls(engine: &mut Engine, request: &Request) -> Result<(), TlsPolicyError> {
+    if request.needs_date() {
+        engine.set_date(clock::now(), Date::from_unix(clock::unix()));
+    }
     if engine.tls().is_some() {
         return Ok(());
     }

@@ -61,10 +61,13 @@ impl Transfer {
         head: &ResponseHead<'_>,
         default_tls: Option<&TlsPolicy>,
         keeper: &mut Keeper,
+        now: Time,
     ) -> Option<Flow> {
+        let date = keeper.date(now);
+        self.learn(head, date);
         let next = match self.answer(head, keeper).transpose() {
             Some(again) => again,
-            None => self.redirect(head, default_tls).transpose()?.map(Next::Redirect),
+            None => self.redirect(head, default_tls, date).transpose()?.map(Next::Redirect),
         };
         let flow = match &next {
             Ok(Next::Redirect(next)) => self.handler.redirected(head, next),

@@ -1,7 +1,9 @@
-//! Who a transfer is to its peers: the credentials that its requests are sent with.
+//! Who a transfer is to its peers: the credentials and cookies that its requests are sent with, and what
+//! is learned of its peers for the requests to come.
 //!
 //! Knows which credentials a transfer has now, and what was learned of each user's peers. Must not know
-//! how credentials are shown: that is [`Authenticator`]'s. Invariants: credentials go to the origin of
+//! how credentials are shown or which cookies go where: that is [`Authenticator`]'s and the
+//! [`CookieJar`](crate::http::CookieJar)'s. Invariants: credentials go to the origin of
 //! their scope alone, and those that were left behind never come back; a transfer that has none has
 //! nothing of this but a null pointer.
 
@@ -12,10 +14,11 @@ use super::request::Request;
 use super::transfer::Transfer;
 use crate::error::Cause;
 use crate::http::{
-    Attempt, AuthPolicy, AuthScheme, Authenticator, ClientNonces, Credentials, Origin,
-    ResponseHead, Role,
+    Attempt, AuthPolicy, AuthScheme, Authenticator, ClientNonces, Credentials, Date, Initiator,
+    Origin, RequestHead, ResponseHead, Role, Scheme, is_same_site,
 };
 use crate::limits;
+use crate::time::Time;
 
 /// Who a transfer is to its peers.
 #[derive(Default)]
@@ -30,6 +33,8 @@ pub(super) struct Identity {
 pub(super) struct Keeper {
     authenticators: Authenticators,
     nonces: ClientNonces,
+    /// It was this date at this time.
+    date: (Time, Date),
 }
 
 #[derive(Default)]
@@ -48,7 +53,8 @@ impl Identity {
     /// That of a transfer which begins with this request.
     pub(super) fn of(request: &Request) -> Option<Box<Identity>> {
         let Request { head, login, options, .. } = request;
-        if login.is_none() && options.auth.is_none() {
+        let has_login = login.is_some() || options.auth.is_some();
+        if !has_login && options.cookies.is_none() && options.hsts.is_none() {
             return None;
         }
         let policy = options.auth.as_ref();
@@ -62,7 +68,11 @@ impl Identity {
 
 impl Transfer {
     /// Gives the request what it is sent with this time.
-    pub(super) fn dress(&mut self, keeper: &mut Keeper) {
+    pub(super) fn dress(&mut self, keeper: &mut Keeper, now: Time) {
+        if self.request.options.cookies.is_some() {
+            let cookies = self.cookies_for(&self.request.head, keeper.date(now));
+            self.request.head.set_cookies(cookies);
+        }
         let scheme = self.auth_scheme();
         let Some(Identity { credentials, attempt }) = self.identity.as_deref_mut() else { return };
         let head = &mut self.request.head;
@@ -75,6 +85,28 @@ impl Transfer {
             _ => None,
         };
         head.set_authorization(value);
+    }
+
+    /// The cookies that go along with a request of this transfer.
+    pub(super) fn cookies_for(&self, head: &RequestHead, date: Date) -> Option<Vec<u8>> {
+        let jar = self.request.options.cookies.as_ref()?;
+        let host = head.origin().host();
+        let mut before =
+            self.past().map(|past| &past.head).chain([&self.request.head]).map(RequestHead::origin);
+        let is_cross_site = before.any(|origin| !is_same_site(origin.host(), host));
+        let initiator = Initiator::of(head.method(), is_cross_site);
+        jar.field(head.origin(), head.target(), initiator, date)
+    }
+
+    /// Takes from a response what outlives it: cookies, and whether its host wants TLS.
+    pub(super) fn learn(&self, response: &ResponseHead<'_>, date: Date) {
+        let (head, options) = (&self.request.head, &self.request.options);
+        if let Some(jar) = &options.cookies {
+            jar.store(head.origin(), head.target(), response, date);
+        }
+        if let Some(hsts) = &options.hsts {
+            hsts.note(head.origin(), response, date);
+        }
     }
 
     /// Whether a response challenges, and is answered with the same request once more. Otherwise it is
@@ -125,7 +157,26 @@ impl Transfer {
 
 impl Keeper {
     pub(super) fn new(seed: [u8; 32]) -> Keeper {
-        Keeper { authenticators: Authenticators::default(), nonces: ClientNonces::new(seed) }
+        let (authenticators, nonces) = (Authenticators::default(), ClientNonces::new(seed));
+        Keeper { authenticators, nonces, date: (Time::ZERO, Date::default()) }
+    }
+
+    pub(super) fn set_date(&mut self, at: Time, date: Date) {
+        self.date = (at, date);
+    }
+
+    pub(super) fn date(&self, now: Time) -> Date {
+        let (at, date) = self.date;
+        date.after(now.since(at))
+    }
+
+    /// Has a request go over TLS, if its host is known to want that.
+    pub(super) fn secure(&self, request: &mut Request, now: Time) {
+        let Some(hsts) = &request.options.hsts else { return };
+        let origin = request.head.origin();
+        if origin.scheme() == Scheme::Http && hsts.covers(origin.host(), self.date(now)) {
+            request.head.secure();
+        }
     }
 }
 

@@ -140,7 +140,7 @@ impl Engine {
             self.timers.cancel(timer);
         }
         if transfer.identity.is_some() {
-            transfer.dress(&mut self.keeper);
+            transfer.dress(&mut self.keeper, self.now);
         }
         let (head, body) = (&transfer.request.head, transfer.request.body.length());
         Some(Exchanging {

@@ -34,7 +34,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::{Error, Phase};
-use crate::http::{Host, RequestError};
+use crate::http::{Date, Host, RequestError};
 use crate::id::Slab;
 use crate::limits;
 use crate::time::Time;
@@ -173,9 +173,10 @@ impl Engine {
     /// either it is refused.
     pub fn add(
         &mut self,
-        request: Request,
+        mut request: Request,
         handler: Box<dyn Handler>,
     ) -> Result<TransferId, AddError> {
+        self.keeper.secure(&mut request, self.now);
         request.head.check(request.body.length()).map_err(AddError::Request)?;
         let key = PoolKey::of(&request.head, &request.options, self.config.tls.as_ref());
         if key.tls.is_none() && key.origin.scheme() == crate::http::Scheme::Https {
@@ -241,6 +242,12 @@ impl Engine {
     /// Fixes the addresses of a host and port, as curl's `--resolve` does. None at all undo it.
     pub fn set_override(&mut self, host: Host, port: u16, addresses: Arc<[IpAddr]>) {
         self.resolver.set_override(host, port, addresses);
+    }
+
+    /// Tells the date, which counts on by the time: for cookies and [`Options::hsts`]. At 1970 unless
+    /// told. A driver tells it when it adds a transfer to which it matters.
+    pub fn set_date(&mut self, at: Time, date: Date) {
+        self.keeper.set_date(at, date);
     }
 
     /// How `https` is verified from here on where a transfer's options do not say.

@@ -204,7 +204,7 @@ impl Engine {
                             let (default_tls, keeper) =
                                 (self.config.tls.as_ref(), &mut self.keeper);
                             let flow = match transfer.heeds(head.status()) {
-                                true => transfer.take_lead(&head, default_tls, keeper),
+                                true => transfer.take_lead(&head, default_tls, keeper, now),
                                 false => None,
                             };
                             state.superseded = flow.is_some();

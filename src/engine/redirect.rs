@@ -8,7 +8,7 @@ use super::hop::Past;
 use super::request::Body;
 use super::transfer::Transfer;
 use crate::error::{Cause, RedirectError, Redirected};
-use crate::http::{Redirect, RedirectFault, RequestHead, ResponseHead, Scheme};
+use crate::http::{Date, Host, Redirect, RedirectFault, RequestHead, ResponseHead, Scheme};
 use crate::limits;
 use crate::tls::TlsPolicy;
 
@@ -18,12 +18,20 @@ impl Transfer {
         &mut self,
         head: &ResponseHead<'_>,
         default_tls: Option<&TlsPolicy>,
+        date: Date,
     ) -> Result<Option<Redirect>, Cause> {
         let Some(policy) = self.request.options.redirects else { return Ok(None) };
-        let next = policy.follow(&self.request.head, head);
-        let Some(next) = next.map_err(|fault| self.broken(head, fault, None))? else {
+        let hsts = self.request.options.hsts.as_ref();
+        let wants_tls = |host: &Host| hsts.is_some_and(|hsts| hsts.covers(host, date));
+        let next = policy.follow_securely(&self.request.head, head, &wants_tls);
+        let Some(mut next) = next.map_err(|fault| self.broken(head, fault, None))? else {
             return Ok(None);
         };
+        if self.request.options.cookies.is_some() {
+            // with other cookies it is another request
+            let cookies = self.cookies_for(&next.head, date);
+            next.head.set_cookies(cookies);
+        }
         match self.stands_against(&next, policy.max, default_tls) {
             Some(fault) => Err(self.broken(head, fault, Some(&next))),
             None => Ok(Some(next)),

@@ -8,7 +8,8 @@ use url::Url;
 
 use crate::engine::BodySource;
 use crate::http::{
-    AuthPolicy, BodyLength, RedirectPolicy, RequestError, RequestHead, Scheme, Secret,
+    AuthPolicy, BodyLength, CookieJar, Hsts, RedirectPolicy, RequestError, RequestHead, Scheme,
+    Secret,
 };
 use crate::limits::HttpLimits;
 use crate::tls::TlsPolicy;
@@ -76,7 +77,13 @@ impl Request {
 
     /// As [`needs_default_tls`](Self::needs_default_tls), for where redirects may lead.
     pub(crate) fn may_need_default_tls(&self) -> bool {
-        self.options.redirects.is_some() && self.options.tls.is_none()
+        let Options { redirects, hsts, tls, .. } = &*self.options;
+        (redirects.is_some() || hsts.is_some()) && tls.is_none()
+    }
+
+    /// Whether it matters to this request what date it is.
+    pub(crate) fn needs_date(&self) -> bool {
+        self.options.cookies.is_some() || self.options.hsts.is_some()
     }
 
     /// The head that will be sent.
@@ -153,6 +160,10 @@ pub struct Options {
     pub redirects: Option<RedirectPolicy>,
     /// Who the requests are made for; nobody unless set, or in the URL.
     pub auth: Option<AuthPolicy>,
+    /// Where cookies are kept and taken from; none are unless set.
+    pub cookies: Option<CookieJar>,
+    /// Which hosts are asked over TLS alone, whatever the URL says; those that say so are added.
+    pub hsts: Option<Hsts>,
     /// Bounds on the response's framing.
     pub http: HttpLimits,
     /// How `https` is verified. Unset: the system's roots.

@@ -10,11 +10,14 @@
 mod auth;
 mod body;
 mod chunked;
+mod cookie;
+mod date;
 mod exchange;
 mod fault;
 mod framing;
 mod head;
 mod host;
+mod hsts;
 mod redirect;
 mod request;
 mod reuse;
@@ -24,10 +27,14 @@ pub use auth::{
     Role, Scope, Secret, SecretError,
 };
 pub use body::{BodyLength, Fill, SourceRead};
+pub(crate) use cookie::is_same_site;
+pub use cookie::{CookieJar, Initiator};
+pub use date::Date;
 pub use exchange::{Event, Exchange, Read};
 pub use fault::{BodyFault, HttpFault, RequestError};
 pub use head::{Fields, ResponseHead, Version};
 pub use host::{Host, Origin, Scheme};
+pub use hsts::Hsts;
 pub(crate) use redirect::redirects;
 pub use redirect::{KeepPost, Redirect, RedirectFault, RedirectPolicy};
 pub use request::RequestHead;

@@ -46,6 +46,10 @@ struct Rare {
     fragment: Option<Box<str>>,
     /// The value of an Authorization field that is not the caller's own.
     authorization: Option<Hidden>,
+    /// The caller's own cookies, where those of a jar go along.
+    own_cookies: Option<Hidden>,
+    /// The value of a Cookie field that is not the caller's own, or not alone.
+    cookies: Option<Hidden>,
 }
 
 /// What is not to be seen in messages.
@@ -234,7 +238,16 @@ impl RequestHead {
         if let Some(host) = self.host() {
             head.rare.get_or_insert_default().host = Some(host.into());
         }
+        if let Some(own) = self.rare.as_ref().and_then(|rare| rare.own_cookies.clone()) {
+            head.rare.get_or_insert_default().own_cookies = Some(own);
+            head.set_cookies(None);
+        }
         Ok(head)
+    }
+
+    /// Goes to the same host over TLS.
+    pub(crate) fn secure(&mut self) {
+        self.origin = self.origin.secured();
     }
 
     /// Takes out the field lines whose names are not to be kept.
@@ -257,6 +270,32 @@ impl RequestHead {
         })
     }
 
+    /// What Cookie says this time, before what the caller's own Cookie fields say, which it takes the
+    /// place of (RFC 6265bis, 5.8.1: one field).
+    pub(crate) fn set_cookies(&mut self, kept: Option<Vec<u8>>) {
+        if self.has_field("cookie") {
+            let own = self.take_fields("cookie");
+            self.rare.get_or_insert_default().own_cookies = Some(Hidden(own.into()));
+        }
+        let Some(rare) = &mut self.rare else {
+            if kept.is_some() {
+                self.rare.get_or_insert_default().cookies = kept.map(|kept| Hidden(kept.into()));
+            }
+            return;
+        };
+        let own = rare.own_cookies.as_ref().map(|own| &own.0[..]);
+        let both: Vec<_> = kept.as_deref().into_iter().chain(own).collect();
+        let joined = both.join(&b"; "[..]);
+        rare.cookies = (!joined.is_empty()).then(|| Hidden(joined.into()));
+    }
+
+    /// Forgets the cookies that were the caller's own, and those beside them.
+    pub(super) fn forget_cookies(&mut self) {
+        if let Some(rare) = &mut self.rare {
+            (rare.own_cookies, rare.cookies) = (None, None);
+        }
+    }
+
     /// What Authorization says this time, beside the caller's fields. What cannot stand in a field is
     /// left out.
     pub(crate) fn set_authorization(&mut self, value: Option<Vec<u8>>) {
@@ -265,6 +304,22 @@ impl RequestHead {
             self.rare.get_or_insert_default().authorization =
                 value.map(|value| Hidden(value.into()));
         }
+    }
+
+    /// Takes out the field lines of this name. Returns their values, joined as those of cookies are.
+    fn take_fields(&mut self, name: &str) -> Vec<u8> {
+        let mut values = Vec::new();
+        for line in self.fields.split(|&byte| byte == b'\n') {
+            if let Some((field, value)) = line.split_at_checked(name.len())
+                && field.eq_ignore_ascii_case(name.as_bytes())
+                && let Some(value) = value.strip_prefix(b":")
+            {
+                values.push(trim(value.strip_suffix(b"\r").unwrap_or(value)));
+            }
+        }
+        let joined = values.join(&b"; "[..]);
+        self.retain_fields(|field| !field.eq_ignore_ascii_case(name));
+        joined
     }
 
     /// Has Host say the origin's authority.
@@ -281,11 +336,16 @@ impl RequestHead {
             && self.origin == other.origin
             && self.fields == other.fields
             && self.host() == other.host()
+            && self.cookies() == other.cookies()
             && self.version == other.version
     }
 
     pub(super) fn fragment(&self) -> Option<&str> {
         self.rare.as_ref()?.fragment.as_deref()
+    }
+
+    fn cookies(&self) -> Option<&Hidden> {
+        self.rare.as_ref()?.cookies.as_ref()
     }
 
     fn host(&self) -> Option<&str> {
@@ -381,10 +441,13 @@ impl RequestHead {
 
 impl Rare {
     fn write_to(&self, out: &mut impl Sink) -> fmt::Result {
-        if let Some(value) = &self.authorization {
-            out.put(b"Authorization: ")?;
-            out.put(&value.0)?;
-            out.put(b"\r\n")?;
+        let lines = [(&b"Authorization: "[..], &self.authorization), (b"Cookie: ", &self.cookies)];
+        for (name, value) in lines {
+            if let Some(Hidden(value)) = value {
+                out.put(name)?;
+                out.put(value)?;
+                out.put(b"\r\n")?;
+            }
         }
         Ok(())
     }

@@ -217,7 +217,8 @@ mod tests {
 
     #[test]
     fn user_information_of_urls() {
-        let table: &[(&str, Option<(&[u8], &[u8])>)] = &[
+        type Parts = (&'static [u8], &'static [u8]);
+        let table: &[(&str, Option<Parts>)] = &[
             ("http://a/", None),
             ("http://@a/", None),
             ("http://u@a/", Some((b"u", b""))),

@@ -263,7 +263,7 @@ fn extended(text: &[u8]) -> String {
 mod tests {
     use super::super::challenge::challenges;
     use super::*;
-    use crate::http::auth::tests::with_head;
+    use crate::http::auth::with_head;
 
     fn offer(challenge: &str) -> Option<Offer> {
         with_head(401, &[("WWW-Authenticate", challenge)], |head| {

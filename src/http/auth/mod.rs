@@ -204,3 +204,5 @@ fn basic(user: &[u8], password: &[u8]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub(super) use tests::with_head;

@@ -10,7 +10,7 @@ use super::*;
 use crate::limits::HttpLimits;
 
 /// Reads a response with this status and these field lines.
-pub(super) fn with_head<R>(
+pub(in crate::http) fn with_head<R>(
     status: u16,
     fields: &[(&str, &str)],
     then: impl FnOnce(&ResponseHead<'_>) -> R,
