@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use clap::{Args as Group, Parser, Subcommand};
 
 use super::bench::BenchArgs;
+use super::cookies::CookieArgs;
 use super::credentials::CredentialArgs;
 use super::ring::RingArgs;
 use super::values::{Addresses, DriverChoice, Field, MaxRedirects, Method, Seconds, Size};
@@ -59,6 +60,8 @@ pub(crate) struct FetchArgs {
     pub(crate) redirects: RedirectArgs,
     #[command(flatten)]
     pub(crate) credentials: CredentialArgs,
+    #[command(flatten)]
+    pub(crate) cookies: CookieArgs,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
     #[command(flatten)]
@@ -157,10 +160,10 @@ pub(crate) struct OutputArgs {
 #[command(next_help_heading = "Connections")]
 pub(crate) struct ConnectionArgs {
     /// Connections at once, idle ones included
-    #[arg(short, long, value_name = "N", default_value_t = 64, value_parser = at_least_one)]
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = at_least_one)]
     pub(crate) connections: usize,
 
-    /// Connections at once to one scheme, host and port; as many as -c allows unless given
+    /// Connections at once to one scheme, host and port; as many as --connections allows unless given
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub(crate) per_host: Option<usize>,
 

@@ -17,6 +17,7 @@ use url::Url;
 use super::Status;
 use super::args::FetchArgs;
 use super::console::{Console, printable};
+use super::cookies::Kept;
 use super::credentials::without_user_information;
 use super::delivery::{Delivery, Rules, Ticket, encoded};
 use super::input::{Entry, Input, Next};
@@ -48,6 +49,7 @@ struct Run {
     driver: Driver,
     input: Input,
     template: Template,
+    kept: Kept,
     output: Output,
     records: Option<SharedStream>,
     rules: Rc<Rules>,
@@ -112,6 +114,7 @@ impl Run {
             driver,
             input,
             template: plan.template,
+            kept: plan.kept,
             output: plan.output,
             records: plan.records,
             rules: Rc::new(rules),
@@ -129,8 +132,12 @@ impl Run {
     fn finish(mut self) -> Status {
         let result = self.work();
         self.console.end_progress();
+        let unwritten = self.kept.write();
+        for failure in &unwritten {
+            self.console.fail(failure);
+        }
         let status = match result {
-            Ok(()) if self.tally.failed() > 0 => Status::SomeFailed,
+            Ok(()) if self.tally.failed() > 0 || !unwritten.is_empty() => Status::SomeFailed,
             Ok(()) | Err(Halt::Unread) => Status::Done,
             Err(Halt::Interrupted) => {
                 self.tell_left();

@@ -9,6 +9,7 @@
 pub(crate) mod args;
 pub(crate) mod bench;
 mod console;
+mod cookies;
 mod credentials;
 mod delivery;
 pub(crate) mod doctor;

@@ -15,6 +15,7 @@ use ringdove::{
 use url::Url;
 
 use super::args::{ConnectionArgs, FetchArgs, OutputArgs, RedirectArgs, RequestArgs};
+use super::cookies::Kept;
 use super::input::Opened;
 use super::output::{Output, SharedStream, Stream};
 use super::ring::RingArgs;
@@ -35,6 +36,8 @@ pub(crate) struct Plan {
     pub(crate) urls: Vec<String>,
     pub(crate) input: Option<Opened>,
     pub(crate) template: Template,
+    /// Cookies and the like, to be written at the end.
+    pub(crate) kept: Kept,
     pub(crate) output: Output,
     /// Where the JSON lines go.
     pub(crate) records: Option<SharedStream>,
@@ -69,9 +72,10 @@ impl Plan {
         let FetchArgs {
             urls,
             input,
-            request,
+            mut request,
             redirects,
             credentials,
+            cookies,
             output,
             connection,
             verbose,
@@ -84,8 +88,14 @@ impl Plan {
         let from_stdin = input.as_deref() == Some(Path::new("-"));
         let mut warnings = Vec::new();
         let (heads, fail) = (request.head, request.fail);
-        let options =
-            Options { auth: credentials.policy()?, ..options(&request, &redirects, &connection) };
+        request.fields.extend(cookies.field());
+        let kept = cookies.read(from_stdin)?;
+        let options = Options {
+            auth: credentials.policy()?,
+            cookies: kept.cookies.clone(),
+            hsts: kept.hsts.clone(),
+            ..options(&request, &redirects, &connection)
+        };
         let template = Template::new(request, options, from_stdin)?;
         let input = input.as_deref().map(Opened::open).transpose()?;
         let writes_files = output.output_dir.is_some() || output.output.is_some();
@@ -114,6 +124,7 @@ impl Plan {
             urls,
             input,
             template,
+            kept,
             records,
             driver: driver(connection.driver, &connection.ring)?,
             ring: connection.ring.options(),
@@ -304,7 +315,7 @@ fn fit(wanted: usize, with_files: bool, warnings: &mut Vec<String>) -> Result<us
     let most = (descriptors.saturating_sub(SPARE_DESCRIPTORS) / each).max(1);
     if wanted > most {
         warnings.push(format!(
-            "-c {wanted} is more than the limit of {} open files allows (RLIMIT_NOFILE): {most} \
+            "--connections {wanted} is more than the limit of {} open files allows (RLIMIT_NOFILE): {most} \
              connections are used",
             limit.soft
         ));

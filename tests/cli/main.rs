@@ -8,6 +8,7 @@
 
 mod command;
 mod corpus;
+mod credentials;
 mod doctor;
 mod fanout;
 mod input;
