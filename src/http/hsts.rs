@@ -50,9 +50,8 @@ impl Hsts {
         let (Scheme::Https, Some(name)) = (origin.scheme(), origin.host().name()) else { return };
         // only the first counts
         let Some(value) = head.field("strict-transport-security") else { return };
-        match policy(&value, now) {
-            Some(policy) => insert(&mut self.lock(), name, policy, now),
-            None => {}
+        if let Some(policy) = policy(&value, now) {
+            insert(&mut self.lock(), name, policy, now);
         }
     }
 
@@ -126,7 +125,8 @@ fn policy(value: &[u8], now: Date) -> Option<Policy> {
                 return None;
             }
         } else if name.eq_ignore_ascii_case("includesubdomains") {
-            if value.is_some() || std::mem::replace(&mut include_subdomains, true) {
+            let is_repeated = std::mem::replace(&mut include_subdomains, true);
+            if is_repeated || value.is_some() {
                 return None;
             }
         }

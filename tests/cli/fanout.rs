@@ -47,7 +47,7 @@ fn more_connections_than_open_files_allow_are_warned_of_and_not_used() {
         .under(&["prlimit", "--nofile=228:228"])
         .run()
         .exits(0)
-        .says(&["warning: -c 1000", "228 open files", "100 connections"])
+        .says(&["warning: --connections 1000", "228 open files", "100 connections"])
         .says(&["done", "2000 (2xx 2000)"])
         .says(&["sockets", "100 opened"]);
 }
