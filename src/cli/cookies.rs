@@ -8,9 +8,11 @@ use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use clap::Args as Group;
+use ringdove::Options;
 use ringdove::http::{CookieJar, Date, Hsts};
 use ringdove::sys::clock;
 
+use super::body::StandardInput;
 use super::values::Field;
 
 #[derive(Debug, Group)]
@@ -35,10 +37,9 @@ pub(crate) struct CookieArgs {
 }
 
 /// What a run begins with, and where it goes at the end.
-#[derive(Default)]
 pub(crate) struct Kept {
-    pub(crate) cookies: Option<CookieJar>,
-    pub(crate) hsts: Option<Hsts>,
+    cookies: Option<CookieJar>,
+    hsts: Option<Hsts>,
     cookie_file: Option<PathBuf>,
     hsts_file: Option<PathBuf>,
 }
@@ -51,13 +52,13 @@ impl CookieArgs {
     }
 
     /// Reads the files.
-    pub(crate) fn read(self, stdin_taken: bool) -> Result<Kept, String> {
+    pub(crate) fn read(self, stdin: &mut StandardInput) -> Result<Kept, String> {
         let now = today();
         let files: Vec<_> = self.cookie.iter().filter(|text| !text.contains('=')).collect();
         let cookies = (!files.is_empty() || self.cookie_jar.is_some()).then(CookieJar::new);
         for name in files {
-            if name == "-" && stdin_taken {
-                return Err("standard input cannot be both -i and -b".to_owned());
+            if name == "-" {
+                stdin.take("-b")?;
             }
             let text = read(name).map_err(|error| format!("cannot read -b {name}: {error}"))?;
             if let Some(jar) = &cookies {
@@ -73,6 +74,10 @@ impl CookieArgs {
 }
 
 impl Kept {
+    pub(crate) fn apply(&self, options: &mut Options) {
+        (options.cookies, options.hsts) = (self.cookies.clone(), self.hsts.clone());
+    }
+
     /// Writes the files, and says what could not be written.
     pub(crate) fn write(&self) -> Vec<String> {
         let now = today();

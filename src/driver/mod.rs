@@ -12,13 +12,15 @@ mod resolver;
 mod ring_native;
 mod ring_poll;
 
+use std::collections::hash_map::RandomState;
 use std::fmt;
+use std::hash::BuildHasher as _;
 use std::time::Duration;
 
 use crate::engine::{AddError, Config, Engine, Handler, Message, Request, Stats, TransferId};
 use crate::error::Operation;
 use crate::http::Date;
-use crate::sys::{Errno, Streams, Waker, clock, ring};
+use crate::sys::{Errno, Streams, Waker, clock, random, ring};
 use crate::tls::{TlsPolicy, TlsPolicyError};
 
 pub use interest::Action;
@@ -302,6 +304,16 @@ impl Driver {
             Inner::Epoll(_) | Inner::Poll(_) => None,
         }
     }
+}
+
+/// Seeds that other processes do not have, where there are none.
+fn seeded(config: Config) -> Config {
+    let nonce_seed = config.nonce_seed.or_else(random::seed);
+    let seed = match config.seed {
+        0 => RandomState::new().hash_one(0),
+        seed => seed,
+    };
+    Config { seed, nonce_seed, ..config }
 }
 
 /// A driver that cannot be had here.

@@ -11,7 +11,7 @@ use std::os::fd::AsRawFd;
 use std::time::Duration;
 
 use super::resolver::Lookups;
-use super::{MultiError, provide_tls, soonest};
+use super::{MultiError, provide_tls, seeded, soonest};
 use crate::engine::{
     Config, ConnectionId, Engine, Handler, Message, Output, Request, Stats, TransferId,
 };
@@ -20,7 +20,7 @@ use crate::id::Id;
 use crate::limits;
 use crate::sys::ring::{Options, SetupError};
 use crate::sys::streams::{Event, Room, Step, StreamEvent, StreamId};
-use crate::sys::{Buffers, Completion, Errno, Streams, Waker, clock, random, rlimit};
+use crate::sys::{Buffers, Completion, Errno, Streams, Waker, clock, rlimit};
 use crate::time::Time;
 
 pub(super) struct RingDriver {
@@ -47,11 +47,7 @@ impl RingDriver {
             streams: Streams::new(options, room())?,
             lookups: Lookups::new(config.max_lookups),
             // a connect's deadline is linked to it, but what comes after has no operation to link to
-            engine: Engine::new(Config {
-                carried_deadlines: false,
-                seed: config.seed.or_else(random::seed),
-                ..config
-            }),
+            engine: Engine::new(Config { carried_deadlines: false, ..seeded(config) }),
             connections: Vec::new(),
             waker: None,
             now: Time::ZERO,

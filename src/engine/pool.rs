@@ -37,6 +37,8 @@ impl PoolKey {
             cookies: _,
             hsts: _,
             http: _,
+            max_rate: _,
+            retry: _,
             tls,
         } = options;
         let origin = head.origin().clone();

@@ -12,6 +12,7 @@ use crate::engine::hop::Hops;
 use crate::engine::identity::Identity;
 use crate::engine::pool::OriginId;
 use crate::engine::resolve::LookupId;
+use crate::engine::retry::{Retried, Retrying};
 use crate::engine::timers::TimerId;
 use crate::engine::{ConnectionId, Handler, Request};
 use crate::error::Error;
@@ -41,6 +42,7 @@ pub struct Transfer {
     pub(super) retries: u8,
     pub(super) hops: Option<Box<Hops>>,
     pub(super) identity: Option<Box<Identity>>,
+    pub(super) retrying: Option<Box<Retrying>>,
 }
 
 /// Where a transfer stands, named for what it waits for.
@@ -52,6 +54,8 @@ pub(super) enum Place {
     Connection,
     /// The addresses of its host.
     Addresses(LookupId),
+    /// This time, when it asks again.
+    Later(Time),
     /// The end of its exchange (or, before that, of the connection's set-up) on this connection.
     Exchange(ConnectionId),
 }
@@ -114,6 +118,9 @@ pub struct Report {
     pub tls: Option<TlsSummary>,
     /// How often the request was sent again because a kept connection had gone stale.
     pub retries: u8,
+    /// The requests that were asked again, over all hops and in order, by the transfer's
+    /// [`RetryPolicy`](super::RetryPolicy), or without an expectation that the peer does not meet.
+    pub retried: Vec<Retried>,
     /// Every request of a transfer that followed redirects or answered challenges, the last one
     /// included. Empty where there was one alone.
     pub hops: Vec<Hop>,

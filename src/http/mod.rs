@@ -20,6 +20,7 @@ mod host;
 mod hsts;
 mod redirect;
 mod request;
+mod retry;
 mod reuse;
 
 pub use auth::{
@@ -38,4 +39,5 @@ pub use hsts::Hsts;
 pub(crate) use redirect::redirects;
 pub use redirect::{KeepPost, Redirect, RedirectFault, RedirectPolicy};
 pub use request::RequestHead;
+pub(crate) use retry::{is_transient, is_unheard, retry_after};
 pub use reuse::{CloseReason, CloseReasons};

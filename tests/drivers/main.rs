@@ -13,6 +13,7 @@ mod authentication;
 mod bodies;
 mod crowd;
 mod dropped;
+mod expect;
 mod fairness;
 mod fallback;
 mod flow;

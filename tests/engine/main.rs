@@ -3,11 +3,14 @@
 mod authentication;
 mod cookies;
 mod deadlines;
+mod expect;
 mod harness;
 mod limits;
 mod lookups;
+mod pace;
 mod pausing;
 mod redirects;
+mod retries;
 mod reuse;
 #[path = "../support/sim_tls.rs"]
 mod sim_tls;
