@@ -55,6 +55,8 @@ pub enum Cause {
     },
     /// A redirect that was to be followed cannot be.
     Redirect(Box<RedirectError>),
+    /// The request would have to be sent again, to answer a challenge, and its body's source cannot.
+    BodyNotRepeatable,
     /// The transfer's own handler or body source stopped it, for this reason.
     Aborted(String),
 }
@@ -181,6 +183,7 @@ impl Error {
             Cause::Os { .. } => "os",
             Cause::Timeout { .. } => "timeout",
             Cause::Redirect(_) => "redirect",
+            Cause::BodyNotRepeatable => "auth",
             Cause::Aborted(_) => "aborted",
         }
     }
@@ -191,6 +194,7 @@ impl Error {
             Cause::Http(_)
             | Cause::BodyTooLarge { .. }
             | Cause::Redirect(_)
+            | Cause::BodyNotRepeatable
             | Cause::Aborted(_) => true,
             Cause::Timeout { deadline, .. } => *deadline == Deadline::Total,
             Cause::Tls(_) | Cause::Closed | Cause::Resolve(_) | Cause::Os { .. } => false,
@@ -216,6 +220,9 @@ impl fmt::Display for Error {
                 write!(f, "the body is larger than the limit of {limit} bytes")
             }
             Cause::Redirect(error) => write!(f, "{error}"),
+            Cause::BodyNotRepeatable => f.write_str(
+                "the challenge needs the request's body again, which cannot be sent twice",
+            ),
             Cause::Aborted(why) => write!(f, "aborted: {why}"),
         }
     }

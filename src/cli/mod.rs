@@ -11,6 +11,8 @@ pub(crate) mod bench;
 mod body;
 pub(crate) mod config;
 mod console;
+mod cookies;
+mod credentials;
 mod delivery;
 pub(crate) mod doctor;
 pub(crate) mod fetch;

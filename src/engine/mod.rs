@@ -13,6 +13,8 @@ mod connection;
 mod deadlines;
 mod finish;
 mod handler;
+mod hop;
+mod identity;
 mod launch;
 mod output;
 mod pace;
@@ -34,7 +36,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::{Error, Phase};
-use crate::http::{Host, RequestError};
+use crate::http::{Date, Host, RequestError};
 use crate::id::Slab;
 use crate::limits;
 use crate::time::Time;
@@ -53,6 +55,7 @@ pub use transfer::{
 };
 
 use connection::State;
+use identity::{Identity, Keeper};
 use pool::{OriginId, Pool, PoolKey};
 use resolve::{Left, Resolver};
 use retry::Retries;
@@ -84,6 +87,9 @@ pub struct Config {
     /// The driver carries the deadlines of connections itself (as [`Level::deadline`]) and reports
     /// [`Engine::handle_deadline`]; the engine's own timers leave them out.
     pub carried_deadlines: bool,
+    /// What the client nonces of Digest are made from; zeros unless set. A driver sets it, from
+    /// getrandom(2).
+    pub nonce_seed: Option<[u8; 32]>,
 }
 
 impl Default for Config {
@@ -99,6 +105,7 @@ impl Default for Config {
             retry_budget: RetryBudget::default(),
             seed: 0,
             carried_deadlines: false,
+            nonce_seed: None,
         }
     }
 }
@@ -135,6 +142,7 @@ pub struct Engine {
     messages: VecDeque<Message>,
     /// Plaintext on its way into TLS.
     scratch: Vec<u8>,
+    keeper: Keeper,
     retries: Retries,
     stats: Stats,
 }
@@ -154,6 +162,7 @@ impl Engine {
         Self {
             pool: Pool::new(config.max_connections, config.max_per_origin),
             resolver,
+            keeper: Keeper::new(config.nonce_seed.unwrap_or_default()),
             retries: Retries::new(config.retry_budget, config.seed),
             config,
             now: Time::ZERO,
@@ -177,15 +186,17 @@ impl Engine {
     /// either it is refused.
     pub fn add(
         &mut self,
-        request: Request,
+        mut request: Request,
         handler: Box<dyn Handler>,
     ) -> Result<TransferId, AddError> {
+        self.keeper.secure(&mut request, self.now);
         request.head.check(request.body.length()).map_err(AddError::Request)?;
         let key = PoolKey::of(&request.head, &request.options, self.config.tls.as_ref());
         if key.tls.is_none() && key.origin.scheme() == crate::http::Scheme::Https {
             return Err(AddError::NoTlsPolicy);
         }
         let origin = self.pool.origin(key);
+        let identity = Identity::of(&request);
         let id = self.transfers.insert(Transfer {
             request,
             handler,
@@ -199,6 +210,7 @@ impl Engine {
             paused: false,
             retries: 0,
             hops: None,
+            identity,
             retrying: None,
         });
         if let Some(origin) = self.pool.get_mut(origin) {
@@ -244,6 +256,12 @@ impl Engine {
     /// Fixes the addresses of a host and port, as curl's `--resolve` does. None at all undo it.
     pub fn set_override(&mut self, host: Host, port: u16, addresses: Arc<[IpAddr]>) {
         self.resolver.set_override(host, port, addresses);
+    }
+
+    /// Tells the date, which counts on by the time: for cookies and [`Options::hsts`]. At 1970 unless
+    /// told. A driver tells it when it adds a transfer to which it matters.
+    pub fn set_date(&mut self, at: Time, date: Date) {
+        self.keeper.set_date(at, date);
     }
 
     /// How `https` is verified from here on where a transfer's options do not say.

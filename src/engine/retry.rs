@@ -223,7 +223,10 @@ impl RetryPolicy {
                 !refused || self.connection_refused || self.all_errors
             }
             Cause::Http(_) | Cause::Tls(_) => self.all_errors,
-            Cause::BodyTooLarge { .. } | Cause::Redirect(_) | Cause::Aborted(_) => false,
+            Cause::BodyTooLarge { .. }
+            | Cause::Redirect(_)
+            | Cause::BodyNotRepeatable
+            | Cause::Aborted(_) => false,
         }
     }
 }

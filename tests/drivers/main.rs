@@ -9,6 +9,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod authentication;
 mod bodies;
 mod crowd;
 mod dropped;
