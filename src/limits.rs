@@ -95,6 +95,14 @@ pub(crate) const PROVIDED_BUFFER: u32 = 32 * 1024;
 /// leaves one unfilled.
 pub(crate) const BUFFERS_PER_TURN: u32 = 32;
 
+/// Bytes of a send from which on the ring may send without a copy. Measured where pages really leave: below,
+/// what the kernel does to hold the pages costs what the copy costs.
+pub(crate) const ZERO_COPY_BYTES: u32 = 60_000;
+
+/// Slots of sends, of 64 KiB each, that the kernel may hold at a time beyond a send's result: until a peer, who takes
+/// its time, has acknowledged them. Sends beyond are copied.
+pub(crate) const ZERO_COPY_LOANS: usize = 512;
+
 /// Bytes of a URL that a Location leads to, and of the Location itself. RFC 9110, 4.1 asks for 8,000 at
 /// least; each that was followed is kept until the transfer ends.
 pub(crate) const LOCATION: usize = 16 * 1024;

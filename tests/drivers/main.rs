@@ -29,3 +29,4 @@ mod same_story;
 mod scarcity;
 mod silence;
 mod uploads;
+mod zero_copy;
