@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use clap::{Args as Group, Parser, Subcommand};
 
 use super::bench::BenchArgs;
+use super::proxy::ProxyArgs;
 use super::ring::RingArgs;
 use super::values::{Addresses, DriverChoice, Field, MaxRedirects, Method, Seconds, Size};
 
@@ -60,6 +61,8 @@ pub(crate) struct FetchArgs {
     pub(crate) output: OutputArgs,
     #[command(flatten)]
     pub(crate) connection: ConnectionArgs,
+    #[command(flatten)]
+    pub(crate) proxy: ProxyArgs,
 }
 
 #[derive(Debug, Group)]

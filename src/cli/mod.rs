@@ -17,6 +17,7 @@ mod interrupt;
 mod names;
 mod output;
 mod plan;
+mod proxy;
 mod record;
 mod ring;
 mod tally;

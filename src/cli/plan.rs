@@ -66,8 +66,17 @@ pub(crate) struct Template {
 impl Plan {
     /// Makes a plan, or says in one line what stands against it.
     pub(crate) fn new(args: FetchArgs) -> Result<Plan, String> {
-        let FetchArgs { urls, input, request, redirects, output, connection, verbose, quiet } =
-            args;
+        let FetchArgs {
+            urls,
+            input,
+            request,
+            redirects,
+            output,
+            connection,
+            proxy,
+            verbose,
+            quiet,
+        } = args;
         if urls.is_empty() && input.is_none() {
             return Err("nothing to fetch: give URLs, or a file of them by -i".to_owned());
         }
@@ -75,7 +84,8 @@ impl Plan {
         let from_stdin = input.as_deref() == Some(Path::new("-"));
         let mut warnings = Vec::new();
         let (heads, fail) = (request.head, request.fail);
-        let options = options(&request, &redirects, &connection);
+        let mut options = options(&request, &redirects, &connection);
+        proxy.apply(&mut options, |name| std::env::var(name).ok())?;
         let template = Template::new(request, options, from_stdin)?;
         let input = input.as_deref().map(Opened::open).transpose()?;
         let writes_files = output.output_dir.is_some() || output.output.is_some();

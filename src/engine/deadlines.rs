@@ -89,6 +89,7 @@ impl Engine {
         let from = |at: Time, which, after: Option<Duration>| Some((at + after?, which, after?));
         let phase = match state {
             State::Connecting(state) => from(state.since, Deadline::Connect, timeouts.connect),
+            State::Tunnelling(state) => from(state.since, Deadline::Connect, timeouts.connect),
             State::Handshaking(state) => from(state.since, Deadline::Tls, timeouts.tls),
             State::Exchanging(state) if state.paused => None,
             State::Exchanging(state) => {
@@ -115,7 +116,8 @@ impl Engine {
         let (wait, which, spent) = match transfer.place {
             Place::Admission | Place::Exchange(_) => return None,
             Place::Addresses(lookup) if self.resolver.is_started(lookup) => {
-                (timeouts.resolve, Deadline::Resolve, 0)
+                // through some proxies, two names are looked up
+                (timeouts.resolve, Deadline::Resolve, transfer.spent.resolve)
             }
             Place::Connection | Place::Addresses(_) => {
                 (timeouts.queue, Deadline::Queue, transfer.spent.queue)
@@ -179,6 +181,7 @@ impl Connection {
     pub(super) fn phase(&self) -> Phase {
         match &self.state {
             State::Connecting(_) => Phase::Connect,
+            State::Tunnelling(_) => Phase::Proxy,
             State::Handshaking(_) => Phase::Tls,
             State::Exchanging(state) if state.first_byte != Time::NEVER => Phase::Receive,
             State::Exchanging(state) if state.request_sent != Time::NEVER => Phase::FirstByte,

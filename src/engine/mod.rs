@@ -20,11 +20,13 @@ mod receive;
 mod redirect;
 mod request;
 mod resolve;
+mod route;
 mod send;
 mod stats;
 mod timers;
 pub(crate) mod tls;
 mod transfer;
+mod tunnel;
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -164,14 +166,15 @@ impl Engine {
     /// either it is refused.
     pub fn add(
         &mut self,
-        request: Request,
+        mut request: Request,
         handler: Box<dyn Handler>,
     ) -> Result<TransferId, AddError> {
         request.head.check(request.body.length()).map_err(AddError::Request)?;
         let key = PoolKey::of(&request.head, &request.options, self.config.tls.as_ref());
-        if key.tls.is_none() && key.origin.scheme() == crate::http::Scheme::Https {
+        if key.lacks_tls() {
             return Err(AddError::NoTlsPolicy);
         }
+        key.restrict(&mut request);
         let origin = self.pool.origin(key);
         let id = self.transfers.insert(Transfer {
             request,
@@ -397,7 +400,10 @@ impl Engine {
     fn exchanging(&mut self, id: ConnectionId) -> Option<&mut connection::Exchanging> {
         match &mut self.pool.connections.get_mut(id)?.state {
             State::Exchanging(state) => Some(&mut **state),
-            State::Connecting(_) | State::Handshaking(_) | State::Idle(_) => None,
+            State::Connecting(_)
+            | State::Tunnelling(_)
+            | State::Handshaking(_)
+            | State::Idle(_) => None,
         }
     }
 
@@ -447,7 +453,8 @@ impl Engine {
 /// A transfer that cannot be added.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AddError {
-    /// It is an `https` request, and neither its options nor the engine say how to verify the peer.
+    /// It is an `https` request, or goes by an `https` proxy, and neither its options nor the engine say
+    /// how to verify the peer.
     NoTlsPolicy,
     /// Its head and its body do not go together.
     Request(RequestError),
@@ -457,7 +464,7 @@ impl std::fmt::Display for AddError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             AddError::NoTlsPolicy => f.write_str(
-                "an https request needs a TLS policy, in its options or in the engine's config",
+                "https needs a TLS policy, in the request's options or in the engine's config",
             ),
             AddError::Request(error) => write!(f, "{error}"),
         }

@@ -14,7 +14,7 @@ use super::transfer::{Hop, Spent, Transfer, Wire};
 use super::{ConnectionId, Engine, Flow, Outcome, Report, Times, TransferId};
 use crate::error::{Cause, Progress, RedirectError, Redirected};
 use crate::http::{
-    CloseReason, Event, Read, Redirect, RedirectFault, RequestHead, ResponseHead, Scheme, redirects,
+    CloseReason, Event, Read, Redirect, RedirectFault, RequestHead, ResponseHead, redirects,
 };
 use crate::limits;
 use crate::time::Time;
@@ -89,8 +89,7 @@ impl Transfer {
     ) -> Option<RedirectFault> {
         let limit = max.min(limits::REDIRECTS);
         let followed = self.hops.as_ref().map_or(0, |hops| hops.past.len());
-        let without_tls = next.head.origin().scheme() == Scheme::Https
-            && self.request.options.tls.as_ref().or(default_tls).is_none();
+        let without_tls = PoolKey::of(&next.head, &self.request.options, default_tls).lacks_tls();
         if followed >= limit as usize {
             Some(RedirectFault::TooMany { limit })
         } else if self.has_sent(next) {
@@ -213,6 +212,7 @@ impl Engine {
         if hops.stripped {
             key.tls = key.tls.map(|policy| policy.without_identity());
         }
+        key.restrict(&mut transfer.request);
         transfer.origin = self.pool.origin(key);
         self.stats.redirects += 1;
         if let Some(origin) = self.queue_first(id) {
@@ -241,10 +241,11 @@ impl Hops {
         let last = Hop::new(head, report.clone(), self.began.since(added));
         let Report { times, wire_sent, wire_received, retries, hops, .. } = report;
         for hop in self.past.into_iter().map(|past| past.hop) {
-            let Times { queue, resolve, connect, tls, first_byte: _, total: _ } = hop.times;
+            let Times { queue, resolve, connect, proxy, tls, first_byte: _, total: _ } = hop.times;
             times.queue += queue;
             times.resolve += resolve;
             times.connect += connect;
+            times.proxy += proxy;
             times.tls += tls;
             *wire_sent += hop.wire_sent;
             *wire_received += hop.wire_received;
