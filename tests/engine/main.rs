@@ -5,6 +5,7 @@ mod harness;
 mod limits;
 mod lookups;
 mod pausing;
+mod proxies;
 mod redirects;
 mod reuse;
 #[path = "../support/sim_tls.rs"]
