@@ -15,6 +15,7 @@ mod interrupt;
 mod names;
 mod output;
 mod progress;
+mod proxies;
 mod records;
 mod redirects;
 mod request;
