@@ -8,10 +8,14 @@
 
 pub(crate) mod args;
 pub(crate) mod bench;
+mod body;
+pub(crate) mod config;
+mod connect;
 mod console;
 mod delivery;
 pub(crate) mod doctor;
 pub(crate) mod fetch;
+mod form;
 mod input;
 mod interrupt;
 mod names;
@@ -19,8 +23,12 @@ mod output;
 mod plan;
 mod proxy;
 mod record;
+mod retry;
 mod ring;
+mod source;
+mod speed;
 mod tally;
+mod target;
 mod values;
 
 use std::process::ExitCode;

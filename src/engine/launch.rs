@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::connection::{Connecting, Connection, Exchanging, Handshaking, State, Tunnelling};
+use super::pace::Pace;
 use super::pool::{OriginId, PoolKey};
 use super::resolve::{Addresses, LookupId, Resolver};
 use super::route::Via;
@@ -158,6 +159,8 @@ impl Engine {
             head_taken: false,
             source_pending: false,
             paused: transfer.paused,
+            throttled: false,
+            pace: transfer.request.options.max_rate.map(|rate| Box::new(Pace::new(rate))),
             redirected: false,
             response: None,
             measured: (self.now, 0),

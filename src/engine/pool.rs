@@ -40,6 +40,8 @@ impl PoolKey {
             max_body: _,
             redirects: _,
             http: _,
+            max_rate: _,
+            retry: _,
             tls,
             proxies: _,
             proxy_tls: _,

@@ -48,6 +48,9 @@ impl Engine {
         let unfilled = connection.unfilled.is_empty() && !connection.wants_flush();
         if let State::Exchanging(state) = &mut connection.state {
             state.moved = now;
+            if let Some(pace) = &mut state.pace {
+                state.throttled = pace.take(bytes, now);
+            }
             let complete = state.head_taken && state.exchange.request_complete() && unfilled;
             if complete && wire.sent == wire.handed && state.request_sent == Time::NEVER {
                 state.request_sent = now;

@@ -17,6 +17,7 @@ mod host;
 mod proxy;
 mod redirect;
 mod request;
+mod retry;
 mod reuse;
 
 pub use body::{BodyLength, Fill, SourceRead};
@@ -29,4 +30,5 @@ pub use proxy::{Bypass, Proxies, Proxy, ProxyError, ProxyFault, ProxyProtocol, S
 pub(crate) use redirect::redirects;
 pub use redirect::{KeepPost, Redirect, RedirectFault, RedirectPolicy};
 pub use request::RequestHead;
+pub(crate) use retry::{is_transient, is_unheard, retry_after};
 pub use reuse::{CloseReason, CloseReasons};

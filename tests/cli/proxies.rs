@@ -11,7 +11,7 @@ fn urls_of_both_schemes_go_by_the_proxy_given() {
     let authority = Authority::new();
     let tls = Some(NginxTls::new(&authority.server()));
     let nginx = Nginx::start(NginxConfig { tls, ..NginxConfig::default() });
-    let proxy = RealProxy::tinyproxy(Some(("user", "se:cret")));
+    let proxy = RealProxy::tinyproxy(Some(("user", "secret")));
     let (plain, secure) = (nginx.url("/ok"), nginx.tls_url("/ok"));
     let at = proxy.addr().to_string();
     for driver in drivers() {
@@ -19,7 +19,7 @@ fn urls_of_both_schemes_go_by_the_proxy_given() {
             Ringdove::fetch(["--driver", driver, &plain, &secure])
                 .path("--cacert", &authority.ca_file())
         };
-        let good = ["-x", &at, "-U", "user:se%3Acret"];
+        let good = ["-x", &at, "-U", "us%65r:secret"];
         assert_eq!(fetch().args(good).run().exits(0).stdout, OK_BODY.repeat(2));
         let ended = fetch().args(good).args(["-p", "-v"]).run().exits(0);
         assert_eq!(ended.stdout, OK_BODY.repeat(2));
@@ -37,7 +37,7 @@ fn urls_of_both_schemes_go_by_the_proxy_given() {
 
 #[test]
 fn the_environment_names_proxies_as_for_curl() {
-    let server = Plan::new().path("/", Script::new().ok("by proxy")).start();
+    let server = Plan::new().connection(Script::new().read_head().ok("by proxy")).start();
     let at = format!("http://u:p@{}", server.addr());
     let run = |variables: &[&str], args: &[&str]| {
         let env = [&["env"], variables].concat();

@@ -1,12 +1,15 @@
 //! The engine's behaviours, one by one: the test plays the driver.
 
 mod deadlines;
+mod expect;
 mod harness;
 mod limits;
 mod lookups;
+mod pace;
 mod pausing;
 mod proxies;
 mod redirects;
+mod retries;
 mod reuse;
 #[path = "../support/sim_tls.rs"]
 mod sim_tls;

@@ -35,10 +35,14 @@ impl Proxy {
         let mut bytes = vec![0; head.encoded_len(body)];
         head.encode(body, &mut bytes);
         let target = head.method().as_str().len() + 1;
-        let origin = head.origin().to_string();
-        // OPTIONS * goes without a path (RFC 9112, 3.2.4)
-        let asterisk = usize::from(head.target() == "*");
-        bytes.splice(target..target + asterisk, origin.into_bytes());
+        let origin = head.origin().to_string().into_bytes();
+        match head.target() {
+            // OPTIONS * goes without a path (RFC 9112, 3.2.4)
+            "*" => drop(bytes.splice(target..=target, origin)),
+            path if path.starts_with('/') => drop(bytes.splice(target..target, origin)),
+            // the caller's own words, whole
+            _ => {}
+        }
         bytes
     }
 

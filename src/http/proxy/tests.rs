@@ -1,3 +1,5 @@
+//! Proxies as they are written, chosen and spoken to.
+
 use ::http::Method;
 use url::Url;
 

@@ -1,3 +1,5 @@
+//! Dialogues with proxies, whole and cut into pieces, friendly and hostile.
+
 use url::Url;
 
 use super::*;
