@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use url::Url;
 
-use crate::http::{HttpFault, RedirectFault};
+use crate::http::{HttpFault, ProxyFault, RedirectFault};
 
 /// Why a transfer failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +30,8 @@ pub enum Cause {
     Http(HttpFault),
     /// The TLS handshake or a TLS record was refused, by either side.
     Tls(String),
+    /// The proxy did not open a tunnel.
+    Proxy(ProxyFault),
     /// The peer closed the connection before a complete response had arrived.
     Closed,
     /// The name has no address, or the look-up failed.
@@ -105,6 +107,8 @@ pub enum Phase {
     Resolve,
     /// Connecting a socket.
     Connect,
+    /// Having a proxy open a tunnel, its own TLS handshake included.
+    Proxy,
     /// Shaking hands over TLS.
     Tls,
     /// Sending the request.
@@ -122,7 +126,7 @@ pub enum Deadline {
     Queue,
     /// Looking the name up.
     Resolve,
-    /// Connecting, over all addresses tried.
+    /// Connecting, over all addresses tried, and having a proxy open a tunnel.
     Connect,
     /// The TLS handshake.
     Tls,
@@ -178,6 +182,7 @@ impl Error {
             Cause::BodyTooLarge { .. } => "limit",
             Cause::Http(_) => "http",
             Cause::Tls(_) => "tls",
+            Cause::Proxy(_) => "proxy",
             Cause::Closed => "closed",
             Cause::Resolve(_) => "resolve",
             Cause::Os { .. } => "os",
@@ -196,6 +201,7 @@ impl Error {
             | Cause::Redirect(_)
             | Cause::BodyNotRepeatable
             | Cause::Aborted(_) => true,
+            Cause::Proxy(fault) => fault.is_final(),
             Cause::Timeout { deadline, .. } => *deadline == Deadline::Total,
             Cause::Tls(_) | Cause::Closed | Cause::Resolve(_) | Cause::Os { .. } => false,
         }
@@ -207,6 +213,7 @@ impl fmt::Display for Error {
         match &self.cause {
             Cause::Http(fault) => write!(f, "{fault}"),
             Cause::Tls(what) => write!(f, "TLS: {what}"),
+            Cause::Proxy(fault) => write!(f, "{fault}"),
             Cause::Closed => write!(f, "the peer closed the connection while {}", self.phase),
             Cause::Resolve(what) => write!(f, "cannot resolve the host: {what}"),
             Cause::Os { operation, errno } => {
@@ -288,6 +295,7 @@ impl Phase {
             Phase::Queue => "queue",
             Phase::Resolve => "resolve",
             Phase::Connect => "connect",
+            Phase::Proxy => "proxy",
             Phase::Tls => "tls",
             Phase::Send => "send",
             Phase::FirstByte => "first-byte",
@@ -303,6 +311,7 @@ impl fmt::Display for Phase {
             Phase::Queue => "waiting for a connection",
             Phase::Resolve => "resolving the name",
             Phase::Connect => "connecting",
+            Phase::Proxy => "waiting for the proxy's tunnel",
             Phase::Tls => "shaking hands",
             Phase::Send => "sending the request",
             Phase::FirstByte => "waiting for the response",

@@ -66,6 +66,8 @@ pub use engine::{
     TransferId,
 };
 pub use error::Error;
-pub use http::{KeepPost, Redirect, RedirectPolicy, RequestError};
+pub use http::{
+    Bypass, KeepPost, Proxies, Proxy, ProxyError, Redirect, RedirectPolicy, RequestError,
+};
 pub use time::Time;
 pub use tls::TlsPolicy;

@@ -9,8 +9,10 @@ use clap::{Args as Group, Parser, Subcommand};
 
 use super::bench::BenchArgs;
 use super::body::BodyArgs;
+use super::connect::TlsArgs;
 use super::cookies::CookieArgs;
 use super::credentials::CredentialArgs;
+use super::proxy::ProxyArgs;
 use super::retry::RetryArgs;
 use super::ring::RingArgs;
 use super::speed::SpeedArgs;
@@ -83,6 +85,10 @@ pub(crate) struct FetchArgs {
     pub(crate) output: OutputArgs,
     #[command(flatten)]
     pub(crate) connection: ConnectionArgs,
+    #[command(flatten)]
+    pub(crate) proxy: ProxyArgs,
+    #[command(flatten)]
+    pub(crate) tls: TlsArgs,
 }
 
 #[derive(Debug, Group)]

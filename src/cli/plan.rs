@@ -15,6 +15,7 @@ use url::Url;
 
 use super::args::{ConnectionArgs, FetchArgs, OutputArgs, RedirectArgs, RequestArgs};
 use super::body::{Content, Payload, StandardInput};
+use super::connect::TlsArgs;
 use super::cookies::Kept;
 use super::input::Opened;
 use super::output::{Output, SharedStream, Stream};
@@ -76,6 +77,7 @@ impl Plan {
             args;
         let FetchArgs { body, target, speed, retry, credentials, cookies, verbose, quiet, .. } =
             args;
+        let FetchArgs { proxy, tls: tls_args, .. } = args;
         if urls.is_empty() && input.is_none() {
             return Err("nothing to fetch: give URLs, or a file of them by -i".to_owned());
         }
@@ -84,6 +86,7 @@ impl Plan {
         let mut warnings = Vec::new();
         let (heads, fail) = (request.head, request.fail);
         let mut options = options(&request, &redirects, &connection);
+        proxy.apply(&mut options, |name| std::env::var(name).ok())?;
         speed.apply(&mut options);
         retry.apply(&mut options);
         options.timeouts.expect = Some(body.expect100_timeout.0);
@@ -122,7 +125,7 @@ impl Plan {
                 max_connections: connections,
                 max_per_origin: per_host,
                 retry_budget: retry.budget(),
-                tls: tls(connection.cacert.as_deref(), connection.insecure)?,
+                tls: tls(connection.cacert.as_deref(), connection.insecure, &tls_args)?,
                 ..Config::default()
             },
             urls,
@@ -274,8 +277,8 @@ fn redirect_policy(args: &RedirectArgs) -> Option<RedirectPolicy> {
 }
 
 /// The policy that was asked for; none where the library's own will do.
-fn tls(cacert: Option<&Path>, insecure: bool) -> Result<Option<TlsPolicy>, String> {
-    if cacert.is_none() && !insecure {
+fn tls(cacert: Option<&Path>, insecure: bool, args: &TlsArgs) -> Result<Option<TlsPolicy>, String> {
+    if cacert.is_none() && !insecure && !args.given() {
         return Ok(None);
     }
     let mut builder = TlsPolicy::builder();
@@ -285,7 +288,9 @@ fn tls(cacert: Option<&Path>, insecure: bool) -> Result<Option<TlsPolicy>, Strin
     if insecure {
         builder = builder.insecure();
     }
-    builder.build().map(Some).map_err(|error| format!("--cacert: {error}"))
+    let policy = args.demand(builder)?.build();
+    let about = if cacert.is_some() { "--cacert" } else { "TLS" };
+    policy.map(Some).map_err(|error| format!("{about}: {error}"))
 }
 
 fn place(args: OutputArgs, one_url: bool) -> Result<Output, String> {

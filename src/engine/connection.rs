@@ -4,12 +4,15 @@
 //! Invariant: a state holds just that state's data; a transition replaces it whole.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use crate::engine::pace::Pace;
 use crate::engine::pool::{IdleLinks, OriginId};
 use crate::engine::resolve::Addresses;
+use crate::engine::route::Via;
 use crate::engine::timers::TimerId;
 use crate::engine::tls::TlsSession;
+use crate::engine::tunnel::Tunnel;
 use crate::engine::{Response, TransferId};
 use crate::error::{Operation, Progress};
 use crate::http::Exchange;
@@ -24,7 +27,12 @@ pub struct Connection {
     pub(super) origin: OriginId,
     pub(super) state: State,
     pub(super) remote: SocketAddr,
+    /// With the origin: through the tunnel, if there is one.
     pub(super) tls: Option<Box<TlsSession>>,
+    /// That is to be opened, or that has TLS of its own.
+    pub(super) tunnel: Option<Box<Tunnel>>,
+    /// The proxy that forwards what is asked for.
+    pub(super) forwarder: Option<Arc<Via>>,
     /// Wire bytes that a paused transfer has yet to take; at most what one receive brought.
     pub(super) held: Vec<u8>,
     /// The tail of a request head that did not fit into the driver's buffer.
@@ -55,6 +63,8 @@ pub(super) struct WireCount {
 pub(super) enum State {
     /// Waits for the socket to be connected, for this transfer.
     Connecting(Connecting),
+    /// Waits for the proxy to open a tunnel, for this transfer.
+    Tunnelling(Tunnelling),
     /// Waits for the TLS handshake, for this transfer.
     Handshaking(Handshaking),
     /// Waits for the rest of an exchange. Boxed, since it is what an idle connection has no need of.
@@ -71,6 +81,15 @@ pub(super) struct Connecting {
     pub(super) since: Time,
     /// The exchange, begun by a driver that asked for the first bytes before it connects.
     pub(super) early: Option<Box<Exchanging>>,
+}
+
+#[derive(Clone, Copy)]
+pub(super) struct Tunnelling {
+    pub(super) transfer: TransferId,
+    /// When connecting began: the tunnel is part of that.
+    pub(super) since: Time,
+    /// When the proxy was connected.
+    pub(super) connected: Time,
 }
 
 pub(super) struct Handshaking {
@@ -127,6 +146,8 @@ impl Connection {
             state: State::Connecting(state),
             remote: SocketAddr::new(IpAddr::from([0, 0, 0, 0]), port),
             tls: None,
+            tunnel: None,
+            forwarder: None,
             held: Vec::new(),
             unfilled: Vec::new(),
             wire: WireCount::default(),
@@ -143,6 +164,7 @@ impl Connection {
     pub(super) fn transfer(&self) -> Option<TransferId> {
         match &self.state {
             State::Connecting(state) => Some(state.transfer),
+            State::Tunnelling(state) => Some(state.transfer),
             State::Handshaking(state) => Some(state.transfer),
             State::Exchanging(state) => Some(state.transfer),
             State::Idle(_) => None,
@@ -173,12 +195,35 @@ impl Connection {
 
     /// Whether `fill` would give bytes, on a socket that is connected.
     pub(super) fn wants_send(&self) -> bool {
+        if let Some(tunnel) = &self.tunnel
+            && (tunnel.wants_send() || !tunnel.is_open())
+        {
+            return tunnel.wants_send();
+        }
         if self.tls.as_ref().is_some_and(|tls| tls.wants_send()) {
             return true;
         }
         match &self.state {
             State::Exchanging(state) => state.wants_send() || !self.unfilled.is_empty(),
-            State::Connecting(_) | State::Handshaking(_) | State::Idle(_) => false,
+            State::Connecting(_)
+            | State::Tunnelling(_)
+            | State::Handshaking(_)
+            | State::Idle(_) => false,
+        }
+    }
+
+    /// Whether there are bytes of a transformation to be sent, besides those of the request.
+    pub(super) fn wants_flush(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| tls.wants_send())
+            || self.tunnel.as_ref().is_some_and(|tunnel| tunnel.wants_send())
+    }
+
+    /// Whether the peer has said that nothing follows, as far as there is TLS to say it by.
+    pub(super) fn closed_cleanly(&self) -> bool {
+        match (&self.tls, &self.tunnel) {
+            (Some(tls), _) => tls.closed_cleanly(),
+            (None, Some(tunnel)) => tunnel.closed_cleanly(),
+            (None, None) => true,
         }
     }
 
@@ -189,7 +234,7 @@ impl Connection {
         }
         match &self.state {
             State::Connecting(_) => false,
-            State::Handshaking(_) | State::Idle(_) => true,
+            State::Tunnelling(_) | State::Handshaking(_) | State::Idle(_) => true,
             State::Exchanging(state) => !(state.paused || state.throttled),
         }
     }

@@ -103,6 +103,7 @@ impl Engine {
         let from = |at, which, after| then(at, Then::Fail(which), after);
         let phase = match state {
             State::Connecting(state) => from(state.since, Deadline::Connect, timeouts.connect),
+            State::Tunnelling(state) => from(state.since, Deadline::Connect, timeouts.connect),
             State::Handshaking(state) => from(state.since, Deadline::Tls, timeouts.tls),
             State::Exchanging(state) if state.paused => None,
             State::Exchanging(state) if state.throttled => {
@@ -223,6 +224,7 @@ impl Connection {
     pub(super) fn phase(&self) -> Phase {
         match &self.state {
             State::Connecting(_) => Phase::Connect,
+            State::Tunnelling(_) => Phase::Proxy,
             State::Handshaking(_) => Phase::Tls,
             State::Exchanging(state) if state.first_byte != Time::NEVER => Phase::Receive,
             State::Exchanging(state) if state.request_sent != Time::NEVER => Phase::FirstByte,

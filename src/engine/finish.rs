@@ -109,7 +109,10 @@ impl Engine {
         if let Some(timer) = connection.timer {
             self.timers.cancel(timer);
         }
-        let last_words = connection.tls.as_deref_mut().map(last_words).unwrap_or_default();
+        let mut last_words = connection.tls.as_deref_mut().map(last_words).unwrap_or_default();
+        if let Some(tunnel) = connection.tunnel.take() {
+            last_words = tunnel.last_words(&last_words);
+        }
         self.outputs.push_back(Output::Close { connection: id, last_words });
         self.to_serve.push_back(connection.origin);
     }
@@ -215,6 +218,7 @@ impl Engine {
         let waited = |since: Time| self.now.since(since).as_nanos() as u64;
         match (connection.map(|connection| &connection.state), transfer.place) {
             (Some(State::Connecting(state)), _) => spent.connect += waited(state.since),
+            (Some(State::Tunnelling(state)), _) => spent.proxy += waited(state.connected),
             (Some(State::Handshaking(state)), _) => spent.tls += waited(state.since),
             (None, Place::Addresses(lookup)) if self.resolver.is_started(lookup) => {
                 spent.resolve += waited(transfer.since);
@@ -229,6 +233,7 @@ impl Engine {
                 queue: Duration::from_nanos(spent.queue),
                 resolve: Duration::from_nanos(spent.resolve),
                 connect: Duration::from_nanos(spent.connect),
+                proxy: Duration::from_nanos(spent.proxy),
                 tls: Duration::from_nanos(spent.tls),
                 first_byte: state.map_or(Duration::ZERO, first_byte_time),
                 total: self.now.since(transfer.added),

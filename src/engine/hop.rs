@@ -176,6 +176,7 @@ impl Engine {
         if hops.stripped {
             key.tls = key.tls.map(|policy| policy.without_identity());
         }
+        key.restrict(&mut transfer.request);
         transfer.origin = self.pool.origin(key);
         if let Some(origin) = self.queue_first(id) {
             self.schedule_transfer(id);
@@ -208,10 +209,11 @@ impl Hops {
         let last = Hop::new(head, report.clone(), self.began.since(added));
         let Report { times, wire_sent, wire_received, retries, hops, .. } = report;
         for hop in self.past.into_iter().map(|past| past.hop) {
-            let Times { queue, resolve, connect, tls, first_byte: _, total: _ } = hop.times;
+            let Times { queue, resolve, connect, proxy, tls, first_byte: _, total: _ } = hop.times;
             times.queue += queue;
             times.resolve += resolve;
             times.connect += connect;
+            times.proxy += proxy;
             times.tls += tls;
             *wire_sent += hop.wire_sent;
             *wire_received += hop.wire_received;

@@ -7,15 +7,17 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::connection::{Connecting, Connection, Exchanging, Handshaking, State};
+use super::connection::{Connecting, Connection, Exchanging, Handshaking, State, Tunnelling};
 use super::pace::Pace;
-use super::pool::OriginId;
-use super::resolve::{Addresses, LookupId};
+use super::pool::{OriginId, PoolKey};
+use super::resolve::{Addresses, LookupId, Resolver};
+use super::route::Via;
 use super::tls::{TlsSession, server_name};
 use super::transfer::Place;
+use super::tunnel::Tunnel;
 use super::{ConnectionId, Engine, Output, TransferId, error_before_exchange};
 use crate::error::{Cause, Phase};
-use crate::http::Exchange;
+use crate::http::{Exchange, Host, Origin, ProxyProtocol};
 use crate::limits;
 use crate::time::Time;
 
@@ -60,9 +62,9 @@ impl Engine {
         transfer.since = self.now;
         let origin = transfer.origin;
         let known =
-            self.pool.get(origin).and_then(|o| self.resolver.known(&o.key.origin, self.now));
+            self.pool.get(origin).map(|origin| addresses(&self.resolver, &origin.key, self.now));
         match known {
-            Some(addresses) if self.pool.has_slot() => self.open(origin, id, addresses),
+            Some(Ok(addresses)) if self.pool.has_slot() => self.open(origin, id, addresses),
             _ => {
                 self.queue_first(id);
                 self.schedule_transfer(id);
@@ -95,7 +97,11 @@ impl Engine {
         if let Some(transfer) = self.transfers.get_mut(transfer) {
             transfer.spent.connect += now.since(since).as_nanos() as u64;
         }
-        if connection.tls.is_some() {
+        if connection.tunnel.is_some() {
+            let state = Tunnelling { transfer, since, connected: now };
+            connection.state = State::Tunnelling(state);
+            self.touch(id);
+        } else if connection.tls.is_some() {
             connection.state = State::Handshaking(Handshaking { transfer, since: now });
             self.touch(id);
         } else if let Some(mut exchanging) = early {
@@ -177,13 +183,13 @@ impl Engine {
             if !self.pool.origin_has_room(id) {
                 break;
             }
-            match self.resolver.known(&origin.key.origin, self.now) {
-                None if self.pool.slot_queue_is_long() => return self.pool.await_slot(id),
-                None => self.await_addresses(id),
-                Some(_) if self.pool.slots_wanted() || !self.make_slot() => {
+            match addresses(&self.resolver, &origin.key, self.now) {
+                Err(_) if self.pool.slot_queue_is_long() => return self.pool.await_slot(id),
+                Err(host) => self.await_addresses(id, &host),
+                Ok(_) if self.pool.slots_wanted() || !self.make_slot() => {
                     return self.pool.await_slot(id);
                 }
-                Some(addresses) => {
+                Ok(addresses) => {
                     let Some(transfer) = self.pop(id) else { break };
                     self.open(id, transfer, addresses);
                 }
@@ -200,15 +206,15 @@ impl Engine {
             && self.pool.last_idle(id).is_none()
             && self.pool.origin_has_room(id);
         if wants {
-            match self.resolver.known(&origin.key.origin, self.now) {
-                Some(addresses) => {
+            match addresses(&self.resolver, &origin.key, self.now) {
+                Ok(addresses) => {
                     if let Some(transfer) = self.pop(id) {
                         self.open(id, transfer, addresses);
                     }
                 }
-                None => {
+                Err(host) => {
                     self.pool.miss_turn(id);
-                    self.await_addresses(id);
+                    self.await_addresses(id, &host);
                 }
             }
         }
@@ -247,12 +253,12 @@ impl Engine {
 
     // look-ups
 
-    fn await_addresses(&mut self, id: OriginId) {
+    fn await_addresses(&mut self, id: OriginId, host: &Host) {
         let Some(transfer_id) = self.pop(id) else { return };
         let Some(origin) = self.pool.get_mut(id) else { return };
         let Some(transfer) = self.transfers.get_mut(transfer_id) else { return };
         origin.resolving += 1;
-        let lookup = self.resolver.join(origin.key.origin.host(), transfer_id);
+        let lookup = self.resolver.join(host, transfer_id);
         transfer.place = Place::Addresses(lookup);
         transfer.since = self.now;
         self.schedule_transfer(transfer_id);
@@ -315,21 +321,50 @@ impl Engine {
 
     // connections
 
+    /// Gives a connection what is between its socket and the messages on it.
+    fn equip(
+        &self,
+        connection: &mut Connection,
+        key: &PoolKey,
+        transfer: TransferId,
+    ) -> Result<(), (Cause, Phase)> {
+        if let Some(via) = key.tunnel() {
+            let Some(transfer) = self.transfers.get(transfer) else { return Ok(()) };
+            let (target, limits) = (&key.origin, &transfer.request.options.http);
+            let address = self.address_for(via, target);
+            let tunnel = Tunnel::new(via, target, address, limits);
+            connection.tunnel = Some(Box::new(tunnel.map_err(|cause| (cause, Phase::Proxy))?));
+            return Ok(());
+        }
+        connection.forwarder = key.forwarder().cloned();
+        if let Some(policy) = &key.tls {
+            let name = server_name(&key.origin.host().to_string());
+            let session = name.and_then(|name| TlsSession::new(policy, name));
+            let session = session.map_err(|fault| (Cause::Tls(fault.to_string()), Phase::Tls))?;
+            connection.tls = Some(Box::new(session));
+        }
+        Ok(())
+    }
+
+    /// The address of a tunnel's target, for a proxy that cannot be given its name.
+    fn address_for(&self, via: &Via, target: &Origin) -> Option<IpAddr> {
+        let protocol = via.proxy.protocol();
+        if !protocol.wants_address() {
+            return None;
+        }
+        let known = self.resolver.known(target.host(), target.port(), self.now)?;
+        let fits = |ip: &&IpAddr| protocol != ProxyProtocol::Socks4 || ip.is_ipv4();
+        known.iter().find(fits).or(known.first()).copied()
+    }
+
     fn open(&mut self, origin_id: OriginId, transfer_id: TransferId, addresses: Arc<[IpAddr]>) {
         let Some(origin) = self.pool.get(origin_id) else { return };
-        let port = origin.key.origin.port();
+        let (_, port) = origin.key.peer();
         let mut connection = Connection::new(origin_id, port, transfer_id, addresses, self.now);
-        if let Some(policy) = &origin.key.tls {
-            let name = server_name(&origin.key.origin.host().to_string());
-            match name.and_then(|name| TlsSession::new(policy, name)) {
-                Ok(session) => connection.tls = Some(Box::new(session)),
-                Err(fault) => {
-                    // as one that waits it can be taken out
-                    self.queue_first(transfer_id);
-                    let cause = Cause::Tls(fault.to_string());
-                    return self.end(transfer_id, error_before_exchange(cause, Phase::Tls));
-                }
-            }
+        if let Err((cause, phase)) = self.equip(&mut connection, &origin.key, transfer_id) {
+            // as one that waits it can be taken out
+            self.queue_first(transfer_id);
+            return self.end(transfer_id, error_before_exchange(cause, phase));
         }
         let id = self.pool.open(origin_id, connection);
         self.stats.opened += 1;
@@ -341,4 +376,17 @@ impl Engine {
         self.connect_next(id);
         self.schedule(id);
     }
+}
+
+/// The addresses that a connection can be opened to, or the name that has to be looked up before.
+fn addresses(resolver: &Resolver, key: &PoolKey, now: Time) -> Result<Addresses, Host> {
+    let (host, port) = key.peer();
+    let addresses = resolver.known(host, port, now).ok_or_else(|| host.clone())?;
+    if let Some(via) = key.tunnel()
+        && via.proxy.protocol().wants_address()
+        && resolver.known(key.origin.host(), key.origin.port(), now).is_none()
+    {
+        return Err(key.origin.host().clone());
+    }
+    Ok(addresses)
 }

@@ -24,11 +24,13 @@ mod redirect;
 mod request;
 mod resolve;
 mod retry;
+mod route;
 mod send;
 mod stats;
 mod timers;
 pub(crate) mod tls;
 mod transfer;
+mod tunnel;
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -192,9 +194,10 @@ impl Engine {
         self.keeper.secure(&mut request, self.now);
         request.head.check(request.body.length()).map_err(AddError::Request)?;
         let key = PoolKey::of(&request.head, &request.options, self.config.tls.as_ref());
-        if key.tls.is_none() && key.origin.scheme() == crate::http::Scheme::Https {
+        if key.lacks_tls() {
             return Err(AddError::NoTlsPolicy);
         }
+        key.restrict(&mut request);
         let origin = self.pool.origin(key);
         let identity = Identity::of(&request);
         let id = self.transfers.insert(Transfer {
@@ -429,7 +432,10 @@ impl Engine {
     fn exchanging(&mut self, id: ConnectionId) -> Option<&mut connection::Exchanging> {
         match &mut self.pool.connections.get_mut(id)?.state {
             State::Exchanging(state) => Some(&mut **state),
-            State::Connecting(_) | State::Handshaking(_) | State::Idle(_) => None,
+            State::Connecting(_)
+            | State::Tunnelling(_)
+            | State::Handshaking(_)
+            | State::Idle(_) => None,
         }
     }
 
@@ -482,7 +488,8 @@ impl Engine {
 /// A transfer that cannot be added.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AddError {
-    /// It is an `https` request, and neither its options nor the engine say how to verify the peer.
+    /// It is an `https` request, or goes by an `https` proxy, and neither its options nor the engine say
+    /// how to verify the peer.
     NoTlsPolicy,
     /// Its head and its body do not go together.
     Request(RequestError),
@@ -492,7 +499,7 @@ impl std::fmt::Display for AddError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             AddError::NoTlsPolicy => f.write_str(
-                "an https request needs a TLS policy, in its options or in the engine's config",
+                "https needs a TLS policy, in the request's options or in the engine's config",
             ),
             AddError::Request(error) => write!(f, "{error}"),
         }

@@ -8,9 +8,12 @@
 
 use std::collections::{HashMap, VecDeque};
 
+use std::sync::Arc;
+
 use crate::engine::connection::{Connection, Idle, State};
-use crate::engine::{ConnectionId, Options, TransferId};
-use crate::http::{Origin, RequestHead, Scheme};
+use crate::engine::route::Via;
+use crate::engine::{ConnectionId, Options, Request, TransferId};
+use crate::http::{Host, Origin, RequestHead, Scheme};
 use crate::id::{Id, Slab};
 use crate::time::Time;
 use crate::tls::TlsPolicy;
@@ -20,9 +23,12 @@ pub(super) type OriginId = Id<PoolOrigin>;
 /// All that two transfers must have in common to share a connection.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct PoolKey {
+    /// Whom requests are sent to: a proxy, where it forwards them.
     pub(super) origin: Origin,
     /// `None` in plaintext.
     pub(super) tls: Option<TlsPolicy>,
+    /// `None` where the way is straight.
+    pub(super) via: Option<Arc<Via>>,
 }
 
 impl PoolKey {
@@ -40,13 +46,51 @@ impl PoolKey {
             max_rate: _,
             retry: _,
             tls,
+            proxies: _,
+            proxy_tls: _,
         } = options;
+        let via = Via::of(head.origin(), options, default);
+        if let Some(via) = via.as_ref().filter(|via| via.forwards) {
+            let (origin, tls) = (via.proxy.origin(), via.tls.clone());
+            return Self { origin, tls, via: Some(via.clone()) };
+        }
         let origin = head.origin().clone();
         let tls = match origin.scheme() {
             Scheme::Http => None,
             Scheme::Https => tls.as_ref().or(default).cloned(),
         };
-        Self { origin, tls }
+        Self { origin, tls, via }
+    }
+
+    /// Whether nothing says how a peer is verified that has to be.
+    pub(super) fn lacks_tls(&self) -> bool {
+        let origin = self.origin.scheme() == Scheme::Https && self.tls.is_none();
+        origin || self.via.as_ref().is_some_and(|via| via.lacks_tls())
+    }
+
+    /// Whom a socket is connected to.
+    pub(super) fn peer(&self) -> (&Host, u16) {
+        match &self.via {
+            None => (self.origin.host(), self.origin.port()),
+            Some(via) => via.peer(),
+        }
+    }
+
+    /// Whether a tunnel leads to the origin.
+    pub(super) fn tunnel(&self) -> Option<&Arc<Via>> {
+        self.via.as_ref().filter(|via| !via.forwards)
+    }
+
+    /// Whether requests are forwarded.
+    pub(super) fn forwarder(&self) -> Option<&Arc<Via>> {
+        self.via.as_ref().filter(|via| via.forwards)
+    }
+
+    /// Takes out of a request what is for proxies alone, where none will read it.
+    pub(super) fn restrict(&self, request: &mut Request) {
+        if request.options.proxies.is_some() && self.forwarder().is_none() {
+            request.head.strip_proxy_credentials();
+        }
     }
 }
 

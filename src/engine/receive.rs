@@ -7,7 +7,7 @@ use super::connection::{Connection, Exchanging, State};
 use super::tls::TlsSession;
 use super::{ConnectionId, Engine, Flow, Response};
 use crate::error::Cause;
-use crate::http::Event;
+use crate::http::{Event, ProxyFault};
 
 /// What became of bytes that were received.
 pub(super) enum Taken {
@@ -40,14 +40,24 @@ impl Engine {
                 state.throttled = pace.take(bytes.len(), now);
             }
         }
+        if connection.tunnel.is_some() {
+            self.take_tunnel(id, bytes);
+        } else {
+            self.take_inside(id, bytes);
+        }
+        self.note_first_byte(id);
+        self.settle();
+    }
+
+    /// Bytes of the origin's arrived.
+    pub(super) fn take_inside(&mut self, id: ConnectionId, bytes: &[u8]) {
+        let Some(connection) = self.pool.connections.get_mut(id) else { return };
         if connection.held.is_empty() {
             self.take_wire(id, bytes);
         } else {
             // the driver had received more before it saw that the transfer is paused
             connection.held.extend_from_slice(bytes);
         }
-        self.note_first_byte(id);
-        self.settle();
     }
 
     /// With the response's first byte another deadline begins to bind, perhaps a sooner one. A
@@ -276,10 +286,11 @@ impl Engine {
     fn take_end(&mut self, id: ConnectionId) {
         let Some(connection) = self.pool.connections.get_mut(id) else { return };
         // asked only now: close_notify may have been held back with what came before it
-        let clean = connection.tls.as_ref().is_none_or(|tls| tls.closed_cleanly());
+        let clean = connection.closed_cleanly();
         match &mut connection.state {
             State::Idle(_) => self.close(id),
             State::Connecting(_) | State::Handshaking(_) => self.fail(id, Cause::Closed, None),
+            State::Tunnelling(_) => self.fail(id, Cause::Proxy(ProxyFault::Closed), None),
             State::Exchanging(state) => match state.exchange.eof(clean) {
                 Ok(()) => self.complete(id),
                 Err(_) if state.superseded => _ = self.take_superseded(id, &[], 0),

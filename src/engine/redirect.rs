@@ -5,10 +5,11 @@
 //! [`RedirectPolicy`](crate::http::RedirectPolicy)'s.
 
 use super::hop::Past;
+use super::pool::PoolKey;
 use super::request::Body;
 use super::transfer::Transfer;
 use crate::error::{Cause, RedirectError, Redirected};
-use crate::http::{Date, Host, Redirect, RedirectFault, RequestHead, ResponseHead, Scheme};
+use crate::http::{Date, Host, Redirect, RedirectFault, RequestHead, ResponseHead};
 use crate::limits;
 use crate::tls::TlsPolicy;
 
@@ -62,8 +63,7 @@ impl Transfer {
     ) -> Option<RedirectFault> {
         let limit = max.min(limits::REDIRECTS);
         let followed = self.past().filter(|past| past.was_redirected()).count();
-        let without_tls = next.head.origin().scheme() == Scheme::Https
-            && self.request.options.tls.as_ref().or(default_tls).is_none();
+        let without_tls = PoolKey::of(&next.head, &self.request.options, default_tls).lacks_tls();
         if followed >= limit as usize {
             Some(RedirectFault::TooMany { limit })
         } else if self.has_sent(next) {

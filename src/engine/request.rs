@@ -8,8 +8,8 @@ use url::Url;
 
 use crate::engine::{BodySource, RetryPolicy};
 use crate::http::{
-    AuthPolicy, BodyLength, CookieJar, Hsts, RedirectPolicy, RequestError, RequestHead, Scheme,
-    Secret, Version,
+    AuthPolicy, BodyLength, CookieJar, Hsts, Proxies, ProxyProtocol, RedirectPolicy, RequestError,
+    RequestHead, Scheme, Secret, Version,
 };
 use crate::limits::HttpLimits;
 use crate::tls::TlsPolicy;
@@ -84,7 +84,13 @@ impl Request {
 
     /// Whether only the engine's default can say how this request's peer is verified.
     pub(crate) fn needs_default_tls(&self) -> bool {
-        self.head.origin().scheme() == Scheme::Https && self.options.tls.is_none()
+        let origin = self.head.origin();
+        let by_proxy = || {
+            let proxy = self.options.proxies.as_ref().and_then(|proxies| proxies.proxy_for(origin));
+            proxy.is_some_and(|proxy| proxy.protocol() == ProxyProtocol::Https)
+        };
+        (origin.scheme() == Scheme::Https && self.options.tls.is_none())
+            || (self.options.proxy_tls.is_none() && by_proxy())
     }
 
     /// As [`needs_default_tls`](Self::needs_default_tls), for where redirects may lead.
@@ -185,6 +191,11 @@ pub struct Options {
     pub http: HttpLimits,
     /// How `https` is verified. Unset: the system's roots.
     pub tls: Option<TlsPolicy>,
+    /// Which proxies requests go by; straight to their origins unless set.
+    pub proxies: Option<Arc<Proxies>>,
+    /// How a proxy that is spoken to over TLS is verified. Unset: as [`crate::Config::tls`] says, without
+    /// a client's identity.
+    pub proxy_tls: Option<TlsPolicy>,
 }
 
 impl Options {

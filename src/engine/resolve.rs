@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::engine::TransferId;
-use crate::http::{Host, Origin};
+use crate::http::Host;
 use crate::id::{Id, Slab};
 use crate::time::Time;
 
@@ -75,17 +75,17 @@ impl Resolver {
         }
     }
 
-    /// The addresses of an origin, if they are known without a look-up.
-    pub(super) fn known(&self, origin: &Origin, now: Time) -> Option<Addresses> {
+    /// The addresses of a host for this port, if they are known without a look-up.
+    pub(super) fn known(&self, host: &Host, port: u16, now: Time) -> Option<Addresses> {
         if !self.overrides.is_empty() {
-            let key = (origin.host().clone(), origin.port());
+            let key = (host.clone(), port);
             if let Some(addresses) = self.overrides.get(&key) {
                 return Some(addresses.clone());
             }
         }
-        match origin.host().ip() {
+        match host.ip() {
             Some(ip) => Some(Arc::new([ip])),
-            None => self.cache.get(origin.host(), now),
+            None => self.cache.get(host, now),
         }
     }
 

@@ -222,6 +222,7 @@ impl RetryPolicy {
                 let refused = kind == std::io::ErrorKind::ConnectionRefused;
                 !refused || self.connection_refused || self.all_errors
             }
+            Cause::Proxy(fault) => self.all_errors || !fault.is_final(),
             Cause::Http(_) | Cause::Tls(_) => self.all_errors,
             Cause::BodyTooLarge { .. }
             | Cause::Redirect(_)

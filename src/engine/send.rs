@@ -4,6 +4,7 @@
 
 use super::connection::{Connection, Exchanging, State};
 use super::request::{Body, Request};
+use super::route::Via;
 use super::{ConnectionId, Engine};
 use crate::error::Cause;
 use crate::http::{Fill, SourceRead};
@@ -44,8 +45,7 @@ impl Engine {
         connection.wire.sent += bytes as u64;
         self.stats.sent += bytes as u64;
         let wire = connection.wire;
-        let unfilled = connection.unfilled.is_empty()
-            && !connection.tls.as_ref().is_some_and(|tls| tls.wants_send());
+        let unfilled = connection.unfilled.is_empty() && !connection.wants_flush();
         if let State::Exchanging(state) = &mut connection.state {
             state.moved = now;
             if let Some(pace) = &mut state.pace {
@@ -60,19 +60,26 @@ impl Engine {
         self.schedule(id);
     }
 
-    fn try_fill(&mut self, id: ConnectionId, out: &mut [u8]) -> Result<usize, Cause> {
+    pub(super) fn try_fill(&mut self, id: ConnectionId, out: &mut [u8]) -> Result<usize, Cause> {
         self.begin_early(id);
         let Some(connection) = self.pool.connections.get_mut(id) else { return Ok(0) };
-        let Connection { state, tls, unfilled, .. } = connection;
+        if connection.tunnel.is_some() {
+            return self.fill_tunnel(id, out);
+        }
+        let Connection { state, tls, unfilled, forwarder, .. } = connection;
         let (state, connecting) = match state {
             State::Exchanging(state) => (Some(&mut **state), false),
             State::Connecting(state) => (state.early.as_deref_mut(), true),
-            State::Handshaking(_) | State::Idle(_) => (None, false),
+            State::Tunnelling(_) | State::Handshaking(_) | State::Idle(_) => (None, false),
         };
         let request = match &state {
             Some(state) => self.transfers.get_mut(state.transfer).map(|t| &mut t.request),
             None => None,
         };
+        let (mut state, request) = (state, request);
+        if let (Some(via), Some(state), Some(request)) = (forwarder, &mut state, &request) {
+            state.take_forwarded_head(via, request, unfilled);
+        }
         let Some(tls) = tls else {
             let (Some(state), Some(request)) = (state, request) else { return Ok(0) };
             return fill_plain(state, request, unfilled, connecting, out);
@@ -104,7 +111,7 @@ impl Engine {
     fn begin_early(&mut self, id: ConnectionId) {
         let Some(connection) = self.pool.connections.get(id) else { return };
         let State::Connecting(state) = &connection.state else { return };
-        if connection.tls.is_some() || state.early.is_some() {
+        if connection.tls.is_some() || connection.tunnel.is_some() || state.early.is_some() {
             return;
         }
         let early = self.exchange_for(id, state.transfer).map(Box::new);
@@ -114,6 +121,18 @@ impl Engine {
             state.early = early;
             connection.uses += 1;
             connection.turns += 1;
+        }
+    }
+}
+
+impl Exchanging {
+    /// Has the head that `via` is to forward wait in `unfilled`.
+    #[cold]
+    fn take_forwarded_head(&mut self, via: &Via, request: &Request, unfilled: &mut Vec<u8>) {
+        if !self.head_taken {
+            self.head_taken = true;
+            self.exchange.head_taken();
+            *unfilled = via.proxy.forward(&request.head, request.body.length(), &via.fields);
         }
     }
 }

@@ -66,6 +66,7 @@ pub(super) struct Spent {
     pub(super) queue: u64,
     pub(super) resolve: u64,
     pub(super) connect: u64,
+    pub(super) proxy: u64,
     pub(super) tls: u64,
 }
 
@@ -181,6 +182,8 @@ pub struct Times {
     pub resolve: Duration,
     /// Connecting.
     pub connect: Duration,
+    /// Having a proxy open a tunnel, its own TLS handshake included.
+    pub proxy: Duration,
     /// The TLS handshake.
     pub tls: Duration,
     /// From the exchange's start on a connection that was ready to the response's first byte.

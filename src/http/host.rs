@@ -72,6 +72,11 @@ impl Origin {
         Origin { host: self.host.clone(), port, scheme: Scheme::Https }
     }
 
+    /// An origin on a host that is canonical already.
+    pub(crate) fn new(host: Host, port: u16, scheme: Scheme) -> Origin {
+        Origin { host, port, scheme }
+    }
+
     /// The scheme.
     pub fn scheme(&self) -> Scheme {
         self.scheme

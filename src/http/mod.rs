@@ -2,7 +2,7 @@
 //! client.
 //!
 //! Knows request and response heads, body framing, chunks, when a connection may carry another
-//! exchange, and what a redirect asks for. Must not know sockets, time, transfers. Invariants: what leaves was validated when it
+//! exchange, what a redirect asks for, and which proxy a request goes by. Must not know sockets, time, transfers. Invariants: what leaves was validated when it
 //! was put in; what comes in is either understood exactly or a fault, never guessed at; each byte
 //! is looked at a bounded number of times, however it is cut into pieces; nothing is kept but
 //! within [`HttpLimits`](crate::limits::HttpLimits).
@@ -18,6 +18,7 @@ mod framing;
 mod head;
 mod host;
 mod hsts;
+mod proxy;
 mod redirect;
 mod request;
 mod retry;
@@ -36,6 +37,8 @@ pub use fault::{BodyFault, HttpFault, RequestError};
 pub use head::{Fields, ResponseHead, Version};
 pub use host::{Host, Origin, Scheme};
 pub use hsts::Hsts;
+pub(crate) use proxy::Credentials as ProxyCredentials;
+pub use proxy::{Bypass, Proxies, Proxy, ProxyError, ProxyFault, ProxyProtocol, SocksVersion};
 pub(crate) use redirect::redirects;
 pub use redirect::{KeepPost, Redirect, RedirectFault, RedirectPolicy};
 pub use request::RequestHead;

@@ -17,6 +17,7 @@ mod interrupt;
 mod names;
 mod output;
 mod progress;
+mod proxies;
 mod records;
 mod redirects;
 mod request;

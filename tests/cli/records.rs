@@ -24,7 +24,7 @@ const FIELDS: [&str; 15] = [
     "retried",
 ];
 
-const TIMES: [&str; 6] = ["queue", "resolve", "connect", "tls", "first_byte", "total"];
+const TIMES: [&str; 7] = ["queue", "resolve", "connect", "proxy", "tls", "first_byte", "total"];
 
 fn keys(value: &Value) -> Vec<&str> {
     let mut keys: Vec<_> =

@@ -61,3 +61,44 @@ fn plain_and_tls_urls_go_together() {
         .says(&["200 by HTTP/1.1 over TLS 1.3 from 127.0.0.1:", "new connection"])
         .says(&["200 by HTTP/1.1 over TLS 1.3, resumed, from 127.0.0.1:", "new connection"]);
 }
+
+#[test]
+fn a_client_certificate_is_shown_to_who_asks() {
+    let (authority, clients) = (Authority::new(), Authority::new());
+    let client_ca = Some(clients.ca_file());
+    let tls = NginxTls { client_ca, ..NginxTls::new(&authority.server()) };
+    let nginx = Nginx::start(NginxConfig { tls: Some(tls), ..NginxConfig::default() });
+    let me = clients.client("me");
+    let url = nginx.tls_url("/ok");
+    let fetch = || Ringdove::fetch([&url]).path("--cacert", &authority.ca_file());
+    let ended = fetch().path("--cert", &me.cert_file).path("--key", &me.key_file).run().exits(0);
+    assert_eq!(ended.stdout, OK_BODY);
+    let both = clients.dir().join("both.pem");
+    let pems = [&me.cert_file, &me.key_file].map(|path| std::fs::read(path).unwrap());
+    std::fs::write(&both, pems.concat()).unwrap();
+    assert_eq!(fetch().path("-E", &both).run().exits(0).stdout, OK_BODY);
+    fetch().args(["--fail"]).run().exits(1).says(&["status 400"]);
+    fetch().path("--cert", &me.cert_file).run().exits(2).says(&["key"]);
+    fetch()
+        .path("--cert", &clients.dir().join("none"))
+        .run()
+        .exits(2)
+        .says(&["--cert: cannot read"]);
+}
+
+#[test]
+fn versions_of_tls_can_be_ruled_out() {
+    let authority = Authority::new();
+    let tls = NginxTls { protocols: "TLSv1.2", ..NginxTls::new(&authority.server()) };
+    let old = Nginx::start(NginxConfig { tls: Some(tls), ..NginxConfig::default() });
+    let new = nginx(&authority.server());
+    let fetch = |nginx: &Nginx, args: &[&str]| {
+        let ca = authority.ca_file();
+        Ringdove::fetch(["-v", &nginx.tls_url("/ok")]).args(args).path("--cacert", &ca).run()
+    };
+    fetch(&new, &["--tls-max", "1.2"]).exits(0).says(&["over TLS 1.2"]);
+    fetch(&new, &["--tlsv1.2"]).exits(0).says(&["over TLS 1.3"]);
+    fetch(&old, &["--tlsv1.2"]).exits(0).says(&["over TLS 1.2"]);
+    fetch(&old, &["--tlsv1.3"]).exits(1).says(&["TLS"]);
+    fetch(&new, &["--tlsv1.3", "--tls-max", "1.2"]).exits(2).says(&["no version of TLS"]);
+}

@@ -19,6 +19,7 @@ mod fallback;
 mod flow;
 mod in_step;
 mod latency;
+mod proxies;
 mod redirects;
 mod refusals;
 mod removal;

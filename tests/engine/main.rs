@@ -9,6 +9,7 @@ mod limits;
 mod lookups;
 mod pace;
 mod pausing;
+mod proxies;
 mod redirects;
 mod retries;
 mod reuse;

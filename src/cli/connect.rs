@@ -1,0 +1,73 @@
+//! What TLS is demanded of connections to origins, besides whom to trust.
+//!
+//! Knows the words, and what they come to in a policy.
+
+use std::fs;
+use std::path::PathBuf;
+
+use clap::{Args as Group, ValueEnum};
+use ringdove::tls::{TlsPolicyBuilder, TlsVersion};
+
+#[derive(Debug, Default, Group)]
+#[command(next_help_heading = "TLS")]
+pub(crate) struct TlsArgs {
+    /// Show servers that ask for it the PEM certificate chain in FILE, with the key in it unless --key
+    /// says
+    #[arg(short = 'E', long, value_name = "FILE")]
+    pub(crate) cert: Option<PathBuf>,
+
+    /// The unencrypted PEM private key for --cert
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    pub(crate) key: Option<PathBuf>,
+
+    /// Speak TLS 1.2 or newer, which is so anyhow
+    #[arg(long = "tlsv1.2")]
+    pub(crate) tlsv1_2: bool,
+
+    /// Speak TLS 1.3 or newer
+    #[arg(long = "tlsv1.3")]
+    pub(crate) tlsv1_3: bool,
+
+    /// Speak this version of TLS or older
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) tls_max: Option<TlsMax>,
+}
+
+/// The newest version that is spoken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TlsMax {
+    /// The newest there is.
+    Default,
+    #[value(name = "1.2")]
+    Tls12,
+    #[value(name = "1.3")]
+    Tls13,
+}
+
+impl TlsArgs {
+    /// Whether anything is demanded that is not so anyhow.
+    pub(crate) fn given(&self) -> bool {
+        let TlsArgs { cert, key: _, tlsv1_2: _, tlsv1_3, tls_max } = self;
+        cert.is_some() || *tlsv1_3 || *tls_max == Some(TlsMax::Tls12)
+    }
+
+    pub(crate) fn demand(&self, mut builder: TlsPolicyBuilder) -> Result<TlsPolicyBuilder, String> {
+        let least = if self.tlsv1_3 { TlsVersion::Tls13 } else { TlsVersion::Tls12 };
+        let most = match self.tls_max {
+            Some(TlsMax::Tls12) => TlsVersion::Tls12,
+            Some(TlsMax::Default | TlsMax::Tls13) | None => TlsVersion::Tls13,
+        };
+        builder = builder.versions(least, most);
+        let Some(cert) = &self.cert else { return Ok(builder) };
+        let read = |option: &str, path: &PathBuf| {
+            fs::read(path)
+                .map_err(|error| format!("{option}: cannot read {}: {error}", path.display()))
+        };
+        let chain = read("--cert", cert)?;
+        let key = match &self.key {
+            Some(path) => read("--key", path)?,
+            None => chain.clone(),
+        };
+        Ok(builder.client_identity_pem(chain, key))
+    }
+}

@@ -1,0 +1,166 @@
+//! Proxies, as curl's options and environment variables name them.
+//!
+//! Knows the words, and what they come to in a transfer's options.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::Args as Group;
+use percent_encoding::percent_decode_str;
+use ringdove::http::ProxyProtocol;
+use ringdove::{Bypass, Options, Proxies, Proxy, TlsPolicy};
+
+use super::values::Field;
+
+#[derive(Debug, Default, Group)]
+#[command(next_help_heading = "Proxies")]
+pub(crate) struct ProxyArgs {
+    /// Go by this proxy: http (unless said), https, socks4, socks4a, socks5 or socks5h; the port is
+    /// 1080 unless said, of https 443. Without it the variables http_proxy, https_proxy and all_proxy
+    /// say; empty, none
+    #[arg(short = 'x', long, value_name = "[SCHEME://][USER:PASSWORD@]HOST[:PORT]")]
+    pub(crate) proxy: Option<String>,
+
+    /// Who asks the proxy, percent-encoded as in a URL, where the proxy's own text does not say
+    #[arg(short = 'U', long, value_name = "USER[:PASSWORD]")]
+    pub(crate) proxy_user: Option<String>,
+
+    /// Go straight to these hosts and all below them, and to these addresses and networks; * for all.
+    /// Without it the variable no_proxy says
+    #[arg(long, value_name = "HOST[,HOST]…")]
+    pub(crate) noproxy: Option<String>,
+
+    /// Have an HTTP proxy open tunnels for http URLs too, and not forward requests
+    #[arg(short = 'p', long)]
+    pub(crate) proxytunnel: bool,
+
+    /// A field for what is said to an HTTP proxy itself, as `Name: value`
+    #[arg(long, value_name = "FIELD")]
+    pub(crate) proxy_header: Vec<Field>,
+
+    /// Trust the PEM certificates in FILE instead of the system's, of an https proxy
+    #[arg(long, value_name = "FILE")]
+    pub(crate) proxy_cacert: Option<PathBuf>,
+
+    /// Accept any certificate of an https proxy
+    #[arg(long)]
+    pub(crate) proxy_insecure: bool,
+}
+
+impl ProxyArgs {
+    /// Has transfers with these options go by the proxies named here or by `variable`, the environment.
+    pub(crate) fn apply(
+        &self,
+        options: &mut Options,
+        variable: impl Fn(&str) -> Option<String>,
+    ) -> Result<(), String> {
+        let Some(proxies) = self.proxies(variable)? else { return Ok(()) };
+        if proxies.iter().any(|proxy| proxy.protocol() == ProxyProtocol::Https) {
+            options.proxy_tls = Some(self.tls()?);
+        }
+        options.proxies = Some(Arc::new(proxies));
+        Ok(())
+    }
+
+    fn proxies(
+        &self,
+        variable: impl Fn(&str) -> Option<String>,
+    ) -> Result<Option<Proxies>, String> {
+        let named = match self.proxy.as_deref() {
+            // it stands in the variables' place
+            Some("") => return Ok(None),
+            Some(text) => Some(Proxy::parse(text).map_err(|error| format!("-x: {error}"))?),
+            None => None,
+        };
+        let environment = |name: &str| match &named {
+            Some(_) if !name.eq_ignore_ascii_case("no_proxy") => None,
+            _ => variable(name),
+        };
+        let mut proxies = Proxies::from_environment(environment)
+            .map_err(|error| format!("environment: {error}"))?;
+        if let Some(proxy) = named {
+            proxies = proxies.everywhere(proxy);
+        }
+        if proxies.is_empty() {
+            return Ok(None);
+        }
+        if let Some(list) = &self.noproxy {
+            proxies = proxies.except(Bypass::parse(list));
+        }
+        if let Some(user) = &self.proxy_user {
+            let (user, password) = user.split_once(':').unwrap_or((user, ""));
+            let [user, password] =
+                [user, password].map(|text| percent_decode_str(text).collect::<Vec<_>>());
+            proxies = proxies
+                .with_credentials(&user, &password)
+                .map_err(|error| format!("--proxy-user: {error}"))?;
+        }
+        for Field { name, value } in &self.proxy_header {
+            let Some(value) = value else { continue };
+            proxies =
+                proxies.field(name, value).map_err(|error| format!("--proxy-header: {error}"))?;
+        }
+        Ok(Some(proxies.tunnel(self.proxytunnel)))
+    }
+
+    fn tls(&self) -> Result<TlsPolicy, String> {
+        if self.proxy_cacert.is_none() && !self.proxy_insecure {
+            return TlsPolicy::system().map_err(|error| error.to_string());
+        }
+        let mut builder = TlsPolicy::builder();
+        if let Some(path) = &self.proxy_cacert {
+            builder = builder.add_roots_file(path).only_these_roots();
+        }
+        if self.proxy_insecure {
+            builder = builder.insecure();
+        }
+        builder.build().map_err(|error| format!("--proxy-cacert: {error}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn proxies(args: &ProxyArgs, variables: &[(&str, &str)]) -> Result<String, String> {
+        let variable = |name: &str| {
+            variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+        };
+        let proxies = args.proxies(variable)?;
+        let origin =
+            |url: &str| ringdove::http::Origin::from_url(&url::Url::parse(url).unwrap()).unwrap();
+        let shown = |url| match proxies.as_ref().and_then(|proxies| proxies.proxy_for(&origin(url)))
+        {
+            Some(proxy) => format!("{proxy:?}"),
+            None => "none".to_owned(),
+        };
+        Ok(format!("{} {}", shown("http://a/"), shown("https://b/")))
+    }
+
+    #[test]
+    fn options_and_variables() {
+        let env = [("http_proxy", "e:1"), ("NO_PROXY", "b")];
+        let table: [(&[&str], &[(&str, &str)], &str); 7] = [
+            (&[], &[], "none none"),
+            (&[], &env, "Proxy(http://e:1) none"),
+            (&["-x", ""], &env, "none none"),
+            (&["-x", "p:2"], &env, "Proxy(http://p:2) none"),
+            (&["-x", "p:2", "--noproxy", ""], &env, "Proxy(http://p:2) Proxy(http://p:2)"),
+            (&["-x", "p:2", "--noproxy", "a"], &env, "none Proxy(http://p:2)"),
+            (&["-U", "u:p"], &env, "Proxy(http://e:1, with credentials) none"),
+        ];
+        #[derive(clap::Parser)]
+        struct Only {
+            #[command(flatten)]
+            args: ProxyArgs,
+        }
+        for (words, variables, expected) in table {
+            let words = ["ringdove"].iter().chain(words);
+            let args = <Only as clap::Parser>::parse_from(words).args;
+            assert_eq!(proxies(&args, variables).as_deref(), Ok(expected));
+        }
+        let args = ProxyArgs { proxy: Some("ftp://u:secret@p".into()), ..ProxyArgs::default() };
+        let error = proxies(&args, &[]).expect_err("no proxy");
+        assert!(error.starts_with("-x: bad proxy") && !error.contains("secret"), "{error}");
+    }
+}

@@ -1,0 +1,53 @@
+//! The way to an origin: the proxy on it, if there is one.
+//!
+//! Knows what of a transfer's options decides about that, and is part of a connection's identity.
+
+use std::sync::Arc;
+
+use crate::engine::Options;
+use crate::http::{Host, Origin, Proxy, ProxyProtocol};
+use crate::tls::TlsPolicy;
+
+/// The proxy on the way to an origin, and how it is used.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Via {
+    pub(super) proxy: Arc<Proxy>,
+    /// How a proxy that is spoken to over TLS is verified.
+    pub(super) tls: Option<TlsPolicy>,
+    /// Field lines for the proxy itself.
+    pub(super) fields: Arc<[u8]>,
+    /// It gets the requests themselves, those for other origins too; otherwise it opens a tunnel to one.
+    pub(super) forwards: bool,
+}
+
+impl Via {
+    /// The way to `origin` under these options, unless that is straight. `default` verifies a proxy of
+    /// which the options do not say how.
+    pub(super) fn of(
+        origin: &Origin,
+        options: &Options,
+        default: Option<&TlsPolicy>,
+    ) -> Option<Arc<Via>> {
+        let proxies = options.proxies.as_deref()?;
+        let proxy = proxies.proxy_for(origin)?;
+        let plain = origin.scheme() == crate::http::Scheme::Http;
+        let forwards = plain && proxy.protocol().is_http() && !proxies.always_tunnels();
+        let default = || default.map(TlsPolicy::without_identity);
+        let tls = match proxy.protocol() {
+            ProxyProtocol::Https => options.proxy_tls.clone().or_else(default),
+            _ => None,
+        };
+        let (proxy, fields) = (Arc::clone(proxy), Arc::clone(proxies.fields()));
+        Some(Arc::new(Via { proxy, tls, fields, forwards }))
+    }
+
+    /// Whom the socket is connected to.
+    pub(super) fn peer(&self) -> (&Host, u16) {
+        (self.proxy.host(), self.proxy.port())
+    }
+
+    /// Whether nothing says how the proxy is verified.
+    pub(super) fn lacks_tls(&self) -> bool {
+        self.proxy.protocol() == ProxyProtocol::Https && self.tls.is_none()
+    }
+}
