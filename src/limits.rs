@@ -103,6 +103,9 @@ pub(crate) const LOCATION: usize = 16 * 1024;
 /// through for loops.
 pub const REDIRECTS: u32 = 1000;
 
+/// Origins whose last request is remembered, beyond those that are to be waited for.
+pub(crate) const STARTS: usize = 1024;
+
 /// Bytes of the body of a redirect that is followed which are read, and thrown away, to keep the
 /// connection: more costs more than a connection does.
 pub(crate) const REDIRECT_BODY: u64 = 64 * 1024;

@@ -23,6 +23,7 @@ mod request;
 mod resolve;
 mod retry;
 mod send;
+mod starts;
 mod stats;
 mod timers;
 pub(crate) mod tls;
@@ -56,6 +57,7 @@ use connection::State;
 use pool::{OriginId, Pool, PoolKey};
 use resolve::{Left, Resolver};
 use retry::Retries;
+use starts::Starts;
 use timers::Timers;
 use transfer::{Place, Spent, Wire};
 
@@ -76,6 +78,8 @@ pub struct Config {
     pub lookup_cache: usize,
     /// How `https` is verified where a transfer's options do not say.
     pub tls: Option<TlsPolicy>,
+    /// The least time between the beginnings of two requests to one origin; none unless set.
+    pub start_interval: Option<Duration>,
     /// What all transfers together may spend on asking again.
     pub retry_budget: RetryBudget,
     /// What the waits before asking again are spread by: any number, another one for each process that
@@ -96,6 +100,7 @@ impl Default for Config {
             lookup_ttl: Duration::from_secs(60),
             lookup_cache: limits::LOOKUP_CACHE,
             tls: None,
+            start_interval: None,
             retry_budget: RetryBudget::default(),
             seed: 0,
             carried_deadlines: false,
@@ -136,6 +141,7 @@ pub struct Engine {
     /// Plaintext on its way into TLS.
     scratch: Vec<u8>,
     retries: Retries,
+    starts: Option<Box<Starts>>,
     stats: Stats,
 }
 
@@ -144,6 +150,7 @@ pub struct Engine {
 enum Timer {
     Transfer(TransferId),
     Connection(ConnectionId),
+    Origin(OriginId),
 }
 
 impl Engine {
@@ -154,6 +161,7 @@ impl Engine {
         Self {
             pool: Pool::new(config.max_connections, config.max_per_origin),
             resolver,
+            starts: config.start_interval.map(|every| Box::new(Starts::new(every))),
             retries: Retries::new(config.retry_budget, config.seed),
             config,
             now: Time::ZERO,

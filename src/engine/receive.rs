@@ -8,6 +8,7 @@ use super::tls::TlsSession;
 use super::{ConnectionId, Engine, Flow, Response};
 use crate::error::Cause;
 use crate::http::Event;
+use crate::time::Time;
 
 /// What became of bytes that were received.
 pub(super) enum Taken {
@@ -189,7 +190,6 @@ impl Engine {
             if taken < input.len() && !state.exchange.response_started() {
                 state.first_byte = state.first_byte.min(now);
             }
-            let unsent = !state.exchange.request_complete();
             let mut answered = false;
             let (consumed, next) = match state.exchange.read(&input[taken..]) {
                 Ok(read) => {
@@ -207,7 +207,8 @@ impl Engine {
                         Event::Head(head) => {
                             state.response =
                                 Some(Response { status: head.status(), version: head.version() });
-                            answered = unsent;
+                            answered = state.request_sent == Time::NEVER;
+                            let untouched = !state.body_begun;
                             let default_tls = self.config.tls.as_ref();
                             let flow = match head.status() {
                                 status if transfer.follows(status) => {
@@ -215,7 +216,7 @@ impl Engine {
                                 }
                                 status if transfer.may_ask_again(status) => self
                                     .retries
-                                    .take_response(transfer, &head, now)
+                                    .take_response(transfer, &head, untouched, now)
                                     .then_some(Flow::Continue),
                                 _ => None,
                             };

@@ -18,6 +18,7 @@ mod redirect;
 mod request;
 mod retry;
 mod reuse;
+mod trailers;
 
 pub use body::{BodyLength, Fill, SourceRead};
 pub use exchange::{Event, Exchange, Read};
@@ -29,3 +30,4 @@ pub use redirect::{KeepPost, Redirect, RedirectFault, RedirectPolicy};
 pub use request::RequestHead;
 pub(crate) use retry::{is_transient, is_unheard, retry_after};
 pub use reuse::{CloseReason, CloseReasons};
+pub use trailers::Trailers;
