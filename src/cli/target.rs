@@ -9,7 +9,7 @@ use clap::Args as Group;
 use ringdove::http::{Scheme, Version};
 use ringdove::{Request, RequestError};
 
-use super::body::encoded;
+use super::percent::encoded;
 
 #[derive(Debug, Group)]
 #[command(next_help_heading = "How requests are written")]

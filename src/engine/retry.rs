@@ -304,7 +304,11 @@ impl Engine {
         let Some(Next { wait, unasked }) = retrying.next.take() else { return };
         let status = report.status.filter(|_| error.is_none());
         retrying.past.push(Retried { status, error, wait });
-        retrying.key = self.pool.get(transfer.origin).map(|origin| origin.key.clone());
+        let head = &transfer.request.head;
+        retrying.key = Some(match self.pool.get(transfer.origin) {
+            Some(origin) => origin.key.clone(),
+            None => PoolKey::of(head, &transfer.request.options, self.config.tls.as_ref()),
+        });
         if unasked {
             transfer.request.head.drop_expect();
         }
