@@ -154,3 +154,6 @@ pub(crate) const COOKIE_FIELD: usize = 8 * 1024;
 
 /// Hosts that are known to want TLS. Each is 100 bytes, and its name.
 pub(crate) const HSTS_HOSTS: usize = 10_000;
+
+/// Origins whose last request is remembered, beyond those that are to be waited for.
+pub(crate) const STARTS: usize = 1024;

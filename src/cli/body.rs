@@ -10,12 +10,14 @@ use std::io::{self, Read as _};
 use std::path::Path;
 use std::sync::Arc;
 
-use clap::{ArgMatches, Args as Group, Command, Error, FromArgMatches};
+use clap::Args as Group;
 use ringdove::Body;
 use ringdove::http::BodyLength;
 use url::Url;
 
 use super::form::Form;
+use super::ordered::{Repeatable, ordered};
+use super::percent::{as_query, form_encoded, percent_encoded};
 use super::source::{Piece, Pieces, Pipe};
 use super::values::{Field, Seconds};
 
@@ -318,36 +320,9 @@ fn read(path: &str, option: &'static str, stdin: &mut StandardInput) -> Result<V
     read.map_err(|error| format!("cannot read {option} @{path}: {error}"))
 }
 
-/// All but the unreserved characters of RFC 3986, 2.3.
-pub(super) fn percent_encoded(bytes: &[u8]) -> String {
-    encoded(bytes, |byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte))
-}
+// what they are called
 
-/// As [`percent_encoded`], with + for a space.
-fn form_encoded(bytes: &[u8]) -> String {
-    percent_encoded(bytes).replace("%20", "+")
-}
-
-/// What is given as a query: as it is, but for what could not stand in one.
-fn as_query(bytes: &[u8]) -> String {
-    encoded(bytes, |byte| byte.is_ascii_graphic() && byte != b'#')
-}
-
-/// Percent-encodes what is not kept.
-pub(super) fn encoded(bytes: &[u8], keep: impl Fn(u8) -> bool) -> String {
-    let encode = |&byte: &u8| match keep(byte) {
-        true => char::from(byte).to_string(),
-        false => format!("%{byte:02X}"),
-    };
-    bytes.iter().map(encode).collect()
-}
-
-// the order of options
-
-/// An option that may be given many times, and what sort of value it has.
-type Repeatable<K> = (&'static str, Option<char>, &'static str, &'static str, K);
-
-const DATA: [Repeatable<DataKind>; 5] = [
+const DATA: [Repeatable<DataKind>; 6] = [
     (
         "data",
         Some('d'),
@@ -357,6 +332,7 @@ const DATA: [Repeatable<DataKind>; 5] = [
          application/x-www-form-urlencoded unless given",
         DataKind::Data,
     ),
+    ("data-ascii", None, "DATA", "As -d", DataKind::Data),
     ("data-raw", None, "DATA", "As -d, without a meaning for @", DataKind::Raw),
     ("data-binary", None, "DATA", "As -d, and files as they are", DataKind::Binary),
     (
@@ -388,52 +364,6 @@ const FORM: [Repeatable<FormKind>; 2] = [
     ),
     ("form-string", None, "NAME=TEXT", "As -F, without a meaning for @, < and ;", FormKind::Text),
 ];
-
-fn declare<K>(mut command: Command, options: &[Repeatable<K>]) -> Command {
-    for &(name, short, value, help, _) in options {
-        let arg = clap::Arg::new(name).long(name).value_name(value).help(help);
-        let arg = if name == "data" { arg.alias("data-ascii") } else { arg };
-        let arg = short.into_iter().fold(arg, clap::Arg::short);
-        command = command.arg(arg.action(clap::ArgAction::Append).allow_hyphen_values(true));
-    }
-    command
-}
-
-fn in_order<K: Copy>(matches: &ArgMatches, options: &[Repeatable<K>]) -> Vec<(K, String)> {
-    let mut given = Vec::new();
-    for &(name, .., kind) in options {
-        let values = matches.get_many::<String>(name).into_iter().flatten();
-        let indices = matches.indices_of(name).into_iter().flatten();
-        given.extend(indices.zip(values).map(|(at, value)| (at, kind, value.clone())));
-    }
-    given.sort_by_key(|(at, ..)| *at);
-    given.into_iter().map(|(_, kind, value)| (kind, value)).collect()
-}
-
-macro_rules! ordered {
-    ($args:ident, $options:ident) => {
-        impl FromArgMatches for $args {
-            fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
-                Ok($args(in_order(matches, &$options)))
-            }
-
-            fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {
-                self.0.extend(in_order(matches, &$options));
-                Ok(())
-            }
-        }
-
-        impl Group for $args {
-            fn augment_args(command: Command) -> Command {
-                declare(command, &$options)
-            }
-
-            fn augment_args_for_update(command: Command) -> Command {
-                declare(command, &$options)
-            }
-        }
-    };
-}
 
 ordered!(DataArgs, DATA);
 ordered!(FormArgs, FORM);

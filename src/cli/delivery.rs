@@ -12,6 +12,7 @@ use ringdove::{Flow, Handler, Outcome, Redirect};
 use super::console::{Console, printable};
 use super::output::{Sink, WriteError};
 use super::record::Failure;
+use super::target::Schemes;
 
 /// A URL on its way, known to the run and to its transfer's handler.
 #[derive(Debug)]
@@ -30,6 +31,8 @@ pub(crate) struct Rules {
     /// Statuses from 400 on are failures.
     pub(crate) fail: bool,
     pub(crate) verbose: bool,
+    /// Where redirects may lead.
+    pub(crate) schemes: Schemes,
     /// Of each request.
     pub(crate) body: BodyLength,
     /// The request may be sent twice.
@@ -132,6 +135,9 @@ impl Handler for Delivery {
     }
 
     fn redirected(&mut self, head: &ResponseHead<'_>, next: &Redirect) -> Flow {
+        if let Some(refusal) = self.rules.schemes.refuse(next.head.origin().scheme()) {
+            return Flow::Abort(refusal);
+        }
         if self.rules.verbose {
             self.tell_heads(head);
             self.hop = Some(next.head.url().into());

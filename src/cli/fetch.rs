@@ -111,6 +111,7 @@ impl Run {
             heads: plan.heads,
             fail: plan.fail,
             verbose: plan.verbose,
+            schemes: plan.template.schemes(),
             body: plan.template.body_length(),
             idempotent: plan.template.method.is_idempotent(),
         };

@@ -21,7 +21,7 @@ use super::input::Opened;
 use super::output::{Output, SharedStream, Stream};
 use super::ring::RingArgs;
 use super::source::Pipe;
-use super::target::TargetArgs;
+use super::target::{Schemes, TargetArgs};
 use super::values::{Addresses, DriverChoice, Field};
 
 /// Transfers in the engine for each connection, so that one that becomes free finds its next there.
@@ -125,6 +125,7 @@ impl Plan {
                 max_connections: connections,
                 max_per_origin: per_host,
                 retry_budget: retry.budget(),
+                start_interval: speed.rate_per_host.map(|rate| rate.every),
                 tls: tls(connection.cacert.as_deref(), connection.insecure, &tls_args)?,
                 ..Config::default()
             },
@@ -190,10 +191,15 @@ impl Template {
 
     /// The request for `url`, which was given as `text`.
     pub(crate) fn request(&self, url: &Url, text: &str) -> Result<Request, String> {
-        if let Some(refusal) = self.target.proto.refuse(url) {
-            return Err(refusal);
+        let request = self.make(url, text).map_err(|error| error.to_string())?;
+        match self.schemes().refuse(request.head().origin().scheme()) {
+            Some(refusal) => Err(refusal),
+            None => Ok(request),
         }
-        self.make(url, text).map_err(|error| error.to_string())
+    }
+
+    pub(crate) fn schemes(&self) -> Schemes {
+        self.target.proto
     }
 
     /// What is read while it is sent.

@@ -224,7 +224,7 @@ mod tests {
         loop {
             match source.read(&mut out) {
                 SourceRead::Data(n) => all.extend_from_slice(&out[..n]),
-                SourceRead::End => return Ok(all),
+                SourceRead::End | SourceRead::EndWith(_) => return Ok(all),
                 SourceRead::Pending => std::thread::yield_now(),
                 SourceRead::Failed(why) => return Err(why),
             }

@@ -2,13 +2,16 @@
 //!
 //! Knows curl's words for it.
 
+use std::str::FromStr;
+use std::time::Duration;
+
 use clap::Args as Group;
 use ringdove::{LowSpeed, Options};
 
 use super::values::{Seconds, Size};
 
 /// Seconds over which -Y measures, unless -y says.
-const OVER: std::time::Duration = std::time::Duration::from_secs(30);
+const OVER: Duration = Duration::from_secs(30);
 
 #[derive(Debug, Group)]
 #[command(next_help_heading = "Speed")]
@@ -18,6 +21,11 @@ pub(crate) struct SpeedArgs {
     #[arg(long, value_name = "SPEED")]
     pub(crate) limit_rate: Option<Size>,
 
+    /// Begin at most so many requests to one scheme, host and port in a second, evenly; with /m, /h or /d
+    /// in a minute, an hour or a day
+    #[arg(long, value_name = "N[/UNIT]")]
+    pub(crate) rate_per_host: Option<Rate>,
+
     /// Fail a transfer that is slower than -Y for so long; 30 unless given
     #[arg(short = 'y', long, value_name = "SECONDS")]
     pub(crate) speed_time: Option<Seconds>,
@@ -26,6 +34,31 @@ pub(crate) struct SpeedArgs {
     /// long as -y says; 1 with -y alone
     #[arg(short = 'Y', long, value_name = "SPEED")]
     pub(crate) speed_limit: Option<Size>,
+}
+
+/// How often something may begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Rate {
+    /// Between two beginnings.
+    pub(crate) every: Duration,
+}
+
+impl FromStr for Rate {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (number, unit) = text.split_once('/').unwrap_or((text, "s"));
+        let seconds = match unit {
+            "s" => 1,
+            "m" => 60,
+            "h" => 3600,
+            "d" => 86_400,
+            _ => return Err("a unit other than s, m, h and d"),
+        };
+        let number: u32 = number.parse().map_err(|_| "not a number, as 5, 5/s or 90/m")?;
+        let every = Duration::from_secs(seconds).checked_div(number).ok_or("that is never")?;
+        Ok(Rate { every })
+    }
 }
 
 impl SpeedArgs {
@@ -38,5 +71,21 @@ impl SpeedArgs {
                 over: time.map_or(OVER, |time| time.0),
             }),
         };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates() {
+        let good = [("1", 1_000), ("4/s", 250), ("120/m", 500), ("3600/h", 1_000), ("1/m", 60_000)];
+        for (text, millis) in good {
+            assert_eq!(text.parse(), Ok(Rate { every: Duration::from_millis(millis) }), "{text}");
+        }
+        for text in ["", "0", "x", "1/", "1/w", "-1", "1.5", "/s"] {
+            assert!(text.parse::<Rate>().is_err(), "{text}");
+        }
     }
 }

@@ -8,9 +8,8 @@ use std::str::FromStr;
 use clap::Args as Group;
 use ringdove::http::{Scheme, Version};
 use ringdove::{Request, RequestError};
-use url::Url;
 
-use super::body::encoded;
+use super::percent::encoded;
 
 #[derive(Debug, Group)]
 #[command(next_help_heading = "How requests are written")]
@@ -67,22 +66,13 @@ impl TargetArgs {
 }
 
 impl Schemes {
-    /// What is wrong with the scheme of a URL.
-    pub(crate) fn refuse(self, url: &Url) -> Option<String> {
-        let allowed = match url.scheme() {
-            "http" => self.allows(Scheme::Http),
-            "https" => self.allows(Scheme::Https),
-            // that is for others to say
-            _ => true,
+    /// What is wrong with a scheme.
+    pub(crate) fn refuse(self, scheme: Scheme) -> Option<String> {
+        let (name, allowed) = match scheme {
+            Scheme::Http => ("http", self.http),
+            Scheme::Https => ("https", self.https),
         };
-        (!allowed).then(|| format!("--proto does not allow {}", url.scheme()))
-    }
-
-    fn allows(self, scheme: Scheme) -> bool {
-        match scheme {
-            Scheme::Http => self.http,
-            Scheme::Https => self.https,
-        }
+        (!allowed).then(|| format!("--proto does not allow {name}"))
     }
 }
 

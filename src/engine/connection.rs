@@ -113,6 +113,8 @@ pub(super) struct Exchanging {
     /// Bytes of a body in memory that have been taken.
     pub(super) body_taken: usize,
     pub(super) head_taken: bool,
+    /// The body has been asked for its bytes.
+    pub(super) body_begun: bool,
     /// The body's source has nothing now.
     pub(super) source_pending: bool,
     pub(super) paused: bool,

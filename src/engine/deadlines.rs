@@ -44,6 +44,7 @@ impl Engine {
                     self.check_transfer(id);
                 }
             }
+            Timer::Origin(id) => self.start_next(id),
             Timer::Connection(id) => {
                 if let Some(connection) = self.pool.connections.get_mut(id) {
                     connection.timer = None;

@@ -42,7 +42,13 @@ impl Engine {
         let (phase, progress) = (connection.phase(), connection.progress(operation));
         let error = Error { cause, phase, progress };
         let seen = matches!(&connection.state, State::Exchanging(s) if s.response.is_some());
-        let untouched = matches!(&connection.state, State::Exchanging(s) if !s.head_taken);
+        let untouched = match &connection.state {
+            State::Exchanging(state) => !state.body_begun,
+            State::Connecting(_)
+            | State::Tunnelling(_)
+            | State::Handshaking(_)
+            | State::Idle(_) => true,
+        };
         if connection.uses > 1 && self.may_resend(transfer, &error, untouched) {
             self.count_wire(transfer, id);
             self.close(id);
@@ -52,7 +58,8 @@ impl Engine {
             }
             self.relaunch(transfer);
         } else {
-            let again = !seen && self.asks_again_after(transfer, &error);
+            let decided = self.transfers.get(transfer).is_some_and(Transfer::asks_again);
+            let again = decided || (!seen && self.asks_again_after(transfer, &error, untouched));
             let report = self.report(transfer, Some(id));
             self.close(id);
             match again {
@@ -68,7 +75,7 @@ impl Engine {
         let Some(transfer) = self.transfers.get(id) else { return };
         let (place, origin) = (transfer.place, transfer.origin);
         if let Place::Addresses(lookup) = place
-            && self.asks_again_after(id, &error)
+            && self.asks_again_after(id, &error, true)
         {
             self.leave_lookup(id, origin, lookup);
             return self.wait_to_ask_again(id, &report, Some(error));
@@ -154,7 +161,7 @@ impl Engine {
     }
 
     /// Whether a transfer that failed on a kept connection may be sent again on another one; nobody
-    /// has asked for its request if that is untouched.
+    /// has asked for its body if that is untouched.
     fn may_resend(&mut self, id: TransferId, error: &Error, untouched: bool) -> bool {
         let stale = matches!(error.cause, Cause::Closed | Cause::Os { .. });
         let Some(transfer) = self.transfers.get_mut(id) else { return false };

@@ -50,7 +50,11 @@ impl Engine {
     /// A connection that just became free serves its origin's next transfer. False if none waits.
     pub(super) fn serve_next_on(&mut self, id: ConnectionId) -> bool {
         let Some(connection) = self.pool.connections.get(id) else { return false };
-        let Some(transfer) = self.pop(connection.origin) else { return false };
+        let origin = connection.origin;
+        if !self.may_start(origin) {
+            return false;
+        }
+        let Some(transfer) = self.pop(origin) else { return false };
         self.begin(id, transfer);
         true
     }
@@ -160,6 +164,7 @@ impl Engine {
             wire_before: connection.wire,
             body_taken: 0,
             head_taken: false,
+            body_begun: false,
             source_pending: false,
             paused: transfer.paused,
             throttled: false,
@@ -172,7 +177,8 @@ impl Engine {
 
     /// Launches as many of an origin's transfers as can be.
     fn serve(&mut self, id: OriginId) {
-        while let Some(origin) = self.pool.get(id)
+        while self.may_start(id)
+            && let Some(origin) = self.pool.get(id)
             && origin.queued() > 0
         {
             if let Some(connection) = self.pool.last_idle(id) {
@@ -201,8 +207,10 @@ impl Engine {
     /// The origin's turn to take a free slot has come. It takes one; if it wants more it queues
     /// again.
     fn take_turn(&mut self, id: OriginId) {
+        let may_start = self.may_start(id);
         let Some(origin) = self.pool.get(id) else { return };
-        let wants = origin.queued() > 0
+        let wants = may_start
+            && origin.queued() > 0
             && self.pool.last_idle(id).is_none()
             && self.pool.origin_has_room(id);
         if wants {
@@ -234,6 +242,7 @@ impl Engine {
     fn pop(&mut self, origin: OriginId) -> Option<TransferId> {
         let transfers = &self.transfers;
         let id = self.pool.get_mut(origin)?.pop(|id| transfers.get(id).is_some())?;
+        self.note_start(origin);
         self.stamp(id);
         let transfer = self.transfers.get_mut(id)?;
         transfer.spent.queue += self.now.since(transfer.since).as_nanos() as u64;
@@ -255,6 +264,7 @@ impl Engine {
 
     fn await_addresses(&mut self, id: OriginId, host: &Host) {
         let Some(transfer_id) = self.pop(id) else { return };
+        self.take_back_start(id);
         let Some(origin) = self.pool.get_mut(id) else { return };
         let Some(transfer) = self.transfers.get_mut(transfer_id) else { return };
         origin.resolving += 1;

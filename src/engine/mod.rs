@@ -26,6 +26,7 @@ mod resolve;
 mod retry;
 mod route;
 mod send;
+mod starts;
 mod stats;
 mod timers;
 pub(crate) mod tls;
@@ -61,6 +62,7 @@ use identity::{Identity, Keeper};
 use pool::{OriginId, Pool, PoolKey};
 use resolve::{Left, Resolver};
 use retry::Retries;
+use starts::Starts;
 use timers::Timers;
 use transfer::{Place, Spent, Wire};
 
@@ -81,6 +83,8 @@ pub struct Config {
     pub lookup_cache: usize,
     /// How `https` is verified where a transfer's options do not say.
     pub tls: Option<TlsPolicy>,
+    /// The least time between the beginnings of two requests to one origin; none unless set.
+    pub start_interval: Option<Duration>,
     /// What all transfers together may spend on asking again.
     pub retry_budget: RetryBudget,
     /// What the waits before asking again are spread by: any number, another one for each process that
@@ -104,6 +108,7 @@ impl Default for Config {
             lookup_ttl: Duration::from_secs(60),
             lookup_cache: limits::LOOKUP_CACHE,
             tls: None,
+            start_interval: None,
             retry_budget: RetryBudget::default(),
             seed: 0,
             carried_deadlines: false,
@@ -146,6 +151,7 @@ pub struct Engine {
     scratch: Vec<u8>,
     keeper: Keeper,
     retries: Retries,
+    starts: Option<Box<Starts>>,
     stats: Stats,
 }
 
@@ -154,6 +160,7 @@ pub struct Engine {
 enum Timer {
     Transfer(TransferId),
     Connection(ConnectionId),
+    Origin(OriginId),
 }
 
 impl Engine {
@@ -165,6 +172,7 @@ impl Engine {
             pool: Pool::new(config.max_connections, config.max_per_origin),
             resolver,
             keeper: Keeper::new(config.nonce_seed.unwrap_or_default()),
+            starts: config.start_interval.map(|every| Box::new(Starts::new(every))),
             retries: Retries::new(config.retry_budget, config.seed),
             config,
             now: Time::ZERO,

@@ -8,6 +8,7 @@ use super::tls::TlsSession;
 use super::{ConnectionId, Engine, Flow, Response};
 use crate::error::Cause;
 use crate::http::{Event, ProxyFault};
+use crate::time::Time;
 
 /// What became of bytes that were received.
 pub(super) enum Taken {
@@ -199,7 +200,6 @@ impl Engine {
             if taken < input.len() && !state.exchange.response_started() {
                 state.first_byte = state.first_byte.min(now);
             }
-            let unsent = !state.exchange.request_complete();
             let mut answered = false;
             let (consumed, next) = match state.exchange.read(&input[taken..]) {
                 Ok(read) => {
@@ -217,7 +217,8 @@ impl Engine {
                         Event::Head(head) => {
                             state.response =
                                 Some(Response { status: head.status(), version: head.version() });
-                            answered = unsent;
+                            answered = state.request_sent == Time::NEVER;
+                            let untouched = !state.body_begun;
                             let (default_tls, keeper) =
                                 (self.config.tls.as_ref(), &mut self.keeper);
                             let status = head.status();
@@ -228,7 +229,7 @@ impl Engine {
                             let flow = match led {
                                 None if transfer.may_ask_again(status) => self
                                     .retries
-                                    .take_response(transfer, &head, now)
+                                    .take_response(transfer, &head, untouched, now)
                                     .then_some(Flow::Continue),
                                 led => led,
                             };

@@ -70,6 +70,12 @@ impl Request {
         Ok(self)
     }
 
+    /// Announces the fields that may come after the body. See [`RequestHead::announce_trailers`].
+    pub fn announce_trailers(mut self, names: &[&str]) -> Result<Self, RequestError> {
+        self.head.announce_trailers(names)?;
+        Ok(self)
+    }
+
     /// Sets the body.
     pub fn body(mut self, body: impl Into<Body>) -> Self {
         self.body = body.into();

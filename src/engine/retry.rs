@@ -144,6 +144,7 @@ impl Retries {
         &mut self,
         transfer: &mut Transfer,
         head: &ResponseHead<'_>,
+        untouched: bool,
         now: Time,
     ) -> bool {
         let status = head.status();
@@ -155,12 +156,18 @@ impl Retries {
             let asked = retry_after(head);
             self.next(transfer, is_transient(status), safe, asked, now)
         };
-        transfer.ask_again(next)
+        transfer.ask_again(next, untouched)
     }
 
     /// Takes an error of a transfer whose handler has seen nothing, if the transfer asks again.
     #[cold]
-    fn take_error(&mut self, transfer: &mut Transfer, error: &Error, now: Time) -> bool {
+    fn take_error(
+        &mut self,
+        transfer: &mut Transfer,
+        error: &Error,
+        untouched: bool,
+        now: Time,
+    ) -> bool {
         let Some(policy) = &transfer.request.options.retry else { return false };
         let transient = policy.takes(&error.cause);
         let safe = match error.retry() {
@@ -169,7 +176,7 @@ impl Retries {
             Retry::No => false,
         };
         let next = self.next(transfer, transient, safe, None, now);
-        transfer.ask_again(next)
+        transfer.ask_again(next, untouched)
     }
 
     /// How to ask again, if that is allowed; the budget has paid for it then.
@@ -265,8 +272,10 @@ impl Transfer {
         self.retrying.take().map_or(Vec::new(), |retrying| retrying.past)
     }
 
-    fn ask_again(&mut self, next: Option<Next>) -> bool {
-        let Some(next) = next.filter(|_| self.request.body.rewind()) else { return false };
+    /// Nobody has asked for the body if that is untouched.
+    fn ask_again(&mut self, next: Option<Next>, untouched: bool) -> bool {
+        let can_send = |_: &Next| untouched || self.request.body.rewind();
+        let Some(next) = next.filter(can_send) else { return false };
         let empty = || Box::new(Retrying { past: Vec::new(), next: None, key: None });
         self.retrying.get_or_insert_with(empty).next = Some(next);
         true
@@ -275,9 +284,14 @@ impl Transfer {
 
 impl Engine {
     /// Whether a transfer that failed before its handler has seen anything asks again.
-    pub(super) fn asks_again_after(&mut self, id: TransferId, error: &Error) -> bool {
+    pub(super) fn asks_again_after(
+        &mut self,
+        id: TransferId,
+        error: &Error,
+        untouched: bool,
+    ) -> bool {
         let Some(transfer) = self.transfers.get_mut(id) else { return false };
-        self.retries.take_error(transfer, error, self.now)
+        self.retries.take_error(transfer, error, untouched, self.now)
     }
 
     /// A request that is asked again is over: the transfer waits for its next one. What it held it has
@@ -294,7 +308,11 @@ impl Engine {
         let Some(Next { wait, unasked }) = retrying.next.take() else { return };
         let status = report.status.filter(|_| error.is_none());
         retrying.past.push(Retried { status, error, wait });
-        retrying.key = self.pool.get(transfer.origin).map(|origin| origin.key.clone());
+        let head = &transfer.request.head;
+        retrying.key = Some(match self.pool.get(transfer.origin) {
+            Some(origin) => origin.key.clone(),
+            None => PoolKey::of(head, &transfer.request.options, self.config.tls.as_ref()),
+        });
         if unasked {
             transfer.request.head.drop_expect();
         }

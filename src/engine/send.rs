@@ -170,6 +170,7 @@ fn fill_plain(
     if !state.wants_body() || (connecting && streamed) {
         return Ok(filled);
     }
+    state.body_begun = true;
     let taken = &mut state.body_taken;
     let mut source = |out: &mut [u8]| match &mut request.body {
         Body::Empty => SourceRead::End,

@@ -7,6 +7,7 @@
 use std::io::Write as _;
 
 use super::fault::BodyFault;
+use super::trailers::Trailers;
 
 /// How long a request's body is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +29,9 @@ pub enum SourceRead {
     Pending,
     /// There are no more bytes.
     End,
+    /// There are no more bytes, and these fields come after them. They are sent where the body is one of
+    /// unknown length; one of known length is not asked for more than that, and has no place for them.
+    EndWith(Trailers),
     /// It cannot go on, for this reason.
     Failed(String),
 }
@@ -51,9 +55,32 @@ pub(super) enum RequestBody {
         announced: u64,
     },
     Chunked,
+    /// The last chunk and the trailer section.
+    Last(Box<Last>),
     Complete,
     /// What is left will not be sent.
     Stopped,
+}
+
+/// What ends a chunked body, as far as it has to be sent.
+#[derive(Debug)]
+pub(super) struct Last {
+    bytes: Vec<u8>,
+    sent: usize,
+}
+
+impl Last {
+    fn new(trailers: &Trailers) -> Box<Last> {
+        Box::new(Last { bytes: [LAST_SIZE, trailers.lines(), CRLF].concat(), sent: 0 })
+    }
+
+    fn fill(&mut self, out: &mut [u8]) -> Fill {
+        let rest = &self.bytes[self.sent..];
+        let length = rest.len().min(out.len());
+        out[..length].copy_from_slice(&rest[..length]);
+        self.sent += length;
+        if length == rest.len() { Fill::Complete(length) } else { Fill::Filled(length) }
+    }
 }
 
 impl RequestBody {
@@ -94,7 +121,19 @@ impl RequestBody {
                 fill_known(out, source, remaining, *announced)?
             }
             RequestBody::Chunked if out.len() < Self::MIN_OUTPUT => Fill::Filled(0),
-            RequestBody::Chunked => fill_chunk(out, source)?,
+            RequestBody::Chunked => {
+                let (fill, trailers) = fill_chunk(out, source)?;
+                match (fill, trailers) {
+                    (Fill::Complete(chunk), Some(trailers)) => {
+                        let mut last = Last::new(&trailers);
+                        let fill = last.fill(&mut out[chunk..]).after(chunk);
+                        *self = RequestBody::Last(last);
+                        fill
+                    }
+                    (fill, _) => fill,
+                }
+            }
+            RequestBody::Last(last) => last.fill(out),
             RequestBody::Complete => Fill::Complete(0),
             RequestBody::Stopped => Fill::Filled(0),
         };
@@ -102,6 +141,17 @@ impl RequestBody {
             *self = RequestBody::Complete;
         }
         Ok(fill)
+    }
+}
+
+impl Fill {
+    /// With so many bytes before.
+    fn after(self, bytes: usize) -> Fill {
+        match self {
+            Fill::Filled(n) => Fill::Filled(bytes + n),
+            Fill::Pending(n) => Fill::Pending(bytes + n),
+            Fill::Complete(n) => Fill::Complete(bytes + n),
+        }
     }
 }
 
@@ -123,18 +173,18 @@ fn fill_known(
         _ if *remaining == 0 => Ok(Fill::Complete(given)),
         Stop::Full => Ok(Fill::Filled(given)),
         Stop::Pending => Ok(Fill::Pending(given)),
-        Stop::End => Err(BodyFault::Short { given: announced - *remaining, announced }),
+        Stop::End(_) => Err(BodyFault::Short { given: announced - *remaining, announced }),
     }
 }
 
-/// One chunk of all that the source gives, and the last chunk when it ends.
+/// One chunk of all that the source gives, and the last chunk when it ends without trailers.
 ///
 /// The size is written in as many hex digits as the largest chunk needs, since it stands before
 /// bytes that are not known yet; RFC 9112, 7.1 allows the leading zeros.
 fn fill_chunk(
     out: &mut [u8],
     source: &mut dyn FnMut(&mut [u8]) -> SourceRead,
-) -> Result<Fill, BodyFault> {
+) -> Result<(Fill, Option<Trailers>), BodyFault> {
     let digits = (out.len().ilog2() / 4 + 1) as usize;
     let data_at = digits + CRLF.len();
     let data_end = out.len() - CRLF.len() - LAST_CHUNK.len();
@@ -146,12 +196,13 @@ fn fill_chunk(
         out[filled - CRLF.len()..filled].copy_from_slice(CRLF);
     }
     match stop {
-        Stop::Full => Ok(Fill::Filled(filled)),
-        Stop::Pending => Ok(Fill::Pending(filled)),
-        Stop::End => {
+        Stop::Full => Ok((Fill::Filled(filled), None)),
+        Stop::Pending => Ok((Fill::Pending(filled), None)),
+        Stop::End(None) => {
             out[filled..filled + LAST_CHUNK.len()].copy_from_slice(LAST_CHUNK);
-            Ok(Fill::Complete(filled + LAST_CHUNK.len()))
+            Ok((Fill::Complete(filled + LAST_CHUNK.len()), None))
         }
+        Stop::End(trailers) => Ok((Fill::Complete(filled), trailers)),
     }
 }
 
@@ -159,7 +210,7 @@ fn fill_chunk(
 enum Stop {
     Full,
     Pending,
-    End,
+    End(Option<Trailers>),
 }
 
 /// Pulls from the source until `out` is full or the source stops. Never asks with an empty slice.
@@ -177,7 +228,8 @@ fn pull(
                 return Err(BodyFault::Long { given, announced });
             }
             SourceRead::Data(n) => at += n,
-            SourceRead::End => return Ok((at, Stop::End)),
+            SourceRead::End => return Ok((at, Stop::End(None))),
+            SourceRead::EndWith(trailers) => return Ok((at, Stop::End(Some(trailers)))),
             SourceRead::Failed(why) => return Err(BodyFault::Source(why)),
         }
     }
@@ -185,6 +237,7 @@ fn pull(
 }
 
 const CRLF: &[u8] = b"\r\n";
+const LAST_SIZE: &[u8] = b"0\r\n";
 const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 
 #[cfg(test)]

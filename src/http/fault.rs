@@ -147,6 +147,8 @@ pub enum RequestError {
     BadConnectionOption(Box<str>),
     /// A body of unknown length needs the chunked coding, which HTTP/1.0 lacks.
     UnknownLengthInHttp10,
+    /// Trailer fields go with a chunked body, which is one of unknown length.
+    TrailersOfKnownLength,
     /// The method allows no body (RFC 9110, 9.3.6 and 9.3.8).
     BodyNotAllowed(Method),
 }
@@ -292,6 +294,9 @@ impl fmt::Display for RequestError {
             }
             RequestError::UnknownLengthInHttp10 => {
                 f.write_str("a body of unknown length cannot be sent over HTTP/1.0")
+            }
+            RequestError::TrailersOfKnownLength => {
+                f.write_str("trailer fields go with a body of unknown length alone")
             }
             RequestError::BodyNotAllowed(method) => write!(f, "{method} allows no body"),
         }

@@ -23,6 +23,7 @@ mod redirect;
 mod request;
 mod retry;
 mod reuse;
+mod trailers;
 
 pub use auth::{
     Attempt, AuthPolicy, AuthScheme, Authenticator, ClientNonces, Credentials, Netrc, NetrcError,
@@ -44,3 +45,4 @@ pub use redirect::{KeepPost, Redirect, RedirectFault, RedirectPolicy};
 pub use request::RequestHead;
 pub(crate) use retry::{is_transient, is_unheard, retry_after};
 pub use reuse::{CloseReason, CloseReasons};
+pub use trailers::Trailers;

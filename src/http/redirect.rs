@@ -242,7 +242,7 @@ fn shown(location: &[u8]) -> Box<str> {
 /// Fields that mean nothing without the payload (RFC 9110, 8 and 15.4; RFC 9530).
 fn describes_payload(name: &str) -> bool {
     has_prefix(name, "content-")
-        || ["digest", "repr-digest", "last-modified", "expect"]
+        || ["digest", "repr-digest", "last-modified", "expect", "trailer"]
             .iter()
             .any(|field| name.eq_ignore_ascii_case(field))
 }

@@ -17,6 +17,7 @@ use super::framing::RequestKind;
 use super::head::Version;
 use super::host::{Origin, is_reg_name_byte};
 use super::reuse::{CloseReason, CloseReasons};
+use super::trailers::validate_trailer_name;
 
 /// A request without its body. At most 112 bytes, and its strings.
 ///
@@ -37,6 +38,8 @@ pub struct RequestHead {
     keep_alive: bool,
     /// It says `Expect: 100-continue`.
     expects_continue: bool,
+    /// It says which trailer fields will come.
+    announces_trailers: bool,
 }
 
 /// What few requests have.
@@ -92,6 +95,7 @@ impl RequestHead {
             close: false,
             keep_alive: false,
             expects_continue: false,
+            announces_trailers: false,
         })
     }
 
@@ -150,11 +154,25 @@ impl RequestHead {
         Ok(())
     }
 
+    /// Announces the fields that may come after the body (RFC 9110, 6.6.2). They come of its source, by
+    /// [`SourceRead::EndWith`](super::SourceRead::EndWith), and the body has to be one of unknown length.
+    pub fn announce_trailers(&mut self, names: &[&str]) -> Result<(), RequestError> {
+        for name in names {
+            validate_trailer_name(name)?;
+        }
+        self.fields.extend_from_slice(format!("Trailer: {}\r\n", names.join(", ")).as_bytes());
+        self.announces_trailers = true;
+        Ok(())
+    }
+
     /// Whether a body of this length can go with this head: one of unknown length cannot over
     /// HTTP/1.0, none at all with TRACE and CONNECT. To be asked once, before [`encode`].
     ///
     /// [`encode`]: Self::encode
     pub fn check(&self, body: BodyLength) -> Result<(), RequestError> {
+        if self.announces_trailers && body != BodyLength::Unknown {
+            return Err(RequestError::TrailersOfKnownLength);
+        }
         if body == BodyLength::None {
             return Ok(());
         }
@@ -259,6 +277,7 @@ impl RequestHead {
         head.fields.clone_from(&self.fields);
         head.version = self.version;
         head.expects_continue = self.expects_continue;
+        head.announces_trailers = self.announces_trailers;
         (head.close, head.keep_alive) = (self.close, self.keep_alive);
         if let Some(host) = self.host() {
             head.rare.get_or_insert_default().host = Some(host.into());
@@ -286,6 +305,7 @@ impl RequestHead {
         }
         self.fields = kept;
         self.expects_continue &= keep("expect");
+        self.announces_trailers &= keep("trailer");
     }
 
     /// Takes out Expect.
@@ -524,14 +544,14 @@ impl fmt::Write for Counter {
     }
 }
 
-fn validate_name(name: &str) -> Result<(), RequestError> {
+pub(super) fn validate_name(name: &str) -> Result<(), RequestError> {
     if name.is_empty() || !name.bytes().all(is_token_byte) {
         return Err(RequestError::BadFieldName(name.escape_debug().to_string().into()));
     }
     Ok(())
 }
 
-fn validate_value(name: &str, value: &[u8]) -> Result<(), RequestError> {
+pub(super) fn validate_value(name: &str, value: &[u8]) -> Result<(), RequestError> {
     match value.iter().position(|&b| !is_value_byte(b)) {
         None => Ok(()),
         Some(at) => Err(RequestError::BadFieldValue { name: name.into(), byte: value[at], at }),
@@ -565,7 +585,7 @@ fn is_authority(text: &str) -> bool {
 }
 
 /// Without optional white space (RFC 9110, 5.6.3) at either end.
-fn trim(value: &[u8]) -> &[u8] {
+pub(super) fn trim(value: &[u8]) -> &[u8] {
     let is_blank = |b: &u8| matches!(b, b' ' | b'\t');
     let Some(first) = value.iter().position(|b| !is_blank(b)) else { return &[] };
     let last = value.iter().rposition(|b| !is_blank(b)).unwrap_or(first);

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::command::Ringdove;
-use crate::support::hostile::{Hostile, Plan, Script, SeenRequest};
+use crate::support::hostile::{Framing, Hostile, Plan, Script, SeenRequest};
 
 fn server() -> Hostile {
     let taken = Script::new().read_body().ok("taken");
@@ -169,6 +169,13 @@ fn bodies_that_cannot_be_are_refused() {
     }
     let ended = Ringdove::fetch(["--proto", "=https", url]).run().exits(1);
     ended.says(&["--proto does not allow http"]);
+    let to = "302 Found\r\nLocation: https://127.0.0.1:1/";
+    let respond = Script::new().respond(to, Framing::ContentLength, "");
+    let server = Plan::new().path("/", respond).start();
+    Ringdove::fetch(["-L", "--proto", "=http", &server.url("/")])
+        .run()
+        .exits(1)
+        .says(&["--proto does not allow https"]);
 }
 
 #[test]

@@ -149,3 +149,15 @@ fn who_is_too_slow_fails() {
         .exits(1)
         .says(&["low-speed timeout"]);
 }
+
+#[test]
+fn requests_to_one_host_keep_their_distance() {
+    for driver in drivers() {
+        let server = Plan::new().path("/", Script::new().ok("fine")).start();
+        let begun = Instant::now();
+        let urls = vec![server.url("/"); 5];
+        let args = ["--driver", driver, "--discard", "--rate-per-host", "10"];
+        Ringdove::fetch(args).args(urls).run().exits(0);
+        assert!(begun.elapsed() >= Duration::from_millis(400), "{:?}", begun.elapsed());
+    }
+}

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ringdove::Timeouts;
 use ringdove::engine::{Body, BodySource, Options, Request};
-use ringdove::http::SourceRead;
+use ringdove::http::{SourceRead, Trailers};
 
 use crate::harness::{Harness, Log, OK, ms};
 
@@ -165,4 +165,41 @@ fn the_level_falls_with_the_refusal() {
     h.received(connection, b"HTTP/1.1 400 No\r\nContent-Length: 4\r\n\r\n");
     assert!(std::iter::from_fn(|| h.engine.poll_output()).count() > 0);
     assert!(!h.level(connection).send);
+}
+
+/// Gives one piece, and then its trailers.
+struct WithTrailers(Option<&'static [u8]>);
+
+impl BodySource for WithTrailers {
+    fn read(&mut self, out: &mut [u8]) -> SourceRead {
+        match self.0.take() {
+            Some(piece) => {
+                out[..piece.len()].copy_from_slice(piece);
+                SourceRead::Data(piece.len())
+            }
+            None => SourceRead::EndWith(Trailers::new().field("X-Sum", "5").expect("a good field")),
+        }
+    }
+}
+
+#[test]
+fn trailers_come_with_a_chunked_body() {
+    let request = Request::new(http::Method::POST, "http://10.0.0.1/").unwrap();
+    let request = request.announce_trailers(&["X-Sum", "X-Other"]).unwrap();
+    let body = Body::Stream { length: None, source: Box::new(WithTrailers(Some(b"hello"))) };
+    let mut h = Harness::new(1);
+    h.add(request.body(body));
+    let connection = h.connect();
+    let sent = String::from_utf8(h.sent(connection)).unwrap();
+    assert!(sent.contains("\r\nTrailer: X-Sum, X-Other\r\n"), "{sent}");
+    assert!(sent.ends_with("hello\r\n0\r\nX-Sum: 5\r\n\r\n"), "{sent}");
+    h.received(connection, OK);
+    h.succeeds();
+    assert_eq!(h.engine.stats().idle, 1, "it is framed to its end");
+
+    let request = Request::new(http::Method::POST, "http://10.0.0.1/").unwrap();
+    let request = request.announce_trailers(&["X-Sum"]).unwrap().body("known");
+    assert!(h.engine.add(request, Box::new(Log::default())).is_err());
+    let request = Request::new(http::Method::POST, "http://10.0.0.1/").unwrap();
+    assert!(request.announce_trailers(&["Content-Length"]).is_err());
 }

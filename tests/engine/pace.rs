@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ringdove::engine::{Config, Options, Request};
 
-use crate::harness::{Harness, Log, get, ms};
+use crate::harness::{Harness, Log, get, get_url, ms};
 
 fn at_most(rate: u64) -> Arc<Options> {
     Arc::new(Options { max_rate: Some(rate), ..Options::default() })
@@ -90,4 +90,74 @@ fn sending_keeps_the_pace_too() {
         assert!(sent as u64 <= 2_048 + (now - 1_000) * 10, "{sent} at {now}");
     }
     assert!((10_900..11_500).contains(&now), "{now}");
+}
+
+/// Requests to one origin keep their distance, those to another do not wait for them.
+#[test]
+fn requests_to_one_origin_keep_their_distance() {
+    let config = Config { start_interval: Some(ms(100)), ..Config::default() };
+    let mut h = Harness::with(config);
+    for path in ["/1", "/2", "/3"] {
+        h.add(get(path));
+    }
+    h.add(get_url("http://10.0.0.2/"));
+    let wants = h.wants();
+    assert_eq!(wants.len(), 2, "one each: {wants:?}");
+    h.at(1_099);
+    h.wants_nothing();
+    h.at(1_102);
+    h.ask();
+    h.at(1_190);
+    h.wants_nothing();
+    h.at(1_204);
+    h.ask();
+    h.at(2_000);
+    h.wants_nothing();
+}
+
+/// It holds where connections do not last, and where one that is kept is free at once.
+#[test]
+fn the_distance_outlives_the_connections() {
+    for fields in ["", "Connection: close\r\n"] {
+        let config = Config { start_interval: Some(ms(100)), ..Config::default() };
+        let mut h = Harness::with(config);
+        let response = format!("HTTP/1.1 200 OK\r\n{fields}Content-Length: 0\r\n\r\n");
+        let mut began = 1_000;
+        let mut kept = None;
+        for n in 0..5 {
+            h.add(get(&format!("/{n}")));
+            if n > 0 {
+                h.at(began + 99);
+                assert!(h.wants().is_empty() && h.engine.stats().running == 1, "too soon");
+                assert!(kept.is_none_or(|connection| !h.level(connection).send));
+                began += 103;
+                h.at(began);
+            }
+            let connection = match kept {
+                Some(connection) => connection,
+                None => h.connect(),
+            };
+            assert!(!h.sent(connection).is_empty());
+            h.received(connection, response.as_bytes());
+            h.succeeds();
+            h.wants();
+            kept = fields.is_empty().then_some(connection);
+        }
+    }
+}
+
+#[test]
+fn a_lookup_is_no_request() {
+    let config = Config { start_interval: Some(ms(100)), ..Config::default() };
+    let mut h = Harness::with(config);
+    h.add(get_url("http://a.test/"));
+    h.add(get_url("http://a.test/2"));
+    let lookup = h.wants_lookup();
+    h.at(1_010);
+    h.resolved(lookup, &["10.0.0.1"]);
+    h.ask();
+    h.at(1_090);
+    h.wants_nothing();
+    h.at(1_115);
+    h.ask();
 }

@@ -156,3 +156,38 @@ fn sources_that_break_their_word() {
     assert_eq!(failed, Err(BodyFault::Source("disk gone".into())));
     assert_eq!(failed.unwrap_err().to_string(), "the body's source failed: disk gone");
 }
+
+/// The trailer section goes out whole, however small the outputs are, and after all of the data.
+#[test]
+fn trailers_come_after_the_last_chunk() {
+    let lines = "Digest: sha-256=x\r\nX-Note: a long one, that is longer than an output may be\r\n";
+    for size in [RequestBody::MIN_OUTPUT, 40, 64, 1000] {
+        for data in [&b""[..], b"hello", &[b'x'; 100]] {
+            let trailers = || {
+                let note = "a long one, that is longer than an output may be";
+                let trailers = Trailers::new().field("Digest", "sha-256=x").unwrap();
+                trailers.field("X-Note", note).unwrap()
+            };
+            let mut script = Script::new(data, &[]);
+            let mut body = RequestBody::new(BodyLength::Unknown);
+            let mut sent = Vec::new();
+            while !body.is_complete() {
+                let mut out = vec![b'#'; size];
+                let fill = body.fill(&mut out, &mut |slice| match script.read(slice) {
+                    SourceRead::End => SourceRead::EndWith(trailers()),
+                    other => other,
+                });
+                let (Fill::Filled(n) | Fill::Pending(n) | Fill::Complete(n)) = fill.unwrap();
+                assert!(n > 0 && sent.len() < 10_000, "no progress");
+                sent.extend_from_slice(&out[..n]);
+            }
+            let end = format!("0\r\n{lines}\r\n");
+            assert!(sent.ends_with(end.as_bytes()), "{}", sent.escape_ascii());
+            let chunks = &sent[..sent.len() - end.len()];
+            assert_eq!(dechunk(&[chunks, b"0\r\n\r\n"].concat()), data, "{size}");
+        }
+    }
+    let mut body = RequestBody::new(BodyLength::Known(5));
+    let fill = body.fill(&mut [0; 64], &mut |_| SourceRead::EndWith(Trailers::new()));
+    assert_eq!(fill, Err(BodyFault::Short { given: 0, announced: 5 }));
+}
