@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use url::Url;
 
-use crate::http::{HttpFault, RedirectFault};
+use crate::http::{CodingFault, HttpFault, RedirectFault};
 
 /// Why a transfer failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,6 +53,8 @@ pub enum Cause {
         /// The limit, in bytes.
         limit: u64,
     },
+    /// The body cannot be decoded, or not any further. What was decoded has been delivered.
+    Coding(CodingFault),
     /// A redirect that was to be followed cannot be.
     Redirect(Box<RedirectError>),
     /// The transfer's own handler or body source stopped it, for this reason.
@@ -174,6 +176,8 @@ impl Error {
         match &self.cause {
             Cause::Http(fault) if fault.is_limit() => "limit",
             Cause::BodyTooLarge { .. } => "limit",
+            Cause::Coding(fault) if fault.is_limit() => "limit",
+            Cause::Coding(_) => "coding",
             Cause::Http(_) => "http",
             Cause::Tls(_) => "tls",
             Cause::Closed => "closed",
@@ -190,6 +194,7 @@ impl Error {
         match &self.cause {
             Cause::Http(_)
             | Cause::BodyTooLarge { .. }
+            | Cause::Coding(_)
             | Cause::Redirect(_)
             | Cause::Aborted(_) => true,
             Cause::Timeout { deadline, .. } => *deadline == Deadline::Total,
@@ -215,6 +220,7 @@ impl fmt::Display for Error {
             Cause::BodyTooLarge { limit } => {
                 write!(f, "the body is larger than the limit of {limit} bytes")
             }
+            Cause::Coding(fault) => write!(f, "{fault}"),
             Cause::Redirect(error) => write!(f, "{error}"),
             Cause::Aborted(why) => write!(f, "aborted: {why}"),
         }

@@ -64,6 +64,6 @@ pub use engine::{
     Outcome, Report, Request, Response, Stats, Timeouts, Times, TlsSummary, TransferId,
 };
 pub use error::Error;
-pub use http::{KeepPost, Redirect, RedirectPolicy, RequestError};
+pub use http::{DecodePolicy, KeepPost, Redirect, RedirectPolicy, RequestError};
 pub use time::Time;
 pub use tls::TlsPolicy;

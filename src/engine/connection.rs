@@ -5,6 +5,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use crate::engine::decode::Decoding;
 use crate::engine::pool::{IdleLinks, OriginId};
 use crate::engine::resolve::Addresses;
 use crate::engine::timers::TimerId;
@@ -99,6 +100,8 @@ pub(super) struct Exchanging {
     /// The response is a redirect that is followed: its body goes nowhere.
     pub(super) redirected: bool,
     pub(super) response: Option<Response>,
+    /// The response's body is decoded for the handler.
+    pub(super) decoding: Option<Box<Decoding>>,
     /// The low-speed measurement: since when, and bytes moved by then.
     pub(super) measured: (Time, u64),
 }

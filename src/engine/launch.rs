@@ -154,6 +154,7 @@ impl Engine {
             paused: transfer.paused,
             redirected: false,
             response: None,
+            decoding: None,
             measured: (self.now, 0),
         })
     }

@@ -11,6 +11,7 @@
 
 mod connection;
 mod deadlines;
+mod decode;
 mod finish;
 mod handler;
 mod launch;
@@ -124,6 +125,8 @@ pub struct Engine {
     messages: VecDeque<Message>,
     /// Plaintext on its way into TLS.
     scratch: Vec<u8>,
+    /// Decoded bytes on their way to a handler.
+    decoded: Vec<u8>,
     stats: Stats,
 }
 
@@ -152,6 +155,7 @@ impl Engine {
             outputs: VecDeque::new(),
             messages: VecDeque::new(),
             scratch: Vec::new(),
+            decoded: Vec::new(),
             stats: Stats::default(),
         }
     }
@@ -164,9 +168,12 @@ impl Engine {
     /// either it is refused.
     pub fn add(
         &mut self,
-        request: Request,
+        mut request: Request,
         handler: Box<dyn Handler>,
     ) -> Result<TransferId, AddError> {
+        if request.options.decode.is_some() {
+            decode::accept(&mut request.head);
+        }
         request.head.check(request.body.length()).map_err(AddError::Request)?;
         let key = PoolKey::of(&request.head, &request.options, self.config.tls.as_ref());
         if key.tls.is_none() && key.origin.scheme() == crate::http::Scheme::Https {

@@ -28,8 +28,15 @@ pub(super) struct PoolKey {
 impl PoolKey {
     pub(super) fn of(head: &RequestHead, options: &Options, default: Option<&TlsPolicy>) -> Self {
         // each option is named, so that a new one cannot be forgotten here
-        let Options { timeouts: _, low_speed: _, max_body: _, redirects: _, http: _, tls } =
-            options;
+        let Options {
+            timeouts: _,
+            low_speed: _,
+            max_body: _,
+            decode: _,
+            redirects: _,
+            http: _,
+            tls,
+        } = options;
         let origin = head.origin().clone();
         let tls = match origin.scheme() {
             Scheme::Http => None,

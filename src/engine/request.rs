@@ -7,7 +7,7 @@ use std::time::Duration;
 use url::Url;
 
 use crate::engine::BodySource;
-use crate::http::{BodyLength, RedirectPolicy, RequestError, RequestHead, Scheme};
+use crate::http::{BodyLength, DecodePolicy, RedirectPolicy, RequestError, RequestHead, Scheme};
 use crate::limits::HttpLimits;
 use crate::tls::TlsPolicy;
 
@@ -143,6 +143,9 @@ pub struct Options {
     pub low_speed: Option<LowSpeed>,
     /// The largest response body accepted, in bytes; no limit unless set.
     pub max_body: Option<u64>,
+    /// Whether bodies are decoded as their Content-Encoding says, and Accept-Encoding asks for that;
+    /// otherwise they are delivered as they come.
+    pub decode: Option<DecodePolicy>,
     /// Which redirects are followed; none unless set.
     pub redirects: Option<RedirectPolicy>,
     /// Bounds on the response's framing.

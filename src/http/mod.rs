@@ -9,6 +9,7 @@
 
 mod body;
 mod chunked;
+mod coding;
 mod exchange;
 mod fault;
 mod framing;
@@ -19,6 +20,7 @@ mod request;
 mod reuse;
 
 pub use body::{BodyLength, Fill, SourceRead};
+pub use coding::{Coding, CodingFault, ContentDecoder, DecodePolicy, Decoded, codings};
 pub use exchange::{Event, Exchange, Read};
 pub use fault::{BodyFault, HttpFault, RequestError};
 pub use head::{Fields, ResponseHead, Version};

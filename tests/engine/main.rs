@@ -1,6 +1,7 @@
 //! The engine's behaviours, one by one: the test plays the driver.
 
 mod deadlines;
+mod decoding;
 mod harness;
 mod limits;
 mod lookups;
