@@ -61,7 +61,8 @@ pub use driver::{
 };
 pub use engine::{
     Body, BodySource, Collect, Config, Discard, Flow, Handler, Hop, LowSpeed, Message, Options,
-    Outcome, Report, Request, Response, Stats, Timeouts, Times, TlsSummary, TransferId,
+    Outcome, Report, Request, Response, RetryPolicy, Stats, Timeouts, Times, TlsSummary,
+    TransferId,
 };
 pub use error::Error;
 pub use http::{DecodePolicy, KeepPost, Redirect, RedirectPolicy, RequestError};

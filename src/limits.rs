@@ -80,8 +80,12 @@ pub(crate) const COMPLETIONS_PER_TURN: u32 = 1024;
 pub(crate) const DIRECT_DESCRIPTORS: u32 = 64 * 1024;
 
 /// Provided buffers of the ring, a power of two: so many receives can complete between two turns before
-/// some have to be armed again.
+/// some have to be armed again. The kernel has two for each stream of them, which few large bodies fill
+/// again and again while the caches hold them.
 pub(crate) const PROVIDED_BUFFERS: u16 = 1024;
+
+/// Provided buffers that the kernel has however few the streams.
+pub(crate) const LEAST_BUFFERS: u16 = 64;
 
 /// Bytes of a provided buffer. Large bodies cost a little less the larger it is, small ones touch its first
 /// page alone.

@@ -6,13 +6,18 @@ mod cli;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
-
-use cli::args::{Args, Command};
-use cli::{Status, bench, doctor, fetch};
+use cli::args::Command;
+use cli::{Status, bench, config, doctor, fetch};
 
 fn main() -> ExitCode {
-    let status = match Args::parse().command {
+    let args = match config::parse() {
+        Ok(args) => args,
+        Err(reason) => {
+            eprintln!("ringdove: {reason}");
+            return Status::Usage.into();
+        }
+    };
+    let status = match args.command {
         Command::Fetch(args) => fetch::run(*args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Bench(args) => match bench::run(&args) {

@@ -3,6 +3,7 @@
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::Args;
 use crate::support::certs::Authority;
@@ -149,7 +150,8 @@ impl Case {
             name: format!("rate{:.0}-{}", share * 100.0, self.name),
             group: "Latency on schedule",
             load: Load::ShareOfSaturated(share),
-            rounds: 5,
+            // many and short, so that what holds up the whole machine now and then spoils few
+            rounds: 15,
             ..self
         }
     }
@@ -205,6 +207,13 @@ impl Servers {
         } else {
             format!("http://{}/{path}", self.nginx.addr())
         }
+    }
+
+    /// CPU time of the server so far.
+    pub(crate) fn cpu(&self) -> Option<Duration> {
+        let text = fs::read_to_string(format!("/proc/{}/schedstat", self.nginx.pid())).ok()?;
+        let nanoseconds = text.split_whitespace().next()?.parse().ok()?;
+        Some(Duration::from_nanos(nanoseconds))
     }
 
     /// Whom to trust.

@@ -49,6 +49,7 @@ pub(crate) struct Effort {
     /// Per second, in an open loop.
     pub(crate) rate: Option<f64>,
     pub(crate) limit: Duration,
+    pub(crate) start: Start,
 }
 
 /// Why a run has no record.
@@ -62,6 +63,15 @@ pub(crate) struct Trial {
     pub(crate) requests_per_s: f64,
     /// As perf counts them.
     pub(crate) calls_per_request: Option<f64>,
+    /// Of a program that does not measure itself: its starting and connecting are in it.
+    pub(crate) start: Start,
+}
+
+/// What a short run did and took, to be subtracted from a longer one.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Start {
+    requests: f64,
+    cpu_us: f64,
 }
 
 /// The clients that were asked for.
@@ -136,7 +146,8 @@ impl Client {
         let most = if case.tls && !case.keepalive { TRIAL / 4 } else { TRIAL };
         let requests = most.min(TRIAL_BYTES / case.body as u64).max(20);
         let seconds = seconds_to_connect(case) + 1;
-        let effort = Effort { requests, seconds, rate: None, limit: TRIAL_LIMIT };
+        let start = Start::default();
+        let effort = Effort { requests, seconds, rate: None, limit: TRIAL_LIMIT, start };
         let during = match self.kind {
             Kind::Ringdove(_) => None,
             Kind::Peer => Some(During::Measured),
@@ -144,27 +155,38 @@ impl Client {
         };
         let counter = counter.zip(during);
         let (record, calls) = self.run(case, servers, effort, counter)?;
-        let of = |record: &Record, key: &str| number(record, key).unwrap_or(0.0);
-        let requests_per_s = of(&record, "requests_per_s");
-        if requests_per_s <= 0.0 {
+        let of = |key: &str| number(&record, key).unwrap_or(0.0);
+        let mut trial = Trial {
+            requests_per_s: of("requests_per_s"),
+            calls_per_request: None,
+            start: Start::default(),
+        };
+        if trial.requests_per_s <= 0.0 {
             return Err(Trouble::Failed("no request was answered".to_owned()));
         }
-        let calls_per_request = match (during, calls) {
-            (Some(During::Measured), Some(calls)) => Some(calls as f64 / of(&record, "requests")),
-            (Some(During::All), Some(calls)) => {
-                // what it needs to start and to connect is in both, and no part of the difference
-                let more = (requests_per_s as u64).max(2 * case.connections as u64);
-                let long = Effort { requests: requests + more, seconds: seconds + 1, ..effort };
-                let (longer, more_calls) = self.run(case, servers, long, counter)?;
-                let requests = of(&longer, "requests") - of(&record, "requests");
-                let more_calls = more_calls.unwrap_or(0) as f64 - calls as f64;
-                // otherwise it is lost in how the two differ by chance
-                let is_enough = requests > 0.0 && more_calls > 0.3 * calls as f64;
-                is_enough.then(|| more_calls / requests)
+        match (during, calls) {
+            (Some(During::Measured), Some(calls)) => {
+                trial.calls_per_request = Some(calls as f64 / of("requests"));
             }
-            _ => None,
-        };
-        Ok(Trial { requests_per_s, calls_per_request })
+            (Some(During::All), calls) => {
+                // without perf: its CPU is booked to the program that it starts
+                let (short, _) = self.run(case, servers, effort, None)?;
+                let of = |key: &str| number(&short, key).unwrap_or(0.0);
+                trial.start = Start { requests: of("requests"), cpu_us: of("cpu_us") };
+                let more = 2 * (trial.requests_per_s as u64).max(2 * case.connections as u64);
+                let requests = requests + more;
+                let long = Effort { requests, seconds: 2 * seconds, ..effort };
+                let (longer, more_calls) = self.run(case, servers, long, counter)?;
+                trial.calls_per_request = calls.zip(more_calls).and_then(|(calls, more_calls)| {
+                    let requests = number(&longer, "requests")? - number(&record, "requests")?;
+                    let more = more_calls as f64 - calls as f64;
+                    // otherwise it is lost in how the two differ by chance
+                    (requests > 0.0 && more > 0.3 * calls as f64).then(|| more / requests)
+                });
+            }
+            _ => {}
+        }
+        Ok(trial)
     }
 
     pub(crate) fn measure(
@@ -196,8 +218,8 @@ impl Client {
         let ended = finish(command, effort.limit + Duration::from_secs(10))?;
         let record = match self.kind {
             Kind::Ringdove(_) | Kind::Peer => record_of(&ended, case),
-            Kind::Wrk => wrk_record(&ended),
-            Kind::H2load => h2load_record(&ended),
+            Kind::Wrk => wrk_record(&ended, effort.start),
+            Kind::H2load => h2load_record(&ended, effort.start),
         }?;
         Ok((record, counter.and_then(|(counter, _)| counter.count())))
     }
@@ -259,7 +281,9 @@ impl Client {
     }
 
     fn h2load_command(&self, case: &Case, servers: &Servers, effort: Effort) -> Command {
+        // beyond those of the start, which connects
         let requests = effort.requests.max(2 * case.connections as u64);
+        let requests = requests + effort.start.requests as u64;
         let mut command = self.pinned();
         command.arg(&self.program).args(["--h1", "-t", "1", "-n", &requests.to_string()]);
         command.args(["-c", &case.connections.to_string()]).arg(servers.url());
@@ -277,8 +301,8 @@ impl Client {
 pub(crate) fn warm_up(case: &Case) -> u64 {
     let targets = if case.keepalive { case.hosts as usize } else { 0 };
     let requests = 2 * case.connections.max(targets).max(500) as u64;
-    // large bodies need no more than the connections
-    if case.body > 1 << 20 { case.connections as u64 } else { requests }
+    // until the receive windows have grown the server's work is done in the client's system calls
+    if case.body > 1 << 20 { 20 * case.connections as u64 } else { requests }
 }
 
 /// For wrk, which connects within the time that it runs. Many overflow the server's accept queue
@@ -378,7 +402,7 @@ fn record_of(ended: &Ended, case: &Case) -> Result<Record, Trouble> {
     Ok(plain.collect())
 }
 
-fn wrk_record(ended: &Ended) -> Result<Record, Trouble> {
+fn wrk_record(ended: &Ended, start: Start) -> Result<Record, Trouble> {
     let text = String::from_utf8_lossy(&ended.output.stdout).into_owned();
     let said = || Trouble::Failed(format!("not understood: {text}"));
     let wrong = |line: &&str| line.contains("Socket errors") || line.contains("Non-2xx");
@@ -387,10 +411,10 @@ fn wrk_record(ended: &Ended) -> Result<Record, Trouble> {
     }
     let requests = number_before(&text, " requests in").ok_or_else(said)?;
     let rate = number_after(&text, "Requests/sec:").ok_or_else(said)?;
-    Ok(outside_record(ended, requests, rate))
+    Ok(outside_record(ended, start, requests, rate))
 }
 
-fn h2load_record(ended: &Ended) -> Result<Record, Trouble> {
+fn h2load_record(ended: &Ended, start: Start) -> Result<Record, Trouble> {
     let text = String::from_utf8_lossy(&ended.output.stdout).into_owned();
     let said = || Trouble::Failed(format!("not understood: {text}"));
     let requests = number_before(&text, " succeeded").ok_or_else(said)?;
@@ -399,14 +423,16 @@ fn h2load_record(ended: &Ended) -> Result<Record, Trouble> {
         return Err(Trouble::Failed(format!("{failed} requests failed, {requests} did not")));
     }
     let rate = number_before(&text, " req/s").ok_or_else(said)?;
-    Ok(outside_record(ended, requests, rate))
+    Ok(outside_record(ended, start, requests, rate))
 }
 
-/// For programs that do not measure themselves: the CPU of the whole process, start included.
-fn outside_record(ended: &Ended, requests: f64, rate: f64) -> Record {
+/// For programs that do not measure themselves: the CPU of the whole process, beyond what it took to
+/// start and to connect.
+fn outside_record(ended: &Ended, start: Start, requests: f64, rate: f64) -> Record {
+    let beyond = (requests - start.requests).max(1.0);
     let record = json!({
-        "requests": requests, "requests_per_s": rate,
-        "cpu_us_per_request": ended.cpu_us / requests.max(1.0),
+        "requests": requests, "requests_per_s": rate, "cpu_us": ended.cpu_us,
+        "cpu_us_per_request": (ended.cpu_us - start.cpu_us).max(0.0) / beyond,
         "whole_process": true,
     });
     record.as_object().cloned().unwrap_or_default()

@@ -42,7 +42,7 @@ fn of_client(args: &Args, case: &Case, client: &Client) -> f64 {
     let warm_up_s = PROCESS_S + warm_up(case) as f64 * request_s;
     let rounds = f64::from(rounds(args, case));
     if case.load != Load::Closed {
-        return rounds * (warm_up_s + 3.0 * seconds(args)) + 2.0;
+        return rounds * (warm_up_s + seconds(args)) + 4.0;
     }
     let least = (REQUESTS_PER_CONNECTION * case.connections as u64) as f64 * request_s;
     let trial = warm_up_s + 4000.0 * request_s;

@@ -31,7 +31,7 @@ use clap::Parser;
 use serde_json::{Value, json};
 
 use cases::{Case, Load, Servers};
-use clients::{Client, Effort, Record, Trouble};
+use clients::{Client, Effort, Record, Start, Trouble};
 use perf::Counter;
 
 /// Of one client in one case; after these it is asked no more.
@@ -194,7 +194,8 @@ fn closed_loop(
                 if let Some(calls) = trial.calls_per_request {
                     log.add(client, json!({"counted_syscalls_per_request": calls}));
                 }
-                able.push((client, effort(args, case, trial.requests_per_s)));
+                let effort = effort(args, case, trial.requests_per_s);
+                able.push((client, Effort { start: trial.start, ..effort }));
             }
             Err(trouble) => log.trouble(client, trouble),
         }
@@ -219,9 +220,8 @@ fn on_schedule(args: &Args, servers: &Servers, clients: &[Client], share: f64, l
     match saturated {
         Ok(saturated) => {
             let rate = share * saturated;
-            // three times as long as others, since it is the slowest percent that is looked at
             let effort = Effort {
-                requests: (rate * 3.0 * seconds(args)).ceil() as u64,
+                requests: (rate * seconds(args)).ceil() as u64,
                 rate: Some(rate),
                 ..effort(args, case, rate)
             };
@@ -245,9 +245,16 @@ fn interleave(rounds: u32, able: &[(&Client, Effort)], servers: &Servers, log: &
             if failures[index] == FAILURES {
                 continue;
             }
+            let (before, server_before) = (CpuTime::now(), servers.cpu());
             match client.measure(log.case, servers, effort) {
                 Ok(mut record) => {
                     record.insert("round".to_owned(), round.into());
+                    let stolen = before.zip(CpuTime::now()).map(|(from, to)| to.stolen_since(from));
+                    record.insert("stolen".to_owned(), stolen.into());
+                    let server = server_before.zip(servers.cpu()).map(|(from, to)| to - from);
+                    let server =
+                        server.map(|cpu| cpu.as_micros() as f64 / answers(&record, log.case));
+                    record.insert("server_cpu_us_per_request".to_owned(), server.into());
                     log.add(client, Value::Object(record));
                 }
                 Err(trouble) => {
@@ -256,6 +263,39 @@ fn interleave(rounds: u32, able: &[(&Client, Effort)], servers: &Servers, log: &
                 }
             }
         }
+    }
+}
+
+/// How many requests the server was sent, about: it does not know what is a warm-up.
+fn answers(record: &Record, case: &Case) -> f64 {
+    let measured = clients::number(record, "requests").unwrap_or(0.0);
+    let all = match record.contains_key("whole_process") {
+        true => measured,
+        false => measured + clients::warm_up(case) as f64,
+    };
+    all.max(1.0)
+}
+
+/// Of all CPUs since the system was started, in the kernel's ticks: proc_stat(5).
+#[derive(Clone, Copy)]
+struct CpuTime {
+    all: u64,
+    /// By the hypervisor, for others.
+    stolen: u64,
+}
+
+impl CpuTime {
+    fn now() -> Option<Self> {
+        let text = fs::read_to_string("/proc/stat").ok()?;
+        let fields = text.lines().next()?.split_whitespace().skip(1);
+        let ticks: Vec<u64> = fields.map_while(|field| field.parse().ok()).collect();
+        // user, nice, system, idle, iowait, irq, softirq, steal; what follows is part of these
+        Some(Self { all: ticks.iter().take(8).sum(), stolen: *ticks.get(7)? })
+    }
+
+    /// The share of the time.
+    fn stolen_since(self, earlier: Self) -> f64 {
+        (self.stolen - earlier.stolen) as f64 / (self.all - earlier.all).max(1) as f64
     }
 }
 
@@ -314,9 +354,11 @@ fn effort(args: &Args, case: &Case, requests_per_s: f64) -> Effort {
     let requests = ((requests_per_s * seconds(args)) as u64).clamp(least, 10_000_000);
     Effort {
         requests,
-        seconds: clients::seconds_to_connect(case) + seconds(args).ceil() as u64,
+        // a second more than the start of a program that does not measure itself
+        seconds: clients::seconds_to_connect(case) + 1 + seconds(args).ceil() as u64,
         rate: None,
         limit: Duration::from_secs_f64(30.0 + 4.0 * seconds(args)),
+        start: Start::default(),
     }
 }
 

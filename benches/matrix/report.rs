@@ -23,7 +23,12 @@ const SYSCALLS: Figure =
     Figure { name: "syscalls_per_request", title: "System calls per request", digits: 3 };
 const P99: Figure = Figure { name: "p99", title: "Latency, 99th percentile, µs", digits: 0 };
 /// Beside the first, which are shown for each group.
-const OTHERS: [Figure; 4] = [
+const OTHERS: [Figure; 5] = [
+    Figure {
+        name: "server_cpu_us_per_request",
+        title: "CPU of the server, µs per request",
+        digits: 2,
+    },
     Figure { name: "requests_per_s", title: "Requests per second", digits: 0 },
     P99,
     Figure { name: "ctx_switches_per_request", title: "Context switches per request", digits: 3 },
@@ -230,7 +235,7 @@ fn head(text: &mut String, records: &[Value]) -> Result<(), Failure> {
         "Clients against nginx on loopback, client and server on a CPU each. Linux {}, {} × {}; \
          ringdove {}, commit {}. Medians over the rounds (least–most where there are several); \
          \"failed\" and \"–\" have their reasons at the end. CPU is that of the client alone, user and \
-         system; for wrk and h2load that of the whole process, connecting included. System calls \
+         system; for wrk and h2load that of the whole process, less that of a short run. System calls \
          are ringdove's own count, and perf's of all others; of wrk and h2load it is the difference \
          of two runs. Made by \
          `scripts/bench`; every figure is in records.jsonl.\n",
@@ -240,6 +245,16 @@ fn head(text: &mut String, records: &[Value]) -> Result<(), Failure> {
         all("version"),
         all("commit"),
     )?;
+    let stolen = records.iter().filter_map(|record| record["stolen"].as_f64()).collect();
+    if let Some(Spread { median, most, .. }) = Spread::of(stolen) {
+        writeln!(
+            text,
+            "Of the CPUs' time the hypervisor took {:.1} % in a measurement (the median; {:.1} % in the \
+             worst) for others.\n",
+            100.0 * median,
+            100.0 * most
+        )?;
+    }
     if let Value::Object(vulnerabilities) = &record["vulnerabilities"] {
         let each = vulnerabilities
             .iter()

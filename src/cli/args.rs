@@ -8,7 +8,11 @@ use std::path::PathBuf;
 use clap::{Args as Group, Parser, Subcommand};
 
 use super::bench::BenchArgs;
+use super::body::BodyArgs;
+use super::retry::RetryArgs;
 use super::ring::RingArgs;
+use super::speed::SpeedArgs;
+use super::target::TargetArgs;
 use super::values::{Addresses, DriverChoice, Field, MaxRedirects, Method, Seconds, Size};
 
 /// Many HTTP transfers at once, driven by io_uring or epoll.
@@ -34,6 +38,7 @@ pub(crate) enum Command {
 /// Exit status: 0 all done, 1 some transfers failed, 2 nothing began (usage, or something that all
 /// of it needs), 130 and 143 interrupted by SIGINT and SIGTERM.
 #[derive(Debug, Group)]
+#[command(args_override_self = true)]
 pub(crate) struct FetchArgs {
     /// URLs to fetch, http or https, before those of -i
     #[arg(value_name = "URL")]
@@ -52,8 +57,20 @@ pub(crate) struct FetchArgs {
     #[arg(short, long)]
     pub(crate) quiet: bool,
 
+    /// Options from FILE, one a line as NAME = VALUE (- for standard input); docs/cli.md has the syntax
+    #[arg(short = 'K', long, value_name = "FILE")]
+    pub(crate) config: Vec<PathBuf>,
+
     #[command(flatten)]
     pub(crate) request: RequestArgs,
+    #[command(flatten)]
+    pub(crate) body: BodyArgs,
+    #[command(flatten)]
+    pub(crate) target: TargetArgs,
+    #[command(flatten)]
+    pub(crate) speed: SpeedArgs,
+    #[command(flatten)]
+    pub(crate) retry: RetryArgs,
     #[command(flatten)]
     pub(crate) redirects: RedirectArgs,
     #[command(flatten)]
@@ -65,18 +82,13 @@ pub(crate) struct FetchArgs {
 #[derive(Debug, Group)]
 #[command(next_help_heading = "Requests")]
 pub(crate) struct RequestArgs {
-    /// The method; GET unless given, POST with -d, HEAD with -I
+    /// The method; GET unless given, POST with -d and -F, PUT with -T, HEAD with -I
     #[arg(short = 'X', long = "request", value_name = "METHOD", conflicts_with = "head")]
     pub(crate) method: Option<Method>,
 
     /// A field for each request, as `Name: value`; `Name:` leaves a default field out
     #[arg(short = 'H', long = "header", value_name = "FIELD")]
     pub(crate) fields: Vec<Field>,
-
-    /// The body of each request, or @FILE to read it from FILE (@- for standard input), as it is.
-    /// Several are joined by &. Content-Type is application/x-www-form-urlencoded unless given
-    #[arg(short, long, value_name = "DATA", conflicts_with = "head")]
-    pub(crate) data: Vec<String>,
 
     /// Ask for heads alone (HEAD), and write them where the bodies would go
     #[arg(short = 'I', long)]
@@ -172,7 +184,7 @@ pub(crate) struct ConnectionArgs {
 
     /// Longest for a whole transfer, with what it waits where --per-host is reached; not bounded
     /// unless given
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(short = 'm', long, alias = "max-time", value_name = "SECONDS")]
     pub(crate) timeout: Option<Seconds>,
 
     /// Longest without a byte in either direction, before the response and within; 120 unless given

@@ -23,6 +23,7 @@ use super::interrupt::Interrupts;
 use super::output::{Output, SharedStream, WriteError};
 use super::plan::{Plan, Template};
 use super::record::{Failure, Record};
+use super::source::Pipe;
 use super::tally::{Summary, Tally};
 use super::values::DriverChoice;
 
@@ -97,14 +98,17 @@ impl Run {
         }
         let waker = driver.waker().map_err(|error| error.to_string())?;
         let interrupts = Interrupts::listen(waker.clone()).map_err(|error| error.to_string())?;
-        let input =
-            Input::start(plan.urls, plan.input, waker).map_err(|error| error.to_string())?;
+        let input = Input::start(plan.urls, plan.input, waker.clone())
+            .map_err(|error| error.to_string())?;
+        if let Some(pipe) = plan.template.pipe() {
+            pipe.start(waker).map_err(|error| error.to_string())?;
+        }
         let rules = Rules {
             console: Rc::clone(&console),
             heads: plan.heads,
             fail: plan.fail,
             verbose: plan.verbose,
-            body: plan.template.body().length(),
+            body: plan.template.body_length(),
             idempotent: plan.template.method.is_idempotent(),
         };
         Ok(Run {
@@ -152,6 +156,7 @@ impl Run {
             if self.running.is_empty() && !matches!(self.phase, Phase::Open) {
                 return self.flush();
             }
+            self.feed()?;
             self.driver.turn(self.longest_wait(more)).map_err(Halt::from)?;
             while let Some(message) = self.driver.next_message() {
                 self.take_message(message)?;
@@ -160,6 +165,16 @@ impl Run {
             self.console.progress(&self.tally);
             self.heed_interrupts()?;
         }
+    }
+
+    /// Has a body that is read from a pipe go on, if there is more of it.
+    fn feed(&mut self) -> Result<(), Halt> {
+        if self.template.pipe().is_some_and(Pipe::has_more) {
+            for &id in self.running.keys() {
+                self.driver.resume(id)?;
+            }
+        }
+        Ok(())
     }
 
     /// How long to wait for something to happen. `more`: there is something to do at once.
@@ -216,8 +231,7 @@ impl Run {
     fn add(&mut self, ticket: &Rc<Ticket>) -> Result<TransferId, Failure> {
         let url =
             Url::parse(&ticket.url).map_err(|why| Failure::of_input(format!("bad URL: {why}")))?;
-        let request =
-            self.template.request(&url).map_err(|error| Failure::of_input(error.to_string()))?;
+        let request = self.template.request(&url, &ticket.url).map_err(Failure::of_input)?;
         let head = match self.rules.verbose {
             true => encoded(request.head(), self.rules.body),
             false => Vec::new(),

@@ -8,18 +8,25 @@
 
 pub(crate) mod args;
 pub(crate) mod bench;
+mod body;
+pub(crate) mod config;
 mod console;
 mod delivery;
 pub(crate) mod doctor;
 pub(crate) mod fetch;
+mod form;
 mod input;
 mod interrupt;
 mod names;
 mod output;
 mod plan;
 mod record;
+mod retry;
 mod ring;
+mod source;
+mod speed;
 mod tally;
+mod target;
 mod values;
 
 use std::process::ExitCode;

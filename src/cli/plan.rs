@@ -2,22 +2,24 @@
 //!
 //! Knows how options bear on each other, and the limits of the process. Must not know the run.
 
-use std::fs;
-use std::io::{self, Read as _};
 use std::path::Path;
 use std::sync::Arc;
 
 use ringdove::driver::Kind;
+use ringdove::http::BodyLength;
 use ringdove::sys::{ring, rlimit};
 use ringdove::{
-    Body, Config, KeepPost, Options, RedirectPolicy, Request, RequestError, Timeouts, TlsPolicy,
+    Config, KeepPost, Options, RedirectPolicy, Request, RequestError, Timeouts, TlsPolicy,
 };
 use url::Url;
 
 use super::args::{ConnectionArgs, FetchArgs, OutputArgs, RedirectArgs, RequestArgs};
+use super::body::{Content, Payload, StandardInput};
 use super::input::Opened;
 use super::output::{Output, SharedStream, Stream};
 use super::ring::RingArgs;
+use super::source::Pipe;
+use super::target::TargetArgs;
 use super::values::{Addresses, DriverChoice, Field};
 
 /// Transfers in the engine for each connection, so that one that becomes free finds its next there.
@@ -59,15 +61,16 @@ pub(crate) struct Plan {
 pub(crate) struct Template {
     pub(crate) method: http::Method,
     fields: Vec<(String, String)>,
-    body: Option<Arc<[u8]>>,
+    content: Content,
+    target: TargetArgs,
     options: Arc<Options>,
 }
 
 impl Plan {
     /// Makes a plan, or says in one line what stands against it.
     pub(crate) fn new(args: FetchArgs) -> Result<Plan, String> {
-        let FetchArgs { urls, input, request, redirects, output, connection, verbose, quiet } =
-            args;
+        let FetchArgs { urls, input, config, request, redirects, output, connection, .. } = args;
+        let FetchArgs { body, target, speed, retry, verbose, quiet, .. } = args;
         if urls.is_empty() && input.is_none() {
             return Err("nothing to fetch: give URLs, or a file of them by -i".to_owned());
         }
@@ -75,8 +78,19 @@ impl Plan {
         let from_stdin = input.as_deref() == Some(Path::new("-"));
         let mut warnings = Vec::new();
         let (heads, fail) = (request.head, request.fail);
-        let options = options(&request, &redirects, &connection);
-        let template = Template::new(request, options, from_stdin)?;
+        let mut options = options(&request, &redirects, &connection);
+        speed.apply(&mut options);
+        retry.apply(&mut options);
+        options.timeouts.expect = Some(body.expect100_timeout.0);
+        let mut stdin = StandardInput { taken: from_stdin.then_some("-i") };
+        if config.iter().any(|file| file == Path::new("-")) {
+            stdin.taken = Some("-K");
+        }
+        let content = Content::new(body, &mut stdin)?;
+        if content.is_for_one() && !one_url {
+            return Err("-T of a pipe can be sent once, to one URL".to_owned());
+        }
+        let template = Template::new(request, content, target, options)?;
         let input = input.as_deref().map(Opened::open).transpose()?;
         let writes_files = output.output_dir.is_some() || output.output.is_some();
         let records = match output.jsonl {
@@ -98,6 +112,7 @@ impl Plan {
             config: Config {
                 max_connections: connections,
                 max_per_origin: per_host,
+                retry_budget: retry.budget(),
                 tls: tls(connection.cacert.as_deref(), connection.insecure)?,
                 ..Config::default()
             },
@@ -138,48 +153,76 @@ fn driver(choice: DriverChoice, ring: &RingArgs) -> Result<DriverChoice, String>
 }
 
 impl Template {
-    fn new(request: RequestArgs, options: Options, stdin_taken: bool) -> Result<Template, String> {
-        let body = body(&request.data, stdin_taken)?;
+    fn new(
+        request: RequestArgs,
+        content: Content,
+        target: TargetArgs,
+        options: Options,
+    ) -> Result<Template, String> {
         let method = match request.method {
             Some(ref method) => method.0.clone(),
+            None if request.head && content.payload.length() != BodyLength::None => {
+                return Err("-I asks for a head (HEAD), and -d, -F and -T send a body: -X says \
+                            which method it is to be"
+                    .to_owned());
+            }
             None if request.head => http::Method::HEAD,
-            None if body.is_some() => http::Method::POST,
-            None => http::Method::GET,
+            None => content.method.clone().unwrap_or(http::Method::GET),
         };
-        let fields = fields(&request, body.is_some());
-        let template = Template { method, fields, body, options: Arc::new(options) };
+        let fields = fields(&request, &content, target.http1_0);
+        let template = Template { method, fields, content, target, options: Arc::new(options) };
         template.check().map_err(|error| error.to_string())?;
         Ok(template)
     }
 
-    /// The request for `url`.
-    pub(crate) fn request(&self, url: &Url) -> Result<Request, RequestError> {
-        let mut request = Request::for_url(self.method.clone(), url)?;
+    /// The request for `url`, which was given as `text`.
+    pub(crate) fn request(&self, url: &Url, text: &str) -> Result<Request, String> {
+        if let Some(refusal) = self.target.proto.refuse(url) {
+            return Err(refusal);
+        }
+        self.make(url, text).map_err(|error| error.to_string())
+    }
+
+    /// What is read while it is sent.
+    pub(crate) fn pipe(&self) -> Option<&Pipe> {
+        match &self.content.payload {
+            Payload::Pipe(pipe) => Some(pipe),
+            Payload::None | Payload::Memory(_) | Payload::Pieces(_) => None,
+        }
+    }
+
+    pub(crate) fn body_length(&self) -> BodyLength {
+        self.content.payload.length()
+    }
+
+    fn make(&self, url: &Url, text: &str) -> Result<Request, RequestError> {
+        let mut request = Request::for_url(self.method.clone(), &self.content.url(url))?;
         for (name, value) in &self.fields {
             request = request.field(name, value)?;
         }
-        Ok(request.body(self.body()).options(Arc::clone(&self.options)))
-    }
-
-    pub(crate) fn body(&self) -> Body {
-        self.body.clone().map_or(Body::Empty, Body::Memory)
+        let request = self.target.apply(request, text)?;
+        Ok(request.body(self.content.payload.body()).options(Arc::clone(&self.options)))
     }
 
     /// Whether the parts go together.
     fn check(&self) -> Result<(), RequestError> {
         let url = Url::parse("http://localhost/").expect("a URL");
-        self.request(&url)?.head().check(self.body().length())
+        self.make(&url, url.as_str())?.head().check(self.body_length())
     }
 }
 
 /// The fields of each request: defaults, those that stand in their place, and the rest.
-fn fields(request: &RequestArgs, has_body: bool) -> Vec<(String, String)> {
+fn fields(request: &RequestArgs, content: &Content, http1_0: bool) -> Vec<(String, String)> {
     let mut fields = vec![
         Field::new("User-Agent", concat!("ringdove/", env!("CARGO_PKG_VERSION"))),
         Field::new("Accept", "*/*"),
     ];
-    if has_body {
-        fields.push(Field::new("Content-Type", "application/x-www-form-urlencoded"));
+    for field in &content.fields {
+        fields.retain(|default| !default.name.eq_ignore_ascii_case(&field.name));
+        fields.push(field.clone());
+    }
+    if content.payload.asks_first() && !http1_0 {
+        fields.push(Field::new("Expect", "100-continue"));
     }
     let mut given = request.fields.clone();
     given.extend(request.user_agent.as_deref().map(|name| Field::new("User-Agent", name)));
@@ -187,40 +230,6 @@ fn fields(request: &RequestArgs, has_body: bool) -> Vec<(String, String)> {
     fields.retain(|default| !given.iter().any(|f| f.name.eq_ignore_ascii_case(&default.name)));
     fields.extend(given);
     fields.into_iter().filter_map(|field| Some((field.name, field.value?))).collect()
-}
-
-/// The request body that the values of -d make together.
-fn body(data: &[String], stdin_taken: bool) -> Result<Option<Arc<[u8]>>, String> {
-    if data.is_empty() {
-        return Ok(None);
-    }
-    let mut body = Vec::new();
-    for (at, data) in data.iter().enumerate() {
-        if at > 0 {
-            body.push(b'&');
-        }
-        match data.strip_prefix('@') {
-            None => body.extend_from_slice(data.as_bytes()),
-            Some("-") if stdin_taken => {
-                return Err("standard input cannot be both -i and -d".to_owned());
-            }
-            Some(path) => {
-                let read =
-                    read(path).map_err(|error| format!("cannot read -d @{path}: {error}"))?;
-                body.extend_from_slice(&read);
-            }
-        }
-    }
-    Ok(Some(body.into()))
-}
-
-fn read(path: &str) -> io::Result<Vec<u8>> {
-    if path != "-" {
-        return fs::read(path);
-    }
-    let mut read = Vec::new();
-    io::stdin().read_to_end(&mut read)?;
-    Ok(read)
 }
 
 fn options(

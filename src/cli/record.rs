@@ -12,6 +12,7 @@ use ringdove::{Error, Hop, Report, TlsSummary};
 use serde::{Serialize, Serializer};
 
 use super::output::WriteError;
+use super::retry::RetriedRecord;
 use super::tally::time_text;
 
 /// Why a transfer is counted as failed.
@@ -47,6 +48,8 @@ pub(crate) struct Record<'a> {
     pub(crate) times: Times,
     /// Each request, where redirects were followed.
     pub(crate) hops: Vec<HopRecord<'a>>,
+    /// Each request that was asked again.
+    pub(crate) retried: Vec<RetriedRecord>,
 }
 
 /// One request of a transfer that followed redirects.
@@ -137,6 +140,7 @@ impl<'a> Record<'a> {
             file: None,
             times: Times::default(),
             hops: Vec::new(),
+            retried: Vec::new(),
         }
     }
 
@@ -150,9 +154,10 @@ impl<'a> Record<'a> {
             wire_sent,
             remote: report.remote,
             reused: report.reused,
-            retries: report.retries,
+            retries: report.retried.iter().fold(report.retries, |sum, _| sum.saturating_add(1)),
             times: times.into(),
             hops: report.hops.iter().map(HopRecord::of).collect(),
+            retried: report.retried.iter().map(RetriedRecord::of).collect(),
             ..Record::without_transfer(url, line)
         }
     }
@@ -174,9 +179,14 @@ impl<'a> Record<'a> {
             2 => ", after 1 redirect".to_owned(),
             hops => format!(", after {} redirects", hops - 1),
         };
+        let retries = match self.retried.len() {
+            0 => String::new(),
+            1 => ", after 1 retry".to_owned(),
+            retries => format!(", after {retries} retries"),
+        };
         format!(
             "{status} by HTTP/{version}{tls} from {remote} on {connection}, {bytes} bytes in {total}\
-             {redirects}"
+             {redirects}{retries}"
         )
     }
 
@@ -251,7 +261,7 @@ mod tests {
             r#""error":{"kind":"status","phase":"receive","message":"status 404","retryable":false},"#,
             r#""body_bytes":0,"wire_bytes":0,"wire_sent":0,"remote":"127.0.0.1:80","reused":false,"#,
             r#""http_version":"1.1","retries":0,"file":null,"#,
-            r#""times":{"queue":0,"resolve":0,"connect":0,"tls":0,"first_byte":0,"total":0},"hops":[]}"#,
+            r#""times":{"queue":0,"resolve":0,"connect":0,"tls":0,"first_byte":0,"total":0},"hops":[],"retried":[]}"#,
             "\n"
         );
         assert_eq!(String::from_utf8(line).unwrap(), want);

@@ -116,6 +116,9 @@ impl fmt::Display for Summary<'_> {
         if stats.redirects > 0 {
             write!(f, "\nfollowed  {} redirects", stats.redirects)?;
         }
+        if stats.asked_again > 0 {
+            write!(f, "\nretried   {} requests", stats.asked_again)?;
+        }
         write!(f, "\ndriver    {driver}")?;
         if tally.done() > 0 {
             write!(
@@ -167,6 +170,7 @@ mod tests {
             reused: false,
             tls: None,
             retries: 0,
+            retried: Vec::new(),
             hops: Vec::new(),
         }
     }

@@ -12,7 +12,9 @@ mod resolver;
 mod ring_native;
 mod ring_poll;
 
+use std::collections::hash_map::RandomState;
 use std::fmt;
+use std::hash::BuildHasher as _;
 use std::time::Duration;
 
 use crate::engine::{AddError, Config, Engine, Handler, Message, Request, Stats, TransferId};
@@ -296,6 +298,14 @@ impl Driver {
             Inner::Ring(driver) => Some(driver.streams()),
             Inner::Epoll(_) | Inner::Poll(_) => None,
         }
+    }
+}
+
+/// A seed that other processes do not have, where there is none.
+fn seeded(config: Config) -> Config {
+    match config.seed {
+        0 => Config { seed: RandomState::new().hash_one(0), ..config },
+        _ => config,
     }
 }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::interest::{Action, difference};
 use super::readiness::{Entry, Sockets};
 use super::resolver::Lookups;
-use super::{MultiError, provide_tls};
+use super::{MultiError, provide_tls, seeded};
 use crate::engine::{
     Config, ConnectionId, Engine, Handler, Message, Output, Request, Stats, TransferId,
 };
@@ -133,7 +133,7 @@ struct WakerEntry {
 impl<W: Watch> Multi<W> {
     /// A handle without transfers.
     pub fn new(config: Config, watch: W) -> Self {
-        let config = Config { carried_deadlines: W::CARRIES_DEADLINES, ..config };
+        let config = Config { carried_deadlines: W::CARRIES_DEADLINES, ..seeded(config) };
         Self {
             lookups: Lookups::new(config.max_lookups),
             engine: Engine::new(config),

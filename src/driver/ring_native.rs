@@ -11,7 +11,7 @@ use std::os::fd::AsRawFd;
 use std::time::Duration;
 
 use super::resolver::Lookups;
-use super::{MultiError, provide_tls, soonest};
+use super::{MultiError, provide_tls, seeded, soonest};
 use crate::engine::{
     Config, ConnectionId, Engine, Handler, Message, Output, Request, Stats, TransferId,
 };
@@ -47,7 +47,7 @@ impl RingDriver {
             streams: Streams::new(options, room())?,
             lookups: Lookups::new(config.max_lookups),
             // a connect's deadline is linked to it, but what comes after has no operation to link to
-            engine: Engine::new(Config { carried_deadlines: false, ..config }),
+            engine: Engine::new(Config { carried_deadlines: false, ..seeded(config) }),
             connections: Vec::new(),
             waker: None,
             now: Time::ZERO,

@@ -6,6 +6,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use crate::engine::decode::Decoding;
+use crate::engine::pace::Pace;
 use crate::engine::pool::{IdleLinks, OriginId};
 use crate::engine::resolve::Addresses;
 use crate::engine::timers::TimerId;
@@ -97,7 +98,10 @@ pub(super) struct Exchanging {
     /// The body's source has nothing now.
     pub(super) source_pending: bool,
     pub(super) paused: bool,
-    /// The response is a redirect that is followed: its body goes nowhere.
+    /// More has moved than the pace allows: nothing moves until that is paid for.
+    pub(super) throttled: bool,
+    pub(super) pace: Option<Box<Pace>>,
+    /// The response is a redirect that is followed, or is asked for again: its body goes nowhere.
     pub(super) redirected: bool,
     pub(super) response: Option<Response>,
     /// The response's body is decoded for the handler.
@@ -164,6 +168,11 @@ impl Connection {
         matches!(&self.state, State::Exchanging(state) if state.paused)
     }
 
+    /// Whether it keeps a pace, and waits for that.
+    pub(super) fn is_throttled(&self) -> bool {
+        matches!(&self.state, State::Exchanging(state) if state.throttled)
+    }
+
     /// Whether `fill` would give bytes, on a socket that is connected.
     pub(super) fn wants_send(&self) -> bool {
         if self.tls.as_ref().is_some_and(|tls| tls.wants_send()) {
@@ -183,7 +192,7 @@ impl Connection {
         match &self.state {
             State::Connecting(_) => false,
             State::Handshaking(_) | State::Idle(_) => true,
-            State::Exchanging(state) => !state.paused,
+            State::Exchanging(state) => !(state.paused || state.throttled),
         }
     }
 }
@@ -195,7 +204,7 @@ impl Exchanging {
 
     /// Whether the body is to be asked for more.
     pub(super) fn wants_body(&self) -> bool {
-        !(self.exchange.request_complete() || self.source_pending || self.paused)
+        self.exchange.has_body_to_send() && !(self.source_pending || self.paused || self.throttled)
     }
 
     /// What is waited for was not waited for during a pause.

@@ -7,13 +7,26 @@
 use std::time::Duration;
 
 use super::connection::{Connection, State};
-use super::transfer::Place;
+use super::transfer::{Place, Transfer};
 use super::{ConnectionId, Engine, Timer, TransferId};
 use crate::error::{Cause, Deadline, Phase};
 use crate::time::Time;
 
-/// When, which, and how long it was.
-type Due = (Time, Deadline, Duration);
+/// When, what then, and how long it was.
+type Due = (Time, Then, Duration);
+
+/// What happens at a deadline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Then {
+    /// What waits has waited in vain.
+    Fail(Deadline),
+    /// A body that has waited for leave is sent without.
+    SendBody,
+    /// What has moved is paid for: more may.
+    GoOn,
+    /// The transfer comes back to ask again.
+    ComeBack,
+}
 
 impl Engine {
     /// The deadline of what a connection waits for passed, as the driver saw it. If it has moved,
@@ -45,7 +58,7 @@ impl Engine {
     pub(super) fn schedule(&mut self, id: ConnectionId) {
         let Some(connection) = self.pool.connections.get(id) else { return };
         // a paused connection's socket is not watched, so that nobody carries its deadline
-        if self.config.carried_deadlines && !connection.is_paused() {
+        if self.config.carried_deadlines && !(connection.is_paused() || connection.is_throttled()) {
             return;
         }
         let Some((at, _, _)) = self.deadline(connection) else { return };
@@ -79,18 +92,22 @@ impl Engine {
         let state = match &connection.state {
             State::Idle(idle) => {
                 let keep = self.config.keep_idle;
-                return Some((idle.since + keep, Deadline::Idle, keep));
+                return Some((idle.since + keep, Then::Fail(Deadline::Idle), keep));
             }
             state => state,
         };
         let transfer = self.transfers.get(connection.transfer()?)?;
         let options = &*transfer.request.options;
         let timeouts = &options.timeouts;
-        let from = |at: Time, which, after: Option<Duration>| Some((at + after?, which, after?));
+        let then = |at: Time, then, after: Option<Duration>| Some((at + after?, then, after?));
+        let from = |at, which, after| then(at, Then::Fail(which), after);
         let phase = match state {
             State::Connecting(state) => from(state.since, Deadline::Connect, timeouts.connect),
             State::Handshaking(state) => from(state.since, Deadline::Tls, timeouts.tls),
             State::Exchanging(state) if state.paused => None,
+            State::Exchanging(state) if state.throttled => {
+                state.pace.as_ref().map(|pace| (pace.due(), Then::GoOn, Duration::ZERO))
+            }
             State::Exchanging(state) => {
                 let silence =
                     if state.request_sent == Time::NEVER || state.first_byte != Time::NEVER {
@@ -102,11 +119,15 @@ impl Engine {
                     .low_speed
                     .filter(|low| !low.over.is_zero())
                     .and_then(|low| from(state.measured.0, Deadline::LowSpeed, Some(low.over)));
-                earlier(silence, low_speed)
+                let first = earlier(silence, low_speed);
+                match state.exchange.awaits_continue() {
+                    true => earlier(first, then(state.moved, Then::SendBody, timeouts.expect)),
+                    false => first,
+                }
             }
             State::Idle(_) => None,
         };
-        earlier(phase, from(transfer.added, Deadline::Total, timeouts.total))
+        earlier(phase, total(transfer))
     }
 
     fn transfer_deadline(&self, id: TransferId) -> Option<Due> {
@@ -114,6 +135,10 @@ impl Engine {
         let timeouts = &transfer.request.options.timeouts;
         let (wait, which, spent) = match transfer.place {
             Place::Admission | Place::Exchange(_) => return None,
+            Place::Later(at) => {
+                let back = (at, Then::ComeBack, at.since(transfer.since));
+                return earlier(Some(back), total(transfer));
+            }
             Place::Addresses(lookup) if self.resolver.is_started(lookup) => {
                 (timeouts.resolve, Deadline::Resolve, 0)
             }
@@ -122,15 +147,16 @@ impl Engine {
             }
         };
         let wait = wait.map(|after| {
-            (transfer.since + after.saturating_sub(Duration::from_nanos(spent)), which, after)
+            let left = after.saturating_sub(Duration::from_nanos(spent));
+            (transfer.since + left, Then::Fail(which), after)
         });
-        let total = timeouts.total.map(|after| (transfer.added + after, Deadline::Total, after));
-        earlier(wait, total)
+        earlier(wait, total(transfer))
     }
 
     fn check_transfer(&mut self, id: TransferId) {
         match self.transfer_deadline(id) {
-            Some((at, deadline, after)) if at <= self.now => {
+            Some((at, Then::ComeBack, _)) if at <= self.now => self.come_back(id),
+            Some((at, Then::Fail(deadline), after)) if at <= self.now => {
                 let Some(place) = self.transfers.get(id).map(|transfer| transfer.place) else {
                     return;
                 };
@@ -146,7 +172,7 @@ impl Engine {
     fn check_connection(&mut self, id: ConnectionId) {
         let Some(connection) = self.pool.connections.get(id) else { return };
         match self.deadline(connection) {
-            Some((at, deadline, after)) if at <= self.now => {
+            Some((at, Then::Fail(deadline), after)) if at <= self.now => {
                 if matches!(connection.state, State::Idle(_)) {
                     self.close(id);
                 } else if deadline != Deadline::LowSpeed || self.is_slow(id) {
@@ -155,8 +181,26 @@ impl Engine {
                     self.touch(id);
                 }
             }
+            Some((at, ..)) if at <= self.now => self.go_on(id),
             _ => self.touch(id),
         }
+    }
+
+    /// What was held back on a connection may move.
+    #[cold]
+    fn go_on(&mut self, id: ConnectionId) {
+        let now = self.now;
+        if let Some(state) = self.exchanging(id) {
+            if std::mem::take(&mut state.throttled) {
+                // the peer was not silent, but not heard; how slow it is counts on
+                let measured = state.measured;
+                state.restart_waits(now);
+                state.measured = measured;
+            } else {
+                state.exchange.send_body();
+            }
+        }
+        self.touch(id);
     }
 
     /// Ends a measurement of the speed and begins the next one.
@@ -186,6 +230,11 @@ impl Connection {
             State::Idle(_) => Phase::Queue,
         }
     }
+}
+
+fn total(transfer: &Transfer) -> Option<Due> {
+    let after = transfer.request.options.timeouts.total?;
+    Some((transfer.added + after, Then::Fail(Deadline::Total), after))
 }
 
 fn earlier(one: Option<Due>, other: Option<Due>) -> Option<Due> {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::connection::{Connection, Exchanging, State, WireCount};
 use super::tls::TlsSession;
-use super::transfer::Place;
+use super::transfer::{Place, Transfer};
 use super::{
     ConnectionId, Engine, Message, Outcome, Output, Report, Response, Times, TlsSummary, TransferId,
 };
@@ -45,6 +45,7 @@ impl Engine {
         let Some(connection) = self.pool.connections.get(id) else { return };
         let (phase, progress) = (connection.phase(), connection.progress(operation));
         let error = Error { cause, phase, progress };
+        let seen = matches!(&connection.state, State::Exchanging(s) if s.response.is_some());
         let untouched = matches!(&connection.state, State::Exchanging(s) if !s.head_taken);
         if connection.uses > 1 && self.may_resend(transfer, &error, untouched) {
             self.count_wire(transfer, id);
@@ -55,15 +56,27 @@ impl Engine {
             }
             self.relaunch(transfer);
         } else {
+            let again = !seen && self.asks_again_after(transfer, &error);
             let report = self.report(transfer, Some(id));
             self.close(id);
-            self.deliver(transfer, Err(error), report);
+            match again {
+                true => self.wait_to_ask_again(transfer, &report, Some(error)),
+                false => self.deliver(transfer, Err(error), report),
+            }
         }
     }
 
     /// A transfer that holds no connection fails.
     pub(super) fn end(&mut self, id: TransferId, error: Error) {
         let report = self.report(id, None);
+        let Some(transfer) = self.transfers.get(id) else { return };
+        let (place, origin) = (transfer.place, transfer.origin);
+        if let Place::Addresses(lookup) = place
+            && self.asks_again_after(id, &error)
+        {
+            self.leave_lookup(id, origin, lookup);
+            return self.wait_to_ask_again(id, &report, Some(error));
+        }
         self.deliver(id, Err(error), report);
     }
 
@@ -81,7 +94,9 @@ impl Engine {
         if !reusable {
             self.close(id);
         }
-        if redirected {
+        if redirected && self.transfers.get(transfer).is_some_and(Transfer::asks_again) {
+            self.wait_to_ask_again(transfer, &report, None);
+        } else if redirected {
             self.follow(transfer, report);
         } else {
             self.deliver(transfer, Ok(response), report);
@@ -154,12 +169,18 @@ impl Engine {
     }
 
     fn deliver(&mut self, id: TransferId, result: Result<Response, Error>, report: Report) {
-        let Some(transfer) = self.vacate(id) else { return };
+        let Some(mut transfer) = self.vacate(id) else { return };
         match &result {
             Ok(_) => self.stats.succeeded += 1,
             Err(_) => self.stats.failed += 1,
         }
+        if transfer.request.options.retry.is_some() {
+            self.retries.note_end();
+        }
         let mut outcome = Outcome { result, report };
+        if transfer.retrying.is_some() {
+            outcome.report.retried = transfer.take_retried();
+        }
         if let Some(hops) = transfer.hops {
             hops.conclude(&transfer.request.head, transfer.added, &mut outcome);
         }
@@ -227,6 +248,7 @@ impl Engine {
                 Some(TlsSummary { version: tls.version()?, resumed: tls.resumed() })
             }),
             retries: transfer.retries,
+            retried: Vec::new(),
             hops: Vec::new(),
         }
     }

@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::connection::{Connecting, Connection, Exchanging, Handshaking, State};
+use super::pace::Pace;
 use super::pool::OriginId;
 use super::resolve::{Addresses, LookupId};
 use super::tls::{TlsSession, server_name};
@@ -152,6 +153,8 @@ impl Engine {
             head_taken: false,
             source_pending: false,
             paused: transfer.paused,
+            throttled: false,
+            pace: transfer.request.options.max_rate.map(|rate| Box::new(Pace::new(rate))),
             redirected: false,
             response: None,
             decoding: None,

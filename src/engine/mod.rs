@@ -16,11 +16,13 @@ mod finish;
 mod handler;
 mod launch;
 mod output;
+mod pace;
 mod pool;
 mod receive;
 mod redirect;
 mod request;
 mod resolve;
+mod retry;
 mod send;
 mod stats;
 mod timers;
@@ -44,6 +46,7 @@ pub use handler::{BodySource, Collect, Discard, Flow, Handler};
 pub use output::{Level, Output};
 pub use request::{Body, LowSpeed, Options, Request, Timeouts};
 pub use resolve::{Lookup, LookupId};
+pub use retry::{Retried, RetryBudget, RetryPolicy, Wait};
 pub use send::MIN_FILL;
 pub use stats::Stats;
 pub use transfer::{
@@ -53,6 +56,7 @@ pub use transfer::{
 use connection::State;
 use pool::{OriginId, Pool, PoolKey};
 use resolve::{Left, Resolver};
+use retry::Retries;
 use timers::Timers;
 use transfer::{Place, Spent, Wire};
 
@@ -73,6 +77,11 @@ pub struct Config {
     pub lookup_cache: usize,
     /// How `https` is verified where a transfer's options do not say.
     pub tls: Option<TlsPolicy>,
+    /// What all transfers together may spend on asking again.
+    pub retry_budget: RetryBudget,
+    /// What the waits before asking again are spread by: any number, another one for each process that
+    /// asks the same servers. The drivers, and [`crate::Multi`], choose one where it is 0.
+    pub seed: u64,
     /// The driver carries the deadlines of connections itself (as [`Level::deadline`]) and reports
     /// [`Engine::handle_deadline`]; the engine's own timers leave them out.
     pub carried_deadlines: bool,
@@ -88,6 +97,8 @@ impl Default for Config {
             lookup_ttl: Duration::from_secs(60),
             lookup_cache: limits::LOOKUP_CACHE,
             tls: None,
+            retry_budget: RetryBudget::default(),
+            seed: 0,
             carried_deadlines: false,
         }
     }
@@ -127,6 +138,7 @@ pub struct Engine {
     scratch: Vec<u8>,
     /// Decoded bytes on their way to a handler.
     decoded: Vec<u8>,
+    retries: Retries,
     stats: Stats,
 }
 
@@ -145,6 +157,7 @@ impl Engine {
         Self {
             pool: Pool::new(config.max_connections, config.max_per_origin),
             resolver,
+            retries: Retries::new(config.retry_budget, config.seed),
             config,
             now: Time::ZERO,
             transfers: Slab::new(),
@@ -193,6 +206,7 @@ impl Engine {
             paused: false,
             retries: 0,
             hops: None,
+            retrying: None,
         });
         if let Some(origin) = self.pool.get_mut(origin) {
             origin.push_back(id);
@@ -411,7 +425,7 @@ impl Engine {
     /// The phase that a transfer is in.
     fn phase(&self, place: Place) -> Phase {
         match place {
-            Place::Admission | Place::Connection => Phase::Queue,
+            Place::Admission | Place::Connection | Place::Later(_) => Phase::Queue,
             Place::Addresses(lookup) if self.resolver.is_started(lookup) => Phase::Resolve,
             Place::Addresses(_) => Phase::Queue,
             Place::Exchange(id) => match self.pool.connections.get(id) {
@@ -435,19 +449,22 @@ impl Engine {
                 }
                 self.to_serve.push_back(transfer.origin);
             }
-            Place::Addresses(lookup) => {
-                if let Some(origin) = self.pool.get_mut(transfer.origin) {
-                    origin.resolving -= 1;
-                }
-                if let Left::Abandon(lookup) = self.resolver.leave(lookup, id) {
-                    self.outputs.push_back(Output::Abandon { lookup });
-                }
-                self.to_serve.push_back(transfer.origin);
-            }
+            Place::Addresses(lookup) => self.leave_lookup(id, transfer.origin, lookup),
             // the connection's end, or its next use, sees to the origin
-            Place::Exchange(_) => {}
+            Place::Exchange(_) | Place::Later(_) => {}
         }
         Some(transfer)
+    }
+
+    /// A transfer of this origin waits for a look-up no more.
+    fn leave_lookup(&mut self, id: TransferId, origin: OriginId, lookup: LookupId) {
+        if let Some(origin) = self.pool.get_mut(origin) {
+            origin.resolving -= 1;
+        }
+        if let Left::Abandon(lookup) = self.resolver.leave(lookup, id) {
+            self.outputs.push_back(Output::Abandon { lookup });
+        }
+        self.to_serve.push_back(origin);
     }
 }
 

@@ -35,6 +35,8 @@ impl PoolKey {
             decode: _,
             redirects: _,
             http: _,
+            max_rate: _,
+            retry: _,
             tls,
         } = options;
         let origin = head.origin().clone();

@@ -39,6 +39,9 @@ impl Engine {
         let now = self.now;
         if let State::Exchanging(state) = &mut connection.state {
             state.moved = now;
+            if let Some(pace) = &mut state.pace {
+                state.throttled = pace.take(bytes.len(), now);
+            }
         }
         if connection.held.is_empty() {
             self.take_wire(id, bytes);
@@ -54,7 +57,7 @@ impl Engine {
     /// response that came whole has none any more.
     fn note_first_byte(&mut self, id: ConnectionId) {
         let now = self.now;
-        if self.exchanging(id).is_some_and(|state| state.first_byte == now) {
+        if self.exchanging(id).is_some_and(|state| state.first_byte == now || state.throttled) {
             self.touch(id);
         }
     }
@@ -190,6 +193,8 @@ impl Engine {
             if taken < input.len() && !state.exchange.response_started() {
                 state.first_byte = state.first_byte.min(now);
             }
+            let unsent = !state.exchange.request_complete();
+            let mut answered = false;
             let (consumed, next) = match state.exchange.read(&input[taken..]) {
                 Ok(read) => {
                     let Some(transfer) = self.transfers.get_mut(state.transfer) else {
@@ -199,19 +204,29 @@ impl Engine {
                     let (flow, next) = match read.event {
                         Event::NeedMore => (Flow::Continue, Next::Wait),
                         Event::Informational(head) => {
+                            answered = true;
                             transfer.handler.informational(&head);
                             (Flow::Continue, Next::More)
                         }
                         Event::Head(head) => {
                             state.response =
                                 Some(Response { status: head.status(), version: head.version() });
+                            answered = unsent;
                             let default_tls = self.config.tls.as_ref();
-                            let flow = match transfer.follows(head.status()) {
-                                true => transfer.take_redirect(&head, default_tls),
-                                false => None,
+                            let flow = match head.status() {
+                                status if transfer.follows(status) => {
+                                    transfer.take_redirect(&head, default_tls)
+                                }
+                                status if transfer.may_ask_again(status) => self
+                                    .retries
+                                    .take_response(transfer, &head, now)
+                                    .then_some(Flow::Continue),
+                                _ => None,
                             };
                             state.redirected = flow.is_some();
-                            if let Some(policy) = transfer.request.options.decode {
+                            if let Some(policy) = transfer.request.options.decode
+                                && !state.redirected
+                            {
                                 state.decoding = Decoding::begin(&head, policy);
                             }
                             (flow.unwrap_or_else(|| transfer.handler.head(&head)), Next::More)
@@ -243,6 +258,10 @@ impl Engine {
                 Err(fault) => (0, Next::Fail(Cause::Http(fault))),
             };
             taken += consumed;
+            if answered {
+                // the rest of the body may be wanted now, or not any more
+                self.touch(id);
+            }
             match next {
                 Next::More => {}
                 Next::Wait => return Taken::All,

@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use url::Url;
 
-use crate::engine::BodySource;
-use crate::http::{BodyLength, DecodePolicy, RedirectPolicy, RequestError, RequestHead, Scheme};
+use crate::engine::{BodySource, RetryPolicy};
+use crate::http::{
+    BodyLength, DecodePolicy, RedirectPolicy, RequestError, RequestHead, Scheme, Version,
+};
 use crate::limits::HttpLimits;
 use crate::tls::TlsPolicy;
 
@@ -48,6 +50,18 @@ impl Request {
     /// Adds a field line. See [`RequestHead::field`] for what is refused.
     pub fn field(mut self, name: &str, value: impl AsRef<[u8]>) -> Result<Self, RequestError> {
         self.head.field(name, value.as_ref())?;
+        Ok(self)
+    }
+
+    /// Sets the version that the request line names.
+    pub fn version(mut self, version: Version) -> Self {
+        self.head.set_version(version);
+        self
+    }
+
+    /// Asks for `target` instead of the URL's path and query. See [`RequestHead::set_target`].
+    pub fn target(mut self, target: &str) -> Result<Self, RequestError> {
+        self.head.set_target(target)?;
         Ok(self)
     }
 
@@ -146,6 +160,11 @@ pub struct Options {
     /// Whether bodies are decoded as their Content-Encoding says, and Accept-Encoding asks for that;
     /// otherwise they are delivered as they come.
     pub decode: Option<DecodePolicy>,
+    /// The most bytes per second, both directions together; no limit unless set. A slower reader is
+    /// what the peer sees: what comes faster waits in the kernel.
+    pub max_rate: Option<u64>,
+    /// What is asked for again; nothing unless set.
+    pub retry: Option<Arc<RetryPolicy>>,
     /// Which redirects are followed; none unless set.
     pub redirects: Option<RedirectPolicy>,
     /// Bounds on the response's framing.
@@ -165,7 +184,8 @@ impl Options {
 /// The deadlines of a transfer's waits. Each wait has its own, none eats into another's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timeouts {
-    /// Waiting for a connection or a slot for one; not bounded unless set.
+    /// Waiting for a connection or a slot for one; not bounded unless set. Of a transfer that asks
+    /// again, over all times.
     pub queue: Option<Duration>,
     /// Looking the name up.
     pub resolve: Option<Duration>,
@@ -173,6 +193,9 @@ pub struct Timeouts {
     pub connect: Option<Duration>,
     /// The TLS handshake.
     pub tls: Option<Duration>,
+    /// For how long a body whose request says `Expect: 100-continue` waits for leave; then it is sent
+    /// without. Not bounded if unset.
+    pub expect: Option<Duration>,
     /// From the request's last byte to the response's first.
     pub first_byte: Option<Duration>,
     /// Between bytes, in either direction.
@@ -188,6 +211,7 @@ impl Default for Timeouts {
             resolve: Some(Duration::from_secs(30)),
             connect: Some(Duration::from_secs(30)),
             tls: Some(Duration::from_secs(30)),
+            expect: Some(Duration::from_secs(1)),
             first_byte: Some(Duration::from_secs(120)),
             idle: Some(Duration::from_secs(120)),
             total: None,

@@ -48,6 +48,9 @@ impl Engine {
             && !connection.tls.as_ref().is_some_and(|tls| tls.wants_send());
         if let State::Exchanging(state) = &mut connection.state {
             state.moved = now;
+            if let Some(pace) = &mut state.pace {
+                state.throttled = pace.take(bytes, now);
+            }
             let complete = state.head_taken && state.exchange.request_complete() && unfilled;
             if complete && wire.sent == wire.handed && state.request_sent == Time::NEVER {
                 state.request_sent = now;

@@ -13,6 +13,8 @@ pub struct Stats {
     pub removed: u64,
     /// Requests sent again because a kept connection had gone stale.
     pub retried: u64,
+    /// Requests asked again by their transfers' policies.
+    pub asked_again: u64,
     /// Connections opened, connected or not.
     pub opened: u64,
     /// Exchanges begun on a connection that had served another.

@@ -11,6 +11,7 @@ use url::Url;
 use crate::engine::pool::OriginId;
 use crate::engine::redirect::Hops;
 use crate::engine::resolve::LookupId;
+use crate::engine::retry::{Retried, Retrying};
 use crate::engine::timers::TimerId;
 use crate::engine::{ConnectionId, Handler, Request};
 use crate::error::Error;
@@ -39,6 +40,7 @@ pub struct Transfer {
     /// Sent again after a kept connection had gone stale.
     pub(super) retries: u8,
     pub(super) hops: Option<Box<Hops>>,
+    pub(super) retrying: Option<Box<Retrying>>,
 }
 
 /// Where a transfer stands, named for what it waits for.
@@ -50,6 +52,8 @@ pub(super) enum Place {
     Connection,
     /// The addresses of its host.
     Addresses(LookupId),
+    /// This time, when it asks again.
+    Later(Time),
     /// The end of its exchange (or, before that, of the connection's set-up) on this connection.
     Exchange(ConnectionId),
 }
@@ -114,6 +118,9 @@ pub struct Report {
     pub tls: Option<TlsSummary>,
     /// How often the request was sent again because a kept connection had gone stale.
     pub retries: u8,
+    /// The requests that were asked again, over all hops and in order, by the transfer's
+    /// [`RetryPolicy`](super::RetryPolicy), or without an expectation that the peer does not meet.
+    pub retried: Vec<Retried>,
     /// Every request of a transfer that followed redirects, the last one included. Empty where none
     /// was followed.
     pub hops: Vec<Hop>,

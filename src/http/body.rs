@@ -46,9 +46,14 @@ pub enum Fill {
 /// What is left to send of a request's body.
 #[derive(Debug)]
 pub(super) enum RequestBody {
-    Known { remaining: u64, announced: u64 },
+    Known {
+        remaining: u64,
+        announced: u64,
+    },
     Chunked,
     Complete,
+    /// What is left will not be sent.
+    Stopped,
 }
 
 impl RequestBody {
@@ -67,6 +72,18 @@ impl RequestBody {
         matches!(self, RequestBody::Complete)
     }
 
+    /// Whether there is nothing left to send.
+    pub(super) fn is_over(&self) -> bool {
+        matches!(self, RequestBody::Complete | RequestBody::Stopped)
+    }
+
+    /// Sends no more, if there is more.
+    pub(super) fn stop(&mut self) {
+        if !self.is_complete() {
+            *self = RequestBody::Stopped;
+        }
+    }
+
     pub(super) fn fill(
         &mut self,
         out: &mut [u8],
@@ -79,6 +96,7 @@ impl RequestBody {
             RequestBody::Chunked if out.len() < Self::MIN_OUTPUT => Fill::Filled(0),
             RequestBody::Chunked => fill_chunk(out, source)?,
             RequestBody::Complete => Fill::Complete(0),
+            RequestBody::Stopped => Fill::Filled(0),
         };
         if matches!(fill, Fill::Complete(_)) {
             *self = RequestBody::Complete;

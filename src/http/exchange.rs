@@ -4,10 +4,15 @@
 //!
 //! * **Request half.** The head goes out first, then the body, framed as the head announced it.
 //!   The half is complete when the head was taken and the body has ended (at once, if there is
-//!   none).
+//!   none). A body whose head says `Expect: 100-continue` waits for 100 (Continue), or until whoever
+//!   knows the time says that it has waited long enough. A final response before that, or one of
+//!   status 300 or above at any time, ends the half where it stands: the rest is not wanted (RFC 9110,
+//!   10.1.1; RFC 9112, 9.5). Where it then ends neither length nor chunks can say, so that the
+//!   connection is not reused.
 //! * **Response half.** Any number of informational responses up to the limit, then one head, then
 //!   the body that [RFC 9112, 6.3] says it has. 101 is a fault, since no upgrade is ever offered.
-//!   It may begin and end before the request half is complete.
+//!   It may begin and end before the request half is complete: one of status 2xx may be made as the
+//!   body comes.
 //! * **End of the connection.** It completes a body that it delimits; over TLS only if the peer
 //!   said close_notify. Elsewhere it is a fault which says how much had come.
 //! * **Reuse.** The connection can carry another exchange exactly if both halves are complete and
@@ -32,7 +37,8 @@ use crate::limits::HttpLimits;
 /// The state of one request and its response.
 ///
 /// * Request half: [`head_taken`](Self::head_taken), [`fill_body`](Self::fill_body);
-///   [`request_complete`](Self::request_complete).
+///   [`request_complete`](Self::request_complete), [`has_body_to_send`](Self::has_body_to_send);
+///   [`awaits_continue`](Self::awaits_continue), [`send_body`](Self::send_body).
 /// * Response half: [`read`](Self::read), [`eof`](Self::eof);
 ///   [`response_started`](Self::response_started),
 ///   [`response_complete`](Self::response_complete), [`body_received`](Self::body_received),
@@ -53,6 +59,8 @@ pub struct Exchange {
     reasons: CloseReasons,
     kind: RequestKind,
     head_taken: bool,
+    /// The body waits for 100 (Continue).
+    awaits_continue: bool,
     started: bool,
     /// `partial` is a whole head that was handed out: gone with the next call.
     partial_done: bool,
@@ -124,6 +132,8 @@ impl Exchange {
             reasons: head.close_reasons(),
             kind: head.kind(),
             head_taken: false,
+            awaits_continue: head.expects_continue()
+                && !matches!(body, BodyLength::None | BodyLength::Known(0)),
             started: false,
             partial_done: false,
         }
@@ -155,6 +165,21 @@ impl Exchange {
     /// Whether the head and all of the body have been handed to the wire.
     pub fn request_complete(&self) -> bool {
         self.head_taken && self.body.is_complete()
+    }
+
+    /// Whether bytes of the body can be asked for now.
+    pub fn has_body_to_send(&self) -> bool {
+        !self.awaits_continue && !self.body.is_over()
+    }
+
+    /// Whether the body waits for 100 (Continue).
+    pub fn awaits_continue(&self) -> bool {
+        self.awaits_continue
+    }
+
+    /// Sends the body without having been told to.
+    pub fn send_body(&mut self) {
+        self.awaits_continue = false;
     }
 
     /// Reads on in the response: consumes some of `input` and says what it is.
@@ -328,6 +353,9 @@ impl Exchange {
     fn accept(&mut self, parsed: &ParsedHead) -> Result<(usize, Step), HttpFault> {
         let &ParsedHead { len, status, version, framing, reasons } = parsed;
         self.reasons.extend(reasons);
+        if !self.body.is_over() {
+            self.answer_body(status);
+        }
         match (status, framing) {
             (101, _) => return Err(HttpFault::UnexpectedUpgrade),
             (100..=199, _) => self.count_informational()?,
@@ -343,6 +371,20 @@ impl Exchange {
             (_, Framing::UntilClose) => self.response = Response::UntilClose,
         }
         Ok((len, Step::Head { status, version, len }))
+    }
+
+    /// A response came while there is body to send.
+    #[cold]
+    fn answer_body(&mut self, status: u16) {
+        match status {
+            100 => self.awaits_continue = false,
+            101..=199 => {}
+            200..=299 if !self.awaits_continue => {}
+            _ => {
+                self.awaits_continue = false;
+                self.body.stop();
+            }
+        }
     }
 
     fn count_informational(&mut self) -> Result<(), HttpFault> {

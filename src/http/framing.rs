@@ -91,12 +91,12 @@ impl<'a> Noted<'a> {
         for field in fields {
             // lengths first: names seldom agree in theirs
             match field.name.len() {
-                10 if is_named(field, "connection") => noted.connection(field.value),
-                14 if is_named(field, "content-length") => {
+                10 if is_named(field, "Connection") => noted.connection(field.value),
+                14 if is_named(field, "Content-Length") => {
                     noted.more_lengths = noted.length.is_some();
                     noted.length.get_or_insert(field.value);
                 }
-                17 if is_named(field, "transfer-encoding") => noted.transfer_encoding = true,
+                17 if is_named(field, "Transfer-Encoding") => noted.transfer_encoding = true,
                 _ => {}
             }
         }
@@ -106,7 +106,8 @@ impl<'a> Noted<'a> {
     fn connection(&mut self, value: &[u8]) {
         for option in list(value) {
             self.close |= option.eq_ignore_ascii_case(b"close");
-            self.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
+            self.keep_alive |=
+                option == b"keep-alive" || option.eq_ignore_ascii_case(b"keep-alive");
         }
     }
 
@@ -134,7 +135,7 @@ impl<'a> Noted<'a> {
 /// is, until the close. `chunked` may stand once, and last.
 fn transfer_coding(fields: &[httparse::Header<'_>]) -> Result<Framing, HttpFault> {
     let mut framing = None;
-    for field in fields.iter().filter(|f| is_named(f, "transfer-encoding")) {
+    for field in fields.iter().filter(|f| is_named(f, "Transfer-Encoding")) {
         for coding in list(field.value) {
             framing = match framing {
                 None | Some(Framing::UntilClose) if coding.eq_ignore_ascii_case(b"chunked") => {
@@ -156,7 +157,7 @@ fn length(first: &[u8], more: bool, fields: &[httparse::Header<'_>]) -> Result<u
         return Ok(length);
     }
     let mut agreed = None;
-    for field in fields.iter().filter(|f| is_named(f, "content-length")) {
+    for field in fields.iter().filter(|f| is_named(f, "Content-Length")) {
         for element in field.value.split(|&b| b == b',') {
             let bad = || HttpFault::BadLength { value: excerpt(field.value) };
             let other = decimal(trim(element)).ok_or_else(bad)?;
@@ -181,8 +182,9 @@ fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     value.split(|&b| b == b',').map(trim).filter(|element| !element.is_empty())
 }
 
+/// `name` is spelled as servers mostly do, for which a comparison of words does.
 fn is_named(field: &httparse::Header<'_>, name: &str) -> bool {
-    field.name.eq_ignore_ascii_case(name)
+    field.name == name || field.name.eq_ignore_ascii_case(name)
 }
 
 fn unsupported(value: &[u8]) -> HttpFault {

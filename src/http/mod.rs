@@ -17,6 +17,7 @@ mod head;
 mod host;
 mod redirect;
 mod request;
+mod retry;
 mod reuse;
 
 pub use body::{BodyLength, Fill, SourceRead};
@@ -28,4 +29,5 @@ pub use host::{Host, Origin, Scheme};
 pub(crate) use redirect::redirects;
 pub use redirect::{KeepPost, Redirect, RedirectFault, RedirectPolicy};
 pub use request::RequestHead;
+pub(crate) use retry::{is_transient, is_unheard, retry_after};
 pub use reuse::{CloseReason, CloseReasons};

@@ -35,6 +35,8 @@ pub struct RequestHead {
     version: Version,
     close: bool,
     keep_alive: bool,
+    /// It says `Expect: 100-continue`.
+    expects_continue: bool,
 }
 
 /// What few requests have.
@@ -72,6 +74,7 @@ impl RequestHead {
             version: Version::Http11,
             close: false,
             keep_alive: false,
+            expects_continue: false,
         })
     }
 
@@ -93,6 +96,9 @@ impl RequestHead {
         if name.eq_ignore_ascii_case("connection") {
             self.note_connection(value)?;
         }
+        if name.eq_ignore_ascii_case("expect") {
+            self.expects_continue |= value.eq_ignore_ascii_case(b"100-continue");
+        }
         // exact, since a million of these may be waiting
         self.fields.reserve_exact(name.len() + 2 + value.len() + 2);
         self.fields.extend_from_slice(name.as_bytes());
@@ -113,6 +119,17 @@ impl RequestHead {
             return Err(RequestError::AsteriskTarget(self.method.clone()));
         }
         self.target = "*".into();
+        Ok(())
+    }
+
+    /// Asks for `target`, whatever the URL's path and query were: printable ASCII characters, without
+    /// a `#`.
+    pub fn set_target(&mut self, target: &str) -> Result<(), RequestError> {
+        let is_good = |byte: u8| byte.is_ascii_graphic() && byte != b'#';
+        if target.is_empty() || !target.bytes().all(is_good) {
+            return Err(RequestError::BadTarget(excerpt(target.as_bytes())));
+        }
+        self.target = target.into();
         Ok(())
     }
 
@@ -148,8 +165,9 @@ impl RequestHead {
         &self.target
     }
 
-    /// The URL that is asked for, without user information and with the fragment. The targets of
-    /// CONNECT and `OPTIONS *` have none: of these, the origin alone.
+    /// The URL that is asked for, without user information and with the fragment. Targets
+    /// that do not begin with a slash (those of CONNECT and `OPTIONS *`) have none: of these, the origin
+    /// alone.
     pub fn url(&self) -> Url {
         let mut text = self.origin.to_string();
         if self.target.starts_with('/') {
@@ -168,6 +186,12 @@ impl RequestHead {
     /// The field lines that were added, each with its CRLF, without Host.
     pub fn fields(&self) -> &[u8] {
         &self.fields
+    }
+
+    /// Whether the body is to wait for 100 (Continue): `Expect: 100-continue` was added (RFC 9110,
+    /// 10.1.1). To HTTP/1.0 it means nothing.
+    pub fn expects_continue(&self) -> bool {
+        self.expects_continue && self.version == Version::Http11
     }
 
     /// Whether sending the request twice intends what sending it once does (RFC 9110, 9.2.2).
@@ -217,6 +241,7 @@ impl RequestHead {
         let mut head = RequestHead::new(method, url)?;
         head.fields.clone_from(&self.fields);
         head.version = self.version;
+        head.expects_continue = self.expects_continue;
         (head.close, head.keep_alive) = (self.close, self.keep_alive);
         if let Some(host) = self.host() {
             head.rare.get_or_insert_default().host = Some(host.into());
@@ -234,6 +259,12 @@ impl RequestHead {
             }
         }
         self.fields = kept;
+        self.expects_continue &= keep("expect");
+    }
+
+    /// Takes out Expect.
+    pub(crate) fn drop_expect(&mut self) {
+        self.retain_fields(|name| !name.eq_ignore_ascii_case("expect"));
     }
 
     /// Has Host say the origin's authority.

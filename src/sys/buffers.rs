@@ -2,7 +2,8 @@
 //!
 //! Knows the memory of one buffer group and which of its buffers the kernel has. Must not know who
 //! receives. Invariants (`docs/ring-ownership.md`): a buffer is the kernel's from its publication to the CQE that
-//! names it, ours from there to its return; it is read while it is ours alone.
+//! names it, ours from there on; it is read while it is ours alone; the kernel gets those that came back last,
+//! which the caches still hold, and no more than are of use.
 
 use std::sync::atomic::{AtomicU16, Ordering};
 
@@ -37,15 +38,16 @@ pub(super) struct BufferRing {
     entries: Pages,
     memory: Pages,
     shape: Buffers,
-    /// Entries written so far, wrapping; published by [`BufferRing::publish`].
+    /// Entries written so far, wrapping.
     tail: u16,
-    published: u16,
-    /// Buffers that are ours.
-    held: u16,
+    /// Buffers that wait to be published, the last to come back on top.
+    free: Vec<BufferId>,
+    /// Buffers that CQEs have named and that were not given back.
+    taken: u16,
 }
 
 impl BufferRing {
-    /// Registers the group and gives the kernel all of its buffers.
+    /// Registers the group, and gives the kernel one of its buffers.
     pub(super) fn register(
         ring: &io_uring::IoUring,
         group: u16,
@@ -61,12 +63,9 @@ impl BufferRing {
         unsafe {
             ring.submitter().register_buf_ring_with_flags(address, shape.count, group, 0)?;
         }
-        let mut buffers =
-            BufferRing { entries, memory, shape, tail: 0, published: 0, held: shape.count };
-        for id in 0..shape.count {
-            buffers.give_back(BufferId(id));
-        }
-        buffers.publish();
+        let free = (0..shape.count).rev().map(BufferId).collect();
+        let mut buffers = BufferRing { entries, memory, shape, tail: 0, free, taken: 0 };
+        buffers.publish(1);
         Ok(buffers)
     }
 
@@ -74,14 +73,25 @@ impl BufferRing {
         self.shape.size
     }
 
-    /// Buffers that are ours.
-    pub(super) fn held(&self) -> u16 {
-        self.held
+    /// Buffers lent: a CQE has named them, and they were not given back.
+    pub(super) fn taken(&self) -> u16 {
+        self.taken
     }
 
-    /// A CQE names this buffer: it is ours until it is given back.
+    /// Buffers that were published and that no CQE taken in has named.
+    pub(super) fn with_kernel(&self) -> usize {
+        usize::from(self.shape.count - self.taken) - self.free.len()
+    }
+
+    /// A CQE names this buffer: it is ours until it is published again.
     pub(super) fn take(&mut self, _id: BufferId) {
-        self.held += 1;
+        self.taken += 1;
+    }
+
+    /// What was taken is read.
+    pub(super) fn give_back(&mut self, id: BufferId) {
+        self.taken -= 1;
+        self.free.push(id);
     }
 
     /// The first `len` bytes of a buffer that is ours.
@@ -95,8 +105,8 @@ impl BufferRing {
         unsafe { std::slice::from_raw_parts(start.as_ptr(), len) }
     }
 
-    /// The buffer is for the kernel to use again, once published.
-    pub(super) fn give_back(&mut self, id: BufferId) {
+    /// Writes the next entry of the ring, which the kernel does not look at yet.
+    fn write_entry(&mut self, id: BufferId) {
         let place = usize::from(self.tail & (self.shape.count - 1)) * size_of::<BufRingEntry>();
         let entry = self.entries.at(place, size_of::<BufRingEntry>()).cast::<BufRingEntry>();
         let start =
@@ -111,15 +121,19 @@ impl BufferRing {
             (*entry.as_ptr()).set_bid(id.0);
         }
         self.tail = self.tail.wrapping_add(1);
-        self.held -= 1;
     }
 
-    /// Lets the kernel see what was given back.
-    pub(super) fn publish(&mut self) {
-        if self.tail == self.published {
+    /// Has the kernel have `wanted` buffers, or all there are.
+    pub(super) fn publish(&mut self, wanted: usize) {
+        let missing = wanted.saturating_sub(self.with_kernel()).min(self.free.len());
+        if missing == 0 {
             return;
         }
-        self.published = self.tail;
+        for _ in 0..missing {
+            if let Some(id) = self.free.pop() {
+                self.write_entry(id);
+            }
+        }
         let base = self.entries.at(0, 1).cast::<BufRingEntry>();
         // SAFETY: the tail lies within the first place, aligned, and the kernel alone reads it meanwhile,
         // atomically as we write it.

@@ -110,7 +110,7 @@ pub struct InUse {
     pub polls: usize,
     /// CQEs that the kernel has yet to post or the caller to take.
     pub owed: usize,
-    /// Provided buffers that the kernel does not have.
+    /// Provided buffers that are lent, or named by completions not yet taken.
     pub buffers: usize,
     /// Slots that hold bytes to be sent.
     pub slots: usize,

@@ -23,6 +23,7 @@ use super::slots::{SendSlot, SendSlots};
 use super::stream::{Fact, Heard, Recv, Send, Socket, Stream, Want};
 use super::token::{Kind, Token};
 use crate::id::{Id, Slab};
+use crate::limits;
 use crate::time::Time;
 
 /// What a [`Streams`] has room for.
@@ -245,9 +246,9 @@ impl Streams {
         }
     }
 
-    /// Provided buffers that the kernel does not have: lent, or in completions not yet taken.
+    /// Provided buffers in use: lent, or in completions not yet taken.
     pub fn buffers_held(&self) -> usize {
-        self.buffers.as_ref().map_or(0, |buffers| buffers.held().into())
+        self.buffers.as_ref().map_or(0, |buffers| buffers.taken().into())
             + self.ring.buffers_reaped()
     }
 
@@ -389,8 +390,9 @@ impl Streams {
     /// As [`Ring::submit_and_wait`].
     pub fn submit_and_wait(&mut self, now: Time, until: Option<Time>) -> Result<(), Errno> {
         self.return_lent();
+        let wanted = (2 * self.entries.len()).max(limits::LEAST_BUFFERS.into());
         if let Some(buffers) = &mut self.buffers {
-            buffers.publish();
+            buffers.publish(wanted);
         }
         // a kernel thread that submits has yet to see whether there are buffers for those served last
         if !self.queue.is_empty() && !self.ring.thread_is_behind() {
@@ -505,7 +507,8 @@ impl Streams {
     /// Arms receives that wait for a buffer, one for each that the kernel has. One that fails all the same has seen
     /// others fill all of these: there are no more failures than buffers filled.
     fn serve_queue(&mut self) {
-        let mut free = usize::from(self.room.buffers.count).saturating_sub(self.buffers_held());
+        let with_kernel = self.buffers.as_ref().map_or(0, BufferRing::with_kernel);
+        let mut free = with_kernel.saturating_sub(self.ring.buffers_reaped());
         // those served do not queue again behind those who are not
         let mut queue = std::mem::take(&mut self.queue);
         while free > 0

@@ -6,6 +6,7 @@
     reason = "tests time what the command claims, and wait for it"
 )]
 
+mod bodies;
 mod command;
 mod corpus;
 mod doctor;
@@ -18,6 +19,7 @@ mod progress;
 mod records;
 mod redirects;
 mod request;
+mod retries;
 #[allow(unused_imports, reason = "each test binary uses a part of it")]
 #[path = "../support/mod.rs"]
 mod support;

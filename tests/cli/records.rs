@@ -6,7 +6,7 @@ use crate::command::{Ringdove, drivers};
 use crate::support::dead_end::Refusing;
 use crate::support::nginx::Nginx;
 
-const FIELDS: [&str; 14] = [
+const FIELDS: [&str; 15] = [
     "url",
     "line",
     "status",
@@ -21,6 +21,7 @@ const FIELDS: [&str; 14] = [
     "file",
     "times",
     "hops",
+    "retried",
 ];
 
 const TIMES: [&str; 6] = ["queue", "resolve", "connect", "tls", "first_byte", "total"];

@@ -66,14 +66,14 @@ fn data_is_posted() {
     let data: Vec<u8> = (0..=255).cycle().take(300_000).collect();
     fs::write(&file, &data).expect("a file");
     let at_file = format!("@{}", file.display());
-    let request = request_of(&["-X", "PUT", "-d", &at_file, "-H", "Content-Type: x/y"]);
+    let request = request_of(&["-X", "PUT", "--data-binary", &at_file, "-H", "Content-Type: x/y"]);
     assert_eq!((request.method().as_str(), request.body.len()), ("PUT", data.len()));
     assert!(request.body == data, "every byte");
     assert_eq!(request.field("content-type").as_deref(), Some("x/y"));
 
     let server = server();
     Ringdove::fetch(["-d", "@-", &server.url("/")]).stdin("from\nstdin\n").run().exits(0);
-    assert_eq!(only_request(&server).body, b"from\nstdin\n");
+    assert_eq!(only_request(&server).body, b"fromstdin");
 }
 
 #[test]

@@ -31,7 +31,7 @@ fn bad_options_are_named() {
         (&[URL, "-X", "GET IT"], &["'GET IT'"]),
         (&[URL, "-X", "CONNECT"], &["CONNECT"]),
         (&[URL, "-X", "GET", "-I"], &["--request", "--head"]),
-        (&[URL, "-d", "x", "-I"], &["--data", "--head"]),
+        (&[URL, "-d", "x", "-I"], &["-d", "-I"]),
         (&[URL, "-X", "TRACE", "-d", "x"], &["TRACE allows no body"]),
         (&[URL, "-H", "no colon"], &["'no colon'", "Name: value"]),
         (&[URL, "-H", "Bad Name: x"], &["Bad Name"]),

@@ -12,6 +12,7 @@ mod support;
 mod bodies;
 mod crowd;
 mod dropped;
+mod expect;
 mod fairness;
 mod fallback;
 mod flow;

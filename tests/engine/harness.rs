@@ -43,6 +43,7 @@ pub(crate) fn timeouts(set: impl FnOnce(&mut Timeouts)) -> Arc<Options> {
         resolve: None,
         connect: None,
         tls: None,
+        expect: None,
         first_byte: None,
         idle: None,
         total: None,

@@ -2,11 +2,14 @@
 
 mod deadlines;
 mod decoding;
+mod expect;
 mod harness;
 mod limits;
 mod lookups;
+mod pace;
 mod pausing;
 mod redirects;
+mod retries;
 mod reuse;
 #[path = "../support/sim_tls.rs"]
 mod sim_tls;

@@ -195,6 +195,8 @@ impl Scenario {
             max_lookups: random.size(1, 3),
             lookup_ttl: Duration::from_millis(random.range(0, 5_000)),
             lookup_cache: random.size(1, 4),
+            retry_budget: Default::default(),
+            seed: 1,
             tls: tls.then(|| TlsPolicy::builder().insecure().build().expect("a policy")),
             carried_deadlines: random.chance(50),
         };
@@ -465,6 +467,7 @@ fn timeouts(random: &mut Random, tight: bool) -> Timeouts {
         resolve: tighter(default.resolve),
         connect: tighter(default.connect),
         tls: tighter(default.tls),
+        expect: default.expect,
         first_byte: tighter(default.first_byte),
         idle: tighter(default.idle),
         total: tighter(default.total),

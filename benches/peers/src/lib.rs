@@ -4,9 +4,11 @@
 //! [`run`] a function; everything that must be equal for a fair comparison (what is asked for, when
 //! the meter starts and stops, what counts as an error) is here, and nothing else is.
 //!
-//! The workload: `-c` requests are in flight at any time, and request *i* goes to target *i* mod
-//! the number of targets. With keep-alive a client may hold one connection for each request in
-//! flight or for each target, whichever is more, so that no connection is closed for want of room.
+//! The workload: `-c` requests are in flight at any time, and go round the targets. With keep-alive a
+//! client with a pool sends request *i* to target *i* mod their number, and has room for as many
+//! connections as requests in flight and targets together, so that none is closed for want of room.
+//! A client without one has a connection for each request in flight or for each target, whichever is
+//! more, and takes the one that has been idle the longest, with its target.
 
 pub mod canned;
 mod meter;

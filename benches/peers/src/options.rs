@@ -91,7 +91,14 @@ impl Plan {
         &self.targets[(request % self.targets.len() as u64) as usize]
     }
 
-    /// Connections that may be open at once.
+    /// Connections that may be open at once, for clients with a pool of their own: more than there are
+    /// in flight and targets, since a target whose turn it is may still be busy.
+    pub fn pooled_connections(&self) -> usize {
+        if self.keepalive { self.connections + self.targets.len() } else { self.connections }
+    }
+
+    /// Connections that are open at once, for clients that keep one to each target, or several where
+    /// targets are few.
     pub fn open_connections(&self) -> usize {
         if self.keepalive { self.connections.max(self.targets.len()) } else { self.connections }
     }

@@ -67,8 +67,9 @@ pub(super) fn run(load: Load) -> Result<Outcome, Failure> {
     }
     let (connections, urls) = (load.connections, load.urls.len());
     let config = Config {
-        // no connection is closed for want of room
-        max_connections: if load.keepalive { connections.max(urls) } else { connections },
+        // None is closed for want of room: a host whose turn it is may still be busy with its last
+        // request, while the connections of others are idle.
+        max_connections: if load.keepalive { connections + urls } else { connections },
         max_per_origin: connections,
         ..Config::default()
     };

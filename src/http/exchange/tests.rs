@@ -303,13 +303,65 @@ fn the_request_half_completes_on_its_own() {
 fn a_response_that_overtakes_its_request_ends_reuse_for_good() {
     let mut exchange = new("POST", BodyLength::Known(5), &HttpLimits::DEFAULT);
     exchange.head_taken();
-    exchange.read(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n").unwrap();
+    exchange.read(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").unwrap();
     assert!(exchange.response_complete());
     assert_eq!(reasons(&exchange), "RequestUnfinished");
     let mut out = [0; 64];
     let filled = exchange.fill_body(&mut out, &mut |_| SourceRead::Data(5));
     assert_eq!(filled, Ok(Fill::Complete(5)));
     assert_eq!(reasons(&exchange), "RequestUnfinished");
+}
+
+/// What a response makes of a body that has not been sent: whether it may be sent, by whether it waits.
+#[test]
+fn responses_that_come_before_the_body() {
+    let table = [
+        // the status, the body is sent on, a body that waits is sent
+        (100, true, true),
+        (102, true, false),
+        (103, true, false),
+        (200, true, false),
+        (204, true, false),
+        (299, true, false),
+        (302, false, false),
+        (401, false, false),
+        (413, false, false),
+        (417, false, false),
+        (500, false, false),
+    ];
+    for (status, sent_on, leave) in table {
+        for waits in [false, true] {
+            for body in [BodyLength::Known(5), BodyLength::Unknown] {
+                let mut head = head("PUT");
+                if waits {
+                    head.field("Expect", "100-Continue").unwrap();
+                }
+                let mut exchange = Exchange::new(&head, body, &HttpLimits::DEFAULT);
+                exchange.head_taken();
+                assert_eq!(exchange.has_body_to_send(), !waits);
+                let response = format!("HTTP/1.1 {status} X\r\n\r\n");
+                exchange.read(response.as_bytes()).unwrap();
+                let may = if waits { leave } else { sent_on };
+                assert_eq!(exchange.has_body_to_send(), may, "{status}, waits: {waits}");
+                assert_eq!(exchange.awaits_continue(), waits && matches!(status, 102 | 103));
+                assert!(!exchange.request_complete());
+                let mut source = |_: &mut [u8]| SourceRead::Data(5);
+                if !may && !exchange.awaits_continue() {
+                    let fill = exchange.fill_body(&mut [0; 64], &mut source);
+                    assert_eq!(fill, Ok(Fill::Filled(0)), "the rest is not wanted");
+                    assert!(exchange.close_reasons().contains(CloseReason::RequestUnfinished));
+                }
+            }
+        }
+    }
+    // what has no body, and what has gone to HTTP/1.0, waits for nothing
+    let mut head = head("PUT");
+    head.field("Expect", "100-continue").unwrap();
+    for body in [BodyLength::None, BodyLength::Known(0)] {
+        assert!(!Exchange::new(&head, body, &HttpLimits::DEFAULT).awaits_continue());
+    }
+    head.set_version(Version::Http10);
+    assert!(!Exchange::new(&head, BodyLength::Known(1), &HttpLimits::DEFAULT).awaits_continue());
 }
 
 #[test]

@@ -254,7 +254,7 @@ fn open_multi(plan: &Plan, reactor: &Reactor) -> Result<*mut CURLM, Failure> {
     if multi.is_null() {
         return Err("no multi handle".into());
     }
-    let room = plan.open_connections() as c_long;
+    let room = plan.pooled_connections() as c_long;
     let socket_data = Box::leak(Box::new(SocketData { multi, reactor: ptr::from_ref(reactor) }));
     // SAFETY: each option is given the type that its documentation asks for. The socket callback's
     // data is leaked, and the reactor outlives the multi handle, which is never used after `run`.

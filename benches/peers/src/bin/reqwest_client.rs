@@ -27,7 +27,7 @@ fn main() -> ExitCode {
 }
 
 fn build(plan: &Plan) -> Result<Client, Failure> {
-    let idle = if plan.keepalive { plan.open_connections() } else { 0 };
+    let idle = if plan.keepalive { plan.pooled_connections() } else { 0 };
     let mut builder = Client::builder()
         .http1_only()
         .no_proxy()

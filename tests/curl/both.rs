@@ -1,0 +1,164 @@
+//! One command line, run by curl and by ringdove, and what each of them did.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+use std::{fs, io};
+
+use crate::support::hostile::{Hostile, Plan, SeenRequest};
+
+/// What curl's documentation says of some options, tried on both.
+pub(crate) struct Case {
+    /// What is tried, in a few words.
+    pub(crate) name: &'static str,
+    /// Options and URLs; `URL/…` is a URL of the server.
+    pub(crate) args: &'static [&'static str],
+    /// The section of docs/curl-differences.md by which they differ.
+    pub(crate) differs: Option<&'static str>,
+}
+
+impl Case {
+    pub(crate) const fn new(name: &'static str, args: &'static [&'static str]) -> Case {
+        Case { name, args, differs: None }
+    }
+
+    pub(crate) const fn differs(self, section: &'static str) -> Case {
+        Case { differs: Some(section), ..self }
+    }
+}
+
+/// What a program did that others can see.
+#[derive(Debug, PartialEq, Eq)]
+struct Deeds {
+    success: bool,
+    stdout: String,
+    /// What stands in its directory at the end, without what stood there at the beginning.
+    files: BTreeMap<String, String>,
+    requests: Vec<Asked>,
+}
+
+/// A request on the server's side.
+#[derive(Debug, PartialEq, Eq)]
+struct Asked {
+    line: String,
+    fields: Vec<String>,
+    body: String,
+}
+
+/// Fields whose values are each program's own.
+const OWN_VALUE: [&str; 1] = ["user-agent"];
+
+/// Runs each case on both programs. `server` makes a server, alike each time; `files` stand in the directory in which they run.
+pub(crate) fn compare(cases: &[Case], server: impl Fn() -> Plan, files: &[(&str, &str)]) {
+    if !has_curl() {
+        eprintln!("skipped: no curl is installed");
+        return;
+    }
+    let differences = include_str!("../../docs/curl-differences.md");
+    let mut wrong = String::new();
+    for case in cases {
+        let curl = deeds("curl", &["-q", "-s"], case, server().start(), files);
+        let ours = env!("CARGO_BIN_EXE_ringdove");
+        let ours = deeds(ours, &["fetch", "-q"], case, server().start(), files);
+        let complaint = match case.differs {
+            None if ours == curl => continue,
+            None => format!("curl: {curl:#?}\nringdove: {ours:#?}"),
+            Some(_) if ours == curl => "there is no difference any more".to_owned(),
+            Some(section) if !differences.contains(&format!("\n## {section}\n")) => {
+                format!("no section \"{section}\" in docs/curl-differences.md")
+            }
+            Some(_) => continue,
+        };
+        wrong += &format!("{}, {:?}: {complaint}\n\n", case.name, case.args);
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+}
+
+fn has_curl() -> bool {
+    static FOUND: OnceLock<bool> = OnceLock::new();
+    *FOUND.get_or_init(|| {
+        let curl = Command::new("curl").arg("--version").stdout(Stdio::null()).status();
+        curl.is_ok_and(|status| status.success())
+    })
+}
+
+fn deeds(
+    program: &str,
+    first: &[&str],
+    case: &Case,
+    server: Hostile,
+    files: &[(&str, &str)],
+) -> Deeds {
+    let directory = tempfile::tempdir().expect("a directory");
+    for (name, content) in files {
+        fs::write(directory.path().join(name), content).expect("a file");
+    }
+    let base = server.url("");
+    let args = case.args.iter().map(|arg| arg.replace("URL", base.trim_end_matches('/')));
+    let output = Command::new(program)
+        .args(first)
+        .args(args)
+        .current_dir(directory.path())
+        .env_clear()
+        .stdin(Stdio::null())
+        .output()
+        .expect("it runs");
+    let port = server.addr().port().to_string();
+    let neutral = |bytes: &[u8]| String::from_utf8_lossy(bytes).replace(&port, "PORT");
+    let mut left = read_files(directory.path()).expect("readable");
+    left.retain(|name, content| {
+        !files.iter().any(|(old, text)| old == name && text.as_bytes() == content)
+    });
+    Deeds {
+        success: output.status.success(),
+        stdout: neutral(&output.stdout),
+        files: left.into_iter().map(|(name, content)| (name, neutral(&content))).collect(),
+        requests: server.requests().iter().map(|request| asked(request, &neutral)).collect(),
+    }
+}
+
+fn asked(request: &SeenRequest, neutral: &dyn Fn(&[u8]) -> String) -> Asked {
+    let head = neutral(&request.head);
+    let mut lines = head.lines().filter(|line| !line.is_empty());
+    let line = lines.next().unwrap_or_default().to_owned();
+    let (mut fields, mut boundary) = (Vec::new(), None);
+    for field in lines {
+        let (name, value) = field.split_once(':').unwrap_or((field, ""));
+        let (name, mut value) = (name.to_ascii_lowercase(), value.trim().to_owned());
+        if OWN_VALUE.contains(&&name[..]) {
+            value = "…".to_owned();
+        }
+        if let Some((before, random)) = value.split_once("boundary=") {
+            boundary = Some(random.trim_matches('"').to_owned());
+            value = format!("{before}boundary=…");
+        }
+        // the length goes with the boundary's
+        if !(name == "content-length" && head.contains("boundary=")) {
+            fields.push(format!("{name}: {value}"));
+        }
+    }
+    fields.sort();
+    let mut body = neutral(&request.body);
+    if let Some(boundary) = boundary {
+        body = body.replace(&boundary, "…");
+    }
+    Asked { line, fields, body }
+}
+
+fn read_files(directory: &Path) -> io::Result<BTreeMap<String, Vec<u8>>> {
+    let mut found = BTreeMap::new();
+    let mut open: Vec<PathBuf> = vec![directory.to_owned()];
+    while let Some(next) = open.pop() {
+        for entry in fs::read_dir(next)? {
+            let path = entry?.path();
+            if path.is_dir() {
+                open.push(path);
+            } else {
+                let name = path.strip_prefix(directory).unwrap_or(&path).display().to_string();
+                found.insert(name, fs::read(&path)?);
+            }
+        }
+    }
+    Ok(found)
+}
