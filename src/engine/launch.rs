@@ -141,9 +141,13 @@ impl Engine {
             self.timers.cancel(timer);
         }
         let (head, body) = (&transfer.request.head, transfer.request.body.length());
+        let mut exchange = Exchange::new(head, body, &transfer.request.options.http);
+        if transfer.request.options.raw {
+            exchange.keep_chunks();
+        }
         Some(Exchanging {
             transfer: transfer_id,
-            exchange: Exchange::new(head, body, &transfer.request.options.http),
+            exchange,
             since: self.now,
             moved: self.now,
             request_sent: Time::NEVER,

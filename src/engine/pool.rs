@@ -33,6 +33,7 @@ impl PoolKey {
             low_speed: _,
             max_body: _,
             decode: _,
+            raw: _,
             redirects: _,
             http: _,
             max_rate: _,

@@ -160,6 +160,8 @@ pub struct Options {
     /// Whether bodies are decoded as their Content-Encoding says, and Accept-Encoding asks for that;
     /// otherwise they are delivered as they come.
     pub decode: Option<DecodePolicy>,
+    /// Whether a body that comes in chunks is delivered with their framing, as it is sent.
+    pub raw: bool,
     /// The most bytes per second, both directions together; no limit unless set. A slower reader is
     /// what the peer sees: what comes faster waits in the kernel.
     pub max_rate: Option<u64>,

@@ -2,7 +2,7 @@
 //! client.
 //!
 //! Knows request and response heads, body framing, chunks, when a connection may carry another
-//! exchange, and what a redirect asks for. Must not know sockets, time, transfers. Invariants: what leaves was validated when it
+//! exchange, what a redirect asks for, and content codings. Must not know sockets, time, transfers. Invariants: what leaves was validated when it
 //! was put in; what comes in is either understood exactly or a fault, never guessed at; each byte
 //! is looked at a bounded number of times, however it is cut into pieces; nothing is kept but
 //! within [`HttpLimits`](crate::limits::HttpLimits).
