@@ -11,6 +11,7 @@ mod support;
 
 mod bodies;
 mod crowd;
+mod decoding;
 mod dropped;
 mod expect;
 mod fairness;

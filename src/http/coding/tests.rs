@@ -1,3 +1,5 @@
+//! Every coding whole, in pieces and in chains; what is spoilt, cut and too much.
+
 use std::io::Write as _;
 
 use flate2::Compression;
