@@ -10,6 +10,8 @@ use clap::{Args as Group, Parser, Subcommand};
 use super::bench::BenchArgs;
 use super::body::BodyArgs;
 use super::coding::CodingArgs;
+use super::cookies::CookieArgs;
+use super::credentials::CredentialArgs;
 use super::retry::RetryArgs;
 use super::ring::RingArgs;
 use super::speed::SpeedArgs;
@@ -76,6 +78,10 @@ pub(crate) struct FetchArgs {
     pub(crate) coding: CodingArgs,
     #[command(flatten)]
     pub(crate) redirects: RedirectArgs,
+    #[command(flatten)]
+    pub(crate) credentials: CredentialArgs,
+    #[command(flatten)]
+    pub(crate) cookies: CookieArgs,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
     #[command(flatten)]
@@ -169,10 +175,10 @@ pub(crate) struct OutputArgs {
 #[command(next_help_heading = "Connections")]
 pub(crate) struct ConnectionArgs {
     /// Connections at once, idle ones included
-    #[arg(short, long, value_name = "N", default_value_t = 64, value_parser = at_least_one)]
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = at_least_one)]
     pub(crate) connections: usize,
 
-    /// Connections at once to one scheme, host and port; as many as -c allows unless given
+    /// Connections at once to one scheme, host and port; as many as --connections allows unless given
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub(crate) per_host: Option<usize>,
 

@@ -12,6 +12,8 @@ mod body;
 mod coding;
 pub(crate) mod config;
 mod console;
+mod cookies;
+mod credentials;
 mod delivery;
 pub(crate) mod doctor;
 pub(crate) mod fetch;

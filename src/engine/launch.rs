@@ -140,6 +140,9 @@ impl Engine {
         if let Some(timer) = transfer.timer.take() {
             self.timers.cancel(timer);
         }
+        if transfer.identity.is_some() {
+            transfer.dress(&mut self.keeper, self.now);
+        }
         let (head, body) = (&transfer.request.head, transfer.request.body.length());
         let mut exchange = Exchange::new(head, body, &transfer.request.options.http);
         if transfer.request.options.raw {
@@ -159,7 +162,7 @@ impl Engine {
             paused: transfer.paused,
             throttled: false,
             pace: transfer.request.options.max_rate.map(|rate| Box::new(Pace::new(rate))),
-            redirected: false,
+            superseded: false,
             response: None,
             decoding: None,
             measured: (self.now, 0),

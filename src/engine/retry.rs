@@ -226,6 +226,7 @@ impl RetryPolicy {
             Cause::BodyTooLarge { .. }
             | Cause::Coding(_)
             | Cause::Redirect(_)
+            | Cause::BodyNotRepeatable
             | Cause::Aborted(_) => false,
         }
     }

@@ -10,6 +10,7 @@ mod bodies;
 mod command;
 mod compressed;
 mod corpus;
+mod credentials;
 mod doctor;
 mod fanout;
 mod input;

@@ -197,6 +197,7 @@ impl Scenario {
             lookup_cache: random.size(1, 4),
             retry_budget: Default::default(),
             seed: 1,
+            nonce_seed: None,
             tls: tls.then(|| TlsPolicy::builder().insecure().build().expect("a policy")),
             carried_deadlines: random.chance(50),
         };
