@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use url::Url;
 
-use crate::http::{HttpFault, ProxyFault, RedirectFault};
+use crate::http::{CodingFault, HttpFault, ProxyFault, RedirectFault};
 
 /// Why a transfer failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,6 +55,8 @@ pub enum Cause {
         /// The limit, in bytes.
         limit: u64,
     },
+    /// The body cannot be decoded, or not any further. What was decoded has been delivered.
+    Coding(CodingFault),
     /// A redirect that was to be followed cannot be.
     Redirect(Box<RedirectError>),
     /// The request would have to be sent again, to answer a challenge, and its body's source cannot.
@@ -180,6 +182,8 @@ impl Error {
         match &self.cause {
             Cause::Http(fault) if fault.is_limit() => "limit",
             Cause::BodyTooLarge { .. } => "limit",
+            Cause::Coding(fault) if fault.is_limit() => "limit",
+            Cause::Coding(_) => "coding",
             Cause::Http(_) => "http",
             Cause::Tls(_) => "tls",
             Cause::Proxy(_) => "proxy",
@@ -198,6 +202,7 @@ impl Error {
         match &self.cause {
             Cause::Http(_)
             | Cause::BodyTooLarge { .. }
+            | Cause::Coding(_)
             | Cause::Redirect(_)
             | Cause::BodyNotRepeatable
             | Cause::Aborted(_) => true,
@@ -226,6 +231,7 @@ impl fmt::Display for Error {
             Cause::BodyTooLarge { limit } => {
                 write!(f, "the body is larger than the limit of {limit} bytes")
             }
+            Cause::Coding(fault) => write!(f, "{fault}"),
             Cause::Redirect(error) => write!(f, "{error}"),
             Cause::BodyNotRepeatable => f.write_str(
                 "the challenge needs the request's body again, which cannot be sent twice",

@@ -67,7 +67,8 @@ pub use engine::{
 };
 pub use error::Error;
 pub use http::{
-    Bypass, KeepPost, Proxies, Proxy, ProxyError, Redirect, RedirectPolicy, RequestError,
+    Bypass, DecodePolicy, KeepPost, Proxies, Proxy, ProxyError, Redirect, RedirectPolicy,
+    RequestError,
 };
 pub use time::Time;
 pub use tls::TlsPolicy;

@@ -111,6 +111,33 @@ pub(crate) const LOCATION: usize = 16 * 1024;
 /// through for loops.
 pub const REDIRECTS: u32 = 1000;
 
+/// Content codings of one body, one over the other: curl's number. More than two are not met.
+pub(crate) const CODINGS: usize = 5;
+
+/// Decoded bytes handed on at a time, and so the most between two looks at the caps.
+pub(crate) const DECODE_BUFFER: usize = 64 * 1024;
+
+/// Bytes between two codings of one body.
+pub(crate) const CODING_BUFFER: usize = 16 * 1024;
+
+/// Decoded bytes that no ratio is asked of: so few do no harm, however little they came from.
+pub const DECODED_FREELY: u64 = 16 * 1024 * 1024;
+
+/// Decoded bytes, of all codings of a body, after which others get their turn.
+pub(crate) const DECODED_PER_TURN: u64 = 4 * 1024 * 1024;
+
+/// Bytes of a zstd frame's window: what RFC 9659 allows.
+pub(crate) const ZSTD_WINDOW: u64 = 8 * 1024 * 1024;
+
+/// Bytes of a gzip member's header, which may have a name and a comment of any length.
+pub(crate) const GZIP_HEADER: usize = 64 * 1024;
+
+/// Members of a gzip body, or frames of a zstd body, whatever they have. Each costs some microseconds.
+pub(crate) const CODING_MEMBERS: u64 = 64;
+
+/// Bytes of output for each member or frame beyond these.
+pub(crate) const CODING_MEMBER: u64 = 64;
+
 /// Bytes of the body of a response on which another request follows (a redirect, a challenge) which
 /// are read, and thrown away, to keep the connection: more costs more than a connection does.
 pub(crate) const SUPERSEDED_BODY: u64 = 64 * 1024;

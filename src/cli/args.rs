@@ -9,6 +9,7 @@ use clap::{Args as Group, Parser, Subcommand};
 
 use super::bench::BenchArgs;
 use super::body::BodyArgs;
+use super::coding::CodingArgs;
 use super::connect::TlsArgs;
 use super::cookies::CookieArgs;
 use super::credentials::CredentialArgs;
@@ -75,6 +76,8 @@ pub(crate) struct FetchArgs {
     pub(crate) speed: SpeedArgs,
     #[command(flatten)]
     pub(crate) retry: RetryArgs,
+    #[command(flatten)]
+    pub(crate) coding: CodingArgs,
     #[command(flatten)]
     pub(crate) redirects: RedirectArgs,
     #[command(flatten)]

@@ -9,6 +9,7 @@
 pub(crate) mod args;
 pub(crate) mod bench;
 mod body;
+mod coding;
 pub(crate) mod config;
 mod connect;
 mod console;

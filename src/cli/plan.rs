@@ -15,6 +15,7 @@ use url::Url;
 
 use super::args::{ConnectionArgs, FetchArgs, OutputArgs, RedirectArgs, RequestArgs};
 use super::body::{Content, Payload, StandardInput};
+use super::coding;
 use super::connect::TlsArgs;
 use super::cookies::Kept;
 use super::input::Opened;
@@ -77,7 +78,7 @@ impl Plan {
             args;
         let FetchArgs { body, target, speed, retry, credentials, cookies, verbose, quiet, .. } =
             args;
-        let FetchArgs { proxy, tls: tls_args, .. } = args;
+        let FetchArgs { coding, proxy, tls: tls_args, .. } = args;
         if urls.is_empty() && input.is_none() {
             return Err("nothing to fetch: give URLs, or a file of them by -i".to_owned());
         }
@@ -89,6 +90,7 @@ impl Plan {
         proxy.apply(&mut options, |name| std::env::var(name).ok())?;
         speed.apply(&mut options);
         retry.apply(&mut options);
+        coding.apply(&mut options);
         options.timeouts.expect = Some(body.expect100_timeout.0);
         let mut stdin = StandardInput { taken: from_stdin.then_some("-i") };
         if config.iter().any(|file| file == Path::new("-")) {
@@ -183,7 +185,7 @@ impl Template {
             None if request.head => http::Method::HEAD,
             None => content.method.clone().unwrap_or(http::Method::GET),
         };
-        let fields = fields(&request, &content, target.http1_0);
+        let fields = fields(&request, &content, target.http1_0, options.decode.is_some());
         let template = Template { method, fields, content, target, options: Arc::new(options) };
         template.check().map_err(|error| error.to_string())?;
         Ok(template)
@@ -231,7 +233,12 @@ impl Template {
 }
 
 /// The fields of each request: defaults, those that stand in their place, and the rest.
-fn fields(request: &RequestArgs, content: &Content, http1_0: bool) -> Vec<(String, String)> {
+fn fields(
+    request: &RequestArgs,
+    content: &Content,
+    http1_0: bool,
+    accepts_codings: bool,
+) -> Vec<(String, String)> {
     let mut fields = vec![
         Field::new("User-Agent", concat!("ringdove/", env!("CARGO_PKG_VERSION"))),
         Field::new("Accept", "*/*"),
@@ -244,6 +251,9 @@ fn fields(request: &RequestArgs, content: &Content, http1_0: bool) -> Vec<(Strin
         fields.push(Field::new("Expect", "100-continue"));
     }
     let mut given = request.fields.clone();
+    if accepts_codings {
+        fields.push(coding::accept(&given));
+    }
     given.extend(request.user_agent.as_deref().map(|name| Field::new("User-Agent", name)));
     given.extend(request.referer.as_deref().map(|url| Field::new("Referer", url)));
     fields.retain(|default| !given.iter().any(|f| f.name.eq_ignore_ascii_case(&default.name)));

@@ -35,6 +35,8 @@ pub(crate) struct Record<'a> {
     pub(crate) status: Option<u16>,
     pub(crate) error: Option<&'a Failure>,
     pub(crate) body_bytes: u64,
+    /// Of the body, where it was decoded.
+    pub(crate) decoded_bytes: Option<u64>,
     /// Received, heads, framing and TLS included.
     pub(crate) wire_bytes: u64,
     pub(crate) wire_sent: u64,
@@ -132,6 +134,7 @@ impl<'a> Record<'a> {
             status: None,
             error: None,
             body_bytes: 0,
+            decoded_bytes: None,
             wire_bytes: 0,
             wire_sent: 0,
             remote: None,
@@ -151,6 +154,7 @@ impl<'a> Record<'a> {
         Record {
             status: report.status,
             body_bytes: body_received,
+            decoded_bytes: report.body_decoded,
             wire_bytes: wire_received,
             wire_sent,
             remote: report.remote,
@@ -261,7 +265,7 @@ mod tests {
         let want = concat!(
             r#"{"url":"http://a/","line":3,"status":404,"#,
             r#""error":{"kind":"status","phase":"receive","message":"status 404","retryable":false},"#,
-            r#""body_bytes":0,"wire_bytes":0,"wire_sent":0,"remote":"127.0.0.1:80","reused":false,"#,
+            r#""body_bytes":0,"decoded_bytes":null,"wire_bytes":0,"wire_sent":0,"remote":"127.0.0.1:80","reused":false,"#,
             r#""http_version":"1.1","retries":0,"file":null,"#,
             r#""times":{"queue":0,"resolve":0,"connect":0,"tls":0,"first_byte":0,"total":0},"hops":[],"retried":[]}"#,
             "\n"

@@ -6,6 +6,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use crate::engine::decode::Decoding;
 use crate::engine::pace::Pace;
 use crate::engine::pool::{IdleLinks, OriginId};
 use crate::engine::resolve::Addresses;
@@ -125,6 +126,8 @@ pub(super) struct Exchanging {
     /// goes nowhere.
     pub(super) superseded: bool,
     pub(super) response: Option<Response>,
+    /// The response's body is decoded for the handler.
+    pub(super) decoding: Option<Box<Decoding>>,
     /// The low-speed measurement: since when, and bytes moved by then.
     pub(super) measured: (Time, u64),
 }

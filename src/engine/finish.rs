@@ -39,6 +39,10 @@ impl Engine {
     pub(super) fn fail(&mut self, id: ConnectionId, cause: Cause, operation: Option<Operation>) {
         let Some(connection) = self.pool.connections.get(id) else { return };
         let Some(transfer) = connection.transfer() else { return self.close(id) };
+        if matches!(&connection.state, State::Exchanging(state) if state.decoding.is_some()) {
+            self.give_out_rest(id);
+        }
+        let Some(connection) = self.pool.connections.get(id) else { return };
         let (phase, progress) = (connection.phase(), connection.progress(operation));
         let error = Error { cause, phase, progress };
         let seen = matches!(&connection.state, State::Exchanging(s) if s.response.is_some());
@@ -248,6 +252,7 @@ impl Engine {
             wire_sent: transfer.wire.sent,
             wire_received: transfer.wire.received,
             body_received: state.map_or(0, |state| state.exchange.body_received()),
+            body_decoded: state.and_then(|state| Some(state.decoding.as_ref()?.delivered())),
             status: state.and_then(|state| state.response).map(|response| response.status),
             remote: connection.map(|connection| connection.remote),
             reused: connection.is_some_and(|connection| connection.uses > 1),

@@ -154,9 +154,13 @@ impl Engine {
             transfer.dress(&mut self.keeper, self.now);
         }
         let (head, body) = (&transfer.request.head, transfer.request.body.length());
+        let mut exchange = Exchange::new(head, body, &transfer.request.options.http);
+        if transfer.request.options.raw {
+            exchange.keep_chunks();
+        }
         Some(Exchanging {
             transfer: transfer_id,
-            exchange: Exchange::new(head, body, &transfer.request.options.http),
+            exchange,
             since: self.now,
             moved: self.now,
             request_sent: Time::NEVER,
@@ -171,6 +175,7 @@ impl Engine {
             pace: transfer.request.options.max_rate.map(|rate| Box::new(Pace::new(rate))),
             superseded: false,
             response: None,
+            decoding: None,
             measured: (self.now, 0),
         })
     }

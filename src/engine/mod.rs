@@ -11,6 +11,7 @@
 
 mod connection;
 mod deadlines;
+mod decode;
 mod finish;
 mod handler;
 mod hop;
@@ -149,6 +150,8 @@ pub struct Engine {
     messages: VecDeque<Message>,
     /// Plaintext on its way into TLS.
     scratch: Vec<u8>,
+    /// Decoded bytes on their way to a handler.
+    decoded: Vec<u8>,
     keeper: Keeper,
     retries: Retries,
     starts: Option<Box<Starts>>,
@@ -184,6 +187,7 @@ impl Engine {
             outputs: VecDeque::new(),
             messages: VecDeque::new(),
             scratch: Vec::new(),
+            decoded: Vec::new(),
             stats: Stats::default(),
         }
     }
@@ -199,6 +203,9 @@ impl Engine {
         mut request: Request,
         handler: Box<dyn Handler>,
     ) -> Result<TransferId, AddError> {
+        if request.options.decode.is_some() {
+            decode::accept(&mut request.head);
+        }
         self.keeper.secure(&mut request, self.now);
         request.head.check(request.body.length()).map_err(AddError::Request)?;
         let key = PoolKey::of(&request.head, &request.options, self.config.tls.as_ref());

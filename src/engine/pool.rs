@@ -38,6 +38,8 @@ impl PoolKey {
             timeouts: _,
             low_speed: _,
             max_body: _,
+            decode: _,
+            raw: _,
             redirects: _,
             auth: _,
             cookies: _,

@@ -4,6 +4,7 @@
 //! yet to take is copied, and that is at most what one receive brought.
 
 use super::connection::{Connection, Exchanging, State};
+use super::decode::Decoding;
 use super::tls::TlsSession;
 use super::{ConnectionId, Engine, Flow, Response};
 use crate::error::Cause;
@@ -21,9 +22,11 @@ pub(super) enum Taken {
 }
 
 /// What one event of an exchange asks for.
-enum Next {
+pub(super) enum Next {
     More,
     Wait,
+    /// The transfer goes on with the next batch.
+    Yield,
     Complete,
     Fail(Cause),
 }
@@ -87,7 +90,8 @@ impl Engine {
 
     /// Goes on with the connections whose transfers were resumed.
     pub(super) fn take_resumed(&mut self) {
-        while let Some(id) = self.resumed.pop_front() {
+        for _ in 0..self.resumed.len() {
+            let Some(id) = self.resumed.pop_front() else { return };
             let now = self.now;
             let Some(transfer) = self.exchanging(id).map(|state| state.transfer) else { continue };
             // it may have been paused again
@@ -97,7 +101,7 @@ impl Engine {
             state.paused = paused;
             state.restart_waits(now);
             self.touch(id);
-            if paused {
+            if paused || !self.take_undecoded(id) {
                 continue;
             }
             let Some(connection) = self.pool.connections.get_mut(id) else { continue };
@@ -234,10 +238,25 @@ impl Engine {
                                 led => led,
                             };
                             state.superseded = flow.is_some();
+                            if let Some(policy) = transfer.request.options.decode
+                                && !state.superseded
+                            {
+                                state.decoding = Decoding::begin(&head, policy);
+                            }
                             (flow.unwrap_or_else(|| transfer.handler.head(&head)), Next::More)
                         }
-                        Event::Body(chunk) => (transfer.handler.body(chunk), Next::More),
-                        Event::Complete => (Flow::Continue, Next::Complete),
+                        Event::Body(chunk) => match &mut state.decoding {
+                            None => (transfer.handler.body(chunk), Next::More),
+                            Some(decoding) => {
+                                decoding.take(chunk, &mut *transfer.handler, &mut self.decoded)
+                            }
+                        },
+                        Event::Complete => match &mut state.decoding {
+                            None => (Flow::Continue, Next::Complete),
+                            Some(decoding) => {
+                                decoding.take_end(&mut *transfer.handler, &mut self.decoded)
+                            }
+                        },
                     };
                     let next = match flow {
                         Flow::Continue => next,
@@ -260,6 +279,7 @@ impl Engine {
             match next {
                 Next::More => {}
                 Next::Wait => return Taken::All,
+                Next::Yield => self.end_turn(id),
                 Next::Complete => {
                     self.complete(id);
                     return if taken < input.len() { Taken::Over } else { Taken::All };
@@ -293,7 +313,11 @@ impl Engine {
             State::Connecting(_) | State::Handshaking(_) => self.fail(id, Cause::Closed, None),
             State::Tunnelling(_) => self.fail(id, Cause::Proxy(ProxyFault::Closed), None),
             State::Exchanging(state) => match state.exchange.eof(clean) {
-                Ok(()) => self.complete(id),
+                Ok(()) => {
+                    if self.take_decoded_end(id) {
+                        self.complete(id);
+                    }
+                }
                 Err(_) if state.superseded => _ = self.take_superseded(id, &[], 0),
                 Err(_) if !state.exchange.response_started() => self.fail(id, Cause::Closed, None),
                 Err(fault) => self.fail(id, Cause::Http(fault), None),

@@ -8,8 +8,8 @@ use url::Url;
 
 use crate::engine::{BodySource, RetryPolicy};
 use crate::http::{
-    AuthPolicy, BodyLength, CookieJar, Hsts, Proxies, ProxyProtocol, RedirectPolicy, RequestError,
-    RequestHead, Scheme, Secret, Version,
+    AuthPolicy, BodyLength, CookieJar, DecodePolicy, Hsts, Proxies, ProxyProtocol, RedirectPolicy,
+    RequestError, RequestHead, Scheme, Secret, Version,
 };
 use crate::limits::HttpLimits;
 use crate::tls::TlsPolicy;
@@ -180,6 +180,11 @@ pub struct Options {
     pub low_speed: Option<LowSpeed>,
     /// The largest response body accepted, in bytes; no limit unless set.
     pub max_body: Option<u64>,
+    /// Whether bodies are decoded as their Content-Encoding says, and Accept-Encoding asks for that;
+    /// otherwise they are delivered as they come.
+    pub decode: Option<DecodePolicy>,
+    /// Whether a body that comes in chunks is delivered with their framing, as it is sent.
+    pub raw: bool,
     /// The most bytes per second, both directions together; no limit unless set. A slower reader is
     /// what the peer sees: what comes faster waits in the kernel.
     pub max_rate: Option<u64>,

@@ -232,6 +232,7 @@ impl RetryPolicy {
             Cause::Proxy(fault) => self.all_errors || !fault.is_final(),
             Cause::Http(_) | Cause::Tls(_) => self.all_errors,
             Cause::BodyTooLarge { .. }
+            | Cause::Coding(_)
             | Cause::Redirect(_)
             | Cause::BodyNotRepeatable
             | Cause::Aborted(_) => false,

@@ -109,6 +109,8 @@ pub struct Report {
     pub wire_received: u64,
     /// Bytes of the response's body, without framing.
     pub body_received: u64,
+    /// Bytes that the handler got of it, where it was decoded.
+    pub body_decoded: Option<u64>,
     /// The status, if a final response's head arrived (also when the transfer failed after it).
     pub status: Option<u16>,
     /// The address of the peer, if a connection was made or tried.

@@ -64,6 +64,7 @@ pub struct Exchange {
     started: bool,
     /// `partial` is a whole head that was handed out: gone with the next call.
     partial_done: bool,
+    keeps_chunks: bool,
 }
 
 /// What a call of [`Exchange::read`] found.
@@ -136,7 +137,13 @@ impl Exchange {
                 && !matches!(body, BodyLength::None | BodyLength::Known(0)),
             started: false,
             partial_done: false,
+            keeps_chunks: false,
         }
+    }
+
+    /// The response's body is given with its chunks' framing, as it is sent.
+    pub fn keep_chunks(&mut self) {
+        self.keeps_chunks = true;
     }
 
     /// All bytes of the request's head have been handed to the wire.
@@ -303,8 +310,13 @@ impl Exchange {
             Response::Chunked(decoder) => {
                 let decoded = decoder.decode(input, &self.limits)?;
                 let is_complete = decoder.is_complete();
-                self.received += decoded.data as u64;
-                let step = match decoded.data {
+                let len = if self.keeps_chunks { decoded.consumed } else { decoded.data };
+                self.received += len as u64;
+                let step = match len {
+                    len if is_complete && len > 0 => {
+                        self.complete();
+                        Step::Body(len)
+                    }
                     0 if is_complete => {
                         self.complete();
                         Step::Complete

@@ -2,7 +2,7 @@
 //! client.
 //!
 //! Knows request and response heads, body framing, chunks, when a connection may carry another
-//! exchange, what a redirect asks for, and which proxy a request goes by. Must not know sockets, time, transfers. Invariants: what leaves was validated when it
+//! exchange, what a redirect asks for, content codings, and which proxy a request goes by. Must not know sockets, time, transfers. Invariants: what leaves was validated when it
 //! was put in; what comes in is either understood exactly or a fault, never guessed at; each byte
 //! is looked at a bounded number of times, however it is cut into pieces; nothing is kept but
 //! within [`HttpLimits`](crate::limits::HttpLimits).
@@ -10,6 +10,7 @@
 mod auth;
 mod body;
 mod chunked;
+mod coding;
 mod cookie;
 mod date;
 mod exchange;
@@ -30,6 +31,7 @@ pub use auth::{
     Role, Scope, Secret, SecretError,
 };
 pub use body::{BodyLength, Fill, SourceRead};
+pub use coding::{Coding, CodingFault, ContentDecoder, DecodePolicy, Decoded, codings};
 pub(crate) use cookie::is_same_site;
 pub use cookie::{CookieJar, Initiator};
 pub use date::Date;

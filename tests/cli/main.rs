@@ -8,6 +8,7 @@
 
 mod bodies;
 mod command;
+mod compressed;
 mod corpus;
 mod credentials;
 mod doctor;

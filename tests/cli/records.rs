@@ -6,12 +6,13 @@ use crate::command::{Ringdove, drivers};
 use crate::support::dead_end::Refusing;
 use crate::support::nginx::Nginx;
 
-const FIELDS: [&str; 15] = [
+const FIELDS: [&str; 16] = [
     "url",
     "line",
     "status",
     "error",
     "body_bytes",
+    "decoded_bytes",
     "wire_bytes",
     "wire_sent",
     "remote",

@@ -12,6 +12,7 @@ mod support;
 mod authentication;
 mod bodies;
 mod crowd;
+mod decoding;
 mod dropped;
 mod expect;
 mod fairness;

@@ -3,6 +3,7 @@
 mod authentication;
 mod cookies;
 mod deadlines;
+mod decoding;
 mod expect;
 mod harness;
 mod limits;

@@ -1,0 +1,280 @@
+//! The codings of one body, one feeding the next.
+
+use super::brotli::Brotli;
+use super::deflate::Deflate;
+use super::gzip::Gzip;
+use super::zstd::Zstd;
+use super::{Coding, CodingFault, DecodePolicy};
+use crate::limits;
+
+/// Undoes the codings of one body, piece by piece.
+///
+/// [`decode`](Self::decode) with what has come, until it has nothing more to give; at the body's end
+/// [`end`](Self::end), then `decode` without input until it has nothing more to give, or says that
+/// the body was not whole.
+#[derive(Debug)]
+pub struct ContentDecoder {
+    /// In the order in which they are undone: the first gets what was received.
+    stages: Vec<Stage>,
+    policy: DecodePolicy,
+    /// Bytes received.
+    taken: u64,
+    input: Input,
+    /// Told when all that was decoded before it is given out.
+    fault: Option<CodingFault>,
+    /// It has been told.
+    is_over: bool,
+}
+
+/// What a call of [`ContentDecoder::decode`] did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Decoded {
+    /// Bytes of the input that are done with.
+    pub consumed: usize,
+    /// Bytes put into the output. None: all input is consumed, and there is nothing more to give.
+    pub produced: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Input {
+    Open,
+    /// No more will come.
+    Ended,
+    /// What more may come makes no difference: there is a fault to be told.
+    Refused,
+}
+
+/// One coding, and what it has yet to take of the one before.
+#[derive(Debug)]
+struct Stage {
+    decoder: Decoder,
+    /// Unused in the first.
+    buffer: Vec<u8>,
+    at: usize,
+    produced: u64,
+}
+
+/// A decoder of one coding. Boxed: they differ in size, and none is small.
+#[derive(Debug)]
+enum Decoder {
+    Gzip(Box<Gzip>),
+    Deflate(Box<Deflate>),
+    Brotli(Box<Brotli>),
+    Zstd(Box<Zstd>),
+}
+
+impl ContentDecoder {
+    /// Undoes `codings`, which were applied in this order.
+    pub fn new(codings: &[Coding], policy: DecodePolicy) -> ContentDecoder {
+        let stages = codings.iter().rev().map(|&coding| Stage::new(coding)).collect();
+        ContentDecoder { stages, policy, taken: 0, input: Input::Open, fault: None, is_over: false }
+    }
+
+    /// Decodes into `out`, which is not empty, and of which no more than
+    /// [`limits::DECODE_BUFFER`] bytes are used: so often the caps are checked.
+    ///
+    /// After a fault every call answers that fault.
+    pub fn decode(&mut self, input: &[u8], out: &mut [u8]) -> Result<Decoded, CodingFault> {
+        if self.is_over {
+            return self.fault.clone().map_or(Ok(Decoded { consumed: 0, produced: 0 }), Err);
+        }
+        let decoded = self.decode_on(input, out);
+        self.is_over = decoded.is_err();
+        decoded
+    }
+
+    fn decode_on(&mut self, input: &[u8], out: &mut [u8]) -> Result<Decoded, CodingFault> {
+        let most = out.len().min(limits::DECODE_BUFFER);
+        let mut wire = if self.input == Input::Refused { &[][..] } else { input };
+        let before = wire.len();
+        let filled = fill(&mut self.stages, &mut wire, &mut out[..most]);
+        let consumed = before - wire.len();
+        self.taken += consumed as u64;
+        let produced = match filled {
+            Ok(produced) => produced,
+            // nothing more can be saved
+            Err(_) if self.fault.is_some() => 0,
+            Err(fault) => {
+                self.refuse(fault);
+                return self.decode_on(&[], out);
+            }
+        };
+        if let Some(fault) = self.over_cap() {
+            self.refuse(fault.clone());
+            return Err(fault);
+        }
+        if produced == 0 && self.input == Input::Ended && self.fault.is_none() {
+            self.fault = self.unfinished();
+        }
+        match &self.fault {
+            Some(fault) if produced == 0 => Err(fault.clone()),
+            Some(_) | None => Ok(Decoded { consumed, produced }),
+        }
+    }
+
+    /// No more input will come: what is still held back is given out by [`decode`](Self::decode).
+    pub fn end(&mut self) {
+        if self.input == Input::Open {
+            self.input = Input::Ended;
+            self.salvage();
+        }
+    }
+
+    /// Bytes decoded, by all codings of the chain together.
+    pub fn work(&self) -> u64 {
+        self.stages.iter().map(|stage| stage.produced).sum()
+    }
+
+    fn refuse(&mut self, fault: CodingFault) {
+        self.fault = Some(fault);
+        self.input = Input::Refused;
+        self.salvage();
+    }
+
+    fn salvage(&mut self) {
+        for stage in &mut self.stages {
+            if let Decoder::Zstd(zstd) = &mut stage.decoder {
+                zstd.salvage();
+            }
+        }
+    }
+
+    fn over_cap(&self) -> Option<CodingFault> {
+        let most = self.stages.iter().map(|stage| stage.produced).max()?;
+        let DecodePolicy { max_decoded, max_ratio } = self.policy;
+        if let Some(limit) = max_decoded
+            && most > limit
+        {
+            return Some(CodingFault::TooLarge { limit });
+        }
+        let limit = max_ratio?;
+        let over = most > limits::DECODED_FREELY && most / u64::from(limit.max(1)) > self.taken;
+        over.then_some(CodingFault::RatioTooLarge { limit })
+    }
+
+    /// What the body has begun and not ended.
+    fn unfinished(&self) -> Option<CodingFault> {
+        if self.taken == 0 {
+            return None;
+        }
+        let stage = self.stages.iter().find(|stage| !stage.decoder.is_at_end())?;
+        Some(CodingFault::Truncated { coding: stage.decoder.coding() })
+    }
+}
+
+/// Fills `out` from the last of `stages`, as far as it takes what `wire` has. Nothing produced: all
+/// of `wire` is consumed.
+fn fill(stages: &mut [Stage], wire: &mut &[u8], out: &mut [u8]) -> Result<usize, CodingFault> {
+    let Some((stage, before)) = stages.split_last_mut() else {
+        // no coding at all
+        let n = wire.len().min(out.len());
+        out[..n].copy_from_slice(&wire[..n]);
+        *wire = &wire[n..];
+        return Ok(n);
+    };
+    let mut is_stuck = false;
+    loop {
+        let input = if before.is_empty() { *wire } else { &stage.buffer[stage.at..] };
+        let is_starved = input.is_empty();
+        let Step { consumed, produced } = stage.decoder.step(input, out)?;
+        match before.is_empty() {
+            true => *wire = &wire[consumed..],
+            false => stage.at += consumed,
+        }
+        stage.produced += produced as u64;
+        if produced > 0 {
+            return Ok(produced);
+        }
+        if is_starved && (before.is_empty() || !stage.refill(before, wire)?) {
+            return Ok(0);
+        }
+        // once without progress, where a decoder finds itself at an end
+        if consumed == 0 && !is_starved && std::mem::replace(&mut is_stuck, true) {
+            let coding = stage.decoder.coding();
+            return Err(CodingFault::Corrupt { coding, why: "it leads nowhere" });
+        }
+        is_stuck &= consumed == 0 && !is_starved;
+    }
+}
+
+impl Stage {
+    fn new(coding: Coding) -> Stage {
+        let decoder = match coding {
+            Coding::Gzip => Decoder::Gzip(Box::default()),
+            Coding::Deflate => Decoder::Deflate(Box::default()),
+            Coding::Brotli => Decoder::Brotli(Box::default()),
+            Coding::Zstd => Decoder::Zstd(Box::default()),
+        };
+        Stage { decoder, buffer: Vec::new(), at: 0, produced: 0 }
+    }
+
+    /// Gets what the stages before have for this one, which has taken all it had.
+    fn refill(&mut self, before: &mut [Stage], wire: &mut &[u8]) -> Result<bool, CodingFault> {
+        self.at = 0;
+        self.buffer.resize(limits::CODING_BUFFER, 0);
+        let filled = fill(before, wire, &mut self.buffer);
+        self.buffer.truncate(*filled.as_ref().unwrap_or(&0));
+        Ok(filled? > 0)
+    }
+}
+
+/// What a decoder did of what it was given. Neither: it wants input, or it is at its end.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Step {
+    pub(super) consumed: usize,
+    pub(super) produced: usize,
+}
+
+impl Decoder {
+    fn coding(&self) -> Coding {
+        match self {
+            Decoder::Gzip(_) => Coding::Gzip,
+            Decoder::Deflate(_) => Coding::Deflate,
+            Decoder::Brotli(_) => Coding::Brotli,
+            Decoder::Zstd(_) => Coding::Zstd,
+        }
+    }
+
+    fn step(&mut self, input: &[u8], out: &mut [u8]) -> Result<Step, CodingFault> {
+        match self {
+            Decoder::Gzip(gzip) => gzip.step(input, out),
+            Decoder::Deflate(deflate) => deflate.step(input, out),
+            Decoder::Brotli(brotli) => brotli.step(input, out),
+            Decoder::Zstd(zstd) => zstd.step(input, out),
+        }
+    }
+
+    /// Whether the coded bytes may end here.
+    fn is_at_end(&self) -> bool {
+        match self {
+            Decoder::Gzip(gzip) => gzip.is_at_end(),
+            Decoder::Deflate(deflate) => deflate.is_at_end(),
+            Decoder::Brotli(brotli) => brotli.is_at_end(),
+            Decoder::Zstd(zstd) => zstd.is_at_end(),
+        }
+    }
+}
+
+/// Counts members or frames: each costs more than its bytes do.
+#[derive(Debug, Default)]
+pub(super) struct Members {
+    begun: u64,
+    produced: u64,
+}
+
+impl Members {
+    /// Whether there is none yet.
+    pub(super) fn is_first(&self) -> bool {
+        self.begun == 0
+    }
+
+    pub(super) fn note(&mut self, produced: usize) {
+        self.produced += produced as u64;
+    }
+
+    pub(super) fn begin(&mut self, coding: Coding) -> Result<(), CodingFault> {
+        self.begun += 1;
+        let most = limits::CODING_MEMBERS + self.produced / limits::CODING_MEMBER;
+        if self.begun > most { Err(CodingFault::TooManyMembers { coding }) } else { Ok(()) }
+    }
+}

@@ -1,0 +1,419 @@
+//! Every coding whole, in pieces and in chains; what is spoilt, cut and too much.
+
+use std::io::Write as _;
+
+use flate2::Compression;
+use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
+
+use super::*;
+
+/// Text with enough in it to make blocks of every kind.
+fn text() -> Vec<u8> {
+    lines(4000)
+}
+
+fn lines(number: u32) -> Vec<u8> {
+    let mut seed = 1_u32;
+    let mut text = Vec::new();
+    for line in 0..number {
+        seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        text.extend_from_slice(format!("{line} {} and so on\n", seed >> 8).as_bytes());
+    }
+    text
+}
+
+fn gzip(data: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(data).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn best(data: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(data).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn zlib(data: &[u8]) -> Vec<u8> {
+    let mut encoder = ZlibEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(data).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn bare(data: &[u8]) -> Vec<u8> {
+    let mut encoder = DeflateEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(data).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn br(data: &[u8]) -> Vec<u8> {
+    let mut encoder = ::brotli::CompressorWriter::new(Vec::new(), 4096, 4, 18);
+    encoder.write_all(data).unwrap();
+    encoder.into_inner()
+}
+
+fn zstd(data: &[u8]) -> Vec<u8> {
+    use ruzstd::encoding::{CompressionLevel, compress_to_vec};
+    compress_to_vec(data, CompressionLevel::Fastest)
+}
+
+fn encode(codings: &[Coding], data: &[u8]) -> Vec<u8> {
+    codings.iter().fold(data.to_vec(), |data, coding| match coding {
+        Coding::Gzip => gzip(&data),
+        Coding::Deflate => zlib(&data),
+        Coding::Brotli => br(&data),
+        Coding::Zstd => zstd(&data),
+    })
+}
+
+/// All that comes of a body in pieces, and how it ends.
+fn decode_pieces<'a>(
+    codings: &[Coding],
+    policy: DecodePolicy,
+    pieces: impl Iterator<Item = &'a [u8]>,
+    room: usize,
+) -> (Vec<u8>, Result<(), CodingFault>) {
+    let mut decoder = ContentDecoder::new(codings, policy);
+    let mut out = vec![0; room];
+    let mut body = Vec::new();
+    let mut take = |decoder: &mut ContentDecoder, mut piece: &[u8]| loop {
+        let Decoded { consumed, produced } = decoder.decode(piece, &mut out)?;
+        body.extend_from_slice(&out[..produced]);
+        piece = &piece[consumed..];
+        if produced == 0 {
+            assert!(piece.is_empty(), "all is taken");
+            return Ok(());
+        }
+    };
+    let run = || {
+        for piece in pieces {
+            take(&mut decoder, piece)?;
+        }
+        decoder.end();
+        take(&mut decoder, &[])
+    };
+    let end = run();
+    if let Err(fault) = &end {
+        let again = decoder.decode(b"x", &mut [0; 16]);
+        assert_eq!(again.as_ref(), Err(fault), "a fault stays");
+    }
+    (body, end)
+}
+
+fn decode(codings: &[Coding], coded: &[u8]) -> (Vec<u8>, Result<(), CodingFault>) {
+    decode_pieces(codings, DecodePolicy::default(), [coded].into_iter(), 4096)
+}
+
+#[track_caller]
+fn assert_decodes(codings: &[Coding], coded: &[u8], want: &[u8]) {
+    let policy = DecodePolicy::default();
+    for (piece, room) in [(usize::MAX, 1 << 20), (usize::MAX, 7), (1, 4096), (3, 1), (1000, 100)] {
+        let pieces = coded.chunks(piece.min(coded.len().max(1)));
+        let (body, end) = decode_pieces(codings, policy, pieces, room);
+        assert_eq!(end, Ok(()), "{codings:?} in pieces of {piece}");
+        assert!(body == want, "{codings:?} in pieces of {piece}: {} bytes", body.len());
+    }
+}
+
+const ALL: [Coding; 4] = [Coding::Gzip, Coding::Deflate, Coding::Brotli, Coding::Zstd];
+
+/// Each alone, each over each, and as many as may be.
+fn chains() -> Vec<Vec<Coding>> {
+    let mut chains: Vec<Vec<Coding>> = ALL.map(|coding| vec![coding]).into();
+    for below in ALL {
+        chains.extend(ALL.map(|over| vec![below, over]));
+    }
+    chains.push(vec![Coding::Gzip, Coding::Zstd, Coding::Brotli, Coding::Deflate, Coding::Gzip]);
+    chains.push(Vec::new());
+    chains
+}
+
+#[test]
+fn every_coding_and_chain_however_it_is_cut() {
+    for data in [&b""[..], b"x", &text()[..3000], &[0; 100_000]] {
+        for codings in chains() {
+            assert_decodes(&codings, &encode(&codings, data), data);
+        }
+    }
+    let long = text();
+    for coding in ALL {
+        assert_decodes(&[coding], &encode(&[coding], &long), &long);
+    }
+}
+
+#[test]
+fn both_kinds_of_deflate() {
+    for data in [&b""[..], b"x", &text()] {
+        assert_decodes(&[Coding::Deflate], &zlib(data), data);
+        assert_decodes(&[Coding::Deflate], &bare(data), data);
+    }
+}
+
+/// A gzip member with every field that there is, and the check of its header.
+fn gzip_with_all_fields(data: &[u8], spoil: bool) -> Vec<u8> {
+    let mut header = vec![0x1f, 0x8b, 8, FLAGS, 1, 2, 3, 4, 0, 255];
+    header.extend_from_slice(&[3, 0, b'a', 0, b'b']);
+    header.extend_from_slice(b"name\0comment\0");
+    let mut crc = flate2::Crc::new();
+    crc.update(&header);
+    let check = (crc.sum() as u16) ^ u16::from(spoil);
+    header.extend_from_slice(&check.to_le_bytes());
+    header.extend_from_slice(&gzip(data)[10..]);
+    header
+}
+
+/// FHCRC, FEXTRA, FNAME and FCOMMENT.
+const FLAGS: u8 = 0b1_1110;
+
+#[test]
+fn gzip_members_and_their_headers() {
+    let data = text();
+    let (one, two) = data.split_at(1234);
+    let empty = gzip(b"");
+    let members = [gzip(one), empty.clone(), gzip_with_all_fields(two, false)].concat();
+    assert_decodes(&[Coding::Gzip], &members, &data);
+    let corrupt = |why| Err(CodingFault::Corrupt { coding: Coding::Gzip, why });
+    let spoilt = gzip_with_all_fields(b"x", true);
+    assert_eq!(decode(&[Coding::Gzip], &spoilt).1, corrupt("a wrong check of the header"));
+    for (at, why) in [
+        (0, "no gzip header"),
+        (1, "no gzip header"),
+        (2, "an unknown method of compression"),
+        (3, "a reserved flag"),
+    ] {
+        let mut bad = empty.clone();
+        bad[at] = 0xff;
+        assert_eq!(decode(&[Coding::Gzip], &bad).1, corrupt(why));
+    }
+    let mut wrong = gzip(b"abc");
+    *wrong.last_mut().unwrap() ^= 1;
+    let (body, end) = decode(&[Coding::Gzip], &wrong);
+    assert_eq!((&body[..], end), (&b"abc"[..], corrupt("a wrong check")), "delivered, then told");
+    let mut endless = vec![0x1f, 0x8b, 8, 8, 0, 0, 0, 0, 0, 0];
+    endless.resize(100_000, b'n');
+    assert_eq!(decode(&[Coding::Gzip], &endless).1, corrupt("a header beyond all measure"));
+}
+
+#[test]
+fn zstd_frames_and_what_is_between_them() {
+    let data = text();
+    let (one, two) = data.split_at(50_000);
+    let skipped = |length: u32| {
+        let mut frame = 0x184d_2a53_u32.to_le_bytes().to_vec();
+        frame.extend_from_slice(&length.to_le_bytes());
+        frame.resize(8 + length as usize, b'#');
+        frame
+    };
+    let frames = [skipped(0), zstd(one), skipped(1000), zstd(b""), zstd(two), skipped(0)].concat();
+    assert_decodes(&[Coding::Zstd], &frames, &data);
+}
+
+/// A zstd frame of so many blocks of the same byte, in a window of `1 << log` bytes.
+fn zstd_of_zeros(blocks: usize, log: u8, tail: &[u8]) -> Vec<u8> {
+    let mut frame = 0xfd2f_b528_u32.to_le_bytes().to_vec();
+    frame.extend_from_slice(&[0, (log - 10) << 3]);
+    for block in 0..blocks {
+        let header = (128 * 1024) << 3 | 1 << 1 | u32::from(block + 1 == blocks);
+        frame.extend_from_slice(&header.to_le_bytes()[..3]);
+        frame.push(0);
+    }
+    frame.extend_from_slice(tail);
+    frame
+}
+
+#[test]
+fn the_window_of_zstd_is_bound() {
+    let (body, end) = decode(&[Coding::Zstd], &zstd_of_zeros(4, 23, b""));
+    assert_eq!((body.len(), end), (512 * 1024, Ok(())));
+    for log in [24, 27, 31, 41] {
+        let (body, end) = decode(&[Coding::Zstd], &zstd_of_zeros(4, log, b""));
+        let limit = limits::ZSTD_WINDOW;
+        let want = CodingFault::WindowTooLarge { coding: Coding::Zstd, limit };
+        assert_eq!((body.len(), end), (0, Err(want)));
+    }
+}
+
+#[test]
+fn what_was_decoded_comes_before_the_fault() {
+    // some blocks of zstd, which come whole or not at all
+    let data = lines(20_000);
+    for coding in ALL {
+        let coded = encode(&[coding], &data);
+        // what the tables of a block need comes first, whatever it is for
+        for cut in [coded.len() - 1, coded.len() * 9 / 10] {
+            let (body, end) = decode(&[coding], &coded[..cut]);
+            assert_eq!(end, Err(CodingFault::Truncated { coding }), "{coding} at {cut}");
+            assert!(data.starts_with(&body), "{coding}");
+            assert!(body.len() > data.len() / 4, "{coding}: {} bytes", body.len());
+        }
+        let mut spoilt = coded.clone();
+        let at = coded.len() * 9 / 10;
+        spoilt[at..].fill(0xff);
+        let (body, end) = decode(&[coding], &spoilt);
+        assert!(end.is_err(), "{coding}");
+        let same = body.iter().zip(&data).take_while(|(a, b)| a == b).count();
+        assert!(same > data.len() / 4, "{coding}: {same} bytes");
+        // below another, which is fine
+        let (body, end) = decode(&[coding, Coding::Gzip], &gzip(&coded[..coded.len() - 1]));
+        assert_eq!(end, Err(CodingFault::Truncated { coding }));
+        assert!(body.len() > data.len() / 4, "{coding} below gzip: {} bytes", body.len());
+    }
+}
+
+#[test]
+fn cut_anywhere_it_is_truncated() {
+    let data = &text()[..600];
+    for codings in chains().into_iter().filter(|codings| !codings.is_empty()) {
+        let coded = encode(&codings, data);
+        for cut in 1..coded.len() {
+            let (body, end) = decode(&codings, &coded[..cut]);
+            assert!(matches!(end, Err(CodingFault::Truncated { .. })), "{codings:?}: {end:?}");
+            assert!(data.starts_with(&body));
+        }
+        assert_eq!(decode(&codings, b""), (Vec::new(), Ok(())), "nothing is nothing");
+    }
+}
+
+#[test]
+fn bytes_after_the_end_are_a_fault() {
+    for coding in ALL {
+        let coded = [&encode(&[coding], b"body")[..], b"\r\nafter"].concat();
+        let (body, end) = decode(&[coding], &coded);
+        assert_eq!(body, b"body", "{coding}");
+        assert_eq!(end, Err(CodingFault::TrailingBytes { coding }));
+    }
+}
+
+#[test]
+fn spoilt_bytes_never_panic_and_never_hang() {
+    let data = text();
+    let mut seed = 7_u64;
+    let mut random = |below: usize| {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (seed >> 33) as usize % below
+    };
+    for coding in ALL {
+        let coded = encode(&[coding], &data[..20_000]);
+        for _ in 0..400 {
+            let mut spoilt = coded.clone();
+            for _ in 0..=random(4) {
+                let at = random(spoilt.len());
+                spoilt[at] = random(256) as u8;
+            }
+            let (body, _) = decode(&[coding], &spoilt);
+            assert!(body.len() < 100_000_000);
+        }
+        for _ in 0..400 {
+            let mut noise: Vec<u8> = (0..200).map(|_| random(256) as u8).collect();
+            let begin = random(12).min(coded.len());
+            noise[..begin].copy_from_slice(&coded[..begin]);
+            let (body, _) = decode(&[coding], &noise);
+            assert!(body.len() < 100_000_000);
+        }
+    }
+}
+
+/// Coded bytes, some 10 kB, of 10 GB; by two codings if one cannot.
+fn bombs() -> Vec<(Vec<Coding>, Vec<u8>)> {
+    const MEGA: usize = 1 << 20;
+    let zeros = vec![0; 10 * MEGA];
+    // each member is 1 MB of zeros; 10,000 of them are 10 GB, and alike
+    let members = best(&vec![0; MEGA]).repeat(10_000);
+    // a stream of brotli, whose middle part repeats
+    let mut encoder = ::brotli::CompressorWriter::new(Vec::new(), 4096, 9, 24);
+    let mut cuts = Vec::new();
+    for _ in 0..3 {
+        encoder.write_all(&zeros).unwrap();
+        encoder.flush().unwrap();
+        cuts.push(encoder.get_ref().len());
+    }
+    let stream = encoder.into_inner();
+    let middle = stream[cuts[1]..cuts[2]].repeat(1000);
+    let brotli = [&stream[..cuts[2]], &middle, &stream[cuts[2]..]].concat();
+    vec![
+        (vec![Coding::Gzip, Coding::Gzip], best(&members)),
+        (vec![Coding::Zstd, Coding::Gzip], best(&zstd_of_zeros(80_000, 20, b""))),
+        (vec![Coding::Zstd, Coding::Deflate], zlib(&zstd_of_zeros(80_000, 20, b""))),
+        (vec![Coding::Zstd, Coding::Zstd], zstd(&zstd_of_zeros(80_000, 20, b""))),
+        (vec![Coding::Brotli], brotli),
+    ]
+}
+
+#[test]
+fn bombs_meet_the_ratio() {
+    for (codings, bomb) in bombs() {
+        assert!(bomb.len() < 60_000, "{codings:?}: {}", bomb.len());
+        let (bytes, end) = stage_bytes(&codings, &bomb, DecodePolicy::default());
+        assert_eq!(end, Err(CodingFault::RatioTooLarge { limit: 2048 }), "{codings:?}: {bytes}");
+        assert!(bytes < 2 * limits::DECODED_FREELY + 2048 * bomb.len() as u64, "{bytes}");
+    }
+}
+
+#[test]
+fn bombs_meet_the_cap() {
+    for (codings, bomb) in bombs() {
+        let limit = 20_000_000;
+        let policy = DecodePolicy { max_decoded: Some(limit), max_ratio: None };
+        let (bytes, end) = stage_bytes(&codings, &bomb, policy);
+        assert_eq!(end, Err(CodingFault::TooLarge { limit }), "{codings:?}");
+        assert!(bytes <= limit, "{bytes}");
+    }
+}
+
+/// How many bytes come of a body, and its end.
+fn stage_bytes(
+    codings: &[Coding],
+    coded: &[u8],
+    policy: DecodePolicy,
+) -> (u64, Result<(), CodingFault>) {
+    let mut decoder = ContentDecoder::new(codings, policy);
+    let mut out = vec![0; limits::DECODE_BUFFER];
+    let (mut rest, mut bytes) = (coded, 0);
+    loop {
+        match decoder.decode(rest, &mut out) {
+            Ok(Decoded { produced: 0, .. }) => return (bytes, Ok(())),
+            Ok(Decoded { consumed, produced }) => {
+                rest = &rest[consumed..];
+                bytes += produced as u64;
+            }
+            Err(fault) => return (bytes, Err(fault)),
+        }
+    }
+}
+
+#[test]
+fn members_of_nothing_are_bound() {
+    let many = |member: Vec<u8>, count| member.repeat(count);
+    for (coding, member) in [(Coding::Gzip, gzip(b"")), (Coding::Zstd, zstd(b""))] {
+        let end = decode(&[coding], &many(member.clone(), 64)).1;
+        assert_eq!(end, Ok(()));
+        let end = decode(&[coding], &many(member, 65)).1;
+        assert_eq!(end, Err(CodingFault::TooManyMembers { coding }));
+    }
+    // as block-wise gzip has them
+    assert_eq!(decode(&[Coding::Gzip], &many(gzip(&[b'x'; 64]), 5000)).1, Ok(()));
+}
+
+#[test]
+fn names_of_codings() {
+    use Coding::{Brotli, Deflate, Gzip, Zstd};
+    let ok: [(&[&str], &[Coding]); 8] = [
+        (&[], &[]),
+        (&["identity"], &[]),
+        (&["gzip"], &[Gzip]),
+        (&["X-GZip"], &[Gzip]),
+        (&["gzip, br"], &[Gzip, Brotli]),
+        (&["gzip", "br ,\tzstd"], &[Gzip, Brotli, Zstd]),
+        (&[" , deflate,,identity, "], &[Deflate]),
+        (&["gzip,gzip,gzip", "gzip", "gzip", "identity"], &[Gzip; 5]),
+    ];
+    let names = |lines: &[&str]| parse(lines.iter().map(|line| line.as_bytes().into()));
+    for (lines, want) in ok {
+        assert_eq!(names(lines).as_deref(), Ok(want), "{lines:?}");
+    }
+    for unknown in ["compress", "gzip;q=1", "x-gzip2", "\"gzip\"", "gzip br", "gzi\u{fffd}"] {
+        assert!(matches!(names(&[unknown]), Err(CodingFault::Unknown { .. })), "{unknown}");
+    }
+    let many = ["br, br, br", "br, br, br"];
+    assert_eq!(names(&many), Err(CodingFault::TooMany { limit: 5 }));
+}
