@@ -123,6 +123,11 @@ impl BufferRing {
         self.tail = self.tail.wrapping_add(1);
     }
 
+    /// Keeps the memory from ever being freed: the kernel may yet write it.
+    pub(super) fn leak(self) {
+        std::mem::forget((self.entries, self.memory));
+    }
+
     /// Has the kernel have `wanted` buffers, or all there are.
     pub(super) fn publish(&mut self, wanted: usize) {
         let missing = wanted.saturating_sub(self.with_kernel()).min(self.free.len());

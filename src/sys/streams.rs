@@ -781,7 +781,9 @@ impl Drop for Streams {
         count::add(Counter::LeakedCqes, leaked as u64);
         if self.owed > 0 {
             // the kernel may yet receive into the buffers and read what was to be sent
-            std::mem::forget(self.buffers.take());
+            if let Some(buffers) = self.buffers.take() {
+                buffers.leak();
+            }
             if let Some(slots) = self.slots.take() {
                 slots.leak();
             }

@@ -34,12 +34,12 @@ pub(crate) fn post(url: &str, body: impl Into<Body>) -> Request {
 }
 
 /// Reads every request's whole body before it answers.
-pub(crate) fn taking() -> Plan {
+fn taking() -> Plan {
     Plan::new().path("/", Script::new().read_body().ok("taken"))
 }
 
 #[track_caller]
-pub(crate) fn assert_taken(server: &Hostile, bodies: &[Vec<u8>]) {
+fn assert_taken(server: &Hostile, bodies: &[Vec<u8>]) {
     let mut seen: Vec<_> = server.requests().into_iter().map(|request| request.body).collect();
     let mut bodies = bodies.to_vec();
     seen.sort();

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::process::Command;
+use std::time::Duration;
 
 use ringdove::driver::Kind;
 use ringdove::sys::count::{self, Counter};
@@ -46,14 +47,14 @@ fn on_loopback_none_is_tried() {
 }
 
 /// Runs its arguments in a network of their own, with an address that is not loopback's, although packets go nowhere
-/// else; what one may hold of locked memory is less than a send.
+/// else; what one may hold of locked memory is more than a ring takes, and less than a socket.
 const NETWORK: [&str; 7] = [
     "unshare",
     "--map-root-user",
     "--net",
     "sh",
     "-c",
-    r#"ip link set lo up && ip address add 192.0.2.1/32 dev lo && exec prlimit --memlock=32768:32768 "$@""#,
+    r#"ip link set lo up && ip address add 192.0.2.1/32 dev lo && exec prlimit --memlock=1048576:1048576 "$@""#,
     "sh",
 ];
 
@@ -67,16 +68,21 @@ fn network(then: &[&'static str]) -> Option<Vec<&'static str>> {
     None
 }
 
-/// Two uploads at a time, each on a connection of its own.
+/// Two uploads at a time, each on a connection of its own, to a peer who is slow to begin.
 fn upload_two(kind: Kind) {
-    let take = Script::new().read_body().ok("taken");
-    let server = Plan::new().addr(SocketAddr::from(([192, 0, 2, 1], 8080))).path("/", take).start();
-    let bodies = [2_000_000, 3_000_000].map(uploads::bytes);
+    let late = Script::new().read_head().wait(Duration::from_millis(100)).read_body().ok("taken");
+    let server = Plan::new()
+        .addr(SocketAddr::from(([192, 0, 2, 1], 8080)))
+        .recv_buffer(4096)
+        .connection(late)
+        .start();
     let mut run = Run::new(kind);
-    let transfers = bodies.clone().map(|body| run.add(uploads::post(&server.url("/"), body)));
+    let body = uploads::bytes(8_000_000);
+    let transfers = [0; 2].map(|_| run.add(uploads::post(&server.url("/"), body.clone())));
     run.finish();
     transfers.iter().for_each(|transfer| transfer.assert_response(200, b"taken"));
-    uploads::assert_taken(&server, &bodies);
+    let got = server.seen().into_iter().map(|connection| connection.received_len).sum::<u64>();
+    assert!(got > 16_000_000, "{got}");
 }
 
 #[test]
@@ -96,7 +102,8 @@ fn what_the_kernel_may_not_hold_is_copied() {
     let path = concat!(module_path!(), "::what_the_kernel_may_not_hold_is_copied");
     let Some(wrapper) = network(&["env", ALWAYS]) else { return };
     isolated_under(&wrapper, "ring", path, |kind| {
+        // many would be refused, were they not copied then
         let (sends, copied) = sends_of(|| upload_two(kind));
-        assert!(sends > 50 && copied == sends, "{copied} of {sends}");
+        assert!(sends > 200 && copied > 0, "{copied} of {sends}");
     });
 }
