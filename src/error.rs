@@ -57,6 +57,8 @@ pub enum Cause {
     },
     /// A redirect that was to be followed cannot be.
     Redirect(Box<RedirectError>),
+    /// The request would have to be sent again, to answer a challenge, and its body's source cannot.
+    BodyNotRepeatable,
     /// The transfer's own handler or body source stopped it, for this reason.
     Aborted(String),
 }
@@ -186,6 +188,7 @@ impl Error {
             Cause::Os { .. } => "os",
             Cause::Timeout { .. } => "timeout",
             Cause::Redirect(_) => "redirect",
+            Cause::BodyNotRepeatable => "auth",
             Cause::Aborted(_) => "aborted",
         }
     }
@@ -196,6 +199,7 @@ impl Error {
             Cause::Http(_)
             | Cause::BodyTooLarge { .. }
             | Cause::Redirect(_)
+            | Cause::BodyNotRepeatable
             | Cause::Aborted(_) => true,
             Cause::Proxy(fault) => fault.is_final(),
             Cause::Timeout { deadline, .. } => *deadline == Deadline::Total,
@@ -223,6 +227,9 @@ impl fmt::Display for Error {
                 write!(f, "the body is larger than the limit of {limit} bytes")
             }
             Cause::Redirect(error) => write!(f, "{error}"),
+            Cause::BodyNotRepeatable => f.write_str(
+                "the challenge needs the request's body again, which cannot be sent twice",
+            ),
             Cause::Aborted(why) => write!(f, "aborted: {why}"),
         }
     }

@@ -43,7 +43,8 @@
 //! # What is decided for you
 //!
 //! Certificates are verified against the system's roots. Redirects are
-//! followed where [`Options::redirects`] says so, bodies are not decoded, cookies are not kept. Every wait has a deadline of its
+//! followed where [`Options::redirects`] says so, bodies are not decoded, cookies are kept in the jar of
+//! [`Options::cookies`] alone. Credentials of a URL or of [`Options::auth`] go to their origin. Every wait has a deadline of its
 //! own ([`Timeouts`]); everything that a server can make longer has a named bound ([`limits`]).
 
 pub mod driver;

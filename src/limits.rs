@@ -95,6 +95,14 @@ pub(crate) const PROVIDED_BUFFER: u32 = 32 * 1024;
 /// leaves one unfilled.
 pub(crate) const BUFFERS_PER_TURN: u32 = 32;
 
+/// Bytes of a send from which on the ring may send without a copy. Measured where pages really leave: below,
+/// what the kernel does to hold the pages costs what the copy costs.
+pub(crate) const ZERO_COPY_BYTES: u32 = 60_000;
+
+/// Slots of sends, of 64 KiB each, that the kernel may hold at a time beyond a send's result: until a peer, who takes
+/// its time, has acknowledged them. Sends beyond are copied.
+pub(crate) const ZERO_COPY_LOANS: usize = 512;
+
 /// Bytes of a URL that a Location leads to, and of the Location itself. RFC 9110, 4.1 asks for 8,000 at
 /// least; each that was followed is kept until the transfer ends.
 pub(crate) const LOCATION: usize = 16 * 1024;
@@ -103,6 +111,46 @@ pub(crate) const LOCATION: usize = 16 * 1024;
 /// through for loops.
 pub const REDIRECTS: u32 = 1000;
 
-/// Bytes of the body of a redirect that is followed which are read, and thrown away, to keep the
-/// connection: more costs more than a connection does.
-pub(crate) const REDIRECT_BODY: u64 = 64 * 1024;
+/// Bytes of the body of a response on which another request follows (a redirect, a challenge) which
+/// are read, and thrown away, to keep the connection: more costs more than a connection does.
+pub(crate) const SUPERSEDED_BODY: u64 = 64 * 1024;
+
+/// Challenges of one response that are looked at. Servers send one or two, in all their field lines.
+pub(crate) const CHALLENGES: usize = 16;
+
+/// Parameters of one challenge; Digest has ten.
+pub(crate) const CHALLENGE_PARAMETERS: usize = 32;
+
+/// How often one request is sent again because it was challenged: once to learn what is asked, and
+/// again as often as its nonce has gone stale on the way.
+pub(crate) const AUTH_ROUNDS: u32 = 4;
+
+/// Realms of one origin of which the nonces are kept.
+pub(crate) const REALMS: usize = 8;
+
+/// Users of origins of whom it is kept what was learned from challenges: some 500 bytes each.
+pub(crate) const AUTHENTICATORS: usize = 1024;
+
+/// Bytes of a cookie's name and value together (RFC 6265bis, 5.6).
+pub(crate) const COOKIE: usize = 4096;
+
+/// Bytes of the value of a cookie's attribute (RFC 6265bis, 5.6).
+pub(crate) const COOKIE_ATTRIBUTE: usize = 1024;
+
+/// Bytes of a line of a cookie file: a cookie, its domain and its path.
+pub(crate) const COOKIE_LINE: usize = 8 * 1024;
+
+/// Seconds that a cookie is kept: 400 days (RFC 6265bis, 5.5).
+pub(crate) const COOKIE_AGE: u64 = 400 * 24 * 60 * 60;
+
+/// Cookies of one registrable domain, its subdomains included; RFC 6265bis, 6.1 asks for 50 at least.
+pub(crate) const COOKIES_PER_SITE: usize = 180;
+
+/// Cookies of one jar; RFC 6265bis, 6.1 asks for 3,000 at least. Each is 200 bytes, and its text.
+pub const COOKIES: usize = 10_000;
+
+/// Bytes of a Cookie field; servers commonly refuse heads of more. Cookies that do not fit are left out.
+pub(crate) const COOKIE_FIELD: usize = 8 * 1024;
+
+/// Hosts that are known to want TLS. Each is 100 bytes, and its name.
+pub(crate) const HSTS_HOSTS: usize = 10_000;

@@ -10,6 +10,8 @@ use clap::{Args as Group, Parser, Subcommand};
 use super::bench::BenchArgs;
 use super::body::BodyArgs;
 use super::connect::TlsArgs;
+use super::cookies::CookieArgs;
+use super::credentials::CredentialArgs;
 use super::proxy::ProxyArgs;
 use super::retry::RetryArgs;
 use super::ring::RingArgs;
@@ -75,6 +77,10 @@ pub(crate) struct FetchArgs {
     pub(crate) retry: RetryArgs,
     #[command(flatten)]
     pub(crate) redirects: RedirectArgs,
+    #[command(flatten)]
+    pub(crate) credentials: CredentialArgs,
+    #[command(flatten)]
+    pub(crate) cookies: CookieArgs,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
     #[command(flatten)]
@@ -172,10 +178,10 @@ pub(crate) struct OutputArgs {
 #[command(next_help_heading = "Connections")]
 pub(crate) struct ConnectionArgs {
     /// Connections at once, idle ones included
-    #[arg(short, long, value_name = "N", default_value_t = 64, value_parser = at_least_one)]
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = at_least_one)]
     pub(crate) connections: usize,
 
-    /// Connections at once to one scheme, host and port; as many as -c allows unless given
+    /// Connections at once to one scheme, host and port; as many as --connections allows unless given
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub(crate) per_host: Option<usize>,
 

@@ -103,7 +103,7 @@ pub(crate) struct StandardInput {
 }
 
 impl StandardInput {
-    fn take(&mut self, option: &'static str) -> Result<(), String> {
+    pub(crate) fn take(&mut self, option: &'static str) -> Result<(), String> {
         match self.taken.replace(option) {
             None => Ok(()),
             Some(other) => Err(format!("standard input cannot be both {other} and {option}")),

@@ -141,6 +141,13 @@ impl Handler for Delivery {
         if self.rules.heads { self.write(head.raw()) } else { Flow::Continue }
     }
 
+    fn challenged(&mut self, head: &ResponseHead<'_>) -> Flow {
+        if self.rules.verbose {
+            self.tell_heads(head);
+        }
+        if self.rules.heads { self.write(head.raw()) } else { Flow::Continue }
+    }
+
     fn head(&mut self, head: &ResponseHead<'_>) -> Flow {
         self.ticket.begun.set(true);
         self.version = Some(head.version());

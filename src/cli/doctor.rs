@@ -6,6 +6,7 @@ use std::io::{self, Write as _};
 
 use ringdove::driver::Kind;
 use ringdove::sys::probe::{Finding, Need};
+use ringdove::sys::ring::ZeroCopy;
 use ringdove::sys::rlimit::Limit;
 use ringdove::sys::{Probe, Streams};
 use ringdove::{Config, Driver, TlsPolicy};
@@ -93,13 +94,15 @@ struct StreamsRow {
     provided_buffers: u16,
     provided_buffer_bytes: u32,
     nodelay_on_the_ring: bool,
+    zero_copy: bool,
 }
 
 /// The options of a ring, and when each pays.
-const OPTIONS: [(&str, &str); 3] = [
+const OPTIONS: [(&str, &str); 4] = [
     ("--sq-poll pays", "with two CPUs to give: one to the kernel's thread, one to spin on"),
     ("--busy-poll pays", "with a network device that has NAPI queues; loopback has none"),
     ("--min-wait pays", "with many busy connections, where a later answer is no loss"),
+    ("--zero-copy pays", "with large uploads to other machines, where auto tries it"),
 ];
 
 #[derive(Serialize)]
@@ -184,6 +187,7 @@ impl Findings {
                 let nodelay =
                     if streams.nodelay_on_the_ring { "set on the ring" } else { "not set" };
                 line("  TCP_NODELAY", nodelay);
+                line("  zero-copy sends", yes(streams.zero_copy));
             }
             line("", "");
             for (option, pays) in OPTIONS {
@@ -246,6 +250,7 @@ impl From<&Streams> for StreamsRow {
             provided_buffers: room.buffers.count,
             provided_buffer_bytes: room.buffers.size,
             nodelay_on_the_ring: streams.sets_nodelay(),
+            zero_copy: streams.zero_copy() != ZeroCopy::Never,
         }
     }
 }

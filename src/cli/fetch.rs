@@ -17,6 +17,8 @@ use url::Url;
 use super::Status;
 use super::args::FetchArgs;
 use super::console::{Console, printable};
+use super::cookies::Kept;
+use super::credentials::without_user_information;
 use super::delivery::{Delivery, Rules, Ticket, encoded};
 use super::input::{Entry, Input, Next};
 use super::interrupt::Interrupts;
@@ -48,6 +50,7 @@ struct Run {
     driver: Driver,
     input: Input,
     template: Template,
+    kept: Kept,
     output: Output,
     records: Option<SharedStream>,
     rules: Rc<Rules>,
@@ -115,6 +118,7 @@ impl Run {
             driver,
             input,
             template: plan.template,
+            kept: plan.kept,
             output: plan.output,
             records: plan.records,
             rules: Rc::new(rules),
@@ -132,8 +136,12 @@ impl Run {
     fn finish(mut self) -> Status {
         let result = self.work();
         self.console.end_progress();
+        let unwritten = self.kept.write();
+        for failure in &unwritten {
+            self.console.fail(failure);
+        }
         let status = match result {
-            Ok(()) if self.tally.failed() > 0 => Status::SomeFailed,
+            Ok(()) if self.tally.failed() > 0 || !unwritten.is_empty() => Status::SomeFailed,
             Ok(()) | Err(Halt::Unread) => Status::Done,
             Err(Halt::Interrupted) => {
                 self.tell_left();
@@ -211,9 +219,10 @@ impl Run {
 
     fn take_entry(&mut self, entry: Entry) -> Result<(), Halt> {
         let Entry { line, text, problem } = entry;
-        let ticket = Rc::new(Ticket { line, url: text, begun: false.into() });
+        let url = without_user_information(&text).into_owned();
+        let ticket = Rc::new(Ticket { line, url, begun: false.into() });
         let added = match problem {
-            None => self.add(&ticket),
+            None => self.add(&text, &ticket),
             Some(problem) => Err(Failure::of_input(format!("bad URL: {problem}"))),
         };
         match added {
@@ -228,10 +237,9 @@ impl Run {
         }
     }
 
-    fn add(&mut self, ticket: &Rc<Ticket>) -> Result<TransferId, Failure> {
-        let url =
-            Url::parse(&ticket.url).map_err(|why| Failure::of_input(format!("bad URL: {why}")))?;
-        let request = self.template.request(&url, &ticket.url).map_err(Failure::of_input)?;
+    fn add(&mut self, text: &str, ticket: &Rc<Ticket>) -> Result<TransferId, Failure> {
+        let url = Url::parse(text).map_err(|why| Failure::of_input(format!("bad URL: {why}")))?;
+        let request = self.template.request(&url, text).map_err(Failure::of_input)?;
         let head = match self.rules.verbose {
             true => encoded(request.head(), self.rules.body),
             false => Vec::new(),

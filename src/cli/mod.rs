@@ -12,6 +12,8 @@ mod body;
 pub(crate) mod config;
 mod connect;
 mod console;
+mod cookies;
+mod credentials;
 mod delivery;
 pub(crate) mod doctor;
 pub(crate) mod fetch;

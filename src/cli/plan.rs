@@ -16,6 +16,7 @@ use url::Url;
 use super::args::{ConnectionArgs, FetchArgs, OutputArgs, RedirectArgs, RequestArgs};
 use super::body::{Content, Payload, StandardInput};
 use super::connect::TlsArgs;
+use super::cookies::Kept;
 use super::input::Opened;
 use super::output::{Output, SharedStream, Stream};
 use super::ring::RingArgs;
@@ -38,6 +39,8 @@ pub(crate) struct Plan {
     pub(crate) urls: Vec<String>,
     pub(crate) input: Option<Opened>,
     pub(crate) template: Template,
+    /// Cookies and the like, to be written at the end.
+    pub(crate) kept: Kept,
     pub(crate) output: Output,
     /// Where the JSON lines go.
     pub(crate) records: Option<SharedStream>,
@@ -70,8 +73,10 @@ pub(crate) struct Template {
 impl Plan {
     /// Makes a plan, or says in one line what stands against it.
     pub(crate) fn new(args: FetchArgs) -> Result<Plan, String> {
-        let FetchArgs { urls, input, config, request, redirects, output, connection, .. } = args;
-        let FetchArgs { body, target, speed, retry, proxy, tls: tls_args, verbose, quiet, .. } =
+        let FetchArgs { urls, input, config, mut request, redirects, output, connection, .. } =
+            args;
+        let FetchArgs { proxy, tls: tls_args, .. } = args;
+        let FetchArgs { body, target, speed, retry, credentials, cookies, verbose, quiet, .. } =
             args;
         if urls.is_empty() && input.is_none() {
             return Err("nothing to fetch: give URLs, or a file of them by -i".to_owned());
@@ -93,6 +98,10 @@ impl Plan {
         if content.is_for_one() && !one_url {
             return Err("-T of a pipe can be sent once, to one URL".to_owned());
         }
+        options.auth = credentials.policy()?;
+        request.fields.extend(cookies.field());
+        let kept = cookies.read(&mut stdin)?;
+        kept.apply(&mut options);
         let template = Template::new(request, content, target, options)?;
         let input = input.as_deref().map(Opened::open).transpose()?;
         let writes_files = output.output_dir.is_some() || output.output.is_some();
@@ -122,6 +131,7 @@ impl Plan {
             urls,
             input,
             template,
+            kept,
             records,
             driver: driver(connection.driver, &connection.ring)?,
             ring: connection.ring.options(),
@@ -308,7 +318,7 @@ fn fit(wanted: usize, with_files: bool, warnings: &mut Vec<String>) -> Result<us
     let most = (descriptors.saturating_sub(SPARE_DESCRIPTORS) / each).max(1);
     if wanted > most {
         warnings.push(format!(
-            "-c {wanted} is more than the limit of {} open files allows (RLIMIT_NOFILE): {most} \
+            "--connections {wanted} is more than the limit of {} open files allows (RLIMIT_NOFILE): {most} \
              connections are used",
             limit.soft
         ));

@@ -4,8 +4,8 @@
 
 use std::time::Duration;
 
-use clap::Args as Group;
-use ringdove::sys::ring::{Batch, Options, SqPoll};
+use clap::{Args as Group, ValueEnum};
+use ringdove::sys::ring::{Batch, Options, SqPoll, ZeroCopy};
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Group, Serialize, Deserialize)]
@@ -27,6 +27,18 @@ pub(crate) struct RingArgs {
     /// Let completions gather for so long, unless there are many before
     #[arg(long, value_name = "MICROSECONDS", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(crate) min_wait: Option<u32>,
+
+    /// Send large parts of bodies without copying them into the kernel (SEND_ZC); auto: to other machines, as long
+    /// as the kernel does not copy after all
+    #[arg(long, value_enum, value_name = "WHEN")]
+    pub(crate) zero_copy: Option<ZeroCopyChoice>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+pub(crate) enum ZeroCopyChoice {
+    Auto,
+    Never,
+    Always,
 }
 
 /// Completions that end a wait which lets them gather.
@@ -39,6 +51,7 @@ impl RingArgs {
             (self.sq_poll, "--sq-poll"),
             (self.busy_poll.is_some(), "--busy-poll"),
             (self.min_wait.is_some(), "--min-wait"),
+            (self.zero_copy.is_some(), "--zero-copy"),
         ]
         .into_iter()
         .find_map(|(given, name)| given.then_some(name))
@@ -52,6 +65,11 @@ impl RingArgs {
             sq_poll: self.sq_poll.then_some(sq_poll),
             busy_poll: self.busy_poll.map(micros),
             batch: self.min_wait.map(batch),
+            zero_copy: match self.zero_copy {
+                None | Some(ZeroCopyChoice::Auto) => ZeroCopy::Auto,
+                Some(ZeroCopyChoice::Never) => ZeroCopy::Never,
+                Some(ZeroCopyChoice::Always) => ZeroCopy::Always,
+            },
             ..Options::default()
         }
     }

@@ -19,7 +19,8 @@ use std::time::Duration;
 
 use crate::engine::{AddError, Config, Engine, Handler, Message, Request, Stats, TransferId};
 use crate::error::Operation;
-use crate::sys::{Errno, Streams, Waker, ring};
+use crate::http::Date;
+use crate::sys::{Errno, Streams, Waker, clock, random, ring};
 use crate::tls::{TlsPolicy, TlsPolicyError};
 
 pub use interest::Action;
@@ -29,8 +30,12 @@ use epoll::EpollDriver;
 use ring_native::RingDriver;
 use ring_poll::RingPollDriver;
 
-/// Sees to it that the engine can verify whom the request may lead to, as the system would.
+/// Sees to it that the engine can verify whom the request may lead to, as the system would, and knows
+/// the date where that matters.
 fn provide_tls(engine: &mut Engine, request: &Request) -> Result<(), TlsPolicyError> {
+    if request.needs_date() {
+        engine.set_date(clock::now(), Date::from_unix(clock::unix()));
+    }
     if engine.tls().is_some() {
         return Ok(());
     }
@@ -301,12 +306,14 @@ impl Driver {
     }
 }
 
-/// A seed that other processes do not have, where there is none.
+/// Seeds that other processes do not have, where there are none.
 fn seeded(config: Config) -> Config {
-    match config.seed {
-        0 => Config { seed: RandomState::new().hash_one(0), ..config },
-        _ => config,
-    }
+    let nonce_seed = config.nonce_seed.or_else(random::seed);
+    let seed = match config.seed {
+        0 => RandomState::new().hash_one(0),
+        seed => seed,
+    };
+    Config { seed, nonce_seed, ..config }
 }
 
 /// A driver that cannot be had here.

@@ -119,8 +119,9 @@ pub(super) struct Exchanging {
     /// More has moved than the pace allows: nothing moves until that is paid for.
     pub(super) throttled: bool,
     pub(super) pace: Option<Box<Pace>>,
-    /// The response is a redirect that is followed, or is asked for again: its body goes nowhere.
-    pub(super) redirected: bool,
+    /// Another request of the transfer follows on the response, or the same is asked again: its body
+    /// goes nowhere.
+    pub(super) superseded: bool,
     pub(super) response: Option<Response>,
     /// The low-speed measurement: since when, and bytes moved by then.
     pub(super) measured: (Time, u64),

@@ -81,7 +81,7 @@ impl Engine {
         let Some(connection) = self.pool.connections.get(id) else { return };
         let State::Exchanging(state) = &connection.state else { return };
         let Some(response) = state.response else { return self.fail(id, Cause::Closed, None) };
-        let (transfer, redirected) = (state.transfer, state.redirected);
+        let (transfer, superseded) = (state.transfer, state.superseded);
         // an answer to half a head leaves the other half
         let reusable = state.exchange.close_reasons().is_empty()
             && !connection.ended
@@ -90,10 +90,10 @@ impl Engine {
         if !reusable {
             self.close(id);
         }
-        if redirected && self.transfers.get(transfer).is_some_and(Transfer::asks_again) {
+        if superseded && self.transfers.get(transfer).is_some_and(Transfer::asks_again) {
             self.wait_to_ask_again(transfer, &report, None);
-        } else if redirected {
-            self.follow(transfer, report);
+        } else if superseded {
+            self.lead_on(transfer, report);
         } else {
             self.deliver(transfer, Ok(response), report);
         }

@@ -10,7 +10,7 @@ use crate::http::{Redirect, ResponseHead, SourceRead};
 /// Receives the events of one transfer.
 ///
 /// A handler must not block: all transfers wait while it runs. It gets [`Handler::redirected`] for
-/// each redirect that is followed, [`Handler::head`] once, any number of [`Handler::body`], and
+/// each redirect that is followed, [`Handler::challenged`] for each challenge that is answered, [`Handler::head`] once, any number of [`Handler::body`], and
 /// [`Handler::done`] once, unless the transfer is removed before. [`Handler::informational`] may come
 /// before each head.
 pub trait Handler: Any {
@@ -23,6 +23,13 @@ pub trait Handler: Any {
     /// body is not delivered. (To curl's header callback these heads are as any other.)
     fn redirected(&mut self, head: &ResponseHead<'_>, next: &Redirect) -> Flow {
         let _ = (head, next);
+        Flow::Continue
+    }
+
+    /// The head of a challenge arrived, and the same request follows with credentials. What there is
+    /// of a body is not delivered.
+    fn challenged(&mut self, head: &ResponseHead<'_>) -> Flow {
+        let _ = head;
         Flow::Continue
     }
 

@@ -146,6 +146,9 @@ impl Engine {
         if let Some(timer) = transfer.timer.take() {
             self.timers.cancel(timer);
         }
+        if transfer.identity.is_some() {
+            transfer.dress(&mut self.keeper, self.now);
+        }
         let (head, body) = (&transfer.request.head, transfer.request.body.length());
         Some(Exchanging {
             transfer: transfer_id,
@@ -161,7 +164,7 @@ impl Engine {
             paused: transfer.paused,
             throttled: false,
             pace: transfer.request.options.max_rate.map(|rate| Box::new(Pace::new(rate))),
-            redirected: false,
+            superseded: false,
             response: None,
             measured: (self.now, 0),
         })

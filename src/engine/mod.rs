@@ -13,6 +13,8 @@ mod connection;
 mod deadlines;
 mod finish;
 mod handler;
+mod hop;
+mod identity;
 mod launch;
 mod output;
 mod pace;
@@ -36,7 +38,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::{Error, Phase};
-use crate::http::{Host, RequestError};
+use crate::http::{Date, Host, RequestError};
 use crate::id::Slab;
 use crate::limits;
 use crate::time::Time;
@@ -55,6 +57,7 @@ pub use transfer::{
 };
 
 use connection::State;
+use identity::{Identity, Keeper};
 use pool::{OriginId, Pool, PoolKey};
 use resolve::{Left, Resolver};
 use retry::Retries;
@@ -86,6 +89,9 @@ pub struct Config {
     /// The driver carries the deadlines of connections itself (as [`Level::deadline`]) and reports
     /// [`Engine::handle_deadline`]; the engine's own timers leave them out.
     pub carried_deadlines: bool,
+    /// What the client nonces of Digest are made from; zeros unless set. A driver sets it, from
+    /// getrandom(2).
+    pub nonce_seed: Option<[u8; 32]>,
 }
 
 impl Default for Config {
@@ -101,6 +107,7 @@ impl Default for Config {
             retry_budget: RetryBudget::default(),
             seed: 0,
             carried_deadlines: false,
+            nonce_seed: None,
         }
     }
 }
@@ -137,6 +144,7 @@ pub struct Engine {
     messages: VecDeque<Message>,
     /// Plaintext on its way into TLS.
     scratch: Vec<u8>,
+    keeper: Keeper,
     retries: Retries,
     stats: Stats,
 }
@@ -156,6 +164,7 @@ impl Engine {
         Self {
             pool: Pool::new(config.max_connections, config.max_per_origin),
             resolver,
+            keeper: Keeper::new(config.nonce_seed.unwrap_or_default()),
             retries: Retries::new(config.retry_budget, config.seed),
             config,
             now: Time::ZERO,
@@ -182,6 +191,7 @@ impl Engine {
         mut request: Request,
         handler: Box<dyn Handler>,
     ) -> Result<TransferId, AddError> {
+        self.keeper.secure(&mut request, self.now);
         request.head.check(request.body.length()).map_err(AddError::Request)?;
         let key = PoolKey::of(&request.head, &request.options, self.config.tls.as_ref());
         if key.lacks_tls() {
@@ -189,6 +199,7 @@ impl Engine {
         }
         key.restrict(&mut request);
         let origin = self.pool.origin(key);
+        let identity = Identity::of(&request);
         let id = self.transfers.insert(Transfer {
             request,
             handler,
@@ -202,6 +213,7 @@ impl Engine {
             paused: false,
             retries: 0,
             hops: None,
+            identity,
             retrying: None,
         });
         if let Some(origin) = self.pool.get_mut(origin) {
@@ -247,6 +259,12 @@ impl Engine {
     /// Fixes the addresses of a host and port, as curl's `--resolve` does. None at all undo it.
     pub fn set_override(&mut self, host: Host, port: u16, addresses: Arc<[IpAddr]>) {
         self.resolver.set_override(host, port, addresses);
+    }
+
+    /// Tells the date, which counts on by the time: for cookies and [`Options::hsts`]. At 1970 unless
+    /// told. A driver tells it when it adds a transfer to which it matters.
+    pub fn set_date(&mut self, at: Time, date: Date) {
+        self.keeper.set_date(at, date);
     }
 
     /// How `https` is verified from here on where a transfer's options do not say.

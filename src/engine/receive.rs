@@ -189,8 +189,8 @@ impl Engine {
             if state.paused {
                 return Taken::Paused(taken);
             }
-            if state.redirected {
-                return self.take_redirected(id, input, taken);
+            if state.superseded {
+                return self.take_superseded(id, input, taken);
             }
             if taken < input.len() && !state.has_asked() {
                 self.fail(id, Cause::Closed, None);
@@ -218,18 +218,21 @@ impl Engine {
                             state.response =
                                 Some(Response { status: head.status(), version: head.version() });
                             answered = unsent;
-                            let default_tls = self.config.tls.as_ref();
-                            let flow = match head.status() {
-                                status if transfer.follows(status) => {
-                                    transfer.take_redirect(&head, default_tls)
-                                }
-                                status if transfer.may_ask_again(status) => self
+                            let (default_tls, keeper) =
+                                (self.config.tls.as_ref(), &mut self.keeper);
+                            let status = head.status();
+                            let led = match transfer.heeds(status) {
+                                true => transfer.take_lead(&head, default_tls, keeper, now),
+                                false => None,
+                            };
+                            let flow = match led {
+                                None if transfer.may_ask_again(status) => self
                                     .retries
                                     .take_response(transfer, &head, now)
                                     .then_some(Flow::Continue),
-                                _ => None,
+                                led => led,
                             };
-                            state.redirected = flow.is_some();
+                            state.superseded = flow.is_some();
                             (flow.unwrap_or_else(|| transfer.handler.head(&head)), Next::More)
                         }
                         Event::Body(chunk) => (transfer.handler.body(chunk), Next::More),
@@ -290,7 +293,7 @@ impl Engine {
             State::Tunnelling(_) => self.fail(id, Cause::Proxy(ProxyFault::Closed), None),
             State::Exchanging(state) => match state.exchange.eof(clean) {
                 Ok(()) => self.complete(id),
-                Err(_) if state.redirected => _ = self.take_redirected(id, &[], 0),
+                Err(_) if state.superseded => _ = self.take_superseded(id, &[], 0),
                 Err(_) if !state.exchange.response_started() => self.fail(id, Cause::Closed, None),
                 Err(fault) => self.fail(id, Cause::Http(fault), None),
             },
@@ -301,7 +304,7 @@ impl Engine {
 /// Whether the body is, or says that it will be, larger than the transfer allows.
 fn over_limit(state: &Exchanging, limit: Option<u64>) -> Option<Cause> {
     let limit = limit?;
-    if state.redirected {
+    if state.superseded {
         return None;
     }
     let announced = state.exchange.content_length().unwrap_or(0);

@@ -8,7 +8,8 @@ use url::Url;
 
 use crate::engine::{BodySource, RetryPolicy};
 use crate::http::{
-    BodyLength, Proxies, ProxyProtocol, RedirectPolicy, RequestError, RequestHead, Scheme, Version,
+    AuthPolicy, BodyLength, CookieJar, Hsts, Proxies, ProxyProtocol, RedirectPolicy, RequestError,
+    RequestHead, Scheme, Secret, Version,
 };
 use crate::limits::HttpLimits;
 use crate::tls::TlsPolicy;
@@ -26,11 +27,14 @@ use crate::tls::TlsPolicy;
 pub struct Request {
     pub(super) head: RequestHead,
     pub(super) body: Body,
+    /// Of the URL's user information.
+    pub(super) login: Option<Secret>,
     pub(super) options: Arc<Options>,
 }
 
 impl Request {
-    /// A request of any method for an absolute `http` or `https` URL.
+    /// A request of any method for an absolute `http` or `https` URL. User information in it is a
+    /// login for its origin (see [`AuthPolicy`]), and is sent as nothing else.
     pub fn new(method: http::Method, url: &str) -> Result<Self, RequestError> {
         let url = Url::parse(url).map_err(|why| RequestError::BadUrl { url: url.into(), why })?;
         Self::for_url(method, &url)
@@ -39,7 +43,8 @@ impl Request {
     /// As [`Request::new`], for a URL that has been parsed.
     pub fn for_url(method: http::Method, url: &Url) -> Result<Self, RequestError> {
         let head = RequestHead::new(method, url)?;
-        Ok(Self { head, body: Body::Empty, options: Options::shared_default() })
+        let login = Secret::of_url(url)?;
+        Ok(Self { head, body: Body::Empty, login, options: Options::shared_default() })
     }
 
     /// A GET request.
@@ -90,7 +95,13 @@ impl Request {
 
     /// As [`needs_default_tls`](Self::needs_default_tls), for where redirects may lead.
     pub(crate) fn may_need_default_tls(&self) -> bool {
-        self.options.redirects.is_some() && self.options.tls.is_none()
+        let Options { redirects, hsts, tls, .. } = &*self.options;
+        (redirects.is_some() || hsts.is_some()) && tls.is_none()
+    }
+
+    /// Whether it matters to this request what date it is.
+    pub(crate) fn needs_date(&self) -> bool {
+        self.options.cookies.is_some() || self.options.hsts.is_some()
     }
 
     /// The head that will be sent.
@@ -170,6 +181,12 @@ pub struct Options {
     pub retry: Option<Arc<RetryPolicy>>,
     /// Which redirects are followed; none unless set.
     pub redirects: Option<RedirectPolicy>,
+    /// Who the requests are made for; nobody unless set, or in the URL.
+    pub auth: Option<AuthPolicy>,
+    /// Where cookies are kept and taken from; none are unless set.
+    pub cookies: Option<CookieJar>,
+    /// Which hosts are asked over TLS alone, whatever the URL says; those that say so are added.
+    pub hsts: Option<Hsts>,
     /// Bounds on the response's framing.
     pub http: HttpLimits,
     /// How `https` is verified. Unset: the system's roots.

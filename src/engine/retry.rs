@@ -224,7 +224,10 @@ impl RetryPolicy {
             }
             Cause::Proxy(fault) => self.all_errors || !fault.is_final(),
             Cause::Http(_) | Cause::Tls(_) => self.all_errors,
-            Cause::BodyTooLarge { .. } | Cause::Redirect(_) | Cause::Aborted(_) => false,
+            Cause::BodyTooLarge { .. }
+            | Cause::Redirect(_)
+            | Cause::BodyNotRepeatable
+            | Cause::Aborted(_) => false,
         }
     }
 }

@@ -21,6 +21,8 @@ pub struct Stats {
     pub reused: u64,
     /// Redirects followed.
     pub redirects: u64,
+    /// Challenges answered with the same request and credentials.
+    pub challenges: u64,
     /// Idle connections closed to make room for others.
     pub evicted: u64,
     /// Look-ups handed to the driver.

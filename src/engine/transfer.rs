@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use url::Url;
 
+use crate::engine::hop::Hops;
+use crate::engine::identity::Identity;
 use crate::engine::pool::OriginId;
-use crate::engine::redirect::Hops;
 use crate::engine::resolve::LookupId;
 use crate::engine::retry::{Retried, Retrying};
 use crate::engine::timers::TimerId;
@@ -40,6 +41,7 @@ pub struct Transfer {
     /// Sent again after a kept connection had gone stale.
     pub(super) retries: u8,
     pub(super) hops: Option<Box<Hops>>,
+    pub(super) identity: Option<Box<Identity>>,
     pub(super) retrying: Option<Box<Retrying>>,
 }
 
@@ -120,12 +122,12 @@ pub struct Report {
     /// The requests that were asked again, over all hops and in order, by the transfer's
     /// [`RetryPolicy`](super::RetryPolicy), or without an expectation that the peer does not meet.
     pub retried: Vec<Retried>,
-    /// Every request of a transfer that followed redirects, the last one included. Empty where none
-    /// was followed.
+    /// Every request of a transfer that followed redirects or answered challenges, the last one
+    /// included. Empty where there was one alone.
     pub hops: Vec<Hop>,
 }
 
-/// One request of a transfer that followed redirects, and what it took.
+/// One request of several that a transfer made, and what it took.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hop {
     /// What was asked for, with the fragment that it has or inherited.

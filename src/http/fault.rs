@@ -9,6 +9,8 @@ use std::fmt;
 
 use ::http::Method;
 
+use super::auth::SecretError;
+
 /// The peer broke HTTP, or went over a limit on what it may send. The connection is of no more use.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -118,6 +120,8 @@ pub enum RequestError {
     },
     /// Port 0 cannot be connected to.
     PortZero,
+    /// The URL's user information is no login.
+    BadUserInformation(SecretError),
     /// The path or query has a byte that cannot stand in a request line.
     BadTarget(Box<str>),
     /// `*` is a target for OPTIONS alone (RFC 9112, 3.2.4).
@@ -265,6 +269,9 @@ impl fmt::Display for RequestError {
             RequestError::NoHost => f.write_str("the URL has no host"),
             RequestError::BadHost { host, why } => write!(f, "bad host \"{host}\": {why}"),
             RequestError::PortZero => f.write_str("port 0 cannot be connected to"),
+            RequestError::BadUserInformation(why) => {
+                write!(f, "bad user information in the URL: {why}")
+            }
             RequestError::BadTarget(target) => {
                 write!(f, "the target \"{target}\" cannot stand in a request line")
             }

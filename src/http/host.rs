@@ -68,6 +68,15 @@ impl Origin {
         Origin { host, port, scheme }
     }
 
+    /// The same host over TLS: at port 443 for port 80, at any other as it is (RFC 6797, 8.3).
+    pub(super) fn secured(&self) -> Origin {
+        let port = match self.port {
+            80 => Scheme::Https.default_port(),
+            port => port,
+        };
+        Origin { host: self.host.clone(), port, scheme: Scheme::Https }
+    }
+
     /// The scheme.
     pub fn scheme(&self) -> Scheme {
         self.scheme

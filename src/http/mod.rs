@@ -7,24 +7,36 @@
 //! is looked at a bounded number of times, however it is cut into pieces; nothing is kept but
 //! within [`HttpLimits`](crate::limits::HttpLimits).
 
+mod auth;
 mod body;
 mod chunked;
+mod cookie;
+mod date;
 mod exchange;
 mod fault;
 mod framing;
 mod head;
 mod host;
+mod hsts;
 mod proxy;
 mod redirect;
 mod request;
 mod retry;
 mod reuse;
 
+pub use auth::{
+    Attempt, AuthPolicy, AuthScheme, Authenticator, ClientNonces, Credentials, Netrc, NetrcError,
+    Role, Scope, Secret, SecretError,
+};
 pub use body::{BodyLength, Fill, SourceRead};
+pub(crate) use cookie::is_same_site;
+pub use cookie::{CookieJar, Initiator};
+pub use date::Date;
 pub use exchange::{Event, Exchange, Read};
 pub use fault::{BodyFault, HttpFault, RequestError};
 pub use head::{Fields, ResponseHead, Version};
 pub use host::{Host, Origin, Scheme};
+pub use hsts::Hsts;
 pub(crate) use proxy::Credentials as ProxyCredentials;
 pub use proxy::{Bypass, Proxies, Proxy, ProxyError, ProxyFault, ProxyProtocol, SocksVersion};
 pub(crate) use redirect::redirects;

@@ -14,6 +14,7 @@ use url::Url;
 
 use super::fault::{RequestError, excerpt, without_user_information};
 use super::head::ResponseHead;
+use super::host::{Host, Scheme};
 use super::request::RequestHead;
 use crate::limits;
 
@@ -115,6 +116,16 @@ impl RedirectPolicy {
         request: &RequestHead,
         response: &ResponseHead<'_>,
     ) -> Result<Option<Redirect>, RedirectFault> {
+        self.follow_securely(request, response, &|_| false)
+    }
+
+    /// As [`follow`](Self::follow), where some hosts are asked over TLS alone.
+    pub(crate) fn follow_securely(
+        &self,
+        request: &RequestHead,
+        response: &ResponseHead<'_>,
+        wants_tls: &dyn Fn(&Host) -> bool,
+    ) -> Result<Option<Redirect>, RedirectFault> {
         if !redirects(response.status()) || *request.method() == Method::CONNECT {
             return Ok(None);
         }
@@ -127,10 +138,14 @@ impl RedirectPolicy {
         if !keeps_body {
             head.retain_fields(|name| !describes_payload(name));
         }
+        if head.origin().scheme() == Scheme::Http && wants_tls(head.origin().host()) {
+            head.secure();
+        }
         let elsewhere = head.origin() != request.origin();
         let strips_credentials = elsewhere && !self.trust_all_origins;
         if strips_credentials {
             head.retain_fields(|name| !is_credential(name));
+            head.forget_cookies();
         }
         if elsewhere {
             head.reset_host();

@@ -46,6 +46,22 @@ struct Rare {
     host: Option<Box<str>>,
     /// The URL's fragment: never sent, but inherited by what the request is redirected to.
     fragment: Option<Box<str>>,
+    /// The value of an Authorization field that is not the caller's own.
+    authorization: Option<Hidden>,
+    /// The caller's own cookies, where those of a jar go along.
+    own_cookies: Option<Hidden>,
+    /// The value of a Cookie field that is not the caller's own, or not alone.
+    cookies: Option<Hidden>,
+}
+
+/// What is not to be seen in messages.
+#[derive(Clone, PartialEq, Eq)]
+struct Hidden(Box<[u8]>);
+
+impl fmt::Debug for Hidden {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("…")
+    }
 }
 
 impl RequestHead {
@@ -63,8 +79,9 @@ impl RequestHead {
         if target.is_empty() || !target.bytes().all(|b| b.is_ascii_graphic()) {
             return Err(RequestError::BadTarget(excerpt(target.as_bytes())));
         }
-        let fragment =
-            url.fragment().map(|fragment| Rare { host: None, fragment: Some(fragment.into()) });
+        let fragment = url
+            .fragment()
+            .map(|fragment| Rare { fragment: Some(fragment.into()), ..Rare::default() });
         Ok(RequestHead {
             method,
             origin,
@@ -246,7 +263,16 @@ impl RequestHead {
         if let Some(host) = self.host() {
             head.rare.get_or_insert_default().host = Some(host.into());
         }
+        if let Some(own) = self.rare.as_ref().and_then(|rare| rare.own_cookies.clone()) {
+            head.rare.get_or_insert_default().own_cookies = Some(own);
+            head.set_cookies(None);
+        }
         Ok(head)
+    }
+
+    /// Goes to the same host over TLS.
+    pub(crate) fn secure(&mut self) {
+        self.origin = self.origin.secured();
     }
 
     /// Takes out the field lines whose names are not to be kept.
@@ -267,6 +293,66 @@ impl RequestHead {
         self.retain_fields(|name| !name.eq_ignore_ascii_case("expect"));
     }
 
+    /// Whether the caller has added a field line of this name.
+    pub(crate) fn has_field(&self, name: &str) -> bool {
+        self.fields.split(|&byte| byte == b'\n').any(|line| {
+            line.get(name.len()) == Some(&b':')
+                && line[..name.len()].eq_ignore_ascii_case(name.as_bytes())
+        })
+    }
+
+    /// What Cookie says this time, before what the caller's own Cookie fields say, which it takes the
+    /// place of (RFC 6265bis, 5.8.1: one field).
+    pub(crate) fn set_cookies(&mut self, kept: Option<Vec<u8>>) {
+        if self.has_field("cookie") {
+            let own = self.take_fields("cookie");
+            self.rare.get_or_insert_default().own_cookies = Some(Hidden(own.into()));
+        }
+        let Some(rare) = &mut self.rare else {
+            if kept.is_some() {
+                self.rare.get_or_insert_default().cookies = kept.map(|kept| Hidden(kept.into()));
+            }
+            return;
+        };
+        let own = rare.own_cookies.as_ref().map(|own| &own.0[..]);
+        let both: Vec<_> = kept.as_deref().into_iter().chain(own).collect();
+        let joined = both.join(&b"; "[..]);
+        rare.cookies = (!joined.is_empty()).then(|| Hidden(joined.into()));
+    }
+
+    /// Forgets the cookies that were the caller's own, and those beside them.
+    pub(super) fn forget_cookies(&mut self) {
+        if let Some(rare) = &mut self.rare {
+            (rare.own_cookies, rare.cookies) = (None, None);
+        }
+    }
+
+    /// What Authorization says this time, beside the caller's fields. What cannot stand in a field is
+    /// left out.
+    pub(crate) fn set_authorization(&mut self, value: Option<Vec<u8>>) {
+        let value = value.filter(|value| validate_value("Authorization", value).is_ok());
+        if value.is_some() || self.rare.is_some() {
+            self.rare.get_or_insert_default().authorization =
+                value.map(|value| Hidden(value.into()));
+        }
+    }
+
+    /// Takes out the field lines of this name. Returns their values, joined as those of cookies are.
+    fn take_fields(&mut self, name: &str) -> Vec<u8> {
+        let mut values = Vec::new();
+        for line in self.fields.split(|&byte| byte == b'\n') {
+            if let Some((field, value)) = line.split_at_checked(name.len())
+                && field.eq_ignore_ascii_case(name.as_bytes())
+                && let Some(value) = value.strip_prefix(b":")
+            {
+                values.push(trim(value.strip_suffix(b"\r").unwrap_or(value)));
+            }
+        }
+        let joined = values.join(&b"; "[..]);
+        self.retain_fields(|field| !field.eq_ignore_ascii_case(name));
+        joined
+    }
+
     /// Has Host say the origin's authority.
     pub(super) fn reset_host(&mut self) {
         if let Some(rare) = &mut self.rare {
@@ -281,11 +367,16 @@ impl RequestHead {
             && self.origin == other.origin
             && self.fields == other.fields
             && self.host() == other.host()
+            && self.cookies() == other.cookies()
             && self.version == other.version
     }
 
     pub(super) fn fragment(&self) -> Option<&str> {
         self.rare.as_ref()?.fragment.as_deref()
+    }
+
+    fn cookies(&self) -> Option<&Hidden> {
+        self.rare.as_ref()?.cookies.as_ref()
     }
 
     fn host(&self) -> Option<&str> {
@@ -339,6 +430,9 @@ impl RequestHead {
         self.write_host(out)?;
         out.put(b"\r\n")?;
         out.put(&self.fields)?;
+        if let Some(rare) = &self.rare {
+            rare.write_to(out)?;
+        }
         match body {
             BodyLength::Known(n) => write!(out, "Content-Length: {n}\r\n")?,
             BodyLength::Unknown => out.put(b"Transfer-Encoding: chunked\r\n")?,
@@ -373,6 +467,20 @@ impl RequestHead {
 
     fn anticipates_body(&self) -> bool {
         matches!(self.method, Method::POST | Method::PUT | Method::PATCH)
+    }
+}
+
+impl Rare {
+    fn write_to(&self, out: &mut impl Sink) -> fmt::Result {
+        let lines = [(&b"Authorization: "[..], &self.authorization), (b"Cookie: ", &self.cookies)];
+        for (name, value) in lines {
+            if let Some(Hidden(value)) = value {
+                out.put(name)?;
+                out.put(value)?;
+                out.put(b"\r\n")?;
+            }
+        }
+        Ok(())
     }
 }
 

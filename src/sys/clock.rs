@@ -1,6 +1,6 @@
 //! The one place where time is read.
 //!
-//! Knows `CLOCK_MONOTONIC`. Must not know what the time is for. Invariant: each reading is counted, so
+//! Knows `CLOCK_MONOTONIC`, and `CLOCK_REALTIME` for dates. Must not know what the time is for. Invariant: each reading is counted, so
 //! that a test can hold a driver to one per batch.
 
 use super::count::{self, Counter};
@@ -17,9 +17,23 @@ pub fn now() -> Time {
     Time::from_nanos(time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64)
 }
 
+/// The date on `CLOCK_REALTIME`: seconds since 1970.
+pub fn unix() -> i64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `time` is ours and outlives the call, which writes it and keeps no pointer.
+    let result = unsafe { libc::clock_gettime(libc::CLOCK_REALTIME, &mut time) };
+    assert_eq!(result, 0, "CLOCK_REALTIME exists on every Linux");
+    time.tv_sec
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_date_is_one_of_ours() {
+        assert!(unix() > 1_700_000_000);
+    }
 
     #[test]
     fn moves_forward_and_counts_its_readings() {

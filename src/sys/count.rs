@@ -101,6 +101,10 @@ counters! {
     CqOverflows "CQ overflows" event;
     /// Receives that found no provided buffer (`ENOBUFS`); they are armed again as buffers come back.
     BuffersExhausted "buffers exhausted" event;
+    /// Sends without a copy (SEND_ZC).
+    ZeroCopySends "zero-copy sends" event;
+    /// Notifications which say that the kernel copied after all.
+    ZeroCopyCopied "zero-copy sends copied" event;
     /// CQEs that the kernel had no memory to keep.
     LostCqes "lost CQEs" event;
     /// CQEs still owed when a ring was closed: what they could touch was leaked.

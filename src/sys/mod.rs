@@ -25,6 +25,7 @@ mod memory;
 mod op;
 mod poll;
 pub mod probe;
+pub mod random;
 mod readiness;
 pub mod ring;
 pub mod rlimit;

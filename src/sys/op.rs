@@ -59,6 +59,12 @@ pub(super) enum Op {
         bytes: (*const u8, u32),
         wait: bool,
     },
+    /// SEND_ZC of all of these bytes, which the pusher keeps until its notification. That reports whether they were
+    /// copied.
+    SendZc {
+        direct: u32,
+        bytes: (*const u8, u32),
+    },
     /// RECV into a provided buffer of this group.
     Recv {
         direct: u32,
@@ -89,6 +95,12 @@ impl Default for Cell {
         Cell { timespec: Timespec::new(), address }
     }
 }
+
+/// `IORING_SEND_ZC_REPORT_USAGE`: the notification says whether the kernel copied (Linux 6.2).
+const REPORT_USAGE: u16 = 1 << 3;
+
+/// `IORING_NOTIF_USAGE_ZC_COPIED`, in the `res` of a notification.
+pub(super) const COPIED: i32 = 1 << 31;
 
 impl Op {
     /// The SQE. It points to `cell`, which it has written: the cell must stay where it is, unchanged,
@@ -134,6 +146,12 @@ impl Op {
                 let how = if wait { libc::MSG_WAITALL } else { libc::MSG_DONTWAIT };
                 let flags = libc::MSG_NOSIGNAL | how;
                 opcode::Send::new(Fixed(direct), start, length).flags(flags).build()
+            }
+            Op::SendZc { direct, bytes: (start, length) } => {
+                opcode::SendZc::new(Fixed(direct), start, length)
+                    .flags(libc::MSG_NOSIGNAL | libc::MSG_WAITALL)
+                    .zc_flags(REPORT_USAGE)
+                    .build()
             }
             Op::Recv { direct, group, multishot: true } => {
                 opcode::RecvMulti::new(Fixed(direct), group).build()

@@ -16,7 +16,7 @@ use super::clock;
 use super::count::{self, Counter};
 use super::errno::Errno;
 use super::readiness::Interest;
-use super::ring::{Completion, Options, Ring, SetupFlag};
+use super::ring::{Completion, Options, Ring, SetupFlag, ZeroCopy};
 use super::rlimit::{self, Limit};
 use super::setup;
 use super::wake::Waker;
@@ -135,6 +135,7 @@ const SMALL: Options = Options {
     batch: None,
     sq_poll: None,
     busy_poll: None,
+    zero_copy: ZeroCopy::Never,
 };
 
 fn climb() -> Vec<Finding> {

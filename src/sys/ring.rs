@@ -26,7 +26,7 @@ use super::setup;
 use super::token::Token;
 use crate::time::Time;
 
-pub use super::setup::{Batch, Options, Report, SetupError, SetupFlag, SqPoll};
+pub use super::setup::{Batch, Options, Report, SetupError, SetupFlag, SqPoll, ZeroCopy};
 pub use super::token::Kind;
 
 /// An io_uring of the thread that made it.
@@ -112,7 +112,7 @@ pub struct InUse {
     pub owed: usize,
     /// Provided buffers that are lent, or named by completions not yet taken.
     pub buffers: usize,
-    /// Slots that hold bytes to be sent.
+    /// Slots that hold bytes to be sent, or sent bytes that the kernel still holds.
     pub slots: usize,
 }
 
@@ -150,6 +150,11 @@ impl Cqe {
     /// Its F_MORE: the operation will post more.
     pub fn more(&self) -> bool {
         cqueue::more(self.flags)
+    }
+
+    /// Its F_NOTIF: the kernel has let go of what was sent without a copy.
+    pub fn notifies(&self) -> bool {
+        cqueue::notif(self.flags)
     }
 }
 

@@ -36,6 +36,8 @@ pub struct Options {
     /// count) before it sleeps (NAPI busy polling, Linux 6.9). Pays with a device that has such queues and
     /// hardly a pause between packets; loopback has none. Off unless set.
     pub busy_poll: Option<Duration>,
+    /// When streams send without a copy: see [`ZeroCopy`].
+    pub zero_copy: ZeroCopy,
 }
 
 impl Default for Options {
@@ -48,8 +50,23 @@ impl Default for Options {
             batch: None,
             sq_poll: None,
             busy_poll: None,
+            zero_copy: ZeroCopy::Auto,
         }
     }
+}
+
+/// When a large send (60,000 bytes or more) goes out without being copied into the kernel (SEND_ZC, with reports of
+/// what became of it: Linux 6.2). The kernel then holds its memory until the peer has acknowledged it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ZeroCopy {
+    /// Where it may pay: to an address that is not loopback, as long as the kernel does not say that it copied after
+    /// all, as it does for receivers on the same machine and devices without scatter-gather.
+    #[default]
+    Auto,
+    /// Not at all.
+    Never,
+    /// Always, also where the kernel copies after all, which costs more than a plain send.
+    Always,
 }
 
 /// A kernel thread that takes submissions as they are pushed (SQPOLL, Linux 5.11), so that in a steady state no

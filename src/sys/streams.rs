@@ -3,7 +3,8 @@
 //! Knows which memory each operation lends to the kernel and for how long (`docs/ring-ownership.md`). Must not
 //! know what the bytes mean. Invariants: commands change what is wanted, and what follows is pushed at once or,
 //! if the queue has no room, before the next wait; a provided buffer is lent for one event and goes back with
-//! the next; a send's memory is given back at its CQE; what could not be brought to rest is leaked.
+//! the next; a send's memory is given back at its CQE, or at the notification of a send without copy; what could
+//! not be brought to rest is leaked.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -16,9 +17,9 @@ use super::buffers::{BufferId, BufferRing, Buffers};
 use super::clock;
 use super::count::{self, Counter};
 use super::errno::Errno;
-use super::op::Op;
+use super::op::{self, Op};
 use super::readiness::Interest;
-use super::ring::{Completion, Cqe, InUse, Options, Report, Ring, SetupError};
+use super::ring::{Completion, Cqe, InUse, Options, Report, Ring, SetupError, ZeroCopy};
 use super::slots::{SendSlot, SendSlots};
 use super::stream::{Fact, Heard, Recv, Send, Socket, Stream, Want};
 use super::token::{Kind, Token};
@@ -50,6 +51,20 @@ pub struct Entry {
     more: bool,
     /// It is among the unsettled.
     unsettled: bool,
+    /// The send in flight is a SEND_ZC.
+    zero_copy: bool,
+    copies: Copies,
+}
+
+/// Whether the kernel copies what is to be sent without a copy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Copies {
+    /// It was not tried.
+    Unknown,
+    /// The first notification is to come.
+    Asked,
+    No,
+    Yes,
 }
 
 /// What has become of a stream, or of a poll.
@@ -116,6 +131,7 @@ pub struct Streams {
     turn: u32,
     /// TCP_NODELAY can be set by an operation.
     nodelay: bool,
+    zero_copy: ZeroCopy,
     patience: Duration,
 }
 
@@ -124,6 +140,9 @@ const GROUP: u16 = 0;
 
 /// How long a drop waits, unless a shutdown went before.
 const DROP_PATIENCE: Duration = Duration::from_secs(1);
+
+/// What is sent to see whether it would be. The kernel finds no socket and does not look at it.
+static NOTHING: u8 = 0;
 
 /// SQEs of the longest chain: SOCKET, URING_CMD, CONNECT, LINK_TIMEOUT, SEND, RECV.
 const CHAIN: u32 = 6;
@@ -160,13 +179,15 @@ impl Streams {
             room,
             turn: 0,
             nodelay: true,
+            zero_copy: options.zero_copy,
             patience: DROP_PATIENCE,
         };
         streams.try_out()?;
         Ok(streams)
     }
 
-    /// Makes a socket, sets its option, receives from it and closes it, to see what the kernel does of that.
+    /// Makes a socket, sets its option, receives from it and closes it, to see what the kernel does of that. Before,
+    /// sends without a copy on a socket that is not there.
     fn try_out(&mut self) -> Result<(), SetupError> {
         let refused = SetupError::Refused;
         self.ring.make_room(CHAIN).map_err(refused)?;
@@ -179,15 +200,26 @@ impl Streams {
             (recv, Kind::Recv, squeue::Flags::IO_HARDLINK),
             (Op::Close { direct }, Kind::Close, none),
         ];
+        let mut owed = trials.len();
+        if self.zero_copy != ZeroCopy::Never {
+            // no part of a chain: a kernel that does not know it would fail all of that
+            self.ring.push(
+                Op::SendZc { direct, bytes: (&raw const NOTHING, 1) },
+                Token::slotless(Kind::SendZc),
+                none,
+            );
+            owed += 1;
+        }
         for (op, kind, flags) in trials {
             self.ring.push(op, Token::slotless(kind), flags);
         }
         let mut found = Vec::new();
         let mut now = clock::now();
         let until = now + Duration::from_secs(1);
-        while found.len() < trials.len() && now < until {
+        while owed > 0 && now < until {
             self.ring.submit_and_wait(now, Some(until)).map_err(refused)?;
             while let Some(cqe) = self.ring.pop() {
+                owed -= usize::from(!cqe.more());
                 found.push((cqe.kind(), cqe.result()));
             }
             now = clock::now();
@@ -202,6 +234,12 @@ impl Streams {
             return Err(SetupError::Lacks("multishot RECV (Linux 6.0)"));
         }
         self.nodelay = result(Kind::Nodelay) == Some(0);
+        if self.zero_copy != ZeroCopy::Never && result(Kind::SendZc) != Some(-Errno::EBADF.raw()) {
+            if self.zero_copy == ZeroCopy::Always {
+                return Err(SetupError::Lacks("SEND_ZC that reports its use (Linux 6.2)"));
+            }
+            self.zero_copy = ZeroCopy::Never;
+        }
         Ok(())
     }
 
@@ -220,6 +258,11 @@ impl Streams {
         self.nodelay
     }
 
+    /// When large sends go without a copy: never where the kernel has no such sends.
+    pub fn zero_copy(&self) -> ZeroCopy {
+        self.zero_copy
+    }
+
     /// Streams whose memory is still held: open, or closed but owed CQEs.
     pub fn len(&self) -> usize {
         self.entries.len()
@@ -232,7 +275,7 @@ impl Streams {
 
     /// CQEs that the kernel has yet to post or the caller to take.
     pub fn owed(&self) -> usize {
-        self.owed + self.ring.owed()
+        self.owed + self.lent() + self.ring.owed()
     }
 
     /// What its streams and polls hold.
@@ -252,9 +295,14 @@ impl Streams {
             + self.ring.buffers_reaped()
     }
 
-    /// Send slots that hold bytes.
+    /// Send slots that hold bytes to be sent, or sent bytes that the kernel still holds.
     pub fn slots_taken(&self) -> usize {
         self.slots.as_ref().map_or(0, SendSlots::taken)
+    }
+
+    /// Notifications of sends without a copy that are to come.
+    fn lent(&self) -> usize {
+        self.slots.as_ref().map_or(0, SendSlots::lent)
     }
 
     /// Opens a stream to `address`: events carry `user`. The connect fails at `deadline`. `fill` writes what is
@@ -284,6 +332,8 @@ impl Streams {
             slot,
             more: false,
             unsettled: false,
+            zero_copy: false,
+            copies: Copies::Unknown,
         });
         self.settle(id);
         Ok(id)
@@ -453,6 +503,11 @@ impl Streams {
         self.ring.has_reaped()
     }
 
+    /// The CQEs reaped and not yet taken, as the kernel wrote them.
+    pub fn reaped(&self) -> impl Iterator<Item = &Cqe> {
+        self.ring.reaped()
+    }
+
     /// Takes in one CQE of a stream; what its owner is to hear.
     fn handle(&mut self, kind: Kind, cqe: &Cqe) -> Option<(u64, Heard, usize)> {
         let buffer = cqueue::buffer_select(cqe.flags()).map(BufferId);
@@ -460,8 +515,12 @@ impl Streams {
             buffers.take(buffer);
             self.lent = Some(buffer);
         }
-        let id = cqe.token().id();
-        let Some(entry) = self.entries.get_mut(id) else {
+        if kind == Kind::SendZc && cqe.notifies() {
+            self.handle_notification(cqe);
+            return None;
+        }
+        let id = self.stream_of(kind, cqe);
+        let Some((id, entry)) = id.and_then(|id| Some((id, self.entries.get_mut(id)?))) else {
             count::add(Counter::StaleCqes, 1);
             self.return_lent();
             return None;
@@ -477,7 +536,8 @@ impl Streams {
         let owed = entry.state.owed;
         let heard = entry.state.handle(fact);
         self.owed = self.owed + entry.state.owed as usize - owed as usize;
-        if kind == Kind::Send {
+        if matches!(kind, Kind::Send | Kind::SendZc) {
+            entry.zero_copy = false;
             let done = entry.slot.as_ref().is_none_or(|slot| entry.state.has_sent(slot.len()));
             if done && let (Some(slot), Some(slots)) = (entry.slot.take(), &mut self.slots) {
                 slots.give_back(slot);
@@ -496,6 +556,28 @@ impl Streams {
             self.return_lent();
         }
         (heard != Heard::Nothing).then_some((user, heard, cqe.result() as usize))
+    }
+
+    /// Whose CQE it is. That of a send without copy names a loan, which lasts as long as there is more to come.
+    fn stream_of(&mut self, kind: Kind, cqe: &Cqe) -> Option<StreamId> {
+        if kind != Kind::SendZc {
+            return Some(cqe.token().id());
+        }
+        let (slots, loan) = (self.slots.as_mut()?, cqe.token().id());
+        let lender = if cqe.more() { slots.lender(loan) } else { slots.end_loan(loan) };
+        lender.map(StreamId::from_bits)
+    }
+
+    /// The kernel has let go of what was sent without a copy, and says whether it was.
+    fn handle_notification(&mut self, cqe: &Cqe) {
+        let lender = self.slots.as_mut().and_then(|slots| slots.end_loan(cqe.token().id()));
+        let Some(lender) = lender else { return count::add(Counter::StaleCqes, 1) };
+        let copied = cqe.result() & op::COPIED != 0;
+        count::add(Counter::ZeroCopyCopied, copied.into());
+        // the stream may be gone, and another one in its place
+        if let Some(entry) = self.entries.get_mut(StreamId::from_bits(lender)) {
+            entry.copies = if copied { Copies::Yes } else { Copies::No };
+        }
     }
 
     fn return_lent(&mut self) {
@@ -548,8 +630,9 @@ impl Streams {
         let Some(entry) = self.entries.get_mut(id) else { return Ok(()) };
         let direct = id.slot() as u32;
         let none = squeue::Flags::empty();
-        let cancel = |target| Op::Cancel { target: Token::new(target, id) };
-        let (kind, op, flags) = match want {
+        let token = |kind| Token::new(kind, id);
+        let cancel = |target| Op::Cancel { target };
+        let (token, op, flags) = match want {
             Want::Open => {
                 let owed = entry.state.owed;
                 push_chain(&mut self.ring, id, entry, self.nodelay);
@@ -557,16 +640,21 @@ impl Streams {
                 self.owed += (entry.state.owed - owed) as usize;
                 return Ok(());
             }
-            Want::CancelConnect => (Kind::CancelConnect, cancel(Kind::Connect), none),
-            Want::CancelSend => (Kind::CancelSend, cancel(Kind::Send), none),
-            Want::CancelRecv => (Kind::CancelRecv, cancel(Kind::Recv), none),
-            Want::Send => (Kind::Send, send_op(direct, entry), none),
-            Want::Recv { multishot } => {
-                (Kind::Recv, Op::Recv { direct, group: GROUP, multishot }, none)
+            Want::CancelConnect => (token(Kind::CancelConnect), cancel(token(Kind::Connect)), none),
+            Want::CancelSend => (token(Kind::CancelSend), cancel(send_token(id, entry)), none),
+            Want::CancelRecv => (token(Kind::CancelRecv), cancel(token(Kind::Recv)), none),
+            Want::Send => {
+                if let Some(slots) = &mut self.slots {
+                    consider_zero_copy(self.zero_copy, slots, id, entry);
+                }
+                (send_token(id, entry), send_op(direct, entry), none)
             }
-            Want::Close => (Kind::Close, Op::Close { direct }, squeue::Flags::SKIP_SUCCESS),
+            Want::Recv { multishot } => {
+                (token(Kind::Recv), Op::Recv { direct, group: GROUP, multishot }, none)
+            }
+            Want::Close => (token(Kind::Close), Op::Close { direct }, squeue::Flags::SKIP_SUCCESS),
         };
-        self.ring.push(op, Token::new(kind, id), flags);
+        self.ring.push(op, token, flags);
         // a small one is all but sure to be sent whole, so that nothing is to be done about it
         let small = entry.slot.as_ref().is_some_and(SendSlot::is_small);
         if matches!(op, Op::Send { wait: false, .. }) && small && !entry.more {
@@ -602,7 +690,8 @@ impl Streams {
         }
         let mut now = clock::now();
         let until = now + patience;
-        while (self.owed > 0 || !self.entries.is_empty()) && now < until {
+        let rests = |s: &Streams| s.owed == 0 && s.entries.is_empty() && s.lent() == 0;
+        while !rests(self) && now < until {
             match self.submit_and_wait(now, Some(until)) {
                 Ok(()) | Err(Errno::EAGAIN | Errno::EBUSY) => {}
                 Err(_) => break,
@@ -610,7 +699,7 @@ impl Streams {
             while self.take_event().is_some() {}
             now = clock::now();
         }
-        self.owed
+        self.owed + self.lent()
     }
 }
 
@@ -648,19 +737,57 @@ fn send_op(direct: u32, entry: &Entry) -> Op {
         Send::Idle | Send::InFlight { .. } | Send::Failed(_) => (0, true),
     };
     let bytes = entry.slot.as_ref().map_or((std::ptr::null(), 0), |slot| slot.rest(sent));
-    Op::Send { direct, bytes, wait }
+    if entry.zero_copy { Op::SendZc { direct, bytes } } else { Op::Send { direct, bytes, wait } }
+}
+
+/// The name of the send that is in flight, or to be.
+fn send_token(id: StreamId, entry: &Entry) -> Token {
+    match entry.slot.as_ref().and_then(SendSlot::loan) {
+        Some(loan) if entry.zero_copy => Token::new(Kind::SendZc, loan),
+        _ => Token::new(Kind::Send, id),
+    }
+}
+
+/// Has a large send go without a copy, if it is to: lends its slot beyond its CQE, and has it wait. What a send left
+/// is copied.
+fn consider_zero_copy(how: ZeroCopy, slots: &mut SendSlots, id: StreamId, entry: &mut Entry) {
+    let Some(slot) = entry.slot.as_mut().filter(|slot| slot.len() >= limits::ZERO_COPY_BYTES)
+    else {
+        return;
+    };
+    let wanted = match how {
+        ZeroCopy::Never => false,
+        ZeroCopy::Always => true,
+        ZeroCopy::Auto => {
+            let may = matches!(entry.copies, Copies::Unknown | Copies::No);
+            may && !entry.address.ip().to_canonical().is_loopback()
+        }
+    };
+    let is_first = entry.state.send == Send::Ready { sent: 0, waits: false };
+    if wanted && is_first && slots.lent() < limits::ZERO_COPY_LOANS {
+        slots.lend(slot, id.to_bits());
+        entry.state.send = Send::Ready { sent: 0, waits: true };
+        entry.zero_copy = true;
+        if entry.copies == Copies::Unknown {
+            entry.copies = Copies::Asked;
+        }
+        count::add(Counter::ZeroCopySends, 1);
+    }
 }
 
 impl Drop for Streams {
     fn drop(&mut self) {
         let leaked = self.come_to_rest(self.patience);
         count::add(Counter::LeakedCqes, leaked as u64);
-        if leaked > 0 {
+        if self.owed > 0 {
             // the kernel may yet receive into the buffers and read what was to be sent
             std::mem::forget(self.buffers.take());
             if let Some(slots) = self.slots.take() {
                 slots.leak();
             }
+        } else if let Some(slots) = self.slots.take() {
+            // or hold some of what was sent
+            slots.leak_lent();
         }
     }
 }

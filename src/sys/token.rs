@@ -31,6 +31,8 @@ pub enum Kind {
     ConnectDeadline,
     /// SEND.
     Send,
+    /// SEND_ZC, of a loan.
+    SendZc,
     /// RECV.
     Recv,
     /// ASYNC_CANCEL of a CONNECT.
@@ -44,7 +46,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    const ALL: [Kind; 16] = [
+    const ALL: [Kind; 17] = [
         Kind::Poll,
         Kind::PollDeadline,
         Kind::PollRemove,
@@ -56,6 +58,7 @@ impl Kind {
         Kind::Connect,
         Kind::ConnectDeadline,
         Kind::Send,
+        Kind::SendZc,
         Kind::Recv,
         Kind::CancelConnect,
         Kind::CancelSend,

@@ -18,7 +18,7 @@ fn fetch_and_compare(corpus: &Corpus, base: &str, prefix: &str, driver: &str, ca
     let list = directory.path().join("urls");
     fs::write(&list, urls).expect("a list of URLs");
     let bodies = directory.path().join("bodies");
-    Ringdove::fetch(["-c", "64", "--driver", driver])
+    Ringdove::fetch(["--connections", "64", "--driver", driver])
         .path("-i", &list)
         .path("--output-dir", &bodies)
         .path("--cacert", ca)

@@ -16,7 +16,7 @@ fn twenty_thousand_requests_over_a_thousand_connections_on_every_driver() {
     fs::write(&list, format!("{}\n", nginx.url("/ok")).repeat(REQUESTS)).expect("a list of URLs");
     for driver in drivers() {
         let connections = CONNECTIONS.to_string();
-        Ringdove::fetch(["--discard", "-c", &connections, "--driver", driver])
+        Ringdove::fetch(["--discard", "--connections", &connections, "--driver", driver])
             .path("-i", &list)
             .run()
             .exits(0)
@@ -30,7 +30,7 @@ fn twenty_thousand_requests_over_a_thousand_connections_on_every_driver() {
 fn a_limit_per_host_holds() {
     let nginx = Nginx::plain();
     let urls = format!("{}\n", nginx.url("/ok")).repeat(500);
-    Ringdove::fetch(["--discard", "-c", "50", "--per-host", "3", "-i", "-"])
+    Ringdove::fetch(["--discard", "--connections", "50", "--per-host", "3", "-i", "-"])
         .stdin(urls)
         .run()
         .exits(0)
@@ -42,12 +42,12 @@ fn a_limit_per_host_holds() {
 fn more_connections_than_open_files_allow_are_warned_of_and_not_used() {
     let nginx = Nginx::plain();
     let urls = format!("{}\n", nginx.url("/ok")).repeat(2000);
-    Ringdove::fetch(["--discard", "-c", "1000", "-i", "-"])
+    Ringdove::fetch(["--discard", "--connections", "1000", "-i", "-"])
         .stdin(urls)
         .under(&["prlimit", "--nofile=228:228"])
         .run()
         .exits(0)
-        .says(&["warning: -c 1000", "228 open files", "100 connections"])
+        .says(&["warning: --connections 1000", "228 open files", "100 connections"])
         .says(&["done", "2000 (2xx 2000)"])
         .says(&["sockets", "100 opened"]);
 }

@@ -94,7 +94,7 @@ fn a_url_is_fetched_while_the_next_one_has_yet_to_come() {
 fn no_more_is_read_than_is_needed() {
     const MOST: usize = 4 << 20;
     let hole = Blackhole::start().expect("an address that does not answer");
-    let mut running = Ringdove::fetch(["--discard", "-c", "4", "-i", "-"]).start();
+    let mut running = Ringdove::fetch(["--discard", "--connections", "4", "-i", "-"]).start();
     let mut stdin = running.take_stdin();
     let written = Arc::new(AtomicUsize::new(0));
     let lines = format!("http://{}/\n", hole.addr()).repeat(100);

@@ -41,7 +41,7 @@ fn names(directory: &Path) -> Vec<String> {
 
 /// Starts the paths, and waits until `parts` files are being written and one is whole.
 fn start(server: &Hostile, paths: &[&str], parts: usize, driver: &str, bodies: &Path) -> Running {
-    let running = Ringdove::fetch(["-c", "8", "--driver", driver])
+    let running = Ringdove::fetch(["--connections", "8", "--driver", driver])
         .args(paths.iter().map(|path| server.url(path)))
         .path("--output-dir", bodies)
         .start();
@@ -110,7 +110,7 @@ fn what_does_not_end_is_given_up_after_a_while() {
 fn the_records_tell_what_was_given_up() {
     let server = server();
     let urls = [server.url("/mute"), server.url("/mute"), server.url("/mute")];
-    let running = Ringdove::fetch(["-c", "1", "--jsonl"]).args(urls).start();
+    let running = Ringdove::fetch(["--connections", "1", "--jsonl"]).args(urls).start();
     assert!(server.wait_for(PATIENCE, |seen| seen.iter().any(|seen| !seen.requests.is_empty())));
     running.signal("INT");
     let ended = running.wait().exits(130);

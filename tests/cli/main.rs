@@ -9,6 +9,7 @@
 mod bodies;
 mod command;
 mod corpus;
+mod credentials;
 mod doctor;
 mod fanout;
 mod input;

@@ -59,7 +59,7 @@ fn hostile_urls_stay_in_their_directory_and_apart() {
     let directory = tempfile::tempdir().expect("a directory");
     let bodies = directory.path().join("in/here");
     let urls: String = all.iter().map(|path| server.url(path) + "\n").collect();
-    let ended = Ringdove::fetch(["-i", "-", "--jsonl", "-c", "4"])
+    let ended = Ringdove::fetch(["-i", "-", "--jsonl", "--connections", "4"])
         .path("--output-dir", &bodies)
         .stdin(urls)
         .run()

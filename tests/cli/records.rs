@@ -45,10 +45,11 @@ fn every_transfer_has_its_record_on_every_driver() {
     let refused = format!("http://{}/", refusing.addr());
     let list = [&nginx.url("/ok"), "# passed over", &nginx.url("/none"), &refused, "nonsense"];
     for driver in drivers() {
-        let ended = Ringdove::fetch(["--jsonl", "--driver", driver, "-c", "1", "-i", "-"])
-            .stdin(list.join("\n"))
-            .run()
-            .exits(1);
+        let ended =
+            Ringdove::fetch(["--jsonl", "--driver", driver, "--connections", "1", "-i", "-"])
+                .stdin(list.join("\n"))
+                .run()
+                .exits(1);
         let mut records: Vec<Value> =
             ended.text().lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
         records.sort_by_key(|record| record["line"].as_u64());

@@ -105,7 +105,7 @@ fn heads_of_all_hops_are_told() {
 fn records_have_each_hop() {
     let server = stairs();
     let urls = ["/7", "/9", "/none"].map(|path| server.url(path));
-    let ended = Ringdove::fetch(["-L", "--jsonl", "-c", "1"]).args(&urls).run().exits(0);
+    let ended = Ringdove::fetch(["-L", "--jsonl", "--connections", "1"]).args(&urls).run().exits(0);
     let record = |url: &str| -> Value {
         let records = ended.text();
         let mut records = records.lines().map(|line| serde_json::from_str(line).expect("JSON"));

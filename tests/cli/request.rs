@@ -92,7 +92,7 @@ fn without_fail_an_error_page_is_a_body_and_with_it_a_failure() {
     assert!(page.contains("404 Not Found"), "{page}");
     let directory = tempfile::tempdir().expect("a directory");
     // the connection that brought the error page is used again
-    Ringdove::fetch(["--fail", "-c", "1", &bad, &bad, &good])
+    Ringdove::fetch(["--fail", "--connections", "1", &bad, &bad, &good])
         .path("--output-dir", directory.path())
         .run()
         .exits(1)

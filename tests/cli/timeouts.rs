@@ -50,7 +50,7 @@ fn waiting_for_ones_turn_eats_no_time_limit() {
     let server = Plan::new().path("/", slow).start();
     let urls = format!("{}\n", server.url("/")).repeat(40);
     for option in ["--timeout", "--connect-timeout", "--idle-timeout"] {
-        Ringdove::fetch(["--discard", "-c", "1", option, "0.5", "-i", "-"])
+        Ringdove::fetch(["--discard", "--connections", "1", option, "0.5", "-i", "-"])
             .stdin(&urls)
             .run()
             .exits(0)

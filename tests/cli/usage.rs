@@ -19,8 +19,8 @@ fn bad_options_are_named() {
     let table: &[(&[&str], &[&str])] = &[
         (&[], &["nothing to fetch"]),
         (&[URL, "--no-such-option"], &["--no-such-option"]),
-        (&[URL, "-c", "0"], &["'0'", "--connections"]),
-        (&[URL, "-c", "many"], &["'many'", "--connections"]),
+        (&[URL, "--connections", "0"], &["'0'", "--connections"]),
+        (&[URL, "--connections", "many"], &["'many'", "--connections"]),
         (&[URL, "--per-host", "-1"], &["-1"]),
         (&[URL, "--driver", "kqueue"], &["no driver 'kqueue' here", "auto", "poll", "epoll"]),
         (&[URL, "--connect-timeout", "soon"], &["'soon'", "--connect-timeout"]),

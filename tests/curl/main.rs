@@ -6,6 +6,7 @@
 
 #![allow(clippy::disallowed_methods, reason = "tests wait for what they start")]
 
+mod bodies;
 mod both;
 mod redirects;
 mod requests;

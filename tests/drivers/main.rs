@@ -9,6 +9,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod authentication;
 mod bodies;
 mod crowd;
 mod dropped;
@@ -29,3 +30,4 @@ mod same_story;
 mod scarcity;
 mod silence;
 mod uploads;
+mod zero_copy;

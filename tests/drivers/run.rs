@@ -73,7 +73,8 @@ pub(crate) fn isolated_under(wrapper: &[&str], driver: &str, path: &str, behavio
     });
 }
 
-/// RINGDOVE_RING has the suite run on rings of another kind: `sq-poll`, `min-wait`, `busy-poll`.
+/// RINGDOVE_RING has the suite run on rings of another kind: `sq-poll`, `min-wait`, `busy-poll`,
+/// `zero-copy`.
 fn ring_options() -> ring::Options {
     let mut options = ring::Options::default();
     match std::env::var("RINGDOVE_RING").as_deref() {
@@ -83,6 +84,7 @@ fn ring_options() -> ring::Options {
             options.batch = Some(ring::Batch { completions: 16, within });
         }
         Ok("busy-poll") => options.busy_poll = Some(Duration::from_micros(50)),
+        Ok("zero-copy") => options.zero_copy = ring::ZeroCopy::Always,
         Ok(unknown) => panic!("RINGDOVE_RING={unknown}: there is no such ring"),
         Err(_) => {}
     }

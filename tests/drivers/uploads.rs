@@ -25,21 +25,21 @@ on_every_driver! {
     paused_transfers_send_on,
 }
 
-fn bytes(size: usize) -> Vec<u8> {
+pub(crate) fn bytes(size: usize) -> Vec<u8> {
     (0..size).map(|i| (i * 13 % 241) as u8).collect()
 }
 
-fn post(url: &str, body: impl Into<Body>) -> Request {
+pub(crate) fn post(url: &str, body: impl Into<Body>) -> Request {
     Request::new(http::Method::POST, url).expect("a good URL").body(body)
 }
 
 /// Reads every request's whole body before it answers.
-fn taking() -> Plan {
+pub(crate) fn taking() -> Plan {
     Plan::new().path("/", Script::new().read_body().ok("taken"))
 }
 
 #[track_caller]
-fn assert_taken(server: &Hostile, bodies: &[Vec<u8>]) {
+pub(crate) fn assert_taken(server: &Hostile, bodies: &[Vec<u8>]) {
     let mut seen: Vec<_> = server.requests().into_iter().map(|request| request.body).collect();
     let mut bodies = bodies.to_vec();
     seen.sort();
@@ -49,12 +49,12 @@ fn assert_taken(server: &Hostile, bodies: &[Vec<u8>]) {
 
 const SIZES: [usize; 5] = [0, 1, 16_384, 16_385, 1_000_000];
 
-fn from_memory(kind: Kind) {
+pub(crate) fn from_memory(kind: Kind) {
     let server = taking().start();
     send_all(Run::new(kind), &server);
 }
 
-fn from_memory_over_tls(kind: Kind) {
+pub(crate) fn from_memory_over_tls(kind: Kind) {
     let authority = Authority::new();
     let server = taking().tls(authority.server().server_config()).start();
     send_all(Run::trusting(kind, &authority), &server);
@@ -168,7 +168,7 @@ fn a_source_that_fails(kind: Kind) {
 }
 
 /// The send blocks, and goes on when the socket takes bytes again.
-fn a_peer_that_reads_slowly(kind: Kind) {
+pub(crate) fn a_peer_that_reads_slowly(kind: Kind) {
     let late = Script::new().read_head().wait(Duration::from_millis(100)).read_body().ok("taken");
     let server = Plan::new().recv_buffer(4096).connection(late).start();
     let mut run = Run::new(kind);
@@ -180,7 +180,7 @@ fn a_peer_that_reads_slowly(kind: Kind) {
 }
 
 /// A refusal is delivered although the body was not taken (RFC 9112, 9.6).
-fn a_peer_that_answers_before_the_end(kind: Kind) {
+pub(crate) fn a_peer_that_answers_before_the_end(kind: Kind) {
     let refuse =
         "HTTP/1.1 413 Content Too Large\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno";
     let script = Script::new().read_head().send(refuse).half_close().stall();

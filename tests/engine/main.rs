@@ -1,5 +1,7 @@
 //! The engine's behaviours, one by one: the test plays the driver.
 
+mod authentication;
+mod cookies;
 mod deadlines;
 mod expect;
 mod harness;

@@ -11,3 +11,4 @@ mod shutdown;
 mod streams;
 mod support;
 mod waits;
+mod zero_copy;

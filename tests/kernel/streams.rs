@@ -125,7 +125,7 @@ pub(crate) fn fill(bytes: &[u8]) -> impl FnOnce(&mut [u8]) -> usize {
 }
 
 /// Bytes with more to come, so that the event comes at once.
-fn more(bytes: &[u8]) -> impl FnOnce(&mut [u8]) -> (usize, bool) {
+pub(crate) fn more(bytes: &[u8]) -> impl FnOnce(&mut [u8]) -> (usize, bool) {
     move |buffer| (fill(bytes)(buffer), true)
 }
 

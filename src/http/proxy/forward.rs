@@ -63,13 +63,6 @@ impl RequestHead {
         }
     }
 
-    fn has_field(&self, name: &str) -> bool {
-        let lines = self.fields().split(|&byte| byte == b'\n');
-        lines
-            .filter_map(|line| line.split(|&byte| byte == b':').next())
-            .any(|given| given.eq_ignore_ascii_case(name.as_bytes()))
-    }
-
     /// Adds field lines that were validated.
     fn append_lines(&mut self, lines: &[u8]) {
         for line in lines.split_inclusive(|&byte| byte == b'\n') {

@@ -1,0 +1,155 @@
+//! Who the requests are made for: `-u` and its like.
+//!
+//! Knows the options, and what they mean together. Must not know how credentials are sent. Invariant:
+//! what is secret is told to nobody: not in messages, not in records.
+
+use std::borrow::Cow;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::{env, fs, io};
+
+use clap::Args as Group;
+use ringdove::http::{AuthPolicy, AuthScheme, Netrc, Secret};
+use url::Url;
+
+#[derive(Debug, Group)]
+#[command(next_help_heading = "Credentials")]
+pub(crate) struct CredentialArgs {
+    /// Log in at the server of each URL; without a colon the password is empty
+    #[arg(short, long, value_name = "USER:PASSWORD", conflicts_with = "oauth2_bearer")]
+    user: Option<Login>,
+
+    /// Send the login by Basic, without being asked: as is done unless one of the next two is given
+    #[arg(long)]
+    basic: bool,
+
+    /// Send the login by Digest, once the server asks
+    #[arg(long)]
+    digest: bool,
+
+    /// Send the login by the safest scheme that the server asks for
+    #[arg(long)]
+    anyauth: bool,
+
+    /// Send this token by Bearer
+    #[arg(long, value_name = "TOKEN")]
+    oauth2_bearer: Option<Token>,
+
+    /// Take logins from ~/.netrc, also in the place of those in URLs
+    #[arg(short, long)]
+    netrc: bool,
+
+    /// As -n, from FILE
+    #[arg(long, value_name = "FILE")]
+    netrc_file: Option<PathBuf>,
+
+    /// Take logins from ~/.netrc, or the file of --netrc-file, where URLs have none
+    #[arg(long)]
+    netrc_optional: bool,
+}
+
+#[derive(Debug, Clone)]
+struct Login(Secret);
+
+#[derive(Debug, Clone)]
+struct Token(Secret);
+
+impl FromStr for Login {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Login, String> {
+        let (user, password) = text.split_once(':').unwrap_or((text, ""));
+        Secret::login(user, password).map(Login).map_err(|error| error.to_string())
+    }
+}
+
+impl FromStr for Token {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Token, String> {
+        Secret::token(text).map(Token).map_err(|error| error.to_string())
+    }
+}
+
+impl CredentialArgs {
+    /// What was asked for; none where only URLs may have logins, to be sent by Basic.
+    pub(crate) fn policy(self) -> Result<Option<AuthPolicy>, String> {
+        let netrc = self.netrc()?;
+        let scheme = match (self.anyauth, self.basic, self.digest) {
+            (true, ..) | (_, true, true) => AuthScheme::Any,
+            (false, false, true) => AuthScheme::Digest,
+            (false, _, false) => AuthScheme::Basic,
+        };
+        let secret = self.user.map(|login| login.0).or(self.oauth2_bearer.map(|token| token.0));
+        if secret.is_none() && netrc.is_none() && scheme == AuthScheme::Basic {
+            return Ok(None);
+        }
+        Ok(Some(AuthPolicy { scheme, secret, netrc, netrc_before_url: !self.netrc_optional }))
+    }
+
+    fn netrc(&self) -> Result<Option<Netrc>, String> {
+        let read = |path: &Path| match fs::read_to_string(path) {
+            // as curl has it: who has no such file has no logins
+            Err(error) if error.kind() == io::ErrorKind::NotFound && self.netrc_file.is_none() => {
+                Ok(None)
+            }
+            Err(error) => Err(format!("cannot read {}: {error}", path.display())),
+            Ok(text) => Netrc::parse(&text)
+                .map(Some)
+                .map_err(|error| format!("{}: {error}", path.display())),
+        };
+        match (&self.netrc_file, env::home_dir()) {
+            (Some(path), _) => read(path),
+            (None, Some(home)) if self.netrc || self.netrc_optional => read(&home.join(".netrc")),
+            (None, _) => Ok(None),
+        }
+    }
+}
+
+/// A URL, also one that cannot be parsed, as it may be told.
+pub(crate) fn without_user_information(url: &str) -> Cow<'_, str> {
+    if let Ok(mut parsed) = Url::parse(url)
+        && (!parsed.username().is_empty() || parsed.password().is_some())
+    {
+        // fails where there is no host, and then there is none of these
+        let _ = parsed.set_username("").and_then(|()| parsed.set_password(None));
+        return Cow::Owned(parsed.into());
+    }
+    let authority = url.find("//").map_or(0, |at| at + 2);
+    let end = url[authority..].find(['/', '\\', '?', '#']).map_or(url.len(), |at| authority + at);
+    match url[authority..end].rfind('@') {
+        None => Cow::Borrowed(url),
+        Some(at) => Cow::Owned([&url[..authority], &url[authority + at + 1..]].concat()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_are_told_without_user_information() {
+        let table = [
+            ("http://a/b@c", "http://a/b@c"),
+            ("http://u:p@a/b@c", "http://a/b@c"),
+            ("http://u:p@x@a?u:p@b", "http://a/?u:p@b"),
+            ("http:/u:p@a", "http://a/"),
+            ("http:u:p@a", "http://a/"),
+            ("HTTP:\\\\u:p@a\\b", "http://a/b"),
+            ("http://u:p@a b/", "http://a b/"),
+            ("//u:p@a", "//a"),
+            ("", ""),
+        ];
+        for (url, told) in table {
+            assert_eq!(without_user_information(url), told);
+        }
+    }
+
+    #[test]
+    fn secrets_are_not_shown() {
+        let login: Login = "name:pass:word".parse().unwrap();
+        assert_eq!(login.0, Secret::login("name", "pass:word").unwrap());
+        assert!(!format!("{login:?}").contains("pass"));
+        assert!("a\nb:c".parse::<Login>().is_err() && "a b".parse::<Token>().is_err());
+    }
+}

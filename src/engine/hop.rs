@@ -1,0 +1,225 @@
+//! The hops of a transfer: each request that follows on a response to the one before.
+//!
+//! Knows what a response leads to, a redirect's target or the same request with credentials, and
+//! begins it when the exchange is over: the same transfer, handler and total deadline, but another
+//! request, at the front of its origin's queue, with waits of its own. Knows what each hop took. Must
+//! not know what a redirect or a challenge asks for: see [`super::redirect`] and [`super::identity`].
+//! Invariant: a transfer that was never led on has nothing of this but a null pointer.
+
+use super::connection::Exchanging;
+use super::identity::Keeper;
+use super::pool::PoolKey;
+use super::receive::Taken;
+use super::request::Body;
+use super::transfer::{Hop, Spent, Transfer, Wire};
+use super::{ConnectionId, Engine, Flow, Outcome, Report, Times, TransferId};
+use crate::error::{Cause, Progress};
+use crate::http::{CloseReason, Event, Read, Redirect, RequestHead, ResponseHead, redirects};
+use crate::limits;
+use crate::time::Time;
+use crate::tls::TlsPolicy;
+
+/// What a transfer that was led on has gone through.
+pub(super) struct Hops {
+    /// What the head of the exchange under way leads to, or why that cannot be.
+    next: Option<Result<Next, Cause>>,
+    /// The requests that others followed on, in order.
+    past: Vec<Past>,
+    /// When the one under way began to wait.
+    began: Time,
+    /// It has left the scope of its credentials.
+    stripped: bool,
+}
+
+/// The request that follows on a response.
+pub(super) enum Next {
+    /// The one that a redirect asks for.
+    Redirect(Redirect),
+    /// The same, with credentials that answer a challenge.
+    Again,
+}
+
+/// A request that another followed on.
+pub(super) struct Past {
+    pub(super) head: RequestHead,
+    pub(super) has_body: bool,
+    pub(super) hop: Hop,
+}
+
+impl Transfer {
+    /// Whether the head of a final response of this status may be more than something to deliver.
+    pub(super) fn heeds(&self, status: u16) -> bool {
+        self.identity.is_some() || (redirects(status) && self.request.options.redirects.is_some())
+    }
+
+    /// Takes the head of a final response, if another request follows on it: the handler is told, and
+    /// answers. One that would lead on but cannot is taken, too, and fails the transfer as soon as it
+    /// is read on.
+    #[inline(never)]
+    pub(super) fn take_lead(
+        &mut self,
+        head: &ResponseHead<'_>,
+        default_tls: Option<&TlsPolicy>,
+        keeper: &mut Keeper,
+        now: Time,
+    ) -> Option<Flow> {
+        let date = keeper.date(now);
+        self.learn(head, date);
+        let next = match self.answer(head, keeper).transpose() {
+            Some(again) => again,
+            None => self.redirect(head, default_tls, date).transpose()?.map(Next::Redirect),
+        };
+        let flow = match &next {
+            Ok(Next::Redirect(next)) => self.handler.redirected(head, next),
+            Ok(Next::Again) => self.handler.challenged(head),
+            Err(_) => Flow::Continue,
+        };
+        let hops = self.hops.get_or_insert_with(|| Box::new(Hops::new(self.added)));
+        hops.next = Some(next);
+        Some(flow)
+    }
+
+    pub(super) fn past(&self) -> impl Iterator<Item = &Past> {
+        self.hops.iter().flat_map(|hops| &hops.past)
+    }
+
+    pub(super) fn has_body(&self) -> bool {
+        !matches!(self.request.body, Body::Empty)
+    }
+}
+
+impl Past {
+    /// Whether a redirect led on from it.
+    pub(super) fn was_redirected(&self) -> bool {
+        self.hop.status.is_some_and(redirects)
+    }
+}
+
+impl Exchanging {
+    /// Whether to read the rest of a response that leads on, so that its connection can be used again.
+    pub(super) fn is_worth_finishing(&self) -> bool {
+        let reasons = self.exchange.close_reasons();
+        let only_unfinished =
+            reasons.iter().all(|reason| reason == CloseReason::ResponseUnfinished);
+        let size = self.exchange.content_length().unwrap_or(0).max(self.exchange.body_received());
+        only_unfinished && size <= limits::SUPERSEDED_BODY
+    }
+}
+
+impl Engine {
+    /// Reads on in the body of a response that leads on, of which `taken` bytes of input came before, as long as
+    /// that is worth its connection. Where it leads has been said: whatever is wrong with
+    /// the rest is not looked at.
+    #[cold]
+    pub(super) fn take_superseded(
+        &mut self,
+        id: ConnectionId,
+        input: &[u8],
+        mut taken: usize,
+    ) -> Taken {
+        if let Some(cause) = self.take_broken(id) {
+            self.fail(id, cause, None);
+            return Taken::Over;
+        }
+        while let Some(state) = self.exchanging(id)
+            && state.is_worth_finishing()
+            && let Ok(Read { consumed, event }) = state.exchange.read(&input[taken..])
+        {
+            taken += consumed;
+            match event {
+                Event::NeedMore => return Taken::All,
+                Event::Complete if taken == input.len() => {
+                    self.complete(id);
+                    return Taken::All;
+                }
+                Event::Complete => break,
+                Event::Body(_) | Event::Head(_) | Event::Informational(_) => {}
+            }
+        }
+        self.complete(id);
+        Taken::Over
+    }
+
+    /// Why the response on a connection cannot be followed up.
+    fn take_broken(&mut self, id: ConnectionId) -> Option<Cause> {
+        let transfer = self.exchanging(id)?.transfer;
+        let hops = self.transfers.get_mut(transfer)?.hops.as_mut()?;
+        hops.next.take_if(|next| next.is_err())?.err()
+    }
+
+    /// The exchange of a response that leads on is over, with this to report: the transfer goes on.
+    pub(super) fn lead_on(&mut self, id: TransferId, report: Report) {
+        let Some(transfer) = self.transfers.get_mut(id) else { return };
+        let Some(next) = transfer.hops.as_mut().and_then(|hops| hops.next.take()) else { return };
+        let has_body = transfer.has_body();
+        let past = match next {
+            Ok(Next::Redirect(next)) => {
+                self.stats.redirects += 1;
+                transfer.follow(next)
+            }
+            Ok(Next::Again) => {
+                self.stats.challenges += 1;
+                transfer.request.head.clone()
+            }
+            Err(_) => return,
+        };
+        let Some(hops) = &mut transfer.hops else { return };
+        let hop = Hop::new(&past, report, hops.began.since(transfer.added));
+        hops.past.push(Past { head: past, has_body, hop });
+        hops.began = self.now;
+        (transfer.spent, transfer.wire, transfer.retries) = (Spent::default(), Wire::default(), 0);
+        let mut key = PoolKey::of(
+            &transfer.request.head,
+            &transfer.request.options,
+            self.config.tls.as_ref(),
+        );
+        if hops.stripped {
+            key.tls = key.tls.map(|policy| policy.without_identity());
+        }
+        key.restrict(&mut transfer.request);
+        transfer.origin = self.pool.origin(key);
+        if let Some(origin) = self.queue_first(id) {
+            self.schedule_transfer(id);
+            self.to_serve.push_back(origin);
+        }
+    }
+}
+
+impl Hops {
+    fn new(began: Time) -> Hops {
+        Hops { next: None, past: Vec::new(), began, stripped: false }
+    }
+
+    /// The transfer leaves the scope of its credentials, for good.
+    pub(super) fn strip(&mut self) {
+        self.stripped = true;
+    }
+
+    /// Makes of the last hop's outcome that of the whole transfer.
+    #[cold]
+    pub(super) fn conclude(self, head: &RequestHead, added: Time, outcome: &mut Outcome) {
+        if self.past.is_empty() {
+            return;
+        }
+        let Outcome { result, report } = outcome;
+        if let Err(error) = result {
+            // whatever became of the last request, the first has been acted upon
+            error.progress = error.progress.max(Progress::RequestSent);
+        }
+        let last = Hop::new(head, report.clone(), self.began.since(added));
+        let Report { times, wire_sent, wire_received, retries, hops, .. } = report;
+        for hop in self.past.into_iter().map(|past| past.hop) {
+            let Times { queue, resolve, connect, proxy, tls, first_byte: _, total: _ } = hop.times;
+            times.queue += queue;
+            times.resolve += resolve;
+            times.connect += connect;
+            times.proxy += proxy;
+            times.tls += tls;
+            *wire_sent += hop.wire_sent;
+            *wire_received += hop.wire_received;
+            *retries = retries.saturating_add(hop.retries);
+            hops.push(hop);
+        }
+        hops.push(last);
+    }
+}

@@ -1,0 +1,242 @@
+//! Logins by machine, from a file in the format of ftp(1)'s `.netrc`.
+//!
+//! Knows the words `machine`, `default`, `login`, `password`, `account`, `macdef`, quoted words and
+//! comments, as curl reads them. Must not know where the file is. Invariant: a machine's name is a
+//! canonical [`Host`], so that a login goes to the host that it was written for, however it is spelt.
+
+use std::fmt;
+use std::sync::Arc;
+
+use url::Url;
+
+use super::credentials::Secret;
+use crate::http::{Host, Origin};
+
+/// The logins of a netrc file. Cheap to clone; never shown by `Debug`.
+#[derive(Clone)]
+pub struct Netrc(Arc<[Entry]>);
+
+struct Entry {
+    /// `None`: any machine that is not named before.
+    machine: Option<Host>,
+    login: Option<String>,
+    password: Option<String>,
+}
+
+/// Why a text is no netrc file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NetrcError {
+    /// The line, from 1 on.
+    pub line: usize,
+    /// What is wrong there.
+    pub what: &'static str,
+}
+
+impl Netrc {
+    /// Reads a netrc file.
+    pub fn parse(text: &str) -> Result<Netrc, NetrcError> {
+        let mut entries: Vec<Entry> = Vec::new();
+        let mut words = Words { rest: text, line: 1 };
+        while let Some(word) = words.next()? {
+            let line = words.line;
+            let missing = NetrcError { line, what: "a word is missing at the end" };
+            let mut value = || words.next()?.ok_or(missing.clone());
+            match &*word {
+                "machine" => entries.push(Entry::of(Some(host(&value()?, line)?))),
+                "default" => entries.push(Entry::of(None)),
+                "macdef" => {
+                    value()?;
+                    words.skip_macro();
+                }
+                "login" | "password" | "account" => {
+                    let value = value()?;
+                    let what = "no machine before this word";
+                    let entry = entries.last_mut().ok_or(NetrcError { line, what })?;
+                    match &*word {
+                        "login" => entry.login = Some(value),
+                        "password" => entry.password = Some(value),
+                        _ => {}
+                    }
+                }
+                _ => return Err(NetrcError { line, what: "an unknown word" }),
+            }
+        }
+        Ok(Netrc(entries.into()))
+    }
+
+    /// The login for a host: the first that is for it, of this user if one is given.
+    pub fn login(&self, host: &Host, user: Option<&[u8]>) -> Option<Secret> {
+        let is_for = |entry: &&Entry| {
+            entry.machine.as_ref().is_none_or(|machine| machine == host)
+                && (entry.login.is_some() || entry.password.is_some())
+                && user.is_none_or(|user| {
+                    entry.login.as_ref().is_none_or(|login| login.as_bytes() == user)
+                })
+        };
+        let entry = self.0.iter().find(is_for)?;
+        let own = entry.login.as_deref().unwrap_or_default().as_bytes();
+        let password = entry.password.as_deref().unwrap_or_default();
+        Secret::login(user.unwrap_or(own), password).ok()
+    }
+}
+
+impl Entry {
+    fn of(machine: Option<Host>) -> Entry {
+        Entry { machine, login: None, password: None }
+    }
+}
+
+fn host(name: &str, line: usize) -> Result<Host, NetrcError> {
+    let bad = NetrcError { line, what: "the machine is no host" };
+    if name.contains(['/', '@', '?', '#', '\\']) {
+        return Err(bad);
+    }
+    let bracketed = format!("[{name}]");
+    let authority = if name.contains(':') && !name.starts_with('[') { &bracketed } else { name };
+    let url = Url::parse(&format!("http://{authority}/")).map_err(|_| bad.clone())?;
+    let origin = Origin::from_url(&url).map_err(|_| bad)?;
+    Ok(origin.host().clone())
+}
+
+struct Words<'a> {
+    rest: &'a str,
+    line: usize,
+}
+
+impl Words<'_> {
+    fn next(&mut self) -> Result<Option<String>, NetrcError> {
+        loop {
+            let blank = self.rest.len() - self.rest.trim_start().len();
+            self.advance(blank);
+            match self.rest.chars().next() {
+                None => return Ok(None),
+                Some('#') => self.advance(self.rest.find('\n').unwrap_or(self.rest.len())),
+                Some('"') => return self.quoted().map(Some),
+                Some(_) => {
+                    let end = self.rest.find(char::is_whitespace).unwrap_or(self.rest.len());
+                    let word = self.rest[..end].to_owned();
+                    self.advance(end);
+                    return Ok(Some(word));
+                }
+            }
+        }
+    }
+
+    fn quoted(&mut self) -> Result<String, NetrcError> {
+        let mut word = String::new();
+        let mut chars = self.rest.char_indices().skip(1);
+        while let Some((at, char)) = chars.next() {
+            match char {
+                '"' => {
+                    self.advance(at + 1);
+                    return Ok(word);
+                }
+                '\\' => match chars.next() {
+                    Some((_, 'n')) => word.push('\n'),
+                    Some((_, 'r')) => word.push('\r'),
+                    Some((_, 't')) => word.push('\t'),
+                    Some((_, other)) => word.push(other),
+                    None => break,
+                },
+                '\n' => break,
+                _ => word.push(char),
+            }
+        }
+        Err(NetrcError { line: self.line, what: "a quoted word without an end" })
+    }
+
+    /// A macro ends at an empty line.
+    fn skip_macro(&mut self) {
+        let end = self.rest.find("\n\n").unwrap_or(self.rest.len());
+        self.advance(end);
+    }
+
+    fn advance(&mut self, bytes: usize) {
+        let (passed, rest) = self.rest.split_at(bytes);
+        self.line += passed.matches('\n').count();
+        self.rest = rest;
+    }
+}
+
+impl fmt::Debug for Netrc {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Netrc({} entries)", self.0.len())
+    }
+}
+
+impl fmt::Display for NetrcError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}: {}", self.line, self.what)
+    }
+}
+
+impl std::error::Error for NetrcError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FILE: &str = "# mine
+machine a.example login me password secret
+machine B.Example. login \"with space\" password \"a\\\"b\\tc#\" account x
+macdef init
+machine c.example login no password no
+
+machine c.example
+  password alone
+machine ::1 login six password six
+machine a.example login other password second
+machine bücher.example login b password b
+default login any password thing
+";
+
+    fn login(netrc: &Netrc, host: &str, user: Option<&str>) -> Option<Secret> {
+        let url = Url::parse(&format!("https://{host}:444/")).unwrap();
+        let origin = Origin::from_url(&url).unwrap();
+        netrc.login(origin.host(), user.map(str::as_bytes))
+    }
+
+    #[test]
+    fn logins_by_machine() {
+        let netrc = Netrc::parse(FILE).unwrap();
+        let table = [
+            ("a.example", None, ("me", "secret")),
+            ("A.EXAMPLE.", None, ("me", "secret")),
+            ("a.example", Some("other"), ("other", "second")),
+            ("b.example", None, ("with space", "a\"b\tc#")),
+            ("c.example", None, ("", "alone")),
+            ("c.example", Some("u"), ("u", "alone")),
+            ("[0::1]", None, ("six", "six")),
+            ("xn--bcher-kva.example", None, ("b", "b")),
+            ("else.example", None, ("any", "thing")),
+            ("sub.a.example", None, ("any", "thing")),
+        ];
+        for (host, user, (name, password)) in table {
+            // a tab cannot be part of a login
+            let want = Secret::login(name, password).ok();
+            assert_eq!(login(&netrc, host, user), want, "{host}");
+        }
+        let bare = Netrc::parse("machine a login b password c").unwrap();
+        assert_eq!(login(&bare, "b", None), None);
+        assert_eq!(login(&bare, "a", Some("x")), None);
+        assert!(!format!("{netrc:?}").contains("secret"));
+    }
+
+    #[test]
+    fn no_netrc_files() {
+        let table = [
+            ("login me", 1, "no machine before this word"),
+            ("machine a\nlogin", 2, "a word is missing at the end"),
+            ("machine", 1, "a word is missing at the end"),
+            ("machine a\n\nfoo bar", 3, "an unknown word"),
+            ("machine a login \"b", 1, "a quoted word without an end"),
+            ("machine a login \"b\nc\"", 1, "a quoted word without an end"),
+            ("machine a@b login c", 1, "the machine is no host"),
+            ("machine a..b login c", 1, "the machine is no host"),
+        ];
+        for (text, line, what) in table {
+            assert_eq!(Netrc::parse(text).err(), Some(NetrcError { line, what }), "{text}");
+        }
+        assert!(Netrc::parse("").is_ok());
+    }
+}

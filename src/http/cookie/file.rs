@@ -1,0 +1,102 @@
+//! Cookies in a file: Netscape's format, as curl reads and writes it.
+//!
+//! Knows a line's seven fields: domain, whether it is for the hosts below, path, secure, expiry (0: with
+//! the session), name, value; `#HttpOnly_` before the domain. SameSite has no place there.
+
+use std::time::Duration;
+
+use url::Url;
+
+use super::jar::{Cookie, Jar};
+use crate::http::{Date, Host, Origin};
+use crate::limits;
+
+const HEADER: &str =
+    "# Netscape HTTP Cookie File\n# Written by ringdove. Edit at your own risk.\n\n";
+
+const HTTP_ONLY: &[u8] = b"#HttpOnly_";
+
+/// Adds what lines there are, and says how many.
+pub(super) fn read(jar: &mut Jar, text: &[u8], now: Date) -> usize {
+    let mut count = 0;
+    for line in text.split(|&byte| byte == b'\n') {
+        if let Some((site, cookie)) = cookie(line.trim_ascii_end(), line, now) {
+            jar.insert(site, cookie, now);
+            count += 1;
+        }
+    }
+    count
+}
+
+pub(super) fn write(jar: &Jar, now: Date) -> Vec<u8> {
+    let mut cookies: Vec<_> = jar.iter().filter(|cookie| cookie.is_alive(now)).collect();
+    cookies.sort_by(|a, b| (&a.domain, a.created).cmp(&(&b.domain, b.created)));
+    let mut text = HEADER.as_bytes().to_vec();
+    let flag = |is: bool| if is { "TRUE" } else { "FALSE" };
+    for cookie in cookies {
+        if cookie.http_only {
+            text.extend_from_slice(HTTP_ONLY);
+        }
+        let dot = if cookie.host_only { "" } else { "." };
+        let below = flag(!cookie.host_only);
+        text.extend_from_slice(format!("{dot}{}\t{below}\t", cookie.domain).as_bytes());
+        text.extend_from_slice(&cookie.path);
+        let expires = cookie.expires.map_or(0, Date::unix);
+        text.extend_from_slice(format!("\t{}\t{expires}\t", flag(cookie.secure)).as_bytes());
+        text.extend_from_slice(&cookie.name);
+        text.push(b'\t');
+        text.extend_from_slice(&cookie.value);
+        text.push(b'\n');
+    }
+    text
+}
+
+/// The cookie of a line, and its site.
+fn cookie(line: &[u8], whole: &[u8], now: Date) -> Option<(String, Cookie)> {
+    let (line, http_only) = match line.strip_prefix(HTTP_ONLY) {
+        Some(line) => (line, true),
+        None => (line, false),
+    };
+    if line.is_empty() || line.starts_with(b"#") || whole.len() > limits::COOKIE_LINE {
+        return None;
+    }
+    let fields: Vec<_> = line.split(|&byte| byte == b'\t').collect();
+    let (fields, value) = match fields[..] {
+        [ref fields @ .., value] if fields.len() == 6 => (fields, value),
+        // an empty value, and with it the tab before it, may have been lost
+        ref fields if fields.len() == 6 => (fields, &b""[..]),
+        _ => return None,
+    };
+    let [domain, below, path, secure, expires, name] = fields[..] else { return None };
+    let is_sound =
+        |field: &[u8]| !field.iter().any(|&byte| byte.is_ascii_control() || byte == b';');
+    let size = name.len() + value.len();
+    if !(is_sound(name) && is_sound(value) && is_sound(path)) || size == 0 || size > limits::COOKIE
+    {
+        return None;
+    }
+    if !path.starts_with(b"/") || path.len() > limits::COOKIE_ATTRIBUTE || name.contains(&b'=') {
+        return None;
+    }
+    let host = host(domain.strip_prefix(b".").unwrap_or(domain))?;
+    let host_only = below.eq_ignore_ascii_case(b"FALSE");
+    let secure = secure.eq_ignore_ascii_case(b"TRUE");
+    let (site, mut cookie) = Cookie::of_file(&host, host_only, (name, value), path, secure)?;
+    let expires: i64 = std::str::from_utf8(expires).ok()?.parse().ok()?;
+    let longest = now.after(Duration::from_secs(limits::COOKIE_AGE));
+    cookie.expires = (expires != 0).then(|| Date::from_unix(expires).min(longest));
+    cookie.http_only = http_only;
+    Some((site, cookie))
+}
+
+fn host(text: &[u8]) -> Option<Host> {
+    let text = std::str::from_utf8(text).ok()?;
+    if text.contains(['/', '@', '?', '#', '\\']) {
+        return None;
+    }
+    let bracketed = format!("[{text}]");
+    let authority = if text.contains(':') && !text.starts_with('[') { &bracketed } else { text };
+    let origin = Origin::from_url(&Url::parse(&format!("http://{authority}/")).ok()?).ok()?;
+    // a port is none of a cookie's
+    (origin.port() == 80).then(|| origin.host().clone())
+}

@@ -1,0 +1,102 @@
+//! Uploads whose large parts leave without a copy, where they may.
+
+use std::net::SocketAddr;
+use std::process::Command;
+
+use ringdove::driver::Kind;
+use ringdove::sys::count::{self, Counter};
+
+use crate::run::{Run, isolated_under};
+use crate::support::hostile::{Plan, Script};
+use crate::uploads;
+
+/// Sends without a copy, and how many of them were copied after all.
+fn sends_of(behaviour: impl FnOnce()) -> (u64, u64) {
+    let before = count::snapshot();
+    behaviour();
+    let counts = count::snapshot().since(&before);
+    (counts.get(Counter::ZeroCopySends), counts.get(Counter::ZeroCopyCopied))
+}
+
+const ALWAYS: &str = "RINGDOVE_RING=zero-copy";
+
+#[test]
+fn every_upload_goes_without_a_copy_where_that_is_forced() {
+    let path = concat!(module_path!(), "::every_upload_goes_without_a_copy_where_that_is_forced");
+    isolated_under(&["env", ALWAYS], "ring", path, |kind| {
+        let behaviours: [fn(Kind); 5] = [
+            uploads::from_memory,
+            uploads::from_memory_over_tls,
+            uploads::from_streams,
+            uploads::a_peer_that_reads_slowly,
+            uploads::a_peer_that_answers_before_the_end,
+        ];
+        let (sends, _) = sends_of(|| behaviours.iter().for_each(|behaviour| behaviour(kind)));
+        assert!(sends > 150, "only {sends}");
+    });
+}
+
+#[test]
+fn on_loopback_none_is_tried() {
+    let path = concat!(module_path!(), "::on_loopback_none_is_tried");
+    isolated_under(&["env"], "ring", path, |kind| {
+        let behaviour = || uploads::a_peer_that_reads_slowly(kind);
+        assert_eq!(sends_of(behaviour), (0, 0));
+    });
+}
+
+/// Runs its arguments in a network of their own, with an address that is not loopback's, although packets go nowhere
+/// else; what one may hold of locked memory is less than a send.
+const NETWORK: [&str; 7] = [
+    "unshare",
+    "--map-root-user",
+    "--net",
+    "sh",
+    "-c",
+    r#"ip link set lo up && ip address add 192.0.2.1/32 dev lo && exec prlimit --memlock=32768:32768 "$@""#,
+    "sh",
+];
+
+fn network(then: &[&'static str]) -> Option<Vec<&'static str>> {
+    let wrapper = [&NETWORK[..], then].concat();
+    let possible = Command::new(wrapper[0]).args(&wrapper[1..]).arg("true").output();
+    if possible.is_ok_and(|output| output.status.success()) {
+        return Some(wrapper);
+    }
+    eprintln!("skipped: no network can be made here (unshare, ip, prlimit)");
+    None
+}
+
+/// Two uploads at a time, each on a connection of its own.
+fn upload_two(kind: Kind) {
+    let take = Script::new().read_body().ok("taken");
+    let server = Plan::new().addr(SocketAddr::from(([192, 0, 2, 1], 8080))).path("/", take).start();
+    let bodies = [2_000_000, 3_000_000].map(uploads::bytes);
+    let mut run = Run::new(kind);
+    let transfers = bodies.clone().map(|body| run.add(uploads::post(&server.url("/"), body)));
+    run.finish();
+    transfers.iter().for_each(|transfer| transfer.assert_response(200, b"taken"));
+    uploads::assert_taken(&server, &bodies);
+}
+
+#[test]
+fn each_connection_to_another_address_tries_one_until_the_kernel_says_that_it_copied() {
+    let path = concat!(
+        module_path!(),
+        "::each_connection_to_another_address_tries_one_until_the_kernel_says_that_it_copied"
+    );
+    let Some(wrapper) = network(&["env"]) else { return };
+    isolated_under(&wrapper, "ring", path, |kind| {
+        assert_eq!(sends_of(|| upload_two(kind)), (2, 2));
+    });
+}
+
+#[test]
+fn what_the_kernel_may_not_hold_is_copied() {
+    let path = concat!(module_path!(), "::what_the_kernel_may_not_hold_is_copied");
+    let Some(wrapper) = network(&["env", ALWAYS]) else { return };
+    isolated_under(&wrapper, "ring", path, |kind| {
+        let (sends, copied) = sends_of(|| upload_two(kind));
+        assert!(sends > 50 && copied == sends, "{copied} of {sends}");
+    });
+}
