@@ -140,7 +140,8 @@ mod tests {
     #[test]
     fn options_and_variables() {
         let env = [("http_proxy", "e:1"), ("NO_PROXY", "b")];
-        let table: [(&[&str], &[(&str, &str)], &str); 7] = [
+        type Case<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)], &'a str);
+        let table: [Case<'_>; 7] = [
             (&[], &[], "none none"),
             (&[], &env, "Proxy(http://e:1) none"),
             (&["-x", ""], &env, "none none"),

@@ -202,6 +202,12 @@ fn a_connection_is_not_shared_with_another_identity() {
         ("another protocol", tunnel("socks5h://10.9.9.9"), tunnel("socks4a://10.9.9.9"), false),
         ("forwarded and through a tunnel", plain("10.9.9.9"), tunnel("10.9.9.9"), false),
         (
+            "forwarded, and through a tunnel that leads back to the proxy",
+            plain("10.0.0.1:80"),
+            tunnel("10.0.0.1:80"),
+            false,
+        ),
+        (
             "another field for the proxy",
             said(proxies("10.9.9.9").field("X-Tenant", "1").unwrap()),
             said(proxies("10.9.9.9").field("X-Tenant", "2").unwrap()),

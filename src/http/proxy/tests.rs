@@ -84,7 +84,8 @@ fn the_same_proxy_with_other_credentials_is_another() {
 /// Variables, URL, the proxy: in the case in which curl reads them.
 #[test]
 fn the_environment() {
-    let table: [(&[(&str, &str)], &str, Option<&str>); 14] = [
+    type Case<'a> = (&'a [(&'a str, &'a str)], &'a str, Option<&'a str>);
+    let table: [Case<'_>; 14] = [
         (&[], "http://a/", None),
         (&[("http_proxy", "p")], "http://a/", Some("http://p:1080")),
         (&[("http_proxy", "p")], "https://a/", None),

@@ -60,7 +60,9 @@ fn socks5_dialogues() {
     let ip_request: &[u8] = &[5, 1, 0, 1, 10, 0, 0, 9, 1, 187];
     let name_request: &[u8] = b"\x05\x01\x00\x03\x0bexample.com\x00\x50";
     let six_request = &[&[5, 1, 0, 4][..], &[0; 15], &[1, 0, 80]].concat();
-    let table: [(&str, &str, Option<&str>, &[u8], Dialogue<'_>); 5] = [
+    /// Proxy, target, its address, the greeting, what follows.
+    type Case<'a> = (&'a str, &'a str, Option<&'a str>, &'a [u8], Dialogue<'a>);
+    let table: [Case<'_>; 5] = [
         (
             "socks5://p",
             "https://a/",
