@@ -187,16 +187,19 @@ impl Engine {
         if transfer.request.options.retry.is_some() {
             self.retries.note_end();
         }
-        let mut outcome = Outcome { result, report };
-        if transfer.retrying.is_some() {
-            outcome.report.retried = transfer.take_retried();
-        }
-        if let Some(hops) = transfer.hops {
-            hops.conclude(&transfer.request.head, transfer.added, &mut outcome);
-        }
-        let mut handler = transfer.handler;
-        handler.done(&outcome);
+        let retried = transfer.retrying.is_some().then(|| transfer.take_retried());
+        let Transfer { handler, hops, request, added, .. } = transfer;
+        // finished where it stays: it is large to be moved about
+        let outcome = Outcome { result, report };
         self.messages.push_back(Message { transfer: id, outcome, handler });
+        let Some(Message { outcome, handler, .. }) = self.messages.back_mut() else { return };
+        if let Some(retried) = retried {
+            outcome.report.retried = retried;
+        }
+        if let Some(hops) = hops {
+            hops.conclude(&request.head, added, outcome);
+        }
+        handler.done(outcome);
     }
 
     /// Adds what a transfer's exchange moved on its connection.

@@ -7,7 +7,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use url::Url;
+use url::{Position, Url};
 
 use crate::http::{Origin, RequestError};
 
@@ -120,7 +120,7 @@ impl Secret {
 
     /// The login in a URL's user information, percent-decoded, if it has any.
     pub fn of_url(url: &Url) -> Result<Option<Secret>, RequestError> {
-        if url.username().is_empty() && url.password().is_none() {
+        if url[Position::BeforeUsername..Position::BeforeHost].len() <= "@".len() {
             return Ok(None);
         }
         let user = percent_decoded(url.username());
