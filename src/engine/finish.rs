@@ -179,7 +179,7 @@ impl Engine {
     }
 
     fn deliver(&mut self, id: TransferId, result: Result<Response, Error>, report: Report) {
-        let Some(mut transfer) = self.vacate(id) else { return };
+        let Some(transfer) = self.transfers.get_mut(id) else { return };
         match &result {
             Ok(_) => self.stats.succeeded += 1,
             Err(_) => self.stats.failed += 1,
@@ -187,19 +187,18 @@ impl Engine {
         if transfer.request.options.retry.is_some() {
             self.retries.note_end();
         }
-        let retried = transfer.retrying.is_some().then(|| transfer.take_retried());
-        let Transfer { handler, hops, request, added, .. } = transfer;
-        // finished where it stays: it is large to be moved about
-        let outcome = Outcome { result, report };
+        // finished where it stays: both it and the transfer are large to be moved about
+        let (outcome, handler) = (Outcome { result, report }, transfer.take_handler());
         self.messages.push_back(Message { transfer: id, outcome, handler });
         let Some(Message { outcome, handler, .. }) = self.messages.back_mut() else { return };
-        if let Some(retried) = retried {
-            outcome.report.retried = retried;
+        if transfer.retrying.is_some() {
+            outcome.report.retried = transfer.take_retried();
         }
-        if let Some(hops) = hops {
-            hops.conclude(&request.head, added, outcome);
+        if let Some(hops) = transfer.hops.take() {
+            hops.conclude(&transfer.request.head, transfer.added, outcome);
         }
         handler.done(outcome);
+        self.vacate(id);
     }
 
     /// Adds what a transfer's exchange moved on its connection.

@@ -267,7 +267,13 @@ impl Engine {
                         }
                         Flow::Abort(why) => Next::Fail(Cause::Aborted(why)),
                     };
-                    (read.consumed, over_limit(state, limit).map_or(next, Next::Fail))
+                    let consumed = read.consumed;
+                    match limit {
+                        None => (consumed, next),
+                        Some(limit) => {
+                            (consumed, over_limit(state, limit).map_or(next, Next::Fail))
+                        }
+                    }
                 }
                 Err(fault) => (0, Next::Fail(Cause::Http(fault))),
             };
@@ -327,8 +333,7 @@ impl Engine {
 }
 
 /// Whether the body is, or says that it will be, larger than the transfer allows.
-fn over_limit(state: &Exchanging, limit: Option<u64>) -> Option<Cause> {
-    let limit = limit?;
+fn over_limit(state: &Exchanging, limit: u64) -> Option<Cause> {
     if state.superseded {
         return None;
     }

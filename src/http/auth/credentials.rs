@@ -7,7 +7,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use url::{Position, Url};
+use url::Url;
 
 use crate::http::{Origin, RequestError};
 
@@ -120,7 +120,8 @@ impl Secret {
 
     /// The login in a URL's user information, percent-decoded, if it has any.
     pub fn of_url(url: &Url) -> Result<Option<Secret>, RequestError> {
-        if url[Position::BeforeUsername..Position::BeforeHost].len() <= "@".len() {
+        let has_none = memchr::memchr(b'@', url.as_str().as_bytes()).is_none();
+        if has_none || (url.username().is_empty() && url.password().is_none()) {
             return Ok(None);
         }
         let user = percent_decoded(url.username());
