@@ -246,7 +246,14 @@ impl Engine {
                             (flow.unwrap_or_else(|| transfer.handler.head(&head)), Next::More)
                         }
                         Event::Body(chunk) => match &mut state.decoding {
-                            None => (transfer.handler.body(chunk), Next::More),
+                            None => match transfer.handler.body(chunk) {
+                                // as nearly always: on to the next piece
+                                Flow::Continue if limit.is_none() => {
+                                    taken += read.consumed;
+                                    continue;
+                                }
+                                flow => (flow, Next::More),
+                            },
                             Some(decoding) => {
                                 decoding.take(chunk, &mut *transfer.handler, &mut self.decoded)
                             }
