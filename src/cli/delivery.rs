@@ -10,7 +10,7 @@ use ringdove::http::{BodyLength, RequestHead, ResponseHead, Version};
 use ringdove::{Flow, Handler, Outcome, Redirect};
 
 use super::console::{Console, printable};
-use super::output::{Sink, WriteError};
+use super::output::{SharedStream, Sink, WriteError};
 use super::record::Failure;
 use super::target::Schemes;
 
@@ -26,8 +26,10 @@ pub(crate) struct Ticket {
 /// What holds for all deliveries of a run.
 pub(crate) struct Rules {
     pub(crate) console: Rc<Console>,
-    /// Write heads in place of bodies.
+    /// Write heads where the bodies go.
     pub(crate) heads: bool,
+    /// Where heads go by themselves.
+    pub(crate) dump: Option<SharedStream>,
     /// Statuses from 400 on are failures.
     pub(crate) fail: bool,
     pub(crate) verbose: bool,
@@ -98,7 +100,27 @@ impl Delivery {
     }
 
     fn write(&mut self, bytes: &[u8]) -> Flow {
-        match self.sink.write(bytes) {
+        let result = self.sink.write(bytes);
+        self.go_on(result)
+    }
+
+    /// Writes a head wherever heads go.
+    fn write_head(&mut self, head: &ResponseHead<'_>) -> Flow {
+        if let Some(dump) = &self.rules.dump {
+            let mut dump = dump.borrow_mut();
+            // whole, and before its body where that goes to the same place
+            let result = dump.write(head.raw()).and_then(|()| dump.flush());
+            drop(dump);
+            let flow = self.go_on(result);
+            if flow != Flow::Continue {
+                return flow;
+            }
+        }
+        if self.rules.heads { self.write(head.raw()) } else { Flow::Continue }
+    }
+
+    fn go_on(&mut self, written: Result<(), WriteError>) -> Flow {
+        match written {
             Ok(()) => Flow::Continue,
             Err(error) => {
                 let why = error.to_string();
@@ -132,6 +154,8 @@ impl Handler for Delivery {
         if self.rules.verbose {
             self.tell_heads(head);
         }
+        // what cannot be written is found again with the next head
+        _ = self.write_head(head);
     }
 
     fn redirected(&mut self, head: &ResponseHead<'_>, next: &Redirect) -> Flow {
@@ -144,14 +168,14 @@ impl Handler for Delivery {
             let body = if next.keeps_body { self.rules.body } else { BodyLength::None };
             self.request_head = encoded(&next.head, body);
         }
-        if self.rules.heads { self.write(head.raw()) } else { Flow::Continue }
+        self.write_head(head)
     }
 
     fn challenged(&mut self, head: &ResponseHead<'_>) -> Flow {
         if self.rules.verbose {
             self.tell_heads(head);
         }
-        if self.rules.heads { self.write(head.raw()) } else { Flow::Continue }
+        self.write_head(head)
     }
 
     fn head(&mut self, head: &ResponseHead<'_>) -> Flow {
@@ -160,12 +184,12 @@ impl Handler for Delivery {
         if self.rules.verbose {
             self.tell_heads(head);
         }
-        if self.rules.fail && head.status() >= 400 {
+        let flow = self.write_head(head);
+        if self.rules.fail && head.status() >= 400 && self.trouble.is_none() {
             // the body is taken all the same, which keeps the connection
             self.trouble = Some(Trouble::Status(head.status()));
-            return Flow::Continue;
         }
-        if self.rules.heads { self.write(head.raw()) } else { Flow::Continue }
+        flow
     }
 
     fn body(&mut self, chunk: &[u8]) -> Flow {

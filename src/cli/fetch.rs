@@ -109,6 +109,7 @@ impl Run {
         let rules = Rules {
             console: Rc::clone(&console),
             heads: plan.heads,
+            dump: plan.dump,
             fail: plan.fail,
             verbose: plan.verbose,
             schemes: plan.template.schemes(),
@@ -245,7 +246,7 @@ impl Run {
             true => encoded(request.head(), self.rules.body),
             false => Vec::new(),
         };
-        let sink = self.output.sink(&url);
+        let sink = self.output.sink(&url).map_err(Failure::of_input)?;
         let delivery = Delivery::new(Rc::clone(ticket), Rc::clone(&self.rules), sink, head);
         self.driver.add(request, Box::new(delivery)).map_err(|error| match error {
             MultiError::Tls(error) => Failure::of_tls(error.to_string()),
@@ -312,7 +313,7 @@ impl Run {
                 // what could not be written stays, and its transfer will meet the error
                 Err(_) | Ok(()) => Ok(()),
             },
-            Output::Discard | Output::File(_) | Output::Directory(_) => Ok(()),
+            Output::Discard | Output::File(_) | Output::Directory(..) => Ok(()),
         }
     }
 
@@ -336,7 +337,7 @@ impl Run {
 
     /// Begins nothing more, and gives up all but files that are being written.
     fn stop(&mut self) -> Result<(), Halt> {
-        let files = matches!(self.output, Output::File(_) | Output::Directory(_));
+        let files = self.output.writes_files();
         let in_vain = self.running.iter().filter(|(_, ticket)| !(files && ticket.begun.get()));
         for id in in_vain.map(|(id, _)| *id).collect::<Vec<_>>() {
             self.give_up(id)?;
