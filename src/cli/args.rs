@@ -14,6 +14,7 @@ use super::connect::TlsArgs;
 use super::cookies::CookieArgs;
 use super::credentials::CredentialArgs;
 use super::heads::HeadArgs;
+use super::partial::RangeArgs;
 use super::proxy::ProxyArgs;
 use super::retry::RetryArgs;
 use super::ring::RingArgs;
@@ -89,6 +90,8 @@ pub(crate) struct FetchArgs {
     pub(crate) output: OutputArgs,
     #[command(flatten)]
     pub(crate) heads: HeadArgs,
+    #[command(flatten)]
+    pub(crate) range: RangeArgs,
     #[command(flatten)]
     pub(crate) connection: ConnectionArgs,
     #[command(flatten)]

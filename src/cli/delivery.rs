@@ -68,6 +68,8 @@ pub(crate) struct Delivered {
 enum Trouble {
     Status(u16),
     Write(WriteError),
+    /// It is not the rest of what is there.
+    Rest(String),
 }
 
 impl Delivery {
@@ -86,6 +88,7 @@ impl Delivery {
         let delivered = |file, failure, unread| Delivered { version, file, failure, unread };
         match (trouble, &outcome.result) {
             (Some(Trouble::Write(error)), _) => refused(error, delivered),
+            (Some(Trouble::Rest(why)), _) => delivered(None, Some(Failure::of_rest(why)), false),
             (_, Err(error)) => {
                 delivered(None, Some(Failure::of_transfer(error, rules.idempotent)), false)
             }
@@ -189,7 +192,16 @@ impl Handler for Delivery {
             // the body is taken all the same, which keeps the connection
             self.trouble = Some(Trouble::Status(head.status()));
         }
-        flow
+        if self.trouble.is_some() {
+            return flow;
+        }
+        match self.sink.begin(head) {
+            Ok(()) => flow,
+            Err(why) => {
+                self.trouble = Some(Trouble::Rest(why.clone()));
+                Flow::Abort(why)
+            }
+        }
     }
 
     fn body(&mut self, chunk: &[u8]) -> Flow {

@@ -23,6 +23,7 @@ use super::delivery::{Delivery, Rules, Ticket, encoded};
 use super::input::{Entry, Input, Next};
 use super::interrupt::Interrupts;
 use super::output::{Output, SharedStream, WriteError};
+use super::partial::Offset;
 use super::plan::{Plan, Template};
 use super::record::{Failure, Record};
 use super::source::Pipe;
@@ -52,6 +53,7 @@ struct Run {
     template: Template,
     kept: Kept,
     output: Output,
+    resume: Option<Offset>,
     records: Option<SharedStream>,
     rules: Rc<Rules>,
     console: Rc<Console>,
@@ -122,6 +124,7 @@ impl Run {
             template: plan.template,
             kept: plan.kept,
             output: plan.output,
+            resume: plan.resume,
             records: plan.records,
             rules: Rc::new(rules),
             console,
@@ -242,11 +245,15 @@ impl Run {
     fn add(&mut self, text: &str, ticket: &Rc<Ticket>) -> Result<TransferId, Failure> {
         let url = Url::parse(text).map_err(|why| Failure::of_input(format!("bad URL: {why}")))?;
         let request = self.template.request(&url, text).map_err(Failure::of_input)?;
+        let mut sink = self.output.sink(&url).map_err(Failure::of_input)?;
+        if let Some(offset) = self.resume {
+            sink = sink.resumed(offset).map_err(Failure::of_input)?;
+        }
+        let request = sink.ask(request).map_err(|error| Failure::of_input(error.to_string()))?;
         let head = match self.rules.verbose {
             true => encoded(request.head(), self.rules.body),
             false => Vec::new(),
         };
-        let sink = self.output.sink(&url).map_err(Failure::of_input)?;
         let delivery = Delivery::new(Rc::clone(ticket), Rc::clone(&self.rules), sink, head);
         self.driver.add(request, Box::new(delivery)).map_err(|error| match error {
             MultiError::Tls(error) => Failure::of_tls(error.to_string()),

@@ -25,6 +25,7 @@ mod interrupt;
 mod names;
 mod ordered;
 mod output;
+mod partial;
 mod percent;
 mod plan;
 mod proxy;

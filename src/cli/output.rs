@@ -14,8 +14,12 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
+use ringdove::http::ResponseHead;
+use ringdove::{Request, RequestError};
 use tempfile::NamedTempFile;
 use url::Url;
+
+use super::partial::{Offset, Rest};
 
 /// Bytes of a body that are gathered before they are written.
 const BUFFER: usize = 16 * 1024;
@@ -40,6 +44,7 @@ pub(crate) enum Sink {
     Discard,
     Stream(SharedStream),
     File(PartFile),
+    Rest(Box<Rest>),
 }
 
 pub(crate) type SharedStream = Rc<RefCell<Stream>>;
@@ -115,8 +120,35 @@ impl Output {
 }
 
 impl Sink {
+    /// The same place, for the rest of a body.
+    pub(crate) fn resumed(self, offset: Offset) -> Result<Sink, String> {
+        let rest = match self {
+            Sink::Discard | Sink::Rest(_) => return Ok(self),
+            Sink::Stream(stream) => Rest::of_stream(stream, offset)?,
+            Sink::File(file) => Rest::of_file(file.path, offset)?,
+        };
+        Ok(Sink::Rest(Box::new(rest)))
+    }
+
+    /// The request, with what it has to say for this.
+    pub(crate) fn ask(&self, request: Request) -> Result<Request, RequestError> {
+        match self {
+            Sink::Rest(rest) => rest.ask(request),
+            Sink::Discard | Sink::Stream(_) | Sink::File(_) => Ok(request),
+        }
+    }
+
+    /// Takes the head of the response whose body is to come. The error says why it is not wanted.
+    pub(crate) fn begin(&mut self, head: &ResponseHead<'_>) -> Result<(), String> {
+        match self {
+            Sink::Rest(rest) => rest.begin(head),
+            Sink::Discard | Sink::Stream(_) | Sink::File(_) => Ok(()),
+        }
+    }
+
     pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<(), WriteError> {
         match self {
+            Sink::Rest(rest) => rest.write(bytes),
             Sink::Discard => Ok(()),
             Sink::Stream(stream) => stream.borrow_mut().write(bytes),
             Sink::File(file) => {
@@ -130,6 +162,7 @@ impl Sink {
         match self {
             Sink::Discard => Ok(None),
             Sink::Stream(stream) => stream.borrow_mut().flush().map(|()| None),
+            Sink::Rest(rest) => rest.finish(),
             Sink::File(file) => {
                 let path = file.path.clone();
                 match file.finish() {
@@ -221,7 +254,7 @@ impl PartFile {
 }
 
 impl WriteError {
-    fn new(to: impl AsRef<Path>, error: io::Error) -> WriteError {
+    pub(crate) fn new(to: impl AsRef<Path>, error: io::Error) -> WriteError {
         WriteError { to: to.as_ref().display().to_string(), error }
     }
 

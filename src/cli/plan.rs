@@ -21,6 +21,7 @@ use super::cookies::Kept;
 use super::input::Opened;
 use super::names::file_name;
 use super::output::{Output, SharedStream, Stream};
+use super::partial::Offset;
 use super::remote::name_in_url;
 use super::ring::RingArgs;
 use super::source::Pipe;
@@ -55,6 +56,8 @@ pub(crate) struct Plan {
     pub(crate) window: usize,
     /// Write heads where the bodies go.
     pub(crate) heads: bool,
+    /// Where bodies are gone on with.
+    pub(crate) resume: Option<Offset>,
     /// Where heads go by themselves.
     pub(crate) dump: Option<SharedStream>,
     /// Statuses from 400 on are failures.
@@ -82,7 +85,7 @@ impl Plan {
             args;
         let FetchArgs { body, target, speed, retry, credentials, cookies, verbose, quiet, .. } =
             args;
-        let FetchArgs { coding, proxy, tls: tls_args, heads: head_args, .. } = args;
+        let FetchArgs { coding, proxy, tls: tls_args, heads: head_args, range, .. } = args;
         if urls.is_empty() && input.is_none() {
             return Err("nothing to fetch: give URLs, or a file of them by -i".to_owned());
         }
@@ -106,6 +109,7 @@ impl Plan {
         }
         options.auth = credentials.policy()?;
         request.fields.extend(cookies.field());
+        request.fields.extend(range.field(&request.fields));
         let kept = cookies.read(&mut stdin)?;
         kept.apply(&mut options);
         let template = Template::new(request, content, target, options)?;
@@ -145,6 +149,7 @@ impl Plan {
             resolve: connection.resolve,
             window,
             heads,
+            resume: range.continue_at,
             dump,
             fail,
             verbose,

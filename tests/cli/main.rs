@@ -20,6 +20,7 @@ mod names;
 mod output;
 mod progress;
 mod proxies;
+mod ranges;
 mod records;
 mod redirects;
 mod request;

@@ -12,7 +12,7 @@ fn server() -> Plan {
         .path("/dir/name.txt", Script::new().ok("named"))
         .path("/dir/a%20b", Script::new().ok("spaced"))
         .path("/dir/", Script::new().ok("nameless"))
-        .path("/hints", Script::new().read_head().send(hinted))
+        .path("/hints", Script::new().send(hinted))
         .path("/missing", Script::new().respond("404 No", Framing::ContentLength, "no"))
 }
 
@@ -58,4 +58,59 @@ fn heads_are_written_as_curl_does() {
 #[test]
 fn files_are_named_as_curl_does() {
     compare(FILES, server, &[("name.txt", "old")]);
+}
+
+fn ranges() -> Plan {
+    let part = "206 Partial Content\r\nContent-Range: bytes 4-8/9";
+    Plan::new()
+        .path("/rest", Script::new().respond(part, Framing::ContentLength, "56789"))
+        .path("/whole", Script::new().ok("123456789"))
+        .path(
+            "/end",
+            Script::new().respond(
+                "416 No\r\nContent-Range: bytes */4",
+                Framing::ContentLength,
+                "no",
+            ),
+        )
+        .path(
+            "/beyond",
+            Script::new().respond(
+                "416 No\r\nContent-Range: bytes */2",
+                Framing::ContentLength,
+                "no",
+            ),
+        )
+        .path(
+            "/other",
+            Script::new().respond(
+                "206 X\r\nContent-Range: bytes 3-8/9",
+                Framing::ContentLength,
+                "456789",
+            ),
+        )
+}
+
+const RANGES: &[Case] = &[
+    Case::new("-r", &["-r", "4-8", "URL/rest"]),
+    Case::new("-r from", &["-r", "4-", "URL/rest"]),
+    Case::new("-r of the end", &["-r", "-5", "URL/rest"]),
+    Case::new("-r of a number", &["-r", "4", "URL/rest"]),
+    Case::new("-r of two", &["-r", "0-1,4-5", "URL/whole"]),
+    Case::new("-r of what is not there", &["-r", "9-", "URL/end"]),
+    Case::new("-C -", &["-C", "-", "-o", "part", "URL/rest"]),
+    Case::new("-C OFFSET", &["-C", "4", "-o", "part", "URL/rest"]),
+    Case::new("-C OFFSET of no file", &["-C", "4", "-o", "new", "URL/rest"]),
+    Case::new("-C OFFSET to standard output", &["-C", "4", "URL/rest"]),
+    Case::new("-C - of no file", &["-C", "-", "-o", "new", "URL/whole"]),
+    Case::new("-C - at the end", &["-C", "-", "-o", "part", "URL/end"]),
+    Case::new("-C - beyond the end", &["-C", "-", "-o", "part", "URL/beyond"]).differs("Resuming"),
+    Case::new("-C - and the whole", &["-C", "-", "-o", "part", "URL/whole"]).differs("Resuming"),
+    Case::new("-C OFFSET and the whole", &["-C", "4", "-o", "part", "URL/whole"]),
+    Case::new("-C - and another range", &["-C", "-", "-o", "part", "URL/other"]),
+];
+
+#[test]
+fn parts_are_those_of_curl() {
+    compare(RANGES, ranges, &[("part", "1234")]);
 }
