@@ -10,6 +10,7 @@ use clap::{Args as Group, Parser, Subcommand};
 use super::bench::BenchArgs;
 use super::body::BodyArgs;
 use super::coding::CodingArgs;
+use super::condition::ConditionArgs;
 use super::connect::TlsArgs;
 use super::cookies::CookieArgs;
 use super::credentials::CredentialArgs;
@@ -92,6 +93,8 @@ pub(crate) struct FetchArgs {
     pub(crate) heads: HeadArgs,
     #[command(flatten)]
     pub(crate) range: RangeArgs,
+    #[command(flatten)]
+    pub(crate) condition: ConditionArgs,
     #[command(flatten)]
     pub(crate) connection: ConnectionArgs,
     #[command(flatten)]

@@ -9,6 +9,7 @@ use std::rc::Rc;
 use ringdove::http::{BodyLength, RequestHead, ResponseHead, Version};
 use ringdove::{Flow, Handler, Outcome, Redirect};
 
+use super::condition::save;
 use super::console::{Console, printable};
 use super::output::{SharedStream, Sink, WriteError};
 use super::record::Failure;
@@ -30,6 +31,8 @@ pub(crate) struct Rules {
     pub(crate) heads: bool,
     /// Where heads go by themselves.
     pub(crate) dump: Option<SharedStream>,
+    /// Where the ETag of a body goes.
+    pub(crate) etag_save: Option<PathBuf>,
     /// Statuses from 400 on are failures.
     pub(crate) fail: bool,
     pub(crate) verbose: bool,
@@ -48,6 +51,8 @@ pub(crate) struct Delivery {
     sink: Sink,
     version: Option<Version>,
     trouble: Option<Trouble>,
+    /// What the response to save the ETag of says.
+    etag: Option<Option<Vec<u8>>>,
     /// To be told with the response's head.
     request_head: Vec<u8>,
     /// Where redirects have led to, if that is to be told.
@@ -72,6 +77,18 @@ enum Trouble {
     Rest(String),
 }
 
+impl Rules {
+    /// Saves what a response said of its ETag.
+    fn save(&self, etag: Option<&Option<Vec<u8>>>) -> Result<(), WriteError> {
+        match (&self.etag_save, etag) {
+            (Some(path), Some(etag)) => {
+                save(path, etag.as_deref()).map_err(|error| WriteError::new(path, error))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
 impl Delivery {
     pub(crate) fn new(
         ticket: Rc<Ticket>,
@@ -79,12 +96,21 @@ impl Delivery {
         sink: Sink,
         request_head: Vec<u8>,
     ) -> Delivery {
-        Delivery { ticket, rules, sink, version: None, trouble: None, request_head, hop: None }
+        Delivery {
+            ticket,
+            rules,
+            sink,
+            version: None,
+            trouble: None,
+            etag: None,
+            request_head,
+            hop: None,
+        }
     }
 
     /// The transfer is over: completes what was written, or gives it up.
     pub(crate) fn finish(self, outcome: &Outcome) -> Delivered {
-        let Delivery { sink, version, trouble, rules, .. } = self;
+        let Delivery { sink, version, trouble, rules, etag, .. } = self;
         let delivered = |file, failure, unread| Delivered { version, file, failure, unread };
         match (trouble, &outcome.result) {
             (Some(Trouble::Write(error)), _) => refused(error, delivered),
@@ -95,7 +121,14 @@ impl Delivery {
             (Some(Trouble::Status(status)), Ok(_)) => {
                 delivered(None, Some(Failure::of_status(status)), false)
             }
-            (None, Ok(_)) => match sink.finish() {
+            // what is there is what there would be
+            (None, Ok(response)) if response.status == 304 && !rules.heads => {
+                delivered(None, None, false)
+            }
+            (None, Ok(_)) => match sink.finish().and_then(|file| {
+                rules.save(etag.as_ref())?;
+                Ok(file)
+            }) {
                 Ok(file) => delivered(file, None, false),
                 Err(error) => refused(error, delivered),
             },
@@ -120,6 +153,21 @@ impl Delivery {
             }
         }
         if self.rules.heads { self.write(head.raw()) } else { Flow::Continue }
+    }
+
+    /// Takes the ETag of a response whose body is to have it saved.
+    fn take_etag(&mut self, head: &ResponseHead<'_>) -> Flow {
+        if !(200..300).contains(&head.status()) {
+            return Flow::Continue;
+        }
+        let etag = head.field("etag").map(|etag| etag.into_owned());
+        // what an error cuts off stays there, and is to be gone on with
+        if let Sink::Rest(_) = self.sink {
+            let saved = self.rules.save(Some(&etag));
+            return self.go_on(saved);
+        }
+        self.etag = Some(etag);
+        Flow::Continue
     }
 
     fn go_on(&mut self, written: Result<(), WriteError>) -> Flow {
@@ -196,6 +244,9 @@ impl Handler for Delivery {
             return flow;
         }
         match self.sink.begin(head) {
+            Ok(()) if self.rules.etag_save.is_some() && flow == Flow::Continue => {
+                self.take_etag(head)
+            }
             Ok(()) => flow,
             Err(why) => {
                 self.trouble = Some(Trouble::Rest(why.clone()));

@@ -23,7 +23,7 @@ use super::delivery::{Delivery, Rules, Ticket, encoded};
 use super::input::{Entry, Input, Next};
 use super::interrupt::Interrupts;
 use super::output::{Output, SharedStream, WriteError};
-use super::partial::Offset;
+use super::partial::Resume;
 use super::plan::{Plan, Template};
 use super::record::{Failure, Record};
 use super::source::Pipe;
@@ -53,7 +53,7 @@ struct Run {
     template: Template,
     kept: Kept,
     output: Output,
-    resume: Option<Offset>,
+    resume: Option<Resume>,
     records: Option<SharedStream>,
     rules: Rc<Rules>,
     console: Rc<Console>,
@@ -112,6 +112,7 @@ impl Run {
             console: Rc::clone(&console),
             heads: plan.heads,
             dump: plan.dump,
+            etag_save: plan.etag_save,
             fail: plan.fail,
             verbose: plan.verbose,
             schemes: plan.template.schemes(),
@@ -246,8 +247,8 @@ impl Run {
         let url = Url::parse(text).map_err(|why| Failure::of_input(format!("bad URL: {why}")))?;
         let request = self.template.request(&url, text).map_err(Failure::of_input)?;
         let mut sink = self.output.sink(&url).map_err(Failure::of_input)?;
-        if let Some(offset) = self.resume {
-            sink = sink.resumed(offset).map_err(Failure::of_input)?;
+        if let Some(resume) = &self.resume {
+            sink = sink.resumed(resume).map_err(Failure::of_input)?;
         }
         let request = sink.ask(request).map_err(|error| Failure::of_input(error.to_string()))?;
         let head = match self.rules.verbose {

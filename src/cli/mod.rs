@@ -10,6 +10,7 @@ pub(crate) mod args;
 pub(crate) mod bench;
 mod body;
 mod coding;
+mod condition;
 pub(crate) mod config;
 mod connect;
 mod console;

@@ -19,7 +19,7 @@ use ringdove::{Request, RequestError};
 use tempfile::NamedTempFile;
 use url::Url;
 
-use super::partial::{Offset, Rest};
+use super::partial::{Rest, Resume};
 
 /// Bytes of a body that are gathered before they are written.
 const BUFFER: usize = 16 * 1024;
@@ -121,11 +121,11 @@ impl Output {
 
 impl Sink {
     /// The same place, for the rest of a body.
-    pub(crate) fn resumed(self, offset: Offset) -> Result<Sink, String> {
+    pub(crate) fn resumed(self, resume: &Resume) -> Result<Sink, String> {
         let rest = match self {
             Sink::Discard | Sink::Rest(_) => return Ok(self),
-            Sink::Stream(stream) => Rest::of_stream(stream, offset)?,
-            Sink::File(file) => Rest::of_file(file.path, offset)?,
+            Sink::Stream(stream) => Rest::of_stream(stream, resume)?,
+            Sink::File(file) => Rest::of_file(file.path, resume)?,
         };
         Ok(Sink::Rest(Box::new(rest)))
     }

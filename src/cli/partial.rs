@@ -46,6 +46,14 @@ pub(crate) enum Offset {
     At(u64),
 }
 
+/// How files are gone on with.
+#[derive(Debug)]
+pub(crate) struct Resume {
+    pub(crate) offset: Offset,
+    /// The strong validator of what is there, if it is known.
+    pub(crate) etag: Option<String>,
+}
+
 /// Where the rest of a body goes.
 #[derive(Debug)]
 pub(crate) struct Rest {
@@ -56,6 +64,7 @@ pub(crate) struct Rest {
     length: u64,
     /// The file may be begun again.
     may_restart: bool,
+    etag: Option<String>,
     /// What is still to come, if that is known.
     left: Option<u64>,
 }
@@ -80,13 +89,14 @@ impl RangeArgs {
 
 impl Rest {
     /// The rest into the file `path`.
-    pub(crate) fn of_file(path: PathBuf, offset: Offset) -> Result<Rest, String> {
+    pub(crate) fn of_file(path: PathBuf, resume: &Resume) -> Result<Rest, String> {
         let length = match path.metadata() {
             Ok(metadata) if metadata.is_file() => metadata.len(),
             Ok(_) => return Err(format!("-C: {} is no plain file", path.display())),
             Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
             Err(error) => return Err(format!("-C: {}: {error}", path.display())),
         };
+        let offset = resume.offset;
         let have = match offset {
             Offset::End => length,
             Offset::At(at) if length == 0 || length == at => at,
@@ -96,16 +106,16 @@ impl Rest {
             }
         };
         let (place, may_restart) = (Place::File(path), offset == Offset::End || have == 0);
-        Ok(Rest { place, have, length, may_restart, left: None })
+        Ok(Rest { place, have, length, may_restart, etag: resume.etag.clone(), left: None })
     }
 
     /// The rest into a stream.
-    pub(crate) fn of_stream(stream: SharedStream, offset: Offset) -> Result<Rest, String> {
-        let Offset::At(have) = offset else {
+    pub(crate) fn of_stream(stream: SharedStream, resume: &Resume) -> Result<Rest, String> {
+        let Offset::At(have) = resume.offset else {
             return Err("-C - goes on with a file: say which by -o, -O or --output-dir".to_owned());
         };
         let (place, may_restart) = (Place::Stream(stream), have == 0);
-        Ok(Rest { place, have, length: 0, may_restart, left: None })
+        Ok(Rest { place, have, length: 0, may_restart, etag: resume.etag.clone(), left: None })
     }
 
     /// The request, for the rest alone.
@@ -113,12 +123,17 @@ impl Rest {
         if self.have == 0 {
             return Ok(request);
         }
-        request.field("Range", format!("bytes={}-", self.have))
+        let request = request.field("Range", format!("bytes={}-", self.have))?;
+        match &self.etag {
+            Some(etag) => request.field("If-Range", etag),
+            None => Ok(request),
+        }
     }
 
     /// Takes the head of the response; the error says why its body is not what is wanted.
     pub(crate) fn begin(&mut self, head: &ResponseHead<'_>) -> Result<(), String> {
-        let means = Resumption::of(head, self.have, None).map_err(|fault| fault.to_string())?;
+        let etag = self.etag.as_deref().map(str::as_bytes);
+        let means = Resumption::of(head, self.have, etag).map_err(|fault| fault.to_string())?;
         if means == Resumption::Restart && !self.may_restart {
             return Err("the server sends the whole and no part: -C with an offset cannot be \
                         followed"

@@ -2,7 +2,7 @@
 //!
 //! Knows how options bear on each other, and the limits of the process. Must not know the run.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ringdove::driver::Kind;
@@ -21,7 +21,7 @@ use super::cookies::Kept;
 use super::input::Opened;
 use super::names::file_name;
 use super::output::{Output, SharedStream, Stream};
-use super::partial::Offset;
+use super::partial::Resume;
 use super::remote::name_in_url;
 use super::ring::RingArgs;
 use super::source::Pipe;
@@ -57,7 +57,9 @@ pub(crate) struct Plan {
     /// Write heads where the bodies go.
     pub(crate) heads: bool,
     /// Where bodies are gone on with.
-    pub(crate) resume: Option<Offset>,
+    pub(crate) resume: Option<Resume>,
+    /// Where the ETag goes.
+    pub(crate) etag_save: Option<PathBuf>,
     /// Where heads go by themselves.
     pub(crate) dump: Option<SharedStream>,
     /// Statuses from 400 on are failures.
@@ -85,7 +87,8 @@ impl Plan {
             args;
         let FetchArgs { body, target, speed, retry, credentials, cookies, verbose, quiet, .. } =
             args;
-        let FetchArgs { coding, proxy, tls: tls_args, heads: head_args, range, .. } = args;
+        let FetchArgs { coding, proxy, tls: tls_args, heads: head_args, range, condition, .. } =
+            args;
         if urls.is_empty() && input.is_none() {
             return Err("nothing to fetch: give URLs, or a file of them by -i".to_owned());
         }
@@ -110,6 +113,10 @@ impl Plan {
         options.auth = credentials.policy()?;
         request.fields.extend(cookies.field());
         request.fields.extend(range.field(&request.fields));
+        condition.check(one_url)?;
+        request.fields.extend(condition.field()?);
+        let etag = condition.validator()?;
+        let resume = range.continue_at.map(|offset| Resume { offset, etag });
         let kept = cookies.read(&mut stdin)?;
         kept.apply(&mut options);
         let template = Template::new(request, content, target, options)?;
@@ -149,7 +156,8 @@ impl Plan {
             resolve: connection.resolve,
             window,
             heads,
-            resume: range.continue_at,
+            resume,
+            etag_save: condition.etag_save,
             dump,
             fail,
             verbose,

@@ -144,3 +144,37 @@ fn what_cannot_be_meant_is_refused() {
         part.fetch("-", &[option, &url]).exits(2);
     }
 }
+
+#[test]
+fn what_has_changed_since_begins_again() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let tag = directory.path().join("tag");
+    let cut = "HTTP/1.1 200 OK\r\nETag: \"old\"\r\nContent-Length: 16\r\n\r\n01234";
+    let server = Plan::new().path("/", Script::new().send(cut).close()).start();
+    let part = Part::new(None);
+    let save = ["--etag-save", tag.to_str().expect("UTF-8")];
+    part.fetch("-", &[&save[..], &[&server.url("/")]].concat()).exits(1);
+    assert_eq!(fs::read_to_string(&tag).expect("a tag"), "\"old\"\n");
+    let server = answering("200 OK\r\nETag: \"new\"", "another");
+    part.fetch("-", &[&save[..], &[&server.url("/")]].concat()).exits(0);
+    part.has("another");
+    let requests = server.requests();
+    assert_eq!(requests[0].field("if-range").as_deref(), Some("\"old\""));
+    assert_eq!(requests[0].field("range").as_deref(), Some("bytes=5-"));
+    assert_eq!(fs::read_to_string(&tag).expect("a tag"), "\"new\"\n");
+    let server = answering("206 X\r\nETag: \"newer\"\r\nContent-Range: bytes 7-9/10", "xyz");
+    part.fetch("-", &[&save[..], &[&server.url("/")]].concat()).exits(1).says(&["another version"]);
+    part.has("another");
+}
+
+#[test]
+fn tags_of_bodies_that_were_cut_are_not_saved() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (tag, body) = (directory.path().join("tag"), directory.path().join("body"));
+    let cut = "HTTP/1.1 200 OK\r\nETag: \"old\"\r\nContent-Length: 16\r\n\r\n01234";
+    let server = Plan::new().path("/", Script::new().send(cut).close()).start();
+    let url = server.url("/");
+    Ringdove::fetch([&url]).path("--etag-save", &tag).path("-o", &body).run().exits(1);
+    assert!(!tag.exists() && !body.exists());
+    Ringdove::fetch([&url, &url]).path("--etag-save", &tag).run().exits(2).says(&["for one URL"]);
+}

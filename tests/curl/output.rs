@@ -91,6 +91,34 @@ fn ranges() -> Plan {
         )
 }
 
+fn tagged() -> Plan {
+    let found = "200 OK\r\nETag: \"v1\"";
+    let same = "HTTP/1.1 304 Not Modified\r\nETag: \"v1\"\r\n\r\n";
+    Plan::new()
+        .path("/tagged", Script::new().respond(found, Framing::ContentLength, "tagged"))
+        .path("/same", Script::new().send(same))
+        .path("/plain", Script::new().ok("plain"))
+}
+
+const TAGS: &[Case] = &[
+    Case::new("--etag-save", &["--etag-save", "new", "URL/tagged"]),
+    Case::new("--etag-save of nothing", &["--etag-save", "new", "URL/plain"]),
+    Case::new("--etag-compare", &["--etag-compare", "tag", "-o", "out", "URL/same"]),
+    Case::new("--etag-compare of another", &["--etag-compare", "tag", "-o", "out", "URL/tagged"]),
+    Case::new("--etag-compare of no file", &["--etag-compare", "none", "URL/tagged"])
+        .differs("Entity tags"),
+    Case::new(
+        "--etag-compare keeps the file",
+        &["--etag-compare", "tag", "-o", "part", "URL/same"],
+    ),
+    Case::new("both", &["--etag-compare", "tag", "--etag-save", "tag", "-o", "out", "URL/tagged"]),
+];
+
+#[test]
+fn tags_are_saved_and_compared_as_curl_does() {
+    compare(TAGS, tagged, &[("part", "1234"), ("tag", "\"v0\"\n")]);
+}
+
 const RANGES: &[Case] = &[
     Case::new("-r", &["-r", "4-8", "URL/rest"]),
     Case::new("-r from", &["-r", "4-", "URL/rest"]),
