@@ -10,9 +10,12 @@ use clap::{Args as Group, Parser, Subcommand};
 use super::bench::BenchArgs;
 use super::body::BodyArgs;
 use super::coding::CodingArgs;
+use super::condition::ConditionArgs;
 use super::connect::TlsArgs;
 use super::cookies::CookieArgs;
 use super::credentials::CredentialArgs;
+use super::heads::HeadArgs;
+use super::partial::RangeArgs;
 use super::proxy::ProxyArgs;
 use super::retry::RetryArgs;
 use super::ring::RingArgs;
@@ -93,6 +96,12 @@ pub(crate) struct FetchArgs {
     #[command(flatten)]
     pub(crate) output: OutputArgs,
     #[command(flatten)]
+    pub(crate) heads: HeadArgs,
+    #[command(flatten)]
+    pub(crate) range: RangeArgs,
+    #[command(flatten)]
+    pub(crate) condition: ConditionArgs,
+    #[command(flatten)]
     pub(crate) connection: ConnectionArgs,
     #[command(flatten)]
     pub(crate) proxy: ProxyArgs,
@@ -115,7 +124,7 @@ pub(crate) struct RequestArgs {
     #[arg(short = 'I', long)]
     pub(crate) head: bool,
 
-    /// Count a response with status 400 or above as failed, and write nothing of it
+    /// Count a response with status 400 or above as failed, and write no body
     #[arg(short, long)]
     pub(crate) fail: bool,
 
@@ -174,11 +183,19 @@ pub(crate) struct OutputArgs {
     pub(crate) output_dir: Option<PathBuf>,
 
     /// Write no bodies
-    #[arg(long, conflicts_with_all = ["output", "output_dir"])]
+    #[arg(long, conflicts_with_all = ["output", "output_dir", "remote_name"])]
     pub(crate) discard: bool,
 
-    /// Write one JSON object for each transfer to standard output, and bodies only where -o or
-    /// --output-dir says
+    /// Write each body to a file named by the last segment of its URL's path, here or in --output-dir
+    #[arg(short = 'O', long, alias = "remote-name-all", conflicts_with = "output")]
+    pub(crate) remote_name: bool,
+
+    /// Make the directories that the files of -o and -D are to stand in
+    #[arg(long)]
+    pub(crate) create_dirs: bool,
+
+    /// Write one JSON object for each transfer to standard output, and bodies only where -o, -O
+    /// or --output-dir says
     #[arg(long)]
     pub(crate) jsonl: bool,
 }

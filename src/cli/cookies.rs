@@ -93,10 +93,10 @@ impl Kept {
             }
         };
         if let (Some(jar), Some(path)) = (&self.cookies, &self.cookie_file) {
-            note("-c", path, write(path, &jar.to_netscape(now)));
+            note("-c", path, replace(path, &jar.to_netscape(now)));
         }
         if let (Some(hsts), Some(path)) = (&self.hsts, &self.hsts_file) {
-            note("--hsts", path, write(path, hsts.to_file(now).as_bytes()));
+            note("--hsts", path, replace(path, hsts.to_file(now).as_bytes()));
         }
         failures
     }
@@ -131,7 +131,7 @@ fn hsts(path: &Path, now: Date) -> Result<Hsts, String> {
 }
 
 /// Into a file aside, for its owner alone, that then takes the place of the one before.
-fn write(path: &Path, text: &[u8]) -> io::Result<()> {
+pub(crate) fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
     if path == Path::new("-") {
         return io::stdout().write_all(text);
     }

@@ -9,8 +9,9 @@ use std::rc::Rc;
 use ringdove::http::{BodyLength, RequestHead, ResponseHead, Version};
 use ringdove::{Flow, Handler, Outcome, Redirect};
 
+use super::condition::save;
 use super::console::{Console, printable};
-use super::output::{Sink, WriteError};
+use super::output::{SharedStream, Sink, WriteError};
 use super::record::Failure;
 use super::target::Schemes;
 
@@ -26,8 +27,12 @@ pub(crate) struct Ticket {
 /// What holds for all deliveries of a run.
 pub(crate) struct Rules {
     pub(crate) console: Rc<Console>,
-    /// Write heads in place of bodies.
+    /// Write heads where the bodies go.
     pub(crate) heads: bool,
+    /// Where heads go by themselves.
+    pub(crate) dump: Option<SharedStream>,
+    /// Where the ETag of a body goes.
+    pub(crate) etag_save: Option<PathBuf>,
     /// Statuses from 400 on are failures.
     pub(crate) fail: bool,
     pub(crate) verbose: bool,
@@ -46,6 +51,8 @@ pub(crate) struct Delivery {
     sink: Sink,
     version: Option<Version>,
     trouble: Option<Trouble>,
+    /// What the response to save the ETag of says.
+    etag: Option<Option<Vec<u8>>>,
     /// To be told with the response's head.
     request_head: Vec<u8>,
     /// Where redirects have led to, if that is to be told.
@@ -66,6 +73,20 @@ pub(crate) struct Delivered {
 enum Trouble {
     Status(u16),
     Write(WriteError),
+    /// It is not the rest of what is there.
+    Rest(String),
+}
+
+impl Rules {
+    /// Saves what a response said of its ETag.
+    fn save(&self, etag: Option<&Option<Vec<u8>>>) -> Result<(), WriteError> {
+        match (&self.etag_save, etag) {
+            (Some(path), Some(etag)) => {
+                save(path, etag.as_deref()).map_err(|error| WriteError::new(path, error))
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 impl Delivery {
@@ -75,22 +96,39 @@ impl Delivery {
         sink: Sink,
         request_head: Vec<u8>,
     ) -> Delivery {
-        Delivery { ticket, rules, sink, version: None, trouble: None, request_head, hop: None }
+        Delivery {
+            ticket,
+            rules,
+            sink,
+            version: None,
+            trouble: None,
+            etag: None,
+            request_head,
+            hop: None,
+        }
     }
 
     /// The transfer is over: completes what was written, or gives it up.
     pub(crate) fn finish(self, outcome: &Outcome) -> Delivered {
-        let Delivery { sink, version, trouble, rules, .. } = self;
+        let Delivery { sink, version, trouble, rules, etag, .. } = self;
         let delivered = |file, failure, unread| Delivered { version, file, failure, unread };
         match (trouble, &outcome.result) {
             (Some(Trouble::Write(error)), _) => refused(error, delivered),
+            (Some(Trouble::Rest(why)), _) => delivered(None, Some(Failure::of_rest(why)), false),
             (_, Err(error)) => {
                 delivered(None, Some(Failure::of_transfer(error, rules.idempotent)), false)
             }
             (Some(Trouble::Status(status)), Ok(_)) => {
                 delivered(None, Some(Failure::of_status(status)), false)
             }
-            (None, Ok(_)) => match sink.finish() {
+            // what is there is what there would be
+            (None, Ok(response)) if response.status == 304 && !rules.heads => {
+                delivered(None, None, false)
+            }
+            (None, Ok(_)) => match sink.finish().and_then(|file| {
+                rules.save(etag.as_ref())?;
+                Ok(file)
+            }) {
                 Ok(file) => delivered(file, None, false),
                 Err(error) => refused(error, delivered),
             },
@@ -98,7 +136,42 @@ impl Delivery {
     }
 
     fn write(&mut self, bytes: &[u8]) -> Flow {
-        match self.sink.write(bytes) {
+        let result = self.sink.write(bytes);
+        self.go_on(result)
+    }
+
+    /// Writes a head wherever heads go.
+    fn write_head(&mut self, head: &ResponseHead<'_>) -> Flow {
+        if let Some(dump) = &self.rules.dump {
+            let mut dump = dump.borrow_mut();
+            // whole, and before its body where that goes to the same place
+            let result = dump.write(head.raw()).and_then(|()| dump.flush());
+            drop(dump);
+            let flow = self.go_on(result);
+            if flow != Flow::Continue {
+                return flow;
+            }
+        }
+        if self.rules.heads { self.write(head.raw()) } else { Flow::Continue }
+    }
+
+    /// Takes the ETag of a response whose body is to have it saved.
+    fn take_etag(&mut self, head: &ResponseHead<'_>) -> Flow {
+        if !(200..300).contains(&head.status()) {
+            return Flow::Continue;
+        }
+        let etag = head.field("etag").map(|etag| etag.into_owned());
+        // what an error cuts off stays there, and is to be gone on with
+        if let Sink::Rest(_) = self.sink {
+            let saved = self.rules.save(Some(&etag));
+            return self.go_on(saved);
+        }
+        self.etag = Some(etag);
+        Flow::Continue
+    }
+
+    fn go_on(&mut self, written: Result<(), WriteError>) -> Flow {
+        match written {
             Ok(()) => Flow::Continue,
             Err(error) => {
                 let why = error.to_string();
@@ -132,6 +205,8 @@ impl Handler for Delivery {
         if self.rules.verbose {
             self.tell_heads(head);
         }
+        // what cannot be written is found again with the next head
+        _ = self.write_head(head);
     }
 
     fn redirected(&mut self, head: &ResponseHead<'_>, next: &Redirect) -> Flow {
@@ -144,14 +219,14 @@ impl Handler for Delivery {
             let body = if next.keeps_body { self.rules.body } else { BodyLength::None };
             self.request_head = encoded(&next.head, body);
         }
-        if self.rules.heads { self.write(head.raw()) } else { Flow::Continue }
+        self.write_head(head)
     }
 
     fn challenged(&mut self, head: &ResponseHead<'_>) -> Flow {
         if self.rules.verbose {
             self.tell_heads(head);
         }
-        if self.rules.heads { self.write(head.raw()) } else { Flow::Continue }
+        self.write_head(head)
     }
 
     fn head(&mut self, head: &ResponseHead<'_>) -> Flow {
@@ -160,12 +235,24 @@ impl Handler for Delivery {
         if self.rules.verbose {
             self.tell_heads(head);
         }
-        if self.rules.fail && head.status() >= 400 {
+        let flow = self.write_head(head);
+        if self.rules.fail && head.status() >= 400 && self.trouble.is_none() {
             // the body is taken all the same, which keeps the connection
             self.trouble = Some(Trouble::Status(head.status()));
-            return Flow::Continue;
         }
-        if self.rules.heads { self.write(head.raw()) } else { Flow::Continue }
+        if self.trouble.is_some() {
+            return flow;
+        }
+        match self.sink.begin(head) {
+            Ok(()) if self.rules.etag_save.is_some() && flow == Flow::Continue => {
+                self.take_etag(head)
+            }
+            Ok(()) => flow,
+            Err(why) => {
+                self.trouble = Some(Trouble::Rest(why.clone()));
+                Flow::Abort(why)
+            }
+        }
     }
 
     fn body(&mut self, chunk: &[u8]) -> Flow {

@@ -23,6 +23,7 @@ use super::delivery::{Delivery, Rules, Ticket, encoded};
 use super::input::{Entry, Input, Next};
 use super::interrupt::Interrupts;
 use super::output::{Output, SharedStream, WriteError};
+use super::partial::Resume;
 use super::plan::{Plan, Template};
 use super::record::{Failure, Record};
 use super::source::Pipe;
@@ -52,6 +53,7 @@ struct Run {
     template: Template,
     kept: Kept,
     output: Output,
+    resume: Option<Resume>,
     records: Option<SharedStream>,
     rules: Rc<Rules>,
     console: Rc<Console>,
@@ -109,6 +111,8 @@ impl Run {
         let rules = Rules {
             console: Rc::clone(&console),
             heads: plan.heads,
+            dump: plan.dump,
+            etag_save: plan.etag_save,
             fail: plan.fail,
             verbose: plan.verbose,
             schemes: plan.template.schemes(),
@@ -121,6 +125,7 @@ impl Run {
             template: plan.template,
             kept: plan.kept,
             output: plan.output,
+            resume: plan.resume,
             records: plan.records,
             rules: Rc::new(rules),
             console,
@@ -241,11 +246,15 @@ impl Run {
     fn add(&mut self, text: &str, ticket: &Rc<Ticket>) -> Result<TransferId, Failure> {
         let url = Url::parse(text).map_err(|why| Failure::of_input(format!("bad URL: {why}")))?;
         let request = self.template.request(&url, text).map_err(Failure::of_input)?;
+        let mut sink = self.output.sink(&url).map_err(Failure::of_input)?;
+        if let Some(resume) = &self.resume {
+            sink = sink.resumed(resume).map_err(Failure::of_input)?;
+        }
+        let request = sink.ask(request).map_err(|error| Failure::of_input(error.to_string()))?;
         let head = match self.rules.verbose {
             true => encoded(request.head(), self.rules.body),
             false => Vec::new(),
         };
-        let sink = self.output.sink(&url);
         let delivery = Delivery::new(Rc::clone(ticket), Rc::clone(&self.rules), sink, head);
         self.driver.add(request, Box::new(delivery)).map_err(|error| match error {
             MultiError::Tls(error) => Failure::of_tls(error.to_string()),
@@ -312,7 +321,7 @@ impl Run {
                 // what could not be written stays, and its transfer will meet the error
                 Err(_) | Ok(()) => Ok(()),
             },
-            Output::Discard | Output::File(_) | Output::Directory(_) => Ok(()),
+            Output::Discard | Output::File(_) | Output::Directory(..) => Ok(()),
         }
     }
 
@@ -336,7 +345,7 @@ impl Run {
 
     /// Begins nothing more, and gives up all but files that are being written.
     fn stop(&mut self) -> Result<(), Halt> {
-        let files = matches!(self.output, Output::File(_) | Output::Directory(_));
+        let files = self.output.writes_files();
         let in_vain = self.running.iter().filter(|(_, ticket)| !(files && ticket.begun.get()));
         for id in in_vain.map(|(id, _)| *id).collect::<Vec<_>>() {
             self.give_up(id)?;

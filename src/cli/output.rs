@@ -14,10 +14,12 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
+use ringdove::http::ResponseHead;
+use ringdove::{Request, RequestError};
 use tempfile::NamedTempFile;
 use url::Url;
 
-use super::names::file_name;
+use super::partial::{Rest, Resume};
 
 /// Bytes of a body that are gathered before they are written.
 const BUFFER: usize = 16 * 1024;
@@ -30,8 +32,11 @@ pub(crate) enum Output {
     /// The one body into this file.
     File(PathBuf),
     /// Each into a file in this directory.
-    Directory(PathBuf),
+    Directory(PathBuf, Naming),
 }
+
+/// The name of a URL's file, or why it has none.
+pub(crate) type Naming = fn(&Url) -> Result<String, String>;
 
 /// Where one body goes.
 #[derive(Debug)]
@@ -39,6 +44,7 @@ pub(crate) enum Sink {
     Discard,
     Stream(SharedStream),
     File(PartFile),
+    Rest(Box<Rest>),
 }
 
 pub(crate) type SharedStream = Rc<RefCell<Stream>>;
@@ -67,12 +73,14 @@ pub(crate) struct WriteError {
 }
 
 impl Output {
-    /// The file `path` as the output of one body. The error names it.
-    pub(crate) fn file(path: &Path) -> Result<Output, String> {
+    /// The file `path` as the output of one body, in directories that are made if `create_dirs`
+    /// says so. The error names it.
+    pub(crate) fn file(path: &Path, create_dirs: bool) -> Result<Output, String> {
         let fail = |error: io::Error| cannot_write(path, &error);
         if path.to_str() == Some("-") {
             return Stream::standard_output().map(Output::Stream).map_err(fail);
         }
+        make_directories(path, create_dirs)?;
         // a link stays one, and what it leads to is replaced
         let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
         match path.metadata().map(|metadata| metadata.file_type()) {
@@ -84,32 +92,63 @@ impl Output {
     }
 
     /// The directory `path`, made if it is not there, as the output of many. The error names it.
-    pub(crate) fn directory(path: &Path) -> Result<Output, String> {
+    pub(crate) fn directory(path: &Path, naming: Naming) -> Result<Output, String> {
         std::fs::create_dir_all(path)
             .and_then(|()| try_aside(&path.join("x")))
-            .map(|()| Output::Directory(path.to_owned()))
+            .map(|()| Output::Directory(path.to_owned(), naming))
             .map_err(|error| cannot_write(path, &error))
     }
 
     /// Standard output.
     pub(crate) fn standard_output() -> Result<Output, String> {
-        Output::file(Path::new("-"))
+        Output::file(Path::new("-"), false)
+    }
+
+    pub(crate) fn writes_files(&self) -> bool {
+        matches!(self, Output::File(_) | Output::Directory(..))
     }
 
     /// Where the body of `url` goes.
-    pub(crate) fn sink(&self, url: &Url) -> Sink {
-        match self {
+    pub(crate) fn sink(&self, url: &Url) -> Result<Sink, String> {
+        Ok(match self {
             Output::Discard => Sink::Discard,
             Output::Stream(stream) => Sink::Stream(Rc::clone(stream)),
             Output::File(path) => Sink::File(PartFile::new(path.clone())),
-            Output::Directory(path) => Sink::File(PartFile::new(path.join(file_name(url)))),
-        }
+            Output::Directory(path, naming) => Sink::File(PartFile::new(path.join(naming(url)?))),
+        })
     }
 }
 
 impl Sink {
+    /// The same place, for the rest of a body.
+    pub(crate) fn resumed(self, resume: &Resume) -> Result<Sink, String> {
+        let rest = match self {
+            Sink::Discard | Sink::Rest(_) => return Ok(self),
+            Sink::Stream(stream) => Rest::of_stream(stream, resume)?,
+            Sink::File(file) => Rest::of_file(file.path, resume)?,
+        };
+        Ok(Sink::Rest(Box::new(rest)))
+    }
+
+    /// The request, with what it has to say for this.
+    pub(crate) fn ask(&self, request: Request) -> Result<Request, RequestError> {
+        match self {
+            Sink::Rest(rest) => rest.ask(request),
+            Sink::Discard | Sink::Stream(_) | Sink::File(_) => Ok(request),
+        }
+    }
+
+    /// Takes the head of the response whose body is to come. The error says why it is not wanted.
+    pub(crate) fn begin(&mut self, head: &ResponseHead<'_>) -> Result<(), String> {
+        match self {
+            Sink::Rest(rest) => rest.begin(head),
+            Sink::Discard | Sink::Stream(_) | Sink::File(_) => Ok(()),
+        }
+    }
+
     pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<(), WriteError> {
         match self {
+            Sink::Rest(rest) => rest.write(bytes),
             Sink::Discard => Ok(()),
             Sink::Stream(stream) => stream.borrow_mut().write(bytes),
             Sink::File(file) => {
@@ -123,6 +162,7 @@ impl Sink {
         match self {
             Sink::Discard => Ok(None),
             Sink::Stream(stream) => stream.borrow_mut().flush().map(|()| None),
+            Sink::Rest(rest) => rest.finish(),
             Sink::File(file) => {
                 let path = file.path.clone();
                 match file.finish() {
@@ -143,6 +183,17 @@ impl Stream {
 
     fn open(path: &Path) -> io::Result<SharedStream> {
         Ok(Stream::new(path.display().to_string(), File::options().write(true).open(path)?))
+    }
+
+    /// The file `path`, made anew, or standard output for `-`. The error names it.
+    pub(crate) fn create(path: &Path, create_dirs: bool) -> Result<SharedStream, String> {
+        let fail = |error: io::Error| cannot_write(path, &error);
+        if path.to_str() == Some("-") {
+            return Stream::standard_output().map_err(fail);
+        }
+        make_directories(path, create_dirs)?;
+        let file = File::create(path).map_err(fail)?;
+        Ok(Stream::new(path.display().to_string(), file))
     }
 
     fn new(name: String, file: File) -> SharedStream {
@@ -203,7 +254,7 @@ impl PartFile {
 }
 
 impl WriteError {
-    fn new(to: impl AsRef<Path>, error: io::Error) -> WriteError {
+    pub(crate) fn new(to: impl AsRef<Path>, error: io::Error) -> WriteError {
         WriteError { to: to.as_ref().display().to_string(), error }
     }
 
@@ -221,6 +272,16 @@ impl std::fmt::Display for WriteError {
 
 fn cannot_write(path: &Path, error: &io::Error) -> String {
     format!("cannot write to {}: {error}", path.display())
+}
+
+/// Makes the directories that a file is to stand in, if that is wanted.
+fn make_directories(path: &Path, wanted: bool) -> Result<(), String> {
+    match path.parent() {
+        Some(parent) if wanted => {
+            std::fs::create_dir_all(parent).map_err(|error| cannot_write(parent, &error))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// A new file beside `path`, under a name that no URL has, with the permissions of a new file.
@@ -261,32 +322,32 @@ mod tests {
     #[test]
     fn a_file_gets_its_name_when_it_is_whole() {
         let directory = tempfile::tempdir().unwrap();
-        let output = Output::directory(directory.path()).unwrap();
+        let output = Output::directory(directory.path(), |_| Ok("a".to_owned())).unwrap();
         for pieces in [vec![], vec![1], vec![BUFFER, 1], vec![1, BUFFER], vec![3 * BUFFER, 5, 5]] {
-            let mut sink = output.sink(&url());
+            let mut sink = output.sink(&url()).unwrap();
             let mut want = Vec::new();
             for (at, &length) in pieces.iter().enumerate() {
                 sink.write(&vec![at as u8; length]).unwrap();
                 want.resize(want.len() + length, at as u8);
             }
             let path = sink.finish().unwrap().expect("a file");
-            assert_eq!(path, directory.path().join("http,h,a"));
+            assert_eq!(path, directory.path().join("a"));
             assert_eq!(fs::read(path).unwrap(), want);
-            assert_eq!(names(directory.path()), ["http,h,a"]);
+            assert_eq!(names(directory.path()), ["a"]);
         }
     }
 
     #[test]
     fn what_is_given_up_leaves_nothing_and_the_old_file_stays() {
         let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("http,h,a");
+        let path = directory.path().join("a");
         fs::write(&path, "old").unwrap();
-        let output = Output::directory(directory.path()).unwrap();
-        let mut sink = output.sink(&url());
+        let output = Output::directory(directory.path(), |_| Ok("a".to_owned())).unwrap();
+        let mut sink = output.sink(&url()).unwrap();
         sink.write(&[0; 2 * BUFFER]).unwrap();
         assert_eq!(names(directory.path()).len(), 2, "written aside");
         drop(sink);
-        assert_eq!(names(directory.path()), ["http,h,a"]);
+        assert_eq!(names(directory.path()), ["a"]);
         assert_eq!(fs::read(path).unwrap(), b"old");
     }
 
@@ -296,8 +357,8 @@ mod tests {
         let usual = directory.path().join("usual");
         fs::write(&usual, "").unwrap();
         let path = directory.path().join("new");
-        let Ok(output) = Output::file(&path) else { panic!("it can be written") };
-        output.sink(&url()).finish().unwrap();
+        let Ok(output) = Output::file(&path, false) else { panic!("it can be written") };
+        output.sink(&url()).unwrap().finish().unwrap();
         let mode = |path| fs::metadata(path).unwrap().permissions().mode();
         assert_eq!(mode(&path), mode(&usual));
     }
@@ -308,12 +369,15 @@ mod tests {
         let (target, link) = (directory.path().join("target"), directory.path().join("link"));
         fs::write(&target, "old").unwrap();
         std::os::unix::fs::symlink(&target, &link).unwrap();
-        let mut sink = Output::file(&link).unwrap_or(Output::Discard).sink(&url());
+        let mut sink = Output::file(&link, false).unwrap_or(Output::Discard).sink(&url()).unwrap();
         sink.write(b"new").unwrap();
         sink.finish().unwrap();
         assert!(link.is_symlink());
         assert_eq!(fs::read(&target).unwrap(), b"new");
-        let mut sink = Output::file(Path::new("/dev/full")).unwrap_or(Output::Discard).sink(&url());
+        let mut sink = Output::file(Path::new("/dev/full"), false)
+            .unwrap_or(Output::Discard)
+            .sink(&url())
+            .unwrap();
         sink.write(b"new").unwrap();
         let error = sink.finish().expect_err("it is full").to_string();
         assert_eq!(error, "cannot write to /dev/full: No space left on device (os error 28)");
@@ -326,10 +390,10 @@ mod tests {
         fs::write(&file, "").unwrap();
         let path = |name: &str| directory.path().join(name);
         let errors = [
-            Output::file(directory.path()).err(),
-            Output::file(&path("none/x")).err(),
-            Output::directory(&file).err(),
-            Output::directory(&path("file/x")).err(),
+            Output::file(directory.path(), false).err(),
+            Output::file(&path("none/x"), false).err(),
+            Output::directory(&file, |_| Ok(String::new())).err(),
+            Output::directory(&path("file/x"), |_| Ok(String::new())).err(),
         ];
         for error in errors {
             let error = error.expect("it cannot be written");

@@ -2,7 +2,7 @@
 //!
 //! Knows how options bear on each other, and the limits of the process. Must not know the run.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ringdove::driver::Kind;
@@ -19,7 +19,10 @@ use super::coding;
 use super::connect::TlsArgs;
 use super::cookies::Kept;
 use super::input::Opened;
+use super::names::file_name;
 use super::output::{Output, SharedStream, Stream};
+use super::partial::Resume;
+use super::remote::name_in_url;
 use super::ring::RingArgs;
 use super::source::Pipe;
 use super::target::{Schemes, TargetArgs};
@@ -51,8 +54,14 @@ pub(crate) struct Plan {
     pub(crate) resolve: Vec<Addresses>,
     /// Transfers in the engine at once.
     pub(crate) window: usize,
-    /// Write heads in place of bodies.
+    /// Write heads where the bodies go.
     pub(crate) heads: bool,
+    /// Where bodies are gone on with.
+    pub(crate) resume: Option<Resume>,
+    /// Where the ETag goes.
+    pub(crate) etag_save: Option<PathBuf>,
+    /// Where heads go by themselves.
+    pub(crate) dump: Option<SharedStream>,
     /// Statuses from 400 on are failures.
     pub(crate) fail: bool,
     pub(crate) verbose: bool,
@@ -83,14 +92,15 @@ impl Plan {
                 CountOrJar::Jar(file) => cookies.set_jar(file),
             }
         }
-        let FetchArgs { coding, proxy, tls: tls_args, .. } = args;
+        let FetchArgs { coding, proxy, tls: tls_args, heads: head_args, range, condition, .. } =
+            args;
         if urls.is_empty() && input.is_none() {
             return Err("nothing to fetch: give URLs, or a file of them by -i".to_owned());
         }
         let one_url = input.is_none() && urls.len() == 1;
         let from_stdin = input.as_deref() == Some(Path::new("-"));
         let mut warnings = Vec::new();
-        let (heads, fail) = (request.head, request.fail);
+        let (heads, fail) = (request.head || head_args.include, request.fail);
         let mut options = options(&request, &redirects, &connection);
         proxy.apply(&mut options, |name| std::env::var(name).ok())?;
         speed.apply(&mut options);
@@ -107,17 +117,22 @@ impl Plan {
         }
         options.auth = credentials.policy()?;
         request.fields.extend(cookies.field());
+        request.fields.extend(range.field(&request.fields));
+        condition.check(one_url)?;
+        request.fields.extend(condition.field()?);
+        let etag = condition.validator()?;
+        let resume = range.continue_at.map(|offset| Resume { offset, etag });
         let kept = cookies.read(&mut stdin)?;
         kept.apply(&mut options);
         let template = Template::new(request, content, target, options)?;
         let input = input.as_deref().map(Opened::open).transpose()?;
-        let writes_files = output.output_dir.is_some() || output.output.is_some();
+        let dump = head_args.dump(output.create_dirs)?;
         let records = match output.jsonl {
             true => Some(Stream::standard_output().map_err(|error| error.to_string())?),
             false => None,
         };
         let output = place(output, one_url)?;
-        let connections = fit(connection.connections, writes_files, &mut warnings)?;
+        let connections = fit(connection.connections, output.writes_files(), &mut warnings)?;
         let one_at_a_time = matches!(output, Output::Stream(_));
         let per_host = connection.per_host.unwrap_or(connections).min(connections);
         let window = match connection.timeout {
@@ -146,6 +161,9 @@ impl Plan {
             resolve: connection.resolve,
             window,
             heads,
+            resume,
+            etag_save: condition.etag_save,
+            dump,
             fail,
             verbose,
             quiet,
@@ -315,16 +333,19 @@ fn tls(cacert: Option<&Path>, insecure: bool, args: &TlsArgs) -> Result<Option<T
 }
 
 fn place(args: OutputArgs, one_url: bool) -> Result<Output, String> {
-    let OutputArgs { output, output_dir, discard, jsonl } = args;
+    let OutputArgs { output, output_dir, discard, jsonl, remote_name, create_dirs } = args;
     match (output, output_dir) {
         (Some(_), _) if !one_url => {
-            Err("-o takes the body of one URL; --output-dir takes many".to_owned())
+            Err("-o takes the body of one URL; --output-dir and -O take many".to_owned())
         }
         (Some(path), _) if jsonl && path.to_str() == Some("-") => {
             Err("--jsonl and a body cannot both go to standard output".to_owned())
         }
-        (Some(path), _) => Output::file(&path),
-        (None, Some(path)) => Output::directory(&path),
+        (Some(path), _) => Output::file(&path, create_dirs),
+        (None, directory) if remote_name => {
+            Output::directory(&directory.unwrap_or(".".into()), name_in_url)
+        }
+        (None, Some(path)) => Output::directory(&path, |url| Ok(file_name(url))),
         (None, None) if discard || jsonl => Ok(Output::Discard),
         (None, None) => Output::standard_output(),
     }

@@ -18,7 +18,7 @@ use super::tally::time_text;
 /// Why a transfer is counted as failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Failure {
-    /// A kind of [`Error`], or `input`, `status`, `output`, `interrupted`.
+    /// A kind of [`Error`], or `input`, `status`, `range`, `output`, `interrupted`.
     pub(crate) kind: &'static str,
     /// A phase of [`Error`], or `input`.
     pub(crate) phase: &'static str,
@@ -103,6 +103,11 @@ impl Failure {
     pub(crate) fn of_output(error: &WriteError) -> Failure {
         let message = error.to_string();
         Failure { kind: "output", phase: "receive", message, retryable: false }
+    }
+
+    /// The response is not the rest of what is there.
+    pub(crate) fn of_rest(message: String) -> Failure {
+        Failure { kind: "range", phase: "receive", message, retryable: false }
     }
 
     /// What was given is no URL, or none that can be fetched.

@@ -1,0 +1,144 @@
+//! Where bodies and heads go.
+
+use crate::both::{Case, compare};
+use crate::support::hostile::{Framing, Plan, Script};
+
+fn server() -> Plan {
+    let moved = "302 Moved\r\nLocation: /to";
+    let hinted = "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nhinted";
+    Plan::new()
+        .path("/to", Script::new().ok("there"))
+        .path("/moved", Script::new().respond(moved, Framing::ContentLength, "moved"))
+        .path("/dir/name.txt", Script::new().ok("named"))
+        .path("/dir/a%20b", Script::new().ok("spaced"))
+        .path("/dir/", Script::new().ok("nameless"))
+        .path("/hints", Script::new().send(hinted))
+        .path("/missing", Script::new().respond("404 No", Framing::ContentLength, "no"))
+}
+
+const HEADS: &[Case] = &[
+    Case::new("--include", &["--include", "URL/to"]),
+    Case::new("--include of a redirect", &["--include", "-L", "URL/moved"]),
+    Case::new("--include of hints", &["--include", "URL/hints"]),
+    Case::new("--include into a file", &["--include", "-o", "out", "URL/to"]),
+    Case::new("--include -f", &["--include", "-f", "URL/missing"]),
+    Case::new("-I -L", &["-I", "-L", "URL/moved"]),
+    Case::new("-D FILE", &["-D", "heads", "URL/to"]),
+    Case::new("-D FILE of a redirect", &["-D", "heads", "-L", "-o", "out", "URL/moved"]),
+    Case::new("-D FILE of many", &["-D", "heads", "URL/to", "URL/dir/name.txt"]),
+    Case::new("-D FILE -f", &["-D", "heads", "-f", "URL/missing"]),
+    Case::new("-D - -o FILE", &["-D", "-", "-o", "out", "URL/to"]),
+    Case::new("-D in no directory", &["-D", "none/heads", "URL/to"]),
+    Case::new("-D --create-dirs", &["--create-dirs", "-D", "new/heads", "URL/to"])
+        .differs("Where files are written"),
+];
+
+const FILES: &[Case] = &[
+    Case::new("-O", &["-O", "URL/dir/name.txt"]),
+    Case::new("-O beside a query", &["-O", "URL/dir/name.txt?a=/b"]),
+    Case::new("-O is not decoded", &["-O", "URL/dir/a%20b"]),
+    Case::new("-O without a name", &["-O", "URL/dir/"]),
+    Case::new("-O of a redirect", &["-O", "-L", "URL/moved"]),
+    Case::new("-O of two", &["-O", "-O", "URL/to", "URL/dir/name.txt"]),
+    Case::new("-O of one of two", &["-O", "URL/to", "URL/dir/name.txt"])
+        .differs("Where files are written"),
+    Case::new("--remote-name-all", &["--remote-name-all", "URL/to", "URL/dir/name.txt"]),
+    Case::new("-O --output-dir", &["-O", "--output-dir", "new", "--create-dirs", "URL/to"]),
+    Case::new("-O -f", &["-O", "-f", "URL/missing"]),
+    Case::new("-o in no directory", &["-o", "none/out", "URL/to"])
+        .differs("Where files are written"),
+    Case::new("-o --create-dirs", &["--create-dirs", "-o", "new/dir/out", "URL/to"]),
+];
+
+#[test]
+fn heads_are_written_as_curl_does() {
+    compare(HEADS, server, &[]);
+}
+
+#[test]
+fn files_are_named_as_curl_does() {
+    compare(FILES, server, &[("name.txt", "old")]);
+}
+
+fn ranges() -> Plan {
+    let part = "206 Partial Content\r\nContent-Range: bytes 4-8/9";
+    Plan::new()
+        .path("/rest", Script::new().respond(part, Framing::ContentLength, "56789"))
+        .path("/whole", Script::new().ok("123456789"))
+        .path(
+            "/end",
+            Script::new().respond(
+                "416 No\r\nContent-Range: bytes */4",
+                Framing::ContentLength,
+                "no",
+            ),
+        )
+        .path(
+            "/beyond",
+            Script::new().respond(
+                "416 No\r\nContent-Range: bytes */2",
+                Framing::ContentLength,
+                "no",
+            ),
+        )
+        .path(
+            "/other",
+            Script::new().respond(
+                "206 X\r\nContent-Range: bytes 3-8/9",
+                Framing::ContentLength,
+                "456789",
+            ),
+        )
+}
+
+fn tagged() -> Plan {
+    let found = "200 OK\r\nETag: \"v1\"";
+    let same = "HTTP/1.1 304 Not Modified\r\nETag: \"v1\"\r\n\r\n";
+    Plan::new()
+        .path("/tagged", Script::new().respond(found, Framing::ContentLength, "tagged"))
+        .path("/same", Script::new().send(same))
+        .path("/plain", Script::new().ok("plain"))
+}
+
+const TAGS: &[Case] = &[
+    Case::new("--etag-save", &["--etag-save", "new", "URL/tagged"]),
+    Case::new("--etag-save of nothing", &["--etag-save", "new", "URL/plain"]),
+    Case::new("--etag-compare", &["--etag-compare", "tag", "-o", "out", "URL/same"]),
+    Case::new("--etag-compare of another", &["--etag-compare", "tag", "-o", "out", "URL/tagged"]),
+    Case::new("--etag-compare of no file", &["--etag-compare", "none", "URL/tagged"])
+        .differs("Entity tags"),
+    Case::new(
+        "--etag-compare keeps the file",
+        &["--etag-compare", "tag", "-o", "part", "URL/same"],
+    ),
+    Case::new("both", &["--etag-compare", "tag", "--etag-save", "tag", "-o", "out", "URL/tagged"]),
+];
+
+#[test]
+fn tags_are_saved_and_compared_as_curl_does() {
+    compare(TAGS, tagged, &[("part", "1234"), ("tag", "\"v0\"\n")]);
+}
+
+const RANGES: &[Case] = &[
+    Case::new("-r", &["-r", "4-8", "URL/rest"]),
+    Case::new("-r from", &["-r", "4-", "URL/rest"]),
+    Case::new("-r of the end", &["-r", "-5", "URL/rest"]),
+    Case::new("-r of a number", &["-r", "4", "URL/rest"]),
+    Case::new("-r of two", &["-r", "0-1,4-5", "URL/whole"]),
+    Case::new("-r of what is not there", &["-r", "9-", "URL/end"]),
+    Case::new("-C -", &["-C", "-", "-o", "part", "URL/rest"]),
+    Case::new("-C OFFSET", &["-C", "4", "-o", "part", "URL/rest"]),
+    Case::new("-C OFFSET of no file", &["-C", "4", "-o", "new", "URL/rest"]),
+    Case::new("-C OFFSET to standard output", &["-C", "4", "URL/rest"]),
+    Case::new("-C - of no file", &["-C", "-", "-o", "new", "URL/whole"]),
+    Case::new("-C - at the end", &["-C", "-", "-o", "part", "URL/end"]),
+    Case::new("-C - beyond the end", &["-C", "-", "-o", "part", "URL/beyond"]).differs("Resuming"),
+    Case::new("-C - and the whole", &["-C", "-", "-o", "part", "URL/whole"]).differs("Resuming"),
+    Case::new("-C OFFSET and the whole", &["-C", "4", "-o", "part", "URL/whole"]),
+    Case::new("-C - and another range", &["-C", "-", "-o", "part", "URL/other"]),
+];
+
+#[test]
+fn parts_are_those_of_curl() {
+    compare(RANGES, ranges, &[("part", "1234")]);
+}
