@@ -21,7 +21,9 @@ use super::retry::RetryArgs;
 use super::ring::RingArgs;
 use super::speed::SpeedArgs;
 use super::target::TargetArgs;
-use super::values::{Addresses, DriverChoice, Field, MaxRedirects, Method, Seconds, Size};
+use super::values::{
+    Addresses, CountOrJar, DriverChoice, Field, MaxRedirects, Method, Seconds, Size,
+};
 use super::write_out::WriteOutArgs;
 
 /// Many HTTP transfers at once, driven by io_uring or epoll.
@@ -65,6 +67,10 @@ pub(crate) struct FetchArgs {
     /// No progress bar, no summary, no warnings; failures are still named
     #[arg(short, long)]
     pub(crate) quiet: bool,
+
+    /// With a number as --connections, with anything else as --cookie-jar (./64 is a file)
+    #[arg(short = 'c', value_name = "N|FILE")]
+    pub(crate) count_or_jar: Vec<CountOrJar>,
 
     /// Options from FILE, one a line as NAME = VALUE (- for standard input); docs/cli.md has the syntax
     #[arg(short = 'K', long, value_name = "FILE")]

@@ -24,7 +24,7 @@ pub(crate) struct CookieArgs {
     cookie: Vec<String>,
 
     /// Keep the cookies that servers set, and write all to FILE at the end (- for standard output)
-    #[arg(short = 'c', long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE")]
     cookie_jar: Option<PathBuf>,
 
     /// Throw away cookies of -b's files that would end with their session
@@ -45,6 +45,11 @@ pub(crate) struct Kept {
 }
 
 impl CookieArgs {
+    /// -c with the name of a file.
+    pub(crate) fn set_jar(&mut self, file: PathBuf) {
+        self.cookie_jar = Some(file);
+    }
+
     /// The Cookie field that was given in words.
     pub(crate) fn field(&self) -> Option<Field> {
         let given: Vec<_> = self.cookie.iter().filter(|text| text.contains('=')).cloned().collect();

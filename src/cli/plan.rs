@@ -26,7 +26,7 @@ use super::remote::name_in_url;
 use super::ring::RingArgs;
 use super::source::Pipe;
 use super::target::{Schemes, TargetArgs};
-use super::values::{Addresses, DriverChoice, Field};
+use super::values::{Addresses, CountOrJar, DriverChoice, Field};
 
 /// Transfers in the engine for each connection, so that one that becomes free finds its next there.
 const AHEAD: usize = 2;
@@ -85,10 +85,15 @@ pub(crate) struct Template {
 impl Plan {
     /// Makes a plan, or says in one line what stands against it.
     pub(crate) fn new(args: FetchArgs) -> Result<Plan, String> {
-        let FetchArgs { urls, input, config, mut request, redirects, output, connection, .. } =
-            args;
-        let FetchArgs { body, target, speed, retry, credentials, cookies, verbose, quiet, .. } =
-            args;
+        let FetchArgs { urls, input, config, mut request, redirects, output, .. } = args;
+        let FetchArgs { body, target, speed, retry, credentials, verbose, quiet, .. } = args;
+        let FetchArgs { count_or_jar, mut connection, mut cookies, .. } = args;
+        for given in count_or_jar {
+            match given {
+                CountOrJar::Count(count) => connection.connections = count,
+                CountOrJar::Jar(file) => cookies.set_jar(file),
+            }
+        }
         let FetchArgs {
             coding,
             proxy,

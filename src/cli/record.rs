@@ -272,7 +272,7 @@ mod tests {
             r#""error":{"kind":"status","phase":"receive","message":"status 404","retryable":false},"#,
             r#""body_bytes":0,"decoded_bytes":null,"wire_bytes":0,"wire_sent":0,"remote":"127.0.0.1:80","reused":false,"#,
             r#""http_version":"1.1","retries":0,"file":null,"#,
-            r#""times":{"queue":0,"resolve":0,"connect":0,"tls":0,"first_byte":0,"total":0},"hops":[],"retried":[]}"#,
+            r#""times":{"queue":0,"resolve":0,"connect":0,"proxy":0,"tls":0,"first_byte":0,"total":0},"hops":[],"retried":[]}"#,
             "\n"
         );
         assert_eq!(String::from_utf8(line).unwrap(), want);

@@ -4,6 +4,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -53,6 +54,27 @@ pub(crate) enum DriverChoice {
     Auto,
     /// This one.
     Only(Kind),
+}
+
+/// What -c was given: ringdove's own option and curl's have the same letter, and never the same value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum CountOrJar {
+    /// So many connections.
+    Count(usize),
+    /// A file for cookies.
+    Jar(PathBuf),
+}
+
+impl FromStr for CountOrJar {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.parse() {
+            Ok(0) => Err("no connections at all"),
+            Ok(count) => Ok(CountOrJar::Count(count)),
+            Err(_) => Ok(CountOrJar::Jar(text.into())),
+        }
+    }
 }
 
 impl FromStr for Seconds {

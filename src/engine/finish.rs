@@ -179,7 +179,7 @@ impl Engine {
     }
 
     fn deliver(&mut self, id: TransferId, result: Result<Response, Error>, report: Report) {
-        let Some(mut transfer) = self.vacate(id) else { return };
+        let Some(transfer) = self.transfers.get_mut(id) else { return };
         match &result {
             Ok(_) => self.stats.succeeded += 1,
             Err(_) => self.stats.failed += 1,
@@ -187,16 +187,18 @@ impl Engine {
         if transfer.request.options.retry.is_some() {
             self.retries.note_end();
         }
-        let mut outcome = Outcome { result, report };
+        // finished where it stays: both it and the transfer are large to be moved about
+        let (outcome, handler) = (Outcome { result, report }, transfer.take_handler());
+        self.messages.push_back(Message { transfer: id, outcome, handler });
+        let Some(Message { outcome, handler, .. }) = self.messages.back_mut() else { return };
         if transfer.retrying.is_some() {
             outcome.report.retried = transfer.take_retried();
         }
-        if let Some(hops) = transfer.hops {
-            hops.conclude(&transfer.request.head, transfer.added, &mut outcome);
+        if let Some(hops) = transfer.hops.take() {
+            hops.conclude(&transfer.request.head, transfer.added, outcome);
         }
-        let mut handler = transfer.handler;
-        handler.done(&outcome);
-        self.messages.push_back(Message { transfer: id, outcome, handler });
+        handler.done(outcome);
+        self.vacate(id);
     }
 
     /// Adds what a transfer's exchange moved on its connection.

@@ -247,7 +247,9 @@ impl Engine {
         if let Place::Exchange(connection) = place {
             self.close(connection);
         }
-        self.vacate(id).map(|transfer| transfer.handler)
+        let handler = self.transfers.get_mut(id)?.take_handler();
+        self.vacate(id);
+        Some(handler)
     }
 
     /// Delivers no more of this transfer's response, and sends no more of its request's body, until
@@ -468,24 +470,26 @@ impl Engine {
     }
 
     /// Takes a transfer out of the engine and of whatever it waits in, its connection excepted.
-    fn vacate(&mut self, id: TransferId) -> Option<Transfer> {
-        let transfer = self.transfers.remove(id)?;
-        if let Some(timer) = transfer.timer {
+    fn vacate(&mut self, id: TransferId) {
+        let Some(&Transfer { timer, place, origin: at, .. }) = self.transfers.get(id) else {
+            return;
+        };
+        drop(self.transfers.remove(id));
+        if let Some(timer) = timer {
             self.timers.cancel(timer);
         }
-        match transfer.place {
+        match place {
             Place::Admission | Place::Connection => {
                 let transfers = &self.transfers;
-                if let Some(origin) = self.pool.get_mut(transfer.origin) {
+                if let Some(origin) = self.pool.get_mut(at) {
                     origin.forget(|id| transfers.get(id).is_some());
                 }
-                self.to_serve.push_back(transfer.origin);
+                self.to_serve.push_back(at);
             }
-            Place::Addresses(lookup) => self.leave_lookup(id, transfer.origin, lookup),
+            Place::Addresses(lookup) => self.leave_lookup(id, at, lookup),
             // the connection's end, or its next use, sees to the origin
             Place::Exchange(_) | Place::Later(_) => {}
         }
-        Some(transfer)
     }
 
     /// A transfer of this origin waits for a look-up no more.

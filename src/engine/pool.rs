@@ -7,6 +7,7 @@
 //! forgotten.
 
 use std::collections::{HashMap, VecDeque};
+use std::hash::{Hash, Hasher};
 
 use std::sync::Arc;
 
@@ -21,7 +22,7 @@ use crate::tls::TlsPolicy;
 pub(super) type OriginId = Id<PoolOrigin>;
 
 /// All that two transfers must have in common to share a connection.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct PoolKey {
     /// Whom requests are sent to: a proxy, where it forwards them.
     pub(super) origin: Origin,
@@ -29,6 +30,13 @@ pub(super) struct PoolKey {
     pub(super) tls: Option<TlsPolicy>,
     /// `None` where the way is straight.
     pub(super) via: Option<Arc<Via>>,
+}
+
+/// By the origin alone: few keys differ in nothing else.
+impl Hash for PoolKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.origin.hash(state);
+    }
 }
 
 impl PoolKey {
@@ -89,6 +97,7 @@ impl PoolKey {
     }
 
     /// Takes out of a request what is for proxies alone, where none will read it.
+    #[inline]
     pub(super) fn restrict(&self, request: &mut Request) {
         if request.options.proxies.is_some() && self.forwarder().is_none() {
             request.head.strip_proxy_credentials();
@@ -126,6 +135,8 @@ pub(super) struct Pool {
     pub(super) connections: Slab<Connection>,
     origins: Slab<PoolOrigin>,
     by_key: HashMap<PoolKey, OriginId>,
+    /// The origin that was asked for last: many transfers in turn go to the same.
+    last: Option<OriginId>,
     /// Origins that wait for one more connection to be allowed.
     slot_queue: VecDeque<OriginId>,
     oldest: Option<ConnectionId>,
@@ -144,6 +155,7 @@ impl Pool {
             connections: Slab::new(),
             origins: Slab::new(),
             by_key: HashMap::new(),
+            last: None,
             slot_queue: VecDeque::new(),
             oldest: None,
             newest: None,
@@ -162,7 +174,13 @@ impl Pool {
     /// The origin for a key, made if it is new. Whoever asks queues a transfer there, or else
     /// calls [`Pool::forget_if_unused`].
     pub(super) fn origin(&mut self, key: PoolKey) -> OriginId {
+        if let Some(id) = self.last
+            && self.origins.get(id).is_some_and(|origin| origin.key == key)
+        {
+            return id;
+        }
         if let Some(&id) = self.by_key.get(&key) {
+            self.last = Some(id);
             return id;
         }
         let id = self.origins.insert(PoolOrigin {

@@ -246,7 +246,14 @@ impl Engine {
                             (flow.unwrap_or_else(|| transfer.handler.head(&head)), Next::More)
                         }
                         Event::Body(chunk) => match &mut state.decoding {
-                            None => (transfer.handler.body(chunk), Next::More),
+                            None => match transfer.handler.body(chunk) {
+                                // as nearly always: on to the next piece
+                                Flow::Continue if limit.is_none() => {
+                                    taken += read.consumed;
+                                    continue;
+                                }
+                                flow => (flow, Next::More),
+                            },
                             Some(decoding) => {
                                 decoding.take(chunk, &mut *transfer.handler, &mut self.decoded)
                             }
@@ -267,7 +274,13 @@ impl Engine {
                         }
                         Flow::Abort(why) => Next::Fail(Cause::Aborted(why)),
                     };
-                    (read.consumed, over_limit(state, limit).map_or(next, Next::Fail))
+                    let consumed = read.consumed;
+                    match limit {
+                        None => (consumed, next),
+                        Some(limit) => {
+                            (consumed, over_limit(state, limit).map_or(next, Next::Fail))
+                        }
+                    }
                 }
                 Err(fault) => (0, Next::Fail(Cause::Http(fault))),
             };
@@ -327,8 +340,7 @@ impl Engine {
 }
 
 /// Whether the body is, or says that it will be, larger than the transfer allows.
-fn over_limit(state: &Exchanging, limit: Option<u64>) -> Option<Cause> {
-    let limit = limit?;
+fn over_limit(state: &Exchanging, limit: u64) -> Option<Cause> {
     if state.superseded {
         return None;
     }

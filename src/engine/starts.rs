@@ -66,7 +66,12 @@ impl Starts {
 
 impl Engine {
     /// Whether a request to an origin may begin now. If not, the origin is served when it may.
+    #[inline]
     pub(super) fn may_start(&mut self, id: OriginId) -> bool {
+        self.starts.is_none() || self.may_start_now(id)
+    }
+
+    fn may_start_now(&mut self, id: OriginId) -> bool {
         let Some(starts) = &mut self.starts else { return true };
         let Some(origin) = self.pool.get(id) else { return true };
         if origin.queued() == 0 {
@@ -84,6 +89,7 @@ impl Engine {
     }
 
     /// A request to an origin begins.
+    #[inline]
     pub(super) fn note_start(&mut self, id: OriginId) {
         if let Some(starts) = &mut self.starts
             && let Some(origin) = self.pool.get(id)

@@ -14,7 +14,7 @@ use crate::engine::pool::OriginId;
 use crate::engine::resolve::LookupId;
 use crate::engine::retry::{Retried, Retrying};
 use crate::engine::timers::TimerId;
-use crate::engine::{ConnectionId, Handler, Request};
+use crate::engine::{ConnectionId, Discard, Handler, Request};
 use crate::error::Error;
 use crate::http::{RequestHead, Version};
 use crate::id::Id;
@@ -43,6 +43,13 @@ pub struct Transfer {
     pub(super) hops: Option<Box<Hops>>,
     pub(super) identity: Option<Box<Identity>>,
     pub(super) retrying: Option<Box<Retrying>>,
+}
+
+impl Transfer {
+    /// Takes the handler out; who has lost it forgets what comes.
+    pub(super) fn take_handler(&mut self) -> Box<dyn Handler> {
+        std::mem::replace(&mut self.handler, Box::new(Discard))
+    }
 }
 
 /// Where a transfer stands, named for what it waits for.

@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
 use crate::command::Ringdove;
+use crate::support::hostile::{Plan, Script};
 
 /// Without what lets root pass over permissions; others lack it anyway.
 const UNPRIVILEGED: [&str; 3] = [
@@ -96,4 +97,15 @@ fn help_and_version_are_no_failures() {
     let version = Ringdove::new("--version").run().exits(0).text();
     assert_eq!(version.trim(), format!("ringdove {}", env!("CARGO_PKG_VERSION")));
     Ringdove::new("launch").run().exits(2).says(&["launch"]);
+}
+
+#[test]
+fn one_letter_for_a_number_of_connections_and_a_file_of_cookies() {
+    let server = Plan::new().path("/", Script::new().ok("x")).start();
+    let directory = tempfile::tempdir().expect("a directory");
+    let jar = directory.path().join("jar");
+    let url = server.url("/");
+    Ringdove::fetch(["-c", "2", &url]).path("-c", &jar).run().exits(0);
+    assert!(jar.exists());
+    Ringdove::fetch(["-c", "0", &url]).run().exits(2).says(&["-c", "no connections at all"]);
 }

@@ -120,7 +120,8 @@ impl Secret {
 
     /// The login in a URL's user information, percent-decoded, if it has any.
     pub fn of_url(url: &Url) -> Result<Option<Secret>, RequestError> {
-        if url.username().is_empty() && url.password().is_none() {
+        let has_none = memchr::memchr(b'@', url.as_str().as_bytes()).is_none();
+        if has_none || (url.username().is_empty() && url.password().is_none()) {
             return Ok(None);
         }
         let user = percent_decoded(url.username());
