@@ -24,6 +24,7 @@ use super::target::TargetArgs;
 use super::values::{
     Addresses, CountOrJar, DriverChoice, Field, MaxRedirects, Method, Seconds, Size,
 };
+use super::write_out::WriteOutArgs;
 
 /// Many HTTP transfers at once, driven by io_uring or epoll.
 #[derive(Debug, Parser)]
@@ -97,6 +98,8 @@ pub(crate) struct FetchArgs {
     pub(crate) output: OutputArgs,
     #[command(flatten)]
     pub(crate) heads: HeadArgs,
+    #[command(flatten)]
+    pub(crate) write_out: WriteOutArgs,
     #[command(flatten)]
     pub(crate) range: RangeArgs,
     #[command(flatten)]

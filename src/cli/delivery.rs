@@ -31,6 +31,8 @@ pub(crate) struct Rules {
     pub(crate) heads: bool,
     /// Where heads go by themselves.
     pub(crate) dump: Option<SharedStream>,
+    /// What a body is, is to be told.
+    pub(crate) content_type: bool,
     /// Where the ETag of a body goes.
     pub(crate) etag_save: Option<PathBuf>,
     /// Statuses from 400 on are failures.
@@ -50,6 +52,8 @@ pub(crate) struct Delivery {
     rules: Rc<Rules>,
     sink: Sink,
     version: Option<Version>,
+    content_type: Option<String>,
+    head_bytes: u64,
     trouble: Option<Trouble>,
     /// What the response to save the ETag of says.
     etag: Option<Option<Vec<u8>>>,
@@ -62,6 +66,9 @@ pub(crate) struct Delivery {
 /// What a transfer came to.
 pub(crate) struct Delivered {
     pub(crate) version: Option<Version>,
+    pub(crate) content_type: Option<String>,
+    /// Of heads received.
+    pub(crate) head_bytes: u64,
     /// The file that has the body.
     pub(crate) file: Option<PathBuf>,
     pub(crate) failure: Option<Failure>,
@@ -101,6 +108,8 @@ impl Delivery {
             rules,
             sink,
             version: None,
+            content_type: None,
+            head_bytes: 0,
             trouble: None,
             etag: None,
             request_head,
@@ -110,8 +119,15 @@ impl Delivery {
 
     /// The transfer is over: completes what was written, or gives it up.
     pub(crate) fn finish(self, outcome: &Outcome) -> Delivered {
-        let Delivery { sink, version, trouble, rules, etag, .. } = self;
-        let delivered = |file, failure, unread| Delivered { version, file, failure, unread };
+        let Delivery { sink, version, trouble, rules, etag, content_type, head_bytes, .. } = self;
+        let delivered = |file, failure, unread| Delivered {
+            version,
+            content_type,
+            head_bytes,
+            file,
+            failure,
+            unread,
+        };
         match (trouble, &outcome.result) {
             (Some(Trouble::Write(error)), _) => refused(error, delivered),
             (Some(Trouble::Rest(why)), _) => delivered(None, Some(Failure::of_rest(why)), false),
@@ -142,6 +158,7 @@ impl Delivery {
 
     /// Writes a head wherever heads go.
     fn write_head(&mut self, head: &ResponseHead<'_>) -> Flow {
+        self.head_bytes += head.raw().len() as u64;
         if let Some(dump) = &self.rules.dump {
             let mut dump = dump.borrow_mut();
             // whole, and before its body where that goes to the same place
@@ -232,6 +249,10 @@ impl Handler for Delivery {
     fn head(&mut self, head: &ResponseHead<'_>) -> Flow {
         self.ticket.begun.set(true);
         self.version = Some(head.version());
+        if self.rules.content_type {
+            let value = head.field("content-type");
+            self.content_type = value.map(|value| String::from_utf8_lossy(&value).into_owned());
+        }
         if self.rules.verbose {
             self.tell_heads(head);
         }

@@ -22,13 +22,14 @@ use super::credentials::without_user_information;
 use super::delivery::{Delivery, Rules, Ticket, encoded};
 use super::input::{Entry, Input, Next};
 use super::interrupt::Interrupts;
-use super::output::{Output, SharedStream, WriteError};
+use super::output::{Output, SharedStream, Stream, WriteError};
 use super::partial::Resume;
 use super::plan::{Plan, Template};
 use super::record::{Failure, Record};
 use super::source::Pipe;
 use super::tally::{Summary, Tally};
 use super::values::DriverChoice;
+use super::write_out::{Told, render};
 
 /// Entries taken before transfers get their turn: junk is passed over faster than it is fetched.
 const ENTRIES_PER_TURN: usize = 1024;
@@ -55,6 +56,8 @@ struct Run {
     output: Output,
     resume: Option<Resume>,
     records: Option<SharedStream>,
+    /// What is written after each transfer, and where to.
+    write_out: Option<(String, SharedStream)>,
     rules: Rc<Rules>,
     console: Rc<Console>,
     interrupts: Interrupts,
@@ -108,10 +111,17 @@ impl Run {
         if let Some(pipe) = plan.template.pipe() {
             pipe.start(waker).map_err(|error| error.to_string())?;
         }
+        let write_out = match plan.write_out {
+            Some(format) => {
+                Some((format, Stream::standard_output().map_err(|error| error.to_string())?))
+            }
+            None => None,
+        };
         let rules = Rules {
             console: Rc::clone(&console),
             heads: plan.heads,
             dump: plan.dump,
+            content_type: write_out.is_some(),
             etag_save: plan.etag_save,
             fail: plan.fail,
             verbose: plan.verbose,
@@ -127,6 +137,7 @@ impl Run {
             output: plan.output,
             resume: plan.resume,
             records: plan.records,
+            write_out,
             rules: Rc::new(rules),
             console,
             interrupts,
@@ -238,7 +249,17 @@ impl Run {
             }
             Err(failure) => {
                 let record = Record::without_transfer(&ticket.url, ticket.line);
-                self.count_failed(&ticket, &failure, record)
+                self.count_failed(&ticket, &failure, record)?;
+                self.tell(&Told {
+                    url: &ticket.url,
+                    method: self.template.method.as_str(),
+                    report: None,
+                    version: None,
+                    content_type: None,
+                    head_bytes: 0,
+                    file: None,
+                    failure: Some(&failure),
+                })
             }
         }
     }
@@ -275,11 +296,23 @@ impl Run {
         }
         let report = &outcome.report;
         self.tally.add_bytes(report);
+        let file = delivered.file.as_deref().map(Path::to_string_lossy);
         let record = Record {
             http_version: delivered.version,
-            file: delivered.file.as_deref().map(Path::to_string_lossy),
+            file: file.clone(),
             ..Record::of_report(&ticket.url, ticket.line, report)
         };
+        let told = Told {
+            url: &ticket.url,
+            method: self.template.method.as_str(),
+            report: Some(report),
+            version: delivered.version,
+            content_type: delivered.content_type.as_deref(),
+            head_bytes: delivered.head_bytes,
+            file: file.as_deref(),
+            failure: delivered.failure.as_ref(),
+        };
+        self.tell(&told)?;
         if let Some(failure) = &delivered.failure {
             return self.count_failed(&ticket, failure, record);
         }
@@ -308,6 +341,18 @@ impl Run {
     fn write(&mut self, record: &Record<'_>) -> Result<(), Halt> {
         let Some(records) = &self.records else { return Ok(()) };
         records.borrow_mut().write(&record.to_line()).map_err(Halt::from)
+    }
+
+    /// Writes what -w says of a transfer.
+    fn tell(&self, told: &Told<'_>) -> Result<(), Halt> {
+        let Some((format, stream)) = &self.write_out else { return Ok(()) };
+        let (text, unknown) = render(format, told);
+        for name in unknown {
+            self.console.warn(&format!("-w: no variable '{}'", printable(name.as_bytes())));
+        }
+        let mut stream = stream.borrow_mut();
+        stream.write(text.as_bytes())?;
+        stream.flush().map_err(Halt::from)
     }
 
     /// Lets readers have what there is.

@@ -39,6 +39,7 @@ mod speed;
 mod tally;
 mod target;
 mod values;
+mod write_out;
 
 use std::process::ExitCode;
 

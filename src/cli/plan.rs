@@ -58,6 +58,8 @@ pub(crate) struct Plan {
     pub(crate) heads: bool,
     /// Where bodies are gone on with.
     pub(crate) resume: Option<Resume>,
+    /// What is written after each transfer.
+    pub(crate) write_out: Option<String>,
     /// Where the ETag goes.
     pub(crate) etag_save: Option<PathBuf>,
     /// Where heads go by themselves.
@@ -92,8 +94,16 @@ impl Plan {
                 CountOrJar::Jar(file) => cookies.set_jar(file),
             }
         }
-        let FetchArgs { coding, proxy, tls: tls_args, heads: head_args, range, condition, .. } =
-            args;
+        let FetchArgs {
+            coding,
+            proxy,
+            tls: tls_args,
+            heads: head_args,
+            range,
+            condition,
+            write_out,
+            ..
+        } = args;
         if urls.is_empty() && input.is_none() {
             return Err("nothing to fetch: give URLs, or a file of them by -i".to_owned());
         }
@@ -163,6 +173,7 @@ impl Plan {
             heads,
             resume,
             etag_save: condition.etag_save,
+            write_out: write_out.format()?,
             dump,
             fail,
             verbose,
@@ -343,7 +354,7 @@ fn place(args: OutputArgs, one_url: bool) -> Result<Output, String> {
         }
         (Some(path), _) => Output::file(&path, create_dirs),
         (None, directory) if remote_name => {
-            Output::directory(&directory.unwrap_or(".".into()), name_in_url)
+            Output::directory(&directory.unwrap_or_default(), name_in_url)
         }
         (None, Some(path)) => Output::directory(&path, |url| Ok(file_name(url))),
         (None, None) if discard || jsonl => Ok(Output::Discard),

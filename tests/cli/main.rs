@@ -31,3 +31,4 @@ mod support;
 mod timeouts;
 mod tls;
 mod usage;
+mod write_out;

@@ -119,6 +119,25 @@ fn tags_are_saved_and_compared_as_curl_does() {
     compare(TAGS, tagged, &[("part", "1234"), ("tag", "\"v0\"\n")]);
 }
 
+const TOLD: &[Case] = &[
+    Case::new("codes", &["-w", "%{http_code} %{response_code}\\n", "URL/to"]),
+    Case::new("escapes", &["-w", "a%%b\\t\\q%q%{none}|", "URL/to"]),
+    Case::new("URLs", &["-L", "-w", "%{url} %{url_effective} %{num_redirects}", "URL/moved"]),
+    Case::new("sizes", &["-L", "-w", "%{size_download} %{size_header}", "URL/moved"]),
+    Case::new("a peer", &["-w", "%{remote_ip} %{remote_port} %{num_connects}", "URL/to"]),
+    Case::new("a method", &["-w", "%{method} %{http_version}", "-d", "a=b", "URL/to"]),
+    Case::new("a type", &["-w", "%{content_type}|", "URL/to"]),
+    Case::new("a file", &["-O", "-w", "%{filename_effective}", "URL/to"]),
+    Case::new("of each", &["-w", "%{http_code}\\n", "URL/to", "URL/missing"]),
+    Case::new("a format from a file", &["-w", "@format", "URL/to"]),
+    Case::new("no TLS", &["-w", "%{time_appconnect} %{ssl_verify_result} %{exitcode}", "URL/to"]),
+];
+
+#[test]
+fn transfers_are_told_as_curl_does() {
+    compare(TOLD, server, &[("format", "%{http_code}\\n")]);
+}
+
 const RANGES: &[Case] = &[
     Case::new("-r", &["-r", "4-8", "URL/rest"]),
     Case::new("-r from", &["-r", "4-", "URL/rest"]),

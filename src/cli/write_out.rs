@@ -1,0 +1,245 @@
+//! What is told of each transfer in words of the caller's own (`-w`).
+//!
+//! Knows curl's variables and escapes. Must not know where the text goes.
+
+use clap::Args as Group;
+use ringdove::Report;
+use ringdove::http::Version;
+use url::Url;
+
+use super::record::Failure;
+
+#[derive(Debug, Group)]
+#[command(next_help_heading = "Output")]
+pub(crate) struct WriteOutArgs {
+    /// Write FORMAT to standard output after each transfer, with %{variables}; docs/cli.md has them.
+    /// @FILE reads it from FILE
+    #[arg(short, long, value_name = "FORMAT", allow_hyphen_values = true)]
+    pub(crate) write_out: Option<String>,
+}
+
+impl WriteOutArgs {
+    /// The format, of which `@` names the file.
+    pub(crate) fn format(self) -> Result<Option<String>, String> {
+        let Some(format) = self.write_out else { return Ok(None) };
+        let Some(file) = format.strip_prefix('@') else { return Ok(Some(format)) };
+        let text = std::fs::read_to_string(file);
+        text.map(Some).map_err(|error| format!("cannot read -w {file}: {error}"))
+    }
+}
+
+/// A transfer that is over.
+pub(crate) struct Told<'a> {
+    pub(crate) url: &'a str,
+    pub(crate) method: &'a str,
+    /// None where there was no transfer.
+    pub(crate) report: Option<&'a Report>,
+    pub(crate) version: Option<Version>,
+    pub(crate) content_type: Option<&'a str>,
+    /// Bytes of heads received.
+    pub(crate) head_bytes: u64,
+    pub(crate) file: Option<&'a str>,
+    pub(crate) failure: Option<&'a Failure>,
+}
+
+/// All variables but `json`.
+const NAMES: [&str; 28] = [
+    "content_type",
+    "errormsg",
+    "exitcode",
+    "filename_effective",
+    "http_code",
+    "http_version",
+    "method",
+    "num_connects",
+    "num_redirects",
+    "num_retries",
+    "remote_ip",
+    "remote_port",
+    "response_code",
+    "scheme",
+    "size_download",
+    "size_header",
+    "size_request",
+    "speed_download",
+    "ssl_verify_result",
+    "time_appconnect",
+    "time_connect",
+    "time_namelookup",
+    "time_pretransfer",
+    "time_redirect",
+    "time_starttransfer",
+    "time_total",
+    "url",
+    "url_effective",
+];
+
+/// The text of `format` for this transfer, and the names in it that are no variables.
+pub(crate) fn render<'f>(format: &'f str, told: &Told<'_>) -> (String, Vec<&'f str>) {
+    let (mut text, mut unknown) = (String::new(), Vec::new());
+    let mut rest = format;
+    while let Some(at) = rest.find(['%', '\\']) {
+        text.push_str(&rest[..at]);
+        rest = &rest[at..];
+        if let Some((name, after)) = rest.strip_prefix("%{").and_then(|r| r.split_once('}')) {
+            match told.variable(name) {
+                Some(value) => text.push_str(&value),
+                None => unknown.push(name),
+            }
+            rest = after;
+            continue;
+        }
+        let mut chars = rest.chars();
+        match (chars.next(), chars.next()) {
+            (Some('%'), Some('%')) => text.push('%'),
+            (Some('\\'), Some('n')) => text.push('\n'),
+            (Some('\\'), Some('t')) => text.push('\t'),
+            (Some('\\'), Some('r')) => text.push('\r'),
+            (first, second) => text.extend(first.into_iter().chain(second)),
+        }
+        rest = chars.as_str();
+    }
+    text.push_str(rest);
+    (text, unknown)
+}
+
+impl Told<'_> {
+    fn variable(&self, name: &str) -> Option<String> {
+        if name == "json" {
+            return Some(self.json());
+        }
+        let report = self.report;
+        let number = |of: fn(&Report) -> u64| report.map_or(0, of).to_string();
+        let status = report.and_then(|report| report.status).unwrap_or(0);
+        let hops = report.map_or(&[][..], |report| &report.hops);
+        let remote = report.and_then(|report| report.remote);
+        Some(match name {
+            "content_type" => self.content_type.unwrap_or_default().to_owned(),
+            "errormsg" => self.failure.map_or(String::new(), |failure| failure.message.clone()),
+            "exitcode" => u8::from(self.failure.is_some()).to_string(),
+            "filename_effective" => self.file.unwrap_or_default().to_owned(),
+            "http_code" | "response_code" => format!("{status:03}"),
+            "http_version" => match self.version {
+                None => "0".to_owned(),
+                Some(Version::Http10) => "1".to_owned(),
+                Some(Version::Http11) => "1.1".to_owned(),
+            },
+            "method" => hops.last().map_or(self.method, |hop| hop.method.as_str()).to_owned(),
+            "num_connects" => self.connects().to_string(),
+            "num_redirects" => hops.len().saturating_sub(1).to_string(),
+            "num_retries" => number(|report| report.retried.len() as u64),
+            "remote_ip" => remote.map_or(String::new(), |remote| remote.ip().to_string()),
+            "remote_port" => remote.map_or(0, |remote| remote.port()).to_string(),
+            "scheme" => self.last_url().map_or(String::new(), |url| url.scheme().to_owned()),
+            "size_download" => number(|report| report.body_decoded.unwrap_or(report.body_received)),
+            "size_header" => self.head_bytes.to_string(),
+            "size_request" => number(|report| report.wire_sent),
+            "speed_download" => number(|report| {
+                let bytes = u128::from(report.body_received) * 1_000_000;
+                let micros = report.times.total.as_micros().max(1);
+                u64::try_from(bytes / micros).unwrap_or(u64::MAX)
+            }),
+            "ssl_verify_result" => "0".to_owned(),
+            "url" => self.url.to_owned(),
+            "url_effective" => self.last_url().map_or(self.url.to_owned(), String::from),
+            name => self.time(name.strip_prefix("time_")?)?,
+        })
+    }
+
+    /// Since the transfer was added, in seconds: curl counts so.
+    fn time(&self, name: &str) -> Option<String> {
+        let times = self.report.map(|report| report.times).unwrap_or_default();
+        let looked_up = times.queue + times.resolve;
+        let connected = looked_up + times.connect;
+        let ready = connected + times.proxy + times.tls;
+        let time = match name {
+            "namelookup" => looked_up,
+            "connect" => connected,
+            "appconnect" if times.tls.is_zero() => times.tls,
+            "appconnect" | "pretransfer" => ready,
+            "starttransfer" => ready + times.first_byte,
+            "redirect" => {
+                let hops = self.report.map_or(&[][..], |report| &report.hops);
+                hops.iter().rev().skip(1).map(|hop| hop.times.total).sum()
+            }
+            "total" => times.total,
+            _ => return None,
+        };
+        Some(format!("{}.{:06}", time.as_secs(), time.subsec_micros()))
+    }
+
+    fn connects(&self) -> usize {
+        match self.report {
+            None => 0,
+            Some(report) if report.hops.is_empty() => {
+                usize::from(report.remote.is_some() && !report.reused)
+            }
+            Some(report) => report.hops.iter().filter(|hop| !hop.reused).count(),
+        }
+    }
+
+    fn last_url(&self) -> Option<Url> {
+        match self.report.and_then(|report| report.hops.last()) {
+            Some(hop) => Url::parse(hop.url.as_str()).ok(),
+            None => Url::parse(self.url).ok(),
+        }
+    }
+
+    fn json(&self) -> String {
+        let pairs = NAMES.iter().filter_map(|&name| {
+            let value = self.variable(name)?;
+            let bare = name.starts_with("time_")
+                || name.starts_with("size_")
+                || name.starts_with("num_")
+                || ["remote_port", "exitcode", "ssl_verify_result", "speed_download"]
+                    .contains(&name);
+            let value = match (name, bare) {
+                (_, true) => value,
+                ("http_code" | "response_code", _) => value.trim_start_matches('0').to_owned(),
+                ("content_type" | "errormsg" | "filename_effective", _) if value.is_empty() => {
+                    "null".to_owned()
+                }
+                _ => serde_json::to_string(&value).ok()?,
+            };
+            let value = if value.is_empty() { "0".to_owned() } else { value };
+            Some(format!("\"{name}\":{value}"))
+        });
+        format!("{{{}}}", pairs.collect::<Vec<_>>().join(","))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts() {
+        let failure = Failure::of_status(404);
+        let told = Told {
+            url: "http://h",
+            method: "GET",
+            report: None,
+            version: None,
+            content_type: Some("a/b"),
+            head_bytes: 7,
+            file: None,
+            failure: Some(&failure),
+        };
+        let table = [
+            ("", ""),
+            ("a%%b\\n\\t\\r\\q%q%", "a%b\n\t\r\\q%q%"),
+            ("%{http_code} %{content_type}", "000 a/b"),
+            ("%{url} %{url_effective} %{scheme}", "http://h http://h/ http"),
+            ("%{exitcode} %{errormsg}", "1 status 404"),
+            ("%{size_header}%{time_total}", "70.000000"),
+            ("%{unended", "%{unended"),
+            ("\\", "\\"),
+        ];
+        for (format, want) in table {
+            assert_eq!(render(format, &told), (want.to_owned(), Vec::new()), "{format}");
+        }
+        assert_eq!(render("a%{none}b", &told), ("ab".to_owned(), vec!["none"]));
+        let json: serde_json::Value = serde_json::from_str(&told.json()).expect("JSON");
+        assert_eq!((&json["http_code"], &json["size_header"]), (&0.into(), &7.into()));
+    }
+}
