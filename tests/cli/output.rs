@@ -122,7 +122,9 @@ fn a_full_disk_fails_its_transfers_alone() {
         return;
     }
     let nginx = with_large();
-    let ended = Ringdove::fetch(["/large", "/ok"].map(|path| nginx.url(path)))
+    // one after the other: while the large one has the whole disk there is no room for the small one either
+    let ended = Ringdove::fetch(["/ok", "/large"].map(|path| nginx.url(path)))
+        .args(["--connections", "1"])
         .path("--output-dir", directory.path())
         .under(&own)
         .run()
