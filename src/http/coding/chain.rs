@@ -71,7 +71,7 @@ impl ContentDecoder {
     }
 
     /// Decodes into `out`, which is not empty, and of which no more than
-    /// [`limits::DECODE_BUFFER`] bytes are used: so often the caps are checked.
+    /// `limits::DECODE_BUFFER` bytes are used: so often the caps are checked.
     ///
     /// After a fault every call answers that fault.
     pub fn decode(&mut self, input: &[u8], out: &mut [u8]) -> Result<Decoded, CodingFault> {
