@@ -157,7 +157,7 @@ impl Engine {
 
     fn check_transfer(&mut self, id: TransferId) {
         match self.transfer_deadline(id) {
-            Some((at, Then::ComeBack, _)) if at <= self.now => self.come_back(id),
+            Some((at, Then::ComeBack, _)) if at <= self.now => self.seek_connection(id),
             Some((at, Then::Fail(deadline), after)) if at <= self.now => {
                 let Some(place) = self.transfers.get(id).map(|transfer| transfer.place) else {
                     return;

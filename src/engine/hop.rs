@@ -79,6 +79,15 @@ impl Transfer {
         Some(flow)
     }
 
+    /// Which connections its next request may use.
+    fn pool_key(&self, default_tls: Option<&TlsPolicy>) -> PoolKey {
+        let mut key = PoolKey::of(&self.request.head, &self.request.options, default_tls);
+        if self.hops.as_ref().is_some_and(|hops| hops.stripped) {
+            key.tls = key.tls.map(|policy| policy.without_identity());
+        }
+        key
+    }
+
     pub(super) fn past(&self) -> impl Iterator<Item = &Past> {
         self.hops.iter().flat_map(|hops| &hops.past)
     }
@@ -168,14 +177,14 @@ impl Engine {
         hops.past.push(Past { head: past, has_body, hop });
         hops.began = self.now;
         (transfer.spent, transfer.wire, transfer.retries) = (Spent::default(), Wire::default(), 0);
-        let mut key = PoolKey::of(
-            &transfer.request.head,
-            &transfer.request.options,
-            self.config.tls.as_ref(),
-        );
-        if hops.stripped {
-            key.tls = key.tls.map(|policy| policy.without_identity());
-        }
+        self.seek_connection(id);
+    }
+
+    /// A transfer that has none looks for a connection again, before those that wait for one: its request
+    /// may go to another origin than before, and that origin may have been forgotten meanwhile.
+    pub(super) fn seek_connection(&mut self, id: TransferId) {
+        let Some(transfer) = self.transfers.get_mut(id) else { return };
+        let key = transfer.pool_key(self.config.tls.as_ref());
         key.restrict(&mut transfer.request);
         transfer.origin = self.pool.origin(key);
         if let Some(origin) = self.queue_first(id) {

@@ -10,7 +10,6 @@
 
 use std::time::Duration;
 
-use super::pool::PoolKey;
 use super::transfer::{Place, Transfer};
 use super::{Engine, Report, TransferId};
 use crate::error::{Cause, Deadline, Error, Retry};
@@ -103,8 +102,6 @@ pub(super) struct Retrying {
     past: Vec<Retried>,
     /// What is to be waited for when the exchange under way is over.
     next: Option<Next>,
-    /// Where to go when the wait is over: the origin itself may be forgotten by then.
-    key: Option<PoolKey>,
 }
 
 /// How a request is sent again.
@@ -277,7 +274,7 @@ impl Transfer {
     fn ask_again(&mut self, next: Option<Next>, untouched: bool) -> bool {
         let can_send = |_: &Next| untouched || self.request.body.rewind();
         let Some(next) = next.filter(can_send) else { return false };
-        let empty = || Box::new(Retrying { past: Vec::new(), next: None, key: None });
+        let empty = || Box::new(Retrying { past: Vec::new(), next: None });
         self.retrying.get_or_insert_with(empty).next = Some(next);
         true
     }
@@ -309,11 +306,6 @@ impl Engine {
         let Some(Next { wait, unasked }) = retrying.next.take() else { return };
         let status = report.status.filter(|_| error.is_none());
         retrying.past.push(Retried { status, error, wait });
-        let head = &transfer.request.head;
-        retrying.key = Some(match self.pool.get(transfer.origin) {
-            Some(origin) => origin.key.clone(),
-            None => PoolKey::of(head, &transfer.request.options, self.config.tls.as_ref()),
-        });
         if unasked {
             transfer.request.head.drop_expect();
         }
@@ -321,22 +313,9 @@ impl Engine {
         transfer.since = self.now;
         self.stats.asked_again += 1;
         if wait.is_zero() {
-            self.come_back(id);
+            self.seek_connection(id);
         } else {
             self.schedule_transfer(id);
-        }
-    }
-
-    /// The wait of a transfer is over.
-    pub(super) fn come_back(&mut self, id: TransferId) {
-        let Some(transfer) = self.transfers.get_mut(id) else { return };
-        let Some(key) = transfer.retrying.as_mut().and_then(|retrying| retrying.key.take()) else {
-            return;
-        };
-        transfer.origin = self.pool.origin(key);
-        if let Some(origin) = self.queue_first(id) {
-            self.schedule_transfer(id);
-            self.to_serve.push_back(origin);
         }
     }
 }

@@ -130,14 +130,10 @@ impl BufferRing {
 
     /// Has the kernel have `wanted` buffers, or all there are.
     pub(super) fn publish(&mut self, wanted: usize) {
-        let missing = wanted.saturating_sub(self.with_kernel()).min(self.free.len());
-        if missing == 0 {
-            return;
-        }
-        for _ in 0..missing {
-            if let Some(id) = self.free.pop() {
-                self.write_entry(id);
-            }
+        while self.with_kernel() < wanted
+            && let Some(id) = self.free.pop()
+        {
+            self.write_entry(id);
         }
         let base = self.entries.at(0, 1).cast::<BufRingEntry>();
         // SAFETY: the tail lies within the first place, aligned, and the kernel alone reads it meanwhile,

@@ -27,26 +27,9 @@ fn cookies(server: &Hostile) -> Vec<String> {
     requests.iter().map(|request| request.field("cookie").unwrap_or_default()).collect()
 }
 
-/// An nginx that lets `u` in, by `p`, to `/private/x`.
-fn guarded() -> (Nginx, tempfile::TempDir) {
-    let directory = tempfile::tempdir().unwrap();
-    let users = directory.path().join("users");
-    fs::write(&users, "u:{PLAIN}p\n").unwrap();
-    let nginx = Nginx::start(NginxConfig {
-        server_directives: format!(
-            "location /private/ {{ auth_basic \"r\"; auth_basic_user_file \"{}\"; }}\n",
-            users.display()
-        ),
-        ..NginxConfig::default()
-    });
-    fs::create_dir(nginx.docroot().join("private")).unwrap();
-    fs::write(nginx.docroot().join("private/x"), "secret").unwrap();
-    (nginx, directory)
-}
-
 #[test]
 fn a_real_server_lets_those_in_who_may() {
-    let (nginx, _users) = guarded();
+    let nginx = Nginx::guarded("u", "p");
     let url = nginx.url("/private/x");
     let of_url = url.replace("//", "//u:p@");
     for driver in drivers() {

@@ -1,6 +1,5 @@
 //! Authentication, cookies and HSTS against servers, on every driver.
 
-use std::fs;
 use std::sync::Arc;
 
 use md5::{Digest as _, Md5};
@@ -11,7 +10,7 @@ use sha2::{Sha256, Sha512_256};
 
 use crate::run::{Run, on_every_driver};
 use crate::support::hostile::{Framing, Plan, Script, SeenRequest};
-use crate::support::nginx::{Nginx, NginxConfig};
+use crate::support::nginx::Nginx;
 
 on_every_driver! {
     a_real_server_asks_for_basic,
@@ -29,18 +28,7 @@ fn with(scheme: AuthScheme) -> Arc<Options> {
 }
 
 fn a_real_server_asks_for_basic(kind: Kind) {
-    let directory = tempfile::tempdir().unwrap();
-    let users = directory.path().join("users");
-    fs::write(&users, "user:{PLAIN}pass\n").unwrap();
-    let nginx = Nginx::start(NginxConfig {
-        server_directives: format!(
-            "location /private/ {{ auth_basic \"r\"; auth_basic_user_file \"{}\"; }}\n",
-            users.display()
-        ),
-        ..NginxConfig::default()
-    });
-    fs::create_dir(nginx.docroot().join("private")).unwrap();
-    fs::write(nginx.docroot().join("private/x"), "secret").unwrap();
+    let nginx = Nginx::guarded("user", "pass");
     let mut run = Run::new(kind);
     for (scheme, requests) in [(AuthScheme::Basic, 0), (AuthScheme::Any, 2), (AuthScheme::Any, 0)] {
         let request = Request::get(&nginx.url("/private/x")).unwrap();

@@ -47,21 +47,7 @@ const DIGEST: &str = "Digest realm=\"r\", nonce=\"n\", qop=\"auth\"";
 fn requests(request: Request, responses: &[Vec<u8>]) -> Vec<String> {
     let mut h = Harness::new(4);
     h.add(request);
-    let mut open = Vec::new();
-    let sent = responses.iter().map(|response| {
-        for want in h.wants() {
-            if let Output::Connect { connection, .. } = want {
-                h.engine.handle_connected(connection);
-                open.push(connection);
-            }
-        }
-        let asks = open.iter().find(|&&connection| h.level(connection).send);
-        let connection = *asks.expect("a request goes out");
-        let sent = text(&h.sent(connection));
-        h.received(connection, response);
-        sent
-    });
-    let sent = sent.collect();
+    let sent = h.answers(responses);
     h.succeeds();
     h.ends_empty();
     sent

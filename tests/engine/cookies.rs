@@ -31,23 +31,11 @@ fn response(status: u16, fields: &str) -> Vec<u8> {
 #[track_caller]
 fn cookies(h: &mut Harness, request: Request, responses: &[Vec<u8>]) -> Vec<String> {
     h.add(request);
-    let mut open = Vec::new();
-    let mut lines = Vec::new();
-    for response in responses {
-        for want in h.wants() {
-            if let Output::Connect { connection, .. } = want {
-                h.engine.handle_connected(connection);
-                open.push(connection);
-            }
-        }
-        let asks = open.iter().find(|&&connection| h.level(connection).send);
-        let connection = *asks.expect("a request goes out");
-        let sent = String::from_utf8(h.sent(connection)).unwrap();
-        let of_cookies =
-            sent.lines().filter(|line| line.to_ascii_lowercase().starts_with("cookie"));
-        lines.push(of_cookies.collect::<Vec<_>>().join(" | "));
-        h.received(connection, response);
-    }
+    let of_cookies = |sent: &String| {
+        let is_cookie = |line: &&str| line.to_ascii_lowercase().starts_with("cookie");
+        sent.lines().filter(is_cookie).collect::<Vec<_>>().join(" | ")
+    };
+    let lines = h.answers(responses).iter().map(of_cookies).collect();
     h.engine.close_idle();
     lines
 }

@@ -14,6 +14,8 @@ use ringdove::error::{Deadline, Error, Phase};
 use ringdove::http::ResponseHead;
 use ringdove::{Redirect, RedirectPolicy, Time, Timeouts};
 
+use crate::sim_tls::TlsPeer;
+
 /// A response that leaves the connection as it was.
 pub(crate) const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
@@ -55,6 +57,20 @@ pub(crate) fn timeouts(set: impl FnOnce(&mut Timeouts)) -> Arc<Options> {
 /// Options that follow redirects, and are otherwise the usual ones.
 pub(crate) fn following() -> Arc<Options> {
     Arc::new(Options { redirects: Some(RedirectPolicy::default()), ..Options::default() })
+}
+
+/// Sends what there is in both directions, until there is no more; returns what the client said.
+pub(crate) fn exchange(h: &mut Harness, connection: ConnectionId, peer: &mut TlsPeer) -> Vec<u8> {
+    let mut said = Vec::new();
+    loop {
+        let sent = h.sent(connection);
+        said.extend_from_slice(&peer.read(&sent));
+        let wire = peer.wire();
+        if sent.is_empty() && wire.is_empty() {
+            return said;
+        }
+        h.received(connection, &wire);
+    }
 }
 
 impl Harness {
@@ -106,6 +122,27 @@ impl Harness {
     pub(crate) fn wants(&mut self) -> Vec<Output> {
         let outputs = std::iter::from_fn(|| self.engine.poll_output());
         outputs.filter(|output| !matches!(output, Output::Level { .. })).collect()
+    }
+
+    /// Connects what wants to be, and receives each response on the connection that has a request to send;
+    /// returns these requests.
+    #[track_caller]
+    pub(crate) fn answers(&mut self, responses: &[Vec<u8>]) -> Vec<String> {
+        let mut open = Vec::new();
+        let mut requests = Vec::new();
+        for response in responses {
+            for want in self.wants() {
+                if let Output::Connect { connection, .. } = want {
+                    self.engine.handle_connected(connection);
+                    open.push(connection);
+                }
+            }
+            let asks = open.iter().find(|&&connection| self.level(connection).send);
+            let connection = *asks.expect("a request goes out");
+            requests.push(String::from_utf8(self.sent(connection)).expect("text"));
+            self.received(connection, response);
+        }
+        requests
     }
 
     /// The one thing that the engine wants: a connection, and where to.

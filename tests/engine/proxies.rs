@@ -8,7 +8,7 @@ use ringdove::error::{Cause, Deadline, Phase, Retry};
 use ringdove::http::ProxyFault;
 use ringdove::{Bypass, Proxies, Proxy, RedirectPolicy, Timeouts, TlsPolicy};
 
-use crate::harness::{Harness, OK, get_url, ms};
+use crate::harness::{Harness, OK, exchange, get_url, ms};
 use crate::sim_tls::TlsPeer;
 
 const OPEN: &[u8] = b"HTTP/1.1 200 Connection established\r\n\r\n";
@@ -39,20 +39,6 @@ fn text(bytes: Vec<u8>) -> String {
 
 fn addr(text: &str) -> SocketAddr {
     text.parse().unwrap()
-}
-
-/// Sends what there is in both directions, until there is no more; returns what the client said.
-fn exchange(h: &mut Harness, connection: ConnectionId, peer: &mut TlsPeer) -> Vec<u8> {
-    let mut said = Vec::new();
-    loop {
-        let sent = h.sent(connection);
-        said.extend_from_slice(&peer.read(&sent));
-        let wire = peer.wire();
-        if sent.is_empty() && wire.is_empty() {
-            return said;
-        }
-        h.received(connection, &wire);
-    }
 }
 
 /// As [`exchange`], within the session of a proxy.

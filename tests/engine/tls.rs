@@ -5,7 +5,7 @@ use ringdove::error::{Cause, Deadline, Phase};
 use ringdove::http::{HttpFault, SourceRead};
 use ringdove::{Body, TlsPolicy};
 
-use crate::harness::{Harness, Log, get_url, ms, timeouts};
+use crate::harness::{Harness, Log, exchange, get_url, ms, timeouts};
 use crate::sim_tls::TlsPeer;
 
 const HEAD: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n";
@@ -13,20 +13,6 @@ const HEAD: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n";
 fn harness() -> Harness {
     let tls = TlsPolicy::builder().insecure().build().unwrap();
     Harness::with(Config { max_connections: 1, tls: Some(tls), ..Config::default() })
-}
-
-/// Sends what there is in both directions, until there is no more; returns what the client said.
-fn exchange(h: &mut Harness, connection: ConnectionId, peer: &mut TlsPeer) -> Vec<u8> {
-    let mut said = Vec::new();
-    loop {
-        let sent = h.sent(connection);
-        said.extend_from_slice(&peer.read(&sent));
-        let wire = peer.wire();
-        if sent.is_empty() && wire.is_empty() {
-            return said;
-        }
-        h.received(connection, &wire);
-    }
 }
 
 fn say(h: &mut Harness, connection: ConnectionId, peer: &mut TlsPeer, plain: &[u8]) {

@@ -125,6 +125,21 @@ impl Nginx {
         Nginx::start(NginxConfig::default())
     }
 
+    /// Starts a plain server that lets this user in to `/private/x`, which is "secret".
+    #[track_caller]
+    pub fn guarded(user: &str, password: &str) -> Nginx {
+        // a relative name is beside the configuration; the file is read by each request
+        let guard = "location /private/ { auth_basic \"r\"; auth_basic_user_file users; }\n";
+        let config = NginxConfig { server_directives: guard.to_owned(), ..NginxConfig::default() };
+        let nginx = Nginx::start(config);
+        let private = nginx.docroot.join("private");
+        fs::write(nginx.dir.path().join("users"), format!("{user}:{{PLAIN}}{password}\n"))
+            .and_then(|()| fs::create_dir(&private))
+            .and_then(|()| fs::write(private.join("x"), "secret"))
+            .expect("the server's directory is ours");
+        nginx
+    }
+
     /// Where plain HTTP is served.
     pub fn addr(&self) -> SocketAddr {
         self.plain

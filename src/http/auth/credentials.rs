@@ -7,6 +7,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use percent_encoding::percent_decode_str;
 use url::Url;
 
 use crate::http::{Origin, RequestError};
@@ -124,8 +125,8 @@ impl Secret {
         if has_none || (url.username().is_empty() && url.password().is_none()) {
             return Ok(None);
         }
-        let user = percent_decoded(url.username());
-        let password = percent_decoded(url.password().unwrap_or_default());
+        let user = percent_decode_str(url.username()).collect::<Vec<_>>();
+        let password = percent_decode_str(url.password().unwrap_or_default()).collect::<Vec<_>>();
         Secret::login(user, password).map(Some).map_err(RequestError::BadUserInformation)
     }
 
@@ -161,24 +162,6 @@ impl Credentials {
     pub(super) fn kind(&self) -> &Kind {
         self.secret.kind()
     }
-}
-
-fn percent_decoded(text: &str) -> Vec<u8> {
-    let digit = |at: usize| char::from(*text.as_bytes().get(at)?).to_digit(16);
-    let (mut decoded, mut at) = (Vec::with_capacity(text.len()), 0);
-    while let Some(&byte) = text.as_bytes().get(at) {
-        match (byte, digit(at + 1), digit(at + 2)) {
-            (b'%', Some(high), Some(low)) => {
-                decoded.push((high * 16 + low) as u8);
-                at += 3;
-            }
-            _ => {
-                decoded.push(byte);
-                at += 1;
-            }
-        }
-    }
-    decoded
 }
 
 impl fmt::Debug for Secret {

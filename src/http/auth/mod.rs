@@ -113,7 +113,7 @@ impl Authenticator {
         let (sent, value) = match credentials.kind() {
             Kind::Token(token) => (Sent::Bearer, Some(format!("Bearer {token}").into_bytes())),
             Kind::Login { user, password } if *scheme == AuthScheme::Basic || *wants_basic => {
-                (Sent::Basic, Some(basic(user, password)))
+                (Sent::Basic, Some(basic(user, password).into_bytes()))
             }
             Kind::Login { user, .. } => {
                 let session = match &attempt.sent {
@@ -198,8 +198,9 @@ impl Authenticator {
     }
 }
 
-fn basic(user: &[u8], password: &[u8]) -> Vec<u8> {
-    format!("Basic {}", STANDARD.encode([user, b":", password].concat())).into_bytes()
+/// What a field says of a user by Basic (RFC 7617).
+pub(super) fn basic(user: &[u8], password: &[u8]) -> String {
+    format!("Basic {}", STANDARD.encode([user, b":", password].concat()))
 }
 
 #[cfg(test)]

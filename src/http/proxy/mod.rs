@@ -12,10 +12,10 @@ mod rules;
 
 use std::fmt;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use percent_encoding::percent_decode_str;
 use url::Url;
+
+use super::auth::basic;
 
 pub use bypass::Bypass;
 pub use fault::{ProxyError, ProxyFault, SocksVersion};
@@ -173,8 +173,7 @@ impl Proxy {
     /// The field that says who asks, for an HTTP proxy (RFC 7617).
     pub(crate) fn authorization(&self) -> Option<String> {
         let Credentials { user, password } = self.credentials.as_ref()?;
-        let plain = [user, &b":"[..], password].concat();
-        self.protocol.is_http().then(|| format!("Basic {}", STANDARD.encode(plain)))
+        self.protocol.is_http().then(|| basic(user, password))
     }
 }
 
