@@ -20,6 +20,7 @@ pub mod hostile;
 pub mod isolated;
 pub mod leak;
 pub mod nginx;
+pub mod nsd;
 pub mod proxies;
 
 use std::time::{Duration, Instant};
