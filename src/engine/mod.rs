@@ -17,6 +17,8 @@ mod handler;
 mod hop;
 mod identity;
 mod launch;
+#[allow(dead_code, unreachable_pub)] // until the engine uses it
+mod names;
 mod output;
 mod pace;
 mod pool;
