@@ -41,6 +41,10 @@ pub(crate) const HEAD_FIELDS: usize = 256;
 /// Answers of name look-ups kept by default: some 200 bytes each.
 pub(crate) const LOOKUP_CACHE: usize = 16 * 1024;
 
+/// Look-ups in flight that the engine does itself: names that are never answered must not keep the others waiting. Each
+/// is some 500 bytes.
+pub(crate) const LOOKUPS: usize = 16 * 1024;
+
 /// Requests that a connection serves in a row for its own origin while other origins wait for a
 /// connection slot; then its slot goes to the next of them.
 pub(crate) const REQUESTS_PER_TURN: u32 = 64;

@@ -18,6 +18,7 @@ use super::heads::HeadArgs;
 use super::partial::RangeArgs;
 use super::proxy::ProxyArgs;
 use super::retry::RetryArgs;
+use super::lookup::LookupArgs;
 use super::ring::RingArgs;
 use super::speed::SpeedArgs;
 use super::target::TargetArgs;
@@ -106,6 +107,8 @@ pub(crate) struct FetchArgs {
     pub(crate) condition: ConditionArgs,
     #[command(flatten)]
     pub(crate) connection: ConnectionArgs,
+    #[command(flatten)]
+    pub(crate) lookup: LookupArgs,
     #[command(flatten)]
     pub(crate) proxy: ProxyArgs,
     #[command(flatten)]

@@ -10,6 +10,7 @@ use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
 use std::time::Duration;
 
+use super::names::NameFiles;
 use super::resolver::Lookups;
 use super::{MultiError, provide_tls, seeded, soonest};
 use crate::engine::{
@@ -29,6 +30,7 @@ pub(super) struct RingDriver {
     /// By the connection's slot.
     connections: Vec<Option<Carried>>,
     lookups: Lookups,
+    names: NameFiles,
     waker: Option<Waker>,
     /// The time of the last batch.
     now: Time,
@@ -46,6 +48,7 @@ impl RingDriver {
         Ok(Self {
             streams: Streams::new(options, room())?,
             lookups: Lookups::new(config.max_lookups),
+            names: NameFiles::new(config.names.clone()),
             // a connect's deadline is linked to it, but what comes after has no operation to link to
             engine: Engine::new(Config { carried_deadlines: false, ..seeded(config) }),
             connections: Vec::new(),
@@ -131,6 +134,7 @@ impl RingDriver {
     fn begin_batch(&mut self) {
         self.now = clock::now();
         self.engine.advance(self.now);
+        self.names.refresh(&mut self.engine, self.now);
     }
 
     /// Submits what was commanded, without waiting.
@@ -190,6 +194,11 @@ impl RingDriver {
                     }
                 }
                 Output::Resolve { lookup, host } => {
+                    if self.names.provide(&mut self.engine, self.now)
+                        && self.engine.take_lookup(lookup, &host)
+                    {
+                        continue;
+                    }
                     let waker = self.waker();
                     self.lookups.start(&mut self.engine, waker, lookup, host)?;
                 }

@@ -37,14 +37,21 @@ impl Engine {
 
     /// Lets everybody proceed who has become able to.
     pub(super) fn settle(&mut self) {
-        while let Some(origin) = self.to_serve.pop_front() {
-            self.serve(origin);
+        loop {
+            while let Some(origin) = self.to_serve.pop_front() {
+                self.serve(origin);
+            }
+            while self.pool.slots_wanted() && self.make_slot() {
+                let Some(origin) = self.pool.next_for_slot() else { break };
+                self.take_turn(origin);
+            }
+            self.start_lookups();
+            self.serve_names();
+            // what was found may be waited for
+            if self.to_serve.is_empty() {
+                return;
+            }
         }
-        while self.pool.slots_wanted() && self.make_slot() {
-            let Some(origin) = self.pool.next_for_slot() else { break };
-            self.take_turn(origin);
-        }
-        self.start_lookups();
     }
 
     /// A connection that just became free serves its origin's next transfer. False if none waits.
@@ -95,7 +102,7 @@ impl Engine {
         let Some(connection) = self.pool.connections.get_mut(id) else { return };
         let State::Connecting(Connecting { transfer, since, early, .. }) = &mut connection.state
         else {
-            return;
+            return self.channel_connected(id);
         };
         let (transfer, since, early) = (*transfer, *since, early.take());
         if let Some(transfer) = self.transfers.get_mut(transfer) {
@@ -289,7 +296,9 @@ impl Engine {
                 self.schedule_transfer(id);
             }
             self.stats.lookups += 1;
-            self.outputs.push_back(Output::Resolve { lookup, host });
+            if !self.start_own_lookup(lookup, &host) {
+                self.outputs.push_back(Output::Resolve { lookup, host });
+            }
         }
     }
 

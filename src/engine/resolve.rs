@@ -67,6 +67,10 @@ impl Resolver {
         }
     }
 
+    pub(super) fn set_max_in_flight(&mut self, look_ups: usize) {
+        self.max_in_flight = look_ups.max(1);
+    }
+
     pub(super) fn set_override(&mut self, host: Host, port: u16, addresses: Addresses) {
         if addresses.is_empty() {
             self.overrides.remove(&(host, port));
