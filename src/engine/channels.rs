@@ -8,14 +8,12 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 
 use super::connection::{Connection, State};
-use super::names::{
-    ChannelId, Failure, Found, NameError, Names, NamesConfig, Transport, Want,
-};
+use super::names::{ChannelId, Failure, Found, NameError, Names, NamesConfig, Transport, Want};
 use super::resolve::LookupId;
-use super::{ConnectionId, Engine, Output};
+use super::{ConnectionId, Engine, Output, error_before_exchange};
 use crate::dial::Dial;
 use crate::dns::Switch;
-use crate::error::Cause;
+use crate::error::{Cause, Phase};
 use crate::http::Host;
 use crate::limits;
 use crate::time::Time;
@@ -163,14 +161,14 @@ impl Engine {
         &mut self,
         id: ConnectionId,
         channel: ChannelId,
-        cause: &Cause,
+        cause: Cause,
         exhausted: bool,
     ) {
         if let Some(Channels { names, connections, .. }) = self.channels.as_deref_mut() {
             connections.remove(&channel);
             let why = match exhausted {
                 true => Failure::Exhausted,
-                false => Failure::Refused(cause.to_string()),
+                false => Failure::Refused(error_before_exchange(cause, Phase::Resolve).to_string()),
             };
             names.failed(channel, why, self.now);
         }

@@ -29,7 +29,7 @@ impl Engine {
     /// open. Its transfer waits until a connection is closed; if there is no other it fails.
     pub fn handle_exhausted(&mut self, id: ConnectionId, operation: Operation, errno: i32) {
         if let Some(channel) = self.pool.connections.get(id).and_then(Connection::channel) {
-            self.channel_failed(id, channel, &Cause::Os { operation, errno }, true);
+            self.channel_failed(id, channel, Cause::Os { operation, errno }, true);
             return self.settle();
         }
         let others = self.pool.len() > 1;
@@ -44,7 +44,7 @@ impl Engine {
         let Some(connection) = self.pool.connections.get(id) else { return };
         let Some(transfer) = connection.transfer() else {
             return match connection.channel() {
-                Some(channel) => self.channel_failed(id, channel, &cause, false),
+                Some(channel) => self.channel_failed(id, channel, cause, false),
                 None => self.close(id),
             };
         };

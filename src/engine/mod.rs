@@ -50,8 +50,8 @@ use crate::time::Time;
 use crate::tls::TlsPolicy;
 
 pub use connection::{Connection, ConnectionId};
-pub use names::NamesConfig;
 pub use handler::{BodySource, Collect, Discard, Flow, Handler};
+pub use names::NamesConfig;
 pub use output::{Level, Output};
 pub use request::{Body, LowSpeed, Options, Request, Timeouts};
 pub use resolve::{Lookup, LookupId};

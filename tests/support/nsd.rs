@@ -54,9 +54,7 @@ impl Nsd {
                 Err(error) => failures.push_str(&format!("{error}\n")),
             }
         }
-        panic!(
-            "nsd did not start (is it installed? `scripts/test deps` installs it):\n{failures}"
-        );
+        panic!("nsd did not start (is it installed? `scripts/test deps` installs it):\n{failures}");
     }
 
     /// Where it listens, for UDP and TCP.
