@@ -11,9 +11,10 @@ use std::path::{Path, PathBuf};
 const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("http", &["limits"]),
     ("tls", &[]),
-    ("engine", &["http", "tls", "error", "id", "limits", "time"]),
-    ("sys", &["id", "limits", "time"]),
-    ("driver", &["engine", "sys", "http", "tls", "error", "id", "limits", "time"]),
+    ("engine", &["http", "tls", "dial", "error", "id", "limits", "time"]),
+    ("sys", &["dial", "id", "limits", "time"]),
+    ("driver", &["engine", "sys", "http", "tls", "dial", "error", "id", "limits", "time"]),
+    ("dial", &[]),
     ("error", &["http"]),
     ("id", &[]),
     ("limits", &[]),

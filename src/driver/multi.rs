@@ -408,8 +408,8 @@ impl<W: Watch> Multi<W> {
         while let Some(output) = self.engine.poll_output() {
             match output {
                 Output::Level { connection } => self.update(connection)?,
-                Output::Connect { connection, address } => {
-                    self.sockets.connect(&mut self.engine, connection, &address);
+                Output::Connect { connection, dial } => {
+                    self.sockets.connect(&mut self.engine, connection, &dial);
                     self.update(connection)?;
                 }
                 Output::Close { connection, last_words } => self.close(connection, &last_words)?,

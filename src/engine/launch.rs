@@ -16,6 +16,7 @@ use super::tls::{TlsSession, server_name};
 use super::transfer::Place;
 use super::tunnel::Tunnel;
 use super::{ConnectionId, Engine, Output, TransferId, error_before_exchange};
+use crate::dial::Dial;
 use crate::error::{Cause, Phase};
 use crate::http::{Exchange, Host, Origin, ProxyProtocol};
 use crate::limits;
@@ -84,8 +85,8 @@ impl Engine {
         let Some(&ip) = state.addresses.get(state.next) else { return false };
         state.next += 1;
         connection.remote.set_ip(ip);
-        let address = connection.remote;
-        self.outputs.push_back(Output::Connect { connection: id, address });
+        let dial = Dial::tcp(connection.remote);
+        self.outputs.push_back(Output::Connect { connection: id, dial });
         true
     }
 

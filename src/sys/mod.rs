@@ -47,7 +47,7 @@ pub use poll::PollId;
 pub use probe::Probe;
 pub use readiness::{Interest, Readiness};
 pub use ring::{Completion, Ring};
-pub use socket::{Connect, Io, Socket};
+pub use socket::{Connect, Io, Refused, Socket, Step};
 pub use streams::Streams;
 pub use wait::{readiness, wait_any};
 pub use wake::Waker;
