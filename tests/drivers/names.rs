@@ -115,14 +115,15 @@ fn a_server_that_is_not_there(kind: Kind) {
 
 fn names_that_never_resolve_hold_nobody_up(kind: Kind) {
     let names = NameServer::start();
-    let server = Plan::new().path("/", Script::new().ok("fine")).start();
+    let server = Nginx::plain();
     let mut run = run(kind, names.addr());
     let port = server.addr().port();
     let stuck: Vec<_> =
-        (0..200).map(|n| run.get(&format!("http://never{n}.test:{port}/"))).collect();
-    let good: Vec<_> = (0..500).map(|n| run.get(&format!("http://good{n}.test:{port}/"))).collect();
+        (0..200).map(|n| run.get(&format!("http://never{n}.test:{port}/ok"))).collect();
+    let good: Vec<_> =
+        (0..500).map(|n| run.get(&format!("http://good{n}.test:{port}/ok"))).collect();
     run.turn_until("the good ones are over", |_| good.iter().all(Transfer::is_done));
-    good.iter().for_each(|transfer| transfer.assert_response(200, b"fine"));
+    good.iter().for_each(|transfer| transfer.assert_response(200, b"hello world\n"));
     assert!(!stuck.iter().any(Transfer::is_done), "they took as long as those that never come");
     stuck.iter().for_each(|transfer| drop(run.driver.remove(transfer.id).expect("it runs")));
 }
