@@ -41,6 +41,9 @@ pub(crate) const HEAD_FIELDS: usize = 256;
 /// Answers of name look-ups kept by default: some 200 bytes each.
 pub(crate) const LOOKUP_CACHE: usize = 16 * 1024;
 
+/// Bytes of all answers of name look-ups that are kept by default, however many may be.
+pub(crate) const LOOKUP_CACHE_BYTES: usize = 64 * 1024 * 1024;
+
 /// Requests that a connection serves in a row for its own origin while other origins wait for a
 /// connection slot; then its slot goes to the next of them.
 pub(crate) const REQUESTS_PER_TURN: u32 = 64;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::connection::{Connecting, Connection, Exchanging, Handshaking, State, Tunnelling};
 use super::pace::Pace;
 use super::pool::{OriginId, PoolKey};
-use super::resolve::{Addresses, LookupId, Resolver};
+use super::resolve::{Addresses, LookupId, Outcome, Resolver};
 use super::route::Via;
 use super::tls::{TlsSession, server_name};
 use super::transfer::Place;
@@ -294,12 +294,14 @@ impl Engine {
     }
 
     pub(super) fn finish_lookup(&mut self, lookup: LookupId, result: Result<Vec<IpAddr>, String>) {
-        let result = match result {
-            Ok(addresses) if addresses.is_empty() => Err("the name has no address".to_owned()),
-            Ok(addresses) => Ok(Addresses::from(addresses)),
-            Err(why) => Err(why),
+        let outcome = match result {
+            Ok(addresses) if addresses.is_empty() => {
+                Outcome::Unknown { why: "the name has no address".into() }
+            }
+            Ok(addresses) => Outcome::Found { addresses: addresses.into(), ttl: None },
+            Err(why) => Outcome::Unknown { why: why.into() },
         };
-        let waiters = self.resolver.finish(lookup, result.as_ref().ok(), self.now);
+        let (waiters, result) = self.resolver.finish(lookup, outcome, self.now);
         // last first, since each goes to the front of its queue
         for id in waiters.into_iter().rev() {
             let Some(transfer) = self.transfers.get_mut(id) else { continue };
@@ -308,7 +310,7 @@ impl Engine {
             match &result {
                 Ok(_) => self.requeue(id),
                 Err(why) => {
-                    let cause = Cause::Resolve(why.clone());
+                    let cause = Cause::Resolve(why.to_string());
                     self.end(id, error_before_exchange(cause, Phase::Resolve));
                 }
             }

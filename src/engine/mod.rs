@@ -63,7 +63,7 @@ pub use transfer::{
 use connection::State;
 use identity::{Identity, Keeper};
 use pool::{OriginId, Pool, PoolKey};
-use resolve::{Left, Resolver};
+use resolve::{Keep, Left, Resolver};
 use retry::Retries;
 use starts::Starts;
 use timers::Timers;
@@ -171,8 +171,7 @@ enum Timer {
 impl Engine {
     /// An engine with nothing in it.
     pub fn new(config: Config) -> Self {
-        let resolver =
-            Resolver::new(config.max_lookups, config.lookup_ttl, config.lookup_cache.max(1));
+        let resolver = Resolver::new(config.max_lookups, Keep::of(&config));
         Self {
             pool: Pool::new(config.max_connections, config.max_per_origin),
             resolver,

@@ -414,10 +414,11 @@ fn what_is_given_up_leaves_nothing() {
         for lookup in lookups {
             world.names.abandon(lookup);
         }
-        let before = world.packets();
-        assert_eq!(world.stats().lookups, 0);
+        // those that are over may still ask for their second family
+        let (before, over) = (world.packets(), world.over());
+        assert!(world.stats().lookups <= over);
         world.run_for(20 * SECOND);
-        assert!(world.packets() - before <= 10, "what was on its way");
+        assert!(world.packets() - before <= 6 * over, "seed {seed}");
         world.is_clean();
     }
 }
@@ -569,11 +570,11 @@ fn servers_change_under_way() {
 fn a_system_without_descriptors_is_waited_for() {
     let mut world = World::new(28);
     world.serve(honest);
-    world.exhausted = 3;
+    world.exhausted = 4;
     world.start("n7.example");
     let done = world.run();
     assert_eq!(addresses(&done[0].result), expected(7));
-    assert_eq!(done[0].at.since(World::START).as_millis() / 100, 3);
+    assert_eq!(done[0].at.since(World::START).as_millis() / 100, 2);
     world.is_clean();
 }
 

@@ -300,6 +300,11 @@ impl World {
         self.now = end;
     }
 
+    /// Look-ups that have become so and were not taken by `run`.
+    pub(super) fn over(&self) -> usize {
+        self.done.len()
+    }
+
     pub(super) fn packets(&self) -> usize {
         self.asked.values().sum()
     }
