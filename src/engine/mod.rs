@@ -17,7 +17,7 @@ mod handler;
 mod hop;
 mod identity;
 mod launch;
-#[allow(dead_code, unreachable_pub)] // until the engine uses it
+#[allow(dead_code, unreachable_pub)] // until the engine has a resolver of its own
 mod names;
 mod output;
 mod pace;
@@ -25,6 +25,7 @@ mod pool;
 mod receive;
 mod redirect;
 mod request;
+#[allow(dead_code)] // until the engine has a resolver of its own
 mod resolve;
 mod retry;
 mod route;
