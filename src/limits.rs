@@ -45,6 +45,9 @@ pub(crate) const LOOKUP_CACHE: usize = 16 * 1024;
 /// is some 500 bytes.
 pub(crate) const LOOKUPS: usize = 16 * 1024;
 
+/// Bytes of all answers of name look-ups that are kept by default, however many may be.
+pub(crate) const LOOKUP_CACHE_BYTES: usize = 64 * 1024 * 1024;
+
 /// Requests that a connection serves in a row for its own origin while other origins wait for a
 /// connection slot; then its slot goes to the next of them.
 pub(crate) const REQUESTS_PER_TURN: u32 = 64;

@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 
 use super::connection::{Connection, State};
 use super::names::{ChannelId, Failure, Found, NameError, Names, NamesConfig, Transport, Want};
-use super::resolve::LookupId;
+use super::resolve::{LookupId, Outcome, Way};
 use super::{ConnectionId, Engine, Output, error_before_exchange};
 use crate::dial::Dial;
 use crate::dns::Switch;
@@ -21,7 +21,6 @@ use crate::time::Time;
 /// The stub resolver, and the connections of its channels.
 pub(super) struct Channels {
     names: Names,
-    switch: Switch,
     connections: HashMap<ChannelId, ConnectionId>,
 }
 
@@ -31,15 +30,12 @@ impl Engine {
     ///
     /// `seed` makes what is sent unpredictable: 32 bytes from getrandom(2). It counts with the first call.
     pub fn set_names(&mut self, config: NamesConfig, switch: Switch, seed: [u8; 32]) {
+        self.resolver.set_own(limits::LOOKUPS, switch);
         match &mut self.channels {
-            Some(channels) => {
-                channels.switch = switch;
-                channels.names.set_config(config, self.now);
-            }
+            Some(channels) => channels.names.set_config(config, self.now),
             none => {
                 let names = Names::new(config, seed);
-                *none = Some(Box::new(Channels { names, switch, connections: HashMap::new() }));
-                self.resolver.set_max_in_flight(limits::LOOKUPS);
+                *none = Some(Box::new(Channels { names, connections: HashMap::new() }));
             }
         }
         self.settle();
@@ -56,11 +52,11 @@ impl Engine {
     /// Starts a look-up. False if it is the driver's to do.
     pub(super) fn start_own_lookup(&mut self, lookup: LookupId, host: &Host) -> bool {
         let Some(channels) = &mut self.channels else { return false };
-        let system = host.name().is_some_and(|name| channels.switch.asks_system(name));
-        if !system {
+        let own = self.resolver.way(host) == Way::Own;
+        if own {
             channels.names.start(lookup, host, self.now);
         }
-        !system
+        own
     }
 
     /// Gives a look-up up. False if it is the driver's.
@@ -96,7 +92,9 @@ impl Engine {
                     }
                 }
                 Want::Found { lookup, result } => self.finish_own_lookup(lookup, result),
-                Want::Later { .. } => {}
+                Want::Later { host, found: Found { addresses, ttl } } => {
+                    self.resolver.learn(host, addresses.into(), ttl, self.now);
+                }
             }
         }
     }
@@ -111,6 +109,11 @@ impl Engine {
         if let Some(channels) = &mut self.channels {
             channels.connections.insert(channel, id);
         }
+    }
+
+    /// DNS queries sent so far.
+    pub(super) fn queries_sent(&self) -> u64 {
+        self.channels.as_ref().map_or(0, |channels| channels.names.stats().sent)
     }
 
     /// When the resolver is to be looked after next.
@@ -207,7 +210,16 @@ impl Engine {
     }
 
     fn finish_own_lookup(&mut self, lookup: LookupId, result: Result<Found, NameError>) {
-        let result = result.map(|found| found.addresses).map_err(|error| error.to_string());
-        self.finish_lookup(lookup, result);
+        let outcome = match result {
+            Ok(Found { addresses, ttl }) => Outcome::Found { addresses: addresses.into(), ttl },
+            Err(error) => {
+                let why = error.to_string().into();
+                match error.is_negative() {
+                    true => Outcome::Nothing { why, ttl: error.ttl },
+                    false => Outcome::Failed { why },
+                }
+            }
+        };
+        self.end_lookup(lookup, outcome);
     }
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::connection::{Connecting, Connection, Exchanging, Handshaking, State, Tunnelling};
 use super::pace::Pace;
 use super::pool::{OriginId, PoolKey};
-use super::resolve::{Addresses, LookupId, Resolver};
+use super::resolve::{Addresses, LookupId, Outcome, Resolver};
 use super::route::Via;
 use super::tls::{TlsSession, server_name};
 use super::transfer::Place;
@@ -296,6 +296,10 @@ impl Engine {
                 transfer.since = self.now;
                 self.schedule_transfer(id);
             }
+            if let Some(why) = self.resolver.known_failure(&host, self.now) {
+                self.end_lookup(lookup, Outcome::Unknown { why });
+                continue;
+            }
             self.stats.lookups += 1;
             if !self.start_own_lookup(lookup, &host) {
                 self.outputs.push_back(Output::Resolve { lookup, host });
@@ -304,12 +308,19 @@ impl Engine {
     }
 
     pub(super) fn finish_lookup(&mut self, lookup: LookupId, result: Result<Vec<IpAddr>, String>) {
-        let result = match result {
-            Ok(addresses) if addresses.is_empty() => Err("the name has no address".to_owned()),
-            Ok(addresses) => Ok(Addresses::from(addresses)),
-            Err(why) => Err(why),
+        let outcome = match result {
+            Ok(addresses) if addresses.is_empty() => {
+                Outcome::Unknown { why: "the name has no address".into() }
+            }
+            Ok(addresses) => Outcome::Found { addresses: addresses.into(), ttl: None },
+            Err(why) => Outcome::Unknown { why: why.into() },
         };
-        let waiters = self.resolver.finish(lookup, result.as_ref().ok(), self.now);
+        self.end_lookup(lookup, outcome);
+    }
+
+    /// Those who wait for a look-up go on, or fail.
+    pub(super) fn end_lookup(&mut self, lookup: LookupId, outcome: Outcome) {
+        let (waiters, result) = self.resolver.finish(lookup, outcome, self.now);
         // last first, since each goes to the front of its queue
         for id in waiters.into_iter().rev() {
             let Some(transfer) = self.transfers.get_mut(id) else { continue };
@@ -318,7 +329,7 @@ impl Engine {
             match &result {
                 Ok(_) => self.requeue(id),
                 Err(why) => {
-                    let cause = Cause::Resolve(why.clone());
+                    let cause = Cause::Resolve(why.to_string());
                     self.end(id, error_before_exchange(cause, Phase::Resolve));
                 }
             }

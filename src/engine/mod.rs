@@ -18,7 +18,6 @@ mod handler;
 mod hop;
 mod identity;
 mod launch;
-#[allow(dead_code, unreachable_pub)] // until the engine uses it
 mod names;
 mod output;
 mod pace;
@@ -66,7 +65,7 @@ use channels::Channels;
 use connection::State;
 use identity::{Identity, Keeper};
 use pool::{OriginId, Pool, PoolKey};
-use resolve::{Left, Resolver};
+use resolve::{Keep, Left, Resolver};
 use retry::Retries;
 use starts::Starts;
 use timers::Timers;
@@ -191,8 +190,7 @@ enum Timer {
 impl Engine {
     /// An engine with nothing in it.
     pub fn new(config: Config) -> Self {
-        let resolver =
-            Resolver::new(config.max_lookups, config.lookup_ttl, config.lookup_cache.max(1));
+        let resolver = Resolver::new(config.max_lookups, Keep::of(&config));
         Self {
             pool: Pool::new(config.max_connections, config.max_per_origin),
             resolver,
@@ -442,6 +440,7 @@ impl Engine {
             idle: self.pool.idle_connections(),
             origins: self.pool.origins(),
             timers: self.timers.len(),
+            queries: self.queries_sent(),
             ..self.stats
         }
     }

@@ -196,9 +196,8 @@ fn codes() {
     }
     // BADVERS needs the upper bits
     let mut message = reply(vec![], vec![]);
-    let mut edns = Edns::new();
-    edns.set_rcode_high(1);
-    message.set_edns(edns);
+    message.metadata.response_code = ResponseCode::BADVERS;
+    message.set_edns(Edns::new());
     assert_eq!(read(&message).unwrap().code, Code::NotUnderstood);
 }
 
