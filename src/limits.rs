@@ -230,6 +230,10 @@ pub(crate) const RETIRED_CHANNELS: usize = 16;
 /// Queries of one socket, after which another takes its place, with another source port.
 pub(crate) const QUERIES_PER_CHANNEL: u32 = 4096;
 
+/// Messages on one socket that no query waits for (late, twice, or with ids that are guessed), after which another
+/// takes its place.
+pub(crate) const CHANNEL_STRAYS: u32 = 256;
+
 /// How long a UDP socket takes new queries.
 pub(crate) const CHANNEL_AGE: Duration = Duration::from_secs(60);
 

@@ -4,11 +4,17 @@
 //! (RFC 2308). Must not know who asks whom, or how often. Invariants: an answer is taken for one question
 //! alone, which it must repeat; whatever is wrong with it is a [`Fault`]; the work is linear in its size.
 
+mod chain;
+mod reader;
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use hickory_proto::op::{Edns, Header, HeaderCounts, MessageType, Metadata, OpCode, ResponseCode};
-use hickory_proto::rr::{DNSClass, Name, RecordType};
-use hickory_proto::serialize::binary::{BinDecodable, BinDecoder, BinEncodable, BinEncoder};
+use hickory_proto::rr::{DNSClass, RecordType};
+use hickory_proto::serialize::binary::{BinDecodable, BinEncodable, BinEncoder};
+
+use chain::Chain;
+use reader::Reader;
 
 use crate::limits;
 
@@ -118,7 +124,7 @@ pub fn id(message: &[u8]) -> Option<u16> {
 
 /// Reads the answer to a question: `name` as it was asked for.
 pub fn decode(message: &[u8], id: u16, name: &str, kind: Kind) -> Result<Answer, Fault> {
-    let mut reader = Reader { message, decoder: BinDecoder::new(message) };
+    let mut reader = Reader::new(message);
     let header = Header::read(&mut reader.decoder).map_err(|_| Fault::Malformed)?;
     let answers = header.message_type == MessageType::Response && header.op_code == OpCode::Query;
     if !answers || header.id != id {
@@ -188,287 +194,12 @@ impl Code {
 /// BADVERS (RFC 6891, 9), which shares its number with another code.
 const BADVERS: u16 = 16;
 
-/// Follows the aliases of an answer from the name that was asked for.
-struct Chain<'a> {
-    asked: &'a str,
-    kind: Kind,
-    /// The name that the last alias led to.
-    current: Option<Name>,
-    steps: usize,
-    ttl: u32,
-    addresses: Vec<IpAddr>,
-}
-
-impl<'a> Chain<'a> {
-    fn new(asked: &'a str, kind: Kind) -> Chain<'a> {
-        Chain { asked, kind, current: None, steps: 0, ttl: u32::MAX, addresses: Vec::new() }
-    }
-
-    fn is_at(&self, owner: &Name) -> bool {
-        match &self.current {
-            None => same(owner, self.asked),
-            Some(current) => owner == current,
-        }
-    }
-
-    fn is_too_long(&self) -> bool {
-        self.steps > limits::ALIASES
-    }
-
-    fn follow(&mut self, target: Name, ttl: u32) {
-        self.current = Some(target);
-        self.steps += 1;
-        self.ttl = self.ttl.min(ttl);
-    }
-
-    fn add(&mut self, address: IpAddr, ttl: u32) {
-        self.ttl = self.ttl.min(ttl);
-        if self.addresses.len() < limits::ADDRESSES && !self.addresses.contains(&address) {
-            self.addresses.push(address);
-        }
-    }
-
-    fn end(self, code: Code, negative_ttl: Option<u32>) -> Data {
-        if self.is_too_long() {
-            return Data::Loop;
-        }
-        if !self.addresses.is_empty() {
-            return Data::Addresses { addresses: self.addresses, ttl: self.ttl };
-        }
-        match self.current {
-            // a server that says why there is nothing has followed the aliases
-            Some(name) if code == Code::NoError && negative_ttl.is_none() => {
-                if same(&name, self.asked) {
-                    return Data::Loop;
-                }
-                match text(&name) {
-                    Some(name) => Data::Alias { name, steps: self.steps, ttl: self.ttl },
-                    None => Data::Nothing { ttl: None },
-                }
-            }
-            Some(_) => Data::Nothing { ttl: negative_ttl.map(|ttl| ttl.min(self.ttl)) },
-            None => Data::Nothing { ttl: negative_ttl },
-        }
-    }
-}
-
-/// What the authority section says.
-#[derive(Default)]
-struct Authority {
-    /// It names servers.
-    servers: bool,
-    negative_ttl: Option<u32>,
-}
-
-/// The fixed part of a record.
-struct Record {
-    /// Where its owner's name begins.
-    owner: usize,
-    kind: RecordType,
-    class: u16,
-    ttl: u32,
-    data: std::ops::Range<usize>,
-}
-
-impl Record {
-    fn is_in(&self) -> bool {
-        self.class == u16::from(DNSClass::IN)
-    }
-}
-
-struct Reader<'a> {
-    message: &'a [u8],
-    decoder: BinDecoder<'a>,
-}
-
-impl<'a> Reader<'a> {
-    fn question(&mut self, name: &str, kind: Kind) -> Result<(), Fault> {
-        let asked = self.name_at(self.decoder.index())?;
-        self.decoder = self.at(end_of_name(self.message, self.decoder.index())?)?;
-        let (record_type, class) = (self.u16()?, self.u16()?);
-        let ours = same(&asked, name)
-            && record_type == u16::from(kind.record_type())
-            && class == u16::from(DNSClass::IN);
-        if ours { Ok(()) } else { Err(Fault::Mismatch) }
-    }
-
-    /// Follows the aliases among the records, which mostly stand in their order, and collects the addresses
-    /// of the last. Each further pass has followed one alias more, so that there are few.
-    fn answers(&mut self, count: u16, chain: &mut Chain<'_>) -> Result<(), Fault> {
-        let start = self.decoder.index();
-        loop {
-            let steps = chain.steps;
-            self.decoder = self.at(start)?;
-            for _ in 0..count {
-                let record = self.record()?;
-                self.answer(&record, chain)?;
-            }
-            if chain.steps == steps || !chain.addresses.is_empty() || chain.is_too_long() {
-                return Ok(());
-            }
-        }
-    }
-
-    fn answer(&self, record: &Record, chain: &mut Chain<'_>) -> Result<(), Fault> {
-        let alias = record.kind == RecordType::CNAME;
-        if !record.is_in() || !(alias || record.kind == chain.kind.record_type()) {
-            return Ok(());
-        }
-        if alias {
-            let target = self.name_at(record.data.start)?;
-            if end_of_name(self.message, record.data.start)? != record.data.end {
-                return Err(Fault::Malformed);
-            }
-            if !chain.is_too_long() && chain.is_at(&self.name_at(record.owner)?) {
-                chain.follow(target, record.ttl);
-            }
-        } else {
-            let address = chain.kind.address(&self.message[record.data.clone()])?;
-            if chain.is_at(&self.name_at(record.owner)?) {
-                chain.add(address, record.ttl);
-            }
-        }
-        Ok(())
-    }
-
-    fn authority(&mut self, count: u16) -> Result<Authority, Fault> {
-        let mut authority = Authority::default();
-        for _ in 0..count {
-            let record = self.record()?;
-            match record.kind {
-                RecordType::SOA if record.is_in() => {
-                    let minimum = self.soa_minimum(&record)?;
-                    authority.negative_ttl = Some(lifetime(minimum).min(record.ttl));
-                }
-                RecordType::NS => authority.servers = true,
-                _ => {}
-            }
-        }
-        Ok(authority)
-    }
-
-    /// The last field of a SOA record (RFC 1035, 3.3.13; RFC 2308, 4).
-    fn soa_minimum(&self, record: &Record) -> Result<u32, Fault> {
-        let second = end_of_name(self.message, record.data.start)?;
-        let numbers = end_of_name(self.message, second)?;
-        if numbers + 5 * 4 != record.data.end {
-            return Err(Fault::Malformed);
-        }
-        let mut decoder = self.at(numbers + 4 * 4)?;
-        Ok(decoder.read_u32().map_err(|_| Fault::Malformed)?.unverified())
-    }
-
-    /// The upper bits of the response code, where there is an OPT record (RFC 6891, 6.1.3).
-    fn extended_code(&mut self, count: u16) -> Result<Option<u8>, Fault> {
-        let mut high = None;
-        for _ in 0..count {
-            let record = self.record()?;
-            if record.kind == RecordType::OPT {
-                let first = self.message[record.data.start - RECORD_FIXED + 4];
-                if high.replace(first).is_some() {
-                    return Err(Fault::Malformed);
-                }
-            }
-        }
-        Ok(high)
-    }
-
-    fn record(&mut self) -> Result<Record, Fault> {
-        let owner = self.decoder.index();
-        self.decoder = self.at(end_of_name(self.message, owner)?)?;
-        let (kind, class) = (RecordType::from(self.u16()?), self.u16()?);
-        let ttl = self.decoder.read_u32().map_err(|_| Fault::Malformed)?.unverified();
-        let length = usize::from(self.u16()?);
-        let start = self.decoder.index();
-        self.decoder.read_slice(length).map_err(|_| Fault::Malformed)?;
-        Ok(Record { owner, kind, class, ttl: lifetime(ttl), data: start..start + length })
-    }
-
-    fn u16(&mut self) -> Result<u16, Fault> {
-        Ok(self.decoder.read_u16().map_err(|_| Fault::Malformed)?.unverified())
-    }
-
-    /// A name that may be compressed. That it is not so without end has been seen before it is read.
-    fn name_at(&self, at: usize) -> Result<Name, Fault> {
-        end_of_name(self.message, at)?;
-        Name::read(&mut self.at(at)?).map_err(|_| Fault::Malformed)
-    }
-
-    fn at(&self, at: usize) -> Result<BinDecoder<'a>, Fault> {
-        Ok(self.decoder.clone(u16::try_from(at).map_err(|_| Fault::Malformed)?))
-    }
-}
-
-/// Bytes of a record between its owner's name and its data.
-const RECORD_FIXED: usize = 10;
-
-/// A TTL; those with the first bit set are zero (RFC 2181, 8).
-fn lifetime(ttl: u32) -> u32 {
-    if ttl >> 31 == 0 { ttl } else { 0 }
-}
-
-/// Where a name ends, if it is one: labels of at most 63 bytes and 255 in all, over no more pointers than
-/// [`limits::DNS_POINTERS`], each to a place before the one that it leads from (RFC 1035, 4.1.4).
-fn end_of_name(message: &[u8], start: usize) -> Result<usize, Fault> {
-    let (mut at, mut part, mut end) = (start, start, None);
-    let (mut pointers, mut length) = (0, 1);
-    loop {
-        let byte = usize::from(*message.get(at).ok_or(Fault::Malformed)?);
-        match byte {
-            0 => return Ok(end.unwrap_or(at + 1)),
-            1..=63 => {
-                length += 1 + byte;
-                at += 1 + byte;
-            }
-            0xc0..=0xff => {
-                let low = usize::from(*message.get(at + 1).ok_or(Fault::Malformed)?);
-                let target = (byte & 0x3f) << 8 | low;
-                pointers += 1;
-                if target >= part {
-                    return Err(Fault::Malformed);
-                }
-                end.get_or_insert(at + 2);
-                (at, part) = (target, target);
-            }
-            _ => return Err(Fault::Malformed),
-        }
-        if pointers > limits::DNS_POINTERS || length > NAME_BYTES {
-            return Err(Fault::Malformed);
-        }
-    }
-}
-
 /// Bytes of a name on the wire (RFC 1035, 2.3.4).
 const NAME_BYTES: usize = 255;
 
 /// Whether a name has an encoding.
 pub(crate) fn is_a_name(name: &str) -> bool {
     name.len() + 2 <= NAME_BYTES && name.split('.').all(|label| (1..=63).contains(&label.len()))
-}
-
-/// Whether a name on the wire is this one, in any case.
-fn same(name: &Name, text: &str) -> bool {
-    let mut labels = text.split('.');
-    name.iter().all(|label| {
-        labels.next().is_some_and(|other| label.eq_ignore_ascii_case(other.as_bytes()))
-    }) && labels.next().is_none()
-}
-
-/// A name as text in lower case, if it has labels and they have characters alone that need no escape.
-fn text(name: &Name) -> Option<String> {
-    let mut text = String::with_capacity(NAME_BYTES);
-    for label in name.iter() {
-        if !text.is_empty() {
-            text.push('.');
-        }
-        for &byte in label {
-            if !byte.is_ascii_graphic() || byte == b'.' || byte == b'\\' {
-                return None;
-            }
-            text.push(byte.to_ascii_lowercase().into());
-        }
-    }
-    (!text.is_empty()).then_some(text)
 }
 
 #[cfg(test)]

@@ -2,8 +2,9 @@
 
 use hickory_proto::op::{Message, Query};
 use hickory_proto::rr::rdata::{A, AAAA, CNAME, NS, SOA};
-use hickory_proto::rr::{RData, Record};
+use hickory_proto::rr::{Name, RData, Record};
 
+use super::reader::end_of_name;
 use super::*;
 
 const ID: u16 = 0x1234;

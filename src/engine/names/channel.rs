@@ -28,6 +28,8 @@ pub(super) struct Line {
     unsent: usize,
     in_flight: HashMap<u16, Flight>,
     queries: u32,
+    /// Messages that nobody waited for.
+    strays: u32,
     since: Time,
     used: Time,
     /// When it is seen to again.
@@ -55,6 +57,7 @@ impl Line {
             unsent: 0,
             in_flight: HashMap::new(),
             queries: 0,
+            strays: 0,
             since: now,
             used: now,
             timer: None,
@@ -69,6 +72,13 @@ impl Line {
     fn is_spent(&self, now: Time) -> bool {
         self.queries >= limits::QUERIES_PER_CHANNEL
             || (self.transport == Transport::Udp && self.since + limits::CHANNEL_AGE <= now)
+    }
+
+    /// A message that nobody waited for came. True where there were so many that somebody may be guessing ids, so
+    /// that another port is better.
+    pub(super) fn note_stray(&mut self) -> bool {
+        self.strays += 1;
+        self.strays == limits::CHANNEL_STRAYS && !self.retired
     }
 
     /// The query that waits for an answer with this id.
@@ -144,7 +154,8 @@ impl Names {
     // facts
 
     /// The socket of a channel is connected.
-    pub(crate) fn opened(&mut self, id: ChannelId) {
+    pub(crate) fn opened(&mut self, id: ChannelId, now: Time) {
+        self.now = self.now.max(now);
         let Some(channel) = self.channels.get_mut(id) else { return };
         channel.0.open = true;
         self.want_send(id);

@@ -257,6 +257,9 @@ impl Names {
         let awaiting = message::id(bytes).and_then(|id| Some((id, line.awaiting(id)?)));
         let Some((dns_id, query)) = awaiting else {
             self.stats.strays += 1;
+            if line.note_stray() {
+                self.retire(id);
+            }
             return;
         };
         line.answered = true;

@@ -74,8 +74,7 @@ impl Server {
         if self.in_flight >= max_in_flight {
             return Time::NEVER;
         }
-        let rate = self.bucket.as_mut().map_or(now, |bucket| bucket.turn(now));
-        rate.max(self.open_after)
+        self.bucket.as_mut().map_or(now, |bucket| bucket.turn(now))
     }
 
     /// A query is sent.
