@@ -21,6 +21,7 @@ mod flow;
 mod in_step;
 mod latency;
 mod proxies;
+mod proxy_authentication;
 mod redirects;
 mod refusals;
 mod removal;
