@@ -89,7 +89,10 @@ fn what_is_there_is_not_replaced() {
             }
         }
         let ended = fetch(directory.path(), &["--jsonl", &server.url("/a")]).exits(1).text();
-        assert!(ended.contains(r#""kind":"output""#) && ended.contains("File exists"), "{ended}");
+        assert!(
+            ended.contains(r#""kind":"output""#) && ended.contains("already exists"),
+            "{ended}"
+        );
         assert!(!elsewhere.exists());
     }
     // a name that only the URL has is as with -O alone
