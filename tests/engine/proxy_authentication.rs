@@ -225,12 +225,13 @@ fn an_origin_that_poses_as_a_proxy_is_told_nothing() {
     assert!(text(h.sent(connection)).contains("Proxy-Authorization"));
     h.received(connection, OPEN);
     assert_eq!(text(h.sent(connection)), "GET / HTTP/1.1\r\nHost: a.test\r\n\r\n");
-    h.received(connection, &challenge("m", ""));
+    // were it the proxy, that would be a nonce to go on with
+    h.received(connection, &challenge("m", ", stale=true"));
     assert_eq!(h.succeeds().outcome.report.status, Some(407));
     h.ends_empty();
 }
 
-/// Guard: what a proxy was told is forgotten with the hop.
+/// Guard: what a proxy was told is forgotten with the hop, and asked for anew by the connection's own proxy.
 #[test]
 fn a_redirect_past_the_proxy_leaves_its_credentials_behind() {
     let mut h = harness();
