@@ -624,6 +624,27 @@ mod isolation {
     }
 }
 
+mod digest {
+    use super::*;
+    use support::digest::Guard;
+
+    #[test]
+    fn a_guard_admits_who_knows_the_password() {
+        for algorithm in ["MD5", "SHA-256"] {
+            let guard = Guard { field: "authorization", ..Guard::of_proxy(algorithm) };
+            let head = format!("401 Who\r\nWWW-Authenticate: {}", guard.challenge());
+            let refusal = Script::new().respond(&head, Framing::ContentLength, "who?");
+            let script = Script::new().guard(move |request| guard.admits(request), refusal);
+            let server = Plan::new().path("/a", script.ok("in")).start();
+            let url = &server.url("/a?b=c")[..];
+            assert_eq!(curl(&["--digest", "-u", "user:pass", url]).unwrap(), b"in");
+            assert_eq!(curl(&["--digest", "-u", "user:other", url]).unwrap(), b"who?");
+            assert_eq!(curl(&["--digest", "-u", "other:pass", url]).unwrap(), b"who?");
+            assert_eq!(curl(&["-u", "user:pass", url]).unwrap(), b"who?");
+        }
+    }
+}
+
 fn connect(addr: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect(addr).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();

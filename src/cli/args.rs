@@ -196,6 +196,10 @@ pub(crate) struct OutputArgs {
     #[arg(short = 'O', long, alias = "remote-name-all", conflicts_with = "output")]
     pub(crate) remote_name: bool,
 
+    /// With -O, take the name that the response proposes (Content-Disposition), if there is no such file
+    #[arg(short = 'J', long, conflicts_with_all = ["include", "head", "continue_at"])]
+    pub(crate) remote_header_name: bool,
+
     /// Make the directories that the files of -o and -D are to stand in
     #[arg(long)]
     pub(crate) create_dirs: bool,

@@ -1,16 +1,20 @@
 //! Conditions (RFC 9110, 13): bodies that are wanted only if they have changed.
 //!
 //! Knows the options and the files that keep entity tags. Must not know responses but for their
-//! ETag. Invariant: a tag is saved only with its body: a file of `-C`, which is written in place,
+//! ETag and date. Invariant: a tag is saved only with its body: a file of `-C`, which is written in place,
 //! has it from the beginning, any other when it is whole.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::{Duration, SystemTime};
 
 use clap::Args as Group;
+use ringdove::http::{Date, ResponseHead};
 
 use super::cookies::replace;
+use super::date;
 use super::values::Field;
 
 /// Bytes of a file that has an entity tag.
@@ -26,6 +30,82 @@ pub(crate) struct ConditionArgs {
     /// Ask for the body only if it has another ETag than FILE says; of one URL only
     #[arg(long, value_name = "FILE", conflicts_with = "continue_at")]
     pub(crate) etag_compare: Option<PathBuf>,
+
+    /// Ask for the body only if it has changed since DATE, or since the file of that name has; with a -
+    /// before it, only if it has not
+    #[arg(
+        short = 'z',
+        long,
+        value_name = "DATE|FILE",
+        allow_hyphen_values = true,
+        conflicts_with = "continue_at"
+    )]
+    time_cond: Option<TimeCondition>,
+}
+
+/// Of which dates a body is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TimeCondition {
+    /// Later than this.
+    ModifiedSince(Date),
+    /// Not later.
+    UnmodifiedSince(Date),
+}
+
+impl FromStr for TimeCondition {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<TimeCondition, String> {
+        let (condition, text): (fn(Date) -> TimeCondition, &str) = match text.split_at_checked(1) {
+            Some(("-", rest)) => (TimeCondition::UnmodifiedSince, rest),
+            Some(("+", rest)) => (TimeCondition::ModifiedSince, rest),
+            _ => (TimeCondition::ModifiedSince, text),
+        };
+        let date = match date::parse(text) {
+            Some(date) => date,
+            None => modified(Path::new(text))
+                .map_err(|error| format!("neither a date nor a file with one ({error})"))?,
+        };
+        match (0..=Date::LAST.unix()).contains(&date.unix()) {
+            true => Ok(condition(date)),
+            false => Err("a date before 1970 or after 9999".to_owned()),
+        }
+    }
+}
+
+impl TimeCondition {
+    fn field(self) -> Field {
+        let (name, date) = match self {
+            TimeCondition::ModifiedSince(date) => ("If-Modified-Since", date),
+            TimeCondition::UnmodifiedSince(date) => ("If-Unmodified-Since", date),
+        };
+        let since_1970 = Duration::from_secs(date.unix().unsigned_abs());
+        Field::new(name, &httpdate::fmt_http_date(SystemTime::UNIX_EPOCH + since_1970))
+    }
+
+    /// Whether the whole that a response brings is wanted, as far as it says: not all servers heed the
+    /// field.
+    pub(crate) fn is_met(self, head: &ResponseHead<'_>) -> bool {
+        if head.status() != 200 {
+            return true;
+        }
+        let modified = head.field("last-modified").and_then(|value| Date::parse(&value));
+        match (self, modified) {
+            (_, None) => true,
+            (TimeCondition::ModifiedSince(date), Some(modified)) => modified > date,
+            (TimeCondition::UnmodifiedSince(date), Some(modified)) => modified <= date,
+        }
+    }
+}
+
+/// When a file was changed last.
+fn modified(path: &Path) -> io::Result<Date> {
+    let time = fs::metadata(path)?.modified()?;
+    let seconds = match time.duration_since(SystemTime::UNIX_EPOCH) {
+        Ok(after) => i64::try_from(after.as_secs()).unwrap_or(i64::MAX),
+        Err(_) => -1,
+    };
+    Ok(Date::from_unix(seconds))
 }
 
 impl ConditionArgs {
@@ -39,6 +119,17 @@ impl ConditionArgs {
             Ok(()) => Ok(Some(field)),
             Err(error) => Err(format!("--etag-compare {}: {error}", path.display())),
         }
+    }
+
+    /// The field that says by which date, unless it was given by `-H`.
+    pub(crate) fn date_field(&self, given: &[Field]) -> Option<Field> {
+        let field = self.time_cond?.field();
+        let is_given = given.iter().any(|given| given.name.eq_ignore_ascii_case(&field.name));
+        (!is_given).then_some(field)
+    }
+
+    pub(crate) fn time(&self) -> Option<TimeCondition> {
+        self.time_cond
     }
 
     /// The strong validator of what an earlier run has begun, for `-C`.
@@ -92,7 +183,8 @@ mod tests {
         for tag in ["\"a\"", "W/\"b\"", "\"\u{e4}\""] {
             save(&path, Some(tag.as_bytes())).expect("a file");
             assert_eq!(saved(&path), Ok(Some(tag.to_owned())));
-            let args = ConditionArgs { etag_save: Some(path.clone()), etag_compare: None };
+            let etag_save = Some(path.clone());
+            let args = ConditionArgs { etag_save, etag_compare: None, time_cond: None };
             let strong = (!tag.starts_with('W')).then(|| tag.to_owned());
             assert_eq!(args.validator(), Ok(strong));
         }
@@ -100,5 +192,32 @@ mod tests {
         assert_eq!(saved(&path), Ok(None));
         fs::write(&path, vec![b'"'; LARGEST as usize + 1]).expect("a file");
         assert!(saved(&path).is_err());
+    }
+
+    #[test]
+    fn dates_are_typed_or_those_of_files() {
+        let at = |unix| Date::from_unix(unix);
+        let (since, until) = (TimeCondition::ModifiedSince, TimeCondition::UnmodifiedSince);
+        let table = [
+            ("6 Nov 1994", Ok(since(at(784_080_000)))),
+            ("+6 Nov 1994", Ok(since(at(784_080_000)))),
+            ("-6 Nov 1994", Ok(until(at(784_080_000)))),
+            ("-19941106", Ok(until(at(784_080_000)))),
+            ("", Err(())),
+            ("-", Err(())),
+            ("/no/such/file", Err(())),
+            ("31 Dec 1969", Err(())),
+        ];
+        for (text, want) in table {
+            assert_eq!(text.parse::<TimeCondition>().map_err(drop), want, "{text}");
+        }
+        let field = since(at(784_111_777)).field();
+        assert_eq!(field, Field::new("If-Modified-Since", "Sun, 06 Nov 1994 08:49:37 GMT"));
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        let time = SystemTime::UNIX_EPOCH + Duration::from_millis(784_111_777_900);
+        file.as_file().set_modified(time).expect("a date");
+        let path = file.path().display().to_string();
+        assert_eq!(path.parse(), Ok(since(at(784_111_777))));
+        assert_eq!(format!("-{path}").parse(), Ok(until(at(784_111_777))));
     }
 }

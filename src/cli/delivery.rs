@@ -9,9 +9,9 @@ use std::rc::Rc;
 use ringdove::http::{BodyLength, RequestHead, ResponseHead, Version};
 use ringdove::{Flow, Handler, Outcome, Redirect};
 
-use super::condition::save;
+use super::condition::{TimeCondition, save};
 use super::console::{Console, printable};
-use super::output::{SharedStream, Sink, WriteError};
+use super::output::{Refusal, SharedStream, Sink, WriteError};
 use super::record::Failure;
 use super::target::Schemes;
 
@@ -35,6 +35,8 @@ pub(crate) struct Rules {
     pub(crate) content_type: bool,
     /// Where the ETag of a body goes.
     pub(crate) etag_save: Option<PathBuf>,
+    /// Of which dates bodies are wanted.
+    pub(crate) condition: Option<TimeCondition>,
     /// Statuses from 400 on are failures.
     pub(crate) fail: bool,
     pub(crate) verbose: bool,
@@ -82,6 +84,8 @@ enum Trouble {
     Write(WriteError),
     /// It is not the rest of what is there.
     Rest(String),
+    /// It is of a date at which it is not wanted.
+    Unmet,
 }
 
 impl Rules {
@@ -138,10 +142,11 @@ impl Delivery {
                 delivered(None, Some(Failure::of_status(status)), false)
             }
             // what is there is what there would be
+            (Some(Trouble::Unmet), Ok(_)) if !rules.heads => delivered(None, None, false),
             (None, Ok(response)) if response.status == 304 && !rules.heads => {
                 delivered(None, None, false)
             }
-            (None, Ok(_)) => match sink.finish().and_then(|file| {
+            (None | Some(Trouble::Unmet), Ok(_)) => match sink.finish().and_then(|file| {
                 rules.save(etag.as_ref())?;
                 Ok(file)
             }) {
@@ -261,6 +266,9 @@ impl Handler for Delivery {
             // the body is taken all the same, which keeps the connection
             self.trouble = Some(Trouble::Status(head.status()));
         }
+        if self.trouble.is_none() && self.rules.condition.is_some_and(|date| !date.is_met(head)) {
+            self.trouble = Some(Trouble::Unmet);
+        }
         if self.trouble.is_some() {
             return flow;
         }
@@ -269,7 +277,8 @@ impl Handler for Delivery {
                 self.take_etag(head)
             }
             Ok(()) => flow,
-            Err(why) => {
+            Err(Refusal::Write(error)) => self.go_on(Err(error)),
+            Err(Refusal::Rest(why)) => {
                 self.trouble = Some(Trouble::Rest(why.clone()));
                 Flow::Abort(why)
             }

@@ -123,6 +123,7 @@ impl Run {
             dump: plan.dump,
             content_type: write_out.is_some(),
             etag_save: plan.etag_save,
+            condition: plan.condition,
             fail: plan.fail,
             verbose: plan.verbose,
             schemes: plan.template.schemes(),
@@ -366,7 +367,9 @@ impl Run {
                 // what could not be written stays, and its transfer will meet the error
                 Err(_) | Ok(()) => Ok(()),
             },
-            Output::Discard | Output::File(_) | Output::Directory(..) => Ok(()),
+            Output::Discard | Output::File(_) | Output::Directory(..) | Output::Proposed(_) => {
+                Ok(())
+            }
         }
     }
 

@@ -16,6 +16,7 @@ mod connect;
 mod console;
 mod cookies;
 mod credentials;
+mod date;
 mod delivery;
 pub(crate) mod doctor;
 pub(crate) mod fetch;

@@ -14,12 +14,13 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use ringdove::http::ResponseHead;
+use ringdove::http::{ResponseHead, proposed_file_name};
 use ringdove::{Request, RequestError};
 use tempfile::NamedTempFile;
 use url::Url;
 
 use super::partial::{Rest, Resume};
+use super::remote::name_in_url;
 
 /// Bytes of a body that are gathered before they are written.
 const BUFFER: usize = 16 * 1024;
@@ -33,6 +34,8 @@ pub(crate) enum Output {
     File(PathBuf),
     /// Each into a file in this directory.
     Directory(PathBuf, Naming),
+    /// The same, named by its response, or else as its URL's path ends.
+    Proposed(PathBuf),
 }
 
 /// The name of a URL's file, or why it has none.
@@ -60,9 +63,30 @@ pub(crate) struct Stream {
 #[derive(Debug)]
 pub(crate) struct PartFile {
     path: PathBuf,
+    name: Name,
     buffer: Vec<u8>,
     /// Made when the buffer is full or the body over.
     aside: Option<NamedTempFile>,
+}
+
+/// Where the name of a file comes from.
+#[derive(Debug, PartialEq, Eq)]
+enum Name {
+    /// From who asks: what stands there is replaced.
+    Given,
+    /// From the response, if that proposes one; otherwise there may be none, for this reason.
+    Awaited(Option<String>),
+    /// From the response: what stands there stays.
+    Proposed,
+}
+
+/// Why a response's body is not taken.
+#[derive(Debug)]
+pub(crate) enum Refusal {
+    /// It is not the rest of what is there.
+    Rest(String),
+    /// There is no place for it.
+    Write(WriteError),
 }
 
 /// A write that failed, with what it was to.
@@ -105,7 +129,15 @@ impl Output {
     }
 
     pub(crate) fn writes_files(&self) -> bool {
-        matches!(self, Output::File(_) | Output::Directory(..))
+        matches!(self, Output::File(_) | Output::Directory(..) | Output::Proposed(_))
+    }
+
+    /// The directory of another output, for files that are named by their responses.
+    pub(crate) fn named_by_responses(self) -> Output {
+        match self {
+            Output::Directory(path, _) => Output::Proposed(path),
+            other => other,
+        }
     }
 
     /// Where the body of `url` goes.
@@ -115,6 +147,10 @@ impl Output {
             Output::Stream(stream) => Sink::Stream(Rc::clone(stream)),
             Output::File(path) => Sink::File(PartFile::new(path.clone())),
             Output::Directory(path, naming) => Sink::File(PartFile::new(path.join(naming(url)?))),
+            Output::Proposed(directory) => Sink::File(match name_in_url(url) {
+                Ok(name) => PartFile::awaited(directory.join(name), None),
+                Err(why) => PartFile::awaited(directory.join("nameless"), Some(why)),
+            }),
         })
     }
 }
@@ -139,10 +175,11 @@ impl Sink {
     }
 
     /// Takes the head of the response whose body is to come. The error says why it is not wanted.
-    pub(crate) fn begin(&mut self, head: &ResponseHead<'_>) -> Result<(), String> {
+    pub(crate) fn begin(&mut self, head: &ResponseHead<'_>) -> Result<(), Refusal> {
         match self {
-            Sink::Rest(rest) => rest.begin(head),
-            Sink::Discard | Sink::Stream(_) | Sink::File(_) => Ok(()),
+            Sink::Rest(rest) => rest.begin(head).map_err(Refusal::Rest),
+            Sink::File(file) => file.begin(head).map_err(Refusal::Write),
+            Sink::Discard | Sink::Stream(_) => Ok(()),
         }
     }
 
@@ -211,7 +248,36 @@ impl Stream {
 
 impl PartFile {
     fn new(path: PathBuf) -> PartFile {
-        PartFile { path, buffer: Vec::new(), aside: None }
+        PartFile { path, name: Name::Given, buffer: Vec::new(), aside: None }
+    }
+
+    fn awaited(path: PathBuf, nameless: Option<String>) -> PartFile {
+        PartFile { name: Name::Awaited(nameless), ..PartFile::new(path) }
+    }
+
+    /// Takes the name that a response proposes, if it is to.
+    fn begin(&mut self, head: &ResponseHead<'_>) -> Result<(), WriteError> {
+        let Name::Awaited(nameless) = &mut self.name else { return Ok(()) };
+        let proposed = head.field("content-disposition");
+        match (proposed.and_then(|value| proposed_file_name(&value)), nameless.take()) {
+            (Some(name), _) => {
+                self.path.set_file_name(name);
+                self.name = Name::Proposed;
+                match self.path.symlink_metadata() {
+                    Ok(_) => Err(self.fail(io::ErrorKind::AlreadyExists.into())),
+                    Err(_) => Ok(()),
+                }
+            }
+            (None, None) => Ok(()),
+            (None, Some(why)) => {
+                self.path.pop();
+                Err(self.fail(io::Error::other(why)))
+            }
+        }
+    }
+
+    fn fail(&self, error: io::Error) -> WriteError {
+        WriteError::new(&self.path, error)
     }
 
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
@@ -230,7 +296,10 @@ impl PartFile {
     fn finish(mut self) -> io::Result<()> {
         self.spill()?;
         if let Some(aside) = self.aside {
-            aside.persist(&self.path)?;
+            match self.name {
+                Name::Proposed => aside.persist_noclobber(&self.path)?,
+                Name::Given | Name::Awaited(_) => aside.persist(&self.path)?,
+            };
         }
         Ok(())
     }

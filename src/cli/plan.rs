@@ -16,6 +16,7 @@ use url::Url;
 use super::args::{ConnectionArgs, FetchArgs, OutputArgs, RedirectArgs, RequestArgs};
 use super::body::{Content, Payload, StandardInput};
 use super::coding;
+use super::condition::TimeCondition;
 use super::connect::TlsArgs;
 use super::cookies::Kept;
 use super::input::Opened;
@@ -62,6 +63,8 @@ pub(crate) struct Plan {
     pub(crate) write_out: Option<String>,
     /// Where the ETag goes.
     pub(crate) etag_save: Option<PathBuf>,
+    /// Of which dates bodies are wanted.
+    pub(crate) condition: Option<TimeCondition>,
     /// Where heads go by themselves.
     pub(crate) dump: Option<SharedStream>,
     /// Statuses from 400 on are failures.
@@ -131,6 +134,7 @@ impl Plan {
         request.fields.extend(range.field(&request.fields));
         condition.check(one_url)?;
         request.fields.extend(condition.field()?);
+        request.fields.extend(condition.date_field(&request.fields));
         let etag = condition.validator()?;
         let resume = range.continue_at.map(|offset| Resume { offset, etag });
         let kept = cookies.read(&mut stdin)?;
@@ -174,6 +178,7 @@ impl Plan {
             window,
             heads,
             resume,
+            condition: condition.time(),
             etag_save: condition.etag_save,
             write_out: write_out.format()?,
             dump,
@@ -346,7 +351,8 @@ fn tls(cacert: Option<&Path>, insecure: bool, args: &TlsArgs) -> Result<Option<T
 }
 
 fn place(args: OutputArgs, one_url: bool) -> Result<Output, String> {
-    let OutputArgs { output, output_dir, discard, jsonl, remote_name, create_dirs } = args;
+    let OutputArgs { output, output_dir, discard, jsonl, remote_name, .. } = args;
+    let OutputArgs { remote_header_name, create_dirs, .. } = args;
     match (output, output_dir) {
         (Some(_), _) if !one_url => {
             Err("-o takes the body of one URL; --output-dir and -O take many".to_owned())
@@ -356,7 +362,8 @@ fn place(args: OutputArgs, one_url: bool) -> Result<Output, String> {
         }
         (Some(path), _) => Output::file(&path, create_dirs),
         (None, directory) if remote_name => {
-            Output::directory(&directory.unwrap_or_default(), name_in_url)
+            let output = Output::directory(&directory.unwrap_or_default(), name_in_url)?;
+            Ok(if remote_header_name { output.named_by_responses() } else { output })
         }
         (None, Some(path)) => Output::directory(&path, |url| Ok(file_name(url))),
         (None, None) if discard || jsonl => Ok(Output::Discard),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use clap::Args as Group;
 use percent_encoding::percent_decode_str;
-use ringdove::http::ProxyProtocol;
+use ringdove::http::{AuthScheme, ProxyProtocol};
 use ringdove::{Bypass, Options, Proxies, Proxy, TlsPolicy};
 
 use super::values::Field;
@@ -24,6 +24,19 @@ pub(crate) struct ProxyArgs {
     /// Who asks the proxy, percent-encoded as in a URL, where the proxy's own text does not say
     #[arg(short = 'U', long, value_name = "USER[:PASSWORD]")]
     pub(crate) proxy_user: Option<String>,
+
+    /// Tell an HTTP proxy who asks by Basic, without being asked: as is done unless one of the next two is
+    /// given
+    #[arg(long)]
+    pub(crate) proxy_basic: bool,
+
+    /// Tell an HTTP proxy who asks by Digest, once it asks
+    #[arg(long)]
+    pub(crate) proxy_digest: bool,
+
+    /// Tell an HTTP proxy who asks by the safest scheme that it asks for
+    #[arg(long)]
+    pub(crate) proxy_anyauth: bool,
 
     /// Go straight to these hosts and all below them, and to these addresses and networks; * for all.
     /// Without it the variable no_proxy says
@@ -100,7 +113,16 @@ impl ProxyArgs {
             proxies =
                 proxies.field(name, value).map_err(|error| format!("--proxy-header: {error}"))?;
         }
-        Ok(Some(proxies.tunnel(self.proxytunnel)))
+        Ok(Some(proxies.with_scheme(self.scheme()).tunnel(self.proxytunnel)))
+    }
+
+    /// As curl has it: of several, the one that says least without being asked.
+    fn scheme(&self) -> AuthScheme {
+        match (self.proxy_anyauth, self.proxy_digest, self.proxy_basic) {
+            (true, ..) => AuthScheme::Any,
+            (false, true, _) => AuthScheme::Digest,
+            (false, false, _) => AuthScheme::Basic,
+        }
     }
 
     fn tls(&self) -> Result<TlsPolicy, String> {

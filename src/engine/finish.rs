@@ -12,6 +12,7 @@ use super::{
     ConnectionId, Engine, Message, Outcome, Output, Report, Response, Times, TlsSummary, TransferId,
 };
 use crate::error::{Cause, Error, Operation, Retry};
+use crate::http::ProxyFault;
 use crate::limits;
 use crate::time::Time;
 
@@ -41,6 +42,11 @@ impl Engine {
 
     /// A connection is of no more use: what occupies it fails, or is sent again where that is safe.
     pub(super) fn fail(&mut self, id: ConnectionId, cause: Cause, operation: Option<Operation>) {
+        let over =
+            matches!(cause, Cause::Closed | Cause::Os { .. } | Cause::Proxy(ProxyFault::Closed));
+        if over && self.ends_after_challenge(id) {
+            return self.tunnel_elsewhere(id);
+        }
         let Some(connection) = self.pool.connections.get(id) else { return };
         let Some(transfer) = connection.transfer() else {
             return match connection.channel() {
@@ -212,7 +218,7 @@ impl Engine {
     }
 
     /// Adds what a transfer's exchange moved on its connection.
-    fn count_wire(&mut self, id: TransferId, connection: ConnectionId) {
+    pub(super) fn count_wire(&mut self, id: TransferId, connection: ConnectionId) {
         let Some(connection) = self.pool.connections.get(connection) else { return };
         let Some(transfer) = self.transfers.get_mut(id) else { return };
         let before = match &connection.state {

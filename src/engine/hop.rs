@@ -6,7 +6,6 @@
 //! not know what a redirect or a challenge asks for: see [`super::redirect`] and [`super::identity`].
 //! Invariant: a transfer that was never led on has nothing of this but a null pointer.
 
-use super::connection::Exchanging;
 use super::identity::Keeper;
 use super::pool::PoolKey;
 use super::receive::Taken;
@@ -14,7 +13,9 @@ use super::request::Body;
 use super::transfer::{Hop, Spent, Transfer, Wire};
 use super::{ConnectionId, Engine, Flow, Outcome, Report, Times, TransferId};
 use crate::error::{Cause, Progress};
-use crate::http::{CloseReason, Event, Read, Redirect, RequestHead, ResponseHead, redirects};
+use crate::http::{
+    CloseReason, Event, Exchange, Read, Redirect, RequestHead, ResponseHead, redirects,
+};
 use crate::limits;
 use crate::time::Time;
 use crate::tls::TlsPolicy;
@@ -104,15 +105,12 @@ impl Past {
     }
 }
 
-impl Exchanging {
-    /// Whether to read the rest of a response that leads on, so that its connection can be used again.
-    pub(super) fn is_worth_finishing(&self) -> bool {
-        let reasons = self.exchange.close_reasons();
-        let only_unfinished =
-            reasons.iter().all(|reason| reason == CloseReason::ResponseUnfinished);
-        let size = self.exchange.content_length().unwrap_or(0).max(self.exchange.body_received());
-        only_unfinished && size <= limits::SUPERSEDED_BODY
-    }
+/// Whether to read the rest of a response that leads on, so that its connection can be used again.
+pub(super) fn is_worth_finishing(exchange: &Exchange) -> bool {
+    let reasons = exchange.close_reasons();
+    let only_unfinished = reasons.iter().all(|reason| reason == CloseReason::ResponseUnfinished);
+    let size = exchange.content_length().unwrap_or(0).max(exchange.body_received());
+    only_unfinished && size <= limits::SUPERSEDED_BODY
 }
 
 impl Engine {
@@ -131,7 +129,7 @@ impl Engine {
             return Taken::Over;
         }
         while let Some(state) = self.exchanging(id)
-            && state.is_worth_finishing()
+            && is_worth_finishing(&state.exchange)
             && let Ok(Read { consumed, event }) = state.exchange.read(&input[taken..])
         {
             taken += consumed;

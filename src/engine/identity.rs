@@ -9,13 +9,16 @@
 
 use std::collections::HashMap;
 
+use ::http::Method;
+
 use super::hop::Next;
 use super::request::Request;
+use super::route::Via;
 use super::transfer::Transfer;
 use crate::error::Cause;
 use crate::http::{
     Attempt, AuthPolicy, AuthScheme, Authenticator, ClientNonces, Credentials, Date, Initiator,
-    Origin, RequestHead, ResponseHead, Role, Scheme, is_same_site,
+    Origin, RequestHead, ResponseHead, Scheme, is_same_site,
 };
 use crate::limits;
 use crate::time::Time;
@@ -23,9 +26,18 @@ use crate::time::Time;
 /// Who a transfer is to its peers.
 #[derive(Default)]
 pub(super) struct Identity {
-    /// For the origin of the request under way.
-    credentials: Option<Credentials>,
-    /// What became of them in this request.
+    /// To the origin of the request under way.
+    server: Option<Shown>,
+    /// To the proxy that this request goes by, if that is to ask first.
+    proxy: Option<Shown>,
+    /// What the proxy that forwards this request is told.
+    told_proxy: Option<Vec<u8>>,
+}
+
+/// Credentials, and what became of them in this request.
+struct Shown {
+    credentials: Credentials,
+    scheme: AuthScheme,
     attempt: Attempt,
 }
 
@@ -54,37 +66,121 @@ impl Identity {
     pub(super) fn of(request: &Request) -> Option<Box<Identity>> {
         let Request { head, login, options, .. } = request;
         let has_login = login.is_some() || options.auth.is_some();
-        if !has_login && options.cookies.is_none() && options.hsts.is_none() {
+        let by_proxy = options.proxies.as_ref().is_some_and(|proxies| proxies.may_challenge());
+        if !has_login && !by_proxy && options.cookies.is_none() && options.hsts.is_none() {
             return None;
         }
-        let policy = options.auth.as_ref();
-        let credentials = match policy {
-            Some(policy) => policy.for_first(head.origin(), login.as_ref()),
-            None => AuthPolicy::default().for_first(head.origin(), login.as_ref()),
+        let (credentials, scheme) = match &options.auth {
+            Some(policy) => (policy.for_first(head.origin(), login.as_ref()), policy.scheme),
+            None => (
+                AuthPolicy::default().for_first(head.origin(), login.as_ref()),
+                AuthScheme::default(),
+            ),
         };
-        Some(Box::new(Identity { credentials, ..Identity::default() }))
+        let server = credentials.map(|credentials| Shown::new(credentials, scheme));
+        Some(Box::new(Identity { server, ..Identity::default() }))
+    }
+
+    /// The next request goes by this proxy, or by none.
+    fn meet_proxy(&mut self, via: Option<&Via>) {
+        let login = via.and_then(|via| via.proxy.login(&via.fields));
+        self.proxy = match (login, self.proxy.take()) {
+            (Some((credentials, _)), Some(known)) if known.credentials == credentials => {
+                Some(known)
+            }
+            (login, _) => login.map(|(credentials, scheme)| Shown::new(credentials, scheme)),
+        };
+    }
+}
+
+impl Shown {
+    fn new(credentials: Credentials, scheme: AuthScheme) -> Shown {
+        Shown { credentials, scheme, attempt: Attempt::default() }
+    }
+
+    /// What a request is sent with.
+    fn value(&mut self, method: &Method, target: &str, keeper: &mut Keeper) -> Option<Vec<u8>> {
+        let authenticator = keeper.authenticators.of(&self.credentials, self.scheme);
+        authenticator.authorize(&mut self.attempt, method, target)
+    }
+
+    /// What a request is sent with that has this head, unless that says it already.
+    fn value_beside(
+        &mut self,
+        head: &RequestHead,
+        target: &str,
+        keeper: &mut Keeper,
+    ) -> Option<Vec<u8>> {
+        match self.stands_aside(head) {
+            true => None,
+            false => self.value(head.method(), target, keeper),
+        }
+    }
+
+    /// Whether a response asks for the request once more. Otherwise it is learned from.
+    fn is_challenged(&mut self, response: &ResponseHead<'_>, keeper: &mut Keeper) -> bool {
+        let authenticator = keeper.authenticators.of(&self.credentials, self.scheme);
+        let again = authenticator.challenged(&mut self.attempt, response, &mut keeper.nonces);
+        if !again {
+            authenticator.accepted(&self.attempt, response);
+        }
+        again
+    }
+
+    /// Whether the caller has said in a request's head who asks.
+    fn stands_aside(&self, head: &RequestHead) -> bool {
+        head.has_field(self.credentials.scope().role.authorization_field())
     }
 }
 
 impl Transfer {
-    /// Gives the request what it is sent with this time.
-    pub(super) fn dress(&mut self, keeper: &mut Keeper, now: Time) {
+    /// Gives the request what it is sent with this time, to the proxy that forwards it, if one does.
+    pub(super) fn dress(&mut self, forwarder: Option<&Via>, keeper: &mut Keeper, now: Time) {
         if self.request.options.cookies.is_some() {
             let cookies = self.cookies_for(&self.request.head, keeper.date(now));
             self.request.head.set_cookies(cookies);
         }
-        let scheme = self.auth_scheme();
-        let Some(Identity { credentials, attempt }) = self.identity.as_deref_mut() else { return };
+        let Some(identity) = self.identity.as_deref_mut() else { return };
+        identity.meet_proxy(forwarder);
+        let Identity { server, proxy, told_proxy } = identity;
         let head = &mut self.request.head;
-        let role = Role::Server;
-        let value = match credentials {
-            Some(credentials) if !head.has_field(role.authorization_field()) => {
-                let authenticator = keeper.authenticators.of(credentials, scheme);
-                authenticator.authorize(attempt, head.method(), head.target())
-            }
-            _ => None,
-        };
+        *told_proxy = proxy.as_mut().and_then(|proxy| {
+            // the digest is of the target in the request line
+            proxy.value_beside(head, &head.forwarded_target(), keeper)
+        });
+        let value = server.as_mut().and_then(|server| {
+            let target = head.target();
+            server.value_beside(head, target, keeper)
+        });
         head.set_authorization(value);
+    }
+
+    /// What the proxy that forwards this request is told because it has asked.
+    pub(super) fn told_proxy(&self) -> Option<&[u8]> {
+        self.identity.as_deref()?.told_proxy.as_deref()
+    }
+
+    /// What a proxy is told that is asked for a tunnel to `target`, because it has asked.
+    pub(super) fn introduce(
+        &mut self,
+        via: &Via,
+        target: &Origin,
+        keeper: &mut Keeper,
+    ) -> Option<Vec<u8>> {
+        let identity = self.identity.as_deref_mut()?;
+        identity.meet_proxy(Some(via));
+        let target = target.authority_with_port().to_string();
+        identity.proxy.as_mut()?.value(&Method::CONNECT, &target, keeper)
+    }
+
+    /// Whether a proxy's answer to CONNECT asks for it once more. Otherwise it is learned from.
+    pub(super) fn is_challenged_by_proxy(
+        &mut self,
+        answer: &ResponseHead<'_>,
+        keeper: &mut Keeper,
+    ) -> bool {
+        let proxy = self.identity.as_deref_mut().and_then(|identity| identity.proxy.as_mut());
+        proxy.is_some_and(|proxy| proxy.is_challenged(answer, keeper))
     }
 
     /// The cookies that go along with a request of this transfer.
@@ -116,18 +212,10 @@ impl Transfer {
         head: &ResponseHead<'_>,
         keeper: &mut Keeper,
     ) -> Result<Option<Next>, Cause> {
-        let scheme = self.auth_scheme();
         let Some(identity) = self.identity.as_deref_mut() else { return Ok(None) };
-        let Identity { credentials: Some(credentials), attempt } = identity else {
-            return Ok(None);
-        };
-        if self.request.head.has_field(Role::Server.authorization_field()) {
-            return Ok(None);
-        }
-        let authenticator = keeper.authenticators.of(credentials, scheme);
-        let again = authenticator.challenged(attempt, head, &mut keeper.nonces);
-        if !again {
-            authenticator.accepted(attempt, head);
+        let mut again = false;
+        for shown in [&mut identity.server, &mut identity.proxy].into_iter().flatten() {
+            again |= !shown.stands_aside(&self.request.head) && shown.is_challenged(head, keeper);
         }
         match again {
             false => Ok(None),
@@ -140,18 +228,16 @@ impl Transfer {
     pub(super) fn change_scope(&mut self, from: &Origin, strips_credentials: bool) {
         let Some(identity) = self.identity.as_deref_mut() else { return };
         let origin = self.request.head.origin();
-        identity.attempt = Attempt::default();
-        if strips_credentials {
-            let policy = self.request.options.auth.as_ref();
-            identity.credentials = policy.and_then(|policy| policy.for_elsewhere(origin, from));
-        } else if origin != from {
-            let credentials = identity.credentials.take();
-            identity.credentials = credentials.map(|known| known.entrusted_to(origin.clone()));
-        }
-    }
-
-    fn auth_scheme(&self) -> AuthScheme {
-        self.request.options.auth.as_ref().map_or(AuthScheme::Basic, |policy| policy.scheme)
+        let policy = self.request.options.auth.as_ref();
+        let shown = identity.server.take().map(|shown| shown.credentials);
+        let credentials = match shown {
+            _ if strips_credentials => policy.and_then(|policy| policy.for_elsewhere(origin, from)),
+            Some(known) if origin != from => Some(known.entrusted_to(origin.clone())),
+            known => known,
+        };
+        let scheme = policy.map_or(AuthScheme::default(), |policy| policy.scheme);
+        identity.server = credentials.map(|credentials| Shown::new(credentials, scheme));
+        identity.proxy = None;
     }
 }
 
@@ -209,7 +295,7 @@ mod tests {
     use url::Url;
 
     use super::*;
-    use crate::http::Secret;
+    use crate::http::{Role, Secret};
 
     #[test]
     fn what_is_known_of_users_is_bounded() {

@@ -159,7 +159,7 @@ impl Engine {
             self.timers.cancel(timer);
         }
         if transfer.identity.is_some() {
-            transfer.dress(&mut self.keeper, self.now);
+            transfer.dress(connection.forwarder.as_deref(), &mut self.keeper, self.now);
         }
         let (head, body) = (&transfer.request.head, transfer.request.body.length());
         let mut exchange = Exchange::new(head, body, &transfer.request.options.http);
@@ -357,18 +357,20 @@ impl Engine {
 
     // connections
 
-    /// Gives a connection what is between its socket and the messages on it.
+    /// Gives a connection what is between its socket and the messages on it. A proxy is `told` who asks
+    /// if it has asked for that.
     fn equip(
         &self,
         connection: &mut Connection,
         key: &PoolKey,
         transfer: TransferId,
+        told: Option<&[u8]>,
     ) -> Result<(), (Cause, Phase)> {
         if let Some(via) = key.tunnel() {
             let Some(transfer) = self.transfers.get(transfer) else { return Ok(()) };
             let (target, limits) = (&key.origin, &transfer.request.options.http);
             let address = self.address_for(via, target);
-            let tunnel = Tunnel::new(via, target, address, limits);
+            let tunnel = Tunnel::new(via, target, address, told, limits);
             connection.tunnel = Some(Box::new(tunnel.map_err(|cause| (cause, Phase::Proxy))?));
             return Ok(());
         }
@@ -397,7 +399,15 @@ impl Engine {
         let Some(origin) = self.pool.get(origin_id) else { return };
         let (_, port) = origin.key.peer();
         let mut connection = Connection::new(origin_id, port, transfer_id, addresses, self.now);
-        if let Err((cause, phase)) = self.equip(&mut connection, &origin.key, transfer_id) {
+        let told = match origin.key.tunnel() {
+            Some(via) => self
+                .transfers
+                .get_mut(transfer_id)
+                .and_then(|transfer| transfer.introduce(via, &origin.key.origin, &mut self.keeper)),
+            None => None,
+        };
+        let equipped = self.equip(&mut connection, &origin.key, transfer_id, told.as_deref());
+        if let Err((cause, phase)) = equipped {
             // as one that waits it can be taken out
             self.queue_first(transfer_id);
             return self.end(transfer_id, error_before_exchange(cause, phase));

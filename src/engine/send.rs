@@ -5,6 +5,7 @@
 use super::connection::{Connection, Exchanging, State};
 use super::request::{Body, Request};
 use super::route::Via;
+use super::transfer::Transfer;
 use super::{ConnectionId, Engine};
 use crate::error::Cause;
 use crate::http::{Fill, SourceRead};
@@ -78,14 +79,15 @@ impl Engine {
                 (None, false)
             }
         };
-        let request = match &state {
-            Some(state) => self.transfers.get_mut(state.transfer).map(|t| &mut t.request),
+        let transfer = match &state {
+            Some(state) => self.transfers.get_mut(state.transfer),
             None => None,
         };
-        let (mut state, request) = (state, request);
-        if let (Some(via), Some(state), Some(request)) = (forwarder, &mut state, &request) {
-            state.take_forwarded_head(via, request, unfilled);
+        let mut state = state;
+        if let (Some(via), Some(state), Some(transfer)) = (forwarder, &mut state, &transfer) {
+            state.take_forwarded_head(via, transfer, unfilled);
         }
+        let request = transfer.map(|transfer| &mut transfer.request);
         let Some(tls) = tls else {
             let (Some(state), Some(request)) = (state, request) else { return Ok(0) };
             return fill_plain(state, request, unfilled, connecting, out);
@@ -134,11 +136,13 @@ impl Engine {
 impl Exchanging {
     /// Has the head that `via` is to forward wait in `unfilled`.
     #[cold]
-    fn take_forwarded_head(&mut self, via: &Via, request: &Request, unfilled: &mut Vec<u8>) {
+    fn take_forwarded_head(&mut self, via: &Via, transfer: &Transfer, unfilled: &mut Vec<u8>) {
         if !self.head_taken {
             self.head_taken = true;
             self.exchange.head_taken();
-            *unfilled = via.proxy.forward(&request.head, request.body.length(), &via.fields);
+            let Request { head, body, .. } = &transfer.request;
+            let told = transfer.told_proxy();
+            *unfilled = via.proxy.forward(head, body.length(), &via.fields, told);
         }
     }
 }

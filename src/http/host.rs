@@ -98,7 +98,7 @@ impl Origin {
     }
 
     /// `host:port`, always with the port, as CONNECT wants it (RFC 9112, 3.2.3).
-    pub(super) fn authority_with_port(&self) -> impl fmt::Display + '_ {
+    pub(crate) fn authority_with_port(&self) -> impl fmt::Display + '_ {
         Authority { origin: self, port: true }
     }
 }

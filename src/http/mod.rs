@@ -13,6 +13,7 @@ mod chunked;
 mod coding;
 mod cookie;
 mod date;
+mod disposition;
 mod exchange;
 mod fault;
 mod framing;
@@ -36,6 +37,7 @@ pub use coding::{Coding, CodingFault, ContentDecoder, DecodePolicy, Decoded, cod
 pub(crate) use cookie::is_same_site;
 pub use cookie::{CookieJar, Initiator};
 pub use date::Date;
+pub use disposition::proposed_file_name;
 pub use exchange::{Event, Exchange, Read};
 pub use fault::{BodyFault, HttpFault, RequestError};
 pub use head::{Fields, ResponseHead, Version};

@@ -7,8 +7,10 @@
 )]
 
 mod bodies;
+mod bombs;
 mod command;
 mod compressed;
+mod conditions;
 mod corpus;
 mod credentials;
 mod doctor;
@@ -19,6 +21,7 @@ mod interrupt;
 mod names;
 mod output;
 mod progress;
+mod proposed_names;
 mod proxies;
 mod ranges;
 mod records;

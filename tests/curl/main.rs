@@ -9,6 +9,7 @@
 mod bodies;
 mod both;
 mod output;
+mod proxies;
 mod redirects;
 mod requests;
 #[allow(unused_imports, reason = "each test binary uses a part of it")]

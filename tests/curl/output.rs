@@ -50,6 +50,84 @@ const FILES: &[Case] = &[
     Case::new("-o --create-dirs", &["--create-dirs", "-o", "new/dir/out", "URL/to"]),
 ];
 
+fn proposing() -> Plan {
+    let says = |value: &str| {
+        let head = format!("200 OK\r\nContent-Disposition: {value}");
+        Script::new().respond(&head, Framing::ContentLength, "named")
+    };
+    Plan::new()
+        .path("/new", says("attachment; filename=\"made.txt\""))
+        .path("/token", says("attachment; filename=made.txt; size=5"))
+        .path("/spaced", says("attachment; filename=\"made of words.txt\""))
+        .path("/untyped", says("filename=made.txt"))
+        .path("/single", says("attachment; filename='made.txt'"))
+        .path("/path", says("attachment; filename=\"/etc/made.txt\""))
+        .path("/back", says("attachment; filename=\"a\\\\made.txt\""))
+        .path("/old", says("attachment; filename=name.txt"))
+        .path("/inline", says("inline"))
+        .path("/star", says("attachment; filename*=UTF-8''%e2%82%ac"))
+        .path("/hidden", says("attachment; filename=.hidden"))
+        .path("/missing", Script::new().respond("404 No", Framing::ContentLength, "no"))
+        .path("/name.txt", Script::new().ok("replaced"))
+}
+
+const PROPOSED: &[Case] = &[
+    Case::new("-J", &["-O", "-J", "URL/new"]),
+    Case::new("-J of a token", &["-OJ", "URL/token"]),
+    Case::new("-J of words", &["-OJ", "URL/spaced"]),
+    Case::new("-J without a type", &["-OJ", "URL/untyped"]),
+    Case::new("-J in single marks", &["-OJ", "URL/single"]),
+    Case::new("-J of a path", &["-OJ", "URL/path"]),
+    Case::new("-J of a path with backslashes", &["-OJ", "URL/back"]),
+    Case::new("-J of what is there", &["-OJ", "URL/old"]),
+    Case::new("-J without a name", &["-OJ", "URL/inline"]),
+    Case::new("-J of nothing", &["-OJ", "URL/name.txt"]),
+    Case::new("-J --output-dir", &["-OJ", "--output-dir", "new", "--create-dirs", "URL/new"]),
+    Case::new("-J -f", &["-OJ", "-f", "URL/missing"]),
+    Case::new("-J alone", &["-J", "URL/new"]),
+    Case::new("-J --include", &["-OJ", "--include", "URL/new"]),
+    Case::new("filename*", &["-OJ", "URL/star"]).differs("Names that servers propose"),
+    Case::new("a hidden file", &["-OJ", "URL/hidden"]).differs("Names that servers propose"),
+];
+
+#[test]
+fn files_are_named_by_responses_as_curl_does() {
+    compare(PROPOSED, proposing, &[("name.txt", "old")]);
+}
+
+fn dated() -> Plan {
+    let then = "200 OK\r\nLast-Modified: Sun, 06 Nov 1994 08:49:37 GMT";
+    let same = "HTTP/1.1 304 Not Modified\r\n\r\n";
+    Plan::new()
+        .path("/then", Script::new().respond(then, Framing::ContentLength, "then"))
+        .path("/same", Script::new().send(same))
+        .path("/undated", Script::new().ok("undated"))
+}
+
+const DATES: &[Case] = &[
+    Case::new("-z", &["-z", "Sun, 06 Nov 1994 08:49:37 GMT", "URL/undated"]),
+    Case::new("-z of 304", &["-z", "06-Nov-94 08:49:37", "URL/same"]),
+    Case::new("-z of 304 into a file", &["-z", "19941106", "-o", "out", "URL/same"]),
+    Case::new("-z of 304 keeps the file", &["-z", "19941106", "-o", "part", "URL/same"]),
+    Case::new("-z of a later date", &["-z", "1994 Nov 5", "URL/then"]),
+    Case::new("-z that is not heeded", &["-z", "7 Nov 1994", "URL/then"]),
+    Case::new("-z that is not heeded, to a file", &["-z", "7 Nov 1994", "-o", "part", "URL/then"]),
+    Case::new("-z with a zone", &["-z", "06 Nov 1994 09:49:36 +0100", "URL/then"]),
+    Case::new("-z -", &["-z", "-7 Nov 1994", "URL/then"]),
+    Case::new("-z - that is not heeded", &["-z", "-5 Nov 1994", "URL/then"]),
+    Case::new("-z +", &["-z", "+7 Nov 1994", "URL/undated"]),
+    Case::new("--time-cond", &["--time-cond", "Nov 6 1994 08:49", "URL/undated"]),
+    Case::new("-z -I", &["-I", "-z", "7 Nov 1994", "URL/same"]),
+    Case::new("-z of nothing", &["-z", "some day", "URL/undated"]).differs("Dates"),
+    Case::new("-z - of the same moment", &["-z", "-Sun Nov  6 08:49:37 1994", "URL/then"])
+        .differs("Dates"),
+];
+
+#[test]
+fn dates_are_conditions_as_for_curl() {
+    compare(DATES, dated, &[("part", "1234")]);
+}
+
 #[test]
 fn heads_are_written_as_curl_does() {
     compare(HEADS, server, &[]);

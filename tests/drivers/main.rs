@@ -22,6 +22,7 @@ mod in_step;
 mod latency;
 mod names;
 mod proxies;
+mod proxy_authentication;
 mod redirects;
 mod refusals;
 mod removal;

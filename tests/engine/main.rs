@@ -11,6 +11,7 @@ mod lookups;
 mod pace;
 mod pausing;
 mod proxies;
+mod proxy_authentication;
 mod redirects;
 mod retries;
 mod reuse;

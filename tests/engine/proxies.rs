@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ringdove::engine::{Config, ConnectionId, Options, Request};
 use ringdove::error::{Cause, Deadline, Phase, Retry};
-use ringdove::http::ProxyFault;
+use ringdove::http::{AuthScheme, ProxyFault};
 use ringdove::{Bypass, Proxies, Proxy, RedirectPolicy, Timeouts, TlsPolicy};
 
 use crate::harness::{Harness, OK, exchange, get_url, ms};
@@ -162,6 +162,10 @@ fn a_connection_is_not_shared_with_another_identity() {
     let plain = |proxy: &str| get_by("http://10.0.0.1/", by(proxies(proxy)));
     let tunnel = |proxy: &str| get_by("http://10.0.0.1/", by(proxies(proxy).tunnel(true)));
     let said = |proxies: Proxies| get_by("http://10.0.0.1/", by(proxies.tunnel(true)));
+    let by_digest = |tunnel| {
+        let proxies = proxies("u:p@10.9.9.9").with_scheme(AuthScheme::Digest);
+        get_by("http://10.0.0.1/", by(proxies.tunnel(tunnel)))
+    };
     let straight = || get_url("http://10.0.0.1/");
     let bypassed = || {
         let proxies = proxies("10.9.9.9").except(Bypass::parse("10.0.0.0/8"));
@@ -183,6 +187,8 @@ fn a_connection_is_not_shared_with_another_identity() {
         ("no credentials, forwarded", plain("u:p@10.9.9.9"), plain("10.9.9.9"), false),
         ("other credentials", tunnel("u:p@10.9.9.9"), tunnel("v:p@10.9.9.9"), false),
         ("no credentials", tunnel("u:p@10.9.9.9"), tunnel("10.9.9.9"), false),
+        ("the same, shown otherwise", tunnel("u:p@10.9.9.9"), by_digest(true), false),
+        ("the same, shown otherwise and forwarded", plain("u:p@10.9.9.9"), by_digest(false), false),
         ("another proxy", tunnel("10.9.9.9"), tunnel("10.9.9.8"), false),
         ("another port", tunnel("10.9.9.9:1"), tunnel("10.9.9.9:2"), false),
         ("another protocol", tunnel("socks5h://10.9.9.9"), tunnel("socks4a://10.9.9.9"), false),

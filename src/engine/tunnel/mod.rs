@@ -31,14 +31,15 @@ pub(super) struct Tunnel {
 
 impl Tunnel {
     /// A tunnel to be opened to `target`; `address` is that of the target's host, for a proxy that looks
-    /// up no names.
+    /// up no names. One that has asked is `told` who asks.
     pub(super) fn new(
         via: &Via,
         target: &Origin,
         address: Option<IpAddr>,
+        told: Option<&[u8]>,
         limits: &HttpLimits,
     ) -> Result<Tunnel, Cause> {
-        let handshake = Handshake::new(&via.proxy, target, address, &via.fields, limits);
+        let handshake = Handshake::new(&via.proxy, target, address, &via.fields, told, limits);
         let handshake = Some(handshake.map_err(Cause::Proxy)?);
         let outer = match &via.tls {
             None => None,
@@ -171,10 +172,20 @@ impl Engine {
     /// Takes bytes that the proxy sent: its answer, then what comes through the tunnel.
     fn take_from_proxy(&mut self, id: ConnectionId, bytes: &[u8]) {
         let Some(connection) = self.pool.connections.get_mut(id) else { return };
+        let transfer = connection.transfer();
         let handshake = connection.tunnel.as_mut().and_then(|tunnel| tunnel.handshake.as_mut());
         let Some(handshake) = handshake else { return self.take_inside(id, bytes) };
-        match handshake.read(bytes) {
+        let transfer = transfer.and_then(|transfer| self.transfers.get_mut(transfer));
+        let Some(transfer) = transfer else { return };
+        let answer = handshake.read(bytes, &mut |head| {
+            let is_challenged = transfer.is_challenged_by_proxy(head, &mut self.keeper);
+            self.stats.challenges += u64::from(is_challenged);
+            is_challenged
+        });
+        match answer {
             Ok(Answer::More) => self.touch(id),
+            Ok(Answer::Again) => self.tell_proxy(id),
+            Ok(Answer::Elsewhere) => self.tunnel_elsewhere(id),
             Ok(Answer::Open(taken)) => {
                 self.enter_tunnel(id);
                 if taken < bytes.len() {
@@ -183,6 +194,42 @@ impl Engine {
             }
             Err(fault) => self.fail(id, Cause::Proxy(fault), None),
         }
+    }
+
+    /// Asks a proxy for the tunnel once more, on the same connection, and tells it who asks.
+    fn tell_proxy(&mut self, id: ConnectionId) {
+        let Some(connection) = self.pool.connections.get_mut(id) else { return };
+        let (origin, transfer) = (connection.origin, connection.transfer());
+        let Some(key) = self.pool.get(origin).map(|origin| origin.key.clone()) else { return };
+        let transfer = transfer.and_then(|transfer| self.transfers.get_mut(transfer));
+        let (Some(via), Some(transfer)) = (key.tunnel(), transfer) else { return };
+        let told = transfer.introduce(via, &key.origin, &mut self.keeper);
+        let limits = transfer.request.options.http;
+        let Some(handshake) = self.handshake(id) else { return };
+        match handshake.ask_again(&via.proxy, &key.origin, &via.fields, told.as_deref(), &limits) {
+            Ok(()) => self.touch(id),
+            Err(fault) => self.fail(id, Cause::Proxy(fault), None),
+        }
+    }
+
+    /// Whether a connection that ends now does so because its proxy has challenged on it.
+    pub(super) fn ends_after_challenge(&mut self, id: ConnectionId) -> bool {
+        self.handshake(id).is_some_and(|handshake| handshake.ends_after_challenge())
+    }
+
+    /// A proxy that has challenged is asked on another connection. How often is bounded as challenges are.
+    #[cold]
+    pub(super) fn tunnel_elsewhere(&mut self, id: ConnectionId) {
+        let Some(connection) = self.pool.connections.get(id) else { return };
+        let State::Tunnelling(Tunnelling { transfer, connected, .. }) = connection.state else {
+            return;
+        };
+        self.count_wire(transfer, id);
+        if let Some(transfer) = self.transfers.get_mut(transfer) {
+            transfer.spent.proxy += self.now.since(connected).as_nanos() as u64;
+        }
+        self.close(id);
+        self.relaunch(transfer);
     }
 
     /// The tunnel is open: the connection goes on as if it had just been connected.
@@ -218,6 +265,10 @@ impl Engine {
         let Some(policy) = &key.tls else { return Ok(None) };
         let name = server_name(&key.origin.host().to_string())?;
         TlsSession::new(policy, name).map(|session| Some(Box::new(session)))
+    }
+
+    fn handshake(&mut self, id: ConnectionId) -> Option<&mut Handshake> {
+        self.pool.connections.get_mut(id)?.tunnel.as_mut()?.handshake.as_mut()
     }
 
     fn outer(&mut self, id: ConnectionId) -> Option<&mut TlsSession> {

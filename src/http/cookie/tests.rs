@@ -69,6 +69,10 @@ fn domains() {
         ("http://127.0.0.1/", "domain=0.0.1", "http://127.0.0.1/", false),
         ("http://127.0.0.1/", "domain=1", "http://127.0.0.1/", false),
         ("http://[::1]/", "", "http://[0::1]/", true),
+        // where one name ends as another does it is not below that
+        ("http://xb.a.example/", "domain=b.a.example", "http://xb.a.example/", false),
+        ("http://b.a.example/", "domain=b.a.example", "http://xb.a.example/", false),
+        ("http://b.a.example/", "domain=b.a.example", "http://c.b.a.example/", true),
         ("http://localhost/", "domain=localhost", "http://localhost/", true),
         ("http://localhost/", "domain=localhost", "http://a.localhost/", false),
     ];

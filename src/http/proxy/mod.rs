@@ -15,7 +15,7 @@ use std::fmt;
 use percent_encoding::percent_decode_str;
 use url::Url;
 
-use super::auth::basic;
+use super::auth::{self, AuthScheme, Role, Secret, basic};
 
 pub use bypass::Bypass;
 pub use fault::{ProxyError, ProxyFault, SocksVersion};
@@ -32,6 +32,7 @@ pub struct Proxy {
     host: Host,
     port: u16,
     credentials: Option<Credentials>,
+    scheme: AuthScheme,
 }
 
 /// How a proxy is spoken to.
@@ -98,6 +99,7 @@ impl Proxy {
             host: origin.host().clone(),
             port: url.port().or(other.port()).unwrap_or(protocol.default_port()),
             credentials: None,
+            scheme: AuthScheme::default(),
         };
         match (url.username(), url.password()) {
             ("", None) => Ok(proxy),
@@ -137,6 +139,15 @@ impl Proxy {
         Ok(self)
     }
 
+    /// The same proxy, shown who asks in this way, if it is an HTTP proxy: by Basic at once, as it is
+    /// unless said otherwise, or by what it asks for (curl's `--proxy-digest`, `--proxy-anyauth`).
+    pub fn with_scheme(mut self, scheme: AuthScheme) -> Proxy {
+        if self.protocol.is_http() {
+            self.scheme = scheme;
+        }
+        self
+    }
+
     /// How it is spoken to.
     pub fn protocol(&self) -> ProxyProtocol {
         self.protocol
@@ -170,10 +181,22 @@ impl Proxy {
         Origin::new(self.host.clone(), self.port, scheme)
     }
 
-    /// The field that says who asks, for an HTTP proxy (RFC 7617).
+    /// The field that says who asks without being asked, for an HTTP proxy (RFC 7617).
     pub(crate) fn authorization(&self) -> Option<String> {
         let Credentials { user, password } = self.credentials.as_ref()?;
-        self.protocol.is_http().then(|| basic(user, password))
+        let unasked = self.protocol.is_http() && self.scheme == AuthScheme::Basic;
+        unasked.then(|| basic(user, password))
+    }
+
+    /// Who asks an HTTP proxy that is to ask for that first, and how it may be told, unless these field
+    /// lines for it say so.
+    pub(crate) fn login(&self, fields: &[u8]) -> Option<(auth::Credentials, AuthScheme)> {
+        if self.scheme == AuthScheme::Basic || forward::say_who_asks(fields) {
+            return None;
+        }
+        let Credentials { user, password } = self.credentials.as_ref()?;
+        let secret = Secret::login(user, password).ok()?;
+        Some((secret.scoped(self.origin(), Role::Proxy), self.scheme))
     }
 }
 

@@ -8,7 +8,7 @@ use ::http::Method;
 use url::Url;
 
 use super::{Bypass, Proxy, ProxyError};
-use crate::http::{Host, Origin, RequestError, RequestHead, Scheme};
+use crate::http::{AuthScheme, Host, Origin, RequestError, RequestHead, Scheme};
 
 /// The proxies that requests go by.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -111,6 +111,14 @@ impl Proxies {
         Ok(self)
     }
 
+    /// Says how an HTTP proxy is shown who asks: see [`Proxy::with_scheme`].
+    pub fn with_scheme(mut self, scheme: AuthScheme) -> Proxies {
+        for proxy in [&mut self.http, &mut self.https].into_iter().flatten() {
+            *proxy = Arc::new(Proxy::clone(proxy).with_scheme(scheme));
+        }
+        self
+    }
+
     /// The proxy for this origin, if there is one.
     pub fn proxy_for(&self, origin: &Origin) -> Option<&Arc<Proxy>> {
         let proxy = match origin.scheme() {
@@ -128,6 +136,11 @@ impl Proxies {
     /// All of them.
     pub fn iter(&self) -> impl Iterator<Item = &Proxy> {
         [&self.http, &self.https].into_iter().flatten().map(|proxy| &**proxy)
+    }
+
+    /// Whether one of them is told who asks once it has asked.
+    pub(crate) fn may_challenge(&self) -> bool {
+        self.iter().any(|proxy| proxy.scheme != AuthScheme::Basic && proxy.has_credentials())
     }
 
     pub(crate) fn always_tunnels(&self) -> bool {

@@ -131,7 +131,7 @@ fn what_a_forwarding_proxy_gets() {
         RequestHead::new(Method::GET, &Url::parse("http://u:p@Example.com:81/a?b#c").unwrap())
             .unwrap();
     head.field("Accept", "*/*").unwrap();
-    let bytes = proxy.forward(&head, BodyLength::None, fields);
+    let bytes = proxy.forward(&head, BodyLength::None, fields, None);
     let expected = "GET http://example.com:81/a?b HTTP/1.1\r\nHost: example.com:81\r\nAccept: */*\r\n\
                     Proxy-Authorization: Basic dTpw\r\nX-For: proxy\r\n\r\n";
     assert_eq!(String::from_utf8(bytes).unwrap(), expected);
@@ -139,11 +139,51 @@ fn what_a_forwarding_proxy_gets() {
     let mut head = RequestHead::new(Method::OPTIONS, &Url::parse("http://a/").unwrap()).unwrap();
     head.set_target_asterisk().unwrap();
     head.field("proxy-authorization", "mine").unwrap();
-    let bytes = proxy.forward(&head, BodyLength::None, &[]);
+    let bytes = proxy.forward(&head, BodyLength::None, &[], None);
     let expected = "OPTIONS http://a HTTP/1.1\r\nHost: a\r\nproxy-authorization: mine\r\n\r\n";
     assert_eq!(String::from_utf8(bytes).unwrap(), expected);
     head.strip_proxy_credentials();
     assert_eq!(head.fields(), b"");
+}
+
+/// Who asks is told in one way, once.
+#[test]
+fn which_credentials_a_proxy_is_shown() {
+    let mut head = RequestHead::new(Method::GET, &Url::parse("http://a/").unwrap()).unwrap();
+    let basic = Proxy::parse("u:p@proxy").unwrap();
+    let asks = basic.clone().with_scheme(AuthScheme::Digest);
+    assert_ne!(basic, asks, "who does not show a password is not mixed up with who does");
+    assert!(basic.login(b"").is_none());
+    let (credentials, scheme) = asks.login(b"").expect("a login");
+    assert_eq!(scheme, AuthScheme::Digest);
+    let scope = credentials.scope();
+    assert_eq!((scope.origin.to_string(), scope.role), ("http://proxy:1080".into(), Role::Proxy));
+    let socks = Proxy::parse("socks5://u:p@proxy").unwrap();
+    assert_eq!(socks, socks.clone().with_scheme(AuthScheme::Any), "SOCKS has its own ways");
+    let own = Proxies::default().field("proxy-authorization", "own").unwrap();
+    let (none, own) = (&b""[..], &own.fields()[..]);
+    assert!(asks.login(own).is_none());
+    /// The proxy, field lines for it, what it has asked for, and what it is told.
+    type Case<'a> = (&'a Proxy, &'a [u8], Option<&'a [u8]>, &'a [&'a str]);
+    let mut table: Vec<Case<'_>> = vec![
+        (&basic, none, None, &["Proxy-Authorization: Basic dTpw"]),
+        (&basic, own, None, &["proxy-authorization: own"]),
+        (&asks, none, None, &[]),
+        (&asks, none, Some(b"Digest x"), &["Proxy-Authorization: Digest x"]),
+        (&asks, none, Some(b"Digest x\r\nX: y"), &[]),
+        (&asks, own, Some(b"Digest x"), &["proxy-authorization: own"]),
+    ];
+    for round in 0..2 {
+        for (proxy, fields, asked, told) in table.drain(..) {
+            let bytes = proxy.forward(&head, BodyLength::None, fields, asked);
+            let text = String::from_utf8(bytes).unwrap();
+            let told = if round == 0 { told } else { &["PROXY-authorization: mine"] };
+            let lines = text.lines().filter(|line| line.to_lowercase().contains("authorization"));
+            assert_eq!(lines.collect::<Vec<_>>(), told);
+        }
+        head.field("PROXY-authorization", "mine").unwrap();
+        table = vec![(&basic, none, None, &[]), (&asks, none, Some(b"Digest x"), &[])];
+    }
 }
 
 #[test]
@@ -156,7 +196,7 @@ fn what_is_asked_of_a_proxy_that_opens_tunnels() {
         ("https://[::1]:8443/", "[::1]:8443"),
     ];
     for (url, authority) in table {
-        let head = proxy.connect(&origin(url), proxies.fields()).unwrap();
+        let head = proxy.connect(&origin(url), proxies.fields(), None).unwrap();
         let mut bytes = vec![0; head.encoded_len(BodyLength::None)];
         head.encode(BodyLength::None, &mut bytes);
         let expected = format!(

@@ -240,3 +240,17 @@ fn a_head_without_fields_allocates_none_and_one_with_fields_no_more_than_they_ne
     head.field("X", "y").unwrap();
     assert_eq!(head.fields.capacity(), head.fields.len());
 }
+
+/// Guard: `set_target` lets nothing through that ends the request line or its target.
+#[test]
+fn targets_of_the_callers_own() {
+    let mut head = head("GET", "http://example.com/");
+    for good in ["*", "/a?b", "http://other/x", "a:b"] {
+        head.set_target(good).expect(good);
+        assert_eq!(head.target(), good);
+    }
+    for bad in ["", "/a b", "/a\r\nX: y", "/a\n", "/a\tb", "/a#b", "/\u{e4}", "/\0", "/\x7f"] {
+        let error = head.set_target(bad).expect_err(bad);
+        assert!(matches!(error, RequestError::BadTarget(_)), "{error}");
+    }
+}

@@ -27,8 +27,8 @@ pub(super) struct Connection {
     wire: Wire,
     /// Received and not yet taken by a step.
     unread: Vec<u8>,
-    /// What the last request asked for.
-    target: String,
+    /// The last request, as far as its head goes.
+    request: SeenRequest,
     body: Body,
 }
 
@@ -52,8 +52,8 @@ struct Socket(Arc<TcpStream>);
 impl Connection {
     pub(super) fn new(shared: Arc<Shared>, number: usize, stream: Arc<TcpStream>) -> Connection {
         let wire = Wire::Plain(Socket(stream));
-        let (unread, target) = (Vec::new(), String::new());
-        Connection { shared, number, wire, unread, target, body: Body::Read }
+        let (unread, request) = (Vec::new(), SeenRequest::default());
+        Connection { shared, number, wire, unread, request, body: Body::Read }
     }
 
     pub(super) fn follow_script(mut self) {
@@ -72,7 +72,17 @@ impl Connection {
     }
 
     fn run(&mut self, script: &Script) -> Result<(), End> {
-        script.steps.iter().try_for_each(|step| self.take(step))
+        for step in &script.steps {
+            match step {
+                Step::Guard { admits, .. } if admits.0(&self.request) => {}
+                Step::Guard { refusal, .. } => {
+                    self.read_body()?;
+                    return self.run(refusal);
+                }
+                step => self.take(step)?,
+            }
+        }
+        Ok(())
     }
 
     fn take(&mut self, step: &Step) -> Result<(), End> {
@@ -82,6 +92,7 @@ impl Connection {
             Step::ReadAtLeast(bytes) => self.read_at_least(*bytes),
             Step::ReadHead => self.read_head(),
             Step::ReadBody => self.read_body(),
+            Step::Guard { .. } => unreachable!("it rules what follows in its script"),
             Step::Send(bytes) => self.send(bytes),
             Step::Trickle { bytes, piece, every } => self.trickle(bytes, *piece, *every),
             Step::Respond(bytes) => self.read_body().and_then(|()| self.send(bytes)),
@@ -107,7 +118,8 @@ impl Connection {
 
     fn serve_once(&mut self) -> Result<(), End> {
         self.read_head()?;
-        let path = self.target.split('?').next().unwrap_or_default();
+        let target = self.request.target();
+        let path = target.split('?').next().unwrap_or_default();
         let shared = Arc::clone(&self.shared);
         match shared.plan.paths.get(path) {
             Some(script) => self.run(script)?,
@@ -180,7 +192,7 @@ impl Connection {
         let head = self.unread.drain(..end).collect();
         let request = SeenRequest { connection: self.number, head, body: Vec::new() };
         self.body = announced_body(&request)?;
-        self.target = request.target();
+        self.request = request.clone();
         self.shared.lock().tally.requests += 1;
         self.shared.record(self.number, |seen| seen.requests.push(request));
         Ok(())

@@ -1,7 +1,10 @@
 //! What a hostile connection does, step by step.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
+use std::sync::Arc;
 use std::time::Duration;
+
+use super::SeenRequest;
 
 /// Steps that a connection takes in order; past the last one it is closed in good manner, unless
 /// the script belongs to a path: then the connection goes on serving.
@@ -30,6 +33,7 @@ pub(super) enum Step {
     ReadAtLeast(usize),
     ReadHead,
     ReadBody,
+    Guard { admits: Admits, refusal: Script },
     Send(Vec<u8>),
     Trickle { bytes: Vec<u8>, piece: usize, every: Duration },
     Respond(Vec<u8>),
@@ -43,6 +47,16 @@ pub(super) enum Step {
     Close,
     Truncate,
     Reset,
+}
+
+/// Whether a request is let through.
+#[derive(Clone)]
+pub(super) struct Admits(pub(super) Arc<dyn Fn(&SeenRequest) -> bool + Send + Sync>);
+
+impl fmt::Debug for Admits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Admits")
+    }
 }
 
 impl Script {
@@ -74,6 +88,16 @@ impl Script {
     /// Reads the body that the last head announced.
     pub fn read_body(self) -> Script {
         self.then(Step::ReadBody)
+    }
+
+    /// Goes on if the request whose head was read last is admitted; otherwise reads the rest of it, and
+    /// takes the steps of `refusal` in the place of those that follow.
+    pub fn guard(
+        self,
+        admits: impl Fn(&SeenRequest) -> bool + Send + Sync + 'static,
+        refusal: Script,
+    ) -> Script {
+        self.then(Step::Guard { admits: Admits(Arc::new(admits)), refusal })
     }
 
     /// Sends these bytes.

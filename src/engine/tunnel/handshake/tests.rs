@@ -4,6 +4,7 @@ use url::Url;
 
 use super::*;
 use crate::http::SocksVersion;
+use crate::limits;
 
 fn origin(url: &str) -> Origin {
     Origin::from_url(&Url::parse(url).expect(url)).expect(url)
@@ -12,7 +13,12 @@ fn origin(url: &str) -> Origin {
 fn handshake(proxy: &str, target: &str, address: Option<&str>) -> Handshake {
     let address = address.map(|ip| ip.parse().unwrap());
     let (proxy, target) = (Proxy::parse(proxy).unwrap(), origin(target));
-    Handshake::new(&proxy, &target, address, &[], &HttpLimits::DEFAULT).unwrap()
+    Handshake::new(&proxy, &target, address, &[], None, &HttpLimits::DEFAULT).unwrap()
+}
+
+/// Takes bytes from a proxy whose challenges cannot be answered.
+fn read(handshake: &mut Handshake, input: &[u8]) -> Result<Answer, ProxyFault> {
+    handshake.read(input, &mut |_| false)
 }
 
 fn sent(handshake: &mut Handshake) -> Vec<u8> {
@@ -41,7 +47,7 @@ fn play(
                 over += piece.len();
                 continue;
             }
-            if let Answer::Open(taken) = handshake.read(piece)? {
+            if let Answer::Open(taken) = read(&mut handshake, piece)? {
                 open = true;
                 over += piece.len() - taken;
             }
@@ -130,7 +136,7 @@ fn hostile_socks5() {
         for piece in [1, 1000] {
             let mut handshake = handshake(proxy, "http://example.com/", None);
             sent(&mut handshake);
-            let found = bytes.chunks(piece).find_map(|piece| handshake.read(piece).err());
+            let found = bytes.chunks(piece).find_map(|piece| read(&mut handshake, piece).err());
             assert_eq!(found, Some(fault.clone()), "{bytes:?}");
         }
     }
@@ -149,7 +155,7 @@ fn what_follows_an_answer_is_left_alone() {
             match open {
                 true => over += piece.len(),
                 false => {
-                    if let Answer::Open(taken) = handshake.read(piece).unwrap() {
+                    if let Answer::Open(taken) = read(&mut handshake, piece).unwrap() {
                         open = true;
                         over += piece.len() - taken;
                     }
@@ -200,13 +206,13 @@ fn socks4_dialogues() {
         for piece in [1, 8] {
             let mut handshake = handshake("socks4a://p", "http://a/", None);
             sent(&mut handshake);
-            let found = answer.chunks(piece).find_map(|piece| handshake.read(piece).err());
+            let found = answer.chunks(piece).find_map(|piece| read(&mut handshake, piece).err());
             assert_eq!(found, Some(fault.clone()));
         }
     }
     let six = origin("http://[::1]/");
     let proxy = Proxy::parse("socks4a://p").unwrap();
-    let refused = Handshake::new(&proxy, &six, None, &[], &HttpLimits::DEFAULT).err();
+    let refused = Handshake::new(&proxy, &six, None, &[], None, &HttpLimits::DEFAULT).err();
     assert_eq!(refused, Some(ProxyFault::NotForIpv6));
 }
 
@@ -257,7 +263,7 @@ fn hostile_answers_to_connect() {
         for piece in [1, 1000] {
             let mut handshake = handshake("p", "https://a/", None);
             sent(&mut handshake);
-            let found = answer.chunks(piece).find_map(|piece| handshake.read(piece).err());
+            let found = answer.chunks(piece).find_map(|piece| read(&mut handshake, piece).err());
             assert!(found.is_some(), "{}", answer.escape_ascii());
             if fault.is_some() {
                 assert_eq!(found, fault);
@@ -274,9 +280,58 @@ fn endless_answers_to_connect_end() {
     for (line, start) in endless.into_iter().zip([&b"HTTP/1.1 200 OK\r\n"[..], b""]) {
         let mut handshake = handshake("p", "https://a/", None);
         sent(&mut handshake);
-        handshake.read(start).unwrap();
-        let fault = (0..1_000_000).find_map(|_| handshake.read(line).err());
+        read(&mut handshake, start).unwrap();
+        let fault = (0..1_000_000).find_map(|_| read(&mut handshake, line).err());
         let Some(ProxyFault::Http(fault)) = fault else { panic!("{fault:?}") };
         assert!(fault.is_limit(), "{fault}");
     }
+}
+
+/// A challenge, cut into pieces: whether the same connection is asked again, and that nothing of it is
+/// taken for an answer.
+#[test]
+fn challenges_are_answered_where_they_can_be() {
+    let head = "HTTP/1.1 407 Who\r\nProxy-Authenticate: Digest x\r\n";
+    let long = limits::SUPERSEDED_BODY + 1;
+    let table: [(String, Answer); 9] = [
+        (format!("{head}Content-Length: 0\r\n\r\n"), Answer::Again),
+        (format!("{head}Content-Length: 4\r\n\r\nwho?"), Answer::Again),
+        (format!("{head}Transfer-Encoding: chunked\r\n\r\n4\r\nwho?\r\n0\r\n\r\n"), Answer::Again),
+        (format!("{head}Connection: close\r\nContent-Length: 4\r\n\r\nwho?"), Answer::Elsewhere),
+        (format!("{head}\r\nwho?"), Answer::Elsewhere),
+        (format!("{head}Content-Length: {long}\r\n\r\n"), Answer::Elsewhere),
+        (format!("{head}Transfer-Encoding: chunked\r\n\r\nwho?\r\n"), Answer::Elsewhere),
+        (format!("{}Content-Length: 0\r\n\r\n", head.replace("1.1", "1.0")), Answer::Elsewhere),
+        (format!("{head}Content-Length: 4\r\n\r\nwho?HTTP/1.1 200 OK\r\n\r\n"), Answer::Elsewhere),
+    ];
+    for (said, expected) in &table {
+        for piece in [1, 50, 1000] {
+            // what comes after the challenge is noticed where it comes with it
+            if piece < 1000 && said.ends_with("OK\r\n\r\n") {
+                continue;
+            }
+            let mut handshake = handshake("u:p@p", "https://a/", None);
+            sent(&mut handshake);
+            let mut heads = 0;
+            let found = said.as_bytes().chunks(piece).find_map(|piece| {
+                let answer = handshake.read(piece, &mut |head| {
+                    heads += 1;
+                    head.status() == 407
+                });
+                Some(answer.unwrap()).filter(|answer| *answer != Answer::More)
+            });
+            assert_eq!((found.as_ref(), heads), (Some(expected), 1), "{said}");
+            assert!(handshake.ends_after_challenge());
+        }
+    }
+    let mut handshake = handshake("u:p@p", "https://a/", None);
+    sent(&mut handshake);
+    assert!(!handshake.ends_after_challenge(), "nothing has been said yet");
+    let (proxy, target) = (Proxy::parse("p").unwrap(), origin("https://a/"));
+    handshake.ask_again(&proxy, &target, &[], Some(b"Digest y"), &HttpLimits::DEFAULT).unwrap();
+    let asked = "CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\nProxy-Authorization: Digest y\r\n\r\n";
+    assert_eq!(sent(&mut handshake), asked.as_bytes());
+    assert!(handshake.ends_after_challenge(), "it was asked again and says nothing");
+    read(&mut handshake, b"H").unwrap();
+    assert!(!handshake.ends_after_challenge(), "it has begun to answer");
 }
