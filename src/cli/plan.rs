@@ -23,10 +23,11 @@ use super::names::file_name;
 use super::output::{Output, SharedStream, Stream};
 use super::partial::Resume;
 use super::remote::name_in_url;
+use super::resolve::Addresses;
 use super::ring::RingArgs;
 use super::source::Pipe;
 use super::target::{Schemes, TargetArgs};
-use super::values::{Addresses, CountOrJar, DriverChoice, Field};
+use super::values::{CountOrJar, DriverChoice, Field};
 
 /// Transfers in the engine for each connection, so that one that becomes free finds its next there.
 const AHEAD: usize = 2;
@@ -96,6 +97,7 @@ impl Plan {
         }
         let FetchArgs {
             coding,
+            ways,
             proxy,
             tls: tls_args,
             heads: head_args,
@@ -113,6 +115,8 @@ impl Plan {
         let (heads, fail) = (request.head || head_args.include, request.fail);
         let mut options = options(&request, &redirects, &connection);
         proxy.apply(&mut options, |name| std::env::var(name).ok())?;
+        let lookup_family = ways.family();
+        ways.apply(&mut options)?;
         speed.apply(&mut options);
         retry.apply(&mut options);
         coding.apply(&mut options);
@@ -156,6 +160,7 @@ impl Plan {
             config: Config {
                 max_connections: connections,
                 max_per_origin: per_host,
+                lookup_family,
                 retry_budget: retry.budget(),
                 start_interval: speed.rate_per_host.map(|rate| rate.every),
                 tls: tls(connection.cacert.as_deref(), connection.insecure, &tls_args)?,

@@ -21,6 +21,7 @@ mod enter;
 pub mod epoll;
 mod errno;
 mod inflight;
+pub mod interface;
 mod memory;
 mod op;
 mod poll;
