@@ -127,6 +127,8 @@ impl ServerCertVerifier for Pinned {
 
 #[cfg(test)]
 mod tests {
+    use rcgen::PublicKeyData as _;
+
     use super::*;
 
     const EMPTY: &str = "sha256//47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=";
@@ -147,7 +149,7 @@ mod tests {
     #[test]
     fn a_file_has_one_key_in_pem_or_der() {
         let key = rcgen::KeyPair::generate().expect("a key");
-        let pin: Pin = Sha256::digest(key.public_key_der()).into();
+        let pin: Pin = Sha256::digest(key.subject_public_key_info()).into();
         let directory = tempfile::tempdir().expect("a directory");
         let file = |name: &str, content: &[u8]| {
             let path = directory.path().join(name);
@@ -155,7 +157,7 @@ mod tests {
             path.to_str().expect("UTF-8").to_owned()
         };
         assert_eq!(parse(&file("pem", key.public_key_pem().as_bytes())), Ok(vec![pin]));
-        assert_eq!(parse(&file("der", &key.public_key_der())), Ok(vec![pin]));
+        assert_eq!(parse(&file("der", &key.subject_public_key_info())), Ok(vec![pin]));
         assert!(parse(&file("private", key.serialize_pem().as_bytes())).is_err());
         assert!(parse(&file("empty", b"")).is_err());
     }

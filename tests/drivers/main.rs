@@ -31,4 +31,5 @@ mod same_story;
 mod scarcity;
 mod silence;
 mod uploads;
+mod ways;
 mod zero_copy;

@@ -18,3 +18,4 @@ mod reuse;
 mod sim_tls;
 mod tls;
 mod transfers;
+mod ways;
