@@ -65,7 +65,7 @@ pub use driver::{
 pub use engine::{
     Body, BodySource, Collect, Config, Discard, Flow, Handler, Hop, LowSpeed, Message, Options,
     Outcome, Report, Request, Response, RetryPolicy, Stats, Timeouts, Times, TlsSummary,
-    TransferId,
+    TransferId, Ways,
 };
 pub use error::Error;
 pub use http::{

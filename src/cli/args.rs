@@ -18,13 +18,13 @@ use super::heads::HeadArgs;
 use super::lookup::LookupArgs;
 use super::partial::RangeArgs;
 use super::proxy::ProxyArgs;
+use super::resolve::Addresses;
 use super::retry::RetryArgs;
 use super::ring::RingArgs;
 use super::speed::SpeedArgs;
 use super::target::TargetArgs;
-use super::values::{
-    Addresses, CountOrJar, DriverChoice, Field, MaxRedirects, Method, Seconds, Size,
-};
+use super::values::{CountOrJar, DriverChoice, Field, MaxRedirects, Method, Seconds, Size};
+use super::ways::WayArgs;
 use super::write_out::WriteOutArgs;
 
 /// Many HTTP transfers at once, driven by io_uring or epoll.
@@ -109,6 +109,8 @@ pub(crate) struct FetchArgs {
     pub(crate) connection: ConnectionArgs,
     #[command(flatten)]
     pub(crate) lookup: LookupArgs,
+    #[command(flatten)]
+    pub(crate) ways: WayArgs,
     #[command(flatten)]
     pub(crate) proxy: ProxyArgs,
     #[command(flatten)]
@@ -247,8 +249,9 @@ pub(crate) struct ConnectionArgs {
     #[arg(short = 'k', long)]
     pub(crate) insecure: bool,
 
-    /// Connect to these addresses for HOST and PORT, without a look-up
-    #[arg(long, value_name = "HOST:PORT:ADDR[,ADDR]…")]
+    /// Connect to these addresses for HOST (* for any) and PORT, without a look-up; with + for as long as the
+    /// answer to one would hold; -HOST:PORT takes back what was said before
+    #[arg(long, value_name = "[+]HOST:PORT:ADDR[,ADDR]…", allow_hyphen_values = true)]
     pub(crate) resolve: Vec<Addresses>,
 
     #[command(flatten)]

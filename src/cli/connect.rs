@@ -20,6 +20,11 @@ pub(crate) struct TlsArgs {
     #[arg(long, value_name = "FILE", requires = "cert")]
     pub(crate) key: Option<PathBuf>,
 
+    /// Demand of servers one of these public keys, besides all else: sha256//BASE64 of its SHA-256, more with
+    /// ; between, or a FILE with the key in PEM or DER
+    #[arg(long, value_name = "HASHES|FILE")]
+    pub(crate) pinnedpubkey: Option<String>,
+
     /// Speak TLS 1.2 or newer, which is so anyhow
     #[arg(long = "tlsv1.2")]
     pub(crate) tlsv1_2: bool,
@@ -47,8 +52,8 @@ pub(crate) enum TlsMax {
 impl TlsArgs {
     /// Whether anything is demanded that is not so anyhow.
     pub(crate) fn given(&self) -> bool {
-        let TlsArgs { cert, key: _, tlsv1_2: _, tlsv1_3, tls_max } = self;
-        cert.is_some() || *tlsv1_3 || *tls_max == Some(TlsMax::Tls12)
+        let TlsArgs { cert, key: _, pinnedpubkey, tlsv1_2: _, tlsv1_3, tls_max } = self;
+        cert.is_some() || pinnedpubkey.is_some() || *tlsv1_3 || *tls_max == Some(TlsMax::Tls12)
     }
 
     pub(crate) fn demand(&self, mut builder: TlsPolicyBuilder) -> Result<TlsPolicyBuilder, String> {
@@ -58,6 +63,9 @@ impl TlsArgs {
             Some(TlsMax::Default | TlsMax::Tls13) | None => TlsVersion::Tls13,
         };
         builder = builder.versions(least, most);
+        if let Some(keys) = &self.pinnedpubkey {
+            builder = builder.pinned_public_keys(keys);
+        }
         let Some(cert) = &self.cert else { return Ok(builder) };
         let read = |option: &str, path: &PathBuf| {
             fs::read(path)

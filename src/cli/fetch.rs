@@ -96,13 +96,14 @@ impl Run {
         for warning in &plan.warnings {
             console.warn(warning);
         }
+        let lookup_ttl = plan.config.lookup_ttl;
         let mut driver = match plan.driver {
             DriverChoice::Auto => Driver::auto(plan.config),
             DriverChoice::Only(kind) => Driver::with_ring(kind, plan.config, &plan.ring),
         }
         .map_err(|error: DriverError| error.to_string())?;
         for entry in plan.resolve {
-            driver.engine_mut().set_override(entry.host, entry.port, entry.addresses);
+            entry.apply(driver.engine_mut(), clock::now(), lookup_ttl);
         }
         let waker = driver.waker().map_err(|error| error.to_string())?;
         let interrupts = Interrupts::listen(waker.clone()).map_err(|error| error.to_string())?;

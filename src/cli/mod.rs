@@ -34,6 +34,7 @@ mod plan;
 mod proxy;
 mod record;
 mod remote;
+mod resolve;
 mod retry;
 mod ring;
 mod source;
@@ -41,6 +42,7 @@ mod speed;
 mod tally;
 mod target;
 mod values;
+mod ways;
 mod write_out;
 
 use std::process::ExitCode;

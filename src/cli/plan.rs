@@ -24,10 +24,11 @@ use super::names::file_name;
 use super::output::{Output, SharedStream, Stream};
 use super::partial::Resume;
 use super::remote::name_in_url;
+use super::resolve::Addresses;
 use super::ring::RingArgs;
 use super::source::Pipe;
 use super::target::{Schemes, TargetArgs};
-use super::values::{Addresses, CountOrJar, DriverChoice, Field};
+use super::values::{CountOrJar, DriverChoice, Field};
 
 /// Transfers in the engine for each connection, so that one that becomes free finds its next there.
 const AHEAD: usize = 2;
@@ -99,6 +100,7 @@ impl Plan {
         }
         let FetchArgs {
             coding,
+            ways,
             proxy,
             lookup,
             tls: tls_args,
@@ -117,6 +119,8 @@ impl Plan {
         let (heads, fail) = (request.head || head_args.include, request.fail);
         let mut options = options(&request, &redirects, &connection);
         proxy.apply(&mut options, |name| std::env::var(name).ok())?;
+        let lookup_family = ways.family();
+        ways.apply(&mut options)?;
         speed.apply(&mut options);
         retry.apply(&mut options);
         coding.apply(&mut options);
@@ -161,6 +165,7 @@ impl Plan {
             config: Config {
                 max_connections: connections,
                 max_per_origin: per_host,
+                lookup_family,
                 retry_budget: retry.budget(),
                 names: lookup.service(),
                 start_interval: speed.rate_per_host.map(|rate| rate.every),

@@ -3,10 +3,8 @@
 //! Knows each value by itself. The message of each error completes "invalid value 'x' for --y: …".
 
 use std::fmt;
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use ringdove::driver::Kind;
@@ -37,14 +35,6 @@ pub(crate) struct Field {
     pub(crate) name: String,
     /// `None`: not to be sent.
     pub(crate) value: Option<String>,
-}
-
-/// The addresses of a host and port.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Addresses {
-    pub(crate) host: Host,
-    pub(crate) port: u16,
-    pub(crate) addresses: Arc<[IpAddr]>,
 }
 
 /// Which driver.
@@ -156,37 +146,22 @@ impl Field {
     }
 }
 
-impl FromStr for Addresses {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let malformed = "not of the form HOST:PORT:ADDR[,ADDR]…";
-        // the colons of an IPv6 literal are its own
-        let host_end = if text.starts_with('[') { text.find(']').unwrap_or(0) } else { 0 };
-        let port = host_end + text[host_end..].find(':').ok_or(malformed)?;
-        let (host, rest) = (&text[..port], &text[port + 1..]);
-        let (port, addresses) = rest.split_once(':').ok_or(malformed)?;
-        let Some(port @ 1..) = port.parse().ok() else {
-            return Err(format!("{port:?} is not a port"));
-        };
-        let host = parse_host(host).map_err(|why| format!("{host:?} is not a host: {why}"))?;
-        let addresses = addresses.split(',').map(parse_address).collect::<Result<Vec<_>, _>>()?;
-        Ok(Addresses { host, port, addresses: addresses.into() })
-    }
+/// A host, and what follows on the colon after it. The colons of an IPv6 literal are its own.
+pub(crate) fn host_and_port(text: &str) -> Option<(&str, &str)> {
+    let host_end = if text.starts_with('[') { text.find(']')? } else { 0 };
+    let colon = host_end + text[host_end..].find(':')?;
+    Some((&text[..colon], &text[colon + 1..]))
 }
 
-fn parse_host(text: &str) -> Result<Host, String> {
+/// A host as in a URL.
+pub(crate) fn parse_host(text: &str) -> Result<Host, String> {
+    let bad = |why: &dyn fmt::Display| format!("{text:?} is not a host: {why}");
     if text.contains(|char: char| "@/?#\\*".contains(char) || char.is_whitespace()) {
-        return Err("a character that no host has".to_owned());
+        return Err(bad(&"a character that no host has"));
     }
-    let url = Url::parse(&format!("http://{text}/")).map_err(|why| why.to_string())?;
-    let origin = Origin::from_url(&url).map_err(|why| why.to_string())?;
+    let url = Url::parse(&format!("http://{text}/")).map_err(|why| bad(&why))?;
+    let origin = Origin::from_url(&url).map_err(|why| bad(&why))?;
     Ok(origin.host().clone())
-}
-
-fn parse_address(text: &str) -> Result<IpAddr, String> {
-    let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
-    bare.parse().map_err(|_| format!("{text:?} is not an IP address"))
 }
 
 impl FromStr for DriverChoice {
@@ -258,30 +233,6 @@ mod tests {
         let bad = ["", "Accept", ": x", "A B: x", "A: x\r\nB: y", "Content-Length: 3", "Host: a b"];
         for text in bad {
             assert!(text.parse::<Field>().is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn addresses() {
-        let table = [
-            ("example.com:80:127.0.0.1", "example.com", 80, 1),
-            ("EXAMPLE.com.:8443:127.0.0.1,[::1],::2", "example.com", 8443, 3),
-            ("[::1]:80:127.0.0.1", "::1", 80, 1),
-            ("a:81:::1", "a", 81, 1),
-        ];
-        for (text, host, port, count) in table {
-            let parsed: Addresses = text.parse().expect(text);
-            let got = (parsed.host.to_string(), parsed.port, parsed.addresses.len());
-            assert_eq!(got, (host.to_owned(), port, count), "{text}");
-        }
-        let bad =
-            ["", "a", "a:80", "a:0:127.0.0.1", "a:x:1.1.1.1", "a:80:", "a:80:1.1.1", ":80:1.1.1.1"];
-        for text in bad {
-            assert!(text.parse::<Addresses>().is_err(), "{text}");
-        }
-        for host in ["a b", "u@a", "a/b", "a?b", "a#b", "*"] {
-            let text = format!("{host}:80:127.0.0.1");
-            assert!(text.parse::<Addresses>().is_err(), "{text}");
         }
     }
 

@@ -272,7 +272,7 @@ impl Engine {
             body_received: state.map_or(0, |state| state.exchange.body_received()),
             body_decoded: state.and_then(|state| Some(state.decoding.as_ref()?.delivered())),
             status: state.and_then(|state| state.response).map(|response| response.status),
-            remote: connection.map(|connection| connection.remote),
+            remote: connection.filter(|connection| !self.is_unix(connection)).map(|c| c.remote),
             reused: connection.is_some_and(|connection| connection.uses > 1),
             tls: connection.and_then(|connection| connection.tls.as_ref()).and_then(|tls| {
                 Some(TlsSummary { version: tls.version()?, resumed: tls.resumed() })

@@ -16,7 +16,6 @@ use super::tls::{TlsSession, server_name};
 use super::transfer::Place;
 use super::tunnel::Tunnel;
 use super::{ConnectionId, Engine, Output, TransferId, error_before_exchange};
-use crate::dial::Dial;
 use crate::error::{Cause, Phase};
 use crate::http::{Exchange, Host, Origin, ProxyProtocol};
 use crate::limits;
@@ -92,7 +91,8 @@ impl Engine {
         let Some(&ip) = state.addresses.get(state.next) else { return false };
         state.next += 1;
         connection.remote.set_ip(ip);
-        let dial = Dial::tcp(connection.remote);
+        let (origin, remote) = (connection.origin, connection.remote);
+        let dial = self.dial_to(origin, remote);
         self.outputs.push_back(Output::Connect { connection: id, dial });
         true
     }
@@ -368,9 +368,10 @@ impl Engine {
     ) -> Result<(), (Cause, Phase)> {
         if let Some(via) = key.tunnel() {
             let Some(transfer) = self.transfers.get(transfer) else { return Ok(()) };
-            let (target, limits) = (&key.origin, &transfer.request.options.http);
-            let address = self.address_for(via, target);
-            let tunnel = Tunnel::new(via, target, address, told, limits);
+            let limits = &transfer.request.options.http;
+            let target = key.tunnelled();
+            let address = self.address_for(via, &target);
+            let tunnel = Tunnel::new(via, &target, address, told, limits);
             connection.tunnel = Some(Box::new(tunnel.map_err(|cause| (cause, Phase::Proxy))?));
             return Ok(());
         }
@@ -397,13 +398,19 @@ impl Engine {
 
     fn open(&mut self, origin_id: OriginId, transfer_id: TransferId, addresses: Arc<[IpAddr]>) {
         let Some(origin) = self.pool.get(origin_id) else { return };
+        if addresses.is_empty() {
+            // of those that there are the way leads to none
+            let complaint = origin.key.way.as_ref().map_or(String::new(), |way| way.complaint());
+            self.queue_first(transfer_id);
+            let error = error_before_exchange(Cause::Resolve(complaint), Phase::Resolve);
+            return self.end(transfer_id, error);
+        }
         let (_, port) = origin.key.peer();
         let mut connection = Connection::new(origin_id, port, transfer_id, addresses, self.now);
         let told = match origin.key.tunnel() {
-            Some(via) => self
-                .transfers
-                .get_mut(transfer_id)
-                .and_then(|transfer| transfer.introduce(via, &origin.key.origin, &mut self.keeper)),
+            Some(via) => self.transfers.get_mut(transfer_id).and_then(|transfer| {
+                transfer.introduce(via, &origin.key.tunnelled(), &mut self.keeper)
+            }),
             None => None,
         };
         let equipped = self.equip(&mut connection, &origin.key, transfer_id, told.as_deref());
@@ -427,12 +434,18 @@ impl Engine {
 /// The addresses that a connection can be opened to, or the name that has to be looked up before.
 fn addresses(resolver: &Resolver, key: &PoolKey, now: Time) -> Result<Addresses, Host> {
     let (host, port) = key.peer();
-    let addresses = resolver.known(host, port, now).ok_or_else(|| host.clone())?;
+    let known = || resolver.known(host, port, now);
+    let addresses = match &key.way {
+        None => known(),
+        Some(way) => way.addresses(known),
+    };
+    let addresses = addresses.ok_or_else(|| host.clone())?;
     if let Some(via) = key.tunnel()
         && via.proxy.protocol().wants_address()
-        && resolver.known(key.origin.host(), key.origin.port(), now).is_none()
+        && let (host, port) = key.target()
+        && resolver.known(host, port, now).is_none()
     {
-        return Err(key.origin.host().clone());
+        return Err(host.clone());
     }
     Ok(addresses)
 }

@@ -35,6 +35,7 @@ mod timers;
 pub(crate) mod tls;
 mod transfer;
 mod tunnel;
+mod ways;
 
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
@@ -60,6 +61,7 @@ pub use stats::Stats;
 pub use transfer::{
     Hop, Message, Outcome, Report, Response, Times, TlsSummary, Transfer, TransferId,
 };
+pub use ways::{ConnectTo, Family, Sources, Ways};
 
 use channels::Channels;
 use connection::State;
@@ -88,6 +90,9 @@ pub struct Config {
     pub lookup_ttl: Duration,
     /// Answers kept.
     pub lookup_cache: usize,
+    /// The one family of addresses that is asked for in look-ups; both unless set. What a transfer tries is
+    /// its own [`Ways::family`].
+    pub lookup_family: Option<Family>,
     /// How `https` is verified where a transfer's options do not say.
     pub tls: Option<TlsPolicy>,
     /// The least time between the beginnings of two requests to one origin; none unless set.
@@ -127,6 +132,7 @@ impl Default for Config {
             max_lookups: 32,
             lookup_ttl: Duration::from_secs(60),
             lookup_cache: limits::LOOKUP_CACHE,
+            lookup_family: None,
             tls: None,
             start_interval: None,
             retry_budget: RetryBudget::default(),
@@ -296,7 +302,19 @@ impl Engine {
 
     /// Fixes the addresses of a host and port, as curl's `--resolve` does. None at all undo it.
     pub fn set_override(&mut self, host: Host, port: u16, addresses: Arc<[IpAddr]>) {
-        self.resolver.set_override(host, port, addresses);
+        self.resolver.set_override(Some(host), port, addresses, Time::NEVER);
+    }
+
+    /// As [`Engine::set_override`], for all hosts that have no override of their own if none is named, and until a
+    /// time; then the name is looked up again.
+    pub fn set_override_until(
+        &mut self,
+        host: Option<Host>,
+        port: u16,
+        addresses: Arc<[IpAddr]>,
+        until: Time,
+    ) {
+        self.resolver.set_override(host, port, addresses, until);
     }
 
     /// Tells the date, which counts on by the time: for cookies and [`Options::hsts`]. At 1970 unless

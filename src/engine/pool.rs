@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use crate::engine::connection::{Connection, Idle, State};
 use crate::engine::route::Via;
+use crate::engine::ways::Way;
 use crate::engine::{ConnectionId, Options, Request, TransferId};
 use crate::http::{Host, Origin, RequestHead, Scheme};
 use crate::id::{Id, Slab};
@@ -30,6 +31,8 @@ pub(super) struct PoolKey {
     pub(super) tls: Option<TlsPolicy>,
     /// `None` where the way is straight.
     pub(super) via: Option<Arc<Via>>,
+    /// `None` where it is the system's choice.
+    pub(super) way: Option<Arc<Way>>,
 }
 
 /// By the origin alone: few keys differ in nothing else.
@@ -58,18 +61,20 @@ impl PoolKey {
             tls,
             proxies: _,
             proxy_tls: _,
+            ways: _,
         } = options;
-        let via = Via::of(head.origin(), options, default);
+        let way = Way::of(head.origin(), options);
+        let via = Via::of(head.origin(), way.as_deref(), options, default);
         if let Some(via) = via.as_ref().filter(|via| via.forwards) {
             let (origin, tls) = (via.proxy.origin(), via.tls.clone());
-            return Self { origin, tls, via: Some(via.clone()) };
+            return Self { origin, tls, via: Some(via.clone()), way };
         }
         let origin = head.origin().clone();
         let tls = match origin.scheme() {
             Scheme::Http => None,
             Scheme::Https => tls.as_ref().or(default).cloned(),
         };
-        Self { origin, tls, via }
+        Self { origin, tls, via, way }
     }
 
     /// Whether nothing says how a peer is verified that has to be.
@@ -81,9 +86,23 @@ impl PoolKey {
     /// Whom a socket is connected to.
     pub(super) fn peer(&self) -> (&Host, u16) {
         match &self.via {
-            None => (self.origin.host(), self.origin.port()),
+            None => self.target(),
             Some(via) => via.peer(),
         }
+    }
+
+    /// Whom the way leads to, in the end: the origin, or who stands for it.
+    pub(super) fn target(&self) -> (&Host, u16) {
+        match self.way.as_ref().and_then(|way| way.target.as_ref()) {
+            None => (self.origin.host(), self.origin.port()),
+            Some((host, port)) => (host, *port),
+        }
+    }
+
+    /// The same, as the proxy of a tunnel is told.
+    pub(super) fn tunnelled(&self) -> Origin {
+        let (host, port) = self.target();
+        Origin::new(host.clone(), port, self.origin.scheme())
     }
 
     /// Whether a tunnel leads to the origin.

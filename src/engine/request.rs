@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use url::Url;
 
-use crate::engine::{BodySource, RetryPolicy};
+use crate::engine::{BodySource, RetryPolicy, Ways};
 use crate::http::{
     AuthPolicy, BodyLength, CookieJar, DecodePolicy, Hsts, Proxies, ProxyProtocol, RedirectPolicy,
     RequestError, RequestHead, Scheme, Secret, Version,
@@ -207,6 +207,8 @@ pub struct Options {
     /// How a proxy that is spoken to over TLS is verified. Unset: as [`crate::Config::tls`] says, without
     /// a client's identity.
     pub proxy_tls: Option<TlsPolicy>,
+    /// How connections are made; as the system would unless set.
+    pub ways: Option<Arc<Ways>>,
 }
 
 impl Options {

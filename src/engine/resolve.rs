@@ -73,7 +73,8 @@ pub(super) struct Resolver {
     system: Lane,
     /// Which names are the system's; none where all are.
     switch: Option<Switch>,
-    overrides: HashMap<(Host, u16), Addresses>,
+    /// By host, or for all, and port: the addresses, and until when they hold.
+    overrides: HashMap<(Option<Host>, u16), (Addresses, Time)>,
     cache: Cache,
 }
 
@@ -146,19 +147,25 @@ impl Resolver {
         }
     }
 
-    pub(super) fn set_override(&mut self, host: Host, port: u16, addresses: Addresses) {
+    pub(super) fn set_override(
+        &mut self,
+        host: Option<Host>,
+        port: u16,
+        addresses: Addresses,
+        until: Time,
+    ) {
         if addresses.is_empty() {
             self.overrides.remove(&(host, port));
         } else {
-            self.overrides.insert((host, port), addresses);
+            self.overrides.insert((host, port), (addresses, until));
         }
     }
 
     /// The addresses of a host for this port, if they are known without a look-up.
     pub(super) fn known(&self, host: &Host, port: u16, now: Time) -> Option<Addresses> {
         if !self.overrides.is_empty() {
-            let key = (host.clone(), port);
-            if let Some(addresses) = self.overrides.get(&key) {
+            let find = |host| self.overrides.get(&(host, port)).filter(|(_, until)| *until > now);
+            if let Some((addresses, _)) = find(Some(host.clone())).or_else(|| find(None)) {
                 return Some(addresses.clone());
             }
         }

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use crate::engine::Options;
+use crate::engine::ways::Way;
 use crate::http::{Host, Origin, Proxy, ProxyProtocol};
 use crate::tls::TlsPolicy;
 
@@ -25,13 +26,17 @@ impl Via {
     /// which the options do not say how.
     pub(super) fn of(
         origin: &Origin,
+        way: Option<&Way>,
         options: &Options,
         default: Option<&TlsPolicy>,
     ) -> Option<Arc<Via>> {
         let proxies = options.proxies.as_deref()?;
         let proxy = proxies.proxy_for(origin)?;
         let plain = origin.scheme() == crate::http::Scheme::Http;
-        let forwards = plain && proxy.protocol().is_http() && !proxies.always_tunnels();
+        // a request that is forwarded would be for the origin itself
+        let elsewhere = way.is_some_and(|way| way.target.is_some());
+        let tunnels = proxies.always_tunnels() || elsewhere;
+        let forwards = plain && proxy.protocol().is_http() && !tunnels;
         let default = || default.map(TlsPolicy::without_identity);
         let tls = match proxy.protocol() {
             ProxyProtocol::Https => options.proxy_tls.clone().or_else(default),

@@ -8,6 +8,7 @@
 
 mod anonymous;
 mod insecure;
+mod pinned;
 mod roots;
 
 use std::fmt;
@@ -35,10 +36,19 @@ struct Policy {
     config: Arc<ClientConfig>,
     sessions: Arc<ClientSessionMemoryCache>,
     session_hosts: usize,
-    /// It presents a client's certificate.
-    has_identity: bool,
+    /// What it has for origins alone.
+    own: Own,
     /// The same without that, once it was asked for.
     anonymous: OnceLock<TlsPolicy>,
+}
+
+/// What concerns origins, and not the proxies on the way to them.
+#[derive(Default)]
+struct Own {
+    /// It presents a client's certificate.
+    identity: bool,
+    /// It demands certain public keys besides what this verifies.
+    unpinned: Option<Arc<dyn ServerCertVerifier>>,
 }
 
 /// Collects the demands of a [`TlsPolicy`]. Nothing is read or checked before
@@ -50,6 +60,7 @@ pub struct TlsPolicyBuilder {
     identity: Option<Identity>,
     alpn: Vec<Vec<u8>>,
     verify: bool,
+    pinned: Option<String>,
     versions: (TlsVersion, TlsVersion),
     session_hosts: usize,
     sni: bool,
@@ -88,6 +99,8 @@ pub enum TlsPolicyError {
     },
     /// The client's certificate or key cannot be used.
     BadIdentity(String),
+    /// Public keys to be pinned that cannot be used.
+    BadPin(String),
     /// An ALPN protocol name is empty or longer than 255 bytes (RFC 7301, 3.1).
     BadAlpn(String),
     /// The least version allowed is above the greatest.
@@ -143,6 +156,7 @@ impl TlsPolicy {
             identity: None,
             alpn: vec![b"http/1.1".to_vec()],
             verify: true,
+            pinned: None,
             versions: (TlsVersion::Tls12, TlsVersion::Tls13),
             session_hosts: SESSION_HOSTS,
             sni: true,
@@ -154,21 +168,25 @@ impl TlsPolicy {
         &self.0.config
     }
 
-    /// The same demands without the client's identity: always the same policy, and this one if it
-    /// has none. No session that was opened with the identity is resumed under it.
+    /// The same demands without the client's identity and without pinned keys, for proxies: always the same
+    /// policy, and this one if it has neither. No session that was opened with them is resumed under it.
     pub(crate) fn without_identity(&self) -> TlsPolicy {
-        if !self.0.has_identity {
+        let Own { identity, unpinned } = &self.0.own;
+        if !identity && unpinned.is_none() {
             return self.clone();
         }
         let anonymous = || {
             let mut config = ClientConfig::clone(&self.0.config);
             config.client_auth_cert_resolver = Arc::new(anonymous::NoIdentity);
-            TlsPolicy::new(config, self.0.session_hosts, false)
+            if let Some(verifier) = unpinned {
+                config.dangerous().set_certificate_verifier(verifier.clone());
+            }
+            TlsPolicy::new(config, self.0.session_hosts, Own::default())
         };
         self.0.anonymous.get_or_init(anonymous).clone()
     }
 
-    fn new(mut config: ClientConfig, session_hosts: usize, has_identity: bool) -> TlsPolicy {
+    fn new(mut config: ClientConfig, session_hosts: usize, own: Own) -> TlsPolicy {
         let tickets = session_hosts.saturating_mul(TICKETS_PER_HOST);
         let sessions = Arc::new(ClientSessionMemoryCache::new(tickets));
         config.resumption = match session_hosts {
@@ -179,7 +197,7 @@ impl TlsPolicy {
             config: Arc::new(config),
             sessions,
             session_hosts,
-            has_identity,
+            own,
             anonymous: OnceLock::new(),
         }))
     }
@@ -261,6 +279,15 @@ impl TlsPolicyBuilder {
         self
     }
 
+    /// Demands that a server's certificate have one of these public keys, besides whatever else is demanded of it,
+    /// with [`insecure`](Self::insecure) too: `sha256//` and the base64 of the SHA-256 of its SubjectPublicKeyInfo
+    /// (RFC 7469, 2.4), several with `;` between; or the name of a file with one public key in PEM or DER. Not demanded
+    /// of proxies.
+    pub fn pinned_public_keys(mut self, keys: impl Into<String>) -> Self {
+        self.pinned = Some(keys.into());
+        self
+    }
+
     /// The least and the greatest version allowed. Default: TLS 1.2 to TLS 1.3.
     pub fn versions(mut self, min: TlsVersion, max: TlsVersion) -> Self {
         self.versions = (min, max);
@@ -291,11 +318,12 @@ impl TlsPolicyBuilder {
     /// Each of [`TlsPolicyError`], naming the offending file or thing in one line.
     pub fn build(self) -> Result<TlsPolicy, TlsPolicyError> {
         let added = self.added_roots()?;
+        let (verifier, unpinned) = self.pinning(self.verifier(added)?)?;
         let config = ClientConfig::builder_with_provider(provider())
             .with_protocol_versions(&self.protocol_versions()?)
             .expect("ring has cipher suites for TLS 1.2 and for TLS 1.3")
             .dangerous()
-            .with_custom_certificate_verifier(self.verifier(added)?);
+            .with_custom_certificate_verifier(verifier);
         let mut config = match &self.identity {
             None => config.with_no_client_auth(),
             Some(identity) => {
@@ -307,7 +335,8 @@ impl TlsPolicyBuilder {
         };
         config.enable_sni = self.sni;
         config.alpn_protocols = check_alpn(self.alpn)?;
-        Ok(TlsPolicy::new(config, self.session_hosts, self.identity.is_some()))
+        let own = Own { identity: self.identity.is_some(), unpinned };
+        Ok(TlsPolicy::new(config, self.session_hosts, own))
     }
 
     fn added_roots(&self) -> Result<Vec<roots::Root>, TlsPolicyError> {
@@ -334,6 +363,19 @@ impl TlsPolicyBuilder {
             // without revocation lists, an empty store is all that can be wrong
             Err(_) => Err(TlsPolicyError::NoRoots),
         }
+    }
+
+    /// The verifier that demands pinned keys besides, and, if there are such, the one without.
+    #[expect(clippy::type_complexity, reason = "a verifier, and one that may be")]
+    fn pinning(
+        &self,
+        verifier: Arc<dyn ServerCertVerifier>,
+    ) -> Result<(Arc<dyn ServerCertVerifier>, Option<Arc<dyn ServerCertVerifier>>), TlsPolicyError>
+    {
+        let Some(keys) = &self.pinned else { return Ok((verifier, None)) };
+        let pins = pinned::parse(keys).map_err(TlsPolicyError::BadPin)?;
+        let pinned = pinned::Pinned { verifier: verifier.clone(), pins };
+        Ok((Arc::new(pinned), Some(verifier)))
     }
 
     fn root_store(&self, added: Vec<roots::Root>) -> Result<Arc<RootCertStore>, TlsPolicyError> {
@@ -406,7 +448,9 @@ impl fmt::Display for TlsPolicyError {
                 write!(f, "cannot read {}: {reason}", path.display())
             }
             TlsPolicyError::BadRoots { from, reason } => write!(f, "{from}: {reason}"),
-            TlsPolicyError::BadIdentity(reason) => f.write_str(reason),
+            TlsPolicyError::BadIdentity(reason) | TlsPolicyError::BadPin(reason) => {
+                f.write_str(reason)
+            }
             TlsPolicyError::BadAlpn(name) => {
                 write!(f, "ALPN protocol {name:?} is not 1 to 255 bytes long")
             }

@@ -34,4 +34,5 @@ mod support;
 mod timeouts;
 mod tls;
 mod usage;
+mod ways;
 mod write_out;

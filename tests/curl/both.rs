@@ -12,7 +12,7 @@ use crate::support::hostile::{Hostile, Plan, SeenRequest};
 pub(crate) struct Case {
     /// What is tried, in a few words.
     pub(crate) name: &'static str,
-    /// Options and URLs; `URL/…` is a URL of the server.
+    /// Options and URLs; `URL/…` is a URL of the server, `PORT` its port.
     pub(crate) args: &'static [&'static str],
     /// The section of docs/curl-differences.md by which they differ.
     pub(crate) differs: Option<&'static str>,
@@ -101,7 +101,11 @@ fn deeds(
         fs::write(directory.path().join(name), content).expect("a file");
     }
     let base = server.url("");
-    let args = case.args.iter().map(|arg| arg.replace("URL", base.trim_end_matches('/')));
+    let port = server.addr().port().to_string();
+    let args = case
+        .args
+        .iter()
+        .map(|arg| arg.replace("URL", base.trim_end_matches('/')).replace("PORT", &port));
     // bounded, whatever it waits for
     let output = Command::new("/usr/bin/timeout")
         .args([LIMIT, program])
@@ -113,7 +117,6 @@ fn deeds(
         .stdin(Stdio::null())
         .output()
         .expect("it runs");
-    let port = server.addr().port().to_string();
     let neutral = |bytes: &[u8]| String::from_utf8_lossy(bytes).replace(&port, "PORT");
     let mut left = read_files(directory.path()).expect("readable");
     left.retain(|name, content| {

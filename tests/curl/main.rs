@@ -15,3 +15,4 @@ mod requests;
 #[allow(unused_imports, reason = "each test binary uses a part of it")]
 #[path = "../support/mod.rs"]
 mod support;
+mod ways;

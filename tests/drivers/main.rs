@@ -33,4 +33,5 @@ mod same_story;
 mod scarcity;
 mod silence;
 mod uploads;
+mod ways;
 mod zero_copy;

@@ -19,3 +19,4 @@ mod reuse;
 mod sim_tls;
 mod tls;
 mod transfers;
+mod ways;

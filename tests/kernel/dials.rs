@@ -202,6 +202,7 @@ fn sources(streams: &mut Streams, bind: &Bind, listen: &str) -> [SocketAddr; 2] 
     let id = streams.open(dial.clone(), 1, within(PATIENCE), fill(b"ping")).expect("is ours");
     assert_eq!(next(streams), (1, Happened::Sent(4)));
     let (mut peer, first) = listener.accept().expect("accepts");
+    peer.read_exact(&mut [0; 4]).expect("reads");
     peer.write_all(b"pong").expect("writes");
     assert_eq!(next(streams), received(b"pong"));
     // the client has it to itself again, no TIME_WAIT is left at its side
@@ -245,20 +246,21 @@ fn two_free_ports() -> u16 {
 #[test]
 fn the_first_free_port_is_taken_and_none_is_an_error() {
     let Some(mut streams) = streams() else { return };
+    let (listener, address) = listener();
     let first = two_free_ports();
-    let bind = from_ports(first, first + 1);
-    for source in sources(&mut streams, &bind, "127.0.0.1:0") {
-        assert_eq!(source.port(), first);
-    }
-    let taken = TcpListener::bind((Ipv4Addr::UNSPECIFIED, first)).expect("is free");
-    for source in sources(&mut streams, &bind, "127.0.0.1:0") {
-        assert_eq!(source.port(), first + 1);
-    }
-    let dial = bound_to(taken.local_addr().expect("bound"), from_ports(first, first));
+    let dial = bound_to(address, from_ports(first, first + 1));
+    let socket = Socket::open(&dial).expect("one is free");
+    socket.connect(&dial.remote).expect("connects");
+    assert_eq!(listener.accept().expect("accepts").1.port(), first);
+    // the first is taken by the socket, the next is not
+    let id = streams.open(dial.clone(), 1, None, fill(b"ping")).expect("one is free");
+    assert_eq!(next(&mut streams), (1, Happened::Sent(4)));
+    assert_eq!(listener.accept().expect("accepts").1.port(), first + 1);
     let none = refused(Step::Bind, Errno::EADDRINUSE);
     assert!(none.is_exhaustion());
     assert_eq!(streams.open(dial.clone(), 1, None, fill(b"ping")), Err(none));
     assert_eq!(Socket::open(&dial).err(), Some(none));
+    streams.close(id, &[]);
     settle(&mut streams);
 }
 
@@ -318,13 +320,14 @@ fn a_made_socket_is_not_closed_in_its_predecessors_stead() {
     for options in every_step() {
         let room = ringdove::sys::streams::Room { streams: 1, ..ROOM };
         let Some(mut streams) = streams_with(&options, room) else { continue };
-        let files = || std::fs::read_dir("/proc/self/fd").expect("proc").count();
         let (listener, address) = listener();
-        let before = files();
         for _ in 0..50 {
             let dial = bound_to(address, from_address([127, 0, 0, 79]));
+            let before = count::snapshot();
             let id = streams.open(dial, 1, None, fill(b"ping")).expect("the place is free");
-            assert_eq!(files(), before, "a descriptor is left");
+            let counts = count::snapshot().since(&before);
+            // the table holds it, no descriptor is left
+            assert_eq!((counts.get(Counter::Socket), counts.get(Counter::Close)), (1, 1));
             assert_eq!(next(&mut streams), (1, Happened::Sent(4)));
             let (mut peer, _) = listener.accept().expect("accepts");
             peer.read_exact(&mut [0; 4]).expect("reads");

@@ -8,13 +8,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, date_time_ymd,
+    KeyUsagePurpose, PublicKeyData as _, date_time_ymd,
 };
 use rustls::crypto::CryptoProvider;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 
 /// What [`Authority::server`] is good for: names that a test can send to loopback. A wildcard
@@ -144,6 +147,21 @@ impl Authority {
 }
 
 impl Identity {
+    /// Its public key, PEM.
+    pub fn public_key_pem(&self) -> String {
+        self.key_pair().public_key_pem()
+    }
+
+    /// The hash of its public key, as `--pinnedpubkey` takes it.
+    pub fn pin(&self) -> String {
+        let hash = Sha256::digest(self.key_pair().subject_public_key_info());
+        format!("sha256//{}", BASE64_STANDARD.encode(hash))
+    }
+
+    fn key_pair(&self) -> KeyPair {
+        KeyPair::try_from(&self.key).expect("the key of an identity")
+    }
+
     /// The certificate, DER.
     pub fn certificate(&self) -> &CertificateDer<'static> {
         &self.certificate
