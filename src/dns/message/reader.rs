@@ -185,7 +185,7 @@ fn lifetime(ttl: u32) -> u32 {
 }
 
 /// Where a name ends, if it is one: labels of at most 63 bytes and 255 in all, over no more pointers than
-/// [`limits::DNS_POINTERS`], each to a place before the one that it leads from (RFC 1035, 4.1.4).
+/// `limits::DNS_POINTERS`, each to a place before the one that it leads from (RFC 1035, 4.1.4).
 pub(super) fn end_of_name(message: &[u8], start: usize) -> Result<usize, Fault> {
     let (mut at, mut part, mut end) = (start, start, None);
     let (mut pointers, mut length) = (0, 1);
