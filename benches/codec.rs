@@ -1,15 +1,16 @@
-//! What HTTP costs per message, without any I/O: reading a response, decoding chunks, writing a
-//! request's head.
+//! What HTTP and DNS cost per message, without any I/O: reading a response, decoding chunks, writing a
+//! request's head; writing a query and reading its answer.
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use std::hint::black_box;
 
 use http::Method;
+use ringdove::dns::{Kind, message};
 use ringdove::http::{BodyLength, Event, Exchange, Fill, RequestHead, SourceRead};
 use ringdove::limits::HttpLimits;
 use url::Url;
 
-criterion_group!(benches, responses, chunked_bodies, requests);
+criterion_group!(benches, responses, chunked_bodies, requests, names);
 criterion_main!(benches);
 
 /// As nginx answers for a small static file.
@@ -73,6 +74,39 @@ fn requests(c: &mut Criterion) {
         )
     });
     group.finish();
+}
+
+fn names(c: &mut Criterion) {
+    let mut group = c.benchmark_group("dns");
+    let name = "www.example.com";
+    let mut query = Vec::new();
+    group.bench_function("encode", |b| {
+        b.iter(|| message::encode(7, black_box(name), Kind::A, true, &mut query))
+    });
+    let address = [192, 0, 2, 1];
+    let owned = |owner: &[u8], kind: u8, data: &[u8]| {
+        [owner, &[0, kind, 0, 1, 0, 0, 0, 60, 0, data.len() as u8], data].concat()
+    };
+    let plain = answer(name, &[owned(&[0xc0, 12], 1, &address)]);
+    group.bench_function("decode", |b| {
+        b.iter(|| message::decode(black_box(&plain), 7, name, Kind::A).expect("a good answer"))
+    });
+    let alias = owned(&[0xc0, 12], 5, &[1, b'a', 0xc0, 16]);
+    let aliased = answer(name, &[alias, owned(&[0xc0, 45], 1, &address)]);
+    group.bench_function("decode_alias", |b| {
+        b.iter(|| message::decode(black_box(&aliased), 7, name, Kind::A).expect("a good answer"))
+    });
+    group.finish();
+}
+
+/// The answer to a query for IPv4 addresses, with these records.
+fn answer(name: &str, records: &[Vec<u8>]) -> Vec<u8> {
+    let mut message = Vec::new();
+    assert!(message::encode(7, name, Kind::A, false, &mut message));
+    message[2] |= 0x80;
+    message[7] = records.len() as u8;
+    message.extend(records.concat());
+    message
 }
 
 fn get() -> RequestHead {

@@ -1,8 +1,8 @@
 //! hosts(5): names with fixed addresses.
 //!
 //! Knows the file's text. Must not know where it stands or when it changes. Invariants: names are lower case;
-//! all lines of a name count; there are no more names than [`limits::HOSTS_NAMES`], and no more addresses of
-//! one than [`limits::ADDRESSES`].
+//! all lines of a name count; there are no more names than `limits::HOSTS_NAMES`, and no more addresses of
+//! one than `limits::ADDRESSES`.
 
 use std::collections::HashMap;
 use std::net::IpAddr;

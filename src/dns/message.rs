@@ -67,7 +67,7 @@ pub enum Code {
 /// What an answer says about the name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Data {
-    /// Its addresses, not more than [`limits::ADDRESSES`], and for how many seconds they hold.
+    /// Its addresses, not more than `limits::ADDRESSES`, and for how many seconds they hold.
     Addresses {
         /// The addresses, in the order of the answer.
         addresses: Vec<IpAddr>,
@@ -88,7 +88,7 @@ pub enum Data {
         /// For how many seconds that holds, if the answer says so (RFC 2308, 5).
         ttl: Option<u32>,
     },
-    /// Its aliases lead in a circle, or over more than [`limits::ALIASES`] names.
+    /// Its aliases lead in a circle, or over more than `limits::ALIASES` names.
     Loop,
 }
 

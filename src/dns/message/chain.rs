@@ -1,7 +1,7 @@
 //! The aliases of an answer, from the name that was asked for to its addresses.
 //!
 //! Knows names on the wire and their order in an answer. Must not know where records stand. Invariant: no more
-//! aliases are followed than [`limits::ALIASES`].
+//! aliases are followed than `limits::ALIASES`.
 
 use std::net::IpAddr;
 

@@ -6,7 +6,7 @@
 use hickory_proto::rr::{DNSClass, Name, RecordType};
 use hickory_proto::serialize::binary::{BinDecodable, BinDecoder};
 
-use super::chain::{Chain, same};
+use super::chain::Chain;
 use super::{Fault, Kind, NAME_BYTES};
 use crate::limits;
 
@@ -37,20 +37,24 @@ impl Record {
 pub(super) struct Reader<'a> {
     message: &'a [u8],
     pub(super) decoder: BinDecoder<'a>,
+    /// The question that was asked stands behind the header.
+    repeated: bool,
 }
 
 impl<'a> Reader<'a> {
     pub(super) fn new(message: &'a [u8]) -> Reader<'a> {
-        Reader { message, decoder: BinDecoder::new(message) }
+        Reader { message, decoder: BinDecoder::new(message), repeated: false }
     }
 
+    /// Reads the question, which stands right behind the header, and so cannot be compressed.
     pub(super) fn question(&mut self, name: &str, kind: Kind) -> Result<(), Fault> {
-        let asked = self.name_at(self.decoder.index())?;
-        self.decoder = self.at(end_of_name(self.message, self.decoder.index())?)?;
+        let start = self.decoder.index();
+        self.decoder = self.at(end_of_name(self.message, start)?)?;
         let (record_type, class) = (self.u16()?, self.u16()?);
-        let ours = same(&asked, name)
+        let ours = is_name_at(&self.message[start..], name)
             && record_type == u16::from(kind.record_type())
             && class == u16::from(DNSClass::IN);
+        self.repeated = ours;
         if ours { Ok(()) } else { Err(Fault::Mismatch) }
     }
 
@@ -81,16 +85,24 @@ impl<'a> Reader<'a> {
             if end_of_name(self.message, record.data.start)? != record.data.end {
                 return Err(Fault::Malformed);
             }
-            if !chain.is_too_long() && chain.is_at(&self.name_at(record.owner)?) {
+            if !chain.is_too_long() && self.is_owner(record, chain)? {
                 chain.follow(target, record.ttl);
             }
         } else {
             let address = chain.kind.address(&self.message[record.data.clone()])?;
-            if chain.is_at(&self.name_at(record.owner)?) {
+            if self.is_owner(record, chain)? {
                 chain.add(address, record.ttl);
             }
         }
         Ok(())
+    }
+
+    /// Whether a record is of the name that the chain has come to. Most point to the question.
+    fn is_owner(&self, record: &Record, chain: &Chain<'_>) -> Result<bool, Fault> {
+        if self.message[record.owner..].starts_with(&TO_QUESTION) && chain.steps == 0 {
+            return Ok(self.repeated);
+        }
+        Ok(chain.is_at(&self.name_at(record.owner)?))
     }
 
     pub(super) fn authority(&mut self, count: u16) -> Result<Authority, Fault> {
@@ -161,6 +173,9 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// A pointer to the name behind the header.
+const TO_QUESTION: [u8; 2] = [0xc0, 12];
+
 /// Bytes of a record between its owner's name and its data.
 const RECORD_FIXED: usize = 10;
 
@@ -170,7 +185,7 @@ fn lifetime(ttl: u32) -> u32 {
 }
 
 /// Where a name ends, if it is one: labels of at most 63 bytes and 255 in all, over no more pointers than
-/// [`limits::DNS_POINTERS`], each to a place before the one that it leads from (RFC 1035, 4.1.4).
+/// `limits::DNS_POINTERS`, each to a place before the one that it leads from (RFC 1035, 4.1.4).
 pub(super) fn end_of_name(message: &[u8], start: usize) -> Result<usize, Fault> {
     let (mut at, mut part, mut end) = (start, start, None);
     let (mut pointers, mut length) = (0, 1);
@@ -198,4 +213,17 @@ pub(super) fn end_of_name(message: &[u8], start: usize) -> Result<usize, Fault> 
             return Err(Fault::Malformed);
         }
     }
+}
+
+/// Whether bytes begin with this name, in any case and not compressed.
+fn is_name_at(mut bytes: &[u8], name: &str) -> bool {
+    for label in name.as_bytes().split(|&byte| byte == b'.') {
+        let Some((&length, rest)) = bytes.split_first() else { return false };
+        let Some((found, rest)) = rest.split_at_checked(label.len()) else { return false };
+        if usize::from(length) != label.len() || !found.eq_ignore_ascii_case(label) {
+            return false;
+        }
+        bytes = rest;
+    }
+    bytes.first() == Some(&0)
 }
