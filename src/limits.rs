@@ -3,6 +3,8 @@
 //! Knows numbers. A loop, queue or buffer elsewhere that a peer can make longer names its limit
 //! from here.
 
+use std::time::Duration;
+
 /// Bounds on one HTTP/1 message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HttpLimits {
@@ -182,5 +184,9 @@ pub(crate) const COOKIE_FIELD: usize = 8 * 1024;
 /// Hosts that are known to want TLS. Each is 100 bytes, and its name.
 pub(crate) const HSTS_HOSTS: usize = 10_000;
 
-/// Origins whose last request is remembered, beyond those that are to be waited for.
-pub(crate) const STARTS: usize = 1024;
+/// Gates (of origins, hosts, domains, addresses) that have a time to be kept: some 40 bytes each. At the
+/// bound new hosts wait until the time of others has come; none is forgotten before.
+pub const GATES: usize = 2 * 1024 * 1024;
+
+/// How often it is looked whose time has come while new hosts wait for that.
+pub(crate) const GATES_SWEPT_EVERY: Duration = Duration::from_millis(250);

@@ -16,6 +16,7 @@ use super::cookies::CookieArgs;
 use super::credentials::CredentialArgs;
 use super::heads::HeadArgs;
 use super::partial::RangeArgs;
+use super::politeness::PolitenessArgs;
 use super::proxy::ProxyArgs;
 use super::retry::RetryArgs;
 use super::ring::RingArgs;
@@ -106,6 +107,8 @@ pub(crate) struct FetchArgs {
     pub(crate) condition: ConditionArgs,
     #[command(flatten)]
     pub(crate) connection: ConnectionArgs,
+    #[command(flatten)]
+    pub(crate) politeness: PolitenessArgs,
     #[command(flatten)]
     pub(crate) proxy: ProxyArgs,
     #[command(flatten)]
@@ -256,7 +259,7 @@ pub(crate) struct DoctorArgs {
     pub(crate) json: bool,
 }
 
-fn at_least_one(text: &str) -> Result<usize, String> {
+pub(crate) fn at_least_one(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(0) | Err(_) => Err("not a whole number from 1 on".to_owned()),
         Ok(number) => Ok(number),

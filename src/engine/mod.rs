@@ -13,6 +13,7 @@ mod connection;
 mod deadlines;
 mod decode;
 mod finish;
+mod gates;
 mod handler;
 mod hop;
 mod identity;
@@ -27,7 +28,7 @@ mod resolve;
 mod retry;
 mod route;
 mod send;
-mod starts;
+mod shortage;
 mod stats;
 mod timers;
 pub(crate) mod tls;
@@ -47,23 +48,25 @@ use crate::time::Time;
 use crate::tls::TlsPolicy;
 
 pub use connection::{Connection, ConnectionId};
+pub use gates::{Allowance, Politeness};
 pub use handler::{BodySource, Collect, Discard, Flow, Handler};
 pub use output::{Level, Output};
 pub use request::{Body, LowSpeed, Options, Request, Timeouts};
 pub use resolve::{Lookup, LookupId};
 pub use retry::{Retried, RetryBudget, RetryPolicy, Wait};
 pub use send::MIN_FILL;
+pub use shortage::Exhausted;
 pub use stats::Stats;
 pub use transfer::{
     Hop, Message, Outcome, Report, Response, Times, TlsSummary, Transfer, TransferId,
 };
 
 use connection::State;
+use gates::{GateId, Gates, Rules};
 use identity::{Identity, Keeper};
 use pool::{OriginId, Pool, PoolKey};
 use resolve::{Left, Resolver};
 use retry::Retries;
-use starts::Starts;
 use timers::Timers;
 use transfer::{Place, Spent, Wire};
 
@@ -74,6 +77,12 @@ pub struct Config {
     pub max_connections: usize,
     /// Connections to one origin.
     pub max_per_origin: usize,
+    /// Connections to one host, all its ports and schemes together; any number unless set.
+    pub max_per_host: Option<usize>,
+    /// Connections to one address, whatever the names; any number unless set.
+    pub max_per_address: Option<usize>,
+    /// How often requests begin, and how many at once, by host, domain and address.
+    pub politeness: Politeness,
     /// How long an unused connection is kept.
     pub keep_idle: Duration,
     /// Look-ups in flight.
@@ -84,8 +93,6 @@ pub struct Config {
     pub lookup_cache: usize,
     /// How `https` is verified where a transfer's options do not say.
     pub tls: Option<TlsPolicy>,
-    /// The least time between the beginnings of two requests to one origin; none unless set.
-    pub start_interval: Option<Duration>,
     /// What all transfers together may spend on asking again.
     pub retry_budget: RetryBudget,
     /// What the waits before asking again are spread by: any number, another one for each process that
@@ -104,12 +111,14 @@ impl Default for Config {
         Self {
             max_connections: 1024,
             max_per_origin: 64,
+            max_per_host: None,
+            max_per_address: None,
+            politeness: Politeness::default(),
             keep_idle: Duration::from_secs(90),
             max_lookups: 32,
             lookup_ttl: Duration::from_secs(60),
             lookup_cache: limits::LOOKUP_CACHE,
             tls: None,
-            start_interval: None,
             retry_budget: RetryBudget::default(),
             seed: 0,
             carried_deadlines: false,
@@ -154,7 +163,7 @@ pub struct Engine {
     decoded: Vec<u8>,
     keeper: Keeper,
     retries: Retries,
-    starts: Option<Box<Starts>>,
+    gates: Option<Box<Gates>>,
     stats: Stats,
 }
 
@@ -163,19 +172,21 @@ pub struct Engine {
 enum Timer {
     Transfer(TransferId),
     Connection(ConnectionId),
-    Origin(OriginId),
+    Gate(GateId),
 }
 
 impl Engine {
     /// An engine with nothing in it.
     pub fn new(config: Config) -> Self {
+        let &Config { max_per_host, max_per_address, politeness, .. } = &config;
+        let rules = Rules { politeness, max_per_host, max_per_address };
         let resolver =
             Resolver::new(config.max_lookups, config.lookup_ttl, config.lookup_cache.max(1));
         Self {
             pool: Pool::new(config.max_connections, config.max_per_origin),
             resolver,
             keeper: Keeper::new(config.nonce_seed.unwrap_or_default()),
-            starts: config.start_interval.map(|every| Box::new(Starts::new(every))),
+            gates: (rules != Rules::default()).then(|| Box::new(Gates::new(rules))),
             retries: Retries::new(config.retry_budget, config.seed),
             config,
             now: Time::ZERO,
@@ -230,6 +241,7 @@ impl Engine {
             hops: None,
             identity,
             retrying: None,
+            shortage: None,
         });
         if let Some(origin) = self.pool.get_mut(origin) {
             origin.push_back(id);
@@ -369,7 +381,8 @@ impl Engine {
     pub fn next_time(&self) -> Option<Time> {
         let work =
             !(self.arrivals.is_empty() && self.to_serve.is_empty() && self.resumed.is_empty());
-        if work { Some(Time::ZERO) } else { self.timers.next() }
+        let opened = self.gates.as_ref().is_some_and(|gates| gates.has_opened());
+        if work || opened { Some(Time::ZERO) } else { self.timers.next() }
     }
 
     // ends
@@ -414,6 +427,7 @@ impl Engine {
             idle: self.pool.idle_connections(),
             origins: self.pool.origins(),
             timers: self.timers.len(),
+            gates: self.gates.as_ref().map_or(0, |gates| gates.known()),
             ..self.stats
         }
     }

@@ -33,8 +33,8 @@ pub use auth::{
 };
 pub use body::{BodyLength, Fill, SourceRead};
 pub use coding::{Coding, CodingFault, ContentDecoder, DecodePolicy, Decoded, codings};
-pub(crate) use cookie::is_same_site;
 pub use cookie::{CookieJar, Initiator};
+pub(crate) use cookie::{is_same_site, registrable_domain};
 pub use date::Date;
 pub use exchange::{Event, Exchange, Read};
 pub use fault::{BodyFault, HttpFault, RequestError};
