@@ -833,6 +833,7 @@ impl Gates {
         if line == Some(id) {
             return;
         }
+        self.pass(origin, clock.now);
         self.leave_line(origin, clock);
         let Some(gate) = self.gates.get_mut(id) else { return };
         match missed {
