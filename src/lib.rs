@@ -63,9 +63,9 @@ pub use driver::{
     Action, Driver, DriverError, Event, Multi, MultiError, SocketChange, Token, Watch,
 };
 pub use engine::{
-    Body, BodySource, Collect, Config, Discard, Flow, Handler, Hop, LowSpeed, Message, Options,
-    Outcome, Report, Request, Response, RetryPolicy, Stats, Timeouts, Times, TlsSummary,
-    TransferId, Ways,
+    Allowance, Body, BodySource, Collect, Config, Discard, Exhausted, Flow, Handler, Hop, LowSpeed,
+    Message, Options, Outcome, Politeness, Report, Request, Response, RetryPolicy, Stats, Timeouts,
+    Times, TlsSummary, TransferId, Ways,
 };
 pub use error::Error;
 pub use http::{

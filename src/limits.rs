@@ -191,9 +191,6 @@ pub(crate) const COOKIE_FIELD: usize = 8 * 1024;
 /// Hosts that are known to want TLS. Each is 100 bytes, and its name.
 pub(crate) const HSTS_HOSTS: usize = 10_000;
 
-/// Origins whose last request is remembered, beyond those that are to be waited for.
-pub(crate) const STARTS: usize = 1024;
-
 /// Bytes of a UDP answer that servers are told to keep to: what fits an unfragmented packet nearly everywhere
 /// (DNS flag day 2020).
 pub(crate) const DNS_PAYLOAD: u16 = 1232;
@@ -263,3 +260,10 @@ pub(crate) const SERVER_SILENCE: u32 = 3;
 
 /// How long no socket to DNS servers is opened after the system had none.
 pub(crate) const NAME_PAUSE: Duration = Duration::from_millis(100);
+
+/// Gates (of origins, hosts, domains, addresses) that have a time to be kept: some 40 bytes each. At the
+/// bound new hosts wait until the time of others has come; none is forgotten before.
+pub const GATES: usize = 2 * 1024 * 1024;
+
+/// How often it is looked whose time has come while new hosts wait for that.
+pub(crate) const GATES_SWEPT_EVERY: Duration = Duration::from_millis(250);

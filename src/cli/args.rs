@@ -17,6 +17,7 @@ use super::credentials::CredentialArgs;
 use super::heads::HeadArgs;
 use super::lookup::LookupArgs;
 use super::partial::RangeArgs;
+use super::politeness::PolitenessArgs;
 use super::proxy::ProxyArgs;
 use super::resolve::Addresses;
 use super::retry::RetryArgs;
@@ -111,6 +112,8 @@ pub(crate) struct FetchArgs {
     pub(crate) lookup: LookupArgs,
     #[command(flatten)]
     pub(crate) ways: WayArgs,
+    #[command(flatten)]
+    pub(crate) politeness: PolitenessArgs,
     #[command(flatten)]
     pub(crate) proxy: ProxyArgs,
     #[command(flatten)]
@@ -266,7 +269,7 @@ pub(crate) struct DoctorArgs {
     pub(crate) json: bool,
 }
 
-fn at_least_one(text: &str) -> Result<usize, String> {
+pub(crate) fn at_least_one(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(0) | Err(_) => Err("not a whole number from 1 on".to_owned()),
         Ok(number) => Ok(number),

@@ -31,6 +31,7 @@ mod output;
 mod partial;
 mod percent;
 mod plan;
+mod politeness;
 mod proxy;
 mod record;
 mod remote;

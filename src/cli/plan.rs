@@ -37,6 +37,9 @@ const AHEAD: usize = 2;
 /// for the others.
 const AHEAD_OF_HOSTS: usize = 8;
 
+/// Transfers in the engine, at least, where hosts hold up their own requests by themselves.
+const AHEAD_OF_DELAYS: usize = 16 * 1024;
+
 /// Descriptors that are no connections and no files: the input, the driver's own, the resolver's.
 const SPARE_DESCRIPTORS: usize = 128;
 
@@ -91,7 +94,7 @@ impl Plan {
     pub(crate) fn new(args: FetchArgs) -> Result<Plan, String> {
         let FetchArgs { urls, input, config, mut request, redirects, output, .. } = args;
         let FetchArgs { body, target, speed, retry, credentials, verbose, quiet, .. } = args;
-        let FetchArgs { count_or_jar, mut connection, mut cookies, .. } = args;
+        let FetchArgs { count_or_jar, mut connection, mut cookies, politeness, .. } = args;
         for given in count_or_jar {
             match given {
                 CountOrJar::Count(count) => connection.connections = count,
@@ -158,20 +161,22 @@ impl Plan {
             _ if one_at_a_time => 1,
             // a transfer's time runs from when it is added: none is to wait here
             Some(_) => connections,
+            None if politeness.holds_up() => {
+                connections.saturating_mul(AHEAD_OF_HOSTS).max(AHEAD_OF_DELAYS)
+            }
             None if per_host < connections => connections.saturating_mul(AHEAD_OF_HOSTS),
             None => connections.saturating_mul(AHEAD),
         };
         Ok(Plan {
-            config: Config {
+            config: politeness.apply(Config {
                 max_connections: connections,
                 max_per_origin: per_host,
                 lookup_family,
                 retry_budget: retry.budget(),
                 names: lookup.service(),
-                start_interval: speed.rate_per_host.map(|rate| rate.every),
                 tls: tls(connection.cacert.as_deref(), connection.insecure, &tls_args)?,
                 ..Config::default()
-            },
+            }),
             urls,
             input,
             template,

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use ringdove::error::Retry;
 use ringdove::http::Version;
-use ringdove::{Error, Hop, Report, TlsSummary};
+use ringdove::sys::Errno;
+use ringdove::{Error, Exhausted, Hop, Report, TlsSummary};
 use serde::{Serialize, Serializer};
 
 use super::output::WriteError;
@@ -52,6 +53,18 @@ pub(crate) struct Record<'a> {
     pub(crate) hops: Vec<HopRecord<'a>>,
     /// Each request that was asked again.
     pub(crate) retried: Vec<RetriedRecord>,
+    /// What the system had no room for.
+    pub(crate) exhausted: Option<ExhaustedRecord>,
+}
+
+/// That a transfer went back to its queue, since the system had no room for its connection.
+#[derive(Debug, Serialize)]
+pub(crate) struct ExhaustedRecord {
+    /// As in errno(3), such as `EMFILE`.
+    errno: String,
+    times: u32,
+    /// Microseconds.
+    waited: u64,
 }
 
 /// One request of a transfer that followed redirects.
@@ -150,6 +163,7 @@ impl<'a> Record<'a> {
             times: Times::default(),
             hops: Vec::new(),
             retried: Vec::new(),
+            exhausted: None,
         }
     }
 
@@ -168,6 +182,7 @@ impl<'a> Record<'a> {
             times: times.into(),
             hops: report.hops.iter().map(HopRecord::of).collect(),
             retried: report.retried.iter().map(RetriedRecord::of).collect(),
+            exhausted: report.exhausted.as_ref().map(ExhaustedRecord::of),
             ..Record::without_transfer(url, line)
         }
     }
@@ -206,6 +221,21 @@ impl<'a> Record<'a> {
         line.push(b'\n');
         line
     }
+}
+
+impl ExhaustedRecord {
+    fn of(exhausted: &Exhausted) -> ExhaustedRecord {
+        ExhaustedRecord {
+            errno: errno_name(exhausted.errno),
+            times: exhausted.times,
+            waited: exhausted.waited.as_micros() as u64,
+        }
+    }
+}
+
+/// As in errno(3).
+pub(crate) fn errno_name(errno: i32) -> String {
+    Errno(errno).name().map_or_else(|| errno.to_string(), str::to_owned)
 }
 
 impl<'a> HopRecord<'a> {
@@ -272,7 +302,7 @@ mod tests {
             r#""error":{"kind":"status","phase":"receive","message":"status 404","retryable":false},"#,
             r#""body_bytes":0,"decoded_bytes":null,"wire_bytes":0,"wire_sent":0,"remote":"127.0.0.1:80","reused":false,"#,
             r#""http_version":"1.1","retries":0,"file":null,"#,
-            r#""times":{"queue":0,"resolve":0,"connect":0,"proxy":0,"tls":0,"first_byte":0,"total":0},"hops":[],"retried":[]}"#,
+            r#""times":{"queue":0,"resolve":0,"connect":0,"proxy":0,"tls":0,"first_byte":0,"total":0},"hops":[],"retried":[],"exhausted":null}"#,
             "\n"
         );
         assert_eq!(String::from_utf8(line).unwrap(), want);

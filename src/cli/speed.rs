@@ -21,11 +21,6 @@ pub(crate) struct SpeedArgs {
     #[arg(long, value_name = "SPEED")]
     pub(crate) limit_rate: Option<Size>,
 
-    /// Begin at most so many requests to one scheme, host and port in a second, evenly; with /m, /h or /d
-    /// in a minute, an hour or a day
-    #[arg(long, value_name = "N[/UNIT]")]
-    pub(crate) rate_per_host: Option<Rate>,
-
     /// Fail a transfer that is slower than -Y for so long; 30 unless given
     #[arg(short = 'y', long, value_name = "SECONDS")]
     pub(crate) speed_time: Option<Seconds>,

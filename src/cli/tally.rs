@@ -10,6 +10,8 @@ use hdrhistogram::Histogram;
 use indicatif::HumanBytes;
 use ringdove::{Report, Stats};
 
+use super::record::errno_name;
+
 /// Counts, sums and times of transfers that are over.
 pub(crate) struct Tally {
     /// By the status' first digit.
@@ -119,6 +121,14 @@ impl fmt::Display for Summary<'_> {
         if stats.asked_again > 0 {
             write!(f, "\nretried   {} requests", stats.asked_again)?;
         }
+        if let Some((operation, errno)) = stats.exhausted_last {
+            let (times, waited) = (stats.exhausted, stats.exhausted_wait);
+            let (what, why) = (operation.name(), errno_name(errno));
+            write!(
+                f,
+                "\nscarce    {times} times no room, at last {why} ({what}), {waited:.1?} waited"
+            )?;
+        }
         write!(f, "\ndriver    {driver}")?;
         if tally.done() > 0 {
             write!(
@@ -157,6 +167,8 @@ pub(crate) fn time_text(micros: u64) -> String {
 mod tests {
     use std::time::Duration;
 
+    use ringdove::error::Operation;
+
     use super::*;
 
     fn report(status: u16, total: Duration) -> Report {
@@ -172,6 +184,7 @@ mod tests {
             tls: None,
             retries: 0,
             retried: Vec::new(),
+            exhausted: None,
             hops: Vec::new(),
         }
     }
@@ -188,7 +201,14 @@ mod tests {
         tally.add_failed("input");
         tally.add_failed("timeout");
         tally.add_left();
-        let stats = Stats { opened: 3, reused: 97, ..Stats::default() };
+        let stats = Stats {
+            opened: 3,
+            reused: 97,
+            exhausted: 2,
+            exhausted_last: Some((Operation::Socket, 24)),
+            exhausted_wait: Duration::from_millis(2_500),
+            ..Stats::default()
+        };
         let driver = "epoll (it was asked for)".to_owned();
         let text = Summary { tally: &tally, elapsed: Duration::from_secs(2), stats, driver };
         let text = text.to_string();
@@ -199,6 +219,7 @@ mod tests {
             "received  97.66 KiB in bodies, 195.31 KiB on the wire",
             "rate      52 transfers/s, 97.66 KiB/s, in 2.00s",
             "sockets   3 opened, 97 uses again",
+            "scarce    2 times no room, at last EMFILE (socket), 2.5s waited",
             "driver    epoll (it was asked for)",
             "total          50 µs     90 µs     99 µs    100 µs    100 µs",
         ];

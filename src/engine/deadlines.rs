@@ -44,7 +44,11 @@ impl Engine {
                     self.check_transfer(id);
                 }
             }
-            Timer::Origin(id) => self.start_next(id),
+            Timer::Gate(id) => {
+                if let Some(gates) = &mut self.gates {
+                    gates.handle_timer(id, self.now);
+                }
+            }
             Timer::Connection(id) => {
                 if let Some(connection) = self.pool.connections.get_mut(id) {
                     connection.timer = None;

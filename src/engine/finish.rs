@@ -20,7 +20,7 @@ impl Engine {
     /// An operation on a connection's socket failed. The driver has closed the socket if it was
     /// not connected yet; otherwise it will be told to.
     pub fn handle_failed(&mut self, id: ConnectionId, operation: Operation, errno: i32) {
-        if !self.connect_next(id) {
+        if !self.connect_next(id) && !self.await_address(id) {
             self.fail(id, Cause::Os { operation, errno }, Some(operation));
         }
         self.settle();
@@ -34,7 +34,7 @@ impl Engine {
             return self.settle();
         }
         let others = self.pool.len() > 1;
-        if !(others && self.await_resources(id)) {
+        if !(others && self.await_resources(id, operation, errno)) {
             self.fail(id, Cause::Os { operation, errno }, Some(operation));
         }
         self.settle();
@@ -140,6 +140,7 @@ impl Engine {
         if let Some(tunnel) = connection.tunnel.take() {
             last_words = tunnel.last_words(&last_words);
         }
+        self.note_close(id);
         self.outputs.push_back(Output::Close { connection: id, last_words });
         self.to_serve.push_back(connection.origin);
     }
@@ -148,24 +149,27 @@ impl Engine {
     fn release(&mut self, id: ConnectionId) {
         let Some(connection) = self.pool.connections.get(id) else { return };
         let (origin, turns) = (connection.origin, connection.turns);
-        if self.pool.has_surplus(origin) {
+        self.leave_gates(id);
+        if self.pool.has_surplus(origin) || self.is_surplus_at_gates(id) {
             return self.close(id);
         }
-        let others_wait = self.pool.others_want_slots(origin);
+        let others_wait = self.pool.others_want_slots(origin) || self.others_want_place(id);
         let turn_over = others_wait && turns >= limits::REQUESTS_PER_TURN;
         if !turn_over && self.serve_next_on(id) {
             return;
         }
         if others_wait {
             self.pool.end_turn(origin);
+            self.go_last_at_gates(origin);
             return self.close(id);
         }
         self.pool.set_idle(id, self.now);
+        self.note_idle(id);
         self.touch(id);
     }
 
     /// Puts the transfer of a connection that the system has no room for back into its queue.
-    fn await_resources(&mut self, id: ConnectionId) -> bool {
+    fn await_resources(&mut self, id: ConnectionId, operation: Operation, errno: i32) -> bool {
         let Some(transfer_id) = self.pool.connections.get(id).and_then(Connection::transfer) else {
             return false;
         };
@@ -173,7 +177,10 @@ impl Engine {
         if self.queue_first(transfer_id).is_none() {
             return false;
         }
-        self.stats.exhausted += 1;
+        if let Some(transfer) = self.transfers.get_mut(transfer_id) {
+            transfer.note_shortage(operation, errno, &mut self.stats);
+        }
+        self.take_back_start(id);
         self.close(id);
         self.pool.stop_opening();
         self.schedule_transfer(transfer_id);
@@ -209,6 +216,10 @@ impl Engine {
         let Some(Message { outcome, handler, .. }) = self.messages.back_mut() else { return };
         if transfer.retrying.is_some() {
             outcome.report.retried = transfer.take_retried();
+        }
+        if transfer.shortage.is_some() {
+            transfer.count_shortage(outcome.report.times.queue, &mut self.stats);
+            outcome.report.exhausted = transfer.exhausted();
         }
         if let Some(hops) = transfer.hops.take() {
             hops.conclude(&transfer.request.head, transfer.added, outcome);
@@ -279,6 +290,7 @@ impl Engine {
             }),
             retries: transfer.retries,
             retried: Vec::new(),
+            exhausted: None,
             hops: Vec::new(),
         }
     }

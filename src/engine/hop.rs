@@ -171,9 +171,11 @@ impl Engine {
             Err(_) => return,
         };
         let Some(hops) = &mut transfer.hops else { return };
+        let queued = report.times.queue;
         let hop = Hop::new(&past, report, hops.began.since(transfer.added));
         hops.past.push(Past { head: past, has_body, hop });
         hops.began = self.now;
+        transfer.count_shortage(queued, &mut self.stats);
         (transfer.spent, transfer.wire, transfer.retries) = (Spent::default(), Wire::default(), 0);
         self.seek_connection(id);
     }

@@ -45,6 +45,9 @@ impl Engine {
                 let Some(origin) = self.pool.next_for_slot() else { break };
                 self.take_turn(origin);
             }
+            if self.serve_at_gates() {
+                continue;
+            }
             self.start_lookups();
             self.serve_names();
             // what was found may be waited for
@@ -58,7 +61,7 @@ impl Engine {
     pub(super) fn serve_next_on(&mut self, id: ConnectionId) -> bool {
         let Some(connection) = self.pool.connections.get(id) else { return false };
         let origin = connection.origin;
-        if !self.may_start(origin) {
+        if !self.may_start(origin) || !self.may_go_on(id, origin) {
             return false;
         }
         let Some(transfer) = self.pop(origin) else { return false };
@@ -75,7 +78,10 @@ impl Engine {
         let known =
             self.pool.get(origin).map(|origin| addresses(&self.resolver, &origin.key, self.now));
         match known {
-            Some(Ok(addresses)) if self.pool.has_slot() => self.open(origin, id, addresses),
+            // what is sent again is another request at the gates
+            Some(Ok(addresses)) if self.pool.has_slot() && self.gates.is_none() => {
+                self.open(origin, id, addresses);
+            }
             _ => {
                 self.queue_first(id);
                 self.schedule_transfer(id);
@@ -88,8 +94,16 @@ impl Engine {
     pub(super) fn connect_next(&mut self, id: ConnectionId) -> bool {
         let Some(connection) = self.pool.connections.get_mut(id) else { return false };
         let State::Connecting(state) = &mut connection.state else { return false };
-        let Some(&ip) = state.addresses.get(state.next) else { return false };
-        state.next += 1;
+        let ip = loop {
+            let (index, Some(&ip)) = (state.next, state.addresses.get(state.next)) else {
+                return false;
+            };
+            state.next += 1;
+            let Some(gates) = &mut self.gates else { break ip };
+            if gates.take_address(id, index, ip, self.now) {
+                break ip;
+            }
+        };
         connection.remote.set_ip(ip);
         let (origin, remote) = (connection.origin, connection.remote);
         let dial = self.dial_to(origin, remote);
@@ -122,6 +136,7 @@ impl Engine {
             exchanging.moved = now;
             exchanging.measured.0 = now;
             connection.state = State::Exchanging(exchanging);
+            self.note_begin(id);
             self.touch(id);
         } else {
             self.begin(id, transfer);
@@ -130,6 +145,9 @@ impl Engine {
 
     /// Starts a transfer's exchange on a connection that is ready for it.
     pub(super) fn begin(&mut self, id: ConnectionId, transfer: TransferId) {
+        if !self.may_begin(id, transfer) {
+            return;
+        }
         let Some(exchanging) = self.exchange_for(id, transfer) else { return };
         self.pool.unlink_idle(id);
         let Some(connection) = self.pool.connections.get_mut(id) else { return };
@@ -143,6 +161,7 @@ impl Engine {
         }
         connection.uses += 1;
         connection.turns += 1;
+        self.note_begin(id);
         self.touch(id);
     }
 
@@ -189,22 +208,24 @@ impl Engine {
     }
 
     /// Launches as many of an origin's transfers as can be.
-    fn serve(&mut self, id: OriginId) {
+    pub(super) fn serve(&mut self, id: OriginId) {
         while self.may_start(id)
             && let Some(origin) = self.pool.get(id)
             && origin.queued() > 0
         {
-            if let Some(connection) = self.pool.last_idle(id) {
+            if let Some(connection) = self.idle_connection(id) {
                 let Some(transfer) = self.pop(id) else { break };
                 self.begin(connection, transfer);
                 continue;
             }
-            if !self.pool.origin_has_room(id) {
+            if !self.pool.origin_has_room(id) || !self.has_place(id) {
                 break;
             }
+            let Some(origin) = self.pool.get(id) else { break };
             match addresses(&self.resolver, &origin.key, self.now) {
                 Err(_) if self.pool.slot_queue_is_long() => return self.pool.await_slot(id),
                 Err(host) => self.await_addresses(id, &host),
+                Ok(addresses) if !self.has_address(id, &addresses) => break,
                 Ok(_) if self.pool.slots_wanted() || !self.make_slot() => {
                     return self.pool.await_slot(id);
                 }
@@ -214,25 +235,28 @@ impl Engine {
                 }
             }
         }
-        self.pool.forget_if_unused(id);
+        if self.pool.forget_if_unused(id) {
+            self.forget_at_gates(id);
+        }
     }
 
     /// The origin's turn to take a free slot has come. It takes one; if it wants more it queues
     /// again.
     fn take_turn(&mut self, id: OriginId) {
-        let may_start = self.may_start(id);
-        let Some(origin) = self.pool.get(id) else { return };
-        let wants = may_start
-            && origin.queued() > 0
-            && self.pool.last_idle(id).is_none()
-            && self.pool.origin_has_room(id);
-        if wants {
+        self.begin_turn_at_gates(id);
+        let wants = self.may_start(id)
+            && self.pool.get(id).is_some_and(|origin| origin.queued() > 0)
+            && self.idle_connection(id).is_none()
+            && self.pool.origin_has_room(id)
+            && self.has_place(id);
+        if wants && let Some(origin) = self.pool.get(id) {
             match addresses(&self.resolver, &origin.key, self.now) {
-                Ok(addresses) => {
+                Ok(addresses) if self.has_address(id, &addresses) => {
                     if let Some(transfer) = self.pop(id) {
                         self.open(id, transfer, addresses);
                     }
                 }
+                Ok(_) => {}
                 Err(host) => {
                     self.pool.miss_turn(id);
                     self.await_addresses(id, &host);
@@ -240,6 +264,7 @@ impl Engine {
             }
         }
         self.serve(id);
+        self.end_turn_at_gates(id);
     }
 
     /// Makes sure that one more connection may be opened, at the cost of an idle one if need be.
@@ -255,7 +280,9 @@ impl Engine {
     fn pop(&mut self, origin: OriginId) -> Option<TransferId> {
         let transfers = &self.transfers;
         let id = self.pool.get_mut(origin)?.pop(|id| transfers.get(id).is_some())?;
-        self.note_start(origin);
+        if self.gates.is_some() && self.pool.get(origin)?.queued() == 0 {
+            self.leave_lines(origin);
+        }
         self.stamp(id);
         let transfer = self.transfers.get_mut(id)?;
         transfer.spent.queue += self.now.since(transfer.since).as_nanos() as u64;
@@ -277,7 +304,7 @@ impl Engine {
 
     fn await_addresses(&mut self, id: OriginId, host: &Host) {
         let Some(transfer_id) = self.pop(id) else { return };
-        self.take_back_start(id);
+        self.miss_turn_at_gates(id);
         let Some(origin) = self.pool.get_mut(id) else { return };
         let Some(transfer) = self.transfers.get_mut(transfer_id) else { return };
         origin.resolving += 1;
@@ -397,6 +424,7 @@ impl Engine {
     }
 
     fn open(&mut self, origin_id: OriginId, transfer_id: TransferId, addresses: Arc<[IpAddr]>) {
+        self.clear_the_way(origin_id, &addresses);
         let Some(origin) = self.pool.get(origin_id) else { return };
         if addresses.is_empty() {
             // of those that there are the way leads to none
@@ -420,14 +448,18 @@ impl Engine {
             return self.end(transfer_id, error_before_exchange(cause, phase));
         }
         let id = self.pool.open(origin_id, connection);
+        self.note_open(id, origin_id);
         self.stats.opened += 1;
         let Some(transfer) = self.transfers.get_mut(transfer_id) else { return };
         transfer.place = Place::Exchange(id);
         if let Some(timer) = transfer.timer.take() {
             self.timers.cancel(timer);
         }
-        self.connect_next(id);
-        self.schedule(id);
+        let leads_somewhere = self.connect_next(id) || !self.await_address(id);
+        self.note_launch(origin_id);
+        if leads_somewhere {
+            self.schedule(id);
+        }
     }
 }
 

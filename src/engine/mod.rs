@@ -14,6 +14,7 @@ mod connection;
 mod deadlines;
 mod decode;
 mod finish;
+mod gates;
 mod handler;
 mod hop;
 mod identity;
@@ -29,7 +30,7 @@ mod resolve;
 mod retry;
 mod route;
 mod send;
-mod starts;
+mod shortage;
 mod stats;
 mod timers;
 pub(crate) mod tls;
@@ -50,6 +51,7 @@ use crate::time::Time;
 use crate::tls::TlsPolicy;
 
 pub use connection::{Connection, ConnectionId};
+pub use gates::{Allowance, Politeness};
 pub use handler::{BodySource, Collect, Discard, Flow, Handler};
 pub use names::NamesConfig;
 pub use output::{Level, Output};
@@ -57,6 +59,7 @@ pub use request::{Body, LowSpeed, Options, Request, Timeouts};
 pub use resolve::{Lookup, LookupId};
 pub use retry::{Retried, RetryBudget, RetryPolicy, Wait};
 pub use send::MIN_FILL;
+pub use shortage::Exhausted;
 pub use stats::Stats;
 pub use transfer::{
     Hop, Message, Outcome, Report, Response, Times, TlsSummary, Transfer, TransferId,
@@ -65,11 +68,11 @@ pub use ways::{ConnectTo, Family, Sources, Ways};
 
 use channels::Channels;
 use connection::State;
+use gates::{GateId, Gates, Rules};
 use identity::{Identity, Keeper};
 use pool::{OriginId, Pool, PoolKey};
 use resolve::{Keep, Left, Resolver};
 use retry::Retries;
-use starts::Starts;
 use timers::Timers;
 use transfer::{Place, Spent, Wire};
 
@@ -80,6 +83,12 @@ pub struct Config {
     pub max_connections: usize,
     /// Connections to one origin.
     pub max_per_origin: usize,
+    /// Connections to one host, all its ports and schemes together; any number unless set.
+    pub max_per_host: Option<usize>,
+    /// Connections to one address, whatever the names; any number unless set.
+    pub max_per_address: Option<usize>,
+    /// How often requests begin, and how many at once, by host, domain and address.
+    pub politeness: Politeness,
     /// How long an unused connection is kept.
     pub keep_idle: Duration,
     /// Who looks names up.
@@ -95,8 +104,6 @@ pub struct Config {
     pub lookup_family: Option<Family>,
     /// How `https` is verified where a transfer's options do not say.
     pub tls: Option<TlsPolicy>,
-    /// The least time between the beginnings of two requests to one origin; none unless set.
-    pub start_interval: Option<Duration>,
     /// What all transfers together may spend on asking again.
     pub retry_budget: RetryBudget,
     /// What the waits before asking again are spread by: any number, another one for each process that
@@ -127,6 +134,9 @@ impl Default for Config {
         Self {
             max_connections: 1024,
             max_per_origin: 64,
+            max_per_host: None,
+            max_per_address: None,
+            politeness: Politeness::default(),
             keep_idle: Duration::from_secs(90),
             names: NameService::Own,
             max_lookups: 32,
@@ -134,7 +144,6 @@ impl Default for Config {
             lookup_cache: limits::LOOKUP_CACHE,
             lookup_family: None,
             tls: None,
-            start_interval: None,
             retry_budget: RetryBudget::default(),
             seed: 0,
             carried_deadlines: false,
@@ -181,7 +190,7 @@ pub struct Engine {
     decoded: Vec<u8>,
     keeper: Keeper,
     retries: Retries,
-    starts: Option<Box<Starts>>,
+    gates: Option<Box<Gates>>,
     stats: Stats,
 }
 
@@ -190,19 +199,21 @@ pub struct Engine {
 enum Timer {
     Transfer(TransferId),
     Connection(ConnectionId),
-    Origin(OriginId),
+    Gate(GateId),
 }
 
 impl Engine {
     /// An engine with nothing in it.
     pub fn new(config: Config) -> Self {
         let resolver = Resolver::new(config.max_lookups, Keep::of(&config));
+        let &Config { max_per_host, max_per_address, politeness, .. } = &config;
+        let rules = Rules { politeness, max_per_host, max_per_address };
         Self {
             pool: Pool::new(config.max_connections, config.max_per_origin),
             resolver,
             channels: None,
             keeper: Keeper::new(config.nonce_seed.unwrap_or_default()),
-            starts: config.start_interval.map(|every| Box::new(Starts::new(every))),
+            gates: (rules != Rules::default()).then(|| Box::new(Gates::new(rules))),
             retries: Retries::new(config.retry_budget, config.seed),
             config,
             now: Time::ZERO,
@@ -257,6 +268,7 @@ impl Engine {
             hops: None,
             identity,
             retrying: None,
+            shortage: None,
         });
         if let Some(origin) = self.pool.get_mut(origin) {
             origin.push_back(id);
@@ -409,7 +421,8 @@ impl Engine {
     pub fn next_time(&self) -> Option<Time> {
         let work =
             !(self.arrivals.is_empty() && self.to_serve.is_empty() && self.resumed.is_empty());
-        match (work, self.timers.next(), self.next_name_time()) {
+        let opened = self.gates.as_ref().is_some_and(|gates| gates.has_opened());
+        match (work || opened, self.timers.next(), self.next_name_time()) {
             (true, ..) => Some(Time::ZERO),
             (false, Some(one), Some(other)) => Some(one.min(other)),
             (false, one, other) => one.or(other),
@@ -459,6 +472,7 @@ impl Engine {
             origins: self.pool.origins(),
             timers: self.timers.len(),
             queries: self.queries_sent(),
+            gates: self.gates.as_ref().map_or(0, |gates| gates.known()),
             ..self.stats
         }
     }

@@ -136,8 +136,10 @@ pub(crate) struct PoolOrigin {
     pub(super) connections: usize,
     /// Transfers that will want a connection as soon as the host's addresses are known.
     pub(super) resolving: usize,
-    /// It is in the queue for a slot.
+    /// It waits for a slot.
     awaits_slot: bool,
+    /// It is in the queue for a slot, waiting or not.
+    in_slot_queue: bool,
     /// Its turn came, but its addresses were not known: it comes first when they are.
     missed_turn: bool,
 }
@@ -213,6 +215,7 @@ impl Pool {
             connections: 0,
             resolving: 0,
             awaits_slot: false,
+            in_slot_queue: false,
             missed_turn: false,
         });
         self.by_key.insert(key, id);
@@ -227,12 +230,14 @@ impl Pool {
         self.origins.get_mut(id)
     }
 
-    pub(super) fn forget_if_unused(&mut self, id: OriginId) {
-        let Some(origin) = self.origins.get(id) else { return };
+    /// Whether it was.
+    pub(super) fn forget_if_unused(&mut self, id: OriginId) -> bool {
+        let Some(origin) = self.origins.get(id) else { return false };
         let used = origin.queued + origin.connections + origin.resolving > 0;
         if !used && let Some(origin) = self.origins.remove(id) {
             self.by_key.remove(&origin.key);
         }
+        !used
     }
 
     /// The origins that have transfers queued, at the cost of looking at all.
@@ -280,18 +285,26 @@ impl Pool {
     /// Whether anybody but this origin waits for a slot.
     pub(super) fn others_want_slots(&mut self, id: OriginId) -> bool {
         self.pass_over_the_gone();
+        if self.slot_queue.front() == Some(&id) {
+            self.pass_over_the_gone_at(1);
+        }
         self.slot_queue.iter().take(2).any(|&waiting| waiting != id)
     }
 
     /// The first in the queue for a slot has transfers that wait: no connection is closed for less.
     fn pass_over_the_gone(&mut self) {
-        while let Some(&id) = self.slot_queue.front() {
-            match self.origins.get_mut(id) {
-                Some(origin) if origin.queued > 0 => return,
-                Some(origin) => origin.awaits_slot = false,
-                None => {}
+        self.pass_over_the_gone_at(0);
+    }
+
+    fn pass_over_the_gone_at(&mut self, index: usize) {
+        while let Some(&id) = self.slot_queue.get(index) {
+            if let Some(origin) = self.origins.get_mut(id) {
+                if origin.queued > 0 && origin.awaits_slot {
+                    return;
+                }
+                (origin.awaits_slot, origin.in_slot_queue) = (false, false);
             }
-            self.slot_queue.pop_front();
+            self.slot_queue.remove(index);
         }
     }
 
@@ -309,13 +322,25 @@ impl Pool {
 
     pub(super) fn await_slot(&mut self, id: OriginId) {
         let Some(origin) = self.origins.get_mut(id) else { return };
-        if std::mem::replace(&mut origin.awaits_slot, true) {
+        origin.awaits_slot = true;
+        if std::mem::replace(&mut origin.in_slot_queue, true) {
             return;
         }
         if std::mem::take(&mut origin.missed_turn) {
             self.slot_queue.push_front(id);
         } else {
             self.slot_queue.push_back(id);
+        }
+    }
+
+    pub(super) fn awaits_slot(&self, id: OriginId) -> bool {
+        self.origins.get(id).is_some_and(|origin| origin.awaits_slot)
+    }
+
+    /// The origin waits for something else first. If it comes back in time it has kept its place.
+    pub(super) fn leave_slot_queue(&mut self, id: OriginId) {
+        if let Some(origin) = self.origins.get_mut(id) {
+            origin.awaits_slot = false;
         }
     }
 
@@ -329,8 +354,10 @@ impl Pool {
     pub(super) fn next_for_slot(&mut self) -> Option<OriginId> {
         while let Some(id) = self.slot_queue.pop_front() {
             if let Some(origin) = self.origins.get_mut(id) {
-                origin.awaits_slot = false;
-                return Some(id);
+                origin.in_slot_queue = false;
+                if std::mem::take(&mut origin.awaits_slot) {
+                    return Some(id);
+                }
             }
         }
         None
@@ -432,6 +459,11 @@ impl Pool {
 impl PoolOrigin {
     pub(super) fn queued(&self) -> usize {
         self.queued
+    }
+
+    /// Its idle connections; the last was used last.
+    pub(super) fn idle(&self) -> &[ConnectionId] {
+        &self.idle
     }
 
     pub(super) fn push_back(&mut self, transfer: TransferId) {

@@ -122,6 +122,9 @@ impl Engine {
         if connection.tls.is_some() || connection.tunnel.is_some() || state.early.is_some() {
             return;
         }
+        if self.gates.as_ref().is_some_and(|gates| gates.keeps_time(id)) {
+            return;
+        }
         let early = self.exchange_for(id, state.transfer).map(Box::new);
         if let Some(connection) = self.pool.connections.get_mut(id)
             && let State::Connecting(state) = &mut connection.state

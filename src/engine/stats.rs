@@ -1,5 +1,9 @@
 //! Counters of the whole engine.
 
+use std::time::Duration;
+
+use crate::error::Operation;
+
 /// What an engine has done since it was made, and what it holds now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Stats {
@@ -32,6 +36,10 @@ pub struct Stats {
     /// Times that the system had no descriptor, port or memory left for one more connection, and
     /// the transfer went back to its queue.
     pub exhausted: u64,
+    /// What was refused the last time, and why, as in errno(3).
+    pub exhausted_last: Option<(Operation, i32)>,
+    /// How long transfers waited for that, all together, as far as they have got on since.
+    pub exhausted_wait: Duration,
     /// Wire bytes sent.
     pub sent: u64,
     /// Wire bytes received.
@@ -46,4 +54,6 @@ pub struct Stats {
     pub origins: usize,
     /// Timers that are set.
     pub timers: usize,
+    /// Gates (of origins, hosts, domains and addresses) that are known: see [`crate::engine::Politeness`].
+    pub gates: usize,
 }

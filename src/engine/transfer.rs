@@ -13,6 +13,7 @@ use crate::engine::identity::Identity;
 use crate::engine::pool::OriginId;
 use crate::engine::resolve::LookupId;
 use crate::engine::retry::{Retried, Retrying};
+use crate::engine::shortage::{Exhausted, Shortage};
 use crate::engine::timers::TimerId;
 use crate::engine::{ConnectionId, Discard, Handler, Request};
 use crate::error::Error;
@@ -43,6 +44,7 @@ pub struct Transfer {
     pub(super) hops: Option<Box<Hops>>,
     pub(super) identity: Option<Box<Identity>>,
     pub(super) retrying: Option<Box<Retrying>>,
+    pub(super) shortage: Option<Box<Shortage>>,
 }
 
 impl Transfer {
@@ -131,6 +133,8 @@ pub struct Report {
     /// The requests that were asked again, over all hops and in order, by the transfer's
     /// [`RetryPolicy`](super::RetryPolicy), or without an expectation that the peer does not meet.
     pub retried: Vec<Retried>,
+    /// What the system had no room for meanwhile, where that was so.
+    pub exhausted: Option<Exhausted>,
     /// Every request of a transfer that followed redirects or answered challenges, the last one
     /// included. Empty where there was one alone.
     pub hops: Vec<Hop>,

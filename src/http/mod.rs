@@ -34,8 +34,8 @@ pub use auth::{
 };
 pub use body::{BodyLength, Fill, SourceRead};
 pub use coding::{Coding, CodingFault, ContentDecoder, DecodePolicy, Decoded, codings};
-pub(crate) use cookie::is_same_site;
 pub use cookie::{CookieJar, Initiator};
+pub(crate) use cookie::{is_same_site, registrable_domain};
 pub use date::Date;
 pub use disposition::proposed_file_name;
 pub use exchange::{Event, Exchange, Read};

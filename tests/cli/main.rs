@@ -15,6 +15,7 @@ mod corpus;
 mod credentials;
 mod doctor;
 mod fanout;
+mod gates;
 mod heads;
 mod input;
 mod interrupt;

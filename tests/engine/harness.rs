@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ringdove::engine::{
-    Config, ConnectionId, Engine, Flow, Handler, Level, LookupId, Message, Options, Output,
-    Request, TransferId,
+    Allowance, Config, ConnectionId, Engine, Flow, Handler, Level, LookupId, Message, Options,
+    Output, Request, TransferId,
 };
 use ringdove::error::{Deadline, Error, Phase};
 use ringdove::http::ResponseHead;
@@ -26,6 +26,16 @@ pub(crate) struct Harness {
 
 pub(crate) const fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
+}
+
+/// At most one request in so many milliseconds.
+pub(crate) fn every(millis: u64) -> Allowance {
+    Allowance { interval: Some(ms(millis)), concurrency: None }
+}
+
+/// At most so many requests at once.
+pub(crate) fn at_once(concurrency: usize) -> Allowance {
+    Allowance { interval: None, concurrency: Some(concurrency) }
 }
 
 /// A GET from a host that needs no look-up.

@@ -5,6 +5,7 @@ mod cookies;
 mod deadlines;
 mod decoding;
 mod expect;
+mod gates;
 mod harness;
 mod limits;
 mod lookups;

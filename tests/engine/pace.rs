@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use ringdove::engine::{Config, Options, Request};
+use ringdove::engine::{Config, Options, Politeness, Request};
 
-use crate::harness::{Harness, Log, get, get_url, ms};
+use crate::harness::{Harness, Log, every, get, get_url, ms};
 
 fn at_most(rate: u64) -> Arc<Options> {
     Arc::new(Options { max_rate: Some(rate), ..Options::default() })
@@ -95,7 +95,10 @@ fn sending_keeps_the_pace_too() {
 /// Requests to one origin keep their distance, those to another do not wait for them.
 #[test]
 fn requests_to_one_origin_keep_their_distance() {
-    let config = Config { start_interval: Some(ms(100)), ..Config::default() };
+    let config = Config {
+        politeness: Politeness { per_origin: every(100), ..Politeness::default() },
+        ..Config::default()
+    };
     let mut h = Harness::with(config);
     for path in ["/1", "/2", "/3"] {
         h.add(get(path));
@@ -119,7 +122,10 @@ fn requests_to_one_origin_keep_their_distance() {
 #[test]
 fn the_distance_outlives_the_connections() {
     for fields in ["", "Connection: close\r\n"] {
-        let config = Config { start_interval: Some(ms(100)), ..Config::default() };
+        let config = Config {
+            politeness: Politeness { per_origin: every(100), ..Politeness::default() },
+            ..Config::default()
+        };
         let mut h = Harness::with(config);
         let response = format!("HTTP/1.1 200 OK\r\n{fields}Content-Length: 0\r\n\r\n");
         let mut began = 1_000;
@@ -148,7 +154,10 @@ fn the_distance_outlives_the_connections() {
 
 #[test]
 fn a_lookup_is_no_request() {
-    let config = Config { start_interval: Some(ms(100)), ..Config::default() };
+    let config = Config {
+        politeness: Politeness { per_origin: every(100), ..Politeness::default() },
+        ..Config::default()
+    };
     let mut h = Harness::with(config);
     h.add(get_url("http://a.test/"));
     h.add(get_url("http://a.test/2"));

@@ -6,7 +6,7 @@ use ringdove::engine::{ConnectionId, MIN_FILL, Output};
 use ringdove::error::Operation;
 
 use crate::network::{ECONNREFUSED, ECONNRESET, EMFILE, EPIPE, Event, Inbound, Socket, SocketId};
-use crate::plan::{AddressPlan, Flavour, LookupPlan, MS, address, host_of};
+use crate::plan::{AddressPlan, Flavour, LookupPlan, MS, host_named};
 use crate::sim_tls::TlsPeer;
 use crate::world::World;
 
@@ -18,6 +18,8 @@ const SENDS: u32 = 8;
 pub(crate) struct Times {
     pub(crate) connecting_since: u64,
     pub(crate) connected: u64,
+    /// A request that is put on it begins at once.
+    pub(crate) is_ready: bool,
     /// When something last moved, in either direction.
     pub(crate) moved: u64,
     /// When bytes were last sent.
@@ -101,6 +103,10 @@ impl World {
             return;
         }
         link.transfer = transfer;
+        if transfer.is_some() && link.times.is_ready {
+            self.began(id);
+        }
+        let Some(link) = self.links.get_mut(&id.to_bits()) else { return };
         (link.times.moved, link.times.sent) = (self.now, self.now);
         if let (Some(transfer), Some(socket)) = (transfer, link.socket) {
             self.transfers[transfer].sockets.push(socket);
@@ -114,11 +120,7 @@ impl World {
         assert!(fresh, "a look-up is asked for twice");
         let most = self.scenario.config.max_lookups;
         assert!(self.lookups.len() <= most, "more than {most} look-ups");
-        let host: usize = name
-            .strip_prefix('h')
-            .and_then(|name| name.strip_suffix(".test"))
-            .and_then(|number| number.parse().ok())
-            .unwrap_or_else(|| panic!("a look-up of {name}"));
+        let host = host_named(name);
         *self.looked_up.entry(host).or_default() += 1;
         let plan = &self.scenario.hosts[host];
         let (after, result) = match plan.lookup {
@@ -126,7 +128,7 @@ impl World {
             LookupPlan::Never => return,
             LookupPlan::Fail { after } => (after, Err("no such name".to_owned())),
             LookupPlan::Answer { after } => {
-                (after, Ok((0..plan.addresses.len()).map(|i| address(host, i)).collect()))
+                (after, Ok((0..plan.addresses.len()).map(|i| plan.address(host, i)).collect()))
             }
         };
         self.events.push(self.now + after, Event::Resolved(lookup, result));
@@ -148,13 +150,14 @@ impl World {
             self.transfers[transfer].exhausted = true;
             return self.engine.handle_exhausted(id, Operation::Socket, EMFILE);
         }
-        let (host, index) = host_of(address.ip());
         let plan = &self.scenario.plans[transfer];
-        assert_eq!((plan.host, plan.port), (host, address.port()), "connects to another host");
+        let host = plan.host;
+        let index = self.scenario.hosts[host].index_of(host, address.ip());
+        assert_eq!(plan.port, address.port(), "connects to another port");
         let broken = self.random.chance(self.scenario.broken_links);
         let kind = (self.scenario.latency, self.scenario.cut, broken);
         let socket = self.sockets.len();
-        let mut attempt = Socket::new(id, address, kind, &mut self.random);
+        let mut attempt = Socket::new(id, host, address, kind, &mut self.random);
         attempt.tls = self.scenario.hosts[host].tls.then(TlsPeer::new);
         self.sockets.push(attempt);
         self.transfers[transfer].sockets.push(socket);
@@ -182,7 +185,13 @@ impl World {
             socket: None,
             origin: plan.map_or((usize::MAX, 0), |plan| (plan.host, plan.port)),
             transfer,
-            times: Times { connecting_since: now, connected: now, moved: now, sent: now },
+            times: Times {
+                connecting_since: now,
+                connected: now,
+                is_ready: false,
+                moved: now,
+                sent: now,
+            },
             deadline: u64::MAX,
             unsent: Vec::new(),
             in_flight: false,
@@ -223,6 +232,14 @@ impl World {
         link.times.connected = self.now;
         (link.times.moved, link.times.sent) = (self.now, self.now);
         self.engine.handle_connected(connection);
+        let is_tls = self.sockets[id].tls.is_some();
+        if let Some(link) = self.links.get_mut(&connection.to_bits()) {
+            link.times.is_ready = true;
+        }
+        // where TLS comes first nobody outside sees when the request begins
+        if !is_tls && self.engine.transfer_on(connection).is_some() {
+            self.began(connection);
+        }
         self.note(connection);
         self.drive(connection);
         self.ask_deadline(connection);

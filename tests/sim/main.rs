@@ -18,6 +18,7 @@ mod sim_tls;
 mod app;
 mod check;
 mod driver;
+mod gates;
 mod network;
 mod plan;
 mod random;

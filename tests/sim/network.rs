@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use ringdove::engine::{ConnectionId, LookupId};
 
-use crate::plan::{Cut, MS};
+use crate::plan::{Cut, MS, Rules};
 use crate::random::Random;
 use crate::server::Server;
 use crate::sim_tls::TlsPeer;
@@ -20,6 +20,7 @@ pub(crate) enum Event {
     Pause(usize),
     Resume(usize),
     SetLimits(usize, usize),
+    SetRules(Rules),
     CloseIdle,
     Resolved(LookupId, Result<Vec<IpAddr>, String>),
     Connected(SocketId, Result<(), i32>),
@@ -83,6 +84,8 @@ impl Events {
 #[derive(Debug)]
 pub(crate) struct Socket {
     pub(crate) connection: ConnectionId,
+    /// Whose server is at the other end.
+    pub(crate) host: usize,
     pub(crate) address: SocketAddr,
     pub(crate) connected: bool,
     /// Closed by the client.
@@ -133,6 +136,7 @@ pub(crate) const EMFILE: i32 = 24;
 impl Socket {
     pub(crate) fn new(
         connection: ConnectionId,
+        host: usize,
         address: SocketAddr,
         (latency, cut, broken): (u64, Cut, bool),
         random: &mut Random,
@@ -157,6 +161,7 @@ impl Socket {
         };
         Socket {
             connection,
+            host,
             address,
             connected: false,
             closed: false,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::Method;
-use ringdove::{Config, LowSpeed, Options, Timeouts, TlsPolicy};
+use ringdove::{Allowance, Config, LowSpeed, Options, Politeness, Timeouts, TlsPolicy};
 
 use crate::random::Random;
 
@@ -43,8 +43,18 @@ pub(crate) struct Scenario {
     pub(crate) plans: Vec<Plan>,
     /// New limits, and when.
     pub(crate) limits: Vec<(u64, usize, usize)>,
+    /// New rules by host and address, and when.
+    pub(crate) rules: Vec<(u64, Rules)>,
     /// When the application closes idle connections.
     pub(crate) close_idle: Option<u64>,
+}
+
+/// What there may be by host, domain and address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Rules {
+    pub(crate) per_host: Option<usize>,
+    pub(crate) per_address: Option<usize>,
+    pub(crate) politeness: Politeness,
 }
 
 /// How links cut what is sent into pieces.
@@ -61,6 +71,8 @@ pub(crate) struct HostPlan {
     pub(crate) addresses: Vec<AddressPlan>,
     /// Its URL has an address in place of a name.
     pub(crate) literal: bool,
+    /// Its addresses are those of all who share.
+    pub(crate) shared: bool,
     pub(crate) tls: bool,
 }
 
@@ -188,6 +200,7 @@ impl Scenario {
             }
             plans.push(plan);
         }
+        let rules = Rules::new(random);
         let config = Config {
             names: ringdove::engine::NameService::System,
             max_connections: random.size(1, 6),
@@ -197,7 +210,9 @@ impl Scenario {
             lookup_ttl: Duration::from_millis(random.range(0, 5_000)),
             lookup_cache: random.size(1, 4),
             lookup_family: None,
-            start_interval: None,
+            max_per_host: rules.per_host,
+            max_per_address: rules.per_address,
+            politeness: rules.politeness,
             retry_budget: Default::default(),
             seed: 1,
             nonce_seed: None,
@@ -206,6 +221,9 @@ impl Scenario {
         };
         let limits = (0..if random.chance(20) { 3 } else { 0 })
             .map(|_| (random.below(500 * MS), random.size(1, 8), random.size(1, 6)))
+            .collect();
+        let new_rules = (0..if random.chance(10) { 2 } else { 0 })
+            .map(|_| (random.below(500 * MS), Rules::new(random)))
             .collect();
         Scenario {
             flavour: random.pick(&[Flavour::Readiness, Flavour::Completion]),
@@ -219,8 +237,33 @@ impl Scenario {
             hosts,
             plans,
             limits,
+            rules: new_rules,
             close_idle: random.chance(10).then(|| random.below(500 * MS)),
         }
+    }
+}
+
+impl Rules {
+    /// None at all for most seeds.
+    fn new(random: &mut Random) -> Rules {
+        let mut rules =
+            Rules { per_host: None, per_address: None, politeness: Politeness::default() };
+        if random.chance(60) {
+            return rules;
+        }
+        let places = |random: &mut Random| random.chance(40).then(|| random.size(1, 3));
+        (rules.per_host, rules.per_address) = (places(random), places(random));
+        let mut allowance = || Allowance {
+            interval: random.chance(30).then(|| Duration::from_nanos(random.range(1, 200) * MS)),
+            concurrency: random.chance(30).then(|| random.size(1, 3)),
+        };
+        rules.politeness = Politeness {
+            per_origin: allowance(),
+            per_host: allowance(),
+            per_domain: allowance(),
+            per_address: allowance(),
+        };
+        rules
     }
 }
 
@@ -240,14 +283,27 @@ impl HostPlan {
             _ => AddressPlan::Accept { after: random.below(20 * MS) },
         };
         let addresses = (0..count).map(|_| address(random)).collect();
-        HostPlan { lookup, literal, tls: tls && random.chance(70), addresses }
+        let shared = !literal && random.chance(40);
+        HostPlan { lookup, literal, shared, tls: tls && random.chance(70), addresses }
     }
 }
 
 impl HostPlan {
     /// The host as in a URL.
     pub(crate) fn name(&self, number: usize) -> String {
-        if self.literal { address(number, 0).to_string() } else { format!("h{number}.test") }
+        if self.literal { self.address(number, 0).to_string() } else { host_name(number) }
+    }
+
+    /// One of its addresses.
+    pub(crate) fn address(&self, number: usize, index: usize) -> IpAddr {
+        let third = if self.shared { 200 } else { number as u8 };
+        Ipv4Addr::new(10, 0, third, index as u8 + 1).into()
+    }
+
+    /// Which of its addresses this is.
+    pub(crate) fn index_of(&self, number: usize, ip: IpAddr) -> usize {
+        let mut addresses = (0..self.addresses.len()).map(|index| self.address(number, index));
+        addresses.position(|address| address == ip).expect("an address of this host")
     }
 
     /// What a request to one of its ports names in Host.
@@ -259,21 +315,15 @@ impl HostPlan {
     }
 }
 
-/// The address of a host, by their numbers.
-pub(crate) fn address(host: usize, index: usize) -> IpAddr {
-    Ipv4Addr::new(10, 0, host as u8, index as u8 + 1).into()
+/// The name of a host, by its number. All are of one registrable domain.
+pub(crate) fn host_name(number: usize) -> String {
+    format!("h{number}.sim.test")
 }
 
-/// Which host and which of its addresses this is.
-pub(crate) fn host_of(address: IpAddr) -> (usize, usize) {
-    match address {
-        IpAddr::V4(ip) => {
-            let [ten, _, host, index] = ip.octets();
-            assert_eq!(ten, 10, "an address of no host: {ip}");
-            (host.into(), usize::from(index) - 1)
-        }
-        IpAddr::V6(ip) => panic!("an address of no host: {ip}"),
-    }
+/// The host of which this is the name.
+pub(crate) fn host_named(name: &str) -> usize {
+    let number = name.strip_prefix('h').and_then(|name| name.strip_suffix(".sim.test"));
+    number.and_then(|number| number.parse().ok()).unwrap_or_else(|| panic!("a look-up of {name}"))
 }
 
 /// The byte at an offset of a body: of a response's, or, with `salt` 1, of a request's.

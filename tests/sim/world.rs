@@ -12,8 +12,9 @@ use ringdove::engine::{Body, Engine, LookupId, Request, TransferId};
 
 use crate::app::{Seen, Signals, Source, Watcher};
 use crate::driver::{Link, Times};
+use crate::gates::Gates;
 use crate::network::{Event, Events, Inbound, Socket, SocketId};
-use crate::plan::{BodyPlan, LookupPlan, MS, Plan, Scenario, address};
+use crate::plan::{BodyPlan, LookupPlan, MS, Plan, Scenario, host_name};
 use crate::random::Random;
 use crate::server::Step;
 
@@ -38,6 +39,7 @@ pub(crate) struct World {
     pub(crate) transfers: Vec<Transfer>,
     pub(crate) by_id: BTreeMap<u64, usize>,
     pub(crate) limits: Limits,
+    pub(crate) gates: Gates,
     pub(crate) succeeded: u64,
     pub(crate) failed: u64,
     removed: u64,
@@ -84,10 +86,10 @@ impl World {
         let mut engine = Engine::new(scenario.config.clone());
         for (host, plan) in scenario.hosts.iter().enumerate() {
             if plan.lookup == LookupPlan::Override && !plan.literal {
-                let url = format!("http://h{host}.test/");
+                let url = format!("http://{}/", host_name(host));
                 let name = Request::get(&url).unwrap().head().origin().host().clone();
                 let addresses: Arc<[_]> =
-                    (0..plan.addresses.len()).map(|index| address(host, index)).collect();
+                    (0..plan.addresses.len()).map(|index| plan.address(host, index)).collect();
                 for port in [80, 443, 8080, 8443] {
                     engine.set_override(name.clone(), port, addresses.clone());
                 }
@@ -99,6 +101,7 @@ impl World {
             allowed: 0,
             allowed_per_origin: BTreeMap::new(),
         };
+        let gates = Gates::new(&scenario.config);
         let mut world = World {
             transfers: scenario.plans.iter().map(|_| Transfer::default()).collect(),
             engine,
@@ -112,6 +115,7 @@ impl World {
             looked_up: BTreeMap::new(),
             by_id: BTreeMap::new(),
             limits,
+            gates,
             succeeded: 0,
             failed: 0,
             removed: 0,
@@ -135,6 +139,9 @@ impl World {
         }
         for &(at, max, per_origin) in &self.scenario.limits {
             self.events.push(at, Event::SetLimits(max, per_origin));
+        }
+        for &(at, rules) in &self.scenario.rules {
+            self.events.push(at, Event::SetRules(rules));
         }
         if let Some(at) = self.scenario.close_idle {
             self.events.push(at, Event::CloseIdle);
@@ -210,6 +217,7 @@ impl World {
             Event::Pause(plan) => self.pause(plan),
             Event::Resume(plan) => self.resume(plan),
             Event::SetLimits(max, per_origin) => self.set_limits(max, per_origin),
+            Event::SetRules(rules) => self.set_rules(rules),
             Event::CloseIdle => self.engine.close_idle(),
             Event::Resolved(lookup, result) => {
                 self.lookups.remove(&lookup.to_bits());
@@ -306,7 +314,7 @@ impl World {
             }
             return self.unblock(id);
         }
-        let (host, _) = crate::plan::host_of(socket.address.ip());
+        let host = socket.host;
         let authority = self.scenario.hosts[host].authority(host, socket.address.port());
         let plain = socket.tls.as_mut().map(|tls| tls.read(bytes));
         socket.flush(id, self.now, &mut self.events);

@@ -111,10 +111,13 @@ pub(crate) fn is_same_site(one: &Host, other: &Host) -> bool {
 
 /// A host's registrable domain; the host itself where it has none.
 fn site(host: &Host) -> String {
-    match host.name() {
-        Some(name) => psl::domain_str(name).unwrap_or(name).to_owned(),
-        None => host.to_string(),
-    }
+    registrable_domain(host).map_or_else(|| host.to_string(), str::to_owned)
+}
+
+/// What its owner registered of a host's name: the public suffix and one label more. None of an
+/// address, nor of a public suffix itself.
+pub(crate) fn registrable_domain(host: &Host) -> Option<&str> {
+    psl::domain_str(host.name()?)
 }
 
 #[cfg(test)]

@@ -1,0 +1,64 @@
+//! What the system had no room for, and how long a transfer waited for that.
+//!
+//! Knows error numbers as the driver reports them. Must not know what they mean.
+
+use std::time::Duration;
+
+use super::stats::Stats;
+use super::transfer::Transfer;
+use crate::error::Operation;
+
+/// That the system had no descriptor, port or memory for a transfer's connection, so that the transfer went
+/// back to its queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Exhausted {
+    /// What was refused, the last time.
+    pub operation: Operation,
+    /// Why, as in errno(3), the last time.
+    pub errno: i32,
+    /// How often.
+    pub times: u32,
+    /// How long the transfer waited after each for what came next, all together; part of
+    /// [`Times::queue`](super::Times::queue).
+    pub waited: Duration,
+}
+
+/// What a transfer that was refused has gone through.
+pub(super) struct Shortage {
+    exhausted: Exhausted,
+    /// How long it had been queued before the wait that is not counted yet.
+    queued_before: Option<Duration>,
+}
+
+impl Transfer {
+    /// Was refused, and goes back to its queue.
+    #[cold]
+    pub(super) fn note_shortage(&mut self, operation: Operation, errno: i32, stats: &mut Stats) {
+        self.count_shortage(Duration::from_nanos(self.spent.queue), stats);
+        let none = Exhausted { operation, errno, times: 0, waited: Duration::ZERO };
+        let first = || Box::new(Shortage { exhausted: none, queued_before: None });
+        let Shortage { exhausted, queued_before } = &mut **self.shortage.get_or_insert_with(first);
+        let times = exhausted.times + 1;
+        *exhausted = Exhausted { operation, errno, times, ..*exhausted };
+        *queued_before = Some(Duration::from_nanos(self.spent.queue));
+        stats.exhausted += 1;
+        stats.exhausted_last = Some((operation, errno));
+    }
+
+    /// Counts what was waited, of so long in the queue by now.
+    #[cold]
+    pub(super) fn count_shortage(&mut self, queued: Duration, stats: &mut Stats) {
+        let Some(Shortage { exhausted, queued_before }) = self.shortage.as_deref_mut() else {
+            return;
+        };
+        if let Some(before) = queued_before.take() {
+            let waited = queued.saturating_sub(before);
+            exhausted.waited += waited;
+            stats.exhausted_wait += waited;
+        }
+    }
+
+    pub(super) fn exhausted(&self) -> Option<Exhausted> {
+        Some(self.shortage.as_ref()?.exhausted)
+    }
+}
