@@ -61,7 +61,7 @@ pub use driver::{
     Action, Driver, DriverError, Event, Multi, MultiError, SocketChange, Token, Watch,
 };
 pub use engine::{
-    Body, BodySource, Collect, Config, Discard, Flow, Handler, Hop, LowSpeed, Message, Options,
+    AddressPolicy, Body, BodySource, Collect, Config, Discard, Flow, Handler, Hop, LowSpeed, Message, Options,
     Outcome, Report, Request, Response, RetryPolicy, Stats, Timeouts, Times, TlsSummary,
     TransferId,
 };

@@ -45,6 +45,7 @@ impl Engine {
                 }
             }
             Timer::Origin(id) => self.start_next(id),
+            Timer::Race(id) => self.widen_race(id),
             Timer::Connection(id) => {
                 if let Some(connection) = self.pool.connections.get_mut(id) {
                     connection.timer = None;

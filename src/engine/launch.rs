@@ -5,11 +5,11 @@
 //! three is one queue; what becomes free wakes one eligible transfer.
 
 use std::net::IpAddr;
-use std::sync::Arc;
 
 use super::connection::{Connecting, Connection, Exchanging, Handshaking, State, Tunnelling};
 use super::pace::Pace;
 use super::pool::{OriginId, PoolKey};
+use super::race::First;
 use super::resolve::{Addresses, LookupId, Resolver};
 use super::route::Via;
 use super::tls::{TlsSession, server_name};
@@ -77,27 +77,22 @@ impl Engine {
         }
     }
 
-    /// Connects to the next address, if there is one left.
-    pub(super) fn connect_next(&mut self, id: ConnectionId) -> bool {
-        let Some(connection) = self.pool.connections.get_mut(id) else { return false };
-        let State::Connecting(state) = &mut connection.state else { return false };
-        let Some(&ip) = state.addresses.get(state.next) else { return false };
-        state.next += 1;
-        connection.remote.set_ip(ip);
-        let address = connection.remote;
-        self.outputs.push_back(Output::Connect { connection: id, address });
-        true
-    }
-
     /// The socket of a connection is connected.
     pub fn handle_connected(&mut self, id: ConnectionId) {
         let now = self.now;
         let Some(connection) = self.pool.connections.get_mut(id) else { return };
-        let State::Connecting(Connecting { transfer, since, early, .. }) = &mut connection.state
+        let State::Connecting(Connecting { transfer, since, races, early }) = &mut connection.state
         else {
             return;
         };
-        let (transfer, since, early) = (*transfer, *since, early.take());
+        let (transfer, since, races, early) = (*transfer, *since, *races, early.take());
+        let connection = if races {
+            self.win_race(transfer, id);
+            let Some(connection) = self.pool.connections.get_mut(id) else { return };
+            connection
+        } else {
+            connection
+        };
         if let Some(transfer) = self.transfers.get_mut(transfer) {
             transfer.spent.connect += now.since(since).as_nanos() as u64;
         }
@@ -245,8 +240,13 @@ impl Engine {
     }
 
     fn pop(&mut self, origin: OriginId) -> Option<TransferId> {
-        let transfers = &self.transfers;
-        let id = self.pool.get_mut(origin)?.pop(|id| transfers.get(id).is_some())?;
+        let id = loop {
+            let transfers = &self.transfers;
+            let id = self.pool.get_mut(origin)?.pop(|id| transfers.get(id).is_some())?;
+            if !self.refuses_target(id) {
+                break id;
+            }
+        };
         self.note_start(origin);
         self.stamp(id);
         let transfer = self.transfers.get_mut(id)?;
@@ -255,7 +255,7 @@ impl Engine {
     }
 
     /// Notes the time at which a transfer was admitted.
-    fn stamp(&mut self, id: TransferId) {
+    pub(super) fn stamp(&mut self, id: TransferId) {
         let Some(transfer) = self.transfers.get_mut(id) else { return };
         if transfer.place == Place::Admission {
             transfer.place = Place::Connection;
@@ -337,7 +337,7 @@ impl Engine {
     // connections
 
     /// Gives a connection what is between its socket and the messages on it.
-    fn equip(
+    pub(super) fn equip(
         &self,
         connection: &mut Connection,
         key: &PoolKey,
@@ -346,7 +346,8 @@ impl Engine {
         if let Some(via) = key.tunnel() {
             let Some(transfer) = self.transfers.get(transfer) else { return Ok(()) };
             let (target, limits) = (&key.origin, &transfer.request.options.http);
-            let address = self.address_for(via, target);
+            let address =
+                self.address_for(via, target).map_err(|cause| (cause, Phase::Proxy))?;
             let tunnel = Tunnel::new(via, target, address, limits);
             connection.tunnel = Some(Box::new(tunnel.map_err(|cause| (cause, Phase::Proxy))?));
             return Ok(());
@@ -362,24 +363,33 @@ impl Engine {
     }
 
     /// The address of a tunnel's target, for a proxy that cannot be given its name.
-    fn address_for(&self, via: &Via, target: &Origin) -> Option<IpAddr> {
+    fn address_for(&self, via: &Via, target: &Origin) -> Result<Option<IpAddr>, Cause> {
         let protocol = via.proxy.protocol();
         if !protocol.wants_address() {
-            return None;
+            return Ok(None);
         }
-        let known = self.resolver.known(target.host(), target.port(), self.now)?;
+        let Some(known) = self.resolver.known(target.host(), target.port(), self.now) else {
+            return Ok(None);
+        };
+        let allowed = || known.iter().filter(|&&ip| self.check_address(ip).is_ok());
         let fits = |ip: &&IpAddr| protocol != ProxyProtocol::Socks4 || ip.is_ipv4();
-        known.iter().find(fits).or(known.first()).copied()
+        match (allowed().find(fits).or(allowed().next()), known.first()) {
+            (None, Some(&denied)) => self.check_address(denied).map(|()| None),
+            (address, _) => Ok(address.copied()),
+        }
     }
 
-    fn open(&mut self, origin_id: OriginId, transfer_id: TransferId, addresses: Arc<[IpAddr]>) {
+    fn open(&mut self, origin_id: OriginId, transfer_id: TransferId, addresses: Addresses) {
         let Some(origin) = self.pool.get(origin_id) else { return };
         let (_, port) = origin.key.peer();
-        let mut connection = Connection::new(origin_id, port, transfer_id, addresses, self.now);
+        let First { address, races } = match self.first_attempt(transfer_id, addresses, port) {
+            Ok(first) => first,
+            Err(cause) => return self.give_up_opening(transfer_id, cause, Phase::Connect),
+        };
+        let Some(origin) = self.pool.get(origin_id) else { return };
+        let mut connection = Connection::new(origin_id, address, transfer_id, races, self.now);
         if let Err((cause, phase)) = self.equip(&mut connection, &origin.key, transfer_id) {
-            // as one that waits it can be taken out
-            self.queue_first(transfer_id);
-            return self.end(transfer_id, error_before_exchange(cause, phase));
+            return self.give_up_opening(transfer_id, cause, phase);
         }
         let id = self.pool.open(origin_id, connection);
         self.stats.opened += 1;
@@ -388,8 +398,18 @@ impl Engine {
         if let Some(timer) = transfer.timer.take() {
             self.timers.cancel(timer);
         }
-        self.connect_next(id);
+        if races {
+            self.enter_race(transfer_id, id);
+        }
+        self.dial(id);
         self.schedule(id);
+    }
+
+    #[cold]
+    fn give_up_opening(&mut self, id: TransferId, cause: Cause, phase: Phase) {
+        // as one that waits it can be taken out
+        self.queue_first(id);
+        self.end(id, error_before_exchange(cause, phase));
     }
 }
 

@@ -19,7 +19,9 @@ mod identity;
 mod launch;
 mod output;
 mod pace;
+mod policy;
 mod pool;
+mod race;
 mod receive;
 mod redirect;
 mod request;
@@ -49,6 +51,7 @@ use crate::tls::TlsPolicy;
 pub use connection::{Connection, ConnectionId};
 pub use handler::{BodySource, Collect, Discard, Flow, Handler};
 pub use output::{Level, Output};
+pub use policy::{AddressPolicy, AddressRange, AddressRangeError};
 pub use request::{Body, LowSpeed, Options, Request, Timeouts};
 pub use resolve::{Lookup, LookupId};
 pub use retry::{Retried, RetryBudget, RetryPolicy, Wait};
@@ -61,6 +64,7 @@ pub use transfer::{
 use connection::State;
 use identity::{Identity, Keeper};
 use pool::{OriginId, Pool, PoolKey};
+use race::Families;
 use resolve::{Left, Resolver};
 use retry::Retries;
 use starts::Starts;
@@ -97,6 +101,8 @@ pub struct Config {
     /// What the client nonces of Digest are made from; zeros unless set. A driver sets it, from
     /// getrandom(2).
     pub nonce_seed: Option<[u8; 32]>,
+    /// Which addresses may be connected to; any unless set.
+    pub address_policy: Option<AddressPolicy>,
 }
 
 impl Default for Config {
@@ -114,6 +120,7 @@ impl Default for Config {
             seed: 0,
             carried_deadlines: false,
             nonce_seed: None,
+            address_policy: None,
         }
     }
 }
@@ -155,6 +162,7 @@ pub struct Engine {
     keeper: Keeper,
     retries: Retries,
     starts: Option<Box<Starts>>,
+    families: Families,
     stats: Stats,
 }
 
@@ -164,6 +172,8 @@ enum Timer {
     Transfer(TransferId),
     Connection(ConnectionId),
     Origin(OriginId),
+    /// The transfer's race for a connection.
+    Race(TransferId),
 }
 
 impl Engine {
@@ -188,6 +198,7 @@ impl Engine {
             messages: VecDeque::new(),
             scratch: Vec::new(),
             decoded: Vec::new(),
+            families: Families::default(),
             stats: Stats::default(),
         }
     }
@@ -230,6 +241,7 @@ impl Engine {
             hops: None,
             identity,
             retrying: None,
+            race: None,
         });
         if let Some(origin) = self.pool.get_mut(origin) {
             origin.push_back(id);
@@ -245,6 +257,7 @@ impl Engine {
         let place = self.transfers.get(id)?.place;
         self.stats.removed += 1;
         if let Place::Exchange(connection) = place {
+            self.abandon_race(id);
             self.close(connection);
         }
         let handler = self.transfers.get_mut(id)?.take_handler();
@@ -529,5 +542,5 @@ impl std::error::Error for AddError {}
 
 /// An error for a transfer that has not begun its exchange.
 fn error_before_exchange(cause: crate::error::Cause, phase: Phase) -> Error {
-    Error { cause, phase, progress: crate::error::Progress::NothingSent }
+    Error { cause, phase, progress: crate::error::Progress::NothingSent, attempts: None }
 }

@@ -3,7 +3,7 @@
 //! A request names its plan in its URL, and every byte of its bodies follows from the plan's
 //! number, so that server and application can both say what is right.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -199,6 +199,7 @@ impl Scenario {
             retry_budget: Default::default(),
             seed: 1,
             nonce_seed: None,
+            address_policy: None,
             tls: tls.then(|| TlsPolicy::builder().insecure().build().expect("a policy")),
             carried_deadlines: random.chance(50),
         };
@@ -257,20 +258,28 @@ impl HostPlan {
     }
 }
 
-/// The address of a host, by their numbers.
+/// The address of a host, by their numbers: every other one is of IPv6.
 pub(crate) fn address(host: usize, index: usize) -> IpAddr {
-    Ipv4Addr::new(10, 0, host as u8, index as u8 + 1).into()
+    let (host, number) = (host as u16, index as u16 + 1);
+    match index % 2 {
+        0 => Ipv4Addr::new(10, 0, host as u8, number as u8).into(),
+        _ => Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, host, number).into(),
+    }
 }
 
 /// Which host and which of its addresses this is.
 pub(crate) fn host_of(address: IpAddr) -> (usize, usize) {
     match address {
         IpAddr::V4(ip) => {
-            let [ten, _, host, index] = ip.octets();
+            let [ten, _, host, number] = ip.octets();
             assert_eq!(ten, 10, "an address of no host: {ip}");
-            (host.into(), usize::from(index) - 1)
+            (host.into(), usize::from(number) - 1)
         }
-        IpAddr::V6(ip) => panic!("an address of no host: {ip}"),
+        IpAddr::V6(ip) => {
+            let [prefix, .., host, number] = ip.segments();
+            assert_eq!(prefix, 0xfd00, "an address of no host: {ip}");
+            (host.into(), usize::from(number) - 1)
+        }
     }
 }
 
@@ -316,6 +325,9 @@ impl Plan {
                 bytes_per_second: random.range(1, 100_000),
                 over: Duration::from_millis(random.range(1, 500)),
             });
+        }
+        if random.chance(50) {
+            options.attempt_delay = Some(Duration::from_millis(random.range(10, 300)));
         }
         if random.chance(5) {
             options.max_body = Some(random.below(1_000));
