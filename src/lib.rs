@@ -61,9 +61,9 @@ pub use driver::{
     Action, Driver, DriverError, Event, Multi, MultiError, SocketChange, Token, Watch,
 };
 pub use engine::{
-    AddressPolicy, Body, BodySource, Collect, Config, Discard, Flow, Handler, Hop, LowSpeed, Message, Options,
-    Outcome, Report, Request, Response, RetryPolicy, Stats, Timeouts, Times, TlsSummary,
-    TransferId,
+    AddressPolicy, Body, BodySource, Collect, Config, Discard, Flow, Handler, Hop, LowSpeed,
+    Message, Options, Outcome, Report, Request, Response, RetryPolicy, Stats, Timeouts, Times,
+    TlsSummary, TransferId,
 };
 pub use error::Error;
 pub use http::{

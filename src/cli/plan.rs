@@ -96,6 +96,7 @@ impl Plan {
         }
         let FetchArgs {
             coding,
+            addresses,
             proxy,
             tls: tls_args,
             heads: head_args,
@@ -113,6 +114,7 @@ impl Plan {
         let (heads, fail) = (request.head || head_args.include, request.fail);
         let mut options = options(&request, &redirects, &connection);
         proxy.apply(&mut options, |name| std::env::var(name).ok())?;
+        addresses.apply(&mut options);
         speed.apply(&mut options);
         retry.apply(&mut options);
         coding.apply(&mut options);
@@ -157,6 +159,7 @@ impl Plan {
                 max_connections: connections,
                 max_per_origin: per_host,
                 retry_budget: retry.budget(),
+                address_policy: addresses.policy(),
                 start_interval: speed.rate_per_host.map(|rate| rate.every),
                 tls: tls(connection.cacert.as_deref(), connection.insecure, &tls_args)?,
                 ..Config::default()

@@ -173,6 +173,7 @@ mod tests {
             retries: 0,
             retried: Vec::new(),
             hops: Vec::new(),
+            attempts: None,
         }
     }
 

@@ -346,8 +346,7 @@ impl Engine {
         if let Some(via) = key.tunnel() {
             let Some(transfer) = self.transfers.get(transfer) else { return Ok(()) };
             let (target, limits) = (&key.origin, &transfer.request.options.http);
-            let address =
-                self.address_for(via, target).map_err(|cause| (cause, Phase::Proxy))?;
+            let address = self.address_for(via, target).map_err(|cause| (cause, Phase::Proxy))?;
             let tunnel = Tunnel::new(via, target, address, limits);
             connection.tunnel = Some(Box::new(tunnel.map_err(|cause| (cause, Phase::Proxy))?));
             return Ok(());

@@ -98,6 +98,14 @@ impl fmt::Display for AttemptEnd {
 }
 
 impl AttemptEnd {
+    /// Why it failed, if it did.
+    pub fn cause(&self) -> Option<&Cause> {
+        match self {
+            AttemptEnd::Failed(cause) => Some(cause),
+            AttemptEnd::Connected | AttemptEnd::Unanswered | AttemptEnd::Lost => None,
+        }
+    }
+
     /// A short word, stable, for machines.
     pub fn name(&self) -> &'static str {
         match self {

@@ -45,14 +45,49 @@ fn is_denied(h: &mut Harness) -> (Error, Report) {
 #[test]
 fn spellings_of_a_denied_literal() {
     for host in [
-        "127.0.0.1", "127.1", "127.0.1", "0x7f.1", "0x7f000001", "2130706433", "017700000001",
-        "0177.0.0.01", "0x7F.0.0x0.1", "127.0.0.1.", "%31%32%37.0.0.1", "127%2e0%2e0%2e1",
-        "127。0。0。1", "127.0.0.1", "①②⑦.0.0.1", "0", "0.0.0.0", "[::1]", "[::]",
-        "[0:0:0:0:0:0:0:1]", "[0000::0001]", "[::127.0.0.1]", "[::ffff:127.0.0.1]",
-        "[::FFFF:7F00:1]", "[64:ff9b::127.0.0.1]", "[64:ff9b:1::7f00:1]", "[2002:7f00:1::]",
-        "[2001:0:7f00:1::]", "[fe80::1]", "[fc00::1]", "[fec0::1]", "[ff02::1]",
-        "[fd00:ec2::254]", "169.254.169.254", "0xa9fea9fe", "100.100.100.200", "192.168.1.1",
-        "172.16.0.1", "100.64.0.1", "198.18.0.1", "224.0.0.1", "255.255.255.255", "240.0.0.1",
+        "127.0.0.1",
+        "127.1",
+        "127.0.1",
+        "0x7f.1",
+        "0x7f000001",
+        "2130706433",
+        "017700000001",
+        "0177.0.0.01",
+        "0x7F.0.0x0.1",
+        "127.0.0.1.",
+        "%31%32%37.0.0.1",
+        "127%2e0%2e0%2e1",
+        "127。0。0。1",
+        "127.0.0.1",
+        "①②⑦.0.0.1",
+        "0",
+        "0.0.0.0",
+        "[::1]",
+        "[::]",
+        "[0:0:0:0:0:0:0:1]",
+        "[0000::0001]",
+        "[::127.0.0.1]",
+        "[::ffff:127.0.0.1]",
+        "[::FFFF:7F00:1]",
+        "[64:ff9b::127.0.0.1]",
+        "[64:ff9b:1::7f00:1]",
+        "[2002:7f00:1::]",
+        "[2001:0:7f00:1::]",
+        "[fe80::1]",
+        "[fc00::1]",
+        "[fec0::1]",
+        "[ff02::1]",
+        "[fd00:ec2::254]",
+        "169.254.169.254",
+        "0xa9fea9fe",
+        "100.100.100.200",
+        "192.168.1.1",
+        "172.16.0.1",
+        "100.64.0.1",
+        "198.18.0.1",
+        "224.0.0.1",
+        "255.255.255.255",
+        "240.0.0.1",
     ] {
         let mut h = harness(policy());
         h.add(get_url(&format!("http://{host}/")));
@@ -82,7 +117,9 @@ fn names_of_a_denied_address() {
 
 #[test]
 fn what_is_no_url_reaches_nobody() {
-    for url in ["http://[fe80::1%25eth0]/", "http://[::1%lo]/", "http://256.0.0.1/", "http://0x/a b:80"] {
+    for url in
+        ["http://[fe80::1%25eth0]/", "http://[::1%lo]/", "http://256.0.0.1/", "http://0x/a b:80"]
+    {
         let known = Request::get(url).map(|request| request.head().origin().to_string());
         assert!(known.is_err() || url.contains("0x/"), "{url}: {known:?}");
     }
@@ -94,7 +131,9 @@ fn redirects_are_checked() {
     let to = |location: &str| {
         format!("HTTP/1.1 302 Found\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n")
     };
-    for location in ["http://127.0.0.1/", "http://0x7f.1:8080/x", "//[::ffff:127.0.0.1]/", "http://a.test/"] {
+    for location in
+        ["http://127.0.0.1/", "http://0x7f.1:8080/x", "//[::ffff:127.0.0.1]/", "http://a.test/"]
+    {
         let mut h = harness(policy());
         override_with(&mut h, &["127.0.0.1"]);
         h.add(get_url("http://10.0.0.1/").options(following()));
@@ -186,7 +225,13 @@ fn the_proxy_itself_is_checked() {
 /// By a proxy that forwards, and by each kind of tunnel.
 #[test]
 fn a_literal_behind_a_proxy_is_checked() {
-    for proxy in ["10.9.9.9", "socks4://10.9.9.9", "socks4a://10.9.9.9", "socks5://10.9.9.9", "socks5h://10.9.9.9"] {
+    for proxy in [
+        "10.9.9.9",
+        "socks4://10.9.9.9",
+        "socks4a://10.9.9.9",
+        "socks5://10.9.9.9",
+        "socks5h://10.9.9.9",
+    ] {
         let mut h = harness(policy());
         h.add(get_url("http://127.0.0.1/").options(by(proxy)));
         let (error, _) = is_denied(&mut h);

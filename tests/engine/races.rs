@@ -333,7 +333,9 @@ fn all_refuse() {
     let refused = "connect: Connection refused (os error 111)";
     assert_eq!(
         error.to_string(),
-        format!("{refused}; tried 10.0.0.1:80: {refused}, after 7 ms; [::1]:80: {refused}, after 0 ms")
+        format!(
+            "{refused}; tried 10.0.0.1:80: {refused}, after 7 ms; [::1]:80: {refused}, after 0 ms"
+        )
     );
     h.wants_close(connection);
     h.ends_empty();

@@ -12,7 +12,7 @@ mod tests;
 
 use std::borrow::Cow;
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::pool::PoolKey;
@@ -190,7 +190,8 @@ impl Engine {
             // the address that it is given is checked
             None if via.proxy.protocol().wants_address() || policy.proxies_resolve => Ok(()),
             None => {
-                let why = "the proxy would look the name up, where the address policy does not reach";
+                let why =
+                    "the proxy would look the name up, where the address policy does not reach";
                 Err(Cause::Denied { address: None, why: why.into() })
             }
         }

@@ -27,8 +27,7 @@ impl AddressRange {
     ///
     /// A length of more than 32 or 128 bits, or bits of `network` beyond it.
     pub fn new(network: IpAddr, length: u8) -> Result<AddressRange, AddressRangeError> {
-        let refused =
-            |why| Err(AddressRangeError { text: format!("{network}/{length}"), why });
+        let refused = |why| Err(AddressRangeError { text: format!("{network}/{length}"), why });
         let (value, most) = bits(network);
         if length > most {
             return refused("the length is more than the address has bits");
@@ -38,12 +37,16 @@ impl AddressRange {
         }
         Ok(match network {
             // written as IPv6 or not, it is the same range
-            IpAddr::V6(ip) if length >= 96 && ip.to_ipv4_mapped().is_some() => AddressRange {
-                network: ip.to_canonical(),
-                length: length - 96,
-            },
+            IpAddr::V6(ip) if length >= 96 && ip.to_ipv4_mapped().is_some() => {
+                AddressRange { network: ip.to_canonical(), length: length - 96 }
+            }
             _ => AddressRange { network, length },
         })
+    }
+
+    /// How many bits its addresses have in common.
+    pub fn prefix_length(&self) -> u8 {
+        self.length
     }
 
     /// Whether it has this address.

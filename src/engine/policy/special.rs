@@ -43,23 +43,23 @@ const V6: [(Ipv6Addr, u32, Option<&str>); 23] = [
     (v6([0; 8]), 128, Some("unspecified")),                           // RFC 4291, 2.5.2
     (v6([0, 0, 0, 0, 0, 0, 0, 1]), 128, Some("loopback")),            // RFC 4291, 2.5.3
     (v6([0, 0, 0, 0, 0, 0xffff, 0, 0]), 96, None),                    // RFC 4291, 2.5.5.2: mapped
-    (v6([0; 8]), 96, None),                                // RFC 4291, 2.5.5.1: compatible
-    (v6([0x64, 0xff9b, 0, 0, 0, 0, 0, 0]), 96, None),      // RFC 6052: NAT64
+    (v6([0; 8]), 96, None), // RFC 4291, 2.5.5.1: compatible
+    (v6([0x64, 0xff9b, 0, 0, 0, 0, 0, 0]), 96, None), // RFC 6052: NAT64
     (v6([0x64, 0xff9b, 1, 0, 0, 0, 0, 0]), 48, Some("local translation")), // RFC 8215
     (v6([0x100, 0, 0, 0, 0, 0, 0, 0]), 64, Some("discard-only")), // RFC 6666
     (v6([0x100, 0, 0, 1, 0, 0, 0, 0]), 64, Some("dummy prefix")), // RFC 9780
-    (v6([0x2001, 0, 0, 0, 0, 0, 0, 0]), 32, None),         // RFC 4380: Teredo
+    (v6([0x2001, 0, 0, 0, 0, 0, 0, 0]), 32, None), // RFC 4380: Teredo
     (v6([0x2001, 2, 0, 0, 0, 0, 0, 0]), 48, Some("benchmarking")), // RFC 5180
     (v6([0x2001, 0, 0, 0, 0, 0, 0, 0]), 23, Some("protocol assignments")), // RFC 2928
     (v6([0x2001, 0xdb8, 0, 0, 0, 0, 0, 0]), 32, Some("documentation")), // RFC 3849
-    (v6([0x2002, 0, 0, 0, 0, 0, 0, 0]), 16, None),         // RFC 3056: 6to4
+    (v6([0x2002, 0, 0, 0, 0, 0, 0, 0]), 16, None), // RFC 3056: 6to4
     (v6([0x3fff, 0, 0, 0, 0, 0, 0, 0]), 20, Some("documentation")), // RFC 9637
-    (v6([0x2000, 0, 0, 0, 0, 0, 0, 0]), 3, None),          // RFC 4291, 2.4: global unicast
+    (v6([0x2000, 0, 0, 0, 0, 0, 0, 0]), 3, None), // RFC 4291, 2.4: global unicast
     (v6([0xfc00, 0, 0, 0, 0, 0, 0, 0]), 7, Some("unique local")), // RFC 4193
     (v6([0xfe80, 0, 0, 0, 0, 0, 0, 0]), 10, Some("link-local")), // RFC 4291, 2.5.6
     (v6([0xfec0, 0, 0, 0, 0, 0, 0, 0]), 10, Some("site-local")), // RFC 3879: deprecated
     (v6([0xff00, 0, 0, 0, 0, 0, 0, 0]), 8, Some("multicast")), // RFC 4291, 2.7
-    (v6([0; 8]), 0, Some("reserved")),                     // RFC 4291, 2.4; SRv6 (RFC 9602) is there
+    (v6([0; 8]), 0, Some("reserved")), // RFC 4291, 2.4; SRv6 (RFC 9602) is there
 ];
 
 const METADATA: &str = "cloud metadata";
