@@ -4,12 +4,17 @@
 //! that failed, a driver that cannot go on) are apart: see [`crate::MultiError`].
 //! Invariant: whether a retry is safe is decided here alone, from what is provable.
 
+mod attempts;
+
 use std::fmt;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use url::Url;
 
 use crate::http::{CodingFault, HttpFault, ProxyFault, RedirectFault};
+
+pub use attempts::{Attempt, AttemptEnd, Attempts};
 
 /// Why a transfer failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +25,8 @@ pub struct Error {
     pub phase: Phase,
     /// How far the exchange had come, from which follows what a retry may do.
     pub progress: Progress,
+    /// The addresses that were tried, where none was connected.
+    pub attempts: Option<Box<Attempts>>,
 }
 
 /// What went wrong, by whose fault it was.
@@ -42,6 +49,14 @@ pub enum Cause {
         operation: Operation,
         /// The error number, as in errno(3).
         errno: i32,
+    },
+    /// The caller's [`AddressPolicy`](crate::engine::AddressPolicy) does not allow the address that would have been
+    /// connected to.
+    Denied {
+        /// The address; none where a proxy would have looked one up.
+        address: Option<IpAddr>,
+        /// What it is, or which rule denies it.
+        why: Box<str>,
     },
     /// A deadline passed.
     Timeout {
@@ -192,6 +207,7 @@ impl Error {
             Cause::Closed => "closed",
             Cause::Resolve(_) => "resolve",
             Cause::Os { .. } => "os",
+            Cause::Denied { .. } => "denied",
             Cause::Timeout { .. } => "timeout",
             Cause::Redirect(_) => "redirect",
             Cause::BodyNotRepeatable => "auth",
@@ -206,6 +222,7 @@ impl Error {
             | Cause::BodyTooLarge { .. }
             | Cause::Coding(_)
             | Cause::Redirect(_)
+            | Cause::Denied { .. }
             | Cause::BodyNotRepeatable
             | Cause::Aborted(_) => true,
             Cause::Proxy(fault) => fault.is_final(),
@@ -216,19 +233,38 @@ impl Error {
 }
 
 impl fmt::Display for Error {
+    /// What went wrong; and, where several addresses were tried in vain, what became of each, in the same line.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.cause {
+            Cause::Closed => write!(f, "the peer closed the connection while {}", self.phase)?,
+            Cause::Timeout { .. } => write!(f, "{} ({})", self.cause, self.phase)?,
+            cause => write!(f, "{cause}")?,
+        }
+        match &self.attempts {
+            Some(attempts) if attempts.len() > 1 => write!(f, "; tried {attempts}"),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
             Cause::Http(fault) => write!(f, "{fault}"),
             Cause::Tls(what) => write!(f, "TLS: {what}"),
             Cause::Proxy(fault) => write!(f, "{fault}"),
-            Cause::Closed => write!(f, "the peer closed the connection while {}", self.phase),
+            Cause::Closed => f.write_str("the peer closed the connection"),
             Cause::Resolve(what) => write!(f, "cannot resolve the host: {what}"),
             Cause::Os { operation, errno } => {
                 let text = std::io::Error::from_raw_os_error(*errno);
                 write!(f, "{}: {text}", operation.name())
             }
+            Cause::Denied { address: Some(address), why } => {
+                write!(f, "the address {address} is denied: {why}")
+            }
+            Cause::Denied { address: None, why } => write!(f, "denied: {why}"),
             Cause::Timeout { deadline, after } => {
-                write!(f, "{} timeout after {after:?} ({})", deadline.name(), self.phase)
+                write!(f, "{} timeout after {after:?}", deadline.name())
             }
             Cause::BodyTooLarge { limit } => {
                 write!(f, "the body is larger than the limit of {limit} bytes")
@@ -350,7 +386,7 @@ mod tests {
     use super::*;
 
     fn error(cause: Cause, progress: Progress) -> Error {
-        Error { cause, phase: Phase::FirstByte, progress }
+        Error { cause, phase: Phase::FirstByte, progress, attempts: None }
     }
 
     #[test]

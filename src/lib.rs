@@ -63,9 +63,9 @@ pub use driver::{
     Action, Driver, DriverError, Event, Multi, MultiError, SocketChange, Token, Watch,
 };
 pub use engine::{
-    Allowance, Body, BodySource, Collect, Config, Discard, Exhausted, Flow, Handler, Hop, LowSpeed,
-    Message, Options, Outcome, Politeness, Report, Request, Response, RetryPolicy, Stats, Timeouts,
-    Times, TlsSummary, TransferId, Ways,
+    AddressPolicy, Allowance, Body, BodySource, Collect, Config, Discard, Exhausted, Flow, Handler,
+    Hop, LowSpeed, Message, Options, Outcome, Politeness, Report, Request, Response, RetryPolicy,
+    Stats, Timeouts, Times, TlsSummary, TransferId, Ways,
 };
 pub use error::Error;
 pub use http::{

@@ -68,6 +68,24 @@ pub(crate) const LAST_WORDS: usize = 256;
 /// Addresses of one name that are tried.
 pub(crate) const ADDRESSES: usize = 16;
 
+/// Addresses that are tried for one connection, late ones and those of overrides included.
+pub(crate) const ATTEMPTS: usize = 64;
+
+/// How long an address that has not answered is waited for before the next one is tried beside it, unless
+/// said (RFC 8305, 8).
+pub(crate) const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
+
+/// The least that may be said: less would flood a network with SYNs (RFC 8305, 5).
+pub(crate) const LEAST_ATTEMPT_DELAY: Duration = Duration::from_millis(10);
+
+/// The most that may be said (RFC 8305, 5); and how often whoever has no address or no room for one more attempt
+/// looks again.
+pub(crate) const MOST_ATTEMPT_DELAY: Duration = Duration::from_secs(2);
+
+/// How long the family of addresses comes first that won where another was tried before: networks change, and
+/// RFC 6555, 4.2 has such findings forgotten after some ten minutes.
+pub(crate) const FAMILY_PREFERENCE: Duration = Duration::from_secs(600);
+
 /// Receives from one socket before others get their turn.
 pub(crate) const RECEIVES_PER_TURN: u32 = 8;
 

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use clap::{Args as Group, Parser, Subcommand};
 
+use super::addresses::AddressArgs;
 use super::bench::BenchArgs;
 use super::body::BodyArgs;
 use super::coding::CodingArgs;
@@ -114,6 +115,8 @@ pub(crate) struct FetchArgs {
     pub(crate) ways: WayArgs,
     #[command(flatten)]
     pub(crate) politeness: PolitenessArgs,
+    #[command(flatten)]
+    pub(crate) addresses: AddressArgs,
     #[command(flatten)]
     pub(crate) proxy: ProxyArgs,
     #[command(flatten)]

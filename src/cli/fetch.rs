@@ -321,6 +321,9 @@ impl Run {
         self.tally.add_done(report);
         if self.rules.verbose {
             let url = printable(ticket.url.as_bytes());
+            if let Some(attempts) = &report.attempts {
+                self.console.say(&format!("* {url}: tried {attempts}"));
+            }
             self.console.say(&format!("* {url}: {}", record.told(report.tls)));
         }
         self.write(&record)

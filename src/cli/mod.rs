@@ -6,6 +6,7 @@
 //! one line that names the offending thing; what cannot be written to a terminal is no reason to
 //! stop.
 
+mod addresses;
 pub(crate) mod args;
 pub(crate) mod bench;
 mod body;

@@ -104,6 +104,7 @@ impl Plan {
         let FetchArgs {
             coding,
             ways,
+            addresses,
             proxy,
             lookup,
             tls: tls_args,
@@ -124,6 +125,7 @@ impl Plan {
         proxy.apply(&mut options, |name| std::env::var(name).ok())?;
         let lookup_family = ways.family();
         ways.apply(&mut options)?;
+        addresses.apply(&mut options);
         speed.apply(&mut options);
         retry.apply(&mut options);
         coding.apply(&mut options);
@@ -174,6 +176,7 @@ impl Plan {
                 lookup_family,
                 retry_budget: retry.budget(),
                 names: lookup.service(),
+                address_policy: addresses.policy(),
                 tls: tls(connection.cacert.as_deref(), connection.insecure, &tls_args)?,
                 ..Config::default()
             }),

@@ -12,6 +12,7 @@ use ringdove::sys::Errno;
 use ringdove::{Error, Exhausted, Hop, Report, TlsSummary};
 use serde::{Serialize, Serializer};
 
+use super::addresses::AttemptRecord;
 use super::output::WriteError;
 use super::retry::RetriedRecord;
 use super::tally::time_text;
@@ -53,6 +54,8 @@ pub(crate) struct Record<'a> {
     pub(crate) hops: Vec<HopRecord<'a>>,
     /// Each request that was asked again.
     pub(crate) retried: Vec<RetriedRecord>,
+    /// Each address that was tried, where there was more than one, or where one failed.
+    pub(crate) attempts: Vec<AttemptRecord>,
     /// What the system had no room for.
     pub(crate) exhausted: Option<ExhaustedRecord>,
 }
@@ -163,6 +166,7 @@ impl<'a> Record<'a> {
             times: Times::default(),
             hops: Vec::new(),
             retried: Vec::new(),
+            attempts: Vec::new(),
             exhausted: None,
         }
     }
@@ -182,6 +186,7 @@ impl<'a> Record<'a> {
             times: times.into(),
             hops: report.hops.iter().map(HopRecord::of).collect(),
             retried: report.retried.iter().map(RetriedRecord::of).collect(),
+            attempts: AttemptRecord::of(report),
             exhausted: report.exhausted.as_ref().map(ExhaustedRecord::of),
             ..Record::without_transfer(url, line)
         }
@@ -302,7 +307,7 @@ mod tests {
             r#""error":{"kind":"status","phase":"receive","message":"status 404","retryable":false},"#,
             r#""body_bytes":0,"decoded_bytes":null,"wire_bytes":0,"wire_sent":0,"remote":"127.0.0.1:80","reused":false,"#,
             r#""http_version":"1.1","retries":0,"file":null,"#,
-            r#""times":{"queue":0,"resolve":0,"connect":0,"proxy":0,"tls":0,"first_byte":0,"total":0},"hops":[],"retried":[],"exhausted":null}"#,
+            r#""times":{"queue":0,"resolve":0,"connect":0,"proxy":0,"tls":0,"first_byte":0,"total":0},"hops":[],"retried":[],"attempts":[],"exhausted":null}"#,
             "\n"
         );
         assert_eq!(String::from_utf8(line).unwrap(), want);

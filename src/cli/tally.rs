@@ -186,6 +186,7 @@ mod tests {
             retried: Vec::new(),
             exhausted: None,
             hops: Vec::new(),
+            attempts: None,
         }
     }
 

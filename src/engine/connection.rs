@@ -3,14 +3,13 @@
 //! Knows bytes and times of one connection. Must not know the socket it runs on.
 //! Invariant: a state holds just that state's data; a transition replaces it whole.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::engine::decode::Decoding;
 use crate::engine::names::ChannelId;
 use crate::engine::pace::Pace;
 use crate::engine::pool::{IdleLinks, OriginId};
-use crate::engine::resolve::Addresses;
 use crate::engine::route::Via;
 use crate::engine::timers::TimerId;
 use crate::engine::tls::TlsSession;
@@ -87,10 +86,10 @@ pub(super) struct Asking {
 
 pub(super) struct Connecting {
     pub(super) transfer: TransferId,
-    pub(super) addresses: Addresses,
-    /// The next of `addresses` to try.
-    pub(super) next: usize,
+    /// When the first address was tried, on whichever connection.
     pub(super) since: Time,
+    /// The transfer has a [`Race`](super::race::Race), of which this is one attempt.
+    pub(super) races: bool,
     /// The exchange, begun by a driver that asked for the first bytes before it connects.
     pub(super) early: Option<Box<Exchanging>>,
 }
@@ -151,16 +150,16 @@ pub(super) struct Idle {
 impl Connection {
     pub(super) fn new(
         origin: OriginId,
-        port: u16,
+        remote: SocketAddr,
         transfer: TransferId,
-        addresses: Addresses,
-        now: Time,
+        races: bool,
+        since: Time,
     ) -> Self {
-        let state = Connecting { transfer, addresses, next: 0, since: now, early: None };
+        let state = Connecting { transfer, since, races, early: None };
         Self {
             origin,
             state: State::Connecting(state),
-            remote: SocketAddr::new(IpAddr::from([0, 0, 0, 0]), port),
+            remote,
             tls: None,
             tunnel: None,
             forwarder: None,
@@ -179,9 +178,7 @@ impl Connection {
     /// A connection to a name server, of no origin.
     pub(super) fn of_channel(channel: ChannelId, server: SocketAddr) -> Self {
         let nobody = Id::from_bits(u64::MAX);
-        let mut connection =
-            Self::new(Id::from_bits(u64::MAX), server.port(), nobody, Arc::new([]), Time::ZERO);
-        connection.remote = server;
+        let mut connection = Self::new(Id::from_bits(u64::MAX), server, nobody, false, Time::ZERO);
         connection.state = State::Names(Asking { channel, connected: false, wants_send: false });
         connection
     }

@@ -49,6 +49,7 @@ impl Engine {
                     gates.handle_timer(id, self.now);
                 }
             }
+            Timer::Race(id) => self.widen_race(id),
             Timer::Connection(id) => {
                 if let Some(connection) = self.pool.connections.get_mut(id) {
                     connection.timer = None;

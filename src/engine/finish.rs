@@ -11,7 +11,7 @@ use super::transfer::{Place, Transfer};
 use super::{
     ConnectionId, Engine, Message, Outcome, Output, Report, Response, Times, TlsSummary, TransferId,
 };
-use crate::error::{Cause, Error, Operation, Retry};
+use crate::error::{Attempts, Cause, Error, Operation, Retry};
 use crate::http::ProxyFault;
 use crate::limits;
 use crate::time::Time;
@@ -20,17 +20,23 @@ impl Engine {
     /// An operation on a connection's socket failed. The driver has closed the socket if it was
     /// not connected yet; otherwise it will be told to.
     pub fn handle_failed(&mut self, id: ConnectionId, operation: Operation, errno: i32) {
-        if !self.connect_next(id) && !self.await_address(id) {
-            self.fail(id, Cause::Os { operation, errno }, Some(operation));
+        let cause = Cause::Os { operation, errno };
+        if !self.goes_on_without(id, &cause) && !self.await_address(id) {
+            self.fail(id, cause, Some(operation));
         }
         self.settle();
     }
 
     /// The system had no descriptor, port or memory for this connection's socket, which is not
-    /// open. Its transfer waits until a connection is closed; if there is no other it fails.
+    /// open. Its transfer goes on with other addresses under way, or waits until a connection is closed; if there is no
+    /// other it fails.
     pub fn handle_exhausted(&mut self, id: ConnectionId, operation: Operation, errno: i32) {
         if let Some(channel) = self.pool.connections.get(id).and_then(Connection::channel) {
             self.channel_failed(id, channel, Cause::Os { operation, errno }, true);
+            return self.settle();
+        }
+        if self.goes_on_elsewhere(id) {
+            self.pool.stop_opening();
             return self.settle();
         }
         let others = self.pool.len() > 1;
@@ -54,12 +60,16 @@ impl Engine {
                 None => self.close(id),
             };
         };
+        if matches!(&connection.state, State::Connecting(_)) {
+            self.lose_race(id, &cause);
+        }
+        let Some(connection) = self.pool.connections.get(id) else { return };
         if matches!(&connection.state, State::Exchanging(state) if state.decoding.is_some()) {
             self.give_out_rest(id);
         }
         let Some(connection) = self.pool.connections.get(id) else { return };
         let (phase, progress) = (connection.phase(), connection.progress(operation));
-        let error = Error { cause, phase, progress };
+        let mut error = Error { cause, phase, progress, attempts: None };
         let seen = matches!(&connection.state, State::Exchanging(s) if s.response.is_some());
         let untouched = match &connection.state {
             State::Exchanging(state) => !state.body_begun,
@@ -81,6 +91,7 @@ impl Engine {
             let decided = self.transfers.get(transfer).is_some_and(Transfer::asks_again);
             let again = decided || (!seen && self.asks_again_after(transfer, &error, untouched));
             let report = self.report(transfer, Some(id));
+            error.attempts = in_vain(&report);
             self.close(id);
             match again {
                 true => self.wait_to_ask_again(transfer, &report, Some(error)),
@@ -90,8 +101,9 @@ impl Engine {
     }
 
     /// A transfer that holds no connection fails.
-    pub(super) fn end(&mut self, id: TransferId, error: Error) {
+    pub(super) fn end(&mut self, id: TransferId, mut error: Error) {
         let report = self.report(id, None);
+        error.attempts = in_vain(&report);
         let Some(transfer) = self.transfers.get(id) else { return };
         let (place, origin) = (transfer.place, transfer.origin);
         if let Place::Addresses(lookup) = place
@@ -181,6 +193,7 @@ impl Engine {
             transfer.note_shortage(operation, errno, &mut self.stats);
         }
         self.take_back_start(id);
+        self.abandon_race(transfer_id);
         self.close(id);
         self.pool.stop_opening();
         self.schedule_transfer(transfer_id);
@@ -245,6 +258,7 @@ impl Engine {
         if let Some(connection) = connection {
             self.count_wire(id, connection);
         }
+        let attempts = self.take_attempts(id);
         let connection = connection.and_then(|id| self.pool.connections.get(id));
         let state = match connection.map(|connection| &connection.state) {
             Some(State::Exchanging(state)) => Some(&**state),
@@ -292,8 +306,14 @@ impl Engine {
             retried: Vec::new(),
             exhausted: None,
             hops: Vec::new(),
+            attempts,
         }
     }
+}
+
+/// The addresses that were tried, where none was connected.
+fn in_vain(report: &Report) -> Option<Box<Attempts>> {
+    report.attempts.as_ref().filter(|attempts| !attempts.connected()).cloned()
 }
 
 /// The alert with which a session ends.

@@ -4,12 +4,12 @@
 //! origin's own limit, then the host's addresses, then a slot among all connections. Each of the
 //! three is one queue; what becomes free wakes one eligible transfer.
 
-use std::net::IpAddr;
-use std::sync::Arc;
+use std::net::{IpAddr, SocketAddr};
 
 use super::connection::{Connecting, Connection, Exchanging, Handshaking, State, Tunnelling};
 use super::pace::Pace;
 use super::pool::{OriginId, PoolKey};
+use super::race::First;
 use super::resolve::{Addresses, LookupId, Outcome, Resolver};
 use super::route::Via;
 use super::tls::{TlsSession, server_name};
@@ -90,36 +90,22 @@ impl Engine {
         }
     }
 
-    /// Connects to the next address, if there is one left.
-    pub(super) fn connect_next(&mut self, id: ConnectionId) -> bool {
-        let Some(connection) = self.pool.connections.get_mut(id) else { return false };
-        let State::Connecting(state) = &mut connection.state else { return false };
-        let ip = loop {
-            let (index, Some(&ip)) = (state.next, state.addresses.get(state.next)) else {
-                return false;
-            };
-            state.next += 1;
-            let Some(gates) = &mut self.gates else { break ip };
-            if gates.take_address(id, index, ip, self.now) {
-                break ip;
-            }
-        };
-        connection.remote.set_ip(ip);
-        let (origin, remote) = (connection.origin, connection.remote);
-        let dial = self.dial_to(origin, remote);
-        self.outputs.push_back(Output::Connect { connection: id, dial });
-        true
-    }
-
     /// The socket of a connection is connected.
     pub fn handle_connected(&mut self, id: ConnectionId) {
         let now = self.now;
         let Some(connection) = self.pool.connections.get_mut(id) else { return };
-        let State::Connecting(Connecting { transfer, since, early, .. }) = &mut connection.state
+        let State::Connecting(Connecting { transfer, since, races, early }) = &mut connection.state
         else {
             return self.channel_connected(id);
         };
-        let (transfer, since, early) = (*transfer, *since, early.take());
+        let (transfer, since, races, early) = (*transfer, *since, *races, early.take());
+        let connection = if races {
+            self.win_race(transfer, id);
+            let Some(connection) = self.pool.connections.get_mut(id) else { return };
+            connection
+        } else {
+            connection
+        };
         if let Some(transfer) = self.transfers.get_mut(transfer) {
             transfer.spent.connect += now.since(since).as_nanos() as u64;
         }
@@ -278,8 +264,13 @@ impl Engine {
     }
 
     fn pop(&mut self, origin: OriginId) -> Option<TransferId> {
-        let transfers = &self.transfers;
-        let id = self.pool.get_mut(origin)?.pop(|id| transfers.get(id).is_some())?;
+        let id = loop {
+            let transfers = &self.transfers;
+            let id = self.pool.get_mut(origin)?.pop(|id| transfers.get(id).is_some())?;
+            if !self.refuses_target(id) {
+                break id;
+            }
+        };
         if self.gates.is_some() && self.pool.get(origin)?.queued() == 0 {
             self.leave_lines(origin);
         }
@@ -290,7 +281,7 @@ impl Engine {
     }
 
     /// Notes the time at which a transfer was admitted.
-    fn stamp(&mut self, id: TransferId) {
+    pub(super) fn stamp(&mut self, id: TransferId) {
         let Some(transfer) = self.transfers.get_mut(id) else { return };
         if transfer.place == Place::Admission {
             transfer.place = Place::Connection;
@@ -386,7 +377,7 @@ impl Engine {
 
     /// Gives a connection what is between its socket and the messages on it. A proxy is `told` who asks
     /// if it has asked for that.
-    fn equip(
+    pub(super) fn equip(
         &self,
         connection: &mut Connection,
         key: &PoolKey,
@@ -397,7 +388,7 @@ impl Engine {
             let Some(transfer) = self.transfers.get(transfer) else { return Ok(()) };
             let limits = &transfer.request.options.http;
             let target = key.tunnelled();
-            let address = self.address_for(via, &target);
+            let address = self.address_for(via, &target).map_err(|cause| (cause, Phase::Proxy))?;
             let tunnel = Tunnel::new(via, &target, address, told, limits);
             connection.tunnel = Some(Box::new(tunnel.map_err(|cause| (cause, Phase::Proxy))?));
             return Ok(());
@@ -413,17 +404,23 @@ impl Engine {
     }
 
     /// The address of a tunnel's target, for a proxy that cannot be given its name.
-    fn address_for(&self, via: &Via, target: &Origin) -> Option<IpAddr> {
+    fn address_for(&self, via: &Via, target: &Origin) -> Result<Option<IpAddr>, Cause> {
         let protocol = via.proxy.protocol();
         if !protocol.wants_address() {
-            return None;
+            return Ok(None);
         }
-        let known = self.resolver.known(target.host(), target.port(), self.now)?;
+        let Some(known) = self.resolver.known(target.host(), target.port(), self.now) else {
+            return Ok(None);
+        };
+        let allowed = || known.iter().filter(|&&ip| self.check_address(ip).is_ok());
         let fits = |ip: &&IpAddr| protocol != ProxyProtocol::Socks4 || ip.is_ipv4();
-        known.iter().find(fits).or(known.first()).copied()
+        match (allowed().find(fits).or(allowed().next()), known.first()) {
+            (None, Some(&denied)) => self.check_address(denied).map(|()| None),
+            (address, _) => Ok(address.copied()),
+        }
     }
 
-    fn open(&mut self, origin_id: OriginId, transfer_id: TransferId, addresses: Arc<[IpAddr]>) {
+    fn open(&mut self, origin_id: OriginId, transfer_id: TransferId, addresses: Addresses) {
         self.clear_the_way(origin_id, &addresses);
         let Some(origin) = self.pool.get(origin_id) else { return };
         if addresses.is_empty() {
@@ -434,18 +431,22 @@ impl Engine {
             return self.end(transfer_id, error);
         }
         let (_, port) = origin.key.peer();
-        let mut connection = Connection::new(origin_id, port, transfer_id, addresses, self.now);
-        let told = match origin.key.tunnel() {
-            Some(via) => self.transfers.get_mut(transfer_id).and_then(|transfer| {
-                transfer.introduce(via, &origin.key.tunnelled(), &mut self.keeper)
-            }),
-            None => None,
+        let apart = origin.key.way.as_ref().is_some_and(|way| way.is_local());
+        let first = match apart {
+            // what is connected to has no address
+            true => Ok(First { address: SocketAddr::new(addresses[0], port), races: false }),
+            false => self.first_attempt(transfer_id, addresses.clone(), port),
         };
+        let First { address, races } = match first {
+            Ok(first) => first,
+            Err(cause) => return self.give_up_opening(transfer_id, cause, Phase::Connect),
+        };
+        let told = self.introduction(origin_id, transfer_id);
+        let Some(origin) = self.pool.get(origin_id) else { return };
+        let mut connection = Connection::new(origin_id, address, transfer_id, races, self.now);
         let equipped = self.equip(&mut connection, &origin.key, transfer_id, told.as_deref());
         if let Err((cause, phase)) = equipped {
-            // as one that waits it can be taken out
-            self.queue_first(transfer_id);
-            return self.end(transfer_id, error_before_exchange(cause, phase));
+            return self.give_up_opening(transfer_id, cause, phase);
         }
         let id = self.pool.open(origin_id, connection);
         self.note_open(id, origin_id);
@@ -455,16 +456,35 @@ impl Engine {
         if let Some(timer) = transfer.timer.take() {
             self.timers.cancel(timer);
         }
-        let leads_somewhere = self.connect_next(id) || !self.await_address(id);
+        let leads_somewhere =
+            self.dial_first(transfer_id, id, &addresses) || !self.await_address(id);
         self.note_launch(origin_id);
         if leads_somewhere {
             self.schedule(id);
         }
     }
+
+    /// What the proxy of a tunnel is told of who asks, if it has asked.
+    pub(super) fn introduction(
+        &mut self,
+        origin: OriginId,
+        transfer: TransferId,
+    ) -> Option<Vec<u8>> {
+        let key = &self.pool.get(origin)?.key;
+        let via = key.tunnel()?;
+        self.transfers.get_mut(transfer)?.introduce(via, &key.tunnelled(), &mut self.keeper)
+    }
+
+    #[cold]
+    fn give_up_opening(&mut self, id: TransferId, cause: Cause, phase: Phase) {
+        // as one that waits it can be taken out
+        self.queue_first(id);
+        self.end(id, error_before_exchange(cause, phase));
+    }
 }
 
 /// The addresses that a connection can be opened to, or the name that has to be looked up before.
-fn addresses(resolver: &Resolver, key: &PoolKey, now: Time) -> Result<Addresses, Host> {
+pub(super) fn addresses(resolver: &Resolver, key: &PoolKey, now: Time) -> Result<Addresses, Host> {
     let (host, port) = key.peer();
     let known = || resolver.known(host, port, now);
     let addresses = match &key.way {

@@ -22,7 +22,9 @@ mod launch;
 mod names;
 mod output;
 mod pace;
+mod policy;
 mod pool;
+mod race;
 mod receive;
 mod redirect;
 mod request;
@@ -55,6 +57,7 @@ pub use gates::{Allowance, Politeness};
 pub use handler::{BodySource, Collect, Discard, Flow, Handler};
 pub use names::NamesConfig;
 pub use output::{Level, Output};
+pub use policy::{AddressPolicy, AddressRange, AddressRangeError};
 pub use request::{Body, LowSpeed, Options, Request, Timeouts};
 pub use resolve::{Lookup, LookupId};
 pub use retry::{Retried, RetryBudget, RetryPolicy, Wait};
@@ -71,6 +74,7 @@ use connection::State;
 use gates::{GateId, Gates, Rules};
 use identity::{Identity, Keeper};
 use pool::{OriginId, Pool, PoolKey};
+use race::Families;
 use resolve::{Keep, Left, Resolver};
 use retry::Retries;
 use timers::Timers;
@@ -115,6 +119,8 @@ pub struct Config {
     /// What the client nonces of Digest are made from; zeros unless set. A driver sets it, from
     /// getrandom(2).
     pub nonce_seed: Option<[u8; 32]>,
+    /// Which addresses may be connected to; any unless set.
+    pub address_policy: Option<AddressPolicy>,
 }
 
 /// Who looks names up: the drivers, and [`crate::Multi`], act upon it.
@@ -148,6 +154,7 @@ impl Default for Config {
             seed: 0,
             carried_deadlines: false,
             nonce_seed: None,
+            address_policy: None,
         }
     }
 }
@@ -191,6 +198,7 @@ pub struct Engine {
     keeper: Keeper,
     retries: Retries,
     gates: Option<Box<Gates>>,
+    families: Families,
     stats: Stats,
 }
 
@@ -200,6 +208,8 @@ enum Timer {
     Transfer(TransferId),
     Connection(ConnectionId),
     Gate(GateId),
+    /// The transfer's race for a connection.
+    Race(TransferId),
 }
 
 impl Engine {
@@ -226,6 +236,7 @@ impl Engine {
             messages: VecDeque::new(),
             scratch: Vec::new(),
             decoded: Vec::new(),
+            families: Families::default(),
             stats: Stats::default(),
         }
     }
@@ -269,6 +280,7 @@ impl Engine {
             identity,
             retrying: None,
             shortage: None,
+            race: None,
         });
         if let Some(origin) = self.pool.get_mut(origin) {
             origin.push_back(id);
@@ -284,6 +296,7 @@ impl Engine {
         let place = self.transfers.get(id)?.place;
         self.stats.removed += 1;
         if let Place::Exchange(connection) = place {
+            self.abandon_race(id);
             self.close(connection);
         }
         let handler = self.transfers.get_mut(id)?.take_handler();
@@ -594,5 +607,5 @@ impl std::error::Error for AddError {}
 
 /// An error for a transfer that has not begun its exchange.
 fn error_before_exchange(cause: crate::error::Cause, phase: Phase) -> Error {
-    Error { cause, phase, progress: crate::error::Progress::NothingSent }
+    Error { cause, phase, progress: crate::error::Progress::NothingSent, attempts: None }
 }

@@ -22,6 +22,7 @@ pub enum Output {
     },
     /// Open a socket for this connection, and report `handle_connected` or `handle_failed`. Comes
     /// again with another address when one has failed; the driver has closed the failed socket.
+    /// Several connections may be opened for one transfer: see [`crate::Options::attempt_delay`].
     Connect {
         /// The connection.
         connection: ConnectionId,

@@ -57,6 +57,7 @@ impl PoolKey {
             hsts: _,
             http: _,
             max_rate: _,
+            attempt_delay: _,
             retry: _,
             tls,
             proxies: _,

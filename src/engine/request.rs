@@ -188,6 +188,9 @@ pub struct Options {
     /// The most bytes per second, both directions together; no limit unless set. A slower reader is
     /// what the peer sees: what comes faster waits in the kernel.
     pub max_rate: Option<u64>,
+    /// How long an address that has not answered is waited for before the next one is tried beside it (RFC 8305,
+    /// 5), from 10 ms to 2 s; 250 ms unless set.
+    pub attempt_delay: Option<Duration>,
     /// What is asked for again; nothing unless set.
     pub retry: Option<Arc<RetryPolicy>>,
     /// Which redirects are followed; none unless set.

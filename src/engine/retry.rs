@@ -231,6 +231,7 @@ impl RetryPolicy {
             Cause::BodyTooLarge { .. }
             | Cause::Coding(_)
             | Cause::Redirect(_)
+            | Cause::Denied { .. }
             | Cause::BodyNotRepeatable
             | Cause::Aborted(_) => false,
         }

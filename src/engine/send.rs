@@ -22,7 +22,8 @@ impl Engine {
     ///
     /// While the connection is being connected this gives the first flight (a TLS ClientHello or
     /// the request as far as it is in memory), for drivers that can hand it to the kernel together
-    /// with the connect; it stays valid for whichever address is connected in the end.
+    /// with the connect; it stays valid for whichever address is connected in the end. Where several
+    /// addresses may be tried side by side, that is a ClientHello or nothing.
     pub fn fill(&mut self, id: ConnectionId, out: &mut [u8]) -> usize {
         debug_assert!(out.len() >= MIN_FILL);
         let filled = match self.try_fill(id, out) {
@@ -119,7 +120,9 @@ impl Engine {
     fn begin_early(&mut self, id: ConnectionId) {
         let Some(connection) = self.pool.connections.get(id) else { return };
         let State::Connecting(state) = &connection.state else { return };
-        if connection.tls.is_some() || connection.tunnel.is_some() || state.early.is_some() {
+        // of a race nobody knows yet which connection will win, and a request is sent once
+        let waits = state.races || state.early.is_some();
+        if connection.tls.is_some() || connection.tunnel.is_some() || waits {
             return;
         }
         if self.gates.as_ref().is_some_and(|gates| gates.keeps_time(id)) {

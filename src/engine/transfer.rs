@@ -11,12 +11,13 @@ use url::Url;
 use crate::engine::hop::Hops;
 use crate::engine::identity::Identity;
 use crate::engine::pool::OriginId;
+use crate::engine::race::Race;
 use crate::engine::resolve::LookupId;
 use crate::engine::retry::{Retried, Retrying};
 use crate::engine::shortage::{Exhausted, Shortage};
 use crate::engine::timers::TimerId;
 use crate::engine::{ConnectionId, Discard, Handler, Request};
-use crate::error::Error;
+use crate::error::{Attempts, Error};
 use crate::http::{RequestHead, Version};
 use crate::id::Id;
 use crate::time::Time;
@@ -45,6 +46,7 @@ pub struct Transfer {
     pub(super) identity: Option<Box<Identity>>,
     pub(super) retrying: Option<Box<Retrying>>,
     pub(super) shortage: Option<Box<Shortage>>,
+    pub(super) race: Option<Box<Race>>,
 }
 
 impl Transfer {
@@ -138,6 +140,8 @@ pub struct Report {
     /// Every request of a transfer that followed redirects or answered challenges, the last one
     /// included. Empty where there was one alone.
     pub hops: Vec<Hop>,
+    /// The addresses that were tried for its connection, where there was more than one, or where one failed.
+    pub attempts: Option<Box<Attempts>>,
 }
 
 /// One request of several that a transfer made, and what it took.
@@ -163,17 +167,40 @@ pub struct Hop {
     pub wire_received: u64,
     /// As [`Report::retries`].
     pub retries: u8,
+    /// As [`Report::attempts`].
+    pub attempts: Option<Box<Attempts>>,
 }
 
 impl Hop {
     /// Of a report whose total has run since the transfer was admitted, `before` this hop began.
     pub(super) fn new(head: &RequestHead, report: Report, before: Duration) -> Hop {
         let Report {
-            times, wire_sent, wire_received, status, remote, reused, tls, retries, ..
+            times,
+            wire_sent,
+            wire_received,
+            status,
+            remote,
+            reused,
+            tls,
+            retries,
+            attempts,
+            ..
         } = report;
         let times = Times { total: times.total.saturating_sub(before), ..times };
         let (url, method) = (head.url(), head.method().clone());
-        Hop { url, method, status, remote, reused, tls, times, wire_sent, wire_received, retries }
+        Hop {
+            url,
+            method,
+            status,
+            remote,
+            reused,
+            tls,
+            times,
+            wire_sent,
+            wire_received,
+            retries,
+            attempts,
+        }
     }
 }
 

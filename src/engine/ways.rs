@@ -151,6 +151,11 @@ impl Way {
         }
     }
 
+    /// Whether it leads to a socket of this machine, which has no address.
+    pub(super) fn is_local(&self) -> bool {
+        self.unix.is_some()
+    }
+
     /// Why none of a host's addresses can be tried.
     pub(super) fn complaint(&self) -> String {
         match self.family {

@@ -9,7 +9,7 @@ use ringdove::http::HttpFault;
 
 use crate::driver::Times;
 use crate::network::{ECONNREFUSED, ECONNRESET, EMFILE, EPIPE};
-use crate::plan::{AddressPlan, BodyPlan, Fault, Framing, LookupPlan, Plan, ReplyAt};
+use crate::plan::{AddressPlan, BodyPlan, Fault, Framing, HostPlan, LookupPlan, Plan, ReplyAt};
 use crate::world::World;
 
 /// How late a deadline may be acted upon: two ticks of the engine's timers.
@@ -113,7 +113,9 @@ impl World {
             Cause::Os { operation, errno } => match (operation, *errno) {
                 (Operation::Connect, ECONNREFUSED) => {
                     let refuses = |a: &AddressPlan| matches!(a, AddressPlan::Refuse { .. });
-                    demand(host.addresses.iter().all(refuses), "an address would have done")?;
+                    let all = host.addresses.iter().all(refuses);
+                    demand(all, "an address would have done")?;
+                    check_attempts(host, error)?;
                 }
                 (Operation::Recv, ECONNRESET) | (Operation::Send, EPIPE) => {
                     demand(cut, "nobody reset it")?;
@@ -255,6 +257,12 @@ impl World {
             assert!(open <= *allowed, "{open} connections to {origin:?}, of {allowed} allowed");
         }
     }
+}
+
+/// Each address of a host that was tried in vain is told of.
+fn check_attempts(host: &HostPlan, error: &Error) -> Result<(), String> {
+    let told = error.attempts.as_ref().map_or(0, |attempts| attempts.len());
+    if told == host.addresses.len() { Ok(()) } else { Err(format!("{told} addresses are told")) }
 }
 
 /// Whether the plan's response ends with its connection.

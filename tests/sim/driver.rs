@@ -180,13 +180,17 @@ impl World {
     fn link(&mut self, id: ConnectionId, transfer: Option<usize>) -> &mut Link {
         let plan = transfer.map(|transfer| &self.scenario.plans[transfer]);
         let now = self.now;
+        // attempts that race have begun with the first of them
+        let others = self.links.values().filter(|link| link.transfer == transfer);
+        let since = others.map(|link| link.times.connecting_since).min();
+        let since = since.filter(|_| transfer.is_some()).unwrap_or(now);
         self.links.entry(id.to_bits()).or_insert_with(|| Link {
             id,
             socket: None,
             origin: plan.map_or((usize::MAX, 0), |plan| (plan.host, plan.port)),
             transfer,
             times: Times {
-                connecting_since: now,
+                connecting_since: since,
                 connected: now,
                 is_ready: false,
                 moved: now,

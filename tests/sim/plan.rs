@@ -3,7 +3,7 @@
 //! A request names its plan in its URL, and every byte of its bodies follows from the plan's
 //! number, so that server and application can both say what is right.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -216,6 +216,7 @@ impl Scenario {
             retry_budget: Default::default(),
             seed: 1,
             nonce_seed: None,
+            address_policy: None,
             tls: tls.then(|| TlsPolicy::builder().insecure().build().expect("a policy")),
             carried_deadlines: random.chance(50),
         };
@@ -326,6 +327,31 @@ pub(crate) fn host_named(name: &str) -> usize {
     number.and_then(|number| number.parse().ok()).unwrap_or_else(|| panic!("a look-up of {name}"))
 }
 
+/// The address of a host, by their numbers: every other one is of IPv6.
+pub(crate) fn address(host: usize, index: usize) -> IpAddr {
+    let (host, number) = (host as u16, index as u16 + 1);
+    match index % 2 {
+        0 => Ipv4Addr::new(10, 0, host as u8, number as u8).into(),
+        _ => Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, host, number).into(),
+    }
+}
+
+/// Which host and which of its addresses this is.
+pub(crate) fn host_of(address: IpAddr) -> (usize, usize) {
+    match address {
+        IpAddr::V4(ip) => {
+            let [ten, _, host, number] = ip.octets();
+            assert_eq!(ten, 10, "an address of no host: {ip}");
+            (host.into(), usize::from(number) - 1)
+        }
+        IpAddr::V6(ip) => {
+            let [prefix, .., host, number] = ip.segments();
+            assert_eq!(prefix, 0xfd00, "an address of no host: {ip}");
+            (host.into(), usize::from(number) - 1)
+        }
+    }
+}
+
 /// The byte at an offset of a body: of a response's, or, with `salt` 1, of a request's.
 pub(crate) fn byte_at(id: usize, salt: u64, at: usize) -> u8 {
     let mixed = (id as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15)
@@ -368,6 +394,9 @@ impl Plan {
                 bytes_per_second: random.range(1, 100_000),
                 over: Duration::from_millis(random.range(1, 500)),
             });
+        }
+        if random.chance(50) {
+            options.attempt_delay = Some(Duration::from_millis(random.range(10, 300)));
         }
         if random.chance(5) {
             options.max_body = Some(random.below(1_000));

@@ -26,7 +26,12 @@ pub struct Blackhole {
 impl Blackhole {
     /// Opens one on 127.0.0.1 and makes sure, by a connect that got no answer, that it works.
     pub fn start() -> io::Result<Blackhole> {
-        let (listener, addr) = bound()?;
+        Blackhole::start_at((Ipv4Addr::LOCALHOST, 0).into())
+    }
+
+    /// The same at this address.
+    pub fn start_at(addr: SocketAddr) -> io::Result<Blackhole> {
+        let (listener, addr) = bound(addr)?;
         listener.listen(0)?;
         let mut fillers = Vec::new();
         while fillers.len() < MOST_FILLERS {
@@ -57,7 +62,7 @@ pub struct Refusing {
 impl Refusing {
     /// Reserves one on 127.0.0.1.
     pub fn start() -> io::Result<Refusing> {
-        let (socket, addr) = bound()?;
+        let (socket, addr) = bound((Ipv4Addr::LOCALHOST, 0).into())?;
         Ok(Refusing { addr, _socket: socket })
     }
 
@@ -67,9 +72,9 @@ impl Refusing {
     }
 }
 
-fn bound() -> io::Result<(Socket, SocketAddr)> {
+fn bound(addr: SocketAddr) -> io::Result<(Socket, SocketAddr)> {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
-    socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into())?;
+    socket.bind(&addr.into())?;
     let addr = socket.local_addr()?.as_socket().ok_or(io::ErrorKind::AddrNotAvailable)?;
     Ok((socket, addr))
 }

@@ -365,7 +365,8 @@ impl Engine {
     pub(super) fn await_address(&mut self, id: ConnectionId) -> bool {
         let Some(connection) = self.pool.connections.get(id) else { return false };
         let State::Connecting(state) = &connection.state else { return false };
-        let (transfer, since, tried) = (state.transfer, state.since, state.next);
+        let (transfer, since) = (state.transfer, state.since);
+        let tried = self.addresses_tried(transfer);
         if !self.gates.as_mut().is_some_and(|gates| gates.passed_over(id, tried)) {
             return false;
         }
@@ -374,6 +375,7 @@ impl Engine {
             transfer.spent.connect += connected_for;
         }
         self.queue_first(transfer);
+        self.abandon_race(transfer);
         self.close(id);
         self.schedule_transfer(transfer);
         true

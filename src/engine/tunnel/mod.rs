@@ -92,10 +92,12 @@ impl Engine {
     /// Fills `out` with what goes through a connection's tunnel, and what opens it.
     #[cold]
     pub(super) fn fill_tunnel(&mut self, id: ConnectionId, out: &mut [u8]) -> Result<usize, Cause> {
-        let Some(mut tunnel) = self.pool.connections.get_mut(id).and_then(|c| c.tunnel.take())
-        else {
+        let Some(connection) = self.pool.connections.get_mut(id) else { return Ok(0) };
+        if matches!(&connection.state, State::Connecting(state) if state.races) {
+            // one proxy is asked, once it is known which
             return Ok(0);
-        };
+        }
+        let Some(mut tunnel) = connection.tunnel.take() else { return Ok(0) };
         // without it, the connection gives what is to go through it
         let filled = self.fill_through(id, &mut tunnel, out);
         if let Some(connection) = self.pool.connections.get_mut(id) {
