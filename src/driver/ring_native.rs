@@ -119,11 +119,14 @@ impl RingDriver {
 
     /// Waits once and handles what has completed.
     pub(super) fn turn(&mut self, max: Option<Duration>) -> Result<usize, MultiError> {
+        let running = self.engine.running();
         if self.engine.next_time() == Some(Time::ZERO) {
             // what was added since the last turn goes out with the call that waits
             self.begin_batch();
             self.act()?;
         }
+        // whoever has failed already is not to wait for others
+        let max = if self.engine.running() < running { Some(Duration::ZERO) } else { max };
         self.submit_and_wait(soonest(self.engine.next_time(), max.map(|max| self.now + max)))?;
         self.begin_batch();
         self.handle_events()?;

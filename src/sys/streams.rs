@@ -386,9 +386,7 @@ impl Streams {
         if !needs_system_calls(dial) || state.socket != Socket::Wanted {
             return Ok(());
         }
-        let made = make_socket(dial).and_then(|socket| {
-            self.install(id, &socket).map_err(|errno| Refused { step: Step::Socket, errno })
-        });
+        let made = self.make_and_install(id);
         if let Some(entry) = self.entries.get_mut(id) {
             match made {
                 Ok(()) => entry.state.made(),
@@ -398,15 +396,18 @@ impl Streams {
         made
     }
 
-    /// Gives the table its own hold on a socket.
-    fn install(&mut self, id: StreamId, socket: &socket::Socket) -> Result<(), Errno> {
+    fn make_and_install(&mut self, id: StreamId) -> Result<(), Refused> {
+        let refused = |errno| Refused { step: Step::Socket, errno };
+        // what was closed before holds ports, and the place, until the kernel knows of it
         if std::mem::take(&mut self.closing) {
-            self.ring.submit_all()?;
+            self.ring.submit_all().map_err(refused)?;
         }
+        let Some(entry) = self.entries.get(id) else { return Ok(()) };
+        let socket = make_socket(&entry.dial)?;
         count::add(Counter::RingRegister, 1);
         let submitter = self.ring.io_uring().submitter();
-        submitter.register_files_update(id.slot() as u32, &[socket.as_raw_fd()])?;
-        Ok(())
+        let updated = submitter.register_files_update(id.slot() as u32, &[socket.as_raw_fd()]);
+        updated.map(drop).map_err(|error| refused(error.into()))
     }
 
     /// Whether [`Streams::send`] would take bytes: one send is in flight at a time.
