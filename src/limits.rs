@@ -41,6 +41,10 @@ pub(crate) const HEAD_FIELDS: usize = 256;
 /// Answers of name look-ups kept by default: some 200 bytes each.
 pub(crate) const LOOKUP_CACHE: usize = 16 * 1024;
 
+/// Look-ups in flight that the engine does itself: names that are never answered must not keep the others waiting. Each
+/// is some 500 bytes.
+pub(crate) const LOOKUPS: usize = 16 * 1024;
+
 /// Bytes of all answers of name look-ups that are kept by default, however many may be.
 pub(crate) const LOOKUP_CACHE_BYTES: usize = 64 * 1024 * 1024;
 

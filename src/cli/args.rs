@@ -15,6 +15,7 @@ use super::connect::TlsArgs;
 use super::cookies::CookieArgs;
 use super::credentials::CredentialArgs;
 use super::heads::HeadArgs;
+use super::lookup::LookupArgs;
 use super::partial::RangeArgs;
 use super::proxy::ProxyArgs;
 use super::retry::RetryArgs;
@@ -106,6 +107,8 @@ pub(crate) struct FetchArgs {
     pub(crate) condition: ConditionArgs,
     #[command(flatten)]
     pub(crate) connection: ConnectionArgs,
+    #[command(flatten)]
+    pub(crate) lookup: LookupArgs,
     #[command(flatten)]
     pub(crate) proxy: ProxyArgs,
     #[command(flatten)]

@@ -97,6 +97,7 @@ impl Plan {
         let FetchArgs {
             coding,
             proxy,
+            lookup,
             tls: tls_args,
             heads: head_args,
             range,
@@ -157,6 +158,7 @@ impl Plan {
                 max_connections: connections,
                 max_per_origin: per_host,
                 retry_budget: retry.budget(),
+                names: lookup.service(),
                 start_interval: speed.rate_per_host.map(|rate| rate.every),
                 tls: tls(connection.cacert.as_deref(), connection.insecure, &tls_args)?,
                 ..Config::default()

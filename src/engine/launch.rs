@@ -16,6 +16,7 @@ use super::tls::{TlsSession, server_name};
 use super::transfer::Place;
 use super::tunnel::Tunnel;
 use super::{ConnectionId, Engine, Output, TransferId, error_before_exchange};
+use crate::dial::Dial;
 use crate::error::{Cause, Phase};
 use crate::http::{Exchange, Host, Origin, ProxyProtocol};
 use crate::limits;
@@ -37,14 +38,21 @@ impl Engine {
 
     /// Lets everybody proceed who has become able to.
     pub(super) fn settle(&mut self) {
-        while let Some(origin) = self.to_serve.pop_front() {
-            self.serve(origin);
+        loop {
+            while let Some(origin) = self.to_serve.pop_front() {
+                self.serve(origin);
+            }
+            while self.pool.slots_wanted() && self.make_slot() {
+                let Some(origin) = self.pool.next_for_slot() else { break };
+                self.take_turn(origin);
+            }
+            self.start_lookups();
+            self.serve_names();
+            // what was found may be waited for
+            if self.to_serve.is_empty() {
+                return;
+            }
         }
-        while self.pool.slots_wanted() && self.make_slot() {
-            let Some(origin) = self.pool.next_for_slot() else { break };
-            self.take_turn(origin);
-        }
-        self.start_lookups();
     }
 
     /// A connection that just became free serves its origin's next transfer. False if none waits.
@@ -84,8 +92,8 @@ impl Engine {
         let Some(&ip) = state.addresses.get(state.next) else { return false };
         state.next += 1;
         connection.remote.set_ip(ip);
-        let address = connection.remote;
-        self.outputs.push_back(Output::Connect { connection: id, address });
+        let dial = Dial::tcp(connection.remote);
+        self.outputs.push_back(Output::Connect { connection: id, dial });
         true
     }
 
@@ -95,7 +103,7 @@ impl Engine {
         let Some(connection) = self.pool.connections.get_mut(id) else { return };
         let State::Connecting(Connecting { transfer, since, early, .. }) = &mut connection.state
         else {
-            return;
+            return self.channel_connected(id);
         };
         let (transfer, since, early) = (*transfer, *since, early.take());
         if let Some(transfer) = self.transfers.get_mut(transfer) {
@@ -288,8 +296,14 @@ impl Engine {
                 transfer.since = self.now;
                 self.schedule_transfer(id);
             }
+            if let Some(why) = self.resolver.known_failure(&host, self.now) {
+                self.end_lookup(lookup, Outcome::Unknown { why });
+                continue;
+            }
             self.stats.lookups += 1;
-            self.outputs.push_back(Output::Resolve { lookup, host });
+            if !self.start_own_lookup(lookup, &host) {
+                self.outputs.push_back(Output::Resolve { lookup, host });
+            }
         }
     }
 
@@ -301,6 +315,11 @@ impl Engine {
             Ok(addresses) => Outcome::Found { addresses: addresses.into(), ttl: None },
             Err(why) => Outcome::Unknown { why: why.into() },
         };
+        self.end_lookup(lookup, outcome);
+    }
+
+    /// Those who wait for a look-up go on, or fail.
+    pub(super) fn end_lookup(&mut self, lookup: LookupId, outcome: Outcome) {
         let (waiters, result) = self.resolver.finish(lookup, outcome, self.now);
         // last first, since each goes to the front of its queue
         for id in waiters.into_iter().rev() {

@@ -9,6 +9,7 @@
 //! it; handlers run while the engine is borrowed and cannot call back; ids outlive what they name
 //! and then name nothing.
 
+mod channels;
 mod connection;
 mod deadlines;
 mod decode;
@@ -17,7 +18,6 @@ mod handler;
 mod hop;
 mod identity;
 mod launch;
-#[allow(dead_code, unreachable_pub)] // until the engine has a resolver of its own
 mod names;
 mod output;
 mod pace;
@@ -25,7 +25,6 @@ mod pool;
 mod receive;
 mod redirect;
 mod request;
-#[allow(dead_code)] // until the engine has a resolver of its own
 mod resolve;
 mod retry;
 mod route;
@@ -38,7 +37,7 @@ mod transfer;
 mod tunnel;
 
 use std::collections::VecDeque;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -51,6 +50,7 @@ use crate::tls::TlsPolicy;
 
 pub use connection::{Connection, ConnectionId};
 pub use handler::{BodySource, Collect, Discard, Flow, Handler};
+pub use names::NamesConfig;
 pub use output::{Level, Output};
 pub use request::{Body, LowSpeed, Options, Request, Timeouts};
 pub use resolve::{Lookup, LookupId};
@@ -61,6 +61,7 @@ pub use transfer::{
     Hop, Message, Outcome, Report, Response, Times, TlsSummary, Transfer, TransferId,
 };
 
+use channels::Channels;
 use connection::State;
 use identity::{Identity, Keeper};
 use pool::{OriginId, Pool, PoolKey};
@@ -79,9 +80,11 @@ pub struct Config {
     pub max_per_origin: usize,
     /// How long an unused connection is kept.
     pub keep_idle: Duration,
-    /// Look-ups in flight.
+    /// Who looks names up.
+    pub names: NameService,
+    /// Look-ups in flight, as far as the system does them: so many threads.
     pub max_lookups: usize,
-    /// How long the answer to a look-up holds.
+    /// How long the answer to a look-up holds where nothing says so.
     pub lookup_ttl: Duration,
     /// Answers kept.
     pub lookup_cache: usize,
@@ -102,12 +105,25 @@ pub struct Config {
     pub nonce_seed: Option<[u8; 32]>,
 }
 
+/// Who looks names up: the drivers, and [`crate::Multi`], act upon it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NameService {
+    /// The engine, which asks the servers of resolv.conf(5), after hosts(5). The system where nsswitch.conf(5) has
+    /// services that know names of the kind and DNS does not. The files are read again when they change.
+    Own,
+    /// The engine, which asks these servers and none else, after hosts(5).
+    Servers(Vec<SocketAddr>),
+    /// The system: getaddrinfo(3), on [`Config::max_lookups`] threads.
+    System,
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
             max_connections: 1024,
             max_per_origin: 64,
             keep_idle: Duration::from_secs(90),
+            names: NameService::Own,
             max_lookups: 32,
             lookup_ttl: Duration::from_secs(60),
             lookup_cache: limits::LOOKUP_CACHE,
@@ -142,6 +158,8 @@ pub struct Engine {
     transfers: Slab<Transfer>,
     pool: Pool,
     resolver: Resolver,
+    /// The engine's own resolver, if it looks names up itself.
+    channels: Option<Box<Channels>>,
     timers: Timers<Timer>,
     /// Transfers to be admitted with the next batch.
     arrivals: VecDeque<TransferId>,
@@ -176,6 +194,7 @@ impl Engine {
         Self {
             pool: Pool::new(config.max_connections, config.max_per_origin),
             resolver,
+            channels: None,
             keeper: Keeper::new(config.nonce_seed.unwrap_or_default()),
             starts: config.start_interval.map(|every| Box::new(Starts::new(every))),
             retries: Retries::new(config.retry_budget, config.seed),
@@ -323,6 +342,7 @@ impl Engine {
         while let Some(timer) = self.timers.expire(self.now) {
             self.handle_timer(timer);
         }
+        self.expire_names();
         self.settle();
     }
 
@@ -371,7 +391,11 @@ impl Engine {
     pub fn next_time(&self) -> Option<Time> {
         let work =
             !(self.arrivals.is_empty() && self.to_serve.is_empty() && self.resumed.is_empty());
-        if work { Some(Time::ZERO) } else { self.timers.next() }
+        match (work, self.timers.next(), self.next_name_time()) {
+            (true, ..) => Some(Time::ZERO),
+            (false, Some(one), Some(other)) => Some(one.min(other)),
+            (false, one, other) => one.or(other),
+        }
     }
 
     // ends
@@ -412,10 +436,11 @@ impl Engine {
     pub fn stats(&self) -> Stats {
         Stats {
             running: self.transfers.len(),
-            connections: self.pool.connections.len(),
+            connections: self.pool.len(),
             idle: self.pool.idle_connections(),
             origins: self.pool.origins(),
             timers: self.timers.len(),
+            queries: self.queries_sent(),
             ..self.stats
         }
     }
@@ -425,12 +450,15 @@ impl Engine {
         while let Some(id) = self.pool.oldest_idle() {
             self.close(id);
         }
+        self.close_idle_channels();
     }
 
     /// Whether nothing is left: no transfer, connection, origin, look-up or timer.
     pub fn is_empty(&self) -> bool {
         let Stats { running, connections, idle, origins, timers, .. } = self.stats();
-        running + connections + idle + origins + timers == 0 && self.resolver.is_idle()
+        running + connections + idle + origins + timers == 0
+            && self.pool.connections.is_empty()
+            && self.resolver.is_idle()
     }
 
     // shared by the parts of the engine
@@ -454,7 +482,8 @@ impl Engine {
             State::Connecting(_)
             | State::Tunnelling(_)
             | State::Handshaking(_)
-            | State::Idle(_) => None,
+            | State::Idle(_)
+            | State::Names(_) => None,
         }
     }
 
@@ -499,7 +528,9 @@ impl Engine {
         if let Some(origin) = self.pool.get_mut(origin) {
             origin.resolving -= 1;
         }
-        if let Left::Abandon(lookup) = self.resolver.leave(lookup, id) {
+        if let Left::Abandon(lookup) = self.resolver.leave(lookup, id)
+            && !self.abandon_own_lookup(lookup)
+        {
             self.outputs.push_back(Output::Abandon { lookup });
         }
         self.to_serve.push_back(origin);

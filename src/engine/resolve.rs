@@ -121,7 +121,21 @@ impl Resolver {
     /// system's.
     pub(super) fn set_own(&mut self, max_in_flight: usize, switch: Switch) {
         self.own.max_in_flight = max_in_flight.max(1);
-        self.switch = Some(switch);
+        let first = self.switch.replace(switch).is_none();
+        if !first {
+            return;
+        }
+        // all were the system's before
+        for id in std::mem::take(&mut self.system.queue) {
+            let Some(host) = self.lookups.get(id).map(|lookup| lookup.host.clone()) else {
+                continue;
+            };
+            let way = self.way(&host);
+            if let Some(lookup) = self.lookups.get_mut(id) {
+                lookup.way = way;
+            }
+            self.lane(way).queue.push_back(id);
+        }
     }
 
     /// Which way a name is looked up.

@@ -5,7 +5,6 @@
 //! that is old, or has had its share of queries, takes no more and is closed when it waits for nothing.
 
 use std::collections::{HashMap, VecDeque};
-use std::net::SocketAddr;
 
 use super::{Channel, ChannelId, Names, Query, Timer, Transport, Want};
 use crate::dns::message;
@@ -385,7 +384,8 @@ impl Names {
     }
 
     /// Where a channel leads, and how.
-    pub(crate) fn channel(&self, id: ChannelId) -> Option<(SocketAddr, Transport)> {
+    #[cfg(test)]
+    pub(super) fn channel(&self, id: ChannelId) -> Option<(std::net::SocketAddr, Transport)> {
         let Channel(line) = self.channels.get(id)?;
         Some((self.servers[line.server].address, line.transport))
     }

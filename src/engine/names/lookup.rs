@@ -188,12 +188,12 @@ impl Names {
         self.pump_freed();
     }
 
-    /// Nobody waits for a look-up any more. Its queries are forgotten.
-    pub(crate) fn abandon(&mut self, lookup: LookupId) {
-        if let Some(id) = self.by_lookup.remove(&lookup) {
-            self.remove(id);
-            self.pump_freed();
-        }
+    /// Nobody waits for a look-up any more. Its queries are forgotten. False if it is none of these.
+    pub(crate) fn abandon(&mut self, lookup: LookupId) -> bool {
+        let Some(id) = self.by_lookup.remove(&lookup) else { return false };
+        self.remove(id);
+        self.pump_freed();
+        true
     }
 
     /// What is known without a query: addresses, fixed names, and names that are never asked for.
