@@ -88,6 +88,9 @@ pub struct Config {
     pub lookup_ttl: Duration,
     /// Answers kept.
     pub lookup_cache: usize,
+    /// How long addresses that have expired are kept for when nobody can say anything better (RFC 8767); not at
+    /// all unless set.
+    pub serve_stale: Option<Duration>,
     /// How `https` is verified where a transfer's options do not say.
     pub tls: Option<TlsPolicy>,
     /// The least time between the beginnings of two requests to one origin; none unless set.
@@ -127,6 +130,7 @@ impl Default for Config {
             max_lookups: 32,
             lookup_ttl: Duration::from_secs(60),
             lookup_cache: limits::LOOKUP_CACHE,
+            serve_stale: None,
             tls: None,
             start_interval: None,
             retry_budget: RetryBudget::default(),
