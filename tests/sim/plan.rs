@@ -196,6 +196,7 @@ impl Scenario {
             max_lookups: random.size(1, 3),
             lookup_ttl: Duration::from_millis(random.range(0, 5_000)),
             lookup_cache: random.size(1, 4),
+            serve_stale: None,
             start_interval: None,
             retry_budget: Default::default(),
             seed: 1,
