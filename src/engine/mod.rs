@@ -106,6 +106,9 @@ pub struct Config {
     /// The one family of addresses that is asked for in look-ups; both unless set. What a transfer tries is
     /// its own [`Ways::family`].
     pub lookup_family: Option<Family>,
+    /// How long addresses that have expired are kept for when nobody can say anything better (RFC 8767); not at
+    /// all unless set.
+    pub serve_stale: Option<Duration>,
     /// How `https` is verified where a transfer's options do not say.
     pub tls: Option<TlsPolicy>,
     /// What all transfers together may spend on asking again.
@@ -149,6 +152,7 @@ impl Default for Config {
             lookup_ttl: Duration::from_secs(60),
             lookup_cache: limits::LOOKUP_CACHE,
             lookup_family: None,
+            serve_stale: None,
             tls: None,
             retry_budget: RetryBudget::default(),
             seed: 0,

@@ -213,6 +213,7 @@ impl Scenario {
             max_per_host: rules.per_host,
             max_per_address: rules.per_address,
             politeness: rules.politeness,
+            serve_stale: None,
             retry_budget: Default::default(),
             seed: 1,
             nonce_seed: None,

@@ -154,8 +154,7 @@ impl Names {
     // facts
 
     /// The socket of a channel is connected.
-    pub(crate) fn opened(&mut self, id: ChannelId, now: Time) {
-        self.now = self.now.max(now);
+    pub(crate) fn opened(&mut self, id: ChannelId) {
         let Some(channel) = self.channels.get_mut(id) else { return };
         channel.0.open = true;
         self.want_send(id);

@@ -46,7 +46,7 @@ impl Keep {
             most: Duration::from_secs(24 * 60 * 60),
             most_negative: Duration::from_secs(60 * 60),
             failure: Duration::from_secs(5),
-            stale: None,
+            stale: config.serve_stale,
             entries: config.lookup_cache,
             bytes: limits::LOOKUP_CACHE_BYTES,
         }

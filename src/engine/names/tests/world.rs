@@ -348,7 +348,7 @@ impl World {
     fn happen(&mut self, event: Event) {
         let (now, names) = (self.now, &mut self.names);
         match event {
-            Event::Opened(id) => names.opened(ChannelId::from_bits(id), now),
+            Event::Opened(id) => names.opened(ChannelId::from_bits(id)),
             Event::Failed(id) => {
                 if let Some((_, transport, _)) = self.open.remove(&id) {
                     match transport {
