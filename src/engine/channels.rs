@@ -137,7 +137,7 @@ impl Engine {
         state.connected = true;
         let channel = state.channel;
         if let Some(channels) = &mut self.channels {
-            channels.names.opened(channel, self.now);
+            channels.names.opened(channel);
         }
         self.touch(id);
         self.settle();

@@ -6,6 +6,7 @@
     reason = "tests time what the command claims, and wait for it"
 )]
 
+mod addresses;
 mod bodies;
 mod bombs;
 mod command;

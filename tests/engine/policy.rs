@@ -193,7 +193,7 @@ fn other_addresses_of_the_name_are_tried() {
     h.received(beside, OK);
     let report = h.succeeds().outcome.report;
     let ends: Vec<_> = report.attempts.unwrap().iter().map(|a| a.end.name()).collect();
-    assert_eq!(ends, ["denied", "lost", "denied", "connected"]);
+    assert_eq!(ends, ["denied", "denied", "lost", "connected"]);
     h.ends_empty();
 }
 

@@ -272,7 +272,7 @@ fn without_a_free_slot_the_next_waits() {
     h.received(other, b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
     h.wants_close(other);
     h.succeeds();
-    h.at(6_000);
+    h.at(6_003);
     let third = wants_address(&mut h, "10.0.0.3");
     h.engine.handle_connected(third);
     h.wants_close(connection);
