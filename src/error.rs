@@ -90,6 +90,8 @@ pub struct Redirected {
 pub enum Operation {
     /// socket(2)
     Socket,
+    /// bind(2), or binding to a device
+    Bind,
     /// connect(2)
     Connect,
     /// send(2)
@@ -286,6 +288,7 @@ impl Operation {
     pub fn name(self) -> &'static str {
         match self {
             Operation::Socket => "socket",
+            Operation::Bind => "bind",
             Operation::Connect => "connect",
             Operation::Send => "send",
             Operation::Recv => "recv",

@@ -47,6 +47,8 @@
 //! [`Options::cookies`] alone. Credentials of a URL or of [`Options::auth`] go to their origin. Every wait has a deadline of its
 //! own ([`Timeouts`]); everything that a server can make longer has a named bound ([`limits`]).
 
+pub mod dial;
+pub mod dns;
 pub mod driver;
 pub mod engine;
 pub mod error;

@@ -41,6 +41,13 @@ pub(crate) const HEAD_FIELDS: usize = 256;
 /// Answers of name look-ups kept by default: some 200 bytes each.
 pub(crate) const LOOKUP_CACHE: usize = 16 * 1024;
 
+/// Look-ups in flight that the engine does itself: names that are never answered must not keep the others waiting. Each
+/// is some 500 bytes.
+pub(crate) const LOOKUPS: usize = 16 * 1024;
+
+/// Bytes of all answers of name look-ups that are kept by default, however many may be.
+pub(crate) const LOOKUP_CACHE_BYTES: usize = 64 * 1024 * 1024;
+
 /// Requests that a connection serves in a row for its own origin while other origins wait for a
 /// connection slot; then its slot goes to the next of them.
 pub(crate) const REQUESTS_PER_TURN: u32 = 64;
@@ -190,3 +197,69 @@ pub const GATES: usize = 2 * 1024 * 1024;
 
 /// How often it is looked whose time has come while new hosts wait for that.
 pub(crate) const GATES_SWEPT_EVERY: Duration = Duration::from_millis(250);
+
+/// Bytes of a UDP answer that servers are told to keep to: what fits an unfragmented packet nearly everywhere
+/// (DNS flag day 2020).
+pub(crate) const DNS_PAYLOAD: u16 = 1232;
+
+/// Names that an alias may lead over, in one answer or several. Operators keep to three or four.
+pub(crate) const ALIASES: usize = 16;
+
+/// Compression pointers that one name in a DNS message may lead over. Real ones have one or two.
+pub(crate) const DNS_POINTERS: usize = 32;
+
+/// Servers that are asked: resolv.conf(5) has three, a command line may have more.
+pub(crate) const NAME_SERVERS: usize = 16;
+
+/// Domains of a search list. Each may cost two queries for each name that does not exist.
+pub(crate) const SEARCH_DOMAINS: usize = 32;
+
+/// Bytes of resolv.conf(5) or nsswitch.conf(5) that are read.
+pub const NAME_FILE: usize = 64 * 1024;
+
+/// Bytes of hosts(5) that are read: lists of hosts to block have some megabytes.
+pub const HOSTS_FILE: usize = 32 * 1024 * 1024;
+
+/// Names of hosts(5) that are kept, at some 100 bytes each.
+pub(crate) const HOSTS_NAMES: usize = 1024 * 1024;
+
+/// UDP sockets to one server that new queries are spread over, each with a source port of its own; opened as
+/// they are needed.
+pub(crate) const NAME_CHANNELS: usize = 16;
+
+/// UDP sockets to one server that take no new queries and wait for the answers to their last. The oldest is
+/// closed for one more, and what it waited for is asked again in its time.
+pub(crate) const RETIRED_CHANNELS: usize = 16;
+
+/// Queries of one socket, after which another takes its place, with another source port.
+pub(crate) const QUERIES_PER_CHANNEL: u32 = 4096;
+
+/// How long a UDP socket takes new queries.
+pub(crate) const CHANNEL_AGE: Duration = Duration::from_secs(60);
+
+/// How long a socket to a DNS server is kept without a query on it.
+pub(crate) const CHANNEL_IDLE: Duration = Duration::from_secs(10);
+
+/// Queries on one socket that wait for their answers: a quarter of the ids, so that a free one is found at once.
+pub(crate) const CHANNEL_QUERIES: usize = 16 * 1024;
+
+/// Queries that one server is asked at a time, unless the caller says otherwise.
+pub(crate) const NAME_QUERIES: usize = 8192;
+
+/// Earlier tries of a query, answers to which are taken still.
+pub(crate) const NAME_TRIES_AWAITED: usize = 4;
+
+/// Answers with a query's id that are malformed or not for its question, after which the next server is asked.
+pub(crate) const BAD_ANSWERS: u8 = 8;
+
+/// How long one look-up takes at most, however many servers there are.
+pub(crate) const NAME_DEADLINE: Duration = Duration::from_secs(30);
+
+/// How long a server that does not answer is asked after the others, but for one query.
+pub(crate) const SERVER_SHUNNED: Duration = Duration::from_secs(30);
+
+/// Queries in a row that a server leaves without an answer before it is asked after the others.
+pub(crate) const SERVER_SILENCE: u32 = 3;
+
+/// How long no socket to DNS servers is opened after the system had none.
+pub(crate) const NAME_PAUSE: Duration = Duration::from_millis(100);

@@ -10,10 +10,12 @@ use std::path::{Path, PathBuf};
 /// of the rest are below all layers.
 const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("http", &["limits"]),
+    ("dns", &["limits"]),
     ("tls", &[]),
-    ("engine", &["http", "tls", "error", "id", "limits", "time"]),
-    ("sys", &["id", "limits", "time"]),
-    ("driver", &["engine", "sys", "http", "tls", "error", "id", "limits", "time"]),
+    ("engine", &["dns", "http", "tls", "dial", "error", "id", "limits", "time"]),
+    ("sys", &["dial", "id", "limits", "time"]),
+    ("driver", &["engine", "sys", "dns", "http", "tls", "dial", "error", "id", "limits", "time"]),
+    ("dial", &[]),
     ("error", &["http"]),
     ("id", &[]),
     ("limits", &[]),

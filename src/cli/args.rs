@@ -15,6 +15,7 @@ use super::connect::TlsArgs;
 use super::cookies::CookieArgs;
 use super::credentials::CredentialArgs;
 use super::heads::HeadArgs;
+use super::lookup::LookupArgs;
 use super::partial::RangeArgs;
 use super::politeness::PolitenessArgs;
 use super::proxy::ProxyArgs;
@@ -109,6 +110,8 @@ pub(crate) struct FetchArgs {
     pub(crate) connection: ConnectionArgs,
     #[command(flatten)]
     pub(crate) politeness: PolitenessArgs,
+    #[command(flatten)]
+    pub(crate) lookup: LookupArgs,
     #[command(flatten)]
     pub(crate) proxy: ProxyArgs,
     #[command(flatten)]

@@ -23,6 +23,7 @@ mod form;
 mod heads;
 mod input;
 mod interrupt;
+mod lookup;
 mod names;
 mod ordered;
 mod output;

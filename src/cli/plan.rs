@@ -100,6 +100,7 @@ impl Plan {
         let FetchArgs {
             coding,
             proxy,
+            lookup,
             tls: tls_args,
             heads: head_args,
             range,
@@ -163,6 +164,7 @@ impl Plan {
                 max_connections: connections,
                 max_per_origin: per_host,
                 retry_budget: retry.budget(),
+                names: lookup.service(),
                 tls: tls(connection.cacert.as_deref(), connection.insecure, &tls_args)?,
                 ..Config::default()
             }),

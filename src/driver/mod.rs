@@ -7,6 +7,7 @@
 mod epoll;
 mod interest;
 mod multi;
+mod names;
 mod readiness;
 mod resolver;
 mod ring_native;

@@ -9,6 +9,7 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::time::Duration;
 
 use super::interest::{Action, difference};
+use super::names::NameFiles;
 use super::readiness::{Entry, Sockets};
 use super::resolver::Lookups;
 use super::{MultiError, provide_tls, seeded};
@@ -114,6 +115,7 @@ pub struct Multi<W: Watch> {
     engine: Engine,
     sockets: Sockets,
     lookups: Lookups,
+    names: NameFiles,
     waker: Option<WakerEntry>,
     watch: W,
     /// The time of the last batch.
@@ -136,6 +138,7 @@ impl<W: Watch> Multi<W> {
         let config = Config { carried_deadlines: W::CARRIES_DEADLINES, ..seeded(config) };
         Self {
             lookups: Lookups::new(config.max_lookups),
+            names: NameFiles::new(config.names.clone()),
             engine: Engine::new(config),
             sockets: Sockets::new(),
             waker: None,
@@ -341,6 +344,7 @@ impl<W: Watch> Multi<W> {
     fn begin_batch(&mut self) {
         self.now = sys::clock::now();
         self.engine.advance(self.now);
+        self.names.refresh(&mut self.engine, self.now);
     }
 
     fn end_batch(&mut self) -> Result<usize, MultiError> {
@@ -408,12 +412,17 @@ impl<W: Watch> Multi<W> {
         while let Some(output) = self.engine.poll_output() {
             match output {
                 Output::Level { connection } => self.update(connection)?,
-                Output::Connect { connection, address } => {
-                    self.sockets.connect(&mut self.engine, connection, &address);
+                Output::Connect { connection, dial } => {
+                    self.sockets.connect(&mut self.engine, connection, &dial);
                     self.update(connection)?;
                 }
                 Output::Close { connection, last_words } => self.close(connection, &last_words)?,
                 Output::Resolve { lookup, host } => {
+                    if self.names.provide(&mut self.engine, self.now)
+                        && self.engine.take_lookup(lookup, &host)
+                    {
+                        continue;
+                    }
                     let waker = self.waker();
                     self.lookups.start(&mut self.engine, waker, lookup, host)?;
                 }

@@ -6,15 +6,15 @@
 //! descriptor that was closed and used again is never taken for its predecessor; no socket keeps
 //! the others waiting; an idle connection holds no buffer.
 
-use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, RawFd};
 
 use super::interest::Told;
 use super::multi::Token;
+use crate::dial::{Dial, Transport};
 use crate::engine::{ConnectionId, Engine};
 use crate::error::Operation;
 use crate::limits;
-use crate::sys::{self, Connect, Errno, Interest, Io, Readiness, Socket};
+use crate::sys::{self, Connect, Errno, Interest, Io, Readiness, Refused, Socket, Step};
 
 /// The sockets of one multi handle.
 pub(super) struct Sockets {
@@ -34,6 +34,8 @@ pub(super) struct Entry {
     opening: u8,
     socket: Socket,
     connecting: bool,
+    /// It takes and gives datagrams, of which one may be empty.
+    datagrams: bool,
     /// The socket took less than it was given.
     blocked: bool,
     /// What it did not take.
@@ -95,13 +97,10 @@ impl Sockets {
     }
 
     /// Opens a socket for a connection and begins to connect it.
-    pub(super) fn connect(&mut self, engine: &mut Engine, id: ConnectionId, address: &SocketAddr) {
-        let (socket, connect) = match open(address) {
+    pub(super) fn connect(&mut self, engine: &mut Engine, id: ConnectionId, dial: &Dial) {
+        let (socket, connect) = match open(dial) {
             Ok(opened) => opened,
-            Err((operation, errno)) if errno.is_exhaustion() => {
-                return engine.handle_exhausted(id, operation, errno.raw());
-            }
-            Err((operation, errno)) => return engine.handle_failed(id, operation, errno.raw()),
+            Err(refused) => return report_refused(engine, id, refused),
         };
         let connecting = connect == Connect::InProgress;
         if self.entries.len() <= id.slot() {
@@ -115,6 +114,7 @@ impl Sockets {
             opening: *opened,
             socket,
             connecting,
+            datagrams: dial.transport == Transport::Datagram,
             blocked: false,
             unsent: Vec::new(),
             told: None,
@@ -186,10 +186,12 @@ impl Sockets {
             let Self { entries, receive, .. } = self;
             let Some(entry) = &entries[id.slot()] else { return };
             match entry.socket.recv(receive) {
-                Ok(Io::Ready(0)) => return engine.handle_end(id),
+                Ok(Io::Ready(0)) if !entry.datagrams => return engine.handle_end(id),
                 Ok(Io::Ready(bytes)) => {
+                    // of a stream that was all there is
+                    let last = bytes < receive.len() && !entry.datagrams;
                     engine.handle_received(id, &receive[..bytes]);
-                    if bytes < receive.len() {
+                    if last {
                         return;
                     }
                 }
@@ -248,10 +250,25 @@ impl Sockets {
     }
 }
 
-fn open(address: &SocketAddr) -> Result<(Socket, Connect), (Operation, Errno)> {
-    let socket = Socket::tcp(address).map_err(|errno| (Operation::Socket, errno))?;
-    match socket.connect(address) {
+fn open(dial: &Dial) -> Result<(Socket, Connect), Refused> {
+    let socket = Socket::open(dial)?;
+    match socket.connect(&dial.remote) {
         Ok(connect) => Ok((socket, connect)),
-        Err(errno) => Err((Operation::Connect, errno)),
+        Err(errno) => Err(Refused { step: Step::Connect, errno }),
+    }
+}
+
+/// Tells the engine that a connection's socket could not be opened.
+pub(super) fn report_refused(engine: &mut Engine, id: ConnectionId, refused: Refused) {
+    let operation = match refused.step {
+        Step::Socket => Operation::Socket,
+        Step::Bind => Operation::Bind,
+        Step::Connect => Operation::Connect,
+    };
+    let errno = refused.errno.raw();
+    if refused.is_exhaustion() {
+        engine.handle_exhausted(id, operation, errno);
+    } else {
+        engine.handle_failed(id, operation, errno);
     }
 }

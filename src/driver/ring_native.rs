@@ -6,12 +6,14 @@
 //! read once per turn; bytes go from the kernel's buffer to the engine and from the engine to the kernel's
 //! without a copy of ours.
 
-use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
 use std::time::Duration;
 
+use super::names::NameFiles;
+use super::readiness::report_refused;
 use super::resolver::Lookups;
 use super::{MultiError, provide_tls, seeded, soonest};
+use crate::dial::Dial;
 use crate::engine::{
     Config, ConnectionId, Engine, Handler, Message, Output, Request, Stats, TransferId,
 };
@@ -19,7 +21,7 @@ use crate::error::Operation;
 use crate::id::Id;
 use crate::limits;
 use crate::sys::ring::{Options, SetupError};
-use crate::sys::streams::{Event, Room, Step, StreamEvent, StreamId};
+use crate::sys::streams::{Event, Room, StreamEvent, StreamId};
 use crate::sys::{Buffers, Completion, Errno, Streams, Waker, clock, rlimit};
 use crate::time::Time;
 
@@ -29,6 +31,7 @@ pub(super) struct RingDriver {
     /// By the connection's slot.
     connections: Vec<Option<Carried>>,
     lookups: Lookups,
+    names: NameFiles,
     waker: Option<Waker>,
     /// The time of the last batch.
     now: Time,
@@ -46,6 +49,7 @@ impl RingDriver {
         Ok(Self {
             streams: Streams::new(options, room())?,
             lookups: Lookups::new(config.max_lookups),
+            names: NameFiles::new(config.names.clone()),
             // a connect's deadline is linked to it, but what comes after has no operation to link to
             engine: Engine::new(Config { carried_deadlines: false, ..seeded(config) }),
             connections: Vec::new(),
@@ -131,6 +135,7 @@ impl RingDriver {
     fn begin_batch(&mut self) {
         self.now = clock::now();
         self.engine.advance(self.now);
+        self.names.refresh(&mut self.engine, self.now);
     }
 
     /// Submits what was commanded, without waiting.
@@ -183,13 +188,18 @@ impl RingDriver {
         while let Some(output) = self.engine.poll_output() {
             match output {
                 Output::Level { connection } => self.drive(connection),
-                Output::Connect { connection, address } => self.connect(connection, address),
+                Output::Connect { connection, dial } => self.connect(connection, dial),
                 Output::Close { connection, last_words } => {
                     if let Some(stream) = self.take(connection) {
                         self.streams.close(stream, &last_words);
                     }
                 }
                 Output::Resolve { lookup, host } => {
+                    if self.names.provide(&mut self.engine, self.now)
+                        && self.engine.take_lookup(lookup, &host)
+                    {
+                        continue;
+                    }
                     let waker = self.waker();
                     self.lookups.start(&mut self.engine, waker, lookup, host)?;
                 }
@@ -216,15 +226,18 @@ impl RingDriver {
         self.streams.set_recv(stream, self.engine.wants_recv(id));
     }
 
-    fn connect(&mut self, id: ConnectionId, address: SocketAddr) {
+    fn connect(&mut self, id: ConnectionId, dial: Dial) {
         let deadline = self.engine.level(id).deadline;
         let deadline = (deadline != Time::NEVER).then_some(deadline);
-        if let Some(carried) = find(&mut self.connections, id) {
-            return self.streams.reopen(carried.stream, address, deadline);
-        }
         let Self { engine, streams, .. } = self;
+        if let Some(carried) = find(&mut self.connections, id) {
+            if let Err(refused) = streams.reopen(carried.stream, dial, deadline) {
+                report_refused(engine, id, refused);
+            }
+            return;
+        }
         let flight = |buffer: &mut [u8]| engine.fill(id, buffer);
-        match streams.open(address, id.to_bits(), deadline, flight) {
+        match streams.open(dial, id.to_bits(), deadline, flight) {
             Ok(stream) => {
                 if self.connections.len() <= id.slot() {
                     self.connections.resize_with(id.slot() + 1, || None);
@@ -232,7 +245,7 @@ impl RingDriver {
                 self.connections[id.slot()] =
                     Some(Carried { connection: id, stream, connecting: true });
             }
-            Err(errno) => engine.handle_exhausted(id, Operation::Socket, errno.raw()),
+            Err(refused) => report_refused(engine, id, refused),
         }
     }
 
@@ -270,17 +283,7 @@ fn handle(
     }
     match event {
         StreamEvent::Connected => {}
-        StreamEvent::ConnectFailed(step, errno) => {
-            let operation = match step {
-                Step::Socket => Operation::Socket,
-                Step::Connect => Operation::Connect,
-            };
-            if errno.is_exhaustion() {
-                engine.handle_exhausted(id, operation, errno.raw());
-            } else {
-                engine.handle_failed(id, operation, errno.raw());
-            }
-        }
+        StreamEvent::ConnectFailed(refused) => report_refused(engine, id, refused),
         StreamEvent::DeadlinePassed => {
             engine.handle_deadline(id);
         }

@@ -7,6 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use crate::engine::decode::Decoding;
+use crate::engine::names::ChannelId;
 use crate::engine::pace::Pace;
 use crate::engine::pool::{IdleLinks, OriginId};
 use crate::engine::resolve::Addresses;
@@ -72,6 +73,16 @@ pub(super) enum State {
     Exchanging(Box<Exchanging>),
     /// Waits for a transfer.
     Idle(Idle),
+    /// Carries look-ups: no transfer is on it.
+    Names(Asking),
+}
+
+#[derive(Clone, Copy)]
+pub(super) struct Asking {
+    pub(super) channel: ChannelId,
+    pub(super) connected: bool,
+    /// The resolver has something to send on it.
+    pub(super) wants_send: bool,
 }
 
 pub(super) struct Connecting {
@@ -165,6 +176,28 @@ impl Connection {
         }
     }
 
+    /// A connection to a name server, of no origin.
+    pub(super) fn of_channel(channel: ChannelId, server: SocketAddr) -> Self {
+        let nobody = Id::from_bits(u64::MAX);
+        let mut connection =
+            Self::new(Id::from_bits(u64::MAX), server.port(), nobody, Arc::new([]), Time::ZERO);
+        connection.remote = server;
+        connection.state = State::Names(Asking { channel, connected: false, wants_send: false });
+        connection
+    }
+
+    /// The channel that it is, if it is one.
+    pub(super) fn channel(&self) -> Option<ChannelId> {
+        match &self.state {
+            State::Names(state) => Some(state.channel),
+            State::Connecting(_)
+            | State::Tunnelling(_)
+            | State::Handshaking(_)
+            | State::Exchanging(_)
+            | State::Idle(_) => None,
+        }
+    }
+
     /// The transfer that occupies the connection.
     pub(super) fn transfer(&self) -> Option<TransferId> {
         match &self.state {
@@ -172,7 +205,7 @@ impl Connection {
             State::Tunnelling(state) => Some(state.transfer),
             State::Handshaking(state) => Some(state.transfer),
             State::Exchanging(state) => Some(state.transfer),
-            State::Idle(_) => None,
+            State::Idle(_) | State::Names(_) => None,
         }
     }
 
@@ -210,6 +243,7 @@ impl Connection {
         }
         match &self.state {
             State::Exchanging(state) => state.wants_send() || !self.unfilled.is_empty(),
+            State::Names(state) => state.wants_send,
             State::Connecting(_)
             | State::Tunnelling(_)
             | State::Handshaking(_)
@@ -240,6 +274,7 @@ impl Connection {
         match &self.state {
             State::Connecting(_) => false,
             State::Tunnelling(_) | State::Handshaking(_) | State::Idle(_) => true,
+            State::Names(state) => state.connected,
             State::Exchanging(state) => !(state.paused || state.throttled),
         }
     }

@@ -131,7 +131,7 @@ impl Engine {
                     false => first,
                 }
             }
-            State::Idle(_) => None,
+            State::Idle(_) | State::Names(_) => None,
         };
         earlier(phase, total(transfer))
     }
@@ -234,7 +234,7 @@ impl Connection {
             State::Exchanging(state) if state.first_byte != Time::NEVER => Phase::Receive,
             State::Exchanging(state) if state.request_sent != Time::NEVER => Phase::FirstByte,
             State::Exchanging(_) => Phase::Send,
-            State::Idle(_) => Phase::Queue,
+            State::Idle(_) | State::Names(_) => Phase::Queue,
         }
     }
 }

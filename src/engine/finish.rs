@@ -28,7 +28,11 @@ impl Engine {
     /// The system had no descriptor, port or memory for this connection's socket, which is not
     /// open. Its transfer waits until a connection is closed; if there is no other it fails.
     pub fn handle_exhausted(&mut self, id: ConnectionId, operation: Operation, errno: i32) {
-        let others = self.pool.connections.len() > 1;
+        if let Some(channel) = self.pool.connections.get(id).and_then(Connection::channel) {
+            self.channel_failed(id, channel, Cause::Os { operation, errno }, true);
+            return self.settle();
+        }
+        let others = self.pool.len() > 1;
         if !(others && self.await_resources(id, operation, errno)) {
             self.fail(id, Cause::Os { operation, errno }, Some(operation));
         }
@@ -38,7 +42,12 @@ impl Engine {
     /// A connection is of no more use: what occupies it fails, or is sent again where that is safe.
     pub(super) fn fail(&mut self, id: ConnectionId, cause: Cause, operation: Option<Operation>) {
         let Some(connection) = self.pool.connections.get(id) else { return };
-        let Some(transfer) = connection.transfer() else { return self.close(id) };
+        let Some(transfer) = connection.transfer() else {
+            return match connection.channel() {
+                Some(channel) => self.channel_failed(id, channel, cause, false),
+                None => self.close(id),
+            };
+        };
         if matches!(&connection.state, State::Exchanging(state) if state.decoding.is_some()) {
             self.give_out_rest(id);
         }
@@ -51,7 +60,8 @@ impl Engine {
             State::Connecting(_)
             | State::Tunnelling(_)
             | State::Handshaking(_)
-            | State::Idle(_) => true,
+            | State::Idle(_)
+            | State::Names(_) => true,
         };
         if connection.uses > 1 && self.may_resend(transfer, &error, untouched) {
             self.count_wire(transfer, id);

@@ -10,12 +10,13 @@ use std::sync::Arc;
 use super::connection::{Connecting, Connection, Exchanging, Handshaking, State, Tunnelling};
 use super::pace::Pace;
 use super::pool::{OriginId, PoolKey};
-use super::resolve::{Addresses, LookupId, Resolver};
+use super::resolve::{Addresses, LookupId, Outcome, Resolver};
 use super::route::Via;
 use super::tls::{TlsSession, server_name};
 use super::transfer::Place;
 use super::tunnel::Tunnel;
 use super::{ConnectionId, Engine, Output, TransferId, error_before_exchange};
+use crate::dial::Dial;
 use crate::error::{Cause, Phase};
 use crate::http::{Exchange, Host, Origin, ProxyProtocol};
 use crate::limits;
@@ -45,11 +46,16 @@ impl Engine {
                 let Some(origin) = self.pool.next_for_slot() else { break };
                 self.take_turn(origin);
             }
-            if !self.serve_at_gates() {
-                break;
+            if self.serve_at_gates() {
+                continue;
+            }
+            self.start_lookups();
+            self.serve_names();
+            // what was found may be waited for
+            if self.to_serve.is_empty() {
+                return;
             }
         }
-        self.start_lookups();
     }
 
     /// A connection that just became free serves its origin's next transfer. False if none waits.
@@ -100,8 +106,8 @@ impl Engine {
             }
         };
         connection.remote.set_ip(ip);
-        let address = connection.remote;
-        self.outputs.push_back(Output::Connect { connection: id, address });
+        let dial = Dial::tcp(connection.remote);
+        self.outputs.push_back(Output::Connect { connection: id, dial });
         true
     }
 
@@ -111,7 +117,7 @@ impl Engine {
         let Some(connection) = self.pool.connections.get_mut(id) else { return };
         let State::Connecting(Connecting { transfer, since, early, .. }) = &mut connection.state
         else {
-            return;
+            return self.channel_connected(id);
         };
         let (transfer, since, early) = (*transfer, *since, early.take());
         if let Some(transfer) = self.transfers.get_mut(transfer) {
@@ -317,18 +323,31 @@ impl Engine {
                 transfer.since = self.now;
                 self.schedule_transfer(id);
             }
+            if let Some(why) = self.resolver.known_failure(&host, self.now) {
+                self.end_lookup(lookup, Outcome::Unknown { why });
+                continue;
+            }
             self.stats.lookups += 1;
-            self.outputs.push_back(Output::Resolve { lookup, host });
+            if !self.start_own_lookup(lookup, &host) {
+                self.outputs.push_back(Output::Resolve { lookup, host });
+            }
         }
     }
 
     pub(super) fn finish_lookup(&mut self, lookup: LookupId, result: Result<Vec<IpAddr>, String>) {
-        let result = match result {
-            Ok(addresses) if addresses.is_empty() => Err("the name has no address".to_owned()),
-            Ok(addresses) => Ok(Addresses::from(addresses)),
-            Err(why) => Err(why),
+        let outcome = match result {
+            Ok(addresses) if addresses.is_empty() => {
+                Outcome::Unknown { why: "the name has no address".into() }
+            }
+            Ok(addresses) => Outcome::Found { addresses: addresses.into(), ttl: None },
+            Err(why) => Outcome::Unknown { why: why.into() },
         };
-        let waiters = self.resolver.finish(lookup, result.as_ref().ok(), self.now);
+        self.end_lookup(lookup, outcome);
+    }
+
+    /// Those who wait for a look-up go on, or fail.
+    pub(super) fn end_lookup(&mut self, lookup: LookupId, outcome: Outcome) {
+        let (waiters, result) = self.resolver.finish(lookup, outcome, self.now);
         // last first, since each goes to the front of its queue
         for id in waiters.into_iter().rev() {
             let Some(transfer) = self.transfers.get_mut(id) else { continue };
@@ -337,7 +356,7 @@ impl Engine {
             match &result {
                 Ok(_) => self.requeue(id),
                 Err(why) => {
-                    let cause = Cause::Resolve(why.clone());
+                    let cause = Cause::Resolve(why.to_string());
                     self.end(id, error_before_exchange(cause, Phase::Resolve));
                 }
             }

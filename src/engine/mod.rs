@@ -9,6 +9,7 @@
 //! it; handlers run while the engine is borrowed and cannot call back; ids outlive what they name
 //! and then name nothing.
 
+mod channels;
 mod connection;
 mod deadlines;
 mod decode;
@@ -18,6 +19,7 @@ mod handler;
 mod hop;
 mod identity;
 mod launch;
+mod names;
 mod output;
 mod pace;
 mod pool;
@@ -36,7 +38,7 @@ mod transfer;
 mod tunnel;
 
 use std::collections::VecDeque;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -50,6 +52,7 @@ use crate::tls::TlsPolicy;
 pub use connection::{Connection, ConnectionId};
 pub use gates::{Allowance, Politeness};
 pub use handler::{BodySource, Collect, Discard, Flow, Handler};
+pub use names::NamesConfig;
 pub use output::{Level, Output};
 pub use request::{Body, LowSpeed, Options, Request, Timeouts};
 pub use resolve::{Lookup, LookupId};
@@ -61,11 +64,12 @@ pub use transfer::{
     Hop, Message, Outcome, Report, Response, Times, TlsSummary, Transfer, TransferId,
 };
 
+use channels::Channels;
 use connection::State;
 use gates::{GateId, Gates, Rules};
 use identity::{Identity, Keeper};
 use pool::{OriginId, Pool, PoolKey};
-use resolve::{Left, Resolver};
+use resolve::{Keep, Left, Resolver};
 use retry::Retries;
 use timers::Timers;
 use transfer::{Place, Spent, Wire};
@@ -85,9 +89,11 @@ pub struct Config {
     pub politeness: Politeness,
     /// How long an unused connection is kept.
     pub keep_idle: Duration,
-    /// Look-ups in flight.
+    /// Who looks names up.
+    pub names: NameService,
+    /// Look-ups in flight, as far as the system does them: so many threads.
     pub max_lookups: usize,
-    /// How long the answer to a look-up holds.
+    /// How long the answer to a look-up holds where nothing says so.
     pub lookup_ttl: Duration,
     /// Answers kept.
     pub lookup_cache: usize,
@@ -106,6 +112,18 @@ pub struct Config {
     pub nonce_seed: Option<[u8; 32]>,
 }
 
+/// Who looks names up: the drivers, and [`crate::Multi`], act upon it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NameService {
+    /// The engine, which asks the servers of resolv.conf(5), after hosts(5). The system where nsswitch.conf(5) has
+    /// services that know names of the kind and DNS does not. The files are read again when they change.
+    Own,
+    /// The engine, which asks these servers and none else, after hosts(5).
+    Servers(Vec<SocketAddr>),
+    /// The system: getaddrinfo(3), on [`Config::max_lookups`] threads.
+    System,
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -115,6 +133,7 @@ impl Default for Config {
             max_per_address: None,
             politeness: Politeness::default(),
             keep_idle: Duration::from_secs(90),
+            names: NameService::Own,
             max_lookups: 32,
             lookup_ttl: Duration::from_secs(60),
             lookup_cache: limits::LOOKUP_CACHE,
@@ -148,6 +167,8 @@ pub struct Engine {
     transfers: Slab<Transfer>,
     pool: Pool,
     resolver: Resolver,
+    /// The engine's own resolver, if it looks names up itself.
+    channels: Option<Box<Channels>>,
     timers: Timers<Timer>,
     /// Transfers to be admitted with the next batch.
     arrivals: VecDeque<TransferId>,
@@ -180,11 +201,11 @@ impl Engine {
     pub fn new(config: Config) -> Self {
         let &Config { max_per_host, max_per_address, politeness, .. } = &config;
         let rules = Rules { politeness, max_per_host, max_per_address };
-        let resolver =
-            Resolver::new(config.max_lookups, config.lookup_ttl, config.lookup_cache.max(1));
+        let resolver = Resolver::new(config.max_lookups, Keep::of(&config));
         Self {
             pool: Pool::new(config.max_connections, config.max_per_origin),
             resolver,
+            channels: None,
             keeper: Keeper::new(config.nonce_seed.unwrap_or_default()),
             gates: (rules != Rules::default()).then(|| Box::new(Gates::new(rules))),
             retries: Retries::new(config.retry_budget, config.seed),
@@ -333,6 +354,7 @@ impl Engine {
         while let Some(timer) = self.timers.expire(self.now) {
             self.handle_timer(timer);
         }
+        self.expire_names();
         self.settle();
     }
 
@@ -382,7 +404,11 @@ impl Engine {
         let work =
             !(self.arrivals.is_empty() && self.to_serve.is_empty() && self.resumed.is_empty());
         let opened = self.gates.as_ref().is_some_and(|gates| gates.has_opened());
-        if work || opened { Some(Time::ZERO) } else { self.timers.next() }
+        match (work || opened, self.timers.next(), self.next_name_time()) {
+            (true, ..) => Some(Time::ZERO),
+            (false, Some(one), Some(other)) => Some(one.min(other)),
+            (false, one, other) => one.or(other),
+        }
     }
 
     // ends
@@ -423,11 +449,12 @@ impl Engine {
     pub fn stats(&self) -> Stats {
         Stats {
             running: self.transfers.len(),
-            connections: self.pool.connections.len(),
+            connections: self.pool.len(),
             idle: self.pool.idle_connections(),
             origins: self.pool.origins(),
             timers: self.timers.len(),
             gates: self.gates.as_ref().map_or(0, |gates| gates.known()),
+            queries: self.queries_sent(),
             ..self.stats
         }
     }
@@ -437,12 +464,15 @@ impl Engine {
         while let Some(id) = self.pool.oldest_idle() {
             self.close(id);
         }
+        self.close_idle_channels();
     }
 
     /// Whether nothing is left: no transfer, connection, origin, look-up or timer.
     pub fn is_empty(&self) -> bool {
         let Stats { running, connections, idle, origins, timers, .. } = self.stats();
-        running + connections + idle + origins + timers == 0 && self.resolver.is_idle()
+        running + connections + idle + origins + timers == 0
+            && self.pool.connections.is_empty()
+            && self.resolver.is_idle()
     }
 
     // shared by the parts of the engine
@@ -466,7 +496,8 @@ impl Engine {
             State::Connecting(_)
             | State::Tunnelling(_)
             | State::Handshaking(_)
-            | State::Idle(_) => None,
+            | State::Idle(_)
+            | State::Names(_) => None,
         }
     }
 
@@ -511,7 +542,9 @@ impl Engine {
         if let Some(origin) = self.pool.get_mut(origin) {
             origin.resolving -= 1;
         }
-        if let Left::Abandon(lookup) = self.resolver.leave(lookup, id) {
+        if let Left::Abandon(lookup) = self.resolver.leave(lookup, id)
+            && !self.abandon_own_lookup(lookup)
+        {
             self.outputs.push_back(Output::Abandon { lookup });
         }
         self.to_serve.push_back(origin);

@@ -1,7 +1,6 @@
 //! What the engine wants of its driver.
 
-use std::net::SocketAddr;
-
+use crate::dial::Dial;
 use crate::engine::{ConnectionId, LookupId};
 use crate::http::Host;
 use crate::time::Time;
@@ -26,8 +25,8 @@ pub enum Output {
     Connect {
         /// The connection.
         connection: ConnectionId,
-        /// Where to.
-        address: SocketAddr,
+        /// To whom, and how.
+        dial: Dial,
     },
     /// What this connection wants of its socket may have changed: see
     /// [`crate::engine::Engine::level`].

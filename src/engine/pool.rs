@@ -144,6 +144,8 @@ pub(super) struct Pool {
     oldest: Option<ConnectionId>,
     newest: Option<ConnectionId>,
     idle: usize,
+    /// Connections that count against no limit.
+    apart: usize,
     max_connections: usize,
     max_per_origin: usize,
     /// How many connections the system had room for when it last refused one, and one more for each that was closed
@@ -162,6 +164,7 @@ impl Pool {
             oldest: None,
             newest: None,
             idle: 0,
+            apart: 0,
             max_connections: max_connections.max(1),
             max_per_origin: max_per_origin.max(1),
             ceiling: usize::MAX,
@@ -225,7 +228,7 @@ impl Pool {
 
     /// Whether there are more connections than allowed, since the limit was lowered.
     pub(super) fn is_over_limit(&self) -> bool {
-        self.connections.len() > self.max_connections
+        self.len() > self.max_connections
     }
 
     /// As [`Pool::is_over_limit`], also for the origin's own limit.
@@ -245,13 +248,13 @@ impl Pool {
 
     /// Whether one more connection may be opened by the limit in all.
     pub(super) fn has_slot(&self) -> bool {
-        self.connections.len() < self.max_connections.min(self.ceiling)
+        self.len() < self.max_connections.min(self.ceiling)
     }
 
     /// The system refused one more connection: no more until one is closed, and then one more than there were, to see
     /// whether there is room again.
     pub(super) fn stop_opening(&mut self) {
-        self.ceiling = self.connections.len();
+        self.ceiling = self.len();
     }
 
     /// Whether somebody waits for a slot.
@@ -348,11 +351,23 @@ impl Pool {
         self.connections.insert(connection)
     }
 
+    /// Connections that count against the limits.
+    pub(super) fn len(&self) -> usize {
+        self.connections.len() - self.apart
+    }
+
+    /// As [`Pool::open`], of no origin, and against no limit.
+    pub(super) fn open_apart(&mut self, connection: Connection) -> ConnectionId {
+        self.apart += 1;
+        self.connections.insert(connection)
+    }
+
     /// Takes a connection out, idle or not.
     pub(super) fn close(&mut self, id: ConnectionId) -> Option<Connection> {
         self.unlink_idle(id);
         let connection = self.connections.remove(id)?;
         self.ceiling = self.ceiling.saturating_add(1);
+        self.apart -= usize::from(connection.channel().is_some());
         if let Some(origin) = self.origins.get_mut(connection.origin) {
             origin.connections -= 1;
         }

@@ -43,6 +43,9 @@ impl Engine {
             if let Some(pace) = &mut state.pace {
                 state.throttled = pace.take(bytes.len(), now);
             }
+        } else if let Some(channel) = connection.channel() {
+            self.channel_received(channel, bytes);
+            return self.settle();
         }
         if connection.tunnel.is_some() {
             self.take_tunnel(id, bytes);
@@ -79,7 +82,9 @@ impl Engine {
         if std::mem::replace(&mut connection.ended, true) {
             return;
         }
-        if connection.is_paused() {
+        if let Some(channel) = connection.channel() {
+            self.channel_ended(id, channel);
+        } else if connection.is_paused() {
             // what came before the end is delivered first
             self.touch(id);
         } else {
@@ -322,7 +327,7 @@ impl Engine {
         // asked only now: close_notify may have been held back with what came before it
         let clean = connection.closed_cleanly();
         match &mut connection.state {
-            State::Idle(_) => self.close(id),
+            State::Idle(_) | State::Names(_) => self.close(id),
             State::Connecting(_) | State::Handshaking(_) => self.fail(id, Cause::Closed, None),
             State::Tunnelling(_) => self.fail(id, Cause::Proxy(ProxyFault::Closed), None),
             State::Exchanging(state) => match state.exchange.eof(clean) {

@@ -1,19 +1,25 @@
-//! Names to addresses: look-ups shared by all who ask for the same name, overrides, a bounded cache.
+//! Names to addresses: look-ups shared by all who ask for the same name, overrides, what is known.
 //!
-//! Knows which names are wanted by whom and what is known about them. Must not know how a name is
-//! looked up: that is the driver's.
-//! Invariants: one look-up per name at a time; no more in flight than the limit; a look-up that
+//! Knows which names are wanted by whom, and which way each is looked up. Must not know how that is done: it
+//! is the engine's own resolver's, or the driver's.
+//! Invariants: one look-up per name at a time; no more in flight, each way, than its limit; a look-up that
 //! nobody waits for is given up at once.
+
+mod cache;
 
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::dns::Switch;
 use crate::engine::TransferId;
 use crate::http::Host;
 use crate::id::{Id, Slab};
 use crate::time::Time;
+
+use cache::Cache;
+pub(super) use cache::Keep;
 
 /// Names a look-up.
 pub type LookupId = Id<Lookup>;
@@ -24,6 +30,7 @@ pub(super) type Addresses = Arc<[IpAddr]>;
 /// A look-up, waiting for its turn or in flight. Opaque: see [`LookupId`].
 pub struct Lookup {
     host: Host,
+    way: Way,
     started: bool,
     waiters: Vec<TransferId>,
 }
@@ -37,33 +44,105 @@ pub(super) enum Left {
     Abandon(LookupId),
 }
 
+/// Who looks a name up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    /// The engine's own resolver ([`super::names`]).
+    Own,
+    /// The system's, by the driver.
+    System,
+}
+
+/// How a look-up ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// With addresses, and for how long they hold, if that is known.
+    Found { addresses: Addresses, ttl: Option<Duration> },
+    /// Servers said that there is nothing, and for how long that holds, if they did.
+    Nothing { why: Arc<str>, ttl: Option<Duration> },
+    /// Nobody could say.
+    Failed { why: Arc<str> },
+    /// The system's resolver found nothing, and does not say whether there is nothing.
+    Unknown { why: Arc<str> },
+}
+
 pub(super) struct Resolver {
-    max_in_flight: usize,
-    in_flight: usize,
     lookups: Slab<Lookup>,
     by_host: HashMap<Host, LookupId>,
-    /// Look-ups that were not started yet. May hold ids that are gone.
-    queue: VecDeque<LookupId>,
+    own: Lane,
+    system: Lane,
+    /// Which names are the system's; none where all are.
+    switch: Option<Switch>,
     overrides: HashMap<(Host, u16), Addresses>,
     cache: Cache,
 }
 
+/// The look-ups that go one way.
+struct Lane {
+    max_in_flight: usize,
+    in_flight: usize,
+    /// Look-ups that were not started yet. May hold ids that are gone.
+    queue: VecDeque<LookupId>,
+}
+
+impl Lane {
+    fn new(max_in_flight: usize) -> Lane {
+        Lane { max_in_flight: max_in_flight.max(1), in_flight: 0, queue: VecDeque::new() }
+    }
+
+    /// The look-up whose turn it is, if the limit allows.
+    fn next(&mut self, lookups: &Slab<Lookup>) -> Option<LookupId> {
+        while self.in_flight < self.max_in_flight {
+            let id = self.queue.pop_front()?;
+            if lookups.get(id).is_some() {
+                self.in_flight += 1;
+                return Some(id);
+            }
+        }
+        None
+    }
+}
+
 impl Resolver {
-    pub(super) fn new(max_in_flight: usize, ttl: Duration, cache_entries: usize) -> Self {
+    /// One that leaves all names to the system.
+    pub(super) fn new(max_in_flight: usize, keep: Keep) -> Self {
         Self {
-            max_in_flight: max_in_flight.max(1),
-            in_flight: 0,
             lookups: Slab::new(),
             by_host: HashMap::new(),
-            queue: VecDeque::new(),
+            own: Lane::new(1),
+            system: Lane::new(max_in_flight),
+            switch: None,
             overrides: HashMap::new(),
-            cache: Cache {
-                entries: HashMap::new(),
-                order: VecDeque::new(),
-                // those who waited for an answer must find it
-                ttl: ttl.max(Duration::from_secs(1)),
-                cache_entries,
-            },
+            cache: Cache::new(keep),
+        }
+    }
+
+    /// Names are looked up by the engine's own resolver from here on, as many at a time, but for those that are the
+    /// system's.
+    pub(super) fn set_own(&mut self, max_in_flight: usize, switch: Switch) {
+        self.own.max_in_flight = max_in_flight.max(1);
+        let first = self.switch.replace(switch).is_none();
+        if !first {
+            return;
+        }
+        // all were the system's before
+        for id in std::mem::take(&mut self.system.queue) {
+            let Some(host) = self.lookups.get(id).map(|lookup| lookup.host.clone()) else {
+                continue;
+            };
+            let way = self.way(&host);
+            if let Some(lookup) = self.lookups.get_mut(id) {
+                lookup.way = way;
+            }
+            self.lane(way).queue.push_back(id);
+        }
+    }
+
+    /// Which way a name is looked up.
+    pub(super) fn way(&self, host: &Host) -> Way {
+        match (&self.switch, host.name()) {
+            (Some(switch), Some(name)) if !switch.asks_system(name) => Way::Own,
+            _ => Way::System,
         }
     }
 
@@ -89,6 +168,22 @@ impl Resolver {
         }
     }
 
+    /// Why a name is known to have no addresses, or not to be found out now.
+    pub(super) fn known_failure(&self, host: &Host, now: Time) -> Option<Arc<str>> {
+        self.cache.get_failure(host, now)
+    }
+
+    /// Addresses of a host that nobody waits for.
+    pub(super) fn learn(
+        &mut self,
+        host: Host,
+        addresses: Addresses,
+        ttl: Option<Duration>,
+        now: Time,
+    ) {
+        self.cache.insert(host, &Outcome::Found { addresses, ttl }, now);
+    }
+
     /// Makes a transfer wait for a name.
     pub(super) fn join(&mut self, host: &Host, transfer: TransferId) -> LookupId {
         if let Some(&id) = self.by_host.get(host)
@@ -97,10 +192,11 @@ impl Resolver {
             lookup.waiters.push(transfer);
             return id;
         }
-        let lookup = Lookup { host: host.clone(), started: false, waiters: vec![transfer] };
+        let way = self.way(host);
+        let lookup = Lookup { host: host.clone(), way, started: false, waiters: vec![transfer] };
         let id = self.lookups.insert(lookup);
         self.by_host.insert(host.clone(), id);
-        self.queue.push_back(id);
+        self.lane(way).queue.push_back(id);
         id
     }
 
@@ -122,81 +218,59 @@ impl Resolver {
         }
     }
 
-    /// Starts the look-up whose turn it is, if the limit allows: its name and who waits for it.
+    /// Starts a look-up whose turn it is, if the limits allow: its name and who waits for it. [`Resolver::way`]
+    /// says whose it is.
     pub(super) fn start_next(&mut self) -> Option<(LookupId, Host, &[TransferId])> {
-        if self.in_flight >= self.max_in_flight {
-            return None;
-        }
-        let id = loop {
-            let id = self.queue.pop_front()?;
-            if self.lookups.get(id).is_some() {
-                break id;
-            }
-        };
-        self.in_flight += 1;
+        let id = self.own.next(&self.lookups).or_else(|| self.system.next(&self.lookups))?;
         let lookup = self.lookups.get_mut(id)?;
         lookup.started = true;
         Some((id, lookup.host.clone(), &lookup.waiters))
     }
 
-    /// A look-up came back: who waited for it. An abandoned one finds nobody.
+    /// A look-up came back: who waited for it, and for what. An abandoned one finds nobody.
     pub(super) fn finish(
         &mut self,
         id: LookupId,
-        addresses: Option<&Addresses>,
+        outcome: Outcome,
         now: Time,
-    ) -> Vec<TransferId> {
-        let Some(lookup) = self.take(id) else { return Vec::new() };
-        if let Some(addresses) = addresses {
-            self.cache.insert(lookup.host, addresses.clone(), now);
-        }
-        lookup.waiters
+    ) -> (Vec<TransferId>, Result<Addresses, Arc<str>>) {
+        let result = match &outcome {
+            Outcome::Found { addresses, .. } => Ok(addresses.clone()),
+            Outcome::Nothing { why, .. } | Outcome::Failed { why } | Outcome::Unknown { why } => {
+                Err(why.clone())
+            }
+        };
+        let Some(lookup) = self.take(id) else { return (Vec::new(), result) };
+        let stale = self.cache.insert(lookup.host, &outcome, now);
+        (lookup.waiters, stale.map_or(result, Ok))
     }
 
     pub(super) fn is_idle(&self) -> bool {
-        self.lookups.is_empty() && self.in_flight == 0
+        self.lookups.is_empty() && self.own.in_flight + self.system.in_flight == 0
+    }
+
+    fn lane(&mut self, way: Way) -> &mut Lane {
+        match way {
+            Way::Own => &mut self.own,
+            Way::System => &mut self.system,
+        }
     }
 
     fn take(&mut self, id: LookupId) -> Option<Lookup> {
         let lookup = self.lookups.remove(id)?;
         self.by_host.remove(&lookup.host);
+        let left = self.lookups.len();
+        let lane = match lookup.way {
+            Way::Own => &mut self.own,
+            Way::System => &mut self.system,
+        };
         if lookup.started {
-            self.in_flight -= 1;
-        } else if self.queue.len() > 2 * self.lookups.len() + 32 {
+            lane.in_flight -= 1;
+        } else if lane.queue.len() > 2 * left + 32 {
             // ids of look-ups given up must not pile up behind one that never starts
-            self.queue.retain(|&id| self.lookups.get(id).is_some());
+            let lookups = &self.lookups;
+            lane.queue.retain(|&id| lookups.get(id).is_some());
         }
         Some(lookup)
-    }
-}
-
-/// Answers, for as long as they hold. All have the same lifetime, so that the oldest expires first.
-struct Cache {
-    entries: HashMap<Host, (Addresses, Time)>,
-    order: VecDeque<(Host, Time)>,
-    ttl: Duration,
-    cache_entries: usize,
-}
-
-impl Cache {
-    fn get(&self, host: &Host, now: Time) -> Option<Addresses> {
-        let (addresses, expires) = self.entries.get(host)?;
-        (*expires > now).then(|| addresses.clone())
-    }
-
-    fn insert(&mut self, host: Host, addresses: Addresses, now: Time) {
-        while let Some((oldest, expires)) = self.order.front() {
-            if *expires > now && self.order.len() < self.cache_entries {
-                break;
-            }
-            // a younger answer for the same name stays
-            if self.entries.get(oldest).is_some_and(|entry| entry.1 == *expires) {
-                self.entries.remove(oldest);
-            }
-            self.order.pop_front();
-        }
-        let expires = now + self.ttl;
-        self.order.push_back((host.clone(), expires));
-        self.entries.insert(host, (addresses, expires));
     }
 }

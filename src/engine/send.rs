@@ -67,10 +67,16 @@ impl Engine {
             return self.fill_tunnel(id, out);
         }
         let Connection { state, tls, unfilled, forwarder, .. } = connection;
+        if let State::Names(state) = state {
+            let channel = state.channel;
+            return Ok(self.fill_channel(id, channel, out));
+        }
         let (state, connecting) = match state {
             State::Exchanging(state) => (Some(&mut **state), false),
             State::Connecting(state) => (state.early.as_deref_mut(), true),
-            State::Tunnelling(_) | State::Handshaking(_) | State::Idle(_) => (None, false),
+            State::Tunnelling(_) | State::Handshaking(_) | State::Idle(_) | State::Names(_) => {
+                (None, false)
+            }
         };
         let request = match &state {
             Some(state) => self.transfers.get_mut(state.transfer).map(|t| &mut t.request),

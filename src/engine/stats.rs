@@ -29,8 +29,10 @@ pub struct Stats {
     pub challenges: u64,
     /// Idle connections closed to make room for others.
     pub evicted: u64,
-    /// Look-ups handed to the driver.
+    /// Look-ups begun, by the engine or by its driver.
     pub lookups: u64,
+    /// DNS queries sent for them, those sent again included.
+    pub queries: u64,
     /// Times that the system had no descriptor, port or memory left for one more connection, and
     /// the transfer went back to its queue.
     pub exhausted: u64,

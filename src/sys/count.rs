@@ -41,6 +41,8 @@ counters! {
     Setsockopt "setsockopt" call;
     /// getsockopt(2).
     Getsockopt "getsockopt" call;
+    /// bind(2).
+    Bind "bind" call;
     /// connect(2).
     Connect "connect" call;
     /// recv(2), which is recvfrom(2).
@@ -61,6 +63,8 @@ counters! {
     Poll "poll" call;
     /// eventfd(2).
     Eventfd "eventfd2" call;
+    /// fcntl(2).
+    Fcntl "fcntl" call;
     /// read(2), of an eventfd.
     Read "read" call;
     /// write(2), to an eventfd.

@@ -3,6 +3,7 @@
 //! Knows how SQEs are filled, and which memory an SQE points to: a [`Cell`] of its own. Must not know
 //! slots, debts or completions.
 
+use std::ffi::c_int;
 use std::net::SocketAddr;
 use std::os::fd::RawFd;
 
@@ -10,7 +11,7 @@ use io_uring::types::{CancelBuilder, DestinationSlot, Fd, Fixed, TimeoutFlags, T
 use io_uring::{opcode, squeue};
 
 use super::readiness::Interest;
-use super::socket::{NODELAY, sockaddr};
+use super::socket::{ON, sockaddr};
 use super::token::Token;
 use crate::time::Time;
 
@@ -39,10 +40,11 @@ pub(super) enum Op {
     },
     /// ASYNC_CANCEL of everything in flight on this ring.
     CancelAll,
-    /// SOCKET into this place of the table of direct descriptors: TCP, of the family of `address`.
+    /// SOCKET into this place of the table of direct descriptors.
     Socket {
         direct: u32,
-        address: SocketAddr,
+        family: c_int,
+        kind: c_int,
     },
     /// URING_CMD: setsockopt TCP_NODELAY.
     Nodelay {
@@ -123,17 +125,16 @@ impl Op {
                     .build()
             }
             Op::CancelAll => opcode::AsyncCancel2::new(CancelBuilder::any().all()).build(),
-            Op::Socket { direct, address } => {
-                let family = if address.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
+            Op::Socket { direct, family, kind } => {
                 let to = DestinationSlot::try_from_slot_target(direct).ok();
-                opcode::Socket::new(family, libc::SOCK_STREAM, 0).file_index(to).build()
+                opcode::Socket::new(family, kind, 0).file_index(to).build()
             }
             Op::Nodelay { direct } => opcode::SetSockOpt::new(
                 Fixed(direct),
                 libc::IPPROTO_TCP as u32,
                 libc::TCP_NODELAY as u32,
-                (&raw const NODELAY).cast(),
-                size_of_val(&NODELAY) as u32,
+                (&raw const ON).cast(),
+                size_of_val(&ON) as u32,
             )
             .build(),
             Op::Connect { direct, address } => {

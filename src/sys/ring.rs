@@ -616,6 +616,11 @@ impl Ring {
         }
     }
 
+    /// Submits all that was pushed, so that the kernel has seen it.
+    pub(super) fn submit_all(&mut self) -> Result<(), Errno> {
+        self.make_room(self.report.sq_entries)
+    }
+
     /// The one door to the submission queue. There must be room. A chain goes through it as a whole, when its end
     /// comes: a kernel thread that submits takes what it sees.
     pub(super) fn push(&mut self, op: Op, token: Token, flags: squeue::Flags) {

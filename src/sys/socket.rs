@@ -1,16 +1,18 @@
-//! TCP sockets, non-blocking.
+//! Sockets, non-blocking.
 //!
-//! Knows socket(2), connect(2), recv(2), send(2). Must not know who waits for readiness, or how.
+//! Knows socket(2), bind(2), connect(2), recv(2), send(2). Must not know who waits for readiness, or how.
 //! Invariant: an fd is closed once, when its `Socket` is dropped.
 
-use std::mem::size_of;
-use std::net::SocketAddr;
+use std::ffi::c_int;
+use std::mem::{offset_of, size_of};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use super::count::{self, Counter};
 use super::errno::Errno;
+use crate::dial::{Bind, Device, Dial, Remote, Transport, UnixAddress};
 
-/// A TCP socket that never blocks, is closed on exec, and sends small segments at once. Closed when
+/// A socket that never blocks, is closed on exec, and, if it is TCP, sends small segments at once. Closed when
 /// dropped.
 #[derive(Debug)]
 pub struct Socket(OwnedFd);
@@ -24,6 +26,39 @@ pub enum Connect {
     InProgress,
 }
 
+/// What opening a connection failed with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Refused {
+    /// Which step failed.
+    pub step: Step,
+    /// How.
+    pub errno: Errno,
+}
+
+/// A step on the way to a connected socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// socket(2), or setting one of its options.
+    Socket,
+    /// bind(2), or SO_BINDTODEVICE.
+    Bind,
+    /// connect(2)
+    Connect,
+}
+
+impl Refused {
+    /// Whether it was for want of a resource that comes back once others have let go of theirs.
+    pub fn is_exhaustion(self) -> bool {
+        match self.step {
+            // an address that is not ours does not become so; of the ports asked for one may get free
+            Step::Bind => self.errno == Errno::EADDRINUSE,
+            // a Unix socket's queue is full: unix(7)
+            Step::Connect if self.errno == Errno::EAGAIN => true,
+            Step::Socket | Step::Connect => self.errno.is_exhaustion(),
+        }
+    }
+}
+
 /// What a receive or a send has done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Io {
@@ -34,48 +69,124 @@ pub enum Io {
 }
 
 impl Socket {
-    /// A socket of the family of `address`, with TCP_NODELAY set. Two system calls.
+    /// A socket of the kind that `dial` wants, bound where it wants it, and not connected. TCP has TCP_NODELAY set:
+    /// two system calls.
     ///
     /// # Errors
     ///
-    /// As socket(2); `EMFILE` and `ENFILE` mean that descriptors have run out.
-    pub fn tcp(address: &SocketAddr) -> Result<Socket, Errno> {
-        let family = if address.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
-        let kind = libc::SOCK_STREAM | libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
+    /// As socket(2), where `EMFILE` and `ENFILE` mean that descriptors have run out, or bind(2), where `EADDRINUSE`
+    /// means that none of the ports asked for is free.
+    pub fn open(dial: &Dial) -> Result<Socket, Refused> {
+        let refused = |step| move |errno| Refused { step, errno };
+        let (family, kind) = family_and_kind(dial);
+        let kind = kind | libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
         count::add(Counter::Socket, 1);
         // SAFETY: no memory is passed.
-        let fd = check(unsafe { libc::socket(family, kind, 0) })?;
+        let fd = check(unsafe { libc::socket(family, kind, 0) }).map_err(refused(Step::Socket))?;
         let socket = Socket(owned(fd));
-        socket.set_nodelay()?;
+        if dial.is_tcp() {
+            let set = socket.set(libc::IPPROTO_TCP, libc::TCP_NODELAY, &ON);
+            set.map_err(refused(Step::Socket))?;
+        }
+        if let (Some(bind), Remote::Ip(remote)) = (&dial.bind, &dial.remote) {
+            socket.bind(bind, remote).map_err(refused(Step::Bind))?;
+        }
         Ok(socket)
     }
 
-    fn set_nodelay(&self) -> Result<(), Errno> {
+    fn bind(&self, bind: &Bind, remote: &SocketAddr) -> Result<(), Errno> {
+        let Bind { device, address, ports } = bind;
+        if let Some(device) = device {
+            self.set_device(device)?;
+        }
+        let any: IpAddr = match remote {
+            SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+            SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+        };
+        match (address, ports) {
+            (None, None) => Ok(()),
+            (Some(address), None) => {
+                // of IPv6 sockets, too
+                self.set(libc::IPPROTO_IP, libc::IP_BIND_ADDRESS_NO_PORT, &ON)?;
+                self.bind_to(&SocketAddr::new(*address, 0))
+            }
+            (address, Some(ports)) => {
+                let address = address.unwrap_or(any);
+                let mut result = Err(Errno::EADDRINUSE);
+                for port in ports.clone() {
+                    result = self.bind_to(&SocketAddr::new(address, port));
+                    if result != Err(Errno::EADDRINUSE) {
+                        break;
+                    }
+                }
+                result
+            }
+        }
+    }
+
+    fn bind_to(&self, address: &SocketAddr) -> Result<(), Errno> {
+        let (address, length) = sockaddr(address);
+        count::add(Counter::Bind, 1);
+        // SAFETY: `address` outlives the call, which reads `length` bytes of it and keeps no pointer.
+        check(unsafe { libc::bind(self.as_raw_fd(), (&raw const address).cast(), length) })?;
+        Ok(())
+    }
+
+    fn set(&self, level: c_int, option: c_int, value: &'static c_int) -> Result<(), Errno> {
+        let length = size_of_val(value) as libc::socklen_t;
         count::add(Counter::Setsockopt, 1);
         // SAFETY: the option's value outlives the call, which reads it and keeps no pointer.
         check(unsafe {
+            let value: *const c_int = value;
+            libc::setsockopt(self.as_raw_fd(), level, option, value.cast(), length)
+        })?;
+        Ok(())
+    }
+
+    fn set_device(&self, device: &Device) -> Result<(), Errno> {
+        let name = device.as_str().as_bytes();
+        count::add(Counter::Setsockopt, 1);
+        // SAFETY: `name` is borrowed for the call, which reads its length and keeps no pointer.
+        check(unsafe {
             libc::setsockopt(
                 self.as_raw_fd(),
-                libc::IPPROTO_TCP,
-                libc::TCP_NODELAY,
-                (&raw const NODELAY).cast(),
-                size_of_val(&NODELAY) as libc::socklen_t,
+                libc::SOL_SOCKET,
+                libc::SO_BINDTODEVICE,
+                name.as_ptr().cast(),
+                name.len() as libc::socklen_t,
             )
         })?;
         Ok(())
     }
 
-    /// Starts to connect.
+    /// Lets it block, as the ring's operations want it: on a socket that does not, they would not wait.
+    pub(super) fn set_blocking(&self) -> Result<(), Errno> {
+        count::add(Counter::Fcntl, 1);
+        // SAFETY: no memory is passed.
+        check(unsafe { libc::fcntl(self.as_raw_fd(), libc::F_SETFL, 0) })?;
+        Ok(())
+    }
+
+    /// Starts to connect. To a Unix socket, or of datagrams, that is done at once.
     ///
     /// # Errors
     ///
-    /// As connect(2); `EADDRNOTAVAIL` means that local ports have run out.
-    pub fn connect(&self, address: &SocketAddr) -> Result<Connect, Errno> {
-        let (address, length) = sockaddr(address);
+    /// As connect(2); `EADDRNOTAVAIL` means that local ports have run out, `EAGAIN` that the queue of a Unix socket
+    /// is full.
+    pub fn connect(&self, remote: &Remote) -> Result<Connect, Errno> {
         count::add(Counter::Connect, 1);
-        // SAFETY: `address` outlives the call, which reads `length` bytes of it and keeps no pointer.
-        let result =
-            unsafe { libc::connect(self.as_raw_fd(), (&raw const address).cast(), length) };
+        let result = match remote {
+            Remote::Ip(address) => {
+                let (address, length) = sockaddr(address);
+                // SAFETY: `address` outlives the call, which reads `length` bytes of it and keeps no pointer.
+                unsafe { libc::connect(self.as_raw_fd(), (&raw const address).cast(), length) }
+            }
+            Remote::Unix(address) => {
+                let (address, length) = sockaddr_un(address);
+                // SAFETY: as above
+                unsafe { libc::connect(self.as_raw_fd(), (&raw const address).cast(), length) }
+            }
+        };
         match check(result) {
             Ok(_) => Ok(Connect::Done),
             // interrupted, a connect goes on by itself: connect(2)
@@ -153,8 +264,35 @@ impl Drop for Socket {
     }
 }
 
-/// The value of TCP_NODELAY: on. A static, so that the kernel may read it whenever it likes.
-pub(super) static NODELAY: libc::c_int = 1;
+/// The value of an option that is on or off. A static, so that the kernel may read it whenever it likes.
+pub(super) static ON: c_int = 1;
+
+/// What socket(2) is told, but for its flags.
+pub(super) fn family_and_kind(dial: &Dial) -> (c_int, c_int) {
+    let family = match dial.remote {
+        Remote::Ip(SocketAddr::V4(_)) => libc::AF_INET,
+        Remote::Ip(SocketAddr::V6(_)) => libc::AF_INET6,
+        Remote::Unix(_) => libc::AF_UNIX,
+    };
+    let kind = match dial.transport {
+        Transport::Stream => libc::SOCK_STREAM,
+        Transport::Datagram => libc::SOCK_DGRAM,
+    };
+    (family, kind)
+}
+
+/// The kernel's form of a Unix socket's address, and how many bytes of it count.
+fn sockaddr_un(address: &UnixAddress) -> (libc::sockaddr_un, libc::socklen_t) {
+    let bytes = address.as_bytes();
+    let mut raw =
+        libc::sockaddr_un { sun_family: libc::AF_UNIX as libc::sa_family_t, sun_path: [0; 108] };
+    for (to, &byte) in raw.sun_path.iter_mut().zip(bytes) {
+        *to = byte as libc::c_char;
+    }
+    // a path ends with a NUL, an abstract name with its length
+    let length = bytes.len() + usize::from(!address.is_abstract());
+    (raw, (offset_of!(libc::sockaddr_un, sun_path) + length) as libc::socklen_t)
+}
 
 /// The kernel's form of an address, and how many bytes of it count.
 pub(super) fn sockaddr(address: &SocketAddr) -> (libc::sockaddr_in6, libc::socklen_t) {
@@ -228,8 +366,9 @@ mod tests {
     fn pair(address: &str) -> (Socket, std::net::TcpStream) {
         let listener = TcpListener::bind(address).expect("loopback has ports");
         let address = listener.local_addr().expect("bound");
-        let socket = Socket::tcp(&address).expect("a socket");
-        socket.connect(&address).expect("connects");
+        let dial = Dial::tcp(address);
+        let socket = Socket::open(&dial).expect("a socket");
+        socket.connect(&dial.remote).expect("connects");
         let (peer, _) = listener.accept().expect("accepts");
         assert_eq!(socket.connect_result(), Ok(()));
         (socket, peer)
@@ -271,8 +410,9 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has ports");
         let address = listener.local_addr().expect("bound");
         drop(listener);
-        let socket = Socket::tcp(&address).expect("a socket");
-        match socket.connect(&address) {
+        let dial = Dial::tcp(address);
+        let socket = Socket::open(&dial).expect("a socket");
+        match socket.connect(&dial.remote) {
             Ok(_) => assert_eq!(socket.connect_result(), Err(Errno::ECONNREFUSED)),
             Err(errno) => assert_eq!(errno, Errno::ECONNREFUSED),
         }

@@ -1,4 +1,4 @@
-//! One TCP connection on the ring: its states, what it wants of the kernel, what each CQE makes of it.
+//! One connection on the ring: its states, what it wants of the kernel, what each CQE makes of it.
 //!
 //! Knows the table "Streams" of `docs/ring-ownership.md`, and is it. Must not know the ring or any memory. Pure,
 //! so that every order of CQEs can be tried without a kernel. Invariants: what is wanted follows from the state
@@ -18,6 +18,8 @@ pub(super) struct Stream {
     pub(super) socket: Socket,
     pub(super) send: Send,
     pub(super) recv: Recv,
+    /// What comes are datagrams: one that is empty is no end.
+    datagrams: bool,
     /// CQEs that the kernel will post.
     pub(super) owed: u32,
     /// It took more than its share of buffers, or there are too few: it gets one at a time.
@@ -31,6 +33,8 @@ pub(super) struct Stream {
 pub(super) enum Socket {
     /// None yet: the chain that opens it is to be pushed.
     Wanted,
+    /// There is one, made by system calls: the rest of the chain is to be pushed.
+    Made,
     /// The chain is in flight and owes so many CQEs. `tries` counts attempts to cancel it.
     Opening {
         owes: u32,
@@ -123,14 +127,15 @@ pub(super) struct Fact {
 }
 
 impl Stream {
-    /// A stream whose socket is to be opened. `flight`: there are bytes to send first.
-    pub(super) fn new(flight: bool) -> Stream {
+    /// A stream whose socket is to be opened, with nothing to send first yet.
+    pub(super) fn new(datagrams: bool) -> Stream {
         Stream {
             open: true,
             wants_recv: true,
             socket: Socket::Wanted,
-            send: if flight { Send::Ready { sent: 0, waits: true } } else { Send::Idle },
+            send: Send::Idle,
             recv: Recv::Off,
+            datagrams,
             owed: 0,
             over_budget: false,
             taken: (0, 0),
@@ -140,8 +145,8 @@ impl Stream {
     /// The next operation to be pushed, if any.
     pub(super) fn want(&self) -> Option<Want> {
         match self.socket {
-            Socket::Wanted if self.open => Some(Want::Open),
-            Socket::Broken => Some(Want::Close),
+            Socket::Wanted | Socket::Made if self.open => Some(Want::Open),
+            Socket::Broken | Socket::Made => Some(Want::Close),
             Socket::Opening { cancelling: false, tries, .. } if !self.open => {
                 // which of the chain's operations is in flight is not known
                 let flight = self.send != Send::Idle;
@@ -232,6 +237,20 @@ impl Stream {
     pub(super) fn reopen(&mut self) {
         if self.open && matches!(self.socket, Socket::Broken | Socket::None) {
             self.socket = Socket::Wanted;
+        }
+    }
+
+    /// Its socket has been made, but for the rest of the chain.
+    pub(super) fn made(&mut self) {
+        if self.socket == Socket::Wanted {
+            self.socket = Socket::Made;
+        }
+    }
+
+    /// Its socket could not be made: as after a chain that failed.
+    pub(super) fn not_made(&mut self) {
+        if self.socket == Socket::Wanted {
+            self.socket = Socket::None;
         }
     }
 
@@ -352,15 +371,15 @@ impl Stream {
         if !fact.more {
             self.owed -= 1;
             self.recv = match Errno(-fact.res) {
-                _ if fact.res > 0 => Recv::Off,
+                _ if fact.res > 0 || self.is_empty_datagram(fact) => Recv::Off,
                 Errno::ECANCELED => Recv::Off,
                 Errno::ENOBUFS => Recv::Queued,
                 _ => Recv::Ended,
             };
         }
         match fact.res {
-            0 => Heard::Ended,
-            1.. => {
+            0 if !self.is_empty_datagram(fact) => Heard::Ended,
+            0.. => {
                 self.count(fact);
                 Heard::Received
             }
@@ -369,6 +388,10 @@ impl Stream {
                 errno => Heard::RecvFailed(errno),
             },
         }
+    }
+
+    fn is_empty_datagram(&self, fact: Fact) -> bool {
+        self.datagrams && fact.res == 0
     }
 
     /// Counts a buffer against the stream's share of this turn.
@@ -409,6 +432,11 @@ mod tests {
         recv: bool,
         cancels: Vec<Kind>,
         file: bool,
+    }
+
+    fn with_flight(flight: bool, datagrams: bool) -> Stream {
+        let send = if flight { Send::Ready { sent: 0, waits: true } } else { Send::Idle };
+        Stream { send, ..Stream::new(datagrams) }
     }
 
     struct Random(u64);
@@ -510,8 +538,12 @@ mod tests {
     fn whatever_the_kernel_posts_a_closed_stream_comes_to_an_end_and_owes_nothing() {
         for seed in 0..20_000 {
             let mut random = Random(seed);
-            let mut stream = Stream::new(random.below(3) > 0);
+            let mut stream = with_flight(random.below(3) > 0, random.below(4) == 0);
             let mut kernel = Kernel::default();
+            if random.below(3) == 0 {
+                stream.made();
+                kernel.file = true;
+            }
             let close_at = random.below(60);
             let mut ended = false;
             for step in 0..2000 {
@@ -557,7 +589,7 @@ mod tests {
 
     #[test]
     fn a_receive_without_buffer_waits_for_its_turn_and_takes_one() {
-        let mut stream = Stream::new(true);
+        let mut stream = with_flight(true, false);
         stream.pushed(Want::Open);
         stream.handle(fact(Kind::Send, 4, false));
         stream.has_sent(4);
@@ -578,7 +610,7 @@ mod tests {
     #[test]
     fn the_step_that_failed_is_the_one_that_speaks() {
         let open = |flight| {
-            let mut stream = Stream::new(flight);
+            let mut stream = with_flight(flight, false);
             assert_eq!(stream.want(), Some(Want::Open));
             stream.pushed(Want::Open);
             stream

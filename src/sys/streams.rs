@@ -1,4 +1,5 @@
-//! TCP connections whose every operation is the ring's: opened, sent on, received from and closed by SQEs.
+//! Connections whose every operation is the ring's: opened, sent on, received from and closed by SQEs. (What no SQE does
+//! without the risk of a wait is done by system calls: binding a socket, and connecting a Unix socket.)
 //!
 //! Knows which memory each operation lends to the kernel and for how long (`docs/ring-ownership.md`). Must not
 //! know what the bytes mean. Invariants: commands change what is wanted, and what follows is pushed at once or,
@@ -7,8 +8,7 @@
 //! not be brought to rest is leaked.
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
-use std::os::fd::RawFd;
+use std::os::fd::{AsRawFd, RawFd};
 use std::time::Duration;
 
 use io_uring::{cqueue, squeue};
@@ -21,11 +21,15 @@ use super::op::{self, Op};
 use super::readiness::Interest;
 use super::ring::{Completion, Cqe, InUse, Options, Report, Ring, SetupError, ZeroCopy};
 use super::slots::{SendSlot, SendSlots};
+use super::socket::{self, Refused, family_and_kind};
 use super::stream::{Fact, Heard, Recv, Send, Socket, Stream, Want};
 use super::token::{Kind, Token};
+use crate::dial::{Dial, Remote, Transport};
 use crate::id::{Id, Slab};
 use crate::limits;
 use crate::time::Time;
+
+pub use super::socket::Step;
 
 /// What a [`Streams`] has room for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,7 +47,7 @@ pub type StreamId = Id<Entry>;
 pub struct Entry {
     state: Stream,
     user: u64,
-    address: SocketAddr,
+    dial: Dial,
     deadline: Option<Time>,
     /// The bytes being sent.
     slot: Option<SendSlot>,
@@ -82,31 +86,22 @@ pub enum StreamEvent<'a> {
     /// It is connected; there was nothing to send first.
     Connected,
     /// It could not be opened; nothing was sent. It has no socket: [`Streams::reopen`] or [`Streams::close`] it.
-    ConnectFailed(Step, Errno),
+    ConnectFailed(Refused),
     /// The deadline of its connect passed; as [`StreamEvent::ConnectFailed`].
     DeadlinePassed,
     /// So many bytes of what was filled were sent. The first such event also says that it is connected.
     Sent(u32),
     /// A send failed. The first such event also says that it is connected.
     SendFailed(Errno),
-    /// Bytes were received. They are lent until the next event is taken.
+    /// Bytes were received, or a datagram, which may be empty. They are lent until the next event is taken.
     Received(&'a [u8]),
-    /// The peer's FIN.
+    /// The peer's FIN. Never of datagrams.
     Ended,
     /// A receive failed; there will be no other.
     RecvFailed(Errno),
 }
 
-/// Which of the operations that open a stream failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Step {
-    /// SOCKET, or setting one of its options.
-    Socket,
-    /// CONNECT.
-    Connect,
-}
-
-/// Many TCP connections on one ring.
+/// Many connections on one ring.
 ///
 /// * Commands: [`open`](Streams::open), [`reopen`](Streams::reopen), [`send`](Streams::send),
 ///   [`set_recv`](Streams::set_recv), [`close`](Streams::close), [`watch`](Streams::watch).
@@ -120,6 +115,8 @@ pub struct Streams {
     owed: usize,
     /// Streams that want operations for which the queue had no room.
     unsettled: Vec<StreamId>,
+    /// A CLOSE was pushed that the kernel may not have seen: the place that it empties is not to be filled yet.
+    closing: bool,
     /// Streams that wait for a buffer, in that order; closed ones among them.
     queue: VecDeque<StreamId>,
     buffers: Option<BufferRing>,
@@ -172,6 +169,7 @@ impl Streams {
             entries: Slab::new(),
             owed: 0,
             unsettled: Vec::new(),
+            closing: false,
             queue: VecDeque::new(),
             buffers: Some(buffers),
             slots: Some(SendSlots::new()),
@@ -191,11 +189,12 @@ impl Streams {
     fn try_out(&mut self) -> Result<(), SetupError> {
         let refused = SetupError::Refused;
         self.ring.make_room(CHAIN).map_err(refused)?;
-        let (direct, address) = (0, SocketAddr::from(([127, 0, 0, 1], 0)));
+        let direct = 0;
+        let socket = Op::Socket { direct, family: libc::AF_INET, kind: libc::SOCK_STREAM };
         let none = squeue::Flags::empty();
         let recv = Op::Recv { direct, group: GROUP, multishot: true };
         let trials = [
-            (Op::Socket { direct, address }, Kind::Socket, squeue::Flags::IO_LINK),
+            (socket, Kind::Socket, squeue::Flags::IO_LINK),
             (Op::Nodelay { direct }, Kind::Nodelay, squeue::Flags::IO_HARDLINK),
             (recv, Kind::Recv, squeue::Flags::IO_HARDLINK),
             (Op::Close { direct }, Kind::Close, none),
@@ -305,47 +304,109 @@ impl Streams {
         self.slots.as_ref().map_or(0, SendSlots::lent)
     }
 
-    /// Opens a stream to `address`: events carry `user`. The connect fails at `deadline`. `fill` writes what is
-    /// to be sent first and says how much that is; it is sent by whichever attempt connects.
+    /// Opens a stream, TCP if `dial` is but an address: events carry `user`. The connect fails at `deadline`. `fill`
+    /// writes what is to be sent first and says how much that is; it is sent by whichever attempt connects. What
+    /// is sent at a time, first or later, is one datagram if such are.
     ///
     /// # Errors
     ///
-    /// `EMFILE`: the table of direct descriptors is full. `ENOMEM`: there is no memory for what is to be sent.
+    /// `EMFILE`: the table of direct descriptors is full. `ENOMEM`: there is no memory for what is to be sent. Others:
+    /// the socket could not be bound, or a Unix socket not connected. There is no stream.
     pub fn open(
         &mut self,
-        address: SocketAddr,
+        dial: impl Into<Dial>,
         user: u64,
         deadline: Option<Time>,
         fill: impl FnOnce(&mut [u8]) -> usize,
-    ) -> Result<StreamId, Errno> {
-        let Some(slots) = &mut self.slots else { return Err(Errno::ENOMEM) };
+    ) -> Result<StreamId, Refused> {
         if self.entries.len() >= self.room.streams as usize {
-            return Err(Errno::EMFILE);
+            return Err(Refused { step: Step::Socket, errno: Errno::EMFILE });
         }
-        let slot = slots.fill(fill)?;
-        let state = Stream::new(slot.is_some());
+        let dial = dial.into();
         let id = self.entries.insert(Entry {
-            state,
+            state: Stream::new(dial.transport == Transport::Datagram),
             user,
-            address,
+            dial,
             deadline,
-            slot,
+            slot: None,
             more: false,
             unsettled: false,
             zero_copy: false,
             copies: Copies::Unknown,
         });
+        // nothing is filled for a socket that there is not
+        if let Err(refused) = self.make(id).and_then(|()| self.fill_first(id, fill)) {
+            self.close(id, &[]);
+            return Err(refused);
+        }
         self.settle(id);
         Ok(id)
     }
 
+    /// Has what is to be sent first written.
+    fn fill_first(
+        &mut self,
+        id: StreamId,
+        fill: impl FnOnce(&mut [u8]) -> usize,
+    ) -> Result<(), Refused> {
+        let refused = |errno| Refused { step: Step::Socket, errno };
+        let Some(slots) = &mut self.slots else { return Err(refused(Errno::ENOMEM)) };
+        let slot = slots.fill(fill).map_err(refused)?;
+        if let (Some(slot), Some(entry)) = (slot, self.entries.get_mut(id)) {
+            entry.slot = Some(slot);
+            entry.state.send = Send::Ready { sent: 0, waits: true };
+        }
+        Ok(())
+    }
+
     /// Tries another address after [`StreamEvent::ConnectFailed`] or [`StreamEvent::DeadlinePassed`].
-    pub fn reopen(&mut self, id: StreamId, address: SocketAddr, deadline: Option<Time>) {
-        let Some(entry) = self.entries.get_mut(id) else { return };
+    ///
+    /// # Errors
+    ///
+    /// As [`Streams::open`]; the stream is as before, to be reopened or closed.
+    pub fn reopen(
+        &mut self,
+        id: StreamId,
+        dial: impl Into<Dial>,
+        deadline: Option<Time>,
+    ) -> Result<(), Refused> {
+        let Some(entry) = self.entries.get_mut(id) else { return Ok(()) };
         entry.state.reopen();
-        entry.address = address;
+        entry.dial = dial.into();
         entry.deadline = deadline;
+        self.make(id)?;
         self.settle(id);
+        Ok(())
+    }
+
+    /// Makes the stream's socket by system calls, if it is one that needs them, and puts it into the stream's place of
+    /// the table.
+    fn make(&mut self, id: StreamId) -> Result<(), Refused> {
+        let Some(Entry { dial, state, .. }) = self.entries.get(id) else { return Ok(()) };
+        if !needs_system_calls(dial) || state.socket != Socket::Wanted {
+            return Ok(());
+        }
+        let made = make_socket(dial).and_then(|socket| {
+            self.install(id, &socket).map_err(|errno| Refused { step: Step::Socket, errno })
+        });
+        if let Some(entry) = self.entries.get_mut(id) {
+            match made {
+                Ok(()) => entry.state.made(),
+                Err(_) => entry.state.not_made(),
+            }
+        }
+        made
+    }
+
+    /// Gives the table its own hold on a socket.
+    fn install(&mut self, id: StreamId, socket: &socket::Socket) -> Result<(), Errno> {
+        if std::mem::take(&mut self.closing) {
+            self.ring.submit_all()?;
+        }
+        count::add(Counter::RingRegister, 1);
+        let submitter = self.ring.io_uring().submitter();
+        submitter.register_files_update(id.slot() as u32, &[socket.as_raw_fd()])?;
+        Ok(())
     }
 
     /// Whether [`Streams::send`] would take bytes: one send is in flight at a time.
@@ -482,9 +543,11 @@ impl Streams {
             Heard::Nothing => return None,
             Heard::Connected => StreamEvent::Connected,
             Heard::ConnectFailed { step: Kind::Socket | Kind::Nodelay, errno } => {
-                StreamEvent::ConnectFailed(Step::Socket, errno)
+                StreamEvent::ConnectFailed(Refused { step: Step::Socket, errno })
             }
-            Heard::ConnectFailed { errno, .. } => StreamEvent::ConnectFailed(Step::Connect, errno),
+            Heard::ConnectFailed { errno, .. } => {
+                StreamEvent::ConnectFailed(Refused { step: Step::Connect, errno })
+            }
             Heard::DeadlinePassed => StreamEvent::DeadlinePassed,
             Heard::Sent(bytes) => StreamEvent::Sent(bytes),
             Heard::SendFailed(errno) => StreamEvent::SendFailed(errno),
@@ -652,7 +715,10 @@ impl Streams {
             Want::Recv { multishot } => {
                 (token(Kind::Recv), Op::Recv { direct, group: GROUP, multishot }, none)
             }
-            Want::Close => (token(Kind::Close), Op::Close { direct }, squeue::Flags::SKIP_SUCCESS),
+            Want::Close => {
+                self.closing = true;
+                (token(Kind::Close), Op::Close { direct }, squeue::Flags::SKIP_SUCCESS)
+            }
         };
         self.ring.push(op, token, flags);
         // a small one is all but sure to be sent whole, so that nothing is to be done about it
@@ -703,22 +769,47 @@ impl Streams {
     }
 }
 
+/// Whether a socket is made by system calls: an SQE could not, or not be trusted to.
+fn needs_system_calls(dial: &Dial) -> bool {
+    // BIND, which is new (Linux 6.11), takes no list of ports; CONNECT of a Unix socket whose queue is full falls to
+    // a worker, which sleeps until there is room
+    dial.bind.is_some() || matches!(dial.remote, Remote::Unix(_))
+}
+
+/// A socket that is bound, or a Unix socket that is connected.
+fn make_socket(dial: &Dial) -> Result<socket::Socket, Refused> {
+    let refused = |step| move |errno| Refused { step, errno };
+    let socket = socket::Socket::open(dial)?;
+    if let Remote::Unix(_) = dial.remote {
+        socket.connect(&dial.remote).map_err(refused(Step::Connect))?;
+    }
+    socket.set_blocking().map_err(refused(Step::Socket))?;
+    Ok(socket)
+}
+
 /// Pushes the chain that opens a stream: silent links, up to the operations that always speak.
 fn push_chain(ring: &mut Ring, id: StreamId, entry: &Entry, nodelay: bool) {
     let direct = id.slot() as u32;
-    let address = entry.address;
     let silent = squeue::Flags::IO_LINK | squeue::Flags::SKIP_SUCCESS;
     let flight = entry.slot.is_some();
-    ring.push(Op::Socket { direct, address }, Token::new(Kind::Socket, id), silent);
-    if nodelay {
-        ring.push(Op::Nodelay { direct }, Token::new(Kind::Nodelay, id), silent);
+    if entry.state.socket != Socket::Made {
+        let (family, kind) = family_and_kind(&entry.dial);
+        ring.push(Op::Socket { direct, family, kind }, Token::new(Kind::Socket, id), silent);
+        if nodelay && entry.dial.is_tcp() {
+            ring.push(Op::Nodelay { direct }, Token::new(Kind::Nodelay, id), silent);
+        }
     }
     let connect = match (flight, entry.deadline) {
         (true, _) => silent,
         (false, Some(_)) => squeue::Flags::IO_LINK,
         (false, None) => squeue::Flags::empty(),
     };
-    ring.push(Op::Connect { direct, address }, Token::new(Kind::Connect, id), connect);
+    let op = match entry.dial.remote {
+        Remote::Ip(address) => Op::Connect { direct, address },
+        // connected as it was made
+        Remote::Unix(_) => Op::Nop,
+    };
+    ring.push(op, Token::new(Kind::Connect, id), connect);
     if let Some(until) = entry.deadline {
         let flags = if flight { silent } else { squeue::Flags::SKIP_SUCCESS };
         ring.push(Op::LinkTimeout { until }, Token::new(Kind::ConnectDeadline, id), flags);
@@ -755,12 +846,13 @@ fn consider_zero_copy(how: ZeroCopy, slots: &mut SendSlots, id: StreamId, entry:
     else {
         return;
     };
+    let (true, Some(remote)) = (entry.dial.is_tcp(), entry.dial.remote.ip()) else { return };
     let wanted = match how {
         ZeroCopy::Never => false,
         ZeroCopy::Always => true,
         ZeroCopy::Auto => {
             let may = matches!(entry.copies, Copies::Unknown | Copies::No);
-            may && !entry.address.ip().to_canonical().is_loopback()
+            may && !remote.ip().to_canonical().is_loopback()
         }
     };
     let is_first = entry.state.send == Send::Ready { sent: 0, waits: false };

@@ -174,11 +174,18 @@ fn a_domain_is_asked_for_one_thing_at_a_time() {
     let resolve = (0..8).map(|n| format!("--resolve={}:{port}:{}", host(n), address(n)));
     let urls = (0..8).map(|n| format!("http://{}:{port}/", host(n)));
     let begun = Instant::now();
-    Ringdove::fetch(["--discard", "-q", "--concurrency-per-domain", "1", "--delay-per-domain", "0.05"])
-        .args(resolve)
-        .args(urls)
-        .run()
-        .exits(0);
+    Ringdove::fetch([
+        "--discard",
+        "-q",
+        "--concurrency-per-domain",
+        "1",
+        "--delay-per-domain",
+        "0.05",
+    ])
+    .args(resolve)
+    .args(urls)
+    .run()
+    .exits(0);
     assert!(begun.elapsed() >= Duration::from_millis(7 * 50), "{:?}", begun.elapsed());
     assert_eq!(server.log.lock().unwrap().most_in_flight, 1);
 }

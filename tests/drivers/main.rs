@@ -20,6 +20,7 @@ mod fallback;
 mod flow;
 mod in_step;
 mod latency;
+mod names;
 mod proxies;
 mod redirects;
 mod refusals;

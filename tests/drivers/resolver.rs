@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use ringdove::driver::Kind;
+use ringdove::engine::NameService;
 use ringdove::error::{Cause, Deadline, Phase, Progress};
 use ringdove::{Config, Options};
 
@@ -17,9 +18,13 @@ on_every_driver! {
     threads_are_bounded,
 }
 
+fn system(kind: Kind) -> Run {
+    Run::with(kind, Config { names: NameService::System, ..Config::default() })
+}
+
 fn localhost_is_found_once_for_all(kind: Kind) {
     let server = Plan::new().path("/", Script::new().ok("fine")).start();
-    let mut run = Run::new(kind);
+    let mut run = system(kind);
     let url = format!("http://localhost:{}/", server.addr().port());
     let transfers: Vec<_> = (0..20).map(|_| run.get(&url)).collect();
     run.finish();
@@ -33,7 +38,7 @@ fn localhost_is_found_once_for_all(kind: Kind) {
 }
 
 fn a_name_that_does_not_exist(kind: Kind) {
-    let mut run = Run::new(kind);
+    let mut run = system(kind);
     let transfers: Vec<_> =
         (0..5).map(|i| run.get(&format!("http://host{}.invalid/", i % 2))).collect();
     run.finish();
@@ -47,7 +52,7 @@ fn a_name_that_does_not_exist(kind: Kind) {
 
 /// The deadline is shorter than any look-up: whoever comes first, there is one end.
 fn a_look_up_that_takes_too_long(kind: Kind) {
-    let mut run = Run::new(kind);
+    let mut run = system(kind);
     let after = Duration::from_nanos(1);
     let mut options = Options::default();
     options.timeouts.resolve = Some(after);
@@ -60,7 +65,8 @@ fn a_look_up_that_takes_too_long(kind: Kind) {
 }
 
 fn threads_are_bounded(kind: Kind) {
-    let mut run = Run::with(kind, Config { max_lookups: 3, ..Config::default() });
+    let mut run =
+        Run::with(kind, Config { max_lookups: 3, names: NameService::System, ..Config::default() });
     let before = Census::take().threads.len();
     let transfers: Vec<_> = (0..9).map(|i| run.get(&format!("http://host{i}.invalid/"))).collect();
     let mut most = 0;

@@ -159,7 +159,9 @@ impl Harness {
     #[track_caller]
     pub(crate) fn wants_connect(&mut self) -> (ConnectionId, SocketAddr) {
         match &self.wants()[..] {
-            &[Output::Connect { connection, address }] => (connection, address),
+            [Output::Connect { connection, dial }] => {
+                (*connection, dial.remote.ip().expect("an address"))
+            }
             other => panic!("wants {other:?}"),
         }
     }

@@ -53,8 +53,8 @@ fn a_freed_slot_wakes_exactly_one() {
     h.succeeds();
     let wants = h.wants();
     assert!(
-        matches!(wants[..], [Output::Close { .. }, Output::Connect { address, .. }]
-            if address.to_string() == "10.0.0.2:80"),
+        matches!(wants[..], [Output::Close { .. }, Output::Connect { ref dial, .. }]
+            if dial.remote.to_string() == "10.0.0.2:80"),
         "{wants:?}"
     );
 }
@@ -86,8 +86,8 @@ fn a_connection_changes_hands_after_its_turn() {
     serve(&mut h, connection);
     let wants = h.wants();
     assert!(
-        matches!(wants[..], [Output::Close { .. }, Output::Connect { address, .. }]
-            if address.to_string() == "10.0.0.2:80"),
+        matches!(wants[..], [Output::Close { .. }, Output::Connect { ref dial, .. }]
+            if dial.remote.to_string() == "10.0.0.2:80"),
         "{wants:?}"
     );
 }

@@ -3,6 +3,7 @@
 //! Knows `ringdove::sys` as an outsider does. A test whose feature this kernel lacks says so and is
 //! skipped.
 
+mod dials;
 mod polls;
 mod queues;
 mod refused;

@@ -5,6 +5,7 @@ use std::net::TcpListener;
 use std::os::fd::AsRawFd;
 use std::time::Duration;
 
+use ringdove::dial::Dial;
 use ringdove::sys::count::{self, Counter};
 use ringdove::sys::ring::Kind;
 use ringdove::sys::{Completion, Connect, Errno, Interest, Readiness, Socket, Waker, clock};
@@ -43,8 +44,9 @@ fn a_refused_connect_is_send_readiness_with_an_error() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has ports");
     let address = listener.local_addr().expect("bound");
     drop(listener);
-    let socket = Socket::tcp(&address).expect("a socket");
-    if !matches!(socket.connect(&address), Ok(Connect::InProgress)) {
+    let dial = Dial::tcp(address);
+    let socket = Socket::open(&dial).expect("a socket");
+    if !matches!(socket.connect(&dial.remote), Ok(Connect::InProgress)) {
         eprintln!("skipped: loopback refuses at once");
         return;
     }

@@ -8,10 +8,12 @@ use std::thread;
 
 use ringdove::sys::count::{self, Counter, Counts};
 use ringdove::sys::ring::{InUse, Options};
-use ringdove::sys::streams::{Room, StreamId};
+use ringdove::sys::streams::{Room, Step, StreamId};
 use ringdove::sys::{Buffers, Errno, Streams, clock};
 
-use crate::streams::{Happened, ROOM, connected, listener, next, open, settle, streams_with};
+use crate::streams::{
+    Happened, ROOM, connected, listener, next, open, refused, settle, streams_with,
+};
 use crate::support::{every_step, small};
 
 /// Lets the kernel do what it can without waiting, and takes nothing.
@@ -195,7 +197,10 @@ fn a_full_table_of_direct_descriptors_says_so_and_has_room_again() {
         let (mut ids, _peers) = opened_at_once(&mut streams, 20);
         let (_listener, address) = listener();
         let before = count::snapshot();
-        assert_eq!(streams.open(address, 99, None, |_| 0), Err(Errno::EMFILE));
+        assert_eq!(
+            streams.open(address, 99, None, |_| 0),
+            Err(refused(Step::Socket, Errno::EMFILE))
+        );
         assert_eq!(
             count::snapshot().since(&before).get(Counter::Sqes),
             0,

@@ -8,7 +8,7 @@ use std::time::Duration;
 use ringdove::sys::count::{self, Counter};
 use ringdove::sys::ring::Options;
 use ringdove::sys::streams::{Event, Room, Step, StreamEvent, StreamId};
-use ringdove::sys::{Buffers, Errno, Streams, clock};
+use ringdove::sys::{Buffers, Errno, Refused, Streams, clock};
 use socket2::{Domain, SockRef, Socket, Type};
 
 use crate::support::{A_WHILE, PATIENCE, every_step, small, within, workers};
@@ -19,7 +19,7 @@ pub(crate) const ROOM: Room = Room { streams: 64, buffers: Buffers { count: 16, 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Happened {
     Connected,
-    ConnectFailed(Step, Errno),
+    ConnectFailed(Refused),
     DeadlinePassed,
     Sent(u32),
     SendFailed(Errno),
@@ -38,7 +38,7 @@ pub(crate) fn streams_with(options: &Options, room: Room) -> Option<Streams> {
     }
 }
 
-fn streams() -> Option<Streams> {
+pub(crate) fn streams() -> Option<Streams> {
     streams_with(&small(), ROOM)
 }
 
@@ -46,7 +46,7 @@ pub(crate) fn take(streams: &mut Streams) -> Option<(u64, Happened)> {
     let Event::Stream(user, event) = streams.take_event()? else { panic!("no poll was added") };
     let happened = match event {
         StreamEvent::Connected => Happened::Connected,
-        StreamEvent::ConnectFailed(step, errno) => Happened::ConnectFailed(step, errno),
+        StreamEvent::ConnectFailed(refused) => Happened::ConnectFailed(refused),
         StreamEvent::DeadlinePassed => Happened::DeadlinePassed,
         StreamEvent::Sent(bytes) => Happened::Sent(bytes),
         StreamEvent::SendFailed(errno) => Happened::SendFailed(errno),
@@ -115,6 +115,10 @@ fn silent() -> Silent {
     });
     let fillers = fillers.collect();
     (address.as_socket().expect("IPv4"), listener, fillers)
+}
+
+pub(crate) fn refused(step: Step, errno: Errno) -> Refused {
+    Refused { step, errno }
 }
 
 pub(crate) fn fill(bytes: &[u8]) -> impl FnOnce(&mut [u8]) -> usize {
@@ -213,12 +217,12 @@ fn a_failed_connect_speaks_once_and_the_next_address_gets_the_first_flight() {
         for deadline in [None, within(PATIENCE)] {
             let before = count::snapshot();
             let id = streams.open(refusing(), 3, deadline, fill(flight)).expect("room");
-            let refused = Happened::ConnectFailed(Step::Connect, Errno::ECONNREFUSED);
+            let refused = Happened::ConnectFailed(refused(Step::Connect, Errno::ECONNREFUSED));
             assert_eq!(next(&mut streams), (3, refused));
             assert_eq!(streams.owed(), 0);
             assert_eq!(count::snapshot().since(&before).get(Counter::Cqes), 1);
             let (listener, address) = listener();
-            streams.reopen(id, address, deadline);
+            streams.reopen(id, address, deadline).expect("nothing to be bound");
             let event = next(&mut streams).1;
             let mut peer = listener.accept().expect("accepts").0;
             if flight.is_empty() {
@@ -457,7 +461,10 @@ fn a_place_in_the_table_is_used_again_at_once() {
     for round in 0..50 {
         let (first, first_peer) = connected(&mut streams, 1);
         let (second, mut second_peer) = connected(&mut streams, 2);
-        assert_eq!(streams.open(refusing(), 3, None, |_| 0), Err(Errno::EMFILE));
+        assert_eq!(
+            streams.open(refusing(), 3, None, |_| 0),
+            Err(refused(Step::Socket, Errno::EMFILE))
+        );
         streams.close(first, &[]);
         drop(first_peer);
         second_peer.write_all(b"still here").expect("writes");

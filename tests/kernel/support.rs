@@ -4,6 +4,7 @@ use std::net::{TcpListener, TcpStream};
 use std::os::fd::AsRawFd;
 use std::time::Duration;
 
+use ringdove::dial::Dial;
 use ringdove::sys::ring::{Kind, Options, Ring, SetupFlag, SqPoll};
 use ringdove::sys::{Completion, Socket, clock};
 use ringdove::time::Time;
@@ -73,8 +74,9 @@ pub(crate) fn every_step() -> Vec<Options> {
 pub(crate) fn pair() -> (Socket, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has ports");
     let address = listener.local_addr().expect("bound");
-    let socket = Socket::tcp(&address).expect("a socket");
-    socket.connect(&address).expect("connects");
+    let dial = Dial::tcp(address);
+    let socket = Socket::open(&dial).expect("a socket");
+    socket.connect(&dial.remote).expect("connects");
     let (peer, _) = listener.accept().expect("accepts");
     (socket, peer)
 }

@@ -56,7 +56,10 @@ impl World {
                     self.receive(connection);
                     self.ask_deadline(connection);
                 }
-                Output::Connect { connection, address } => self.connect(connection, address),
+                Output::Connect { connection, dial } => {
+                    let address = dial.remote.ip().expect("an address");
+                    self.connect(connection, address);
+                }
                 Output::Close { connection, last_words } => {
                     self.close(connection, &last_words);
                 }

@@ -202,6 +202,7 @@ impl Scenario {
         }
         let rules = Rules::new(random);
         let config = Config {
+            names: ringdove::engine::NameService::System,
             max_connections: random.size(1, 6),
             max_per_origin: random.size(1, 4),
             keep_idle: Duration::from_millis(random.range(1, 3_000)),

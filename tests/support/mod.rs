@@ -19,7 +19,9 @@ pub mod dead_end;
 pub mod hostile;
 pub mod isolated;
 pub mod leak;
+pub mod name_server;
 pub mod nginx;
+pub mod nsd;
 pub mod proxies;
 
 use std::time::{Duration, Instant};

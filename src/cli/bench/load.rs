@@ -16,6 +16,7 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 use http::Method;
 use ringdove::driver::Kind;
+use ringdove::engine::NameService;
 use ringdove::sys::count::{self, Counts};
 use ringdove::sys::usage::{self, Usage};
 use ringdove::sys::{affinity, clock, ring};
@@ -45,6 +46,7 @@ pub(super) struct Load {
     pub(super) options: Arc<Options>,
     pub(super) body_bytes: Option<u64>,
     pub(super) ring: ring::Options,
+    pub(super) names: NameService,
     pub(super) progress: bool,
 }
 
@@ -71,6 +73,7 @@ pub(super) fn run(load: Load) -> Result<Outcome, Failure> {
         // request, while the connections of others are idle.
         max_connections: if load.keepalive { connections + urls } else { connections },
         max_per_origin: connections,
+        names: load.names.clone(),
         ..Config::default()
     };
     let driver = Driver::with_ring(load.kind, config, &load.ring)?;

@@ -147,6 +147,7 @@ fn plan(
         trust,
         body_bytes: server.map(|_| args.body_size as u64),
         ring: args.ring,
+        lookup: args.lookup.clone(),
         progress: std::io::IsTerminal::is_terminal(&std::io::stderr()),
         urls,
     })

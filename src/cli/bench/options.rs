@@ -8,6 +8,7 @@ use std::str::FromStr;
 use clap::Args;
 use ringdove::driver::Kind;
 
+use crate::cli::lookup::LookupArgs;
 use crate::cli::ring::RingArgs;
 
 /// Measure what a request costs, on the real engine: CPU, system calls, latency.
@@ -100,6 +101,9 @@ pub(crate) struct BenchArgs {
 
     #[command(flatten)]
     pub(super) ring: RingArgs,
+
+    #[command(flatten)]
+    pub(super) lookup: LookupArgs,
 
     /// What this process is: the program starts itself for servers and rounds
     #[arg(long, hide = true, value_enum, default_value = "command")]

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::cli::lookup::LookupArgs;
 use crate::cli::ring::RingArgs;
 
 /// What one round does.
@@ -32,6 +33,9 @@ pub(super) struct Plan {
     /// How rings are set up.
     #[serde(default)]
     pub(super) ring: RingArgs,
+    /// Who looks names up.
+    #[serde(default)]
+    pub(super) lookup: LookupArgs,
     /// Tell on stdout how far it is.
     pub(super) progress: bool,
 }

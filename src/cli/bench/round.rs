@@ -64,6 +64,7 @@ fn share(plan: &Plan, thread: usize) -> Result<Load, Failure> {
         options: Arc::new(options),
         body_bytes: plan.body_bytes,
         ring: plan.ring.options(),
+        names: plan.lookup.service(),
         progress: plan.progress && thread == 0,
         urls,
     })

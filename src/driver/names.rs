@@ -1,0 +1,117 @@
+//! The system's files about names: read when the first name is looked up, and again when they have changed.
+//!
+//! Knows where the files are. Must not know what stands in them, nor how a name is looked up. Invariants: who looks no
+//! name up reads no file; the files are looked at once a second at most, and only while names are looked up.
+
+use std::fs::{self, Metadata};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::dns::{Conf, Hosts, Switch};
+use crate::engine::{Engine, NameService, NamesConfig};
+use crate::limits;
+use crate::sys::{interface, random};
+use crate::time::Time;
+
+/// resolv.conf(5), hosts(5) and nsswitch.conf(5).
+const FILES: [&str; 3] = ["/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf"];
+
+/// How long it is not looked whether they have changed.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// How an engine's names are looked up, as far as that is the driver's.
+pub(super) struct NameFiles {
+    service: NameService,
+    /// As they were when they were read.
+    stamps: [Option<Stamp>; 3],
+    /// When to look again; never before they were read.
+    look_at: Time,
+    /// Look-ups when it was last looked.
+    lookups: u64,
+}
+
+/// What changes with a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Stamp {
+    file: (u64, u64),
+    changed: (i64, i64),
+    size: u64,
+}
+
+impl NameFiles {
+    pub(super) fn new(service: NameService) -> Self {
+        Self { service, stamps: [None; 3], look_at: Time::NEVER, lookups: 0 }
+    }
+
+    /// Sees to it that the engine can look names up, with the first of them. False if the system is to.
+    pub(super) fn provide(&mut self, engine: &mut Engine, now: Time) -> bool {
+        if matches!(self.service, NameService::System) {
+            return false;
+        }
+        if self.look_at == Time::NEVER {
+            self.read(engine, now);
+        }
+        true
+    }
+
+    /// Has the engine know of files that have changed.
+    #[inline]
+    pub(super) fn refresh(&mut self, engine: &mut Engine, now: Time) {
+        if now >= self.look_at {
+            self.look(engine, now);
+        }
+    }
+
+    #[cold]
+    fn look(&mut self, engine: &mut Engine, now: Time) {
+        self.look_at = now + LOOK_AGAIN;
+        let lookups = engine.stats().lookups;
+        if std::mem::replace(&mut self.lookups, lookups) != lookups && stamps() != self.stamps {
+            self.read(engine, now);
+        }
+    }
+
+    fn read(&mut self, engine: &mut Engine, now: Time) {
+        // before the files: what changes meanwhile is seen the next time
+        self.stamps = stamps();
+        self.look_at = now + LOOK_AGAIN;
+        let [conf, hosts, switch] = FILES.map(|path| read(Path::new(path)));
+        let mut conf = Conf::parse(&conf, interface::index);
+        let mut switch = Switch::parse(&switch);
+        if let NameService::Servers(servers) = &self.service {
+            conf.servers = servers.clone();
+            switch = Switch::default();
+        }
+        let config =
+            NamesConfig { conf, hosts: Arc::new(Hosts::parse(&hosts)), ..NamesConfig::default() };
+        // without a seed queries could be foreseen: then the system looks names up
+        if let Some(seed) = random::seed() {
+            engine.set_names(config, switch, seed);
+        }
+    }
+}
+
+fn stamps() -> [Option<Stamp>; 3] {
+    FILES.map(|path| fs::metadata(path).ok().as_ref().map(stamp))
+}
+
+fn stamp(file: &Metadata) -> Stamp {
+    Stamp {
+        file: (file.dev(), file.ino()),
+        changed: (file.mtime(), file.mtime_nsec()),
+        size: file.len(),
+    }
+}
+
+/// A file, as far as it counts; nothing if there is none.
+fn read(path: &Path) -> Vec<u8> {
+    use std::io::Read;
+    let mut bytes = Vec::new();
+    if let Ok(file) = fs::File::open(path) {
+        // what was read before an error counts
+        let _ = file.take(limits::HOSTS_FILE as u64).read_to_end(&mut bytes);
+    }
+    bytes
+}

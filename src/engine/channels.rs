@@ -1,0 +1,225 @@
+//! The stub resolver at work: its look-ups for the engine's, its channels on connections of the engine.
+//!
+//! Knows which connection carries which channel. Must not know what is asked on it. Invariants: a channel's connection
+//! has no transfer and no origin, and counts against no limit of connections; what the resolver wants is done before
+//! the driver is asked to do anything.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+
+use super::connection::{Connection, State};
+use super::names::{ChannelId, Failure, Found, NameError, Names, NamesConfig, Transport, Want};
+use super::resolve::{LookupId, Outcome, Way};
+use super::{ConnectionId, Engine, Output, error_before_exchange};
+use crate::dial::Dial;
+use crate::dns::Switch;
+use crate::error::{Cause, Phase};
+use crate::http::Host;
+use crate::limits;
+use crate::time::Time;
+
+/// The stub resolver, and the connections of its channels.
+pub(super) struct Channels {
+    names: Names,
+    connections: HashMap<ChannelId, ConnectionId>,
+}
+
+impl Engine {
+    /// From here on the engine looks names up itself, by asking the servers of the config. The driver is asked for
+    /// those names alone of which `switch` says that the system has to look them up.
+    ///
+    /// `seed` makes what is sent unpredictable: 32 bytes from getrandom(2). It counts with the first call.
+    pub fn set_names(&mut self, config: NamesConfig, switch: Switch, seed: [u8; 32]) {
+        self.resolver.set_own(limits::LOOKUPS, switch);
+        match &mut self.channels {
+            Some(channels) => channels.names.set_config(config, self.now),
+            none => {
+                let names = Names::new(config, seed);
+                *none = Some(Box::new(Channels { names, connections: HashMap::new() }));
+            }
+        }
+        self.settle();
+    }
+
+    /// Takes a look-up that the driver was asked for back, to look the name up itself. False if that is the
+    /// driver's to do.
+    pub fn take_lookup(&mut self, lookup: LookupId, host: &Host) -> bool {
+        let taken = self.start_own_lookup(lookup, host);
+        self.settle();
+        taken
+    }
+
+    /// Starts a look-up. False if it is the driver's to do.
+    pub(super) fn start_own_lookup(&mut self, lookup: LookupId, host: &Host) -> bool {
+        let Some(channels) = &mut self.channels else { return false };
+        let own = self.resolver.way(host) == Way::Own;
+        if own {
+            channels.names.start(lookup, host, self.now);
+        }
+        own
+    }
+
+    /// Gives a look-up up. False if it is the driver's.
+    pub(super) fn abandon_own_lookup(&mut self, lookup: LookupId) -> bool {
+        self.channels.as_mut().is_some_and(|channels| channels.names.abandon(lookup))
+    }
+
+    /// Does what the resolver wants.
+    #[inline]
+    pub(super) fn serve_names(&mut self) {
+        if self.channels.is_some() {
+            self.serve_wants();
+        }
+    }
+
+    fn serve_wants(&mut self) {
+        while let Some(Channels { names, connections, .. }) = self.channels.as_deref_mut()
+            && let Some(want) = names.poll_want()
+        {
+            match want {
+                Want::Open { channel, server, transport } => {
+                    self.open_channel(channel, server, transport);
+                }
+                Want::Send { channel } => {
+                    if let Some(&id) = connections.get(&channel) {
+                        self.channel_wants_send(id, true);
+                        self.touch(id);
+                    }
+                }
+                Want::Close { channel } => {
+                    if let Some(id) = connections.remove(&channel) {
+                        self.close(id);
+                    }
+                }
+                Want::Found { lookup, result } => self.finish_own_lookup(lookup, result),
+                Want::Later { host, found: Found { addresses, ttl } } => {
+                    self.resolver.learn(host, addresses.into(), ttl, self.now);
+                }
+            }
+        }
+    }
+
+    fn open_channel(&mut self, channel: ChannelId, server: SocketAddr, transport: Transport) {
+        let id = self.pool.open_apart(Connection::of_channel(channel, server));
+        let dial = match transport {
+            Transport::Udp => Dial::udp(server),
+            Transport::Tcp => Dial::tcp(server),
+        };
+        self.outputs.push_back(Output::Connect { connection: id, dial });
+        if let Some(channels) = &mut self.channels {
+            channels.connections.insert(channel, id);
+        }
+    }
+
+    /// DNS queries sent so far.
+    pub(super) fn queries_sent(&self) -> u64 {
+        self.channels.as_ref().map_or(0, |channels| channels.names.stats().sent)
+    }
+
+    /// When the resolver is to be looked after next.
+    pub(super) fn next_name_time(&self) -> Option<Time> {
+        self.channels.as_ref()?.names.next_time()
+    }
+
+    /// Sees to what is due of look-ups.
+    pub(super) fn expire_names(&mut self) {
+        if let Some(channels) = &mut self.channels {
+            channels.names.expire(self.now);
+        }
+    }
+
+    // facts of channels
+
+    #[cold]
+    pub(super) fn channel_connected(&mut self, id: ConnectionId) {
+        let Some(connection) = self.pool.connections.get_mut(id) else { return };
+        let State::Names(state) = &mut connection.state else { return };
+        state.connected = true;
+        let channel = state.channel;
+        if let Some(channels) = &mut self.channels {
+            channels.names.opened(channel);
+        }
+        self.touch(id);
+        self.settle();
+    }
+
+    #[cold]
+    pub(super) fn channel_received(&mut self, channel: ChannelId, bytes: &[u8]) {
+        if let Some(channels) = &mut self.channels {
+            channels.names.received(channel, bytes, self.now);
+        }
+    }
+
+    #[cold]
+    pub(super) fn channel_ended(&mut self, id: ConnectionId, channel: ChannelId) {
+        if let Some(Channels { names, connections, .. }) = self.channels.as_deref_mut() {
+            connections.remove(&channel);
+            names.ended(channel, self.now);
+        }
+        self.close(id);
+    }
+
+    #[cold]
+    pub(super) fn channel_failed(
+        &mut self,
+        id: ConnectionId,
+        channel: ChannelId,
+        cause: Cause,
+        exhausted: bool,
+    ) {
+        if let Some(Channels { names, connections, .. }) = self.channels.as_deref_mut() {
+            connections.remove(&channel);
+            let why = match exhausted {
+                true => Failure::Exhausted,
+                false => Failure::Refused(error_before_exchange(cause, Phase::Resolve).to_string()),
+            };
+            names.failed(channel, why, self.now);
+        }
+        self.close(id);
+    }
+
+    /// What a channel has to send.
+    #[cold]
+    pub(super) fn fill_channel(
+        &mut self,
+        id: ConnectionId,
+        channel: ChannelId,
+        out: &mut [u8],
+    ) -> usize {
+        let Some(Channels { names, .. }) = self.channels.as_deref_mut() else { return 0 };
+        let filled = if names.wants_send(channel) { names.fill(channel, out) } else { 0 };
+        let more = names.wants_send(channel);
+        self.channel_wants_send(id, more);
+        filled
+    }
+
+    fn channel_wants_send(&mut self, id: ConnectionId, wants: bool) {
+        if let Some(connection) = self.pool.connections.get_mut(id)
+            && let State::Names(state) = &mut connection.state
+        {
+            state.wants_send = wants;
+        }
+    }
+
+    /// Closes the channels on which nothing is waited for.
+    pub(super) fn close_idle_channels(&mut self) {
+        if let Some(channels) = &mut self.channels {
+            channels.names.close_idle();
+            self.serve_names();
+        }
+    }
+
+    fn finish_own_lookup(&mut self, lookup: LookupId, result: Result<Found, NameError>) {
+        let outcome = match result {
+            Ok(Found { addresses, ttl }) => Outcome::Found { addresses: addresses.into(), ttl },
+            Err(error) => {
+                let why = error.to_string().into();
+                match error.is_negative() {
+                    true => Outcome::Nothing { why, ttl: error.ttl },
+                    false => Outcome::Failed { why },
+                }
+            }
+        };
+        self.end_lookup(lookup, outcome);
+    }
+}

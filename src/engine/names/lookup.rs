@@ -1,0 +1,468 @@
+//! Look-ups: the names that one tries, its two families, and when it is over.
+//!
+//! Knows the search list, names with fixed answers, and what both families found. Must not know servers or
+//! channels. Invariants: a look-up is reported once; a name of the search list is tried only after the one
+//! before is known not to be there.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::time::Duration;
+
+use super::query::Ask;
+use super::{Found, NameError, NameErrorKind, Names, Query, Timer, Want};
+use crate::dns::message::is_a_name;
+use crate::dns::{Conf, Hosts, Kind, is_within};
+use crate::engine::LookupId;
+use crate::engine::timers::TimerId;
+use crate::http::Host;
+use crate::id::Id;
+use crate::limits;
+use crate::time::Time;
+
+/// A look-up.
+pub(super) struct Look {
+    /// None once it has been reported: then it goes on for what comes later.
+    lookup: Option<LookupId>,
+    host: Host,
+    /// Names of the search list that have been tried, or are.
+    candidates: usize,
+    /// The name that is tried, where it is not the host's own.
+    candidate: Option<Box<str>>,
+    halves: [Half; 2],
+    deadline: Option<TimerId>,
+    delay: Option<TimerId>,
+    /// A name that was tried exists, and has no address.
+    exists: bool,
+    /// The least negative TTL of the names that were tried.
+    negative_ttl: Option<u32>,
+}
+
+/// One family of a look-up.
+pub(super) struct Half {
+    pub(super) state: State,
+    /// The name that the one tried is an alias of.
+    pub(super) alias: Option<Box<str>>,
+    /// Aliases on the way there, and the least TTL of theirs.
+    pub(super) steps: usize,
+    pub(super) alias_ttl: u32,
+    pub(super) ask: Ask,
+}
+
+/// Where one family of a look-up stands, named for what it waits for.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum State {
+    /// Nothing: it is not asked for.
+    Off,
+    /// A place among its server's queries.
+    Queued,
+    /// An answer. It has a place among its server's queries.
+    Sent,
+    Found {
+        addresses: Vec<IpAddr>,
+        ttl: u32,
+    },
+    Nothing {
+        exists: bool,
+        ttl: Option<u32>,
+    },
+    Failed(NameErrorKind),
+}
+
+impl State {
+    pub(super) fn is_over(&self) -> bool {
+        !matches!(self, State::Queued | State::Sent)
+    }
+
+    fn is_found(&self) -> bool {
+        matches!(self, State::Found { .. })
+    }
+}
+
+const KINDS: [Kind; 2] = [Kind::Aaaa, Kind::A];
+
+impl Half {
+    fn new(on: bool) -> Half {
+        Half {
+            state: if on { State::Queued } else { State::Off },
+            alias: None,
+            steps: 0,
+            alias_ttl: u32::MAX,
+            ask: Ask::default(),
+        }
+    }
+}
+
+impl Look {
+    pub(super) fn half(&self, kind: Kind) -> &Half {
+        &self.halves[kind as usize]
+    }
+
+    pub(super) fn half_mut(&mut self, kind: Kind) -> &mut Half {
+        &mut self.halves[kind as usize]
+    }
+
+    /// The name that a family has come to.
+    pub(super) fn name(&self, kind: Kind) -> &str {
+        match &self.half(kind).alias {
+            Some(alias) => alias,
+            None => self.candidate(),
+        }
+    }
+
+    /// The name that is tried.
+    pub(super) fn candidate(&self) -> &str {
+        self.candidate.as_deref().or(self.host.name()).unwrap_or_default()
+    }
+
+    fn found(&self) -> Option<Found> {
+        let mut families: [&[IpAddr]; 2] = [&[], &[]];
+        let mut least = u32::MAX;
+        for (family, kind) in families.iter_mut().zip(KINDS) {
+            if let State::Found { addresses, ttl } = &self.half(kind).state {
+                (*family, least) = (addresses, least.min(*ttl));
+            }
+        }
+        let addresses = by_turns(families);
+        let ttl = Some(Duration::from_secs(least.into()));
+        (!addresses.is_empty()).then_some(Found { addresses, ttl })
+    }
+
+    /// Both families are over, or what one found is enough to know that the name is not there. Servers are
+    /// known that deny the name when they are asked for IPv6 addresses (RFC 4074, 4.2), so that their word for
+    /// IPv4 alone counts.
+    fn is_over(&self) -> bool {
+        let [six, four] = KINDS.map(|kind| &self.half(kind).state);
+        let denied = matches!(four, State::Nothing { exists: false, .. }) && !six.is_found();
+        denied || (six.is_over() && four.is_over())
+    }
+
+    fn verdict(&self) -> Verdict {
+        let states = KINDS.map(|kind| &self.half(kind).state);
+        if states.iter().any(|state| state.is_found()) {
+            return Verdict::Found;
+        }
+        if matches!(self.half(Kind::A).state, State::Nothing { exists: false, .. }) {
+            return Verdict::Nothing;
+        }
+        let failed = states.iter().find_map(|state| match state {
+            State::Failed(kind) => Some(kind.clone()),
+            _ => None,
+        });
+        failed.map_or(Verdict::Nothing, Verdict::Failed)
+    }
+}
+
+enum Verdict {
+    Found,
+    Nothing,
+    Failed(NameErrorKind),
+}
+
+impl Names {
+    /// Begins a look-up.
+    pub(crate) fn start(&mut self, lookup: LookupId, host: &Host, now: Time) {
+        self.now = self.now.max(now);
+        if let Some(result) = self.without_asking(host) {
+            return self.wants.push_back(Want::Found { lookup, result });
+        }
+        let look = Look {
+            lookup: Some(lookup),
+            host: host.clone(),
+            candidates: 0,
+            candidate: None,
+            halves: [Half::new(false), Half::new(false)],
+            deadline: None,
+            delay: None,
+            exists: false,
+            negative_ttl: None,
+        };
+        let id = self.looks.insert(look);
+        self.by_lookup.insert(lookup, id);
+        let deadline = self.timers.set(self.now + self.most, Timer::Deadline(id));
+        if let Some(look) = self.looks.get_mut(id) {
+            look.deadline = Some(deadline);
+        }
+        self.begun += 1;
+        if !self.try_name(id) {
+            self.report_error(id, NameErrorKind::NoName);
+        }
+        self.pump_freed();
+    }
+
+    /// Nobody waits for a look-up any more. Its queries are forgotten. False if it is none of these.
+    pub(crate) fn abandon(&mut self, lookup: LookupId) -> bool {
+        let Some(id) = self.by_lookup.remove(&lookup) else { return false };
+        self.remove(id);
+        self.pump_freed();
+        true
+    }
+
+    /// What is known without a query: addresses, fixed names, and names that are never asked for.
+    fn without_asking(&self, host: &Host) -> Option<Result<Found, NameError>> {
+        let found = |addresses| Some(Ok(Found { addresses, ttl: None }));
+        let Some(name) = host.name() else { return found(host.ip().into_iter().collect()) };
+        if is_within(name, "localhost") {
+            return found(loopback(&self.config.hosts, name, self.config.ipv4, self.config.ipv6));
+        }
+        let of_family = |address: &&IpAddr| match address {
+            IpAddr::V4(_) => self.config.ipv4,
+            IpAddr::V6(_) => self.config.ipv6,
+        };
+        if let Some(addresses) = self.config.hosts.get(name) {
+            let addresses: Vec<_> = addresses.iter().filter(of_family).copied().collect();
+            if !addresses.is_empty() {
+                return found(addresses);
+            }
+        }
+        let special = is_within(name, "invalid") || is_within(name, "onion");
+        special.then_some(Err(NameError { kind: NameErrorKind::Special, ttl: None }))
+    }
+
+    /// Asks for the next name that is to be tried. False if there is none.
+    fn try_name(&mut self, id: Id<Look>) -> bool {
+        let Some(look) = self.looks.get_mut(id) else { return false };
+        let Some(host) = look.host.name() else { return false };
+        let candidate = loop {
+            match candidate(host, &self.config.conf, look.candidates) {
+                Some(name) if name.as_deref().is_some_and(|name| !is_a_name(name)) => {
+                    look.candidates += 1;
+                }
+                Some(name) => break name,
+                None => return false,
+            }
+        };
+        look.candidates += 1;
+        look.candidate = candidate;
+        let (ipv4, ipv6) = (self.config.ipv4, self.config.ipv6 && !self.config.conf.no_aaaa);
+        if !ipv4 && !ipv6 {
+            return false;
+        }
+        *look.half_mut(Kind::A) = Half::new(ipv4);
+        *look.half_mut(Kind::Aaaa) = Half::new(ipv6);
+        for kind in KINDS {
+            let wanted = self.looks.get(id).is_some_and(|look| !look.half(kind).state.is_over());
+            if wanted {
+                self.ask(Query { look: id, kind });
+            }
+        }
+        true
+    }
+
+    /// One family of a look-up is over.
+    pub(super) fn settle(&mut self, query: Query, state: State) {
+        self.leave(query);
+        let Some(look) = self.looks.get_mut(query.look) else { return };
+        look.half_mut(query.kind).state = state;
+        self.conclude(query.look);
+    }
+
+    fn conclude(&mut self, id: Id<Look>) {
+        let Some(look) = self.looks.get_mut(id) else { return };
+        if !look.is_over() {
+            let found = KINDS.iter().any(|&kind| look.half(kind).state.is_found());
+            if found && look.lookup.is_some() && look.delay.is_none() {
+                let delay = self.now + self.config.resolution_delay;
+                look.delay = Some(self.timers.set(delay, Timer::Delay(id)));
+            }
+            return;
+        }
+        if look.lookup.is_none() {
+            return self.end_later(id);
+        }
+        match look.verdict() {
+            Verdict::Found => {
+                self.report_found(id);
+                self.remove(id);
+            }
+            Verdict::Failed(kind) => self.report_error(id, kind),
+            Verdict::Nothing => self.nothing(id),
+        }
+    }
+
+    /// The name that was tried has no address: the next, or none.
+    fn nothing(&mut self, id: Id<Look>) {
+        let Some(look) = self.looks.get_mut(id) else { return };
+        let mut exists = false;
+        for kind in KINDS {
+            if let State::Nothing { exists: there, ttl } = look.half(kind).state {
+                exists |= there;
+                look.negative_ttl = [look.negative_ttl, ttl].into_iter().flatten().min();
+            }
+        }
+        // one that is denied for IPv4 is not there, whatever IPv6 says
+        if matches!(look.half(Kind::A).state, State::Nothing { exists: false, .. }) {
+            exists = false;
+        }
+        look.exists |= exists;
+        for kind in KINDS {
+            self.leave(Query { look: id, kind });
+        }
+        if self.try_name(id) {
+            return;
+        }
+        let exists = self.looks.get(id).is_some_and(|look| look.exists);
+        self.report_error(
+            id,
+            if exists { NameErrorKind::NoAddress } else { NameErrorKind::NoName },
+        );
+    }
+
+    // timers
+
+    pub(super) fn deadline(&mut self, id: Id<Look>) {
+        let Some(look) = self.looks.get_mut(id) else { return };
+        look.deadline = None;
+        if look.lookup.is_none() {
+            return self.remove(id);
+        }
+        if look.found().is_some() {
+            self.report_found(id);
+            return self.remove(id);
+        }
+        let failed = |kind: &Kind| look.half(*kind).ask.reason.clone();
+        let kind = KINDS.iter().find_map(failed).unwrap_or(NameErrorKind::Timeout);
+        self.report_error(id, kind);
+    }
+
+    /// One family has waited long enough for the other: what comes later is told later.
+    pub(super) fn delay_over(&mut self, id: Id<Look>) {
+        let Some(look) = self.looks.get_mut(id) else { return };
+        look.delay = None;
+        self.report_found(id);
+    }
+
+    // ends
+
+    fn report_found(&mut self, id: Id<Look>) {
+        let Some(look) = self.looks.get_mut(id) else { return };
+        let Some(found) = look.found() else { return };
+        let Some(lookup) = look.lookup.take() else { return };
+        self.by_lookup.remove(&lookup);
+        self.wants.push_back(Want::Found { lookup, result: Ok(found) });
+    }
+
+    fn report_error(&mut self, id: Id<Look>, kind: NameErrorKind) {
+        let Some(look) = self.looks.get_mut(id) else { return };
+        let Some(lookup) = look.lookup.take() else { return };
+        let ttl = look.negative_ttl.map(|ttl| Duration::from_secs(ttl.into()));
+        let mut error = NameError { kind, ttl };
+        error.ttl = error.ttl.filter(|_| error.is_negative());
+        self.by_lookup.remove(&lookup);
+        self.wants.push_back(Want::Found { lookup, result: Err(error) });
+        self.remove(id);
+    }
+
+    /// The second family of a look-up that has been reported is over.
+    fn end_later(&mut self, id: Id<Look>) {
+        if let Some(look) = self.looks.get(id)
+            && KINDS.iter().all(|&kind| look.half(kind).state.is_found())
+            && let Some(found) = look.found()
+        {
+            self.wants.push_back(Want::Later { host: look.host.clone(), found });
+        }
+        self.remove(id);
+    }
+
+    fn remove(&mut self, id: Id<Look>) {
+        for kind in KINDS {
+            self.leave(Query { look: id, kind });
+        }
+        let Some(look) = self.looks.remove(id) else { return };
+        for timer in [look.deadline, look.delay].into_iter().flatten() {
+            self.timers.cancel(timer);
+        }
+    }
+}
+
+/// The nth name that is tried for a host (resolv.conf(5)): none where there is no more, or the host's own as it
+/// is.
+fn candidate(host: &str, conf: &Conf, n: usize) -> Option<Option<Box<str>>> {
+    let dots = host.bytes().filter(|&byte| byte == b'.').count();
+    let own = if dots >= conf.ndots { 0 } else { conf.search.len() };
+    if n == own {
+        return Some(None);
+    }
+    let domain = conf.search.get(n - usize::from(n > own))?;
+    Some(Some(format!("{host}.{domain}").into()))
+}
+
+/// The addresses of `localhost` and the names below it, which are this machine's whatever a file or a server says
+/// (RFC 6761, 6.3): those of the hosts file, if they are, or both.
+fn loopback(hosts: &Hosts, name: &str, ipv4: bool, ipv6: bool) -> Vec<IpAddr> {
+    // a machine without IPv6 has no ::1, and most servers listen on IPv4
+    let both = [IpAddr::from(Ipv4Addr::LOCALHOST), IpAddr::from(Ipv6Addr::LOCALHOST)];
+    let fits = |ip: &IpAddr| ip.is_loopback() && if ip.is_ipv4() { ipv4 } else { ipv6 };
+    let known = hosts.get(name).or_else(|| hosts.get("localhost")).unwrap_or(&both);
+    let found: Vec<_> = known.iter().copied().filter(fits).collect();
+    if found.is_empty() { both.into_iter().filter(fits).collect() } else { found }
+}
+
+/// One of each by turns, the first list's first, and not more than are tried.
+fn by_turns([first, second]: [&[IpAddr]; 2]) -> Vec<IpAddr> {
+    let mut addresses = Vec::with_capacity((first.len() + second.len()).min(limits::ADDRESSES));
+    for at in 0..first.len().max(second.len()) {
+        addresses.extend(first.get(at));
+        addresses.extend(second.get(at));
+    }
+    addresses.truncate(limits::ADDRESSES);
+    addresses
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(host: &str, conf: &Conf) -> Vec<String> {
+        let name = |n| candidate(host, conf, n);
+        (0..).map_while(name).map(|name| name.map_or(host.to_owned(), String::from)).collect()
+    }
+
+    #[test]
+    fn short_names_are_completed_first_and_long_ones_last() {
+        let conf = |ndots, search: &[&str]| Conf {
+            ndots,
+            search: search.iter().map(|&domain| domain.to_owned()).collect(),
+            ..Conf::default()
+        };
+        let table: [(&str, usize, &[&str], &[&str]); 6] = [
+            ("host", 1, &[], &["host"]),
+            ("host", 1, &["a", "b.c"], &["host.a", "host.b.c", "host"]),
+            ("host.x", 1, &["a", "b.c"], &["host.x", "host.x.a", "host.x.b.c"]),
+            ("host.x", 2, &["a"], &["host.x.a", "host.x"]),
+            ("host", 0, &["a"], &["host", "host.a"]),
+            ("host.x.y", 2, &["a"], &["host.x.y", "host.x.y.a"]),
+        ];
+        for (host, ndots, search, expected) in table {
+            assert_eq!(names(host, &conf(ndots, search)), expected, "{host} {ndots} {search:?}");
+        }
+    }
+
+    #[test]
+    fn families_take_turns() {
+        let ip = |text: &&str| text.parse::<IpAddr>().unwrap();
+        let table: [(&[&str], &[&str], &[&str]); 4] = [
+            (&["::1", "::2"], &["1.1.1.1"], &["::1", "1.1.1.1", "::2"]),
+            (&[], &["1.1.1.1", "2.2.2.2"], &["1.1.1.1", "2.2.2.2"]),
+            (&["::1"], &[], &["::1"]),
+            (&[], &[], &[]),
+        ];
+        for (six, four, expected) in table {
+            let list = |texts: &[&str]| texts.iter().map(ip).collect::<Vec<_>>();
+            assert_eq!(by_turns([&list(six), &list(four)]), list(expected));
+        }
+    }
+
+    #[test]
+    fn localhost_is_this_machine() {
+        let hosts = Hosts::parse(b"127.0.0.2 localhost\n192.0.2.1 localhost evil.localhost");
+        let found = |hosts: &Hosts, name, ipv4, ipv6| {
+            let found = loopback(hosts, name, ipv4, ipv6);
+            found.iter().map(IpAddr::to_string).collect::<Vec<_>>().join(" ")
+        };
+        let none = Hosts::default();
+        assert_eq!(found(&none, "localhost", true, true), "127.0.0.1 ::1");
+        assert_eq!(found(&none, "a.localhost", false, true), "::1");
+        assert_eq!(found(&hosts, "localhost", true, true), "127.0.0.2");
+        assert_eq!(found(&hosts, "evil.localhost", true, true), "127.0.0.1 ::1");
+        assert_eq!(found(&hosts, "localhost", false, true), "::1");
+    }
+}

@@ -1,0 +1,343 @@
+//! What look-ups found, for as long as it holds.
+//!
+//! Knows names, what was found and until when. Must not know who wants it. Invariants: no more entries and bytes
+//! than the bounds, at a cost for each insertion that does not grow with what is kept; what has expired is
+//! given to nobody, but for addresses that nothing better was found for, if that is wanted.
+
+use std::cell::Cell;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Addresses, Outcome};
+use crate::engine::Config;
+use crate::http::Host;
+use crate::limits;
+use crate::time::Time;
+
+/// How long what is kept, and how much.
+#[derive(Debug, Clone)]
+pub(in crate::engine) struct Keep {
+    /// Addresses without a TTL: those of the system's resolver, which does not tell, and of files.
+    pub(in crate::engine) without_ttl: Duration,
+    /// No TTL is shorter: who waited for an answer must find it, and a page's requests should share one.
+    pub(in crate::engine) least: Duration,
+    /// Nor longer: a day, though RFC 2181 allows 68 years. Names move.
+    pub(in crate::engine) most: Duration,
+    /// That a name has no addresses is believed no longer than so: an hour; RFC 2308, 5 has one to three.
+    pub(in crate::engine) most_negative: Duration,
+    /// Nor is a name that could not be looked up asked for again any sooner (RFC 9520, 3.2: 1 s to 5 min).
+    pub(in crate::engine) failure: Duration,
+    /// How long addresses that have expired are kept for when nothing better can be found (RFC 8767); not at all
+    /// unless set.
+    pub(in crate::engine) stale: Option<Duration>,
+    /// Entries.
+    pub(in crate::engine) entries: usize,
+    /// Bytes of all entries.
+    pub(in crate::engine) bytes: usize,
+}
+
+impl Keep {
+    /// What a config says, and the defaults of the rest.
+    pub(in crate::engine) fn of(config: &Config) -> Keep {
+        Keep {
+            without_ttl: config.lookup_ttl,
+            least: Duration::from_secs(1),
+            most: Duration::from_secs(24 * 60 * 60),
+            most_negative: Duration::from_secs(60 * 60),
+            failure: Duration::from_secs(5),
+            stale: None,
+            entries: config.lookup_cache,
+            bytes: limits::LOOKUP_CACHE_BYTES,
+        }
+    }
+}
+
+/// How long addresses that had expired are given out before they are asked for again (RFC 8767, 4).
+const STALE_FOR: Duration = Duration::from_secs(30);
+
+/// Entries that are looked at with each insertion, whether they have expired.
+const SWEEP: usize = 2;
+
+pub(super) struct Cache {
+    keep: Keep,
+    by_host: HashMap<Host, usize>,
+    slots: Vec<Option<Entry>>,
+    free: Vec<usize>,
+    /// The slot that is looked at next.
+    hand: usize,
+    bytes: usize,
+}
+
+struct Entry {
+    host: Host,
+    known: Known,
+    expires: Time,
+    /// It was asked for since the hand was here.
+    used: Cell<bool>,
+}
+
+enum Known {
+    Addresses(Addresses),
+    Failure(Arc<str>),
+}
+
+impl Entry {
+    /// What it costs, with its place in the table.
+    fn bytes(&self) -> usize {
+        let known = match &self.known {
+            Known::Addresses(addresses) => 16 + size_of_val(&**addresses),
+            Known::Failure(why) => 16 + why.len(),
+        };
+        2 * size_of::<Option<Entry>>() + self.host.name().map_or(0, str::len) + known
+    }
+}
+
+impl Cache {
+    pub(super) fn new(keep: Keep) -> Cache {
+        Cache {
+            keep,
+            by_host: HashMap::new(),
+            slots: Vec::new(),
+            free: Vec::new(),
+            hand: 0,
+            bytes: 0,
+        }
+    }
+
+    pub(super) fn get(&self, host: &Host, now: Time) -> Option<Addresses> {
+        match &self.entry(host, now)?.known {
+            Known::Addresses(addresses) => Some(addresses.clone()),
+            Known::Failure(_) => None,
+        }
+    }
+
+    pub(super) fn get_failure(&self, host: &Host, now: Time) -> Option<Arc<str>> {
+        match &self.entry(host, now)?.known {
+            Known::Addresses(_) => None,
+            Known::Failure(why) => Some(why.clone()),
+        }
+    }
+
+    /// Keeps what was found; where nobody could say what there is, gives addresses that had expired.
+    pub(super) fn insert(&mut self, host: Host, outcome: &Outcome, now: Time) -> Option<Addresses> {
+        let keep = &self.keep;
+        let (known, time) = match outcome {
+            Outcome::Found { addresses, ttl } => {
+                let ttl = ttl.unwrap_or(keep.without_ttl);
+                (Known::Addresses(addresses.clone()), ttl.min(keep.most).max(keep.least))
+            }
+            Outcome::Nothing { why, ttl } => {
+                let ttl = ttl.unwrap_or(keep.failure);
+                (Known::Failure(why.clone()), ttl.min(keep.most_negative).max(keep.least))
+            }
+            Outcome::Failed { .. } | Outcome::Unknown { .. } if self.has_stale(&host, now) => {
+                return self.revive(&host, now);
+            }
+            Outcome::Failed { why } => (Known::Failure(why.clone()), keep.failure),
+            Outcome::Unknown { .. } => return None,
+        };
+        self.remove(&host);
+        let entry = Entry { host, known, expires: now + time, used: Cell::new(false) };
+        self.make_room(entry.bytes(), now);
+        self.put(entry);
+        None
+    }
+
+    fn entry(&self, host: &Host, now: Time) -> Option<&Entry> {
+        let entry = self.slots[*self.by_host.get(host)?].as_ref()?;
+        entry.used.set(true);
+        (entry.expires > now).then_some(entry)
+    }
+
+    fn has_stale(&self, host: &Host, now: Time) -> bool {
+        let entry = self.by_host.get(host).and_then(|&slot| self.slots[slot].as_ref());
+        entry.is_some_and(|entry| {
+            self.is_of_use(entry, now) && matches!(entry.known, Known::Addresses(_))
+        })
+    }
+
+    fn revive(&mut self, host: &Host, now: Time) -> Option<Addresses> {
+        let entry = self.slots[*self.by_host.get(host)?].as_mut()?;
+        entry.expires = entry.expires.max(now + STALE_FOR);
+        match &entry.known {
+            Known::Addresses(addresses) => Some(addresses.clone()),
+            Known::Failure(_) => None,
+        }
+    }
+
+    /// It holds, or may be given out though it does not.
+    fn is_of_use(&self, entry: &Entry, now: Time) -> bool {
+        let stale = match entry.known {
+            Known::Addresses(_) => self.keep.stale.unwrap_or_default(),
+            Known::Failure(_) => Duration::ZERO,
+        };
+        entry.expires + stale > now
+    }
+
+    /// Looks at a few entries, and at as many as it takes to have room for one more: those that have expired go, and
+    /// those that nobody has asked for since the last time.
+    fn make_room(&mut self, bytes: usize, now: Time) {
+        let mut looks = 0;
+        loop {
+            let is_full = self.by_host.len() >= self.keep.entries.max(1)
+                || (self.bytes + bytes > self.keep.bytes && !self.by_host.is_empty());
+            if self.slots.is_empty() || (looks >= SWEEP && !is_full) {
+                return;
+            }
+            looks += 1;
+            let slot = self.hand;
+            self.hand = (slot + 1) % self.slots.len();
+            let Some(entry) = &self.slots[slot] else { continue };
+            if !self.is_of_use(entry, now) || (is_full && !entry.used.get()) {
+                let host = entry.host.clone();
+                self.remove(&host);
+            } else if is_full {
+                entry.used.set(false);
+            }
+        }
+    }
+
+    fn put(&mut self, entry: Entry) {
+        self.bytes += entry.bytes();
+        let slot = self.free.pop().unwrap_or(self.slots.len());
+        self.by_host.insert(entry.host.clone(), slot);
+        if slot == self.slots.len() {
+            self.slots.push(Some(entry));
+        } else {
+            self.slots[slot] = Some(entry);
+        }
+    }
+
+    fn remove(&mut self, host: &Host) {
+        let Some(slot) = self.by_host.remove(host) else { return };
+        if let Some(entry) = self.slots[slot].take() {
+            self.bytes -= entry.bytes();
+        }
+        self.free.push(slot);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{IpAddr, Ipv4Addr};
+
+    use super::*;
+    use crate::http::Origin;
+
+    fn keep() -> Keep {
+        Keep { without_ttl: Duration::from_secs(60), entries: 1000, ..Keep::of(&Config::default()) }
+    }
+
+    fn host(name: &str) -> Host {
+        let url = url::Url::parse(&format!("http://{name}/")).unwrap();
+        Origin::from_url(&url).unwrap().host().clone()
+    }
+
+    fn at(seconds: u64) -> Time {
+        Time::ZERO + Duration::from_secs(seconds)
+    }
+
+    fn addresses(last: u8) -> Addresses {
+        Arc::new([IpAddr::from(Ipv4Addr::new(192, 0, 2, last))])
+    }
+
+    fn found(ttl: Option<u64>) -> Outcome {
+        Outcome::Found { addresses: addresses(1), ttl: ttl.map(Duration::from_secs) }
+    }
+
+    fn nothing(ttl: Option<u64>) -> Outcome {
+        Outcome::Nothing { why: "none".into(), ttl: ttl.map(Duration::from_secs) }
+    }
+
+    #[test]
+    fn each_answer_holds_for_its_own_time_within_bounds() {
+        let failed = Outcome::Failed { why: "failed".into() };
+        let table = [
+            (found(None), 60),
+            (found(Some(7)), 7),
+            (found(Some(0)), 1),
+            (found(Some(1 << 31)), 24 * 60 * 60),
+            (nothing(Some(7)), 7),
+            (nothing(Some(0)), 1),
+            (nothing(Some(1 << 20)), 60 * 60),
+            (nothing(None), 5),
+            (failed, 5),
+        ];
+        for (outcome, seconds) in table {
+            let mut cache = Cache::new(keep());
+            let (a, good) = (host("a"), matches!(outcome, Outcome::Found { .. }));
+            assert_eq!(cache.insert(a.clone(), &outcome, at(100)), None);
+            let known = |now| (cache.get(&a, now).is_some(), cache.get_failure(&a, now).is_some());
+            assert_eq!(known(at(100 + seconds - 1)), (good, !good), "{outcome:?}");
+            assert_eq!(known(at(100 + seconds)), (false, false), "{outcome:?}");
+        }
+    }
+
+    #[test]
+    fn what_the_system_does_not_find_is_asked_for_again() {
+        let mut cache = Cache::new(keep());
+        cache.insert(host("a"), &Outcome::Unknown { why: "?".into() }, at(0));
+        assert_eq!(cache.get_failure(&host("a"), at(0)), None);
+        assert_eq!(cache.by_host.len(), 0);
+    }
+
+    #[test]
+    fn a_younger_answer_takes_the_place_of_an_older() {
+        let mut cache = Cache::new(keep());
+        let a = host("a");
+        cache.insert(a.clone(), &nothing(Some(60)), at(0));
+        cache.insert(a.clone(), &found(Some(5)), at(1));
+        assert_eq!(cache.get(&a, at(2)), Some(addresses(1)));
+        assert_eq!(cache.get_failure(&a, at(10)), None);
+        assert_eq!((cache.by_host.len(), cache.slots.len()), (1, 1));
+    }
+
+    #[test]
+    fn stale_addresses_are_better_than_none_if_that_is_wanted() {
+        let failed = Outcome::Failed { why: "failed".into() };
+        let a = host("a");
+        for stale in [None, Some(Duration::from_secs(100))] {
+            let mut cache = Cache::new(Keep { stale, ..keep() });
+            cache.insert(a.clone(), &found(Some(10)), at(0));
+            let given = cache.insert(a.clone(), &failed, at(50));
+            assert_eq!(given, stale.map(|_| addresses(1)));
+            assert_eq!(cache.get(&a, at(79)).is_some(), stale.is_some());
+            assert_eq!(cache.get(&a, at(80)), None, "asked for again");
+            // a server that says there is nothing is believed
+            assert_eq!(cache.insert(a.clone(), &nothing(Some(9)), at(90)), None);
+            assert!(cache.get_failure(&a, at(91)).is_some());
+        }
+        let mut cache = Cache::new(Keep { stale: Some(Duration::from_secs(100)), ..keep() });
+        cache.insert(a.clone(), &found(Some(10)), at(0));
+        assert_eq!(cache.insert(a.clone(), &failed, at(110)), None, "too old");
+    }
+
+    #[test]
+    fn entries_and_bytes_are_bounded_and_what_is_asked_for_stays() {
+        for (entries, bytes) in [(100, usize::MAX), (usize::MAX, 40_000)] {
+            let mut cache = Cache::new(Keep { entries, bytes, ..keep() });
+            let often = host("often");
+            cache.insert(often.clone(), &found(Some(1 << 20)), at(0));
+            for n in 0..10_000 {
+                cache.insert(host(&format!("n{n}")), &found(Some(1 << 20)), at(n / 1000));
+                assert!(cache.by_host.len() <= entries && cache.bytes <= bytes);
+                assert!(cache.get(&often, at(n / 1000)).is_some(), "{n}");
+            }
+            assert!(cache.by_host.len() > 50, "{}", cache.by_host.len());
+            assert!(cache.slots.len() <= 400, "{}", cache.slots.len());
+            let sum: usize = cache.slots.iter().flatten().map(Entry::bytes).sum();
+            assert_eq!(sum, cache.bytes);
+        }
+    }
+
+    #[test]
+    fn what_has_expired_goes_as_others_come() {
+        let mut cache = Cache::new(Keep { entries: 1 << 20, ..keep() });
+        for n in 0..10_000 {
+            cache.insert(host(&format!("n{n}")), &found(Some(5)), at(n / 100));
+        }
+        // 100 come each second and hold for five
+        assert!(cache.by_host.len() < 2000, "{}", cache.by_host.len());
+    }
+}
