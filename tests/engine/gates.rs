@@ -14,7 +14,7 @@ const EMFILE: i32 = 24;
 /// The connections that are wanted, and where to; everything else that is wanted is left out.
 fn connects(h: &mut Harness) -> Vec<(ConnectionId, String)> {
     let connect = |output| match output {
-        Output::Connect { connection, address } => Some((connection, address.to_string())),
+        Output::Connect { connection, dial } => Some((connection, dial.remote.to_string())),
         _ => None,
     };
     h.wants().into_iter().filter_map(connect).collect()
@@ -150,8 +150,8 @@ fn an_idle_connection_goes_where_its_place_is_wanted() {
     ask(&mut h, "c.test");
     let wants = h.wants();
     assert!(
-        matches!(wants[..], [Output::Close { connection, .. }, Output::Connect { address, .. }]
-            if connection == first && address.to_string() == "10.0.0.1:80"),
+        matches!(wants[..], [Output::Close { connection, .. }, Output::Connect { ref dial, .. }]
+            if connection == first && dial.remote.to_string() == "10.0.0.1:80"),
         "{wants:?}"
     );
     assert_eq!(h.engine.stats().evicted, 1);
@@ -466,9 +466,9 @@ fn a_lookup_does_not_cost_the_turn() {
                     let last = host.name().unwrap().as_bytes()[0] - b'a' + 1;
                     h.resolved(lookup, &[&format!("10.0.0.{last}")]);
                 }
-                Output::Connect { connection, address } => {
+                Output::Connect { connection, dial } => {
                     h.engine.handle_connected(connection);
-                    order.push(address.to_string());
+                    order.push(dial.remote.to_string());
                     serve(&mut h, connection);
                 }
                 _ => {}
@@ -600,7 +600,8 @@ fn slots_and_places_together_serve_everybody() {
         h.at(now);
         for want in h.wants() {
             match want {
-                Output::Connect { connection, address } => {
+                Output::Connect { connection, dial } => {
+                    let address = dial.remote.ip().expect("an address");
                     assert!(open.iter().all(|&(_, other)| other != address.ip()), "{address}");
                     open.push((connection, address.ip()));
                     h.engine.handle_connected(connection);

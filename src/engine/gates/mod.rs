@@ -95,6 +95,9 @@ impl Engine {
             None => Gates::new(rules),
         };
         for (id, connection) in self.pool.connections.iter() {
+            if connection.channel().is_some() {
+                continue;
+            }
             let Some(origin) = self.pool.get(connection.origin) else { continue };
             gates.meet(connection.origin, &origin.key);
             let starting = matches!(
