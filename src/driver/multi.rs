@@ -138,7 +138,7 @@ impl<W: Watch> Multi<W> {
         let config = Config { carried_deadlines: W::CARRIES_DEADLINES, ..seeded(config) };
         Self {
             lookups: Lookups::new(config.max_lookups),
-            names: NameFiles::new(config.names.clone()),
+            names: NameFiles::new(&config),
             engine: Engine::new(config),
             sockets: Sockets::new(),
             waker: None,

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::dns::{Conf, Hosts, Switch};
-use crate::engine::{Engine, NameService, NamesConfig};
+use crate::engine::{Config, Engine, Family, NameService, NamesConfig};
 use crate::limits;
 use crate::sys::{interface, random};
 use crate::time::Time;
@@ -24,6 +24,7 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// How an engine's names are looked up, as far as that is the driver's.
 pub(super) struct NameFiles {
     service: NameService,
+    family: Option<Family>,
     /// As they were when they were read.
     stamps: [Option<Stamp>; 3],
     /// When to look again; never before they were read.
@@ -41,8 +42,9 @@ struct Stamp {
 }
 
 impl NameFiles {
-    pub(super) fn new(service: NameService) -> Self {
-        Self { service, stamps: [None; 3], look_at: Time::NEVER, lookups: 0 }
+    pub(super) fn new(config: &Config) -> Self {
+        let (service, family) = (config.names.clone(), config.lookup_family);
+        Self { service, family, stamps: [None; 3], look_at: Time::NEVER, lookups: 0 }
     }
 
     /// Sees to it that the engine can look names up, with the first of them. False if the system is to.
@@ -84,8 +86,13 @@ impl NameFiles {
             conf.servers = servers.clone();
             switch = Switch::default();
         }
-        let config =
-            NamesConfig { conf, hosts: Arc::new(Hosts::parse(&hosts)), ..NamesConfig::default() };
+        let config = NamesConfig {
+            conf,
+            hosts: Arc::new(Hosts::parse(&hosts)),
+            ipv4: self.family != Some(Family::V6),
+            ipv6: self.family != Some(Family::V4),
+            ..NamesConfig::default()
+        };
         // without a seed queries could be foreseen: then the system looks names up
         if let Some(seed) = random::seed() {
             engine.set_names(config, switch, seed);

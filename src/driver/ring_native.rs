@@ -49,7 +49,7 @@ impl RingDriver {
         Ok(Self {
             streams: Streams::new(options, room())?,
             lookups: Lookups::new(config.max_lookups),
-            names: NameFiles::new(config.names.clone()),
+            names: NameFiles::new(&config),
             // a connect's deadline is linked to it, but what comes after has no operation to link to
             engine: Engine::new(Config { carried_deadlines: false, ..seeded(config) }),
             connections: Vec::new(),
