@@ -37,7 +37,7 @@ impl EpollDriver {
 
     /// Waits once and handles what is ready.
     pub(super) fn turn(&mut self, max: Option<Duration>) -> Result<usize, MultiError> {
-        self.multi.begin_added()?;
+        let max = if self.multi.ends_as_it_begins()? { Some(Duration::ZERO) } else { max };
         let wait = soonest(self.multi.timeout(), max);
         let epoll = &mut self.multi.watch_mut().epoll;
         epoll
