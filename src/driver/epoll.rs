@@ -37,10 +37,7 @@ impl EpollDriver {
 
     /// Waits once and handles what is ready.
     pub(super) fn turn(&mut self, max: Option<Duration>) -> Result<usize, MultiError> {
-        let running = self.multi.running();
-        let ended = self.multi.begin_added()? < running;
-        // whoever has failed already is not to wait for others
-        let max = if ended { Some(Duration::ZERO) } else { max };
+        let max = if self.multi.ends_as_it_begins()? { Some(Duration::ZERO) } else { max };
         let wait = soonest(self.multi.timeout(), max);
         let epoll = &mut self.multi.watch_mut().epoll;
         epoll

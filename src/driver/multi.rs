@@ -252,6 +252,13 @@ impl<W: Watch> Multi<W> {
         self.end_batch()
     }
 
+    /// As [`Multi::begin_added`]; says whether a transfer was over at once, so that nothing need ever happen to end a wait.
+    pub(super) fn ends_as_it_begins(&mut self) -> Result<bool, MultiError> {
+        let before = self.engine.messages();
+        self.begin_added()?;
+        Ok(self.engine.messages() > before)
+    }
+
     /// Checks all sockets and transfers (curl_multi_socket_all): the first call of a loop that has
     /// not been told of any socket, or one that has lost track.
     pub fn socket_all(&mut self) -> Result<usize, MultiError> {

@@ -118,15 +118,17 @@ impl RingDriver {
     }
 
     /// Waits once and handles what has completed.
-    pub(super) fn turn(&mut self, max: Option<Duration>) -> Result<usize, MultiError> {
-        let running = self.engine.running();
+    pub(super) fn turn(&mut self, mut max: Option<Duration>) -> Result<usize, MultiError> {
         if self.engine.next_time() == Some(Time::ZERO) {
             // what was added since the last turn goes out with the call that waits
+            let before = self.engine.messages();
             self.begin_batch();
             self.act()?;
+            if self.engine.messages() > before {
+                // who is over at once may be the last, and nothing would end the wait
+                max = Some(Duration::ZERO);
+            }
         }
-        // whoever has failed already is not to wait for others
-        let max = if self.engine.running() < running { Some(Duration::ZERO) } else { max };
         self.submit_and_wait(soonest(self.engine.next_time(), max.map(|max| self.now + max)))?;
         self.begin_batch();
         self.handle_events()?;

@@ -61,10 +61,7 @@ impl RingPollDriver {
 
     /// Waits once and handles what is ready.
     pub(super) fn turn(&mut self, max: Option<Duration>) -> Result<usize, MultiError> {
-        let running = self.multi.running();
-        let ended = self.multi.begin_added()? < running;
-        // whoever has failed already is not to wait for others
-        let max = if ended { Some(Duration::ZERO) } else { max };
+        let max = if self.multi.ends_as_it_begins()? { Some(Duration::ZERO) } else { max };
         let now = self.multi.now();
         let until = soonest(self.multi.next_time(), max.map(|max| now + max));
         self.multi.watch_mut().submit_and_wait(now, until)?;

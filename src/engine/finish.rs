@@ -36,6 +36,7 @@ impl Engine {
             return self.settle();
         }
         if self.goes_on_elsewhere(id) {
+            self.stats.exhausted += 1;
             self.pool.stop_opening();
             return self.settle();
         }

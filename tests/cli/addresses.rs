@@ -51,7 +51,7 @@ fn denied_addresses() {
         for host in ["127.0.0.1", "0x7f.1", "localhost", "[::ffff:127.0.0.1]", "a.test"] {
             let url = format!("http://{host}:{port}/");
             Ringdove::fetch(["--deny-private", "--driver", driver, "--resolve", &resolve, &url])
-                .args(["--retry", "3", "--retry-all-errors"])
+                .args(["--retry", "3", "--retry-all-errors", "--discard"])
                 .run()
                 .exits(1)
                 .says(&["is denied: loopback"])

@@ -6,7 +6,8 @@ use crate::command::{Ringdove, drivers};
 use crate::support::dead_end::Refusing;
 use crate::support::nginx::Nginx;
 
-const FIELDS: [&str; 16] = [
+const FIELDS: [&str; 17] = [
+    "attempts",
     "url",
     "line",
     "status",

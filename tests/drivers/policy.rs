@@ -15,6 +15,7 @@ on_every_driver! {
     no_redirect_reaches_the_inside,
     no_change_of_mind_reaches_the_inside,
     no_proxy_is_sent_inside,
+    who_is_denied_keeps_nobody_waiting,
 }
 
 /// A service inside, which must not see anybody.
@@ -176,4 +177,13 @@ fn no_proxy_is_sent_inside(kind: Kind) {
     assert_denied(&transfer);
     inside.assert_unseen();
     assert_eq!(server.connections(), 0, "the proxy was not even asked");
+}
+
+/// It is over as it begins, before anything is waited for.
+fn who_is_denied_keeps_nobody_waiting(kind: Kind) {
+    let mut run = run(kind);
+    let transfer = run.get("http://127.0.0.1/");
+    assert_eq!(run.driver.turn(None).expect("the driver can go on"), 0);
+    run.turn(std::time::Duration::ZERO);
+    assert_denied(&transfer);
 }

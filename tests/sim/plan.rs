@@ -299,7 +299,10 @@ impl HostPlan {
     /// One of its addresses.
     pub(crate) fn address(&self, number: usize, index: usize) -> IpAddr {
         let third = if self.shared { 200 } else { number as u8 };
-        Ipv4Addr::new(10, 0, third, index as u8 + 1).into()
+        match index % 2 {
+            0 => Ipv4Addr::new(10, 0, third, index as u8 + 1).into(),
+            _ => Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, third.into(), index as u16 + 1).into(),
+        }
     }
 
     /// Which of its addresses this is.
@@ -326,31 +329,6 @@ pub(crate) fn host_name(number: usize) -> String {
 pub(crate) fn host_named(name: &str) -> usize {
     let number = name.strip_prefix('h').and_then(|name| name.strip_suffix(".sim.test"));
     number.and_then(|number| number.parse().ok()).unwrap_or_else(|| panic!("a look-up of {name}"))
-}
-
-/// The address of a host, by their numbers: every other one is of IPv6.
-pub(crate) fn address(host: usize, index: usize) -> IpAddr {
-    let (host, number) = (host as u16, index as u16 + 1);
-    match index % 2 {
-        0 => Ipv4Addr::new(10, 0, host as u8, number as u8).into(),
-        _ => Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, host, number).into(),
-    }
-}
-
-/// Which host and which of its addresses this is.
-pub(crate) fn host_of(address: IpAddr) -> (usize, usize) {
-    match address {
-        IpAddr::V4(ip) => {
-            let [ten, _, host, number] = ip.octets();
-            assert_eq!(ten, 10, "an address of no host: {ip}");
-            (host.into(), usize::from(number) - 1)
-        }
-        IpAddr::V6(ip) => {
-            let [prefix, .., host, number] = ip.segments();
-            assert_eq!(prefix, 0xfd00, "an address of no host: {ip}");
-            (host.into(), usize::from(number) - 1)
-        }
-    }
 }
 
 /// The byte at an offset of a body: of a response's, or, with `salt` 1, of a request's.

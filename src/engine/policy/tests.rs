@@ -1,3 +1,5 @@
+//! Tables of addresses, and what a policy says of each.
+
 use std::net::IpAddr;
 
 use super::*;
