@@ -1,7 +1,7 @@
 //! The command line, and the plan that it amounts to.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Parser;
@@ -60,7 +60,10 @@ impl Plan {
     }
 
     fn new(options: Options) -> Result<Self, Failure> {
-        let targets = spread(&options.url, options.hosts)?;
+        let targets = match &options.url_list {
+            Some(file) => listed(file)?,
+            None => spread(&options.url, options.hosts)?,
+        };
         let secure = targets.iter().any(|target| target.url.scheme() == "https");
         let trust = match (secure, options.insecure, options.cacert) {
             (false, ..) => None,
@@ -82,7 +85,7 @@ impl Plan {
                 .transpose()?,
             hosts: options.hosts.unwrap_or(1),
             cpu: options.cpu,
-            urls: options.url.len(),
+            urls: options.url.len().max(1),
         })
     }
 
@@ -117,8 +120,11 @@ impl Plan {
 #[command(version)]
 struct Options {
     /// What to fetch; may be given more than once, requests go round
-    #[arg(long, required = true, value_name = "URL")]
+    #[arg(long, required_unless_present = "url_list", value_name = "URL")]
     url: Vec<Url>,
+    /// Fetch the URLs in FILE, one a line, with names or addresses, whose bodies are all the same
+    #[arg(long, conflicts_with_all = ["url", "hosts"], value_name = "FILE")]
+    url_list: Option<PathBuf>,
     /// Spread over this many hosts: 127.0.0.1, 127.0.0.2, … in place of the URL's host
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..16_777_215).map(|n| n as usize))]
     hosts: Option<usize>,
@@ -165,6 +171,20 @@ fn spread(urls: &[Url], hosts: Option<usize>) -> Result<Vec<Target>, Failure> {
         }
     }
     Ok(targets)
+}
+
+/// Names are not looked up: that is for the clients to do, and those that cannot have no use for them.
+fn listed(file: &Path) -> Result<Vec<Target>, Failure> {
+    let text = std::fs::read_to_string(file)?;
+    let target = |line: &str| {
+        let url = Url::parse(line)?;
+        let address = match url.host() {
+            Some(url::Host::Domain(_)) => SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
+            _ => address_of(&url)?,
+        };
+        Ok(Target { url, address, url_index: 0 })
+    };
+    text.lines().map(target).collect()
 }
 
 fn address_of(url: &Url) -> Result<SocketAddr, Failure> {

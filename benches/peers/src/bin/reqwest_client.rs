@@ -31,6 +31,7 @@ fn build(plan: &Plan) -> Result<Client, Failure> {
     let mut builder = Client::builder()
         .http1_only()
         .no_proxy()
+        .hickory_dns(true)
         .redirect(reqwest::redirect::Policy::none())
         .pool_max_idle_per_host(idle)
         .pool_idle_timeout(None);

@@ -1,0 +1,237 @@
+//! Connections at the gates: the places that they hold, and the requests that begin on them.
+//!
+//! Knows what the table has of connections. Must not know who waits in a line. Invariant: what a connection holds it gives
+//! back once, when it is closed or its request is over.
+
+use super::*;
+
+impl Gates {
+    /// A connection is about to be made for a request of this origin.
+    pub(in crate::engine::gates) fn open(
+        &mut self,
+        connection: ConnectionId,
+        origin: OriginId,
+        now: Time,
+    ) {
+        if self.connections.len() <= connection.slot() {
+            self.connections.resize(connection.slot() + 1, AtConnection::default());
+        }
+        let at = &mut self.origins[origin.slot()];
+        let avoid = std::mem::take(&mut at.avoid);
+        let (starts, place) = (at.starts, at.place);
+        self.connections[connection.slot()] = AtConnection {
+            ids: Some((connection, origin)),
+            in_flight: true,
+            starting: true,
+            avoid,
+            ..AtConnection::default()
+        };
+        for gate in starts.into_iter().flatten() {
+            self.start(gate, now);
+        }
+        if let Some(gate) = place.and_then(|gate| self.gates.get_mut(gate)) {
+            gate.uses += 1;
+        }
+    }
+
+    /// Has a connection lead to the address at `index` in its list, if that lets it through. The one
+    /// before, which failed, is given back in any case.
+    pub(in crate::engine) fn take_address(
+        &mut self,
+        id: ConnectionId,
+        index: usize,
+        ip: IpAddr,
+        now: Time,
+    ) -> bool {
+        let Some((at, origin)) = self.at(id) else { return true };
+        self.leave_address(id, now);
+        if at.avoid & bit(index) != 0 {
+            return false;
+        }
+        let place = self.gate_for(Scope::AddressPlaces, ip.to_canonical());
+        let start = self.gate_for(Scope::AddressStarts, ip.to_canonical());
+        let closed = [place, start]
+            .into_iter()
+            .flatten()
+            .any(|gate| self.closed(gate, origin, now).is_some() || self.is_full(gate));
+        if closed {
+            [place, start].into_iter().flatten().for_each(|gate| self.let_go(gate, now));
+            self.connections[id.slot()].passed |= bit(index);
+            return false;
+        }
+        if let Some(gate) = place.and_then(|gate| self.gates.get_mut(gate)) {
+            gate.uses += 1;
+        }
+        if let Some(gate) = start {
+            self.start(gate, now);
+        }
+        let at = &mut self.connections[id.slot()];
+        (at.address_place, at.address_start) = (place, start);
+        true
+    }
+
+    /// Whether addresses of a connection, none of which is left, were passed over. Those that failed are
+    /// not tried by the next one.
+    pub(in crate::engine::gates) fn passed_over(&mut self, id: ConnectionId, tried: usize) -> bool {
+        let Some((at, origin)) = self.at(id) else { return false };
+        let all = bit(tried).wrapping_sub(1);
+        if at.passed != 0 {
+            self.origins[origin.slot()].avoid = all & !at.passed;
+        }
+        at.passed != 0
+    }
+
+    /// Whether the request for which a connection was made may begin as soon as it is ready. Others may have
+    /// begun on the way.
+    pub(in crate::engine::gates) fn may_begin(&self, id: ConnectionId, now: Time) -> bool {
+        let Some((AtConnection { starting: true, .. }, _)) = self.at(id) else { return true };
+        let mut gates = self.starts_of(id).into_iter().flatten();
+        gates.all(|gate| self.gates.get(gate).is_none_or(|gate| gate.next_begin <= now))
+    }
+
+    /// Whether it matters when a connection's request begins.
+    pub(in crate::engine) fn keeps_time(&self, id: ConnectionId) -> bool {
+        let mut gates = self.starts_of(id).into_iter().flatten();
+        gates.any(|gate| self.gates.get(gate).is_some_and(Gate::keeps_time))
+    }
+
+    /// A connection's next request begins, be it the one for which it was made.
+    pub(in crate::engine::gates) fn begin(&mut self, id: ConnectionId, now: Time) {
+        let Some((at, origin)) = self.at(id) else { return };
+        self.unset_idle(id);
+        let starts = self.starts_of(id);
+        if !at.in_flight {
+            starts.into_iter().flatten().for_each(|gate| self.start(gate, now));
+        }
+        if at.starting || !at.in_flight {
+            starts.into_iter().flatten().for_each(|gate| self.begun(gate, now));
+        }
+        let at = &mut self.connections[id.slot()];
+        (at.in_flight, at.starting) = (true, false);
+        self.launched(origin, now);
+    }
+
+    /// An origin's transfer has all that it waited for.
+    pub(in crate::engine::gates) fn launched(&mut self, origin: OriginId, now: Time) {
+        self.origins[origin.slot()].missed = false;
+        self.turn = self.turn.filter(|&turn| turn != origin);
+        self.pass(origin, now);
+    }
+
+    /// The request that a connection was to be made for never came to be: it does not count.
+    pub(in crate::engine::gates) fn take_back(&mut self, id: ConnectionId, now: Time) {
+        if !self.at(id).is_some_and(|(at, _)| at.starting) {
+            return;
+        }
+        for gate in self.starts_of(id).into_iter().flatten() {
+            if let Some(gate) = self.gates.get_mut(gate).filter(|gate| gate.keeps_time()) {
+                gate.next = gate.next.min(gate.next_begin.max(now));
+            }
+        }
+    }
+
+    /// A connection's request is over.
+    pub(in crate::engine::gates) fn leave(&mut self, id: ConnectionId) {
+        let Some((at, _)) = self.at(id) else { return };
+        if !at.in_flight {
+            return;
+        }
+        self.starts_of(id).into_iter().flatten().for_each(|gate| self.give_back(gate));
+        let at = &mut self.connections[id.slot()];
+        (at.in_flight, at.starting) = (false, false);
+    }
+
+    pub(in crate::engine::gates) fn set_idle(&mut self, id: ConnectionId) {
+        let Some((at, _)) = self.at(id) else { return };
+        if !at.idle {
+            self.connections[id.slot()].idle = true;
+            self.each_idle_list(id, |links, gate, slot| links.push_back(&mut gate.idle, slot));
+            self.places_of(id).into_iter().flatten().for_each(|gate| self.note_change(gate));
+        }
+    }
+
+    /// A connection is gone.
+    pub(in crate::engine::gates) fn close(&mut self, id: ConnectionId, now: Time) {
+        self.leave(id);
+        self.unset_idle(id);
+        self.leave_address(id, now);
+        let Some((_, origin)) = self.at(id) else { return };
+        if let Some(place) = self.origins[origin.slot()].place {
+            self.give_back(place);
+        }
+        self.connections[id.slot()] = AtConnection::default();
+    }
+
+    /// Whether its host or its address has more connections than it may, since a limit was lowered.
+    pub(in crate::engine::gates) fn has_surplus(&self, id: ConnectionId) -> bool {
+        self.places_of(id).into_iter().flatten().any(|gate| self.is_over(gate))
+    }
+
+    /// An idle connection that is one too many.
+    pub(in crate::engine::gates) fn idle_surplus(&self) -> Option<ConnectionId> {
+        let over = self.gates.iter().filter(|&(id, _)| self.is_over(id));
+        over.filter_map(|(_, gate)| self.idle_of(gate)).next()
+    }
+
+    /// Whether another origin waits for a place that this connection holds.
+    pub(in crate::engine::gates) fn others_want_place(&self, id: ConnectionId) -> bool {
+        let Some((_, origin)) = self.at(id) else { return false };
+        let line = self.origins[origin.slot()].line;
+        self.places_of(id).into_iter().flatten().any(|gate| {
+            let waiting = self.gates.get(gate).map_or(0, |gate| gate.line.len());
+            waiting > usize::from(line == Some(gate))
+        })
+    }
+
+    /// An origin that held a place for long enough does not come before others again.
+    pub(in crate::engine::gates) fn go_last(&mut self, id: OriginId, clock: &mut Clock<'_>) {
+        let line = self.origins[id.slot()].line;
+        if let Some(gate) = line.filter(|&gate| self.is_place(gate)) {
+            if let Some(gate) = self.gates.get_mut(gate) {
+                gate.users += 1;
+            }
+            self.leave_line(id, clock);
+            self.wait(id, gate, clock);
+            self.let_go(gate, clock.now);
+        }
+    }
+
+    /// Takes a connection in that was there before the rules.
+    pub(in crate::engine::gates) fn adopt(
+        &mut self,
+        ids: (ConnectionId, OriginId),
+        ip: Option<IpAddr>,
+        (in_flight, starting): (bool, bool),
+        now: Time,
+    ) {
+        let (id, origin) = ids;
+        self.open(id, origin, now);
+        if let Some(ip) = ip.map(|ip| ip.to_canonical()) {
+            let place = self.gate_for(Scope::AddressPlaces, ip);
+            if let Some(gate) = place.and_then(|gate| self.gates.get_mut(gate)) {
+                gate.uses += 1;
+            }
+            let start = self.gate_for(Scope::AddressStarts, ip);
+            start.into_iter().for_each(|gate| self.start(gate, now));
+            let at = &mut self.connections[id.slot()];
+            (at.address_place, at.address_start) = (place, start);
+        }
+        if !starting {
+            self.begin(id, now);
+        }
+        if !in_flight {
+            self.leave(id);
+            self.set_idle(id);
+        }
+    }
+
+    /// An origin has passed the gate where its turn came, or does without.
+    pub(super) fn pass(&mut self, origin: OriginId, now: Time) {
+        let Some(id) = self.origins[origin.slot()].passing.take() else { return };
+        if let Some(gate) = self.gates.get_mut(id) {
+            gate.is_passed = false;
+        }
+        self.note_change(id);
+        self.let_go(id, now);
+    }
+}
