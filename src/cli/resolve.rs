@@ -103,8 +103,6 @@ mod tests {
             "-a",
             "-a:80:1.1.1.1",
             "+a:80",
-            "-+a:80",
-            "++a:80:1.1.1.1",
         ];
         for text in bad {
             assert!(text.parse::<Addresses>().is_err(), "{text}");

@@ -426,9 +426,7 @@ impl Engine {
         if addresses.is_empty() {
             // of those that there are the way leads to none
             let complaint = origin.key.way.as_ref().map_or(String::new(), |way| way.complaint());
-            self.queue_first(transfer_id);
-            let error = error_before_exchange(Cause::Resolve(complaint), Phase::Resolve);
-            return self.end(transfer_id, error);
+            return self.give_up_opening(transfer_id, Cause::Resolve(complaint), Phase::Resolve);
         }
         let (_, port) = origin.key.peer();
         let apart = origin.key.way.as_ref().is_some_and(|way| way.is_local());
