@@ -6,12 +6,13 @@ use crate::command::{Ringdove, drivers};
 use crate::support::dead_end::Refusing;
 use crate::support::nginx::Nginx;
 
-const FIELDS: [&str; 17] = [
+const FIELDS: [&str; 18] = [
     "attempts",
     "url",
     "line",
     "status",
     "error",
+    "exhausted",
     "body_bytes",
     "decoded_bytes",
     "wire_bytes",
