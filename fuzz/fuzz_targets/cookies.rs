@@ -42,7 +42,9 @@ fuzz_target!(|input: &[u8]| {
             let (one, two) = (field(&jar, url, path), field(&other, url, path));
             let sorted = |field: &Option<Vec<u8>>| {
                 let field = field.clone().unwrap_or_default();
-                let mut cookies: Vec<_> = field.split(|&byte| byte == b';').map(<[u8]>::trim_ascii)
+                let mut cookies: Vec<_> = field
+                    .split(|&byte| byte == b';')
+                    .map(<[u8]>::trim_ascii)
                     .map(<[u8]>::to_vec)
                     .collect();
                 cookies.sort();

@@ -187,7 +187,7 @@ impl<'a> Record<'a> {
             hops: report.hops.iter().map(HopRecord::of).collect(),
             retried: report.retried.iter().map(RetriedRecord::of).collect(),
             attempts: AttemptRecord::of(report),
-            exhausted: report.exhausted.as_ref().map(ExhaustedRecord::of),
+            exhausted: report.exhausted.as_deref().map(ExhaustedRecord::of),
             ..Record::without_transfer(url, line)
         }
     }

@@ -259,7 +259,8 @@ impl Engine {
         if let Some(connection) = connection {
             self.count_wire(id, connection);
         }
-        let attempts = self.take_attempts(id);
+        let raced = self.transfers.get(id).is_some_and(|transfer| transfer.race.is_some());
+        let attempts = if raced { self.take_attempts(id) } else { None };
         let connection = connection.and_then(|id| self.pool.connections.get(id));
         let state = match connection.map(|connection| &connection.state) {
             Some(State::Exchanging(state)) => Some(&**state),

@@ -36,7 +36,20 @@ impl Engine {
     }
 
     /// Lets everybody proceed who has become able to.
+    #[inline]
     pub(super) fn settle(&mut self) {
+        // most facts concern nobody who waits
+        let nobody = self.to_serve.is_empty()
+            && self.pool.is_slot_queue_empty()
+            && !self.resolver.has_queued()
+            && self.gates.is_none()
+            && self.channels.is_none();
+        if !nobody {
+            self.settle_all();
+        }
+    }
+
+    fn settle_all(&mut self) {
         loop {
             while let Some(origin) = self.to_serve.pop_front() {
                 self.serve(origin);

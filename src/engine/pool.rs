@@ -277,6 +277,11 @@ impl Pool {
         self.ceiling = self.len();
     }
 
+    /// Whether nobody waits for a slot, as can be seen at once.
+    pub(super) fn is_slot_queue_empty(&self) -> bool {
+        self.slot_queue.is_empty()
+    }
+
     /// Whether somebody waits for a slot.
     pub(super) fn slots_wanted(&mut self) -> bool {
         self.pass_over_the_gone();
@@ -400,6 +405,7 @@ impl Pool {
         self.idle
     }
 
+    #[inline]
     pub(super) fn set_idle(&mut self, id: ConnectionId, now: Time) {
         let Some(connection) = self.connections.get_mut(id) else { return };
         let Some(origin) = self.origins.get_mut(connection.origin) else { return };

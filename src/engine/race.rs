@@ -335,7 +335,7 @@ impl Engine {
     }
 
     /// What a transfer has tried for its connection, for its report.
-    #[inline]
+    #[cold]
     pub(super) fn take_attempts(&mut self, id: TransferId) -> Option<Box<Attempts>> {
         let race = self.transfers.get_mut(id)?.race.take()?;
         Some(Box::new(race.into_attempts(self.now)))

@@ -252,6 +252,11 @@ impl Resolver {
         (lookup.waiters, stale.map_or(result, Ok))
     }
 
+    /// Whether a look-up may wait for its turn.
+    pub(super) fn has_queued(&self) -> bool {
+        !(self.own.queue.is_empty() && self.system.queue.is_empty())
+    }
+
     pub(super) fn is_idle(&self) -> bool {
         self.lookups.is_empty() && self.own.in_flight + self.system.in_flight == 0
     }

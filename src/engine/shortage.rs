@@ -58,7 +58,7 @@ impl Transfer {
         }
     }
 
-    pub(super) fn exhausted(&self) -> Option<Exhausted> {
-        Some(self.shortage.as_ref()?.exhausted)
+    pub(super) fn exhausted(&self) -> Option<Box<Exhausted>> {
+        Some(Box::new(self.shortage.as_ref()?.exhausted))
     }
 }

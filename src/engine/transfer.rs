@@ -136,7 +136,7 @@ pub struct Report {
     /// [`RetryPolicy`](super::RetryPolicy), or without an expectation that the peer does not meet.
     pub retried: Vec<Retried>,
     /// What the system had no room for meanwhile, where that was so.
-    pub exhausted: Option<Exhausted>,
+    pub exhausted: Option<Box<Exhausted>>,
     /// Every request of a transfer that followed redirects or answered challenges, the last one
     /// included. Empty where there was one alone.
     pub hops: Vec<Hop>,
