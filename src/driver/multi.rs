@@ -425,9 +425,7 @@ impl<W: Watch> Multi<W> {
                 }
                 Output::Close { connection, last_words } => self.close(connection, &last_words)?,
                 Output::Resolve { lookup, host } => {
-                    if self.names.provide(&mut self.engine, self.now)
-                        && self.engine.take_lookup(lookup, &host)
-                    {
+                    if self.names.hand_back(&mut self.engine, self.now, lookup, &host) {
                         continue;
                     }
                     let waker = self.waker();

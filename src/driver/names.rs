@@ -10,7 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::dns::{Conf, Hosts, Switch};
-use crate::engine::{Config, Engine, Family, NameService, NamesConfig};
+use crate::engine::{Config, Engine, Family, LookupId, NameService, NamesConfig};
+use crate::http::Host;
 use crate::limits;
 use crate::sys::{interface, random};
 use crate::time::Time;
@@ -47,15 +48,21 @@ impl NameFiles {
         Self { service, family, stamps: [None; 3], look_at: Time::NEVER, lookups: 0 }
     }
 
-    /// Sees to it that the engine can look names up, with the first of them. False if the system is to.
-    pub(super) fn provide(&mut self, engine: &mut Engine, now: Time) -> bool {
+    /// Has the engine look a name up itself, for which it has the files with the first. False if the system is to.
+    pub(super) fn hand_back(
+        &mut self,
+        engine: &mut Engine,
+        now: Time,
+        lookup: LookupId,
+        host: &Host,
+    ) -> bool {
         if matches!(self.service, NameService::System) {
             return false;
         }
         if self.look_at == Time::NEVER {
             self.read(engine, now);
         }
-        true
+        engine.take_lookup(lookup, host)
     }
 
     /// Has the engine know of files that have changed.

@@ -200,9 +200,7 @@ impl RingDriver {
                     }
                 }
                 Output::Resolve { lookup, host } => {
-                    if self.names.provide(&mut self.engine, self.now)
-                        && self.engine.take_lookup(lookup, &host)
-                    {
+                    if self.names.hand_back(&mut self.engine, self.now, lookup, &host) {
                         continue;
                     }
                     let waker = self.waker();

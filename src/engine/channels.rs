@@ -65,14 +65,7 @@ impl Engine {
     }
 
     /// Does what the resolver wants.
-    #[inline]
     pub(super) fn serve_names(&mut self) {
-        if self.channels.is_some() {
-            self.serve_wants();
-        }
-    }
-
-    fn serve_wants(&mut self) {
         while let Some(Channels { names, connections, .. }) = self.channels.as_deref_mut()
             && let Some(want) = names.poll_want()
         {

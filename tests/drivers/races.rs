@@ -98,13 +98,19 @@ fn a_race_over_tls(kind: Kind) {
     assert_eq!(server.requests().len(), 1);
 }
 
-fn two_black_holes(kind: Kind) {
+/// Two addresses that do not answer, at one port, and a driver to which both are `a.test`'s.
+fn between_black_holes(kind: Kind) -> ([Blackhole; 2], u16, Run) {
     let hole = Blackhole::start().expect("an address that does not answer");
     let port = hole.addr().port();
     let at = SocketAddr::from(([127, 0, 0, 2], port));
-    let _other = Blackhole::start_at(at).expect("another one");
+    let other = Blackhole::start_at(at).expect("another one");
     let mut run = Run::new(kind);
     resolve(&mut run, port, &["127.0.0.1", "127.0.0.2"]);
+    ([hole, other], port, run)
+}
+
+fn two_black_holes(kind: Kind) {
+    let (_holes, port, mut run) = between_black_holes(kind);
     let after = Duration::from_millis(600);
     let mut options = Options::default();
     options.timeouts.connect = Some(after);
@@ -137,12 +143,7 @@ fn all_refuse_at_once(kind: Kind) {
 }
 
 fn removed_while_it_races(kind: Kind) {
-    let hole = Blackhole::start().expect("an address that does not answer");
-    let port = hole.addr().port();
-    let at = SocketAddr::from(([127, 0, 0, 2], port));
-    let _other = Blackhole::start_at(at).expect("another one");
-    let mut run = Run::new(kind);
-    resolve(&mut run, port, &["127.0.0.1", "127.0.0.2"]);
+    let (_holes, port, mut run) = between_black_holes(kind);
     let transfer = run.get(&format!("http://a.test:{port}/"));
     run.turn_until("both are tried", |run| run.driver.stats().connections == 2);
     run.driver.remove(transfer.id).expect("it runs");
