@@ -85,10 +85,18 @@ impl Engine {
                     }
                 }
                 Want::Found { lookup, result } => self.finish_own_lookup(lookup, result),
-                Want::Later { host, found: Found { addresses, ttl } } => {
-                    self.resolver.learn(host, addresses.into(), ttl, self.now);
-                }
+                Want::Later { host, found } => self.learn_later(host, found),
             }
+        }
+    }
+
+    /// The other family of a name has been looked up, too: whoever is connecting to it may go on with what was found.
+    fn learn_later(&mut self, host: Host, found: Option<Found>) {
+        let Some(Found { addresses, ttl, .. }) = found else {
+            return self.resolver.learn_no_more(&host);
+        };
+        for transfer in self.resolver.learn(host, addresses.into(), ttl, self.now) {
+            self.hear_of_more(transfer);
         }
     }
 
@@ -204,7 +212,13 @@ impl Engine {
 
     fn finish_own_lookup(&mut self, lookup: LookupId, result: Result<Found, NameError>) {
         let outcome = match result {
-            Ok(Found { addresses, ttl }) => Outcome::Found { addresses: addresses.into(), ttl },
+            Ok(Found { addresses, ttl, partial }) => {
+                let addresses = addresses.into();
+                match partial {
+                    true => Outcome::Partial { addresses, ttl },
+                    false => Outcome::Found { addresses, ttl },
+                }
+            }
             Err(error) => {
                 let why = error.to_string().into();
                 match error.is_negative() {

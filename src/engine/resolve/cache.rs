@@ -123,7 +123,7 @@ impl Cache {
     pub(super) fn insert(&mut self, host: Host, outcome: &Outcome, now: Time) -> Option<Addresses> {
         let keep = &self.keep;
         let (known, time) = match outcome {
-            Outcome::Found { addresses, ttl } => {
+            Outcome::Found { addresses, ttl } | Outcome::Partial { addresses, ttl } => {
                 let ttl = ttl.unwrap_or(keep.without_ttl);
                 (Known::Addresses(addresses.clone()), ttl.min(keep.most).max(keep.least))
             }
