@@ -28,11 +28,17 @@ impl Engine {
     /// From here on the engine looks names up itself, by asking the servers of the config. The driver is asked for
     /// those names alone of which `switch` says that the system has to look them up.
     ///
-    /// `seed` makes what is sent unpredictable: 32 bytes from getrandom(2). It counts with the first call.
+    /// `seed` makes what is sent unpredictable: 32 bytes from getrandom(2). It counts with the first call. If the sources
+    /// are others than before (servers, hosts(5), nsswitch.conf(5)), what was found with those is forgotten.
     pub fn set_names(&mut self, config: NamesConfig, switch: Switch, seed: [u8; 32]) {
-        self.resolver.set_own(limits::LOOKUPS, switch);
+        let same_way = self.resolver.set_own(limits::LOOKUPS, switch);
         match &mut self.channels {
-            Some(channels) => channels.names.set_config(config, self.now),
+            Some(channels) => {
+                if !same_way || !channels.names.has_sources_of(&config) {
+                    self.resolver.forget_all();
+                }
+                channels.names.set_config(config, self.now);
+            }
             none => {
                 let names = Names::new(config, seed);
                 *none = Some(Box::new(Channels { names, connections: HashMap::new() }));

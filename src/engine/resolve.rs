@@ -124,12 +124,11 @@ impl Resolver {
     }
 
     /// Names are looked up by the engine's own resolver from here on, as many at a time, but for those that are the
-    /// system's.
-    pub(super) fn set_own(&mut self, max_in_flight: usize, switch: Switch) {
+    /// system's. Whether it was so before.
+    pub(super) fn set_own(&mut self, max_in_flight: usize, switch: Switch) -> bool {
         self.own.max_in_flight = max_in_flight.max(1);
-        let first = self.switch.replace(switch).is_none();
-        if !first {
-            return;
+        if let Some(before) = self.switch.replace(switch) {
+            return before == switch;
         }
         // all were the system's before
         for id in std::mem::take(&mut self.system.queue) {
@@ -142,6 +141,12 @@ impl Resolver {
             }
             self.lane(way).queue.push_back(id);
         }
+        false
+    }
+
+    /// Forgets what look-ups found.
+    pub(super) fn forget_all(&mut self) {
+        self.cache.clear();
     }
 
     /// Which way a name is looked up.

@@ -9,6 +9,8 @@ mod gate;
 mod list;
 mod resting;
 mod table;
+#[cfg(test)]
+mod tests;
 
 use std::net::IpAddr;
 use std::time::Duration;

@@ -122,7 +122,7 @@ impl Gates {
         Gates::with_most(rules, limits::GATES)
     }
 
-    fn with_most(rules: Rules, most_timed: usize) -> Gates {
+    pub(super) fn with_most(rules: Rules, most_timed: usize) -> Gates {
         let mut gates = Slab::new();
         let mut memory = Gate::new(0, Scope::Memory, rules.of(Scope::Memory));
         memory.users = 1;
@@ -165,6 +165,12 @@ impl Gates {
     pub(in crate::engine) fn known(&self) -> usize {
         // without the one that is always there
         self.gates.len() - 1 + self.resting.len()
+    }
+
+    /// Times that are kept, of gates in use and of others.
+    #[cfg(test)]
+    pub(super) fn times_kept(&self) -> usize {
+        self.timed + self.resting.len()
     }
 
     /// Whether any rule is in force.

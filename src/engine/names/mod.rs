@@ -310,6 +310,11 @@ impl Names {
         self.pump_freed();
     }
 
+    /// Whether a config has names looked up at the same servers and in the same file.
+    pub(crate) fn has_sources_of(&self, config: &NamesConfig) -> bool {
+        self.config.conf == config.conf && self.config.hosts == config.hosts
+    }
+
     /// Where a server stands, in the place of one that is over if there is one.
     fn server(&mut self, address: SocketAddr) -> Option<usize> {
         if let Some(at) = self.servers.iter().position(|server| server.address == address) {

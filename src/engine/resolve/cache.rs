@@ -105,6 +105,10 @@ impl Cache {
         }
     }
 
+    pub(super) fn clear(&mut self) {
+        *self = Cache::new(self.keep.clone());
+    }
+
     pub(super) fn get(&self, host: &Host, now: Time) -> Option<Addresses> {
         match &self.entry(host, now)?.known {
             Known::Addresses(addresses) => Some(addresses.clone()),
