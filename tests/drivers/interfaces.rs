@@ -128,16 +128,16 @@ fn an_address_has_all_ports_for_each_peer(kind: Kind) {
         Plan::new().addr(at).path("/", Script::new().ok("served")).start()
     });
     let from = |last| Bind { address: Some(IpAddr::from([127, 0, 0, last])), ..Bind::default() };
-    let one = held(kind, &servers, by([from(5)]));
-    assert_eq!(one.connections, 3 * PORTS, "{one:?}");
-    let two = held(kind, &servers, by([from(6), from(7)]));
+    let one = held(kind, &servers, by([from(5)]), PORTS);
+    assert_eq!((one.connections, one.exhausted), (3 * PORTS, 0), "{one:?}");
+    let two = held(kind, &servers, by([from(6), from(7)]), 2 * PORTS);
     assert!(two.connections > 3 * PORTS, "{two:?}");
     eprintln!("measured: {} from one address, {} from two", one.connections, two.connections);
 }
 
-/// What there is after many transfers, all of which have ended well.
-fn held(kind: Kind, servers: &[Hostile], options: Options) -> Stats {
-    let config = Config { max_connections: 600, max_per_origin: 200, ..Config::default() };
+/// What there is after many transfers, all of which have ended well, with so many connections to each server.
+fn held(kind: Kind, servers: &[Hostile], options: Options, each: usize) -> Stats {
+    let config = Config { max_connections: 600, max_per_origin: each, ..Config::default() };
     let mut run = Run::with(kind, config);
     let get = |n: usize| run.get_with(&servers[n % servers.len()].url("/"), options.clone());
     let transfers: Vec<_> = (0..900).map(get).collect();

@@ -121,8 +121,7 @@ fn a_server_that_is_not_there(kind: Kind) {
     assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
 }
 
-/// 20,000 names that are found, with 500 among them that never are, and without; by turns, since it is time that
-/// is compared.
+/// 20,000 names that are found, beside 500 that never are and without; by turns, since it is time that is compared.
 fn names_that_never_resolve_hold_nobody_up(kind: Kind) {
     let without = [20_000_usize, 0];
     let with = [20_000, 500];
@@ -143,30 +142,35 @@ fn names_that_never_resolve_hold_nobody_up(kind: Kind) {
     panic!("{times:?}");
 }
 
-/// How long the `good` take, with so many that are stuck spread evenly among them.
+/// How long the `good` take, a hundred at a time, with so many that are stuck from the beginning on.
 fn good_ones_take(kind: Kind, [good, stuck]: [usize; 2]) -> Duration {
     let names = NameServer::start();
     let server = Nginx::plain();
-    let config = Config { max_connections: 64, ..Config::default() };
-    let config = Config { names: NameService::Servers(vec![names.addr()]), ..config };
-    let mut run = Run::with(kind, config);
+    let mut run = run(kind, names.addr());
     let port = server.addr().port();
     let start = Instant::now();
-    let (mut found, mut lost) = (Vec::new(), Vec::new());
-    for n in 0..good {
-        if stuck > 0 && n % (good / stuck) == 0 {
-            lost.push(run.get(&format!("http://never{n}.test:{port}/ok")));
+    let get = |run: &mut Run, name: String| run.get(&format!("http://{name}.test:{port}/ok"));
+    let lost: Vec<_> = (0..stuck).map(|n| get(&mut run, format!("never{n}"))).collect();
+    let mut found = Vec::new();
+    run.turn_until("the good ones are over", |run| {
+        let over = run.driver.stats().succeeded as usize;
+        while found.len() < good.min(over + 100) {
+            found.push(get(run, format!("good{}", found.len())));
         }
-        found.push(run.get(&format!("http://good{n}.test:{port}/ok")));
-    }
-    run.turn_until("the good ones are over", |run| run.driver.running() == stuck);
+        over == good
+    });
     let took = start.elapsed();
-    assert!(!lost.iter().any(Transfer::is_done), "they took as long as those that never come");
     found.iter().for_each(|transfer| transfer.assert_response(200, b"hello world\n"));
-    assert_eq!(lost.len(), stuck);
+    // who is never found is given up after 12 s
+    let gone = lost.iter().filter(|transfer| transfer.is_done()).count();
+    assert!(gone == 0 || took > Duration::from_secs(12), "{gone} of {stuck} are over");
     let asked = names.asked_for("good");
-    assert_eq!(asked, 2 * good as u64, "each for both families, once");
-    lost.iter().for_each(|transfer| drop(run.driver.remove(transfer.id).expect("it runs")));
+    let few = 2 * good as u64..=2 * good as u64 + good as u64 / 50;
+    assert!(
+        few.contains(&asked),
+        "{asked} queries: each is for both families, once if none is lost"
+    );
+    lost.iter().for_each(|transfer| drop(run.driver.remove(transfer.id)));
     took
 }
 
@@ -198,10 +202,9 @@ const OWN_HOSTS_FILE: [&str; 6] = [
     "sh",
     "-ec",
     r#"
-file=$(mktemp)
-echo "127.0.0.2 moves.test" >"$file"
-mount --bind "$file" /etc/hosts
-rm "$file"
+mount -t tmpfs tmpfs /mnt
+echo "127.0.0.2 moves.test" >/mnt/hosts
+mount --bind /mnt/hosts /etc/hosts
 exec "$0" "$@"
 "#,
 ];
