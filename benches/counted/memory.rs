@@ -3,19 +3,23 @@
 use std::cell::Cell;
 use std::error::Error;
 use std::io::{BufRead, BufReader, Write};
+use std::net::Ipv4Addr;
 use std::process::{ChildStdin, Command, Stdio};
 use std::rc::Rc;
+use std::time::Duration;
 
 use ringdove::driver::Kind;
+use ringdove::engine::{Engine, Output};
 use ringdove::http::ResponseHead;
 use ringdove::sys::rlimit;
-use ringdove::{Config, Driver, Flow, Handler, Request};
+use ringdove::{Config, Discard, Driver, Flow, Handler, Request, Time};
 
 use crate::ALLOCATOR;
 use crate::canned::{Canned, Scenario};
 
 const CONNECTIONS: u64 = 10_000;
 const QUEUED: u64 = 1_000_000;
+const HOSTS: u32 = 1_000_000;
 
 pub(crate) fn print() {
     println!("{:<52} {:>10} {:>8}", "bytes of user space, by the allocator's count", "each", "bar");
@@ -30,6 +34,7 @@ pub(crate) fn print() {
     row("queued transfer without its URL, of 1,000,000", queued(1000, QUEUED) - 24.0, 512);
     let scenario = Scenario::keepalive(6).with_all_deadlines();
     row("the same with a deadline for its wait", queued_in(&scenario, 1000, QUEUED) - 24.0, 512);
+    row("host that was asked and is to be left alone, of 1,000,000", asked_host(), 48);
 }
 
 fn row(what: &str, bytes: f64, bar: u64) {
@@ -135,6 +140,37 @@ fn queued_in(scenario: &Scenario, first: u64, last: u64) -> f64 {
     // some turns, until all have been admitted
     canned.run_steadily(last / 100);
     (live() - before) as f64 / (last - first) as f64
+}
+
+/// What is kept of a host whose one transfer is over, for as long as it may not be asked again.
+fn asked_host() -> f64 {
+    const CLOSE: &[u8] = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+    let mut config = Config::default();
+    config.politeness.per_host.interval = Some(Duration::from_secs(3600));
+    let mut engine = Engine::new(config);
+    let mut ask = |n: u32| {
+        let url = format!("http://{}/", Ipv4Addr::from((11 << 24) + n));
+        let request = Request::get(&url).expect("a good URL");
+        engine.add(request, Box::new(Discard)).expect("a good request");
+        engine.advance(Time::from_nanos(1_000));
+        engine.expire();
+        while let Some(output) = engine.poll_output() {
+            if let Output::Connect { connection, .. } = output {
+                engine.handle_connected(connection);
+                let sent = engine.fill(connection, &mut [0; 1024]);
+                engine.handle_sent(connection, sent);
+                engine.handle_received(connection, CLOSE);
+            }
+        }
+        let message = engine.poll_message().expect("it is over");
+        message.outcome.result.expect("it is served");
+    };
+    (0..1000).for_each(&mut ask);
+    let before = live();
+    (1000..HOSTS).for_each(&mut ask);
+    let bytes = (live() - before) as f64 / f64::from(HOSTS - 1000);
+    assert_eq!(engine.stats().gates, HOSTS as usize);
+    bytes
 }
 
 fn live() -> isize {

@@ -16,7 +16,7 @@ use super::connect::TlsArgs;
 use super::cookies::CookieArgs;
 use super::credentials::CredentialArgs;
 use super::heads::HeadArgs;
-use super::lookup::LookupArgs;
+use super::lookup::{LookupArgs, ResolverArgs};
 use super::partial::RangeArgs;
 use super::politeness::PolitenessArgs;
 use super::proxy::ProxyArgs;
@@ -111,6 +111,9 @@ pub(crate) struct FetchArgs {
     pub(crate) connection: ConnectionArgs,
     #[command(flatten)]
     pub(crate) lookup: LookupArgs,
+
+    #[command(flatten)]
+    pub(crate) resolver: ResolverArgs,
     #[command(flatten)]
     pub(crate) ways: WayArgs,
     #[command(flatten)]

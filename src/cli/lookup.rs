@@ -1,13 +1,17 @@
-//! Who looks names up.
+//! Who looks names up, and how.
 //!
 //! Knows the options, and what they come to. Must not know how names are looked up.
 
 use std::net::SocketAddr;
 
 use clap::Args as Group;
+use ringdove::Config;
 use ringdove::dns::conf;
 use ringdove::engine::NameService;
 use serde::{Deserialize, Serialize};
+
+use super::args::at_least_one;
+use super::values::Seconds;
 
 #[derive(Debug, Clone, Default, Group, Serialize, Deserialize)]
 #[command(next_help_heading = "Names")]
@@ -19,6 +23,40 @@ pub(crate) struct LookupArgs {
     /// Have the system look names up (getaddrinfo), on 32 threads at most
     #[arg(long)]
     pub(crate) system_lookups: bool,
+}
+
+/// How the engine's own resolver goes about it.
+#[derive(Debug, Default, Group)]
+#[command(next_help_heading = "Names")]
+pub(crate) struct ResolverArgs {
+    /// Ask no name server more than so many things at a time; 8192 unless given
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    pub(crate) dns_max_queries: Option<usize>,
+
+    /// Ask no name server more than so many things in a second; any number unless given
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) dns_rate: Option<u32>,
+
+    /// Give a name up that has not been found for so long, 30 at most; unless given about 12, or what
+    /// resolv.conf's timeout and attempts come to
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) dns_timeout: Option<Seconds>,
+
+    /// Where no name server answers use addresses that expired so long ago at most
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) serve_stale: Option<Seconds>,
+}
+
+impl ResolverArgs {
+    pub(crate) fn apply(&self, config: Config) -> Config {
+        Config {
+            server_queries: self.dns_max_queries,
+            server_queries_per_second: self.dns_rate,
+            lookup_deadline: self.dns_timeout.map(|timeout| timeout.0),
+            serve_stale: self.serve_stale.map(|stale| stale.0),
+            ..config
+        }
+    }
 }
 
 /// Name servers, in the order in which they are asked.

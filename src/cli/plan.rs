@@ -107,6 +107,7 @@ impl Plan {
             addresses,
             proxy,
             lookup,
+            resolver,
             tls: tls_args,
             heads: head_args,
             range,
@@ -170,7 +171,7 @@ impl Plan {
             None => connections.saturating_mul(AHEAD),
         };
         Ok(Plan {
-            config: politeness.apply(Config {
+            config: politeness.apply(resolver.apply(Config {
                 max_connections: connections,
                 max_per_origin: per_host,
                 lookup_family,
@@ -179,7 +180,7 @@ impl Plan {
                 address_policy: addresses.policy(),
                 tls: tls(connection.cacert.as_deref(), connection.insecure, &tls_args)?,
                 ..Config::default()
-            }),
+            })),
             urls,
             input,
             template,

@@ -1,7 +1,7 @@
 //! The system's files about names: read when the first name is looked up, and again when they have changed.
 //!
 //! Knows where the files are. Must not know what stands in them, nor how a name is looked up. Invariants: who looks no
-//! name up reads no file; the files are looked at once a second at most, and only while names are looked up.
+//! name up reads no file; the files are looked at once a second at most, and only while transfers are added.
 
 use std::fs::{self, Metadata};
 use std::os::unix::fs::MetadataExt;
@@ -25,13 +25,14 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// How an engine's names are looked up, as far as that is the driver's.
 pub(super) struct NameFiles {
     service: NameService,
-    family: Option<Family>,
+    /// All that is not in the files.
+    config: NamesConfig,
     /// As they were when they were read.
     stamps: [Option<Stamp>; 3],
     /// When to look again; never before they were read.
     look_at: Time,
-    /// Look-ups when it was last looked.
-    lookups: u64,
+    /// Transfers that had been added when it was last looked.
+    added: u64,
 }
 
 /// What changes with a file.
@@ -44,8 +45,17 @@ struct Stamp {
 
 impl NameFiles {
     pub(super) fn new(config: &Config) -> Self {
-        let (service, family) = (config.names.clone(), config.lookup_family);
-        Self { service, family, stamps: [None; 3], look_at: Time::NEVER, lookups: 0 }
+        let defaults = NamesConfig::default();
+        let names = NamesConfig {
+            ipv4: config.lookup_family != Some(Family::V6),
+            ipv6: config.lookup_family != Some(Family::V4),
+            max_queries: config.server_queries.unwrap_or(defaults.max_queries).max(1),
+            queries_per_second: config.server_queries_per_second,
+            deadline: config.lookup_deadline,
+            ..defaults
+        };
+        let service = config.names.clone();
+        Self { service, config: names, stamps: [None; 3], look_at: Time::NEVER, added: 0 }
     }
 
     /// Has the engine look a name up itself, for which it has the files with the first. False if the system is to.
@@ -76,8 +86,9 @@ impl NameFiles {
     #[cold]
     fn look(&mut self, engine: &mut Engine, now: Time) {
         self.look_at = now + LOOK_AGAIN;
-        let lookups = engine.stats().lookups;
-        if std::mem::replace(&mut self.lookups, lookups) != lookups && stamps() != self.stamps {
+        // what is known already may be out of date, too
+        let added = engine.stats().added;
+        if std::mem::replace(&mut self.added, added) != added && stamps() != self.stamps {
             self.read(engine, now);
         }
     }
@@ -93,13 +104,8 @@ impl NameFiles {
             conf.servers = servers.clone();
             switch = Switch::default();
         }
-        let config = NamesConfig {
-            conf,
-            hosts: Arc::new(Hosts::parse(&hosts)),
-            ipv4: self.family != Some(Family::V6),
-            ipv6: self.family != Some(Family::V4),
-            ..NamesConfig::default()
-        };
+        let hosts = Arc::new(Hosts::parse(&hosts));
+        let config = NamesConfig { conf, hosts, ..self.config.clone() };
         // without a seed queries could be foreseen: then the system looks names up
         if let Some(seed) = random::seed() {
             engine.set_names(config, switch, seed);

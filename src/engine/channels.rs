@@ -28,11 +28,17 @@ impl Engine {
     /// From here on the engine looks names up itself, by asking the servers of the config. The driver is asked for
     /// those names alone of which `switch` says that the system has to look them up.
     ///
-    /// `seed` makes what is sent unpredictable: 32 bytes from getrandom(2). It counts with the first call.
+    /// `seed` makes what is sent unpredictable: 32 bytes from getrandom(2). It counts with the first call. If the sources
+    /// are others than before (servers, hosts(5), nsswitch.conf(5)), what was found with those is forgotten.
     pub fn set_names(&mut self, config: NamesConfig, switch: Switch, seed: [u8; 32]) {
-        self.resolver.set_own(limits::LOOKUPS, switch);
+        let same_way = self.resolver.set_own(limits::LOOKUPS, switch);
         match &mut self.channels {
-            Some(channels) => channels.names.set_config(config, self.now),
+            Some(channels) => {
+                if !same_way || !channels.names.has_sources_of(&config) {
+                    self.resolver.forget_all();
+                }
+                channels.names.set_config(config, self.now);
+            }
             none => {
                 let names = Names::new(config, seed);
                 *none = Some(Box::new(Channels { names, connections: IdMap::default() }));
@@ -85,10 +91,18 @@ impl Engine {
                     }
                 }
                 Want::Found { lookup, result } => self.finish_own_lookup(lookup, result),
-                Want::Later { host, found: Found { addresses, ttl } } => {
-                    self.resolver.learn(host, addresses.into(), ttl, self.now);
-                }
+                Want::Later { host, found } => self.learn_later(host, found),
             }
+        }
+    }
+
+    /// The other family of a name has been looked up, too: whoever is connecting to it may go on with what was found.
+    fn learn_later(&mut self, host: Host, found: Option<Found>) {
+        let Some(Found { addresses, ttl, .. }) = found else {
+            return self.resolver.learn_no_more(&host);
+        };
+        for transfer in self.resolver.learn(host, addresses.into(), ttl, self.now) {
+            self.hear_of_more(transfer);
         }
     }
 
@@ -204,7 +218,13 @@ impl Engine {
 
     fn finish_own_lookup(&mut self, lookup: LookupId, result: Result<Found, NameError>) {
         let outcome = match result {
-            Ok(Found { addresses, ttl }) => Outcome::Found { addresses: addresses.into(), ttl },
+            Ok(Found { addresses, ttl, partial }) => {
+                let addresses = addresses.into();
+                match partial {
+                    true => Outcome::Partial { addresses, ttl },
+                    false => Outcome::Found { addresses, ttl },
+                }
+            }
             Err(error) => {
                 let why = error.to_string().into();
                 match error.is_negative() {

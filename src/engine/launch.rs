@@ -432,7 +432,7 @@ impl Engine {
     }
 
     fn open(&mut self, origin_id: OriginId, transfer_id: TransferId, addresses: Addresses) {
-        self.clear_the_way(origin_id, &addresses);
+        self.clear_the_way(origin_id, transfer_id, &addresses);
         let Some(origin) = self.pool.get(origin_id) else { return };
         if addresses.is_empty() {
             // of those that there are the way leads to none
@@ -458,15 +458,14 @@ impl Engine {
             return self.give_up_opening(transfer_id, cause, phase);
         }
         let id = self.pool.open(origin_id, connection);
-        self.note_open(id, origin_id);
+        self.note_open(id, origin_id, false);
         self.stats.opened += 1;
         let Some(transfer) = self.transfers.get_mut(transfer_id) else { return };
         transfer.place = Place::Exchange(id);
         if let Some(timer) = transfer.timer.take() {
             self.timers.cancel(timer);
         }
-        let leads_somewhere =
-            self.dial_first(transfer_id, id, &addresses) || !self.await_address(id);
+        let leads_somewhere = self.dial_first(transfer_id, id) || !self.await_address(id);
         self.note_launch(origin_id);
         if leads_somewhere {
             self.schedule(id);

@@ -109,6 +109,13 @@ pub struct Config {
     /// How long addresses that have expired are kept for when nobody can say anything better (RFC 8767); not at
     /// all unless set.
     pub serve_stale: Option<Duration>,
+    /// How long the engine's own look-up of one name takes at most; what its tries take together unless set, and 30 s
+    /// in any case.
+    pub lookup_deadline: Option<Duration>,
+    /// Queries in flight to one DNS server; 8,192 unless set.
+    pub server_queries: Option<usize>,
+    /// Queries to one DNS server in a second, evenly; any number unless set.
+    pub server_queries_per_second: Option<u32>,
     /// How `https` is verified where a transfer's options do not say.
     pub tls: Option<TlsPolicy>,
     /// What all transfers together may spend on asking again.
@@ -153,6 +160,9 @@ impl Default for Config {
             lookup_cache: limits::LOOKUP_CACHE,
             lookup_family: None,
             serve_stale: None,
+            lookup_deadline: None,
+            server_queries: None,
+            server_queries_per_second: None,
             tls: None,
             retry_budget: RetryBudget::default(),
             seed: 0,

@@ -513,6 +513,16 @@ impl PoolOrigin {
         self.queued += 1;
     }
 
+    /// The transfer whose turn it is; `waits` as for [`PoolOrigin::pop`].
+    pub(super) fn next(&mut self, waits: impl Fn(TransferId) -> bool) -> Option<TransferId> {
+        while let Some(&transfer) = self.queue.front()
+            && !waits(transfer)
+        {
+            self.queue.pop_front();
+        }
+        self.queue.front().copied()
+    }
+
     /// Takes the transfer whose turn it is; `waits` tells those that are gone from those that wait.
     pub(super) fn pop(&mut self, waits: impl Fn(TransferId) -> bool) -> Option<TransferId> {
         loop {

@@ -6,7 +6,8 @@
 //! transfer, and the others are closed.
 //!
 //! Invariants: no byte of a request leaves before a race is won (a ClientHello may), so that nothing is sent twice;
-//! a race has one deadline, from its first attempt on; an attempt beside others takes no slot that anybody waits for;
+//! a race has one deadline, from its first attempt on; an attempt beside others takes no slot, and no place at a gate,
+//! that anybody waits for;
 //! every address is checked against the policy right before it is tried; a transfer that has but one address has
 //! nothing of this but a null pointer, unless that one fails.
 
@@ -31,10 +32,14 @@ pub(super) struct Race {
     port: u16,
     began: Time,
     attempts: Vec<Run>,
-    /// Addresses that have no room for one more connection now.
+    /// Addresses that had no room for one more connection when they were looked at last.
     passed: Vec<IpAddr>,
     /// When one more is begun.
     timer: Option<TimerId>,
+    /// When it was time for one more, there was none.
+    lacks_addresses: bool,
+    /// The transfer waits for room at addresses that were passed, and goes on with them.
+    parked: bool,
 }
 
 /// One attempt.
@@ -67,7 +72,26 @@ pub(super) struct First {
 
 impl Race {
     pub(super) fn new(addresses: Addresses, port: u16, now: Time) -> Race {
-        Race { addresses, port, began: now, attempts: Vec::new(), passed: Vec::new(), timer: None }
+        Race {
+            addresses,
+            port,
+            began: now,
+            attempts: Vec::new(),
+            passed: Vec::new(),
+            timer: None,
+            lacks_addresses: false,
+            parked: false,
+        }
+    }
+
+    /// One that was parked goes on, with the addresses that are known now.
+    fn resume(&mut self, addresses: Addresses, now: Time) {
+        (self.addresses, self.began, self.parked) = (addresses, now, false);
+        self.passed.clear();
+    }
+
+    fn has_tried(&self, ip: IpAddr) -> bool {
+        self.attempts.iter().any(|run| run.address.ip() == ip)
     }
 
     /// The address to be tried next: in the order given, but families take turns (RFC 8305, 4), and the first is of the
@@ -76,9 +100,7 @@ impl Race {
         if self.attempts.len() >= limits::ATTEMPTS {
             return None;
         }
-        let tried = |ip: &IpAddr| {
-            self.passed.contains(ip) || self.attempts.iter().any(|run| run.address.ip() == *ip)
-        };
+        let tried = |ip: &IpAddr| self.passed.contains(ip) || self.has_tried(*ip);
         let wanted = match self.attempts.last() {
             Some(last) => Some(Family::of(last.address.ip()).other()),
             None => better,
@@ -174,7 +196,12 @@ impl Engine {
         port: u16,
     ) -> Result<First, Cause> {
         match &*addresses {
-            &[ip] if self.config.address_policy.is_none() => {
+            // gates may have it wait, and there may be more to come
+            &[ip]
+                if self.config.address_policy.is_none()
+                    && self.gates.is_none()
+                    && !self.resolver.has_partial() =>
+            {
                 Ok(First { address: SocketAddr::new(ip, port), races: false })
             }
             _ => self.begin_race(id, addresses, port),
@@ -188,8 +215,16 @@ impl Engine {
         addresses: Addresses,
         port: u16,
     ) -> Result<First, Cause> {
-        let alone = addresses.len() == 1;
-        let mut race = Race::new(addresses, port, self.now);
+        let parked = self.transfers.get_mut(id).and_then(|t| t.race.take_if(|race| race.parked));
+        let more = self.awaits_more(id);
+        let alone = addresses.len() == 1 && parked.is_none() && !more;
+        let mut race = match parked {
+            Some(mut race) if addresses.iter().any(|&ip| !race.has_tried(ip)) => {
+                race.resume(addresses, self.now);
+                *race
+            }
+            _ => Race::new(addresses, port, self.now),
+        };
         let next = self.next_allowed(&mut race);
         let races = !alone || next.is_err();
         if races && let Some(transfer) = self.transfers.get_mut(id) {
@@ -200,12 +235,7 @@ impl Engine {
 
     /// Begins a transfer's first attempt, on its connection. False if the gates have no room at any address.
     #[inline]
-    pub(super) fn dial_first(
-        &mut self,
-        id: TransferId,
-        connection_id: ConnectionId,
-        addresses: &[IpAddr],
-    ) -> bool {
+    pub(super) fn dial_first(&mut self, id: TransferId, connection_id: ConnectionId) -> bool {
         let Some(connection) = self.pool.connections.get(connection_id) else { return false };
         let State::Connecting(state) = &connection.state else { return false };
         let (races, address) = (state.races, connection.remote);
@@ -213,7 +243,7 @@ impl Engine {
             self.dial(connection_id);
             return true;
         }
-        match self.pass_gates(id, connection_id, address, addresses) {
+        match self.pass_gates(id, connection_id, address) {
             Some(address) => self.try_instead(id, connection_id, address),
             None => false,
         }
@@ -225,13 +255,11 @@ impl Engine {
         id: TransferId,
         connection: ConnectionId,
         mut address: SocketAddr,
-        addresses: &[IpAddr],
     ) -> Option<SocketAddr> {
         loop {
             let now = self.now;
             let Some(gates) = &mut self.gates else { return Some(address) };
-            let index = addresses.iter().position(|ip| *ip == address.ip()).unwrap_or(0);
-            if gates.take_address(connection, index, address.ip(), now) {
+            if gates.take_address(connection, address.ip(), now) {
                 return Some(address);
             }
             self.race(id)?.passed.push(address.ip());
@@ -239,21 +267,49 @@ impl Engine {
         }
     }
 
-    /// How many addresses a transfer's connection has to choose from.
-    pub(super) fn addresses_tried(&self, id: TransferId) -> usize {
-        let race = self.transfers.get(id).and_then(|transfer| transfer.race.as_deref());
-        race.map_or(1, |race| race.addresses.len())
+    /// Of these addresses those that a transfer, which has waited for room at them, has not tried; `None` where
+    /// they are all of them, or none.
+    #[cold]
+    pub(super) fn left_to_try(&self, id: TransferId, addresses: &Addresses) -> Option<Addresses> {
+        let race = self.transfers.get(id)?.race.as_ref().filter(|race| race.parked)?;
+        let left: Addresses = addresses.iter().copied().filter(|&ip| !race.has_tried(ip)).collect();
+        (!left.is_empty()).then_some(left)
+    }
+
+    /// Has the transfer of a connection, of whose addresses all that had room have failed, wait for the others. False if
+    /// there are none.
+    #[cold]
+    pub(super) fn await_address(&mut self, connection_id: ConnectionId) -> bool {
+        let Some(connection) = self.pool.connections.get(connection_id) else { return false };
+        let State::Connecting(state) = &connection.state else { return false };
+        let (id, since) = (state.transfer, state.since);
+        let Some(transfer) = self.transfers.get_mut(id).filter(|_| self.gates.is_some()) else {
+            return false;
+        };
+        match &mut transfer.race {
+            Some(race) if race.passed.is_empty() => return false,
+            Some(race) => race.parked = true,
+            // its only address, which has not been tried
+            None => {}
+        }
+        transfer.spent.connect += self.now.since(since).as_nanos() as u64;
+        self.end_race(id);
+        self.queue_first(id);
+        self.close(connection_id);
+        self.schedule_transfer(id);
+        true
     }
 
     /// An attempt failed, and its socket is closed. Whether the transfer has others, under way or to be begun at once.
     #[cold]
     pub(super) fn goes_on_without(&mut self, connection_id: ConnectionId, cause: &Cause) -> bool {
         let Some(id) = self.note_failed(connection_id, cause) else { return false };
-        if let Some(address) = self.next_in_race(id) {
-            let addresses = self.race(id).map(|race| race.addresses.clone()).unwrap_or_default();
-            if let Some(address) = self.pass_gates(id, connection_id, address, &addresses) {
-                return self.try_instead(id, connection_id, address);
-            }
+        // there may be room by now
+        self.race(id).into_iter().for_each(|race| race.passed.clear());
+        if let Some(address) = self.next_in_race(id)
+            && let Some(address) = self.pass_gates(id, connection_id, address)
+        {
+            return self.try_instead(id, connection_id, address);
         }
         self.goes_on_with_others(id, connection_id)
     }
@@ -282,14 +338,40 @@ impl Engine {
         let Some(race) = self.race(id) else { return };
         race.timer = None;
         let Some(beside) = race.under_way() else { return };
-        let wait = match self.pool.connections.get(beside).map(|c| c.origin) {
-            Some(origin) if self.has_room_beside(origin) => match self.next_in_race(id) {
-                Some(address) if self.try_beside(id, origin, address) => None,
-                _ => Some(limits::MOST_ATTEMPT_DELAY),
-            },
-            _ => Some(limits::MOST_ATTEMPT_DELAY),
-        };
-        self.await_next(id, wait);
+        let Some(origin) = self.pool.connections.get(beside).map(|c| c.origin) else { return };
+        let begun = self.has_room_beside(origin)
+            && match self.next_beside(id, origin) {
+                Some(address) => self.try_beside(id, origin, address),
+                None => false,
+            };
+        if let Some(race) = self.race(id) {
+            race.lacks_addresses = !begun;
+        }
+        self.await_next(id, (!begun).then_some(limits::MOST_ATTEMPT_DELAY));
+    }
+
+    /// There are more addresses of the name to which a transfer may be connecting. If it is past the time for one more,
+    /// one is tried now (RFC 8305, 3).
+    pub(super) fn hear_of_more(&mut self, id: TransferId) {
+        let Some(race) = self.race(id).filter(|race| race.lacks_addresses) else { return };
+        if let Some(timer) = race.timer.take() {
+            self.timers.cancel(timer);
+            self.widen_race(id);
+        }
+    }
+
+    /// The next address to which there is room for one more connection.
+    fn next_beside(&mut self, id: TransferId, origin: OriginId) -> Option<SocketAddr> {
+        self.race(id)?.passed.clear();
+        loop {
+            let address = self.next_in_race(id)?;
+            let now = self.now;
+            let gates = self.gates.as_deref_mut();
+            if gates.is_none_or(|gates| gates.has_room_at(address.ip(), origin, now)) {
+                return Some(address);
+            }
+            self.race(id)?.passed.push(address.ip());
+        }
     }
 
     /// A connection is connected: the others that raced with it are closed.
@@ -301,6 +383,9 @@ impl Engine {
         let Some(race) = &mut transfer.race else { return };
         race.end_on(connection, AttemptEnd::Connected, now);
         let losers = race.end_all(&AttemptEnd::Lost, now);
+        if let Some(gates) = &mut self.gates {
+            losers.iter().for_each(|&loser| gates.hand_over(loser, connection));
+        }
         let (upset, timer) = (race.upset(), race.timer.take());
         if race.attempts.len() == 1 {
             transfer.race = None;
@@ -375,10 +460,7 @@ impl Engine {
         let transfer = self.transfers.get_mut(id)?;
         let key = &self.pool.get(transfer.origin)?.key;
         let mut race = transfer.race.take()?;
-        // gates know addresses by their places in the list
-        if self.gates.is_none()
-            && let Ok(known) = addresses(&self.resolver, key, self.now)
-        {
+        if let Ok(known) = addresses(&self.resolver, key, self.now) {
             race.addresses = known;
         }
         let next = self.next_allowed(&mut race);
@@ -435,6 +517,10 @@ impl Engine {
             return false;
         }
         let connection = self.pool.open(origin_id, connection);
+        self.note_open(connection, origin_id, true);
+        if let Some(gates) = &mut self.gates {
+            gates.take_address(connection, address.ip(), now);
+        }
         self.stats.opened += 1;
         let Some(race) = self.race(id) else { return false };
         race.begin(address, Some(connection), now);
@@ -443,12 +529,18 @@ impl Engine {
         true
     }
 
-    /// Whether one more connection may be opened that nobody has waited for. Gates count all connections.
+    /// Whether one more connection may be opened that nobody has waited for.
     fn has_room_beside(&mut self, origin: OriginId) -> bool {
-        self.gates.is_none()
-            && self.pool.has_slot()
+        self.pool.has_slot()
             && self.pool.origin_has_room(origin)
             && !self.pool.slots_wanted()
+            && self.gates.as_ref().is_none_or(|gates| gates.has_place_beside(origin))
+    }
+
+    /// Whether more addresses may be found of the host that a transfer is to be connected to. Then it hears of them.
+    fn awaits_more(&mut self, id: TransferId) -> bool {
+        let origin = self.transfers.get(id).and_then(|transfer| self.pool.get(transfer.origin));
+        origin.is_some_and(|origin| self.resolver.await_more(origin.key.peer().0, id))
     }
 
     /// Has the next address tried in `wait`, or after the delay between two attempts. A request that was handed to the
@@ -479,7 +571,12 @@ impl Engine {
         let Some(other) = transfer.race.as_ref().and_then(|race| race.under_way()) else {
             return false;
         };
-        transfer.place = Place::Exchange(other);
+        if transfer.place == Place::Exchange(failed) {
+            transfer.place = Place::Exchange(other);
+            if let Some(gates) = &mut self.gates {
+                gates.hand_over(failed, other);
+            }
+        }
         self.close(failed);
         true
     }

@@ -58,6 +58,8 @@ pub(super) enum Way {
 pub(super) enum Outcome {
     /// With addresses, and for how long they hold, if that is known.
     Found { addresses: Addresses, ttl: Option<Duration> },
+    /// The same, of one family. The other's may come: [`Resolver::learn`] or [`Resolver::learn_no_more`] is called.
+    Partial { addresses: Addresses, ttl: Option<Duration> },
     /// Servers said that there is nothing, and for how long that holds, if they did.
     Nothing { why: Arc<str>, ttl: Option<Duration> },
     /// Nobody could say.
@@ -75,6 +77,8 @@ pub(super) struct Resolver {
     switch: Option<Switch>,
     /// By host, or for all, and port: the addresses, and until when they hold.
     overrides: HashMap<(Option<Host>, u16), (Addresses, Time)>,
+    /// Hosts of which more addresses may be found, and transfers that would try those.
+    partial: HashMap<Host, Vec<TransferId>>,
     cache: Cache,
 }
 
@@ -114,17 +118,17 @@ impl Resolver {
             system: Lane::new(max_in_flight),
             switch: None,
             overrides: HashMap::new(),
+            partial: HashMap::new(),
             cache: Cache::new(keep),
         }
     }
 
     /// Names are looked up by the engine's own resolver from here on, as many at a time, but for those that are the
-    /// system's.
-    pub(super) fn set_own(&mut self, max_in_flight: usize, switch: Switch) {
+    /// system's. Whether it was so before.
+    pub(super) fn set_own(&mut self, max_in_flight: usize, switch: Switch) -> bool {
         self.own.max_in_flight = max_in_flight.max(1);
-        let first = self.switch.replace(switch).is_none();
-        if !first {
-            return;
+        if let Some(before) = self.switch.replace(switch) {
+            return before == switch;
         }
         // all were the system's before
         for id in std::mem::take(&mut self.system.queue) {
@@ -137,6 +141,12 @@ impl Resolver {
             }
             self.lane(way).queue.push_back(id);
         }
+        false
+    }
+
+    /// Forgets what look-ups found.
+    pub(super) fn forget_all(&mut self) {
+        self.cache.clear();
     }
 
     /// Which way a name is looked up.
@@ -180,15 +190,34 @@ impl Resolver {
         self.cache.get_failure(host, now)
     }
 
-    /// Addresses of a host that nobody waits for.
+    /// All addresses of a host, of which a part was known. To be told to these transfers.
     pub(super) fn learn(
         &mut self,
         host: Host,
         addresses: Addresses,
         ttl: Option<Duration>,
         now: Time,
-    ) {
+    ) -> Vec<TransferId> {
+        let waiters = self.partial.remove(&host).unwrap_or_default();
         self.cache.insert(host, &Outcome::Found { addresses, ttl }, now);
+        waiters
+    }
+
+    /// What is known of a host is all that there is.
+    pub(super) fn learn_no_more(&mut self, host: &Host) {
+        self.partial.remove(host);
+    }
+
+    /// Whether more addresses of any host may be found.
+    #[inline]
+    pub(super) fn has_partial(&self) -> bool {
+        !self.partial.is_empty()
+    }
+
+    /// Whether more addresses of this host may be found, of which the transfer is to hear.
+    pub(super) fn await_more(&mut self, host: &Host, transfer: TransferId) -> bool {
+        let waiters = self.partial.get_mut(host);
+        waiters.map(|waiters| waiters.push(transfer)).is_some()
     }
 
     /// Makes a transfer wait for a name.
@@ -243,6 +272,12 @@ impl Resolver {
     ) -> (Vec<TransferId>, Result<Addresses, Arc<str>>) {
         let result = match &outcome {
             Outcome::Found { addresses, .. } => Ok(addresses.clone()),
+            Outcome::Partial { addresses, .. } => {
+                if let Some(lookup) = self.lookups.get(id) {
+                    self.partial.insert(lookup.host.clone(), Vec::new());
+                }
+                Ok(addresses.clone())
+            }
             Outcome::Nothing { why, .. } | Outcome::Failed { why } | Outcome::Unknown { why } => {
                 Err(why.clone())
             }

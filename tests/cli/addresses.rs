@@ -58,6 +58,33 @@ fn denied_addresses() {
                 .says(&["1 (denied 1)"]);
         }
     }
+    // however the way there is written
+    let redirect = |to: String| {
+        let head = format!("HTTP/1.1 302 Found\r\nLocation: {to}\r\nContent-Length: 0\r\n\r\n");
+        Plan::new()
+            .addr(SocketAddr::from(([127, 0, 0, 2], 0)))
+            .connection(Script::new().read_head().send(head))
+            .start()
+    };
+    let [redirect, rebound] =
+        [format!("http://0x7f000001:{port}/"), format!("http://a.test:{port}/")].map(redirect);
+    let inside = format!("::127.0.0.1:{port}");
+    let proxy = format!("socks4://127.0.0.2:{port}");
+    let ways: [&[&str]; 6] = [
+        &["--resolve", &resolve, "-L", &redirect.url("/")],
+        &["--resolve", &resolve, "-L", &rebound.url("/")],
+        &["--connect-to", &inside, "http://127.0.0.2/"],
+        &["--connect-to", &inside, "-x", &proxy, "http://127.0.0.2/"],
+        &["-x", &proxy, &url],
+        &["-x", &format!("http://127.1:{port}"), "http://127.0.0.2/"],
+    ];
+    for way in ways {
+        let args = ["--deny-private", "--allow", "127.0.0.2", "--jsonl", "--discard"];
+        let ended = Ringdove::fetch(args).args(way).run().exits(1);
+        let line = String::from_utf8(ended.stdout).expect("JSON");
+        assert!(line.contains(r#""kind":"denied""#), "{way:?}: {line}");
+        assert!(!line.contains(r#""result":"connected""#), "{way:?}: {line}");
+    }
     let run = |args: &[&str]| Ringdove::fetch([&url]).args(args).run();
     run(&["--deny", "10.0.0.0/8,127.0.0.0/8"]).exits(1).says(&["denied by 127.0.0.0/8"]);
     assert_eq!(server.connections(), 0);

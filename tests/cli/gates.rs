@@ -127,42 +127,77 @@ impl Log {
     }
 }
 
-/// 1,000 names on 10 addresses, with 2 connections to each address and 100 ms for each host.
+/// How long the same requests take those who have nothing to decide: to each address as many threads as there may be
+/// connections, of which each connects, asks, hears the answer and closes, again and again.
+fn ideal() -> Duration {
+    let server = Server::start();
+    let ask = move |to: IpAddr, n: usize| {
+        let mut stream = TcpStream::connect((to, server.port)).expect("it listens");
+        let request = format!("GET / HTTP/1.1\r\nHost: h{n}.test\r\n\r\n");
+        stream.write_all(request.as_bytes()).expect("it reads");
+        let read = stream.read(&mut [0; 256]).expect("it answers");
+        assert!(read > 0, "it answers");
+    };
+    let begun = Instant::now();
+    let threads: Vec<_> = (0..ADDRESSES * MOST)
+        .map(|thread| {
+            let each = HOSTS * EACH / ADDRESSES / MOST;
+            thread::spawn(move || (0..each).for_each(|n| ask(address(thread % ADDRESSES), n)))
+        })
+        .collect();
+    threads.into_iter().for_each(|thread| thread.join().expect("all are answered"));
+    begun.elapsed()
+}
+
+/// 1,000 names on 10 addresses, with 2 connections to each address and 100 ms for each host. Each request has a
+/// connection of its own, since the next host's turn comes with its place.
 #[test]
 fn neither_the_addresses_nor_the_delays_are_broken() {
     for driver in drivers() {
-        let server = Server::start();
-        let port = server.port;
-        let resolve = (0..HOSTS)
-            .map(|host| format!("--resolve=h{host}.test:{port}:{}", address(host % ADDRESSES)));
-        let urls: String = (0..HOSTS * EACH)
-            .map(|n| format!("http://h{}.test:{port}/{}\n", n % HOSTS, n / HOSTS))
-            .collect();
-        let begun = Instant::now();
-        let most = MOST.to_string();
-        Ringdove::fetch(["--driver", driver, "--discard", "-q", "-i", "-"])
-            .args(["--max-address-connections", &most, "--delay-per-host", "100ms"])
-            .args(resolve)
-            .stdin(urls)
-            .run()
-            .exits(0);
-        let elapsed = begun.elapsed();
-        let mut log = server.log.lock().unwrap();
-        let requests: usize = log.arrivals.values().map(Vec::len).sum();
-        assert_eq!((log.arrivals.len(), requests), (HOSTS, HOSTS * EACH), "{driver}");
-        assert!(log.most_in_flight <= MOST, "{driver}: {} at one address", log.most_in_flight);
-        let (least, excess) = (log.least_distance(), log.longest_excess());
-        // two connections to each address, busy all the time
-        let bound = SERVICE * (HOSTS * EACH / ADDRESSES / MOST) as u32;
-        eprintln!(
-            "{driver}: {requests} requests in {elapsed:.2?}, {bound:.2?} is the least; {least:.1?} between two \
-             to one host; ends of connections read {excess:.1?} late"
-        );
-        assert!(least + SPREAD >= DELAY, "{driver}: {least:?} between two requests to one host");
-        assert!(elapsed >= bound, "{driver}: {elapsed:?}");
-        // by count, not by time: whoever waits in vain takes many times as long
-        assert!(elapsed < 10 * bound, "{driver}: {elapsed:?}");
+        // a machine that is busy with something else is so in one run, and not in the other
+        let as_fast_as_can_be = (0..3).any(|_| {
+            let (ideal, taken) = (ideal(), polite_run(driver));
+            eprintln!("measured: {driver}: {taken:.2?} from the first request to the last; {ideal:.2?} is ideal");
+            taken < ideal.mul_f64(1.25)
+        });
+        assert!(as_fast_as_can_be, "{driver}");
     }
+}
+
+/// From the first request to the end of the last.
+fn polite_run(driver: &str) -> Duration {
+    let server = Server::start();
+    let port = server.port;
+    let resolve = (0..HOSTS)
+        .map(|host| format!("--resolve=h{host}.test:{port}:{}", address(host % ADDRESSES)));
+    let urls: String = (0..HOSTS * EACH)
+        .map(|n| format!("http://h{}.test:{port}/{}\n", n % HOSTS, n / HOSTS))
+        .collect();
+    let begun = Instant::now();
+    let most = MOST.to_string();
+    Ringdove::fetch(["--driver", driver, "--discard", "-q", "-i", "-"])
+        .args(["--max-address-connections", &most, "--delay-per-host", "100ms"])
+        .args(resolve)
+        .stdin(urls)
+        .run()
+        .exits(0);
+    let elapsed = begun.elapsed();
+    let mut log = server.log.lock().unwrap();
+    let times = log.arrivals.values().flatten();
+    let (first, last) = (times.clone().min().copied(), times.max().copied());
+    let requests: usize = log.arrivals.values().map(Vec::len).sum();
+    assert_eq!((log.arrivals.len(), requests), (HOSTS, HOSTS * EACH), "{driver}");
+    assert!(log.most_in_flight <= MOST, "{driver}: {} at one address", log.most_in_flight);
+    let (least, excess) = (log.least_distance(), log.longest_excess());
+    // two connections to each address, busy all the time
+    let bound = SERVICE * (HOSTS * EACH / ADDRESSES / MOST) as u32;
+    eprintln!(
+        "{driver}: {requests} requests in {elapsed:.2?} with the command's start, {bound:.2?} is the least; \
+             {least:.1?} between two to one host; ends of connections read {excess:.1?} late"
+    );
+    assert!(least + SPREAD >= DELAY, "{driver}: {least:?} between two requests to one host");
+    assert!(elapsed >= bound, "{driver}: {elapsed:?}");
+    last.zip(first).map_or(elapsed, |(last, first)| last - first + SERVICE)
 }
 
 /// All names of one registrable domain go one by one.

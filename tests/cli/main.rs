@@ -30,6 +30,7 @@ mod records;
 mod redirects;
 mod request;
 mod retries;
+mod shortage;
 #[allow(unused_imports, reason = "each test binary uses a part of it")]
 #[path = "../support/mod.rs"]
 mod support;

@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use ringdove::driver::Kind;
-use ringdove::error::{Deadline, Phase};
+use ringdove::error::{Deadline, Operation, Phase};
+use ringdove::sys::Errno;
 use ringdove::{Config, Options};
 
 use crate::run::{self, NAMES, Run, on_every_driver};
+use crate::scarcity::told_of_exhaustion;
 use crate::support::hostile::{Plan, Script};
 use crate::support::nginx::{Nginx, NginxConfig, OK_BODY};
 
@@ -110,6 +112,12 @@ fn descriptors_run_out() {
             let stats = run.driver.stats();
             assert!(stats.exhausted > 0, "{stats:?}");
             assert!(stats.opened <= 500, "each is tried once, then one waits: {stats:?}");
+            // by whichever system call takes a descriptor
+            let errno = Errno::EMFILE;
+            let told = told_of_exhaustion(&transfers, Operation::Socket, errno);
+            assert_eq!(told, stats.exhausted);
+            assert_eq!(stats.exhausted_last, Some((Operation::Socket, errno.raw())));
+            assert!(stats.exhausted_wait > Duration::ZERO, "{stats:?}");
         });
     }
 }

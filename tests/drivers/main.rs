@@ -19,6 +19,7 @@ mod fairness;
 mod fallback;
 mod flow;
 mod in_step;
+mod interfaces;
 mod latency;
 mod names;
 mod policy;

@@ -1,6 +1,8 @@
 //! Names that the engine looks up itself, at name servers real and scripted.
 
 use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use ringdove::driver::Kind;
@@ -9,7 +11,7 @@ use ringdove::error::{Cause, Phase, Progress};
 use ringdove::{Config, Stats};
 
 use crate::run::{Run, Transfer, on_every_driver};
-use crate::support::hostile::{Plan, Script};
+use crate::support::hostile::{Framing, Plan, Script};
 use crate::support::name_server::NameServer;
 use crate::support::nginx::Nginx;
 use crate::support::nsd::Nsd;
@@ -20,6 +22,12 @@ on_every_driver! {
     whatever_a_server_does_the_outcome_is_right,
     a_server_that_is_not_there,
     names_that_never_resolve_hold_nobody_up,
+    a_slow_rate_is_kept,
+}
+
+on_every_driver! {
+    under crate::names::own_hosts_file:
+    a_hosts_file_that_changes_wins,
 }
 
 fn run(kind: Kind, server: std::net::SocketAddr) -> Run {
@@ -113,17 +121,123 @@ fn a_server_that_is_not_there(kind: Kind) {
     assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
 }
 
+/// 20,000 names that are found, with 500 among them that never are, and without; by turns, since it is time that
+/// is compared.
 fn names_that_never_resolve_hold_nobody_up(kind: Kind) {
+    let without = [20_000_usize, 0];
+    let with = [20_000, 500];
+    let mut times = [[Duration::MAX; 2]; 2];
+    for round in 0..2 {
+        for (which, counts) in [without, with].into_iter().enumerate() {
+            times[round][which] = good_ones_take(kind, counts);
+        }
+        let best = |which: usize| times.iter().map(|times| times[which]).min().unwrap_or_default();
+        let (alone, among) = (best(0), best(1));
+        eprintln!(
+            "measured: {kind}: 20,000 names {alone:.2?}, with 500 that are never found {among:.2?}"
+        );
+        if among < alone.mul_f64(1.25) + Duration::from_millis(500) {
+            return;
+        }
+    }
+    panic!("{times:?}");
+}
+
+/// How long the `good` take, with so many that are stuck spread evenly among them.
+fn good_ones_take(kind: Kind, [good, stuck]: [usize; 2]) -> Duration {
     let names = NameServer::start();
     let server = Nginx::plain();
-    let mut run = run(kind, names.addr());
+    let config = Config { max_connections: 64, ..Config::default() };
+    let config = Config { names: NameService::Servers(vec![names.addr()]), ..config };
+    let mut run = Run::with(kind, config);
     let port = server.addr().port();
-    let stuck: Vec<_> =
-        (0..200).map(|n| run.get(&format!("http://never{n}.test:{port}/ok"))).collect();
-    let good: Vec<_> =
-        (0..500).map(|n| run.get(&format!("http://good{n}.test:{port}/ok"))).collect();
-    run.turn_until("the good ones are over", |_| good.iter().all(Transfer::is_done));
-    good.iter().for_each(|transfer| transfer.assert_response(200, b"hello world\n"));
-    assert!(!stuck.iter().any(Transfer::is_done), "they took as long as those that never come");
-    stuck.iter().for_each(|transfer| drop(run.driver.remove(transfer.id).expect("it runs")));
+    let start = Instant::now();
+    let (mut found, mut lost) = (Vec::new(), Vec::new());
+    for n in 0..good {
+        if stuck > 0 && n % (good / stuck) == 0 {
+            lost.push(run.get(&format!("http://never{n}.test:{port}/ok")));
+        }
+        found.push(run.get(&format!("http://good{n}.test:{port}/ok")));
+    }
+    run.turn_until("the good ones are over", |run| run.driver.running() == stuck);
+    let took = start.elapsed();
+    assert!(!lost.iter().any(Transfer::is_done), "they took as long as those that never come");
+    found.iter().for_each(|transfer| transfer.assert_response(200, b"hello world\n"));
+    assert_eq!(lost.len(), stuck);
+    let asked = names.asked_for("good");
+    assert_eq!(asked, 2 * good as u64, "each for both families, once");
+    lost.iter().for_each(|transfer| drop(run.driver.remove(transfer.id).expect("it runs")));
+    took
+}
+
+fn a_slow_rate_is_kept(kind: Kind) {
+    let names = NameServer::start();
+    let server = Nginx::plain();
+    let port = server.addr().port();
+    let config = Config {
+        names: NameService::Servers(vec![names.addr()]),
+        server_queries_per_second: Some(100),
+        server_queries: Some(2),
+        ..Config::default()
+    };
+    let mut run = Run::with(kind, config);
+    let start = Instant::now();
+    let transfers: Vec<_> =
+        (0..50).map(|n| run.get(&format!("http://good{n}.test:{port}/ok"))).collect();
+    run.finish();
+    // a hundred queries
+    assert!(start.elapsed() > Duration::from_millis(500), "{:?}", start.elapsed());
+    transfers.iter().for_each(|transfer| transfer.assert_response(200, b"hello world\n"));
+}
+
+/// /etc/hosts is a file of the test's own.
+const OWN_HOSTS_FILE: [&str; 6] = [
+    "unshare",
+    "--map-root-user",
+    "--mount",
+    "sh",
+    "-ec",
+    r#"
+file=$(mktemp)
+echo "127.0.0.2 moves.test" >"$file"
+mount --bind "$file" /etc/hosts
+rm "$file"
+exec "$0" "$@"
+"#,
+];
+
+pub(crate) fn own_hosts_file() -> Option<&'static [&'static str]> {
+    let possible = Command::new(OWN_HOSTS_FILE[0]).args(&OWN_HOSTS_FILE[1..]).arg("true").output();
+    if possible.is_ok_and(|output| output.status.success()) {
+        return Some(&OWN_HOSTS_FILE);
+    }
+    eprintln!("skipped: /etc/hosts cannot be another file here (unshare, mount)");
+    None
+}
+
+/// What was found in the old one would have held for a minute.
+fn a_hosts_file_that_changes_wins(kind: Kind) {
+    let respond =
+        |body: &'static str| Script::new().respond("200 OK", Framing::UntilClose, body).close();
+    let server = |last, body| {
+        let at = SocketAddr::from(([127, 0, 0, last], 0));
+        Plan::new().addr(at).path("/", respond(body)).start()
+    };
+    let old = server(2, "old");
+    let at = SocketAddr::from(([127, 0, 0, 3], old.addr().port()));
+    let new = Plan::new().addr(at).path("/", respond("new")).start();
+    let mut run = Run::new(kind);
+    let url = format!("http://moves.test:{}/", at.port());
+    let before = run.get(&url);
+    run.finish();
+    before.assert_response(200, b"old");
+    std::fs::write("/etc/hosts", "127.0.0.3 moves.test\n").expect("it is ours");
+    let start = Instant::now();
+    run.turn_until("the new file counts", |run| {
+        let transfer = run.get(&url);
+        run.finish();
+        transfer.outcome().report.remote == Some(new.addr())
+    });
+    assert!(start.elapsed() < Duration::from_secs(30), "{:?}", start.elapsed());
+    assert_eq!(run.driver.stats().lookups, 2, "once in each");
 }

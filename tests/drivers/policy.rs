@@ -2,19 +2,24 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
+use std::time::Duration;
 
 use ringdove::driver::Kind;
+use ringdove::engine::{ConnectTo, NameService};
 use ringdove::error::Cause;
-use ringdove::{AddressPolicy, Config, Options, Proxies, Proxy, RedirectPolicy, Request};
+use ringdove::{AddressPolicy, Config, Options, Proxies, Proxy, RedirectPolicy, Request, Ways};
 
 use crate::run::{Run, Transfer, on_every_driver};
 use crate::support::hostile::{Plan, Script};
+use crate::support::name_server::NameServer;
 
 on_every_driver! {
     no_spelling_reaches_the_inside,
     no_redirect_reaches_the_inside,
     no_change_of_mind_reaches_the_inside,
     no_proxy_is_sent_inside,
+    no_name_server_leads_inside,
+    no_other_way_leads_inside,
     who_is_denied_keeps_nobody_waiting,
 }
 
@@ -179,11 +184,80 @@ fn no_proxy_is_sent_inside(kind: Kind) {
     assert_eq!(server.connections(), 0, "the proxy was not even asked");
 }
 
+/// A name server may be where nobody else may go: it is the machine's own, or the caller's. What it says is checked at
+/// each connect, also when it says something else the second time.
+fn no_name_server_leads_inside(kind: Kind) {
+    let names = NameServer::start();
+    let inside = Inside::start();
+    let server = Plan::new()
+        .addr(SocketAddr::from(([127, 0, 0, 2], inside.port)))
+        .connection(
+            Script::new()
+                .read_head()
+                .send("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 4\r\n\r\nfine"),
+        )
+        .start();
+    let policy = AddressPolicy::deny_private().allow("127.0.0.2".parse().unwrap());
+    let config = Config {
+        address_policy: Some(policy),
+        names: NameService::Servers(vec![names.addr()]),
+        ..Config::default()
+    };
+    let mut run = Run::with(kind, config);
+    let denied = run.get(&format!("http://good.test:{}/", inside.port));
+    let url = format!("http://changing.test:{}/", inside.port);
+    let before = run.get(&url);
+    run.finish();
+    assert_denied(&denied);
+    before.assert_response(200, b"fine");
+    // a second is the least that an answer is kept
+    run.turn_for(Duration::from_millis(1100));
+    let after = run.get(&url);
+    run.finish();
+    assert_denied(&after);
+    assert!(names.asked_for("changing") >= 3, "it was asked again");
+    inside.assert_unseen();
+    assert_eq!((server.requests().len(), run.driver.stats().opened), (1, 1));
+}
+
+/// To whom else a connection is to be made is checked as the origin would be, and so is where a tunnel is to lead.
+fn no_other_way_leads_inside(kind: Kind) {
+    let inside = Inside::start();
+    let proxy =
+        Plan::new().addr(outside()).connection(Script::new().read_head().ok("fine")).start();
+    let mut run = run(kind);
+    let to = |host: &str| {
+        let url = format!("http://{host}/");
+        let host = Request::get(&url).expect("a good URL").head().origin().host().clone();
+        let there =
+            ConnectTo { to_host: Some(host), to_port: Some(inside.port), ..Default::default() };
+        Some(Arc::new(Ways { connect_to: vec![there], ..Ways::default() }))
+    };
+    for host in ["127.0.0.1", "[::ffff:127.0.0.1]", "localhost", "0x7f.1"] {
+        let straight = Options { ways: to(host), ..Options::default() };
+        let transfer = run.get_with("http://127.0.0.2/", straight);
+        run.finish();
+        assert_denied(&transfer);
+        for scheme in ["http", "socks4", "socks4a", "socks5", "socks5h"] {
+            let by = Proxy::parse(&format!("{scheme}://{}", proxy.addr())).expect("a proxy");
+            let proxies = Some(Arc::new(Proxies::all(by)));
+            let transfer = run.get_with(
+                "http://127.0.0.2/",
+                Options { ways: to(host), proxies, ..Options::default() },
+            );
+            run.finish();
+            assert_denied(&transfer);
+        }
+    }
+    inside.assert_unseen();
+    assert_eq!((proxy.connections(), run.driver.stats().opened), (0, 0));
+}
+
 /// It is over as it begins, before anything is waited for.
 fn who_is_denied_keeps_nobody_waiting(kind: Kind) {
     let mut run = run(kind);
     let transfer = run.get("http://127.0.0.1/");
     assert_eq!(run.driver.turn(None).expect("the driver can go on"), 0);
-    run.turn(std::time::Duration::ZERO);
+    run.turn(Duration::ZERO);
     assert_denied(&transfer);
 }

@@ -13,7 +13,7 @@ use ringdove::sys::{Errno, ring};
 use ringdove::{Config, Driver, Stats};
 
 use crate::in_step::Server;
-use crate::run::{Run, on_every_driver};
+use crate::run::{Run, Transfer, on_every_driver};
 use crate::support::hostile::{Framing, Hostile, Plan, Script};
 use crate::support::nginx::{Nginx, OK_BODY};
 
@@ -84,7 +84,7 @@ fn more_large_bodies_than_buffers(kind: Kind) {
     }
 }
 
-const PORTS: usize = 16;
+pub(crate) const PORTS: usize = 16;
 
 /// Runs its arguments in a network of their own.
 const NETWORK_WITH_FEW_PORTS: [&str; 7] = [
@@ -143,7 +143,26 @@ fn run_out(kind: Kind, path: &str) -> Stats {
     // all that are allowed at first, and one whenever another one has closed
     let most = 200 + stats.succeeded;
     assert!(stats.exhausted > 0 && stats.exhausted <= most, "tried in vain: {stats:?}");
+    let told = told_of_exhaustion(&transfers, Operation::Connect, Errno::EADDRNOTAVAIL);
+    assert_eq!(told, stats.exhausted, "each has been told to whom it happened");
     stats
+}
+
+/// How often these transfers were refused in all, as their reports have it: by this operation and for this reason, and
+/// each has waited for what came next, as a part of its time in the queue.
+pub(crate) fn told_of_exhaustion(
+    transfers: &[Transfer],
+    operation: Operation,
+    errno: Errno,
+) -> u64 {
+    let reports = transfers.iter().map(|transfer| transfer.outcome().report);
+    let refused = reports.filter_map(|report| Some((*report.exhausted?, report.times)));
+    let times = refused.map(|(exhausted, times)| {
+        assert_eq!((exhausted.operation, exhausted.errno), (operation, errno.raw()));
+        assert!(exhausted.times > 0 && exhausted.waited <= times.queue, "{exhausted:?} {times:?}");
+        u64::from(exhausted.times)
+    });
+    times.sum()
 }
 
 /// There is nothing to wait for if all of them are somebody else's.

@@ -4,7 +4,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use ringdove::TlsPolicy;
-use ringdove::engine::{Config, Output};
+use ringdove::dns::{Hosts, Switch};
+use ringdove::engine::{Config, NamesConfig, Output};
 use ringdove::error::{Cause, Operation, Phase, Progress};
 
 use crate::harness::{Harness, OK, get_url, ms};
@@ -69,6 +70,43 @@ fn an_answer_holds_for_its_time() {
     h.wants_close(connection);
     h.add(get_url("http://a.test/"));
     h.wants_lookup();
+}
+
+/// Addresses of hosts(5) would hold for a minute, and those of servers for their TTL.
+#[test]
+fn other_files_end_what_was_known_by_the_old_ones() {
+    const CLOSE: &[u8] = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+    let mut h = Harness::new(8);
+    let set = |h: &mut Harness, text: &str| {
+        let hosts = Arc::new(Hosts::parse(text.as_bytes()));
+        let config = NamesConfig { hosts, ..NamesConfig::default() };
+        h.engine.set_names(config, Switch::default(), [1; 32]);
+    };
+    let leads_to = |h: &mut Harness, expected: &str| {
+        h.add(get_url("http://a.test/"));
+        let (connection, address) = h.wants_connect();
+        assert_eq!(address.ip().to_string(), expected);
+        h.engine.handle_connected(connection);
+        h.sent(connection);
+        h.received(connection, CLOSE);
+        h.succeeds();
+        h.wants_close(connection);
+    };
+    set(&mut h, "10.0.0.1 a.test");
+    leads_to(&mut h, "10.0.0.1");
+    // a file that was written anew and says the same
+    set(&mut h, "10.0.0.1  a.test # as ever");
+    leads_to(&mut h, "10.0.0.1");
+    assert_eq!(h.engine.stats().lookups, 1);
+    set(&mut h, "10.0.0.2 a.test");
+    leads_to(&mut h, "10.0.0.2");
+    // what the caller has fixed stays
+    let host = get_url("http://a.test/").head().origin().host().clone();
+    h.engine.set_override(host, 80, Arc::new(["10.0.0.7".parse().unwrap()]));
+    set(&mut h, "10.0.0.3 a.test");
+    leads_to(&mut h, "10.0.0.7");
+    assert_eq!(h.engine.stats().lookups, 2);
+    h.ends_empty();
 }
 
 #[test]

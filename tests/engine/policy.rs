@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use ringdove::engine::{Config, Options, Request};
+use ringdove::engine::{Config, ConnectTo, Options, Request, Ways};
 use ringdove::error::{Cause, Error, Operation, Phase, Progress, Retry};
 use ringdove::{AddressPolicy, Proxies, Proxy, RedirectPolicy, Report, RetryPolicy};
 
@@ -73,6 +73,9 @@ fn spellings_of_a_denied_literal() {
         "[64:ff9b:1::7f00:1]",
         "[2002:7f00:1::]",
         "[2001:0:7f00:1::]",
+        "[2001:4860::5efe:127.0.0.1]",
+        "[64:ff9b::169.254.169.254]",
+        "[2002:a9fe:a9fe::1]",
         "[fe80::1]",
         "[fc00::1]",
         "[fec0::1]",
@@ -237,6 +240,25 @@ fn a_literal_behind_a_proxy_is_checked() {
         let (error, _) = is_denied(&mut h);
         assert_eq!((error.cause, error.phase), (denied("127.0.0.1", "loopback"), Phase::Proxy));
         h.add(get_url("http://10.0.0.1/").options(by(proxy)));
+        h.wants_connect();
+    }
+}
+
+/// Where a tunnel is to lead counts, not who is asked for.
+#[test]
+fn whoever_stands_for_a_host_behind_a_proxy_is_checked() {
+    let to = |host: &str, proxy: &str| {
+        let host = get_url(&format!("http://{host}/")).head().origin().host().clone();
+        let there = ConnectTo { to_host: Some(host), ..ConnectTo::default() };
+        let ways = Ways { connect_to: vec![there], ..Ways::default() };
+        Arc::new(Options { ways: Some(Arc::new(ways)), ..Options::clone(&by(proxy)) })
+    };
+    for proxy in ["10.9.9.9", "socks4://10.9.9.9", "socks5h://10.9.9.9"] {
+        let mut h = harness(policy());
+        h.add(get_url("http://10.0.0.1/").options(to("127.0.0.1", proxy)));
+        let (error, _) = is_denied(&mut h);
+        assert_eq!((error.cause, error.phase), (denied("127.0.0.1", "loopback"), Phase::Proxy));
+        h.add(get_url("http://127.0.0.1/").options(to("10.0.0.1", proxy)));
         h.wants_connect();
     }
 }

@@ -40,6 +40,8 @@ enum Manner {
     Loop,
     /// SERVFAIL.
     Failing,
+    /// With 127.0.0.2 the first time, and with 127.0.0.1 from then on; neither is to be kept.
+    Changing,
     /// Not at all.
     Never,
 }
@@ -87,6 +89,15 @@ impl NameServer {
         let asked = self.shared.asked.lock().expect("no thread panicked");
         let most = asked.iter().max_by_key(|(_, count)| **count);
         most.map_or((0, String::new()), |((name, kind), count)| (*count, format!("{name} {kind}")))
+    }
+}
+
+impl NameServer {
+    /// How often names that begin so were asked for, in all.
+    pub fn asked_for(&self, beginning: &str) -> u64 {
+        let asked = self.shared.asked.lock().expect("no thread panicked");
+        let such = asked.iter().filter(|((name, _), _)| name.starts_with(beginning));
+        such.map(|(_, count)| u64::from(*count)).sum()
     }
 }
 
@@ -146,6 +157,14 @@ impl Shared {
                     send(&query.without_answer(0x8380));
                     continue;
                 }
+                Manner::Changing if self.times_asked(&query) == 1 => {
+                    send(&query.brief_answer(Ipv4Addr::new(127, 0, 0, 2)));
+                    continue;
+                }
+                Manner::Changing => {
+                    send(&query.brief_answer(Ipv4Addr::LOCALHOST));
+                    continue;
+                }
                 Manner::Good | Manner::Loop | Manner::Failing => {}
             }
             send(&query.honest_answer());
@@ -181,6 +200,11 @@ impl Shared {
         let answer = query.honest_answer();
         let length = (answer.len() as u16).to_be_bytes();
         stream.write_all(&[&length[..], &answer].concat()).is_ok()
+    }
+
+    fn times_asked(&self, query: &Query<'_>) -> u32 {
+        let asked = self.asked.lock().expect("no thread panicked");
+        asked.get(&(query.name.clone(), query.kind)).copied().unwrap_or_default()
     }
 
     fn count(&self, query: &Query<'_>) {
@@ -227,6 +251,7 @@ impl Query<'_> {
             "truncated" => Manner::Truncated,
             "loop" => Manner::Loop,
             "failing" => Manner::Failing,
+            "changing" => Manner::Changing,
             "never" => Manner::Never,
             _ => Manner::Good,
         }
@@ -246,7 +271,18 @@ impl Query<'_> {
 
     /// The address, for who asks for IPv4; else that there is none.
     fn answer(&self, address: Ipv4Addr) -> Vec<u8> {
-        let record = [&[0xc0, 12, 0, 1, 0, 1, 0, 0, 1, 44, 0, 4], &address.octets()[..]].concat();
+        self.answer_for(300, address)
+    }
+
+    /// The same, for no time at all.
+    fn brief_answer(&self, address: Ipv4Addr) -> Vec<u8> {
+        self.answer_for(0, address)
+    }
+
+    fn answer_for(&self, ttl: u16, address: Ipv4Addr) -> Vec<u8> {
+        let [high, low] = ttl.to_be_bytes();
+        let record =
+            [&[0xc0, 12, 0, 1, 0, 1, 0, 0, high, low, 0, 4], &address.octets()[..]].concat();
         self.message(0x8180, if self.kind == A { &record } else { &[] })
     }
 

@@ -9,19 +9,23 @@ mod gate;
 mod list;
 mod resting;
 mod table;
+#[cfg(test)]
+mod tests;
 
 use std::net::IpAddr;
 use std::time::Duration;
 
 use super::connection::State;
 use super::pool::OriginId;
+use super::resolve::Addresses;
+use super::transfer::Place;
 use super::{ConnectionId, Engine, TransferId};
 use crate::http::Host;
 
 pub(super) use gate::{GateId, Rules};
 pub(super) use table::Gates;
 
-use table::Clock;
+use table::{Clock, Stage};
 
 /// How gently servers are asked: the rules of a crawler. Whoever is asked by several of them at once has all of
 /// them kept.
@@ -105,8 +109,11 @@ impl Engine {
                 State::Connecting(_) | State::Tunnelling(_) | State::Handshaking(_)
             );
             let is_idle = matches!(connection.state, State::Idle(_));
+            let transfer = connection.transfer().and_then(|id| self.transfers.get(id));
+            let beside = transfer.is_some_and(|transfer| transfer.place != Place::Exchange(id));
+            let stage = Stage { in_flight: !is_idle, starting, beside };
             let ip = Some(connection.remote.ip()).filter(|ip| !ip.is_unspecified());
-            gates.adopt((id, connection.origin), ip, (!is_idle, starting), self.now);
+            gates.adopt((id, connection.origin), ip, stage, self.now);
         }
         self.gates = Some(Box::new(gates));
         while let Some(idle) = self.gates.as_ref().and_then(|gates| gates.idle_surplus()) {
@@ -186,16 +193,38 @@ impl Engine {
 
     /// Whether one of the addresses may have one more connection, and a request. If not, the origin waits.
     #[inline]
-    pub(super) fn has_address(&mut self, id: OriginId, addresses: &[IpAddr]) -> bool {
+    pub(super) fn has_address(&mut self, id: OriginId, addresses: &Addresses) -> bool {
+        self.gates.is_none() || self.has_address_at_gates(id, addresses)
+    }
+
+    #[cold]
+    fn has_address_at_gates(&mut self, id: OriginId, addresses: &Addresses) -> bool {
+        let transfers = &self.transfers;
+        let origin = self.pool.get_mut(id);
+        let next = origin.and_then(|origin| origin.next(|id| transfers.get(id).is_some()));
+        let left = next.and_then(|next| self.left_to_try(next, addresses));
         let Some((gates, mut clock)) = self.at_gates() else { return true };
-        let has_address = gates.has_address(id, addresses, &mut clock);
+        let has_address = gates.has_address(id, left.as_ref().unwrap_or(addresses), &mut clock);
         self.leave_slot_queue_if_waiting(id);
         has_address
     }
 
-    /// Closes idle connections whose places the next connection of an origin is to have.
+    /// Closes idle connections whose places an origin's next connection, for this transfer, is to have.
     #[inline]
-    pub(super) fn clear_the_way(&mut self, id: OriginId, addresses: &[IpAddr]) {
+    pub(super) fn clear_the_way(
+        &mut self,
+        id: OriginId,
+        transfer: TransferId,
+        addresses: &Addresses,
+    ) {
+        if self.gates.is_some() {
+            let left = self.left_to_try(transfer, addresses);
+            self.clear_the_way_to(id, left.as_ref().unwrap_or(addresses));
+        }
+    }
+
+    #[cold]
+    fn clear_the_way_to(&mut self, id: OriginId, addresses: &[IpAddr]) {
         while let Some((gates, clock)) = self.at_gates()
             && let Some(idle) = gates.in_the_way(id, addresses, clock.now)
         {
@@ -204,11 +233,11 @@ impl Engine {
         }
     }
 
-    /// A connection is about to be made.
+    /// A connection is about to be made; `beside` another one for the same request, or not.
     #[inline]
-    pub(super) fn note_open(&mut self, id: ConnectionId, origin: OriginId) {
+    pub(super) fn note_open(&mut self, id: ConnectionId, origin: OriginId, beside: bool) {
         if let Some((gates, clock)) = self.at_gates() {
-            gates.open(id, origin, clock.now);
+            gates.open(id, origin, beside, clock.now);
         }
     }
 
@@ -350,8 +379,8 @@ impl Engine {
     /// The origin of a connection has had its place for long enough.
     #[inline]
     pub(super) fn go_last_at_gates(&mut self, id: OriginId) {
-        if let Some((gates, mut clock)) = self.at_gates() {
-            gates.go_last(id, &mut clock);
+        if let Some(gates) = &mut self.gates {
+            gates.go_last(id);
         }
     }
 
@@ -361,26 +390,5 @@ impl Engine {
         if let Some((gates, clock)) = self.at_gates() {
             gates.take_back(id, clock.now);
         }
-    }
-
-    /// Has the transfer of a connection, of whose addresses all that had room have failed, wait for the others.
-    #[cold]
-    pub(super) fn await_address(&mut self, id: ConnectionId) -> bool {
-        let Some(connection) = self.pool.connections.get(id) else { return false };
-        let State::Connecting(state) = &connection.state else { return false };
-        let (transfer, since) = (state.transfer, state.since);
-        let tried = self.addresses_tried(transfer);
-        if !self.gates.as_mut().is_some_and(|gates| gates.passed_over(id, tried)) {
-            return false;
-        }
-        let connected_for = self.now.since(since).as_nanos() as u64;
-        if let Some(transfer) = self.transfers.get_mut(transfer) {
-            transfer.spent.connect += connected_for;
-        }
-        self.queue_first(transfer);
-        self.abandon_race(transfer);
-        self.close(id);
-        self.schedule_transfer(transfer);
-        true
     }
 }

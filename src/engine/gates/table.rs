@@ -3,7 +3,8 @@
 //! Knows origins and connections by their ids, keys of hosts, domains and addresses, and the times that
 //! are to be kept. Must not know transfers, nor how a connection is made.
 //!
-//! Invariants: an origin waits at one gate at most; a gate at which somebody waits is closed, and what
+//! Invariants: an origin waits at one gate at most, or else at one for each of its addresses, and is called
+//! by the first to open; a gate at which somebody waits is closed, and what
 //! opens it (the end of what holds it, or its timer) is under way, or it is among those that are `ready`;
 //! a gate that nobody uses is an entry of [`Resting`] for as long as its time is to be kept, and nothing
 //! after; every operation takes a few steps, however many gates there are or wait there.
@@ -18,6 +19,8 @@ use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, Hash, RandomState};
 use std::net::IpAddr;
 use std::time::Duration;
+
+use slab::Slab as Places;
 
 use super::gate::{Gate, GateId, Rules, Scope};
 use super::list::Links;
@@ -49,12 +52,23 @@ pub(in crate::engine) struct Gates {
     memory: GateId,
     origins: Vec<AtOrigin>,
     connections: Vec<AtConnection>,
+    waits: Places<Wait>,
     waiting: Links,
     idle: [Links; 2],
     /// Gates with a line that may have become open.
     ready: VecDeque<GateId>,
     /// Whose turn it is now: it does not wait behind others.
     turn: Option<OriginId>,
+}
+
+/// What a connection is about, as the gates see it.
+pub(super) struct Stage {
+    /// It has a request, or is being made for one,
+    pub(super) in_flight: bool,
+    /// which has not begun,
+    pub(super) starting: bool,
+    /// and for which another is being made, too.
+    pub(super) beside: bool,
 }
 
 /// Timers, and the time that it is.
@@ -70,14 +84,21 @@ struct AtOrigin {
     /// By origin, host and domain.
     starts: [Option<GateId>; 3],
     place: Option<GateId>,
-    /// Where it waits.
-    line: Option<GateId>,
+    /// Where it waits: the first of its places in lines.
+    wait: Option<usize>,
     /// Where its turn came, which it has until it has what else it needs.
     passing: Option<GateId>,
     /// Its turn came in vain: it comes first from there on.
     missed: bool,
-    /// Addresses that have failed while others had no room, by their place in the list.
-    avoid: u32,
+}
+
+/// An origin's place in the line of a gate.
+#[derive(Clone, Copy)]
+struct Wait {
+    origin: OriginId,
+    gate: GateId,
+    /// Its place in another line.
+    next: Option<usize>,
 }
 
 /// The gates of a connection, besides those of its origin.
@@ -90,11 +111,10 @@ struct AtConnection {
     /// That request has not begun.
     starting: bool,
     idle: bool,
+    /// Another connection, with which it races, holds what the request holds at the gates of its origin.
+    beside: bool,
     address_place: Option<GateId>,
     address_start: Option<GateId>,
-    /// Addresses that had no room, and those not to be tried, by their place in the list.
-    passed: u32,
-    avoid: u32,
 }
 
 impl Gates {
@@ -102,7 +122,7 @@ impl Gates {
         Gates::with_most(rules, limits::GATES)
     }
 
-    fn with_most(rules: Rules, most_timed: usize) -> Gates {
+    pub(super) fn with_most(rules: Rules, most_timed: usize) -> Gates {
         let mut gates = Slab::new();
         let mut memory = Gate::new(0, Scope::Memory, rules.of(Scope::Memory));
         memory.users = 1;
@@ -118,6 +138,7 @@ impl Gates {
             most_timed,
             origins: Vec::new(),
             connections: Vec::new(),
+            waits: Places::new(),
             waiting: Links::default(),
             idle: [Links::default(), Links::default()],
             ready: VecDeque::new(),
@@ -144,6 +165,12 @@ impl Gates {
     pub(in crate::engine) fn known(&self) -> usize {
         // without the one that is always there
         self.gates.len() - 1 + self.resting.len()
+    }
+
+    /// Times that are kept, of gates in use and of others.
+    #[cfg(test)]
+    pub(super) fn times_kept(&self) -> usize {
+        self.timed + self.resting.len()
     }
 
     /// Whether any rule is in force.
@@ -280,10 +307,6 @@ impl Gates {
         self.gates.get(id).is_some_and(|gate| gate.is_place() && gate.uses > gate.most)
     }
 
-    fn is_place(&self, id: GateId) -> bool {
-        self.gates.get(id).is_some_and(Gate::is_place)
-    }
-
     /// Whether it is asked before it is known where a connection leads.
     fn comes_before_addresses(&self, id: GateId) -> bool {
         let scope = self.gates.get(id).map(|gate| gate.scope);
@@ -344,22 +367,26 @@ impl Gates {
         }
     }
 
-    /// Has an origin wait at a gate, and nowhere else.
-    fn wait(&mut self, origin: OriginId, id: GateId, clock: &mut Clock<'_>) {
-        let AtOrigin { line, missed, .. } = self.origins[origin.slot()];
-        if line == Some(id) {
+    /// Has an origin wait at these gates, and nowhere else: the first to open calls it.
+    fn wait(&mut self, origin: OriginId, gates: &[GateId], clock: &mut Clock<'_>) {
+        if gates.iter().all(|&gate| self.waits_at(origin, gate)) {
             return;
         }
         self.pass(origin, clock.now);
-        self.leave_line(origin, clock);
-        let Some(gate) = self.gates.get_mut(id) else { return };
-        match missed {
-            true => self.waiting.push_front(&mut gate.line, origin.slot()),
-            false => self.waiting.push_back(&mut gate.line, origin.slot()),
+        self.leave_lines(origin, clock);
+        let missed = self.origins[origin.slot()].missed;
+        for &id in gates {
+            let Some(gate) = self.gates.get_mut(id) else { continue };
+            let next = self.origins[origin.slot()].wait;
+            let place = self.waits.insert(Wait { origin, gate: id, next });
+            match missed {
+                true => self.waiting.push_front(&mut gate.line, place),
+                false => self.waiting.push_back(&mut gate.line, place),
+            }
+            gate.users += 1;
+            self.origins[origin.slot()].wait = Some(place);
+            self.set_timer(id, clock);
         }
-        gate.users += 1;
-        self.origins[origin.slot()].line = Some(id);
-        self.set_timer(id, clock);
     }
 
     /// Sees to it that whoever waits for a gate's time is called then.
@@ -398,6 +425,9 @@ impl Gates {
     /// The gates that count a connection's requests.
     fn starts_of(&self, id: ConnectionId) -> [Option<GateId>; 4] {
         let Some((at, origin)) = self.at(id) else { return [None; 4] };
+        if at.beside {
+            return [None, None, None, at.address_start];
+        }
         let [one, host, domain] = self.origins[origin.slot()].starts;
         [one, host, domain, at.address_start]
     }
@@ -413,19 +443,19 @@ impl Gates {
         self.turn == Some(id) || at.missed || at.passing.is_some()
     }
 
-    /// The addresses that may be tried; all where none would be left.
-    fn candidates<'a>(
-        &mut self,
-        id: OriginId,
-        addresses: &'a [IpAddr],
-    ) -> impl Iterator<Item = IpAddr> + use<'a> {
-        let avoid = &mut self.origins[id.slot()].avoid;
-        if (0..addresses.len()).all(|index| *avoid & bit(index) != 0) {
-            *avoid = 0;
-        }
-        let avoid = *avoid;
-        let fit = move |&(index, _): &(usize, &IpAddr)| avoid & bit(index) == 0;
-        addresses.iter().enumerate().filter(fit).map(|(_, ip)| ip.to_canonical())
+    /// An origin's places in lines.
+    fn places(&self, id: OriginId) -> impl Iterator<Item = (usize, GateId)> {
+        let first = self.origins.get(id.slot()).filter(|at| at.id == Some(id));
+        let mut next = first.and_then(|at| at.wait);
+        std::iter::from_fn(move || {
+            let at = next?;
+            next = self.waits[at].next;
+            Some((at, self.waits[at].gate))
+        })
+    }
+
+    fn waits_at(&self, id: OriginId, gate: GateId) -> bool {
+        self.places(id).any(|(_, other)| other == gate)
     }
 
     fn unset_idle(&mut self, id: ConnectionId) {
@@ -461,9 +491,4 @@ impl Gates {
         let at = &mut self.connections[id.slot()];
         (at.address_place, at.address_start) = (None, None);
     }
-}
-
-/// The bit of an address, by its place in the list; the last ones share theirs.
-fn bit(index: usize) -> u32 {
-    1 << index.min(31)
 }

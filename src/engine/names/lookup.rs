@@ -123,7 +123,8 @@ impl Look {
         }
         let addresses = by_turns(families);
         let ttl = Some(Duration::from_secs(least.into()));
-        (!addresses.is_empty()).then_some(Found { addresses, ttl })
+        let partial = !self.is_over();
+        (!addresses.is_empty()).then_some(Found { addresses, ttl, partial })
     }
 
     /// Both families are over, or what one found is enough to know that the name is not there. Servers are
@@ -198,7 +199,7 @@ impl Names {
 
     /// What is known without a query: addresses, fixed names, and names that are never asked for.
     fn without_asking(&self, host: &Host) -> Option<Result<Found, NameError>> {
-        let found = |addresses| Some(Ok(Found { addresses, ttl: None }));
+        let found = |addresses| Some(Ok(Found { addresses, ttl: None, partial: false }));
         let Some(name) = host.name() else { return found(host.ip().into_iter().collect()) };
         if is_within(name, "localhost") {
             return found(loopback(&self.config.hosts, name, self.config.ipv4, self.config.ipv6));
@@ -312,11 +313,11 @@ impl Names {
         let Some(look) = self.looks.get_mut(id) else { return };
         look.deadline = None;
         if look.lookup.is_none() {
-            return self.remove(id);
+            return self.end_later(id);
         }
         if look.found().is_some() {
             self.report_found(id);
-            return self.remove(id);
+            return self.end_later(id);
         }
         let failed = |kind: &Kind| look.half(*kind).ask.reason.clone();
         let kind = KINDS.iter().find_map(failed).unwrap_or(NameErrorKind::Timeout);
@@ -353,10 +354,9 @@ impl Names {
 
     /// The second family of a look-up that has been reported is over.
     fn end_later(&mut self, id: Id<Look>) {
-        if let Some(look) = self.looks.get(id)
-            && KINDS.iter().all(|&kind| look.half(kind).state.is_found())
-            && let Some(found) = look.found()
-        {
+        if let Some(look) = self.looks.get(id) {
+            let all = KINDS.iter().all(|&kind| look.half(kind).state.is_found());
+            let found = look.found().filter(|_| all);
             self.wants.push_back(Want::Later { host: look.host.clone(), found });
         }
         self.remove(id);

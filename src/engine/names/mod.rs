@@ -87,8 +87,9 @@ pub(crate) enum Want {
     Close { channel: ChannelId },
     /// A look-up is over.
     Found { lookup: LookupId, result: Result<Found, NameError> },
-    /// A family came after the look-up was over: all addresses of the host.
-    Later { host: Host, found: Found },
+    /// The other family of a host, of which a part was found, is over: all its addresses, or none if there are no
+    /// more.
+    Later { host: Host, found: Option<Found> },
 }
 
 /// How a channel speaks.
@@ -116,6 +117,8 @@ pub(crate) struct Found {
     pub(crate) addresses: Vec<IpAddr>,
     /// How long they hold. None where nothing says so.
     pub(crate) ttl: Option<Duration>,
+    /// They are of one family, and [`Want::Later`] says what there is of the other.
+    pub(crate) partial: bool,
 }
 
 /// Why a look-up found nothing.
@@ -305,6 +308,11 @@ impl Names {
             }
         }
         self.pump_freed();
+    }
+
+    /// Whether a config has names looked up at the same servers and in the same file.
+    pub(crate) fn has_sources_of(&self, config: &NamesConfig) -> bool {
+        self.config.conf == config.conf && self.config.hosts == config.hosts
     }
 
     /// Where a server stands, in the place of one that is over if there is one.

@@ -29,7 +29,7 @@ pub use range::{AddressRange, AddressRangeError};
 /// denied if the policy is one that denies what is private, and allowed otherwise. Last comes the caller's own
 /// check, if there is one.
 ///
-/// An IPv6 address that has an IPv4 address within (IPv4-mapped and -compatible, NAT64, 6to4, Teredo) must be
+/// An IPv6 address that has an IPv4 address within (IPv4-mapped and -compatible, NAT64, 6to4, Teredo, ISATAP) must be
 /// allowed both as it is and as what is within.
 ///
 /// A proxy that is given names looks them up where no policy of ours reaches. With a policy, a request by such a
@@ -172,9 +172,12 @@ impl Engine {
         let Some(key) = self.pool.get(transfer.origin).map(|origin| &origin.key) else {
             return false;
         };
-        let Err(cause) = self.check_proxied(key, transfer.request.head.origin().host()) else {
-            return false;
+        // a tunnel may lead elsewhere than to who is asked
+        let target = match key.tunnel() {
+            Some(_) => key.target().0,
+            None => transfer.request.head.origin().host(),
         };
+        let Err(cause) = self.check_proxied(key, target) else { return false };
         // as one that waits it can be taken out
         self.queue_first(id);
         self.end(id, error_before_exchange(cause, Phase::Proxy));

@@ -108,6 +108,8 @@ fn within_v6(ip: Ipv6Addr) -> [Option<Ipv4Addr>; 2] {
             [Some(halves(high, low)), Some(halves(!client_high, !client_low))]
         }
         [0x2002, high, low, ..] => [Some(halves(high, low)), None],
+        // ISATAP (RFC 5214, 6.1), whatever the prefix
+        [_, _, _, _, 0 | 0x200, 0x5efe, high, low] => [Some(halves(high, low)), None],
         _ => [None; 2],
     }
 }

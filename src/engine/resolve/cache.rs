@@ -105,6 +105,10 @@ impl Cache {
         }
     }
 
+    pub(super) fn clear(&mut self) {
+        *self = Cache::new(self.keep.clone());
+    }
+
     pub(super) fn get(&self, host: &Host, now: Time) -> Option<Addresses> {
         match &self.entry(host, now)?.known {
             Known::Addresses(addresses) => Some(addresses.clone()),
@@ -123,7 +127,7 @@ impl Cache {
     pub(super) fn insert(&mut self, host: Host, outcome: &Outcome, now: Time) -> Option<Addresses> {
         let keep = &self.keep;
         let (known, time) = match outcome {
-            Outcome::Found { addresses, ttl } => {
+            Outcome::Found { addresses, ttl } | Outcome::Partial { addresses, ttl } => {
                 let ttl = ttl.unwrap_or(keep.without_ttl);
                 (Known::Addresses(addresses.clone()), ttl.min(keep.most).max(keep.least))
             }

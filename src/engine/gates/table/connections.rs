@@ -6,59 +6,45 @@
 use super::*;
 
 impl Gates {
-    /// A connection is about to be made for a request of this origin.
+    /// A connection is about to be made for a request of this origin; or one `beside` another, which is being made
+    /// for the same.
     pub(in crate::engine::gates) fn open(
         &mut self,
         connection: ConnectionId,
         origin: OriginId,
+        beside: bool,
         now: Time,
     ) {
         if self.connections.len() <= connection.slot() {
             self.connections.resize(connection.slot() + 1, AtConnection::default());
         }
-        let at = &mut self.origins[origin.slot()];
-        let avoid = std::mem::take(&mut at.avoid);
-        let (starts, place) = (at.starts, at.place);
         self.connections[connection.slot()] = AtConnection {
             ids: Some((connection, origin)),
             in_flight: true,
             starting: true,
-            avoid,
+            beside,
             ..AtConnection::default()
         };
-        for gate in starts.into_iter().flatten() {
+        for gate in self.starts_of(connection).into_iter().flatten() {
             self.start(gate, now);
         }
+        let place = self.origins[origin.slot()].place;
         if let Some(gate) = place.and_then(|gate| self.gates.get_mut(gate)) {
             gate.uses += 1;
         }
     }
 
-    /// Has a connection lead to the address at `index` in its list, if that lets it through. The one
-    /// before, which failed, is given back in any case.
+    /// Has a connection lead to this address, if that lets it through. The one before, which failed, is given back in
+    /// any case.
     pub(in crate::engine) fn take_address(
         &mut self,
         id: ConnectionId,
-        index: usize,
         ip: IpAddr,
         now: Time,
     ) -> bool {
-        let Some((at, origin)) = self.at(id) else { return true };
+        let Some((_, origin)) = self.at(id) else { return true };
         self.leave_address(id, now);
-        if at.avoid & bit(index) != 0 {
-            return false;
-        }
-        let place = self.gate_for(Scope::AddressPlaces, ip.to_canonical());
-        let start = self.gate_for(Scope::AddressStarts, ip.to_canonical());
-        let closed = [place, start]
-            .into_iter()
-            .flatten()
-            .any(|gate| self.closed(gate, origin, now).is_some() || self.is_full(gate));
-        if closed {
-            [place, start].into_iter().flatten().for_each(|gate| self.let_go(gate, now));
-            self.connections[id.slot()].passed |= bit(index);
-            return false;
-        }
+        let Some((place, start)) = self.room_at(ip, origin, now) else { return false };
         if let Some(gate) = place.and_then(|gate| self.gates.get_mut(gate)) {
             gate.uses += 1;
         }
@@ -70,15 +56,46 @@ impl Gates {
         true
     }
 
-    /// Whether addresses of a connection, none of which is left, were passed over. Those that failed are
-    /// not tried by the next one.
-    pub(in crate::engine::gates) fn passed_over(&mut self, id: ConnectionId, tried: usize) -> bool {
-        let Some((at, origin)) = self.at(id) else { return false };
-        let all = bit(tried).wrapping_sub(1);
-        if at.passed != 0 {
-            self.origins[origin.slot()].avoid = all & !at.passed;
+    /// Whether this address lets one more connection of an origin through.
+    pub(in crate::engine) fn has_room_at(&mut self, ip: IpAddr, id: OriginId, now: Time) -> bool {
+        let Some((place, start)) = self.room_at(ip, id, now) else { return false };
+        [place, start].into_iter().flatten().for_each(|gate| self.let_go(gate, now));
+        true
+    }
+
+    /// The gates of an address if they let one more connection through, without an idle one having to go. Whoever asks
+    /// knows them.
+    fn room_at(
+        &mut self,
+        ip: IpAddr,
+        id: OriginId,
+        now: Time,
+    ) -> Option<(Option<GateId>, Option<GateId>)> {
+        let place = self.gate_for(Scope::AddressPlaces, ip.to_canonical());
+        let start = self.gate_for(Scope::AddressStarts, ip.to_canonical());
+        let gates = [place, start].into_iter().flatten();
+        let closed =
+            gates.clone().any(|gate| self.closed(gate, id, now).is_some() || self.is_full(gate));
+        if closed {
+            gates.for_each(|gate| self.let_go(gate, now));
+            return None;
         }
-        at.passed != 0
+        Some((place, start))
+    }
+
+    /// Whether a host has a place for one more connection that nobody waits for.
+    pub(in crate::engine) fn has_place_beside(&self, id: OriginId) -> bool {
+        let place = self.origins.get(id.slot()).and_then(|at| self.gates.get(at.place?));
+        place.is_none_or(|gate| gate.uses < gate.most && gate.line.len() == 0 && !gate.is_passed)
+    }
+
+    /// What a connection holds for its request at the gates of its origin goes to another, with which it races.
+    pub(in crate::engine) fn hand_over(&mut self, from: ConnectionId, to: ConnectionId) {
+        let holds = |id| self.at(id).map(|(at, _)| !at.beside);
+        if (holds(from), holds(to)) == (Some(true), Some(false)) {
+            self.connections[from.slot()].beside = true;
+            self.connections[to.slot()].beside = false;
+        }
     }
 
     /// Whether the request for which a connection was made may begin as soon as it is ready. Others may have
@@ -176,23 +193,22 @@ impl Gates {
     /// Whether another origin waits for a place that this connection holds.
     pub(in crate::engine::gates) fn others_want_place(&self, id: ConnectionId) -> bool {
         let Some((_, origin)) = self.at(id) else { return false };
-        let line = self.origins[origin.slot()].line;
         self.places_of(id).into_iter().flatten().any(|gate| {
             let waiting = self.gates.get(gate).map_or(0, |gate| gate.line.len());
-            waiting > usize::from(line == Some(gate))
+            waiting > usize::from(waiting > 0 && self.waits_at(origin, gate))
         })
     }
 
     /// An origin that held a place for long enough does not come before others again.
-    pub(in crate::engine::gates) fn go_last(&mut self, id: OriginId, clock: &mut Clock<'_>) {
-        let line = self.origins[id.slot()].line;
-        if let Some(gate) = line.filter(|&gate| self.is_place(gate)) {
-            if let Some(gate) = self.gates.get_mut(gate) {
-                gate.users += 1;
+    pub(in crate::engine::gates) fn go_last(&mut self, id: OriginId) {
+        let mut next = self.origins[id.slot()].wait;
+        while let Some(place) = next {
+            let wait = self.waits[place];
+            next = wait.next;
+            if let Some(gate) = self.gates.get_mut(wait.gate).filter(|gate| gate.is_place()) {
+                self.waiting.remove(&mut gate.line, place);
+                self.waiting.push_back(&mut gate.line, place);
             }
-            self.leave_line(id, clock);
-            self.wait(id, gate, clock);
-            self.let_go(gate, clock.now);
         }
     }
 
@@ -201,11 +217,11 @@ impl Gates {
         &mut self,
         ids: (ConnectionId, OriginId),
         ip: Option<IpAddr>,
-        (in_flight, starting): (bool, bool),
+        Stage { in_flight, starting, beside }: Stage,
         now: Time,
     ) {
         let (id, origin) = ids;
-        self.open(id, origin, now);
+        self.open(id, origin, beside, now);
         if let Some(ip) = ip.map(|ip| ip.to_canonical()) {
             let place = self.gate_for(Scope::AddressPlaces, ip);
             if let Some(gate) = place.and_then(|gate| self.gates.get_mut(gate)) {

@@ -1,7 +1,8 @@
 //! Origins at the gates: who may go through, who waits in which line, whose turn it is.
 //!
 //! Knows what the table has of origins. Must not know connections but by their idle lists. Invariants: an origin waits in
-//! one line at most; a turn is given back by whoever does not use it.
+//! one line, or in one for each of its addresses, and leaves all of them together; a turn is given back by whoever does
+//! not use it.
 
 use super::*;
 
@@ -43,12 +44,13 @@ impl Gates {
     /// Whether an origin's next request may begin, as far as its address has no say. If not, it waits.
     pub(in crate::engine::gates) fn admits(&mut self, id: OriginId, clock: &mut Clock<'_>) -> bool {
         let at = self.origins[id.slot()];
-        if at.line.is_some_and(|gate| self.comes_before_addresses(gate)) {
+        let line = at.wait.map(|place| self.waits[place].gate);
+        if line.is_some_and(|gate| self.comes_before_addresses(gate)) {
             return false;
         }
         for gate in at.starts.into_iter().flatten() {
             if let Some(gate) = self.closed(gate, id, clock.now) {
-                self.wait(id, gate, clock);
+                self.wait(id, &[gate], clock);
                 return false;
             }
         }
@@ -63,12 +65,12 @@ impl Gates {
         clock: &mut Clock<'_>,
     ) -> bool {
         let at = self.origins[id.slot()];
-        if at.line.is_some() {
+        if at.wait.is_some() {
             return false;
         }
         match at.place.and_then(|gate| self.closed(gate, id, clock.now)) {
             Some(gate) => {
-                self.wait(id, gate, clock);
+                self.wait(id, &[gate], clock);
                 false
             }
             None => true,
@@ -76,42 +78,37 @@ impl Gates {
     }
 
     /// Whether one of these addresses lets a connection and a request through. If not, the origin waits
-    /// at the one where the fewest do.
+    /// at all of them, or as many as are tried for a name.
     pub(in crate::engine::gates) fn has_address(
         &mut self,
         id: OriginId,
         addresses: &[IpAddr],
         clock: &mut Clock<'_>,
     ) -> bool {
-        if !self.knows_addresses() {
+        // to none at all the way is open: it ends there
+        if !self.knows_addresses() || addresses.is_empty() {
             return true;
         }
-        if self.origins[id.slot()].line.is_some() {
+        if self.origins[id.slot()].wait.is_some() {
             return false;
         }
-        let mut shortest: Option<(GateId, usize)> = None;
+        let mut lines: Vec<GateId> = Vec::new();
         let mut found = false;
-        for ip in self.candidates(id, addresses) {
+        for ip in addresses.iter().map(IpAddr::to_canonical) {
             let Some(gate) = self.closed_at(ip, id, clock.now) else {
                 found = true;
                 break;
             };
-            let length = self.gates.get(gate).map_or(0, |gate| gate.line.len());
-            let (kept, dropped) = match shortest {
-                Some((other, least)) if least <= length => ((other, least), Some(gate)),
-                other => ((gate, length), other.map(|(gate, _)| gate)),
-            };
-            shortest = Some(kept);
-            if let Some(gate) = dropped {
+            if lines.len() == limits::ADDRESSES || lines.contains(&gate) {
                 self.let_go(gate, clock.now);
+            } else {
+                lines.push(gate);
             }
         }
-        if let Some((gate, _)) = shortest {
-            if !found {
-                self.wait(id, gate, clock);
-            }
-            self.let_go(gate, clock.now);
+        if !found {
+            self.wait(id, &lines, clock);
         }
+        lines.into_iter().for_each(|gate| self.let_go(gate, clock.now));
         found
     }
 
@@ -133,7 +130,7 @@ impl Gates {
             }
         }
         if !has_else && let Some(gate) = closed {
-            self.wait(id, gate, clock);
+            self.wait(id, &[gate], clock);
         }
         None
     }
@@ -156,7 +153,7 @@ impl Gates {
         if host.is_some() || !self.rules.has(Scope::AddressPlaces) {
             return host;
         }
-        for ip in self.candidates(id, addresses) {
+        for ip in addresses.iter().map(IpAddr::to_canonical) {
             match self.closed_at(ip, id, now) {
                 Some(gate) => self.let_go(gate, now),
                 None => {
@@ -172,29 +169,33 @@ impl Gates {
     pub(in crate::engine::gates) fn drop_out(&mut self, id: OriginId, clock: &mut Clock<'_>) {
         if self.origins.get(id.slot()).is_some_and(|at| at.id == Some(id)) {
             self.pass(id, clock.now);
-            self.leave_line(id, clock);
+            self.leave_lines(id, clock);
         }
     }
 
     /// Whether an origin waits at a gate.
     pub(in crate::engine::gates) fn is_waiting(&self, id: OriginId) -> bool {
         let at = self.origins.get(id.slot());
-        at.is_some_and(|at| at.id == Some(id) && at.line.is_some())
+        at.is_some_and(|at| at.id == Some(id) && at.wait.is_some())
     }
 
-    pub(super) fn leave_line(&mut self, id: OriginId, clock: &mut Clock<'_>) {
+    pub(super) fn leave_lines(&mut self, id: OriginId, clock: &mut Clock<'_>) {
         let Some(at) = self.origins.get_mut(id.slot()).filter(|at| at.id == Some(id)) else {
             return;
         };
-        let Some(line) = at.line.take() else { return };
-        let Some(gate) = self.gates.get_mut(line) else { return };
-        self.waiting.remove(&mut gate.line, id.slot());
-        if gate.line.len() == 0
-            && let Some(timer) = gate.timer.take()
-        {
-            clock.timers.cancel(timer);
+        let mut next = at.wait.take();
+        while let Some(place) = next {
+            let wait = self.waits.remove(place);
+            next = wait.next;
+            let Some(gate) = self.gates.get_mut(wait.gate) else { continue };
+            self.waiting.remove(&mut gate.line, place);
+            if gate.line.len() == 0
+                && let Some(timer) = gate.timer.take()
+            {
+                clock.timers.cancel(timer);
+            }
+            self.let_go(wait.gate, clock.now);
         }
-        self.let_go(line, clock.now);
     }
 
     /// The origin's turn came, but not the time to begin.
@@ -227,7 +228,7 @@ impl Gates {
                     gate.is_passed = true;
                     gate.users += 1;
                 }
-                self.leave_line(origin, clock);
+                self.leave_lines(origin, clock);
                 self.origins[origin.slot()].passing = Some(id);
                 self.turn = Some(origin);
                 return Some(origin);
@@ -257,7 +258,7 @@ impl Gates {
 
     pub(super) fn first_in_line(&self, id: GateId, now: Time) -> Option<OriginId> {
         let gate = self.gates.get(id).filter(|_| self.is_open(id, now))?;
-        self.origins[gate.line.first()?].id
+        Some(self.waits[gate.line.first()?].origin)
     }
 
     /// The timer of a gate has fired.

@@ -394,7 +394,7 @@ impl World {
                     let number = number(&host);
                     self.done.push(Done { host, number, at: self.now, result });
                 }
-                Want::Later { host, found } => self.later.push((host, found)),
+                Want::Later { host, found } => self.later.extend(found.map(|found| (host, found))),
             }
         }
     }
