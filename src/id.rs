@@ -4,8 +4,9 @@
 //! Invariant: an id that outlived its entry finds nothing, though its slot is in use again
 //! (until the slot's 24-bit generation has wrapped, 16 million reuses later).
 
+use std::collections::HashMap;
 use std::fmt;
-use std::hash::{Hash, Hasher};
+use std::hash::{BuildHasherDefault, Hash, Hasher};
 use std::marker::PhantomData;
 
 /// Bits of a generation; a ring token carries it beside an 8-bit kind and a 32-bit slot.
@@ -65,65 +66,152 @@ impl<T> fmt::Debug for Id<T> {
     }
 }
 
-/// Entries by generational id.
-pub(crate) struct Slab<T> {
-    entries: slab::Slab<T>,
-    /// One per slot ever used; goes up when the slot's occupant leaves.
-    generations: Vec<u32>,
+/// What is known by ids, or by other numbers that nobody outside chooses.
+pub(crate) type IdMap<K, V> = HashMap<K, V, BuildHasherDefault<IdHasher>>;
+
+/// Spreads numbers that nobody has chosen with care to make them meet: one multiplication.
+#[derive(Default)]
+pub(crate) struct IdHasher(u64);
+
+impl Hasher for IdHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            self.write_u64(byte.into());
+        }
+    }
+
+    fn write_u16(&mut self, number: u16) {
+        self.write_u64(number.into());
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        // 2^64 by the golden ratio; a table looks at the highest bits and at the lowest
+        self.0 = (self.0 ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(24);
+    }
 }
+
+/// Entries by generational id. The generation lies with the entry, so that one look finds both, and an entry that
+/// nobody asks for is dropped where it is.
+pub(crate) struct Slab<T> {
+    entries: Vec<Entry<T>>,
+    len: usize,
+    /// The first of the free slots; [`END`] if there is none.
+    free: u32,
+    /// The generation of slots that come to be: above that of all that were given back.
+    young: u32,
+}
+
+struct Entry<T> {
+    /// Goes up when the slot's occupant leaves.
+    generation: u32,
+    place: Place<T>,
+}
+
+enum Place<T> {
+    Taken(T),
+    Free { next: u32 },
+}
+
+/// The end of the list of free slots.
+const END: u32 = u32::MAX;
 
 impl<T> Slab<T> {
     pub(crate) const fn new() -> Self {
-        Self { entries: slab::Slab::new(), generations: Vec::new() }
+        Self { entries: Vec::new(), len: 0, free: END, young: 0 }
     }
 
     pub(crate) fn insert(&mut self, value: T) -> Id<T> {
-        let slot = self.entries.insert(value);
-        if slot == self.generations.len() {
-            self.generations.push(0);
+        self.len += 1;
+        let slot = self.free;
+        match self.entries.get_mut(slot as usize) {
+            Some(entry) => {
+                if let Place::Free { next } = entry.place {
+                    self.free = next;
+                }
+                entry.place = Place::Taken(value);
+                Id { slot, generation: entry.generation, of: PhantomData }
+            }
+            None => {
+                let (slot, generation) = (self.entries.len() as u32, self.young);
+                self.entries.push(Entry { generation, place: Place::Taken(value) });
+                Id { slot, generation, of: PhantomData }
+            }
         }
-        self.id(slot)
     }
 
+    #[inline]
     pub(crate) fn get(&self, id: Id<T>) -> Option<&T> {
-        if self.holds(id) { self.entries.get(id.slot()) } else { None }
+        match self.entries.get(id.slot())? {
+            Entry { generation, place: Place::Taken(value) } if *generation == id.generation => {
+                Some(value)
+            }
+            _ => None,
+        }
     }
 
+    #[inline]
     pub(crate) fn get_mut(&mut self, id: Id<T>) -> Option<&mut T> {
-        if self.holds(id) { self.entries.get_mut(id.slot()) } else { None }
+        match self.entries.get_mut(id.slot())? {
+            Entry { generation, place: Place::Taken(value) } if *generation == id.generation => {
+                Some(value)
+            }
+            _ => None,
+        }
     }
 
     pub(crate) fn remove(&mut self, id: Id<T>) -> Option<T> {
-        if !self.holds(id) {
-            return None;
+        self.get(id)?;
+        let free = Place::Free { next: self.free };
+        let taken = std::mem::replace(&mut self.entries[id.slot()].place, free);
+        self.note_free(id);
+        match taken {
+            Place::Taken(value) => Some(value),
+            Place::Free { .. } => None,
         }
-        let value = self.entries.try_remove(id.slot())?;
-        if self.entries.is_empty() && self.entries.capacity() > KEPT_WHEN_EMPTY {
-            self.entries = slab::Slab::new();
+    }
+
+    /// As [`Slab::remove`], for an entry that is large to be moved about. Says whether there was one.
+    pub(crate) fn discard(&mut self, id: Id<T>) -> bool {
+        let there = self.get(id).is_some();
+        if there {
+            self.entries[id.slot()].place = Place::Free { next: self.free };
+            self.note_free(id);
         }
-        let generation = &mut self.generations[id.slot()];
-        *generation = (*generation + 1) & GENERATION_MASK;
-        Some(value)
+        there
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.entries.len()
+        self.len
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.len == 0
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (Id<T>, &T)> {
-        self.entries.iter().map(|(slot, value)| (self.id(slot), value))
+        self.entries.iter().enumerate().filter_map(|(slot, entry)| match &entry.place {
+            Place::Taken(value) => {
+                let (slot, generation) = (slot as u32, entry.generation);
+                Some((Id { slot, generation, of: PhantomData }, value))
+            }
+            Place::Free { .. } => None,
+        })
     }
 
-    fn holds(&self, id: Id<T>) -> bool {
-        self.generations.get(id.slot()) == Some(&id.generation)
-    }
-
-    fn id(&self, slot: usize) -> Id<T> {
-        Id { slot: slot as u32, generation: self.generations[slot], of: PhantomData }
+    /// The occupant of a slot, which is first of the free ones now, has left.
+    fn note_free(&mut self, id: Id<T>) {
+        self.entries[id.slot()].generation = (id.generation + 1) & GENERATION_MASK;
+        self.free = id.slot;
+        self.len -= 1;
+        if self.len == 0 && self.entries.capacity() > KEPT_WHEN_EMPTY {
+            let oldest = self.entries.iter().map(|entry| entry.generation).max();
+            self.young = self.young.max(oldest.unwrap_or_default());
+            (self.entries, self.free) = (Vec::new(), END);
+        }
     }
 }
 
@@ -153,5 +241,38 @@ mod tests {
         }
         let id = slab.insert(());
         assert_eq!(Id::from_bits(id.to_bits() | 0xff << 56), id);
+    }
+
+    #[test]
+    fn slots_that_were_given_back_forget_nobody() {
+        let mut slab = Slab::new();
+        let many: Vec<_> = (0..2 * KEPT_WHEN_EMPTY).map(|n| slab.insert(n)).collect();
+        assert_eq!(
+            slab.iter().map(|(id, n)| (id.slot(), *n)).last(),
+            many.last().map(|id| (id.slot(), id.slot()))
+        );
+        for (n, &id) in many.iter().enumerate() {
+            if n % 2 == 0 {
+                assert_eq!(slab.remove(id), Some(n));
+            } else {
+                assert!(slab.discard(id));
+            }
+            assert!(!slab.discard(id), "it is gone");
+        }
+        assert!(slab.is_empty() && slab.entries.capacity() == 0);
+        let fresh = slab.insert(7);
+        assert_eq!((fresh.slot(), slab.get(fresh), slab.len()), (0, Some(&7), 1));
+        assert!(many.iter().all(|&id| slab.get(id).is_none()), "stale ids stay stale");
+    }
+
+    #[test]
+    fn an_id_that_was_made_up_finds_no_free_slot() {
+        let mut slab = Slab::new();
+        let id = slab.insert(());
+        slab.remove(id);
+        let next = Id { slot: id.slot, generation: id.generation + 1, of: PhantomData };
+        assert_eq!(slab.get(next), None);
+        assert_eq!(slab.remove(next), None);
+        assert_eq!(slab.insert(()), next);
     }
 }

@@ -4,7 +4,6 @@
 //! has no transfer and no origin, and counts against no limit of connections; what the resolver wants is done before
 //! the driver is asked to do anything.
 
-use std::collections::HashMap;
 use std::net::SocketAddr;
 
 use super::connection::{Connection, State};
@@ -15,13 +14,14 @@ use crate::dial::Dial;
 use crate::dns::Switch;
 use crate::error::{Cause, Phase};
 use crate::http::Host;
+use crate::id::IdMap;
 use crate::limits;
 use crate::time::Time;
 
 /// The stub resolver, and the connections of its channels.
 pub(super) struct Channels {
     names: Names,
-    connections: HashMap<ChannelId, ConnectionId>,
+    connections: IdMap<ChannelId, ConnectionId>,
 }
 
 impl Engine {
@@ -41,7 +41,7 @@ impl Engine {
             }
             none => {
                 let names = Names::new(config, seed);
-                *none = Some(Box::new(Channels { names, connections: HashMap::new() }));
+                *none = Some(Box::new(Channels { names, connections: IdMap::default() }));
             }
         }
         self.settle();

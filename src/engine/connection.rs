@@ -278,6 +278,12 @@ impl Connection {
 }
 
 impl Exchanging {
+    /// Holds no memory any more but its own.
+    pub(super) fn let_go(&mut self) {
+        self.exchange.let_go();
+        (self.pace, self.decoding) = (None, None);
+    }
+
     pub(super) fn wants_send(&self) -> bool {
         !self.head_taken || self.wants_body()
     }

@@ -8,12 +8,16 @@ use std::time::Duration;
 
 use super::connection::{Connection, State};
 use super::transfer::{Place, Transfer};
-use super::{ConnectionId, Engine, Timer, TransferId};
+use super::{ConnectionId, Engine, Options, Timer, TransferId};
 use crate::error::{Cause, Deadline, Phase};
 use crate::time::Time;
 
-/// When, what then, and how long it was.
-type Due = (Time, Then, Duration);
+/// What happens, and when; at [`Time::NEVER`] nothing does.
+#[derive(Clone, Copy)]
+pub(super) struct Due {
+    pub(super) at: Time,
+    then: Then,
+}
 
 /// What happens at a deadline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,7 +71,7 @@ impl Engine {
         if self.config.carried_deadlines && !(connection.is_paused() || connection.is_throttled()) {
             return;
         }
-        let Some((at, _, _)) = self.deadline(connection) else { return };
+        let at = self.deadline(connection).at;
         if at >= connection.timer_at {
             return;
         }
@@ -83,113 +87,116 @@ impl Engine {
 
     /// Sees to it that the deadline of a transfer without connection is not missed.
     pub(super) fn schedule_transfer(&mut self, id: TransferId) {
-        let due = self.transfer_deadline(id);
+        let at = self.transfer_deadline(id).at;
         let Some(transfer) = self.transfers.get_mut(id) else { return };
         if let Some(timer) = transfer.timer.take() {
             self.timers.cancel(timer);
         }
-        if let Some((at, _, _)) = due {
+        if at != Time::NEVER {
             transfer.timer = Some(self.timers.set(at, Timer::Transfer(id)));
         }
     }
 
     /// The first deadline of what a connection waits for.
-    pub(super) fn deadline(&self, connection: &Connection) -> Option<Due> {
-        let state = match &connection.state {
-            State::Idle(idle) => {
-                let keep = self.config.keep_idle;
-                return Some((idle.since + keep, Then::Fail(Deadline::Idle), keep));
-            }
-            state => state,
-        };
-        let transfer = self.transfers.get(connection.transfer()?)?;
-        let options = &*transfer.request.options;
-        let timeouts = &options.timeouts;
-        let then = |at: Time, then, after: Option<Duration>| Some((at + after?, then, after?));
-        let from = |at, which, after| then(at, Then::Fail(which), after);
-        let phase = match state {
-            State::Connecting(state) => from(state.since, Deadline::Connect, timeouts.connect),
-            State::Tunnelling(state) => from(state.since, Deadline::Connect, timeouts.connect),
-            State::Handshaking(state) => from(state.since, Deadline::Tls, timeouts.tls),
-            State::Exchanging(state) if state.paused => None,
-            State::Exchanging(state) if state.throttled => {
-                state.pace.as_ref().map(|pace| (pace.due(), Then::GoOn, Duration::ZERO))
-            }
+    #[inline]
+    pub(super) fn deadline(&self, connection: &Connection) -> Due {
+        match &connection.state {
+            State::Idle(idle) => Due::fail(idle.since, Deadline::Idle, Some(self.config.keep_idle)),
+            _ => self.deadline_in_use(connection),
+        }
+    }
+
+    fn deadline_in_use(&self, connection: &Connection) -> Due {
+        let transfer = connection.transfer().and_then(|id| self.transfers.get(id));
+        let Some(transfer) = transfer else { return Due::NEVER };
+        let Options { timeouts, low_speed, .. } = &*transfer.request.options;
+        let phase = match &connection.state {
+            State::Connecting(state) => Due::fail(state.since, Deadline::Connect, timeouts.connect),
+            State::Tunnelling(state) => Due::fail(state.since, Deadline::Connect, timeouts.connect),
+            State::Handshaking(state) => Due::fail(state.since, Deadline::Tls, timeouts.tls),
+            State::Exchanging(state) if state.paused => Due::NEVER,
+            State::Exchanging(state) if state.throttled => match &state.pace {
+                Some(pace) => Due { at: pace.due(), then: Then::GoOn },
+                None => Due::NEVER,
+            },
             State::Exchanging(state) => {
                 let silence =
                     if state.request_sent == Time::NEVER || state.first_byte != Time::NEVER {
-                        from(state.moved, Deadline::Idle, timeouts.idle)
+                        Due::fail(state.moved, Deadline::Idle, timeouts.idle)
                     } else {
-                        from(state.request_sent, Deadline::FirstByte, timeouts.first_byte)
+                        Due::fail(state.request_sent, Deadline::FirstByte, timeouts.first_byte)
                     };
-                let low_speed = options
-                    .low_speed
-                    .filter(|low| !low.over.is_zero())
-                    .and_then(|low| from(state.measured.0, Deadline::LowSpeed, Some(low.over)));
-                let first = earlier(silence, low_speed);
-                match state.exchange.awaits_continue() {
-                    true => earlier(first, then(state.moved, Then::SendBody, timeouts.expect)),
-                    false => first,
-                }
+                let slow = match low_speed {
+                    Some(low) if !low.over.is_zero() => {
+                        Due::fail(state.measured.0, Deadline::LowSpeed, Some(low.over))
+                    }
+                    _ => Due::NEVER,
+                };
+                let body = match timeouts.expect {
+                    Some(after) if state.exchange.awaits_continue() => {
+                        Due { at: state.moved + after, then: Then::SendBody }
+                    }
+                    _ => Due::NEVER,
+                };
+                silence.or_earlier(slow).or_earlier(body)
             }
-            State::Idle(_) | State::Names(_) => None,
+            State::Idle(_) | State::Names(_) => Due::NEVER,
         };
-        earlier(phase, total(transfer))
+        phase.or_earlier(total(transfer))
     }
 
-    fn transfer_deadline(&self, id: TransferId) -> Option<Due> {
-        let transfer = self.transfers.get(id)?;
+    fn transfer_deadline(&self, id: TransferId) -> Due {
+        let Some(transfer) = self.transfers.get(id) else { return Due::NEVER };
         let timeouts = &transfer.request.options.timeouts;
-        let (wait, which, spent) = match transfer.place {
-            Place::Admission | Place::Exchange(_) => return None,
-            Place::Later(at) => {
-                let back = (at, Then::ComeBack, at.since(transfer.since));
-                return earlier(Some(back), total(transfer));
-            }
+        let wait = match transfer.place {
+            Place::Admission | Place::Exchange(_) => return Due::NEVER,
+            Place::Later(at) => Due { at, then: Then::ComeBack },
             Place::Addresses(lookup) if self.resolver.is_started(lookup) => {
-                (timeouts.resolve, Deadline::Resolve, 0)
+                Due::fail(transfer.since, Deadline::Resolve, timeouts.resolve)
             }
             Place::Connection | Place::Addresses(_) => {
-                (timeouts.queue, Deadline::Queue, transfer.spent.queue)
+                let spent = Duration::from_nanos(transfer.spent.queue);
+                let left = timeouts.queue.map(|after| after.saturating_sub(spent));
+                Due::fail(transfer.since, Deadline::Queue, left)
             }
         };
-        let wait = wait.map(|after| {
-            let left = after.saturating_sub(Duration::from_nanos(spent));
-            (transfer.since + left, Then::Fail(which), after)
-        });
-        earlier(wait, total(transfer))
+        wait.or_earlier(total(transfer))
     }
 
     fn check_transfer(&mut self, id: TransferId) {
-        match self.transfer_deadline(id) {
-            Some((at, Then::ComeBack, _)) if at <= self.now => self.seek_connection(id),
-            Some((at, Then::Fail(deadline), after)) if at <= self.now => {
-                let Some(place) = self.transfers.get(id).map(|transfer| transfer.place) else {
-                    return;
-                };
-                let cause = Cause::Timeout { deadline, after };
-                let phase = self.phase(place);
+        let Due { at, then } = self.transfer_deadline(id);
+        let Some(transfer) = self.transfers.get(id) else { return };
+        if at > self.now {
+            return self.schedule_transfer(id);
+        }
+        match then {
+            Then::ComeBack => self.seek_connection(id),
+            Then::Fail(deadline) => {
+                let cause = Cause::Timeout { deadline, after: length(deadline, transfer) };
+                let phase = self.phase(transfer.place);
                 self.end(id, super::error_before_exchange(cause, phase));
             }
-            Some(_) => self.schedule_transfer(id),
-            None => {}
+            // what connections wait for
+            Then::SendBody | Then::GoOn => {}
         }
     }
 
     fn check_connection(&mut self, id: ConnectionId) {
         let Some(connection) = self.pool.connections.get(id) else { return };
-        match self.deadline(connection) {
-            Some((at, Then::Fail(deadline), after)) if at <= self.now => {
-                if matches!(connection.state, State::Idle(_)) {
-                    self.close(id);
-                } else if deadline != Deadline::LowSpeed || self.is_slow(id) {
-                    self.fail(id, Cause::Timeout { deadline, after }, None);
-                } else {
-                    self.touch(id);
-                }
-            }
-            Some((at, ..)) if at <= self.now => self.go_on(id),
-            _ => self.touch(id),
+        let Due { at, then } = self.deadline(connection);
+        if at > self.now {
+            return self.touch(id);
+        }
+        let Then::Fail(deadline) = then else { return self.go_on(id) };
+        let Some(transfer) = connection.transfer().and_then(|id| self.transfers.get(id)) else {
+            // it is idle
+            return self.close(id);
+        };
+        let after = length(deadline, transfer);
+        if deadline != Deadline::LowSpeed || self.is_slow(id) {
+            self.fail(id, Cause::Timeout { deadline, after }, None);
+        } else {
+            self.touch(id);
         }
     }
 
@@ -240,14 +247,38 @@ impl Connection {
     }
 }
 
-fn total(transfer: &Transfer) -> Option<Due> {
-    let after = transfer.request.options.timeouts.total?;
-    Some((transfer.added + after, Then::Fail(Deadline::Total), after))
+impl Due {
+    const NEVER: Due = Due { at: Time::NEVER, then: Then::GoOn };
+
+    /// Something has waited for so long since then.
+    fn fail(since: Time, deadline: Deadline, after: Option<Duration>) -> Due {
+        match after {
+            Some(after) => Due { at: since + after, then: Then::Fail(deadline) },
+            None => Due::NEVER,
+        }
+    }
+
+    fn or_earlier(self, other: Due) -> Due {
+        if other.at < self.at { other } else { self }
+    }
 }
 
-fn earlier(one: Option<Due>, other: Option<Due>) -> Option<Due> {
-    match (one, other) {
-        (Some(one), Some(other)) => Some(if other.0 < one.0 { other } else { one }),
-        (one, other) => one.or(other),
-    }
+fn total(transfer: &Transfer) -> Due {
+    Due::fail(transfer.added, Deadline::Total, transfer.request.options.timeouts.total)
+}
+
+/// How long a deadline was that a transfer has missed.
+fn length(deadline: Deadline, transfer: &Transfer) -> Duration {
+    let Options { timeouts, low_speed, .. } = &*transfer.request.options;
+    let length = match deadline {
+        Deadline::Queue => timeouts.queue,
+        Deadline::Resolve => timeouts.resolve,
+        Deadline::Connect => timeouts.connect,
+        Deadline::Tls => timeouts.tls,
+        Deadline::FirstByte => timeouts.first_byte,
+        Deadline::Idle => timeouts.idle,
+        Deadline::LowSpeed => low_speed.map(|low| low.over),
+        Deadline::Total => timeouts.total,
+    };
+    length.unwrap_or_default()
 }

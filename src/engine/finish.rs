@@ -9,7 +9,7 @@ use super::connection::{Connection, Exchanging, State, WireCount};
 use super::tls::TlsSession;
 use super::transfer::{Place, Transfer};
 use super::{
-    ConnectionId, Engine, Message, Outcome, Output, Report, Response, Times, TlsSummary, TransferId,
+    ConnectionId, Engine, Handler, Message, Outcome, Output, Report, Times, TlsSummary, TransferId,
 };
 use crate::error::{Attempts, Cause, Error, Operation, Retry};
 use crate::http::ProxyFault;
@@ -96,7 +96,7 @@ impl Engine {
             self.close(id);
             match again {
                 true => self.wait_to_ask_again(transfer, &report, Some(error)),
-                false => self.deliver(transfer, Err(error), report),
+                false => self.deliver_failure(transfer, error, report),
             }
         }
     }
@@ -113,7 +113,7 @@ impl Engine {
             self.leave_lookup(id, origin, lookup);
             return self.wait_to_ask_again(id, &report, Some(error));
         }
-        self.deliver(id, Err(error), report);
+        self.deliver_failure(id, error, report);
     }
 
     /// The exchange on a connection is complete.
@@ -126,16 +126,34 @@ impl Engine {
         let reusable = state.exchange.close_reasons().is_empty()
             && !connection.ended
             && connection.unfilled.is_empty();
+        if superseded {
+            return self.supersede(id, transfer, reusable);
+        }
+        // built as a whole: its parts are large to be moved about
+        let message = Message {
+            transfer,
+            outcome: Outcome { result: Ok(response), report: self.report(transfer, Some(id)) },
+            handler: self.take_handler(transfer),
+        };
+        if !reusable {
+            self.close(id);
+        }
+        self.deliver(message);
+        if reusable {
+            self.release(id);
+        }
+    }
+
+    /// A response that is not the transfer's last is complete.
+    fn supersede(&mut self, id: ConnectionId, transfer: TransferId, reusable: bool) {
         let report = self.report(transfer, Some(id));
         if !reusable {
             self.close(id);
         }
-        if superseded && self.transfers.get(transfer).is_some_and(Transfer::asks_again) {
+        if self.transfers.get(transfer).is_some_and(Transfer::asks_again) {
             self.wait_to_ask_again(transfer, &report, None);
-        } else if superseded {
-            self.lead_on(transfer, report);
         } else {
-            self.deliver(transfer, Ok(response), report);
+            self.lead_on(transfer, report);
         }
         if reusable {
             self.release(id);
@@ -156,6 +174,7 @@ impl Engine {
         self.note_close(id);
         self.outputs.push_back(Output::Close { connection: id, last_words });
         self.to_serve.push_back(connection.origin);
+        self.pool.spare(connection.state);
     }
 
     /// A connection whose exchange is over goes to whoever waits for it.
@@ -215,19 +234,32 @@ impl Engine {
         stale && safe && again && (untouched || transfer.request.body.rewind())
     }
 
-    fn deliver(&mut self, id: TransferId, result: Result<Response, Error>, report: Report) {
-        let Some(transfer) = self.transfers.get_mut(id) else { return };
-        match &result {
+    #[cold]
+    fn deliver_failure(&mut self, transfer: TransferId, error: Error, report: Report) {
+        let handler = self.take_handler(transfer);
+        let outcome = Outcome { result: Err(error), report };
+        self.deliver(Message { transfer, outcome, handler });
+    }
+
+    fn take_handler(&mut self, id: TransferId) -> Box<dyn Handler> {
+        match self.transfers.get_mut(id) {
+            Some(transfer) => transfer.take_handler(),
+            None => unreachable!("a transfer is taken out after its message"),
+        }
+    }
+
+    fn deliver(&mut self, message: Message) {
+        match &message.outcome.result {
             Ok(_) => self.stats.succeeded += 1,
             Err(_) => self.stats.failed += 1,
         }
+        self.messages.push_back(message);
+        let Some(message) = self.messages.back_mut() else { return };
+        let Message { transfer: id, outcome, handler } = message;
+        let Some(transfer) = self.transfers.get_mut(*id) else { return };
         if transfer.request.options.retry.is_some() {
             self.retries.note_end();
         }
-        // finished where it stays: both it and the transfer are large to be moved about
-        let (outcome, handler) = (Outcome { result, report }, transfer.take_handler());
-        self.messages.push_back(Message { transfer: id, outcome, handler });
-        let Some(Message { outcome, handler, .. }) = self.messages.back_mut() else { return };
         if transfer.retrying.is_some() {
             outcome.report.retried = transfer.take_retried();
         }
@@ -239,6 +271,7 @@ impl Engine {
             hops.conclude(&transfer.request.head, transfer.added, outcome);
         }
         handler.done(outcome);
+        let id = *id;
         self.vacate(id);
     }
 

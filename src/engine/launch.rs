@@ -150,16 +150,13 @@ impl Engine {
         let Some(exchanging) = self.exchange_for(id, transfer) else { return };
         self.pool.unlink_idle(id);
         let Some(connection) = self.pool.connections.get_mut(id) else { return };
-        match &mut connection.state {
-            // the exchange before has left its box
-            State::Exchanging(state) => **state = exchanging,
-            state => *state = State::Exchanging(Box::new(exchanging)),
-        }
+        let before = std::mem::replace(&mut connection.state, State::Exchanging(exchanging));
         if connection.uses > 0 {
             self.stats.reused += 1;
         }
         connection.uses += 1;
         connection.turns += 1;
+        self.pool.spare(before);
         self.note_begin(id);
         self.touch(id);
     }
@@ -169,7 +166,7 @@ impl Engine {
         &mut self,
         id: ConnectionId,
         transfer_id: TransferId,
-    ) -> Option<Exchanging> {
+    ) -> Option<Box<Exchanging>> {
         let connection = self.pool.connections.get(id)?;
         let transfer = self.transfers.get_mut(transfer_id)?;
         transfer.place = Place::Exchange(id);
@@ -184,7 +181,7 @@ impl Engine {
         if transfer.request.options.raw {
             exchange.keep_chunks();
         }
-        Some(Exchanging {
+        let exchanging = Exchanging {
             transfer: transfer_id,
             exchange,
             since: self.now,
@@ -203,7 +200,8 @@ impl Engine {
             response: None,
             decoding: None,
             measured: (self.now, 0),
-        })
+        };
+        Some(self.pool.boxed(exchanging))
     }
 
     /// Launches as many of an origin's transfers as can be.

@@ -428,7 +428,7 @@ impl Engine {
             Some(connection) => Level {
                 recv: connection.wants_recv(),
                 send: connection.wants_send(),
-                deadline: self.deadline(connection).map_or(Time::NEVER, |(at, _, _)| at),
+                deadline: self.deadline(connection).at,
             },
             None => Level { recv: false, send: false, deadline: Time::NEVER },
         }
@@ -564,7 +564,7 @@ impl Engine {
         let Some(&Transfer { timer, place, origin: at, .. }) = self.transfers.get(id) else {
             return;
         };
-        drop(self.transfers.remove(id));
+        self.transfers.discard(id);
         if let Some(timer) = timer {
             self.timers.cancel(timer);
         }

@@ -128,7 +128,7 @@ impl Engine {
         if self.gates.as_ref().is_some_and(|gates| gates.keeps_time(id)) {
             return;
         }
-        let early = self.exchange_for(id, state.transfer).map(Box::new);
+        let early = self.exchange_for(id, state.transfer);
         if let Some(connection) = self.pool.connections.get_mut(id)
             && let State::Connecting(state) = &mut connection.state
         {

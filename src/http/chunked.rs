@@ -80,8 +80,13 @@ impl ChunkedDecoder {
                 let data = self.take_data(input.len() - consumed);
                 return Ok(Decoded { consumed: consumed + data, data });
             }
-            self.state = self.advance(input[consumed], limits)?;
-            consumed += 1;
+            consumed += match self.take_usual_line(&input[consumed..]) {
+                0 => {
+                    self.state = self.advance(input[consumed], limits)?;
+                    1
+                }
+                line => line,
+            };
         }
         Ok(Decoded { consumed, data: 0 })
     }
@@ -93,6 +98,30 @@ impl ChunkedDecoder {
             self.state = State::DataCr;
         }
         data
+    }
+
+    /// What is between two chunks, as nearly all have it: the end of one, the size of the next, all of it here. The
+    /// number of its bytes; none if it is anything else.
+    fn take_usual_line(&mut self, input: &[u8]) -> usize {
+        let before = match self.state {
+            State::DataCr => 2,
+            State::FirstDigit => 0,
+            _ => return 0,
+        };
+        let Some((b"\r\n" | b"", line)) = input.split_at_checked(before) else { return 0 };
+        let mut size = 0;
+        // as many digits as cannot overflow
+        for (digits, &byte) in line.iter().enumerate().take(16) {
+            match char::from(byte).to_digit(16) {
+                Some(digit) => size = size << 4 | u64::from(digit),
+                None if size > 0 && line[digits..].starts_with(b"\r\n") => {
+                    (self.remaining, self.state) = (size, State::Data);
+                    return before + digits + 2;
+                }
+                None => return 0,
+            }
+        }
+        0
     }
 
     /// The state after one byte of framing.

@@ -121,6 +121,7 @@ impl Exchange {
     pub const MIN_BODY_OUTPUT: usize = RequestBody::MIN_OUTPUT;
 
     /// An exchange that is about to begin. `body` is what [`RequestHead::encode`] is told, too.
+    #[inline]
     pub fn new(head: &RequestHead, body: BodyLength, limits: &HttpLimits) -> Exchange {
         Exchange {
             body: RequestBody::new(body),
@@ -280,6 +281,11 @@ impl Exchange {
     /// A reason that was found elsewhere.
     pub fn note_close(&mut self, reason: CloseReason) {
         self.reasons.insert(reason);
+    }
+
+    /// Gives back what it holds of a head; it is over.
+    pub(crate) fn let_go(&mut self) {
+        self.partial = Vec::new();
     }
 
     fn step(&mut self, input: &[u8]) -> Result<(usize, Step), HttpFault> {

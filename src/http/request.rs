@@ -79,7 +79,9 @@ impl RequestHead {
             Method::CONNECT => origin.authority_with_port().to_string().into(),
             _ => url[Position::BeforePath..Position::AfterQuery].into(),
         };
-        if target.is_empty() || !target.bytes().all(|b| b.is_ascii_graphic()) {
+        // looked at to the end, so that many bytes are looked at at once
+        let good = target.bytes().fold(true, |good, byte| good & byte.is_ascii_graphic());
+        if target.is_empty() || !good {
             return Err(RequestError::BadTarget(excerpt(target.as_bytes())));
         }
         let fragment = url

@@ -4,11 +4,12 @@
 //! mean. Invariants: an id on a channel is one query's; ids are drawn at random among the free ones; a channel
 //! that is old, or has had its share of queries, takes no more and is closed when it waits for nothing.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 
 use super::{Channel, ChannelId, Names, Query, Timer, Transport, Want};
 use crate::dns::message;
 use crate::engine::timers::TimerId;
+use crate::id::IdMap;
 use crate::limits;
 use crate::time::Time;
 
@@ -26,7 +27,7 @@ pub(super) struct Line {
     /// Ids of queries to be sent. May hold those of queries that are gone.
     to_send: VecDeque<u16>,
     unsent: usize,
-    in_flight: HashMap<u16, Flight>,
+    in_flight: IdMap<u16, Flight>,
     queries: u32,
     /// Messages that nobody waited for.
     strays: u32,
@@ -55,7 +56,7 @@ impl Line {
             retired: false,
             to_send: VecDeque::new(),
             unsent: 0,
-            in_flight: HashMap::new(),
+            in_flight: IdMap::default(),
             queries: 0,
             strays: 0,
             since: now,
@@ -265,24 +266,20 @@ impl Names {
         }
     }
 
-    /// One that has nothing left to send, or a new one, or the one that has the least.
+    /// Of two at random the one that has less to send, which is nearly as good as the best of all; a new one where that
+    /// has something to send, too.
     fn udp_channel(&mut self, server: usize) -> Option<ChannelId> {
         self.retire_the_old(server);
-        let channels = &self.servers[server].udp;
-        let start = usize::from(self.random.next());
-        let (mut best, mut least) = (None, usize::MAX);
-        for at in 0..channels.len() {
-            let id = channels[(start + at) % channels.len()];
-            let line = &self.channels.get(id).map(|Channel(line)| line);
-            let Some(line) = line.filter(|line| !line.is_full()) else { continue };
-            if line.unsent < least {
-                (best, least) = (Some(id), line.unsent);
-            }
-            if least == 0 {
-                break;
-            }
-        }
-        if least > 0 && channels.len() < limits::NAME_CHANNELS {
+        let [one, other] = self.random.next().to_le_bytes().map(usize::from);
+        let udp = &self.servers[server].udp;
+        let all = udp.len().max(1);
+        let free =
+            |id: &&ChannelId| self.channels.get(**id).is_some_and(|Channel(line)| !line.is_full());
+        let pair = [udp.get(one % all), udp.get(other % all)].into_iter().flatten();
+        let unsent = |id: ChannelId| self.channels.get(id).map_or(0, |Channel(line)| line.unsent);
+        let best =
+            pair.filter(free).min_by_key(|&&id| unsent(id)).or(udp.iter().find(free)).copied();
+        if best.is_none_or(|id| unsent(id) > 0) && udp.len() < limits::NAME_CHANNELS {
             return self.open_channel(server, Transport::Udp).or(best);
         }
         best

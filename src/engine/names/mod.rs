@@ -16,7 +16,7 @@ mod server;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,7 +25,7 @@ use crate::dns::{Conf, Hosts, Kind};
 use crate::engine::LookupId;
 use crate::engine::timers::Timers;
 use crate::http::Host;
-use crate::id::{Id, Slab};
+use crate::id::{Id, IdMap, Slab};
 use crate::limits;
 use crate::time::Time;
 
@@ -240,7 +240,7 @@ pub(crate) struct Names {
     config: NamesConfig,
     random: Random,
     looks: Slab<Look>,
-    by_lookup: HashMap<LookupId, Id<Look>>,
+    by_lookup: IdMap<LookupId, Id<Look>>,
     /// Those of the config, and those that were in it and are not done yet.
     servers: Vec<Server>,
     /// Servers of the config, in its order.
@@ -271,7 +271,7 @@ impl Names {
             },
             random: Random::new(seed),
             looks: Slab::new(),
-            by_lookup: HashMap::new(),
+            by_lookup: IdMap::default(),
             servers: Vec::new(),
             order: Vec::new(),
             now: Time::ZERO,
