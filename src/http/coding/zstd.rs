@@ -4,7 +4,7 @@
 //! what has left the window. A server that flushes its blocks and then waits would be heard too late, so that the
 //! decoder is made to believe that the frame has ended: what it holds is looked at where it lies. Invariants:
 //! gathered is one block at most; when bytes are taken out of the decoder its window is put into it anew, so that what
-//! it holds lies in one piece; it holds its window twice at most, and a block.
+//! it holds lies in one piece; it holds its window and half of it at most, and two blocks.
 
 use std::hash::Hasher as _;
 use std::io::{self, Read as _};
@@ -164,7 +164,7 @@ impl Zstd {
     /// Leaves the decoder its window alone, once it holds much more; all of it was given out.
     fn make_room(&mut self) -> Result<(), CodingFault> {
         let (held, window) = (self.decoder.can_collect(), self.frame.window);
-        if held <= window + window.max(BLOCK_SIZE) {
+        if held <= window + (window / 2).max(BLOCK_SIZE) {
             return Ok(());
         }
         _ = self.decoder.collect_to_writer(Forget(held - window));
