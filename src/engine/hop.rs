@@ -55,20 +55,23 @@ impl Transfer {
 
     /// Takes the head of a final response, if another request follows on it: the handler is told, and
     /// answers. One that would lead on but cannot is taken, too, and fails the transfer as soon as it
-    /// is read on.
+    /// is read on. Nobody has asked for the request's body if that is untouched.
     #[inline(never)]
     pub(super) fn take_lead(
         &mut self,
         head: &ResponseHead<'_>,
+        untouched: bool,
         default_tls: Option<&TlsPolicy>,
         keeper: &mut Keeper,
         now: Time,
     ) -> Option<Flow> {
         let date = keeper.date(now);
         self.learn(head, date);
-        let next = match self.answer(head, keeper).transpose() {
+        let next = match self.answer(head, untouched, keeper).transpose() {
             Some(again) => again,
-            None => self.redirect(head, default_tls, date).transpose()?.map(Next::Redirect),
+            None => {
+                self.redirect(head, untouched, default_tls, date).transpose()?.map(Next::Redirect)
+            }
         };
         let flow = match &next {
             Ok(Next::Redirect(next)) => self.handler.redirected(head, next),

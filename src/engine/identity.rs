@@ -210,6 +210,7 @@ impl Transfer {
     pub(super) fn answer(
         &mut self,
         head: &ResponseHead<'_>,
+        untouched: bool,
         keeper: &mut Keeper,
     ) -> Result<Option<Next>, Cause> {
         let Some(identity) = self.identity.as_deref_mut() else { return Ok(None) };
@@ -219,7 +220,7 @@ impl Transfer {
         }
         match again {
             false => Ok(None),
-            true if self.request.body.rewind() => Ok(Some(Next::Again)),
+            true if untouched || self.request.body.rewind() => Ok(Some(Next::Again)),
             true => Err(Cause::BodyNotRepeatable),
         }
     }

@@ -232,7 +232,9 @@ impl Engine {
                                 (self.config.tls.as_ref(), &mut self.keeper);
                             let status = head.status();
                             let led = match transfer.heeds(status) {
-                                true => transfer.take_lead(&head, default_tls, keeper, now),
+                                true => {
+                                    transfer.take_lead(&head, untouched, default_tls, keeper, now)
+                                }
                                 false => None,
                             };
                             let flow = match led {

@@ -18,6 +18,7 @@ impl Transfer {
     pub(super) fn redirect(
         &mut self,
         head: &ResponseHead<'_>,
+        untouched: bool,
         default_tls: Option<&TlsPolicy>,
         date: Date,
     ) -> Result<Option<Redirect>, Cause> {
@@ -33,7 +34,7 @@ impl Transfer {
             let cookies = self.cookies_for(&next.head, date);
             next.head.set_cookies(cookies);
         }
-        match self.stands_against(&next, policy.max, default_tls) {
+        match self.stands_against(&next, policy.max, untouched, default_tls) {
             Some(fault) => Err(self.broken(head, fault, Some(&next))),
             None => Ok(Some(next)),
         }
@@ -59,6 +60,7 @@ impl Transfer {
         &mut self,
         next: &Redirect,
         max: u32,
+        untouched: bool,
         default_tls: Option<&TlsPolicy>,
     ) -> Option<RedirectFault> {
         let limit = max.min(limits::REDIRECTS);
@@ -70,7 +72,7 @@ impl Transfer {
             Some(RedirectFault::Loop)
         } else if without_tls {
             Some(RedirectFault::NoTlsPolicy)
-        } else if next.keeps_body && !self.request.body.rewind() {
+        } else if next.keeps_body && !untouched && !self.request.body.rewind() {
             Some(RedirectFault::BodyNotRepeatable)
         } else {
             None

@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 use std::sync::Arc;
+use std::time::Duration;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -19,6 +20,7 @@ on_every_driver! {
     pauses_within_one_receive,
     a_bomb_meets_its_cap_while_others_go_on,
     a_cut_is_told_after_what_was_decoded,
+    what_a_server_flushes_comes_before_it_goes_on,
 }
 
 fn gzip(data: &[u8]) -> Vec<u8> {
@@ -133,5 +135,56 @@ fn a_cut_is_told_after_what_was_decoded(kind: Kind) {
         let fault = CodingFault::Truncated { coding: Coding::Gzip };
         assert_eq!(transfer.error().cause, Cause::Coding(fault));
         assert!(transfer.record().body == body);
+    }
+}
+
+/// The body never ends: a decoder that waits for what comes after gives nothing out.
+fn what_a_server_flushes_comes_before_it_goes_on(kind: Kind) {
+    let parts: Vec<_> =
+        (0..4).map(|n| format!("event: {n}\n").repeat(1 + 3 * n).into_bytes()).collect();
+    let gzip = {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+        let mut flush = |part: &Vec<u8>| {
+            encoder.write_all(part).unwrap();
+            encoder.flush().unwrap();
+            std::mem::take(encoder.get_mut())
+        };
+        parts.iter().map(&mut flush).collect::<Vec<_>>()
+    };
+    let br = {
+        let mut encoder = brotli::CompressorWriter::new(Vec::new(), 4096, 4, 18);
+        let mut flush = |part: &Vec<u8>| {
+            encoder.write_all(part).unwrap();
+            encoder.flush().unwrap();
+            encoder.get_ref().clone()
+        };
+        let so_far: Vec<_> = parts.iter().map(&mut flush).collect();
+        let ends: Vec<_> = so_far.iter().map(Vec::len).collect();
+        let begins = [&[0], &ends[..3]].concat();
+        begins.iter().zip(&ends).map(|(&from, &to)| so_far[3][from..to].to_vec()).collect()
+    };
+    // a frame with a window of 8 MiB (RFC 8878), and in it blocks as they are, none of them the last
+    let zstd = {
+        let block =
+            |part: &Vec<u8>| [&((part.len() as u32) << 3).to_le_bytes()[..3], part].concat();
+        let mut blocks: Vec<_> = parts.iter().map(block).collect();
+        blocks[0].splice(0..0, [0x28, 0xb5, 0x2f, 0xfd, 0, 13 << 3]);
+        blocks
+    };
+    for (coding, coded) in [("gzip", gzip), ("br", br), ("zstd", zstd)] {
+        let head = format!(
+            "HTTP/1.1 200 OK\r\nContent-Encoding: {coding}\r\nContent-Length: 99999\r\n\r\n"
+        );
+        let mut script = Script::new().read_head().send(head);
+        for part in &coded {
+            script = script.send(part).wait(Duration::from_millis(30));
+        }
+        let server = Plan::new().connection(script.stall()).start();
+        let mut run = Run::new(kind);
+        let transfer = run.add(decoding(&server.url("/"), DecodePolicy::default()));
+        let whole = parts.concat();
+        run.turn_until("all that was flushed comes", |_| transfer.body_len() >= whole.len());
+        assert!(transfer.record().body == whole, "{coding}");
+        run.driver.remove(transfer.id).expect("it runs");
     }
 }

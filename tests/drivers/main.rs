@@ -35,6 +35,7 @@ mod run;
 mod same_story;
 mod scarcity;
 mod silence;
+mod squid;
 mod uploads;
 mod ways;
 mod zero_copy;

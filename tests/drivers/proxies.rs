@@ -6,7 +6,7 @@ use std::time::Duration;
 use ringdove::driver::Kind;
 use ringdove::error::{Cause, Deadline, Phase};
 use ringdove::http::ProxyFault;
-use ringdove::{Bypass, Config, Options, Proxies, Proxy, Timeouts};
+use ringdove::{Bypass, Config, Options, Proxies, Proxy, Timeouts, TlsPolicy};
 
 use crate::run::{Run, Transfer, on_every_driver, policy};
 use crate::support::certs::Authority;
@@ -24,6 +24,7 @@ on_every_driver! {
     proxies_that_refuse,
     a_silent_proxy,
     a_proxy_that_is_not_there,
+    a_clients_certificate_is_for_origins,
 }
 
 fn by(proxy: &str) -> Options {
@@ -262,5 +263,37 @@ fn a_proxy_that_is_not_there(kind: Kind) {
         let error = transfer.error();
         assert_eq!(error.phase, Phase::Connect, "{error:?}");
         assert_eq!(transfer.outcome().report.remote, Some(refusing.addr()));
+    }
+}
+
+/// A proxy that asks for a certificate gets one only if it is the proxy's.
+fn a_clients_certificate_is_for_origins(kind: Kind) {
+    let authority = Authority::new();
+    let identity = authority.client("me");
+    let asking = format!(
+        "ssl_client_certificate \"{}\"; ssl_verify_client optional;\n\
+         location = /who {{ return 200 $ssl_client_verify; }}\n",
+        authority.ca_file().display()
+    );
+    let tls = Some(NginxTls::new(&authority.server()));
+    let config = NginxConfig { tls, server_directives: asking, ..NginxConfig::default() };
+    let nginx = Nginx::start(config);
+    let read = |path| std::fs::read(path).expect("a file");
+    let presenting = TlsPolicy::builder()
+        .only_these_roots()
+        .add_roots_file(authority.ca_file())
+        .client_identity_pem(read(&identity.cert_file), read(&identity.key_file))
+        .build()
+        .expect("a good policy");
+    let mut run = Run::with(kind, Config { tls: Some(presenting.clone()), ..Config::default() });
+    let proxy = || by(&format!("https://localhost:{}", nginx.tls_addr().port()));
+    let own = Options { proxy_tls: Some(presenting), ..proxy() };
+    for (url, options, verdict) in [
+        ("http://ringdove.test/who", proxy(), "NONE"),
+        (&nginx.tls_url("/who")[..], Options::default(), "SUCCESS"),
+        ("http://ringdove.test/who", proxy(), "NONE"),
+        ("http://ringdove.test/who", own, "SUCCESS"),
+    ] {
+        fetch(&mut run, url, options).assert_response(200, verdict.as_bytes());
     }
 }

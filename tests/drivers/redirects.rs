@@ -190,11 +190,14 @@ fn a_client_certificate_stays_behind(kind: Kind) {
         .build()
         .expect("a good policy");
     let back = away.tls_url(&format!("/302?to={}", home.tls_url("/who")));
+    let there = away.tls_url("/302?to=/who");
     let urls = [
         (home.tls_url("/who"), "SUCCESS"),
         (home.tls_url("/302?to=/who"), "SUCCESS"),
         (home.tls_url(&format!("/302?to={}", away.tls_url("/who"))), "NONE"),
         (home.tls_url(&format!("/302?to={back}")), "NONE"),
+        // nor does it come back where that other one leads to itself
+        (home.tls_url(&format!("/302?to={there}")), "NONE"),
         (home.tls_url("/who"), "SUCCESS"),
     ];
     for max_connections in [1, 10] {

@@ -196,6 +196,8 @@ fn who_trusts_all_origins_sends_them_everywhere() {
     );
     let nonces: Vec<_> = asked.iter().map(|sent| sent.contains("nc=00000001")).collect();
     assert_eq!(nonces, [false, true, false, true], "nonces have an origin, too");
+    let has: Vec<_> = asked.iter().map(|sent| sent.contains("Authorization")).collect();
+    assert_eq!(has, [false, true, false, true], "one origin's nonce is nothing to another");
 }
 
 #[test]

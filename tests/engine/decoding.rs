@@ -266,7 +266,7 @@ fn caps_say_which_they_are() {
 }
 
 #[test]
-fn what_a_window_holds_back_comes_before_a_time_out() {
+fn what_was_decoded_is_delivered_at_once_and_not_with_the_time_out() {
     let body = vec![b'z'; 1000];
     let coded = {
         use ruzstd::encoding::{CompressionLevel, compress_to_vec};
@@ -282,6 +282,7 @@ fn what_a_window_holds_back_comes_before_a_time_out() {
     let connection = h.ask();
     let wire = response("Content-Encoding: zstd", &coded);
     h.received(connection, &wire[..wire.len() - 1]);
+    assert_eq!(log.body(), body);
     h.at(5_000);
     assert!(matches!(h.fails().cause, Cause::Timeout { .. }));
     assert_eq!(log.body(), body);

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use ringdove::Timeouts;
-use ringdove::engine::{Body, BodySource, Options, Request};
-use ringdove::http::{SourceRead, Trailers};
+use ringdove::engine::{Body, BodySource, Options, Output, Request};
+use ringdove::http::{AuthPolicy, AuthScheme, Secret, SourceRead, Trailers};
+use ringdove::{RedirectPolicy, RetryPolicy, Timeouts};
 
 use crate::harness::{Harness, Log, OK, ms};
 
@@ -202,4 +202,79 @@ fn trailers_come_with_a_chunked_body() {
     assert!(h.engine.add(request, Box::new(Log::default())).is_err());
     let request = Request::new(http::Method::POST, "http://10.0.0.1/").unwrap();
     assert!(request.announce_trailers(&["Content-Length"]).is_err());
+}
+
+/// Gives its bytes once.
+struct Pipe(&'static [u8]);
+
+impl BodySource for Pipe {
+    fn read(&mut self, out: &mut [u8]) -> SourceRead {
+        let given = self.0.len().min(out.len());
+        let (now, rest) = self.0.split_at(given);
+        out[..given].copy_from_slice(now);
+        self.0 = rest;
+        if given == 0 { SourceRead::End } else { SourceRead::Data(given) }
+    }
+}
+
+/// What the server answers before it has been sent the body; where the body goes then.
+#[test]
+fn a_body_that_nobody_has_read_need_not_be_rewound() {
+    let answers = [
+        ("307 Elsewhere\r\nLocation: /b", "PUT /b "),
+        ("308 Elsewhere\r\nLocation: http://10.0.0.2/b", "PUT /b "),
+        ("401 Who\r\nWWW-Authenticate: Digest realm=\"r\", nonce=\"n\", qop=\"auth\"", "PUT / "),
+        ("503 Busy", "PUT / "),
+        ("417 What", "PUT / "),
+    ];
+    for (answer, line) in answers {
+        for (was_read, length) in [(false, Some(5)), (false, None), (true, Some(5)), (true, None)] {
+            let mut request = asking(Body::Stream { length, source: Box::new(Pipe(b"bytes")) });
+            let options = Options {
+                redirects: Some(RedirectPolicy::default()),
+                auth: Some(AuthPolicy {
+                    scheme: AuthScheme::Digest,
+                    secret: Secret::login("user", "pass").ok(),
+                    ..AuthPolicy::default()
+                }),
+                retry: Some(Arc::new(RetryPolicy::default())),
+                timeouts: Timeouts { expect: Some(ms(200)), ..Timeouts::default() },
+                ..Options::default()
+            };
+            request = request.options(Arc::new(options));
+            let mut h = Harness::new(1);
+            h.add(request);
+            let first = h.connect();
+            h.sent(first);
+            if was_read {
+                h.received(first, CONTINUE);
+                assert!(!h.sent(first).is_empty());
+            }
+            h.received(first, &response(answer));
+            if was_read {
+                let told = h.engine.poll_message().expect("it is over").outcome;
+                // what is only a status is delivered
+                let is_status = answer.starts_with("503") || answer.starts_with("417");
+                assert_eq!(told.result.is_ok(), is_status, "{answer}: {told:?}");
+                continue;
+            }
+            h.at(3_000);
+            let [.., Output::Connect { connection: second, .. }] = h.wants()[..] else {
+                panic!("{answer}: another connection")
+            };
+            h.engine.handle_connected(second);
+            let mut sent = h.sent(second);
+            assert!(sent.starts_with(line.as_bytes()), "{answer}: {}", sent.escape_ascii());
+            if !answer.starts_with("417") {
+                h.received(second, CONTINUE);
+                sent = h.sent(second);
+            }
+            let body: &[u8] = if length.is_some() { b"bytes" } else { b"5\r\nbytes\r\n0\r\n\r\n" };
+            let sent = String::from_utf8_lossy(&sent).replace("\r\n0005\r\n", "\r\n5\r\n");
+            let sent = sent.trim_start_matches('0');
+            assert!(sent.ends_with(&*String::from_utf8_lossy(body)), "{answer}: {sent:?}");
+            h.received(second, OK);
+            h.succeeds();
+        }
+    }
 }

@@ -252,6 +252,29 @@ fn a_redirect_past_the_proxy_leaves_its_credentials_behind() {
     h.ends_empty();
 }
 
+/// Rounds are counted for each request, and a redirect leads to another one.
+#[test]
+fn each_request_has_rounds_of_its_own() {
+    let mut h = harness();
+    let redirects = Some(RedirectPolicy::default());
+    h.add(get_by("http://first.test/", Options { redirects, ..by(proxies(AuthScheme::Digest)) }));
+    let hops = 2 * ROUNDS;
+    let answers: Vec<_> = (0..hops)
+        .flat_map(|hop| {
+            let stale = if hop == 0 { "" } else { ", stale=true" };
+            [challenge(&format!("n{hop}"), stale), to(&format!("http://h{hop}.test/"))]
+        })
+        .chain([OK.to_vec()])
+        .collect();
+    let asked = h.answers(&answers);
+    assert_eq!(asked.len(), answers.len());
+    for (hop, sent) in (0..hops).zip(asked.iter().skip(1).step_by(2)) {
+        assert!(sent.contains(&format!("nonce=\"n{hop}\"")), "{sent}");
+    }
+    assert_eq!(h.succeeds().outcome.report.status, Some(200));
+    h.ends_empty();
+}
+
 #[test]
 fn a_field_of_the_callers_own_stands() {
     for own_field in [false, true] {

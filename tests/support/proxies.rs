@@ -1,12 +1,14 @@
-//! Real proxies from Debian's packages, one for each test: tinyproxy (HTTP), microsocks (SOCKS 5), dante
-//! (SOCKS 4 and 5), and stunnel to put TLS before any of them.
+//! Real proxies from Debian's packages, one for each test: squid and tinyproxy (HTTP), microsocks (SOCKS 5),
+//! dante (SOCKS 4 and 5), and stunnel to put TLS before any of them.
 
 use std::fs;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::path::Path;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use md5::{Digest as _, Md5};
 use tempfile::TempDir;
 
 use super::certs::Identity;
@@ -18,9 +20,38 @@ use super::{PATIENCE, eventually};
 pub struct RealProxy {
     // Dropped in this order: first the process, then what it writes to.
     _process: Guarded,
+    _segments: Segments,
     dir: TempDir,
     addr: SocketAddr,
 }
+
+/// Shared memory of a squid's own, which it leaves when it is killed.
+#[derive(Debug)]
+struct Segments(String);
+
+impl Drop for Segments {
+    fn drop(&mut self) {
+        for part in ["metadata", "queues", "readers"] {
+            _ = fs::remove_file(format!("/dev/shm/{}-cf__{part}.shm", self.0));
+        }
+    }
+}
+
+/// How a squid asks who makes a request.
+#[derive(Clone, Copy, Debug)]
+pub enum Asks {
+    /// Not at all.
+    Nobody,
+    /// By Basic.
+    Basic,
+    /// By Digest, with MD5, which is what it knows.
+    Digest,
+    /// By the one or the other.
+    Either,
+}
+
+/// Whom a squid lets in that asks.
+pub const SQUID_USER: (&str, &str) = ("user", "secret");
 
 /// A name and password that a proxy asks for.
 pub type Login = Option<(&'static str, &'static str)>;
@@ -40,6 +71,17 @@ impl RealProxy {
             );
             fs::write(dir.join("conf"), config)?;
             Ok(vec!["tinyproxy".into(), "-d".into(), "-c".into(), path(dir, "conf")])
+        })
+    }
+
+    /// An HTTP proxy that keeps connections on both sides, and may ask for Digest.
+    #[track_caller]
+    pub fn squid(asks: Asks) -> RealProxy {
+        RealProxy::start("squid", |dir, port| {
+            fs::write(dir.join("conf"), squid_config(dir, port, asks)?)?;
+            let name = service(port);
+            let argv = [&sbin("squid"), "-n", &name, "-N", "-d", "1", "-f", &path(dir, "conf")];
+            Ok(argv.map(str::to_owned).to_vec())
         })
     }
 
@@ -107,6 +149,7 @@ impl RealProxy {
         let dir = tempfile::Builder::new().prefix("ringdove-proxy-").tempdir()?;
         let addr = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
         let log = dir.path().join("log");
+        let segments = Segments(service(addr.port()));
         let mut process = Guarded::spawn(&argv(dir.path(), addr.port())?, &log)?;
         let mut ended = None;
         let accepts = eventually(PATIENCE, || {
@@ -116,13 +159,53 @@ impl RealProxy {
         if ended.is_some() || !accepts {
             return Err(io::Error::other(fs::read_to_string(log).unwrap_or_default()));
         }
-        Ok(RealProxy { _process: process, dir, addr })
+        Ok(RealProxy { _process: process, _segments: segments, dir, addr })
     }
 
     /// What it has said so far.
     pub fn log(&self) -> String {
         fs::read_to_string(self.dir.path().join("log")).unwrap_or_default()
     }
+}
+
+/// What a squid calls itself, and its shared memory: letters and digits.
+fn service(port: u16) -> String {
+    format!("ringdove{}p{port}", std::process::id())
+}
+
+/// Nothing is cached or logged, and no name is looked up anywhere but here.
+fn squid_config(dir: &Path, port: u16, asks: Asks) -> io::Result<String> {
+    let (user, password) = SQUID_USER;
+    let hash = |text: String| -> String {
+        Md5::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
+    };
+    let (basic, digest) = (path(dir, "basic"), path(dir, "digest"));
+    fs::write(&basic, format!("{user}:{}\n", hash(password.to_owned())))?;
+    fs::write(&digest, format!("{user}:r:{}\n", hash(format!("{user}:r:{password}"))))?;
+    // as root it becomes another user, and so do its helpers
+    fs::set_permissions(dir, fs::Permissions::from_mode(0o755))?;
+    let helpers = PathBuf::from("/usr/lib/squid");
+    let asking = |scheme: &str, program: String| {
+        format!(
+            "auth_param {scheme} program {program}\nauth_param {scheme} realm r\n\
+             auth_param {scheme} children 1 startup=1 idle=1\n"
+        )
+    };
+    let basic = asking("basic", format!("{} {basic}", path(&helpers, "basic_ncsa_auth")));
+    let digest = asking("digest", format!("{} -c {digest}", path(&helpers, "digest_file_auth")));
+    let known = "acl known proxy_auth REQUIRED\nhttp_access allow known\nhttp_access deny all\n";
+    let access = match asks {
+        Asks::Nobody => "http_access allow all\n".to_owned(),
+        Asks::Basic => basic + known,
+        Asks::Digest => digest + known,
+        Asks::Either => basic + &digest + known,
+    };
+    Ok(format!(
+        "http_port 127.0.0.1:{port}\n{access}cache deny all\ncache_mem 0 MB\npid_filename none\n\
+         cache_log none\naccess_log none\ncache_store_log none\ncoredump_dir none\n\
+         cache_effective_user proxy\nvisible_hostname ringdove.test\npinger_enable off\n\
+         dns_nameservers 127.0.0.1\nshutdown_lifetime 0 seconds\nvia off\n"
+    ))
 }
 
 fn path(dir: &Path, name: &str) -> String {

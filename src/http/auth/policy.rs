@@ -107,4 +107,12 @@ mod tests {
         assert!(!elsewhere("https://a/", "http://a/") && !elsewhere("https://b/", "http://a/"));
         assert!(!elsewhere("http://a/", "http://b/"));
     }
+
+    #[test]
+    fn who_was_named_for_the_first_origin_is_nobody_elsewhere() {
+        let netrc = Netrc::parse("machine a login net password rc").ok();
+        let policy =
+            AuthPolicy { secret: Some(login("given", "x")), netrc, ..AuthPolicy::default() };
+        assert_eq!(policy.for_elsewhere(&origin("http://a/"), &origin("http://b/")), None);
+    }
 }

@@ -116,7 +116,6 @@ impl ContentDecoder {
     pub fn end(&mut self) {
         if self.input == Input::Open {
             self.input = Input::Ended;
-            self.salvage();
         }
     }
 
@@ -128,15 +127,6 @@ impl ContentDecoder {
     fn refuse(&mut self, fault: CodingFault) {
         self.fault = Some(fault);
         self.input = Input::Refused;
-        self.salvage();
-    }
-
-    fn salvage(&mut self) {
-        for stage in &mut self.stages {
-            if let Decoder::Zstd(zstd) = &mut stage.decoder {
-                zstd.salvage();
-            }
-        }
     }
 
     fn over_cap(&self) -> Option<CodingFault> {

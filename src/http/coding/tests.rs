@@ -210,8 +210,7 @@ fn zstd_frames_and_what_is_between_them() {
 
 /// A zstd frame of so many blocks of the same byte, in a window of `1 << log` bytes.
 fn zstd_of_zeros(blocks: usize, log: u8, tail: &[u8]) -> Vec<u8> {
-    let mut frame = 0xfd2f_b528_u32.to_le_bytes().to_vec();
-    frame.extend_from_slice(&[0, (log - 10) << 3]);
+    let mut frame = zstd_header(log, false);
     for block in 0..blocks {
         let header = (128 * 1024) << 3 | 1 << 1 | u32::from(block + 1 == blocks);
         frame.extend_from_slice(&header.to_le_bytes()[..3]);
@@ -230,6 +229,126 @@ fn the_window_of_zstd_is_bound() {
         let limit = limits::ZSTD_WINDOW;
         let want = CodingFault::WindowTooLarge { coding: Coding::Zstd, limit };
         assert_eq!((body.len(), end), (0, Err(want)));
+    }
+}
+
+/// The beginning of a zstd frame with a window of `1 << log` bytes.
+fn zstd_header(log: u8, checksum: bool) -> Vec<u8> {
+    let magic = 0xfd2f_b528_u32.to_le_bytes();
+    [&magic[..], &[u8::from(checksum) << 2, (log - 10) << 3]].concat()
+}
+
+/// A block of zstd: of kind 0, these bytes as they are; of kind 2, compressed.
+fn zstd_block(kind: u32, content: &[u8], is_last: bool) -> Vec<u8> {
+    let header = (content.len() as u32) << 3 | kind << 1 | u32::from(is_last);
+    [&header.to_le_bytes()[..3], content].concat()
+}
+
+/// A compressed block that says "34 bytes of what was `offset` bytes ago" (RFC 8878, 3.1.1.3.2): no literals,
+/// one sequence, each of its codes from a table of one.
+fn zstd_match(offset: u32) -> Vec<u8> {
+    let value = offset + 3;
+    let bits = value.ilog2();
+    // the leading one of the value is the mark that ends the bit stream
+    let stream = &value.to_le_bytes()[..(bits as usize + 8) / 8];
+    zstd_block(2, &[&[0, 1, 0x54, 0, bits as u8, 31], stream].concat(), false)
+}
+
+#[test]
+fn blocks_of_zstd_refer_to_all_of_the_window() {
+    let noise = lines(40_000);
+    for log in [10_u8, 12, 17, 18] {
+        let window = 1_usize << log;
+        let (mut frame, mut want) = (zstd_header(log, true), Vec::new());
+        // several times over what is kept at most, each block no larger than the window
+        for (n, piece) in noise.chunks(window.min(5_000)).enumerate() {
+            frame.extend(zstd_block(0, piece, false));
+            want.extend_from_slice(piece);
+            for offset in [window, window - n % 800, 40] {
+                if offset <= want.len() {
+                    frame.extend(zstd_match(offset as u32));
+                    let at = want.len() - offset;
+                    want.extend_from_within(at..at + 34);
+                }
+            }
+        }
+        assert!(want.len() > 3 * window);
+        let mut checksum = twox_hash::XxHash64::with_seed(0);
+        std::hash::Hasher::write(&mut checksum, &want);
+        frame.extend(zstd_block(0, b"", true));
+        frame.extend(&std::hash::Hasher::finish(&checksum).to_le_bytes()[..4]);
+        assert_decodes(&[Coding::Zstd], &frame.repeat(2), &want.repeat(2));
+
+        let last = frame.len() - 1;
+        frame[last] ^= 1;
+        let (body, end) = decode(&[Coding::Zstd], &frame);
+        let why = "a wrong check";
+        assert_eq!(end, Err(CodingFault::Corrupt { coding: Coding::Zstd, why }), "{log}");
+        assert!(body == want, "delivered, then told");
+        // what lies before the frame's first byte is nowhere
+        let far = [zstd_header(log, false), zstd_block(0, b"abc", false), zstd_match(4)].concat();
+        let (body, end) = decode(&[Coding::Zstd], &far);
+        let why = "a bad block";
+        assert_eq!(end, Err(CodingFault::Corrupt { coding: Coding::Zstd, why }), "{log}");
+        assert_eq!(body, b"abc");
+    }
+}
+
+/// The parts of a body that is flushed after each, which is not yet its end.
+fn flushed(coding: Coding, parts: &[Vec<u8>]) -> Vec<Vec<u8>> {
+    fn each<W: std::io::Write>(
+        mut encoder: W,
+        parts: &[Vec<u8>],
+        so_far: impl Fn(&W) -> &Vec<u8>,
+    ) -> Vec<Vec<u8>> {
+        let mut at = 0;
+        let flush = |part: &Vec<u8>| {
+            encoder.write_all(part).unwrap();
+            encoder.flush().unwrap();
+            let coded = so_far(&encoder)[at..].to_vec();
+            at += coded.len();
+            coded
+        };
+        parts.iter().map(flush).collect()
+    }
+    match coding {
+        Coding::Gzip => {
+            each(GzEncoder::new(Vec::new(), Compression::fast()), parts, GzEncoder::get_ref)
+        }
+        Coding::Deflate => {
+            each(ZlibEncoder::new(Vec::new(), Compression::fast()), parts, ZlibEncoder::get_ref)
+        }
+        Coding::Brotli => {
+            let encoder = ::brotli::CompressorWriter::new(Vec::new(), 4096, 4, 18);
+            each(encoder, parts, ::brotli::CompressorWriter::get_ref)
+        }
+        Coding::Zstd => {
+            let mut coded: Vec<_> = parts.iter().map(|part| zstd_block(0, part, false)).collect();
+            coded[0].splice(0..0, zstd_header(23, true));
+            coded
+        }
+    }
+}
+
+#[test]
+fn what_is_flushed_comes_out_at_once() {
+    let parts: Vec<_> = [1, 10, 100_000, 1, 65_536, 120_000, 2]
+        .map(|length| lines(10_000)[..length].to_vec())
+        .into();
+    for coding in ALL {
+        let mut decoder = ContentDecoder::new(&[coding], DecodePolicy::default());
+        for (part, coded) in parts.iter().zip(flushed(coding, &parts)) {
+            let (mut rest, mut body, mut out) = (&coded[..], Vec::new(), vec![0; 1000]);
+            loop {
+                let Decoded { consumed, produced } = decoder.decode(rest, &mut out).unwrap();
+                rest = &rest[consumed..];
+                body.extend_from_slice(&out[..produced]);
+                if produced == 0 {
+                    break;
+                }
+            }
+            assert!(body == *part, "{coding}: {} of {}", body.len(), part.len());
+        }
     }
 }
 

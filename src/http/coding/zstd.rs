@@ -1,13 +1,17 @@
 //! The zstd coding: frames, each a header and blocks (RFC 8878), with the window of RFC 9659.
 //!
-//! The crate decodes a block at a time, from all of its bytes, and gives out what has left the window:
-//! the last bytes of a frame, as many as its window has, come with its end. Gathered is one block at
-//! most.
+//! The crate decodes a block at a time, from all of its bytes, and before a frame's end it gives out no more than
+//! what has left the window. A server that flushes its blocks and then waits would be heard too late, so that the
+//! decoder is made to believe that the frame has ended: what it holds is looked at where it lies. Invariants:
+//! gathered is one block at most; when bytes are taken out of the decoder its window is put into it anew, so that what
+//! it holds lies in one piece; it holds its window and half of it at most, and two blocks.
 
-use std::io::Read as _;
+use std::hash::Hasher as _;
+use std::io::{self, Read as _};
 
 use ruzstd::decoding::errors::FrameDecoderError;
 use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
+use twox_hash::XxHash64;
 
 use super::chain::{Members, Step};
 use super::{Coding, CodingFault};
@@ -16,6 +20,8 @@ use crate::limits;
 /// The state of one zstd body.
 pub(super) struct Zstd {
     decoder: FrameDecoder,
+    /// How many of the bytes that the decoder holds have been given out.
+    given: usize,
     part: Part,
     /// What has come of the part.
     unit: Vec<u8>,
@@ -39,16 +45,52 @@ enum Part {
     Block(usize),
     /// All of a frame has come; it is being given out.
     Drain,
-    /// The rest of what can be saved is being given out.
-    Salvage,
 }
 
 /// What a frame's header says.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Default)]
 struct Frame {
-    has_checksum: bool,
+    /// How far back a block may refer.
+    window: usize,
     size: Option<u64>,
     produced: u64,
+    /// Of what was given out, if the frame says that it has one.
+    checksum: Option<XxHash64>,
+}
+
+/// Looks at what the decoder holds, and takes nothing.
+struct Peek<'a> {
+    skip: usize,
+    out: &'a mut [u8],
+    copied: usize,
+}
+
+impl io::Write for Peek<'_> {
+    fn write(&mut self, held: &[u8]) -> io::Result<usize> {
+        let held = held.get(self.skip..).unwrap_or_default();
+        self.copied = held.len().min(self.out.len());
+        self.out[..self.copied].copy_from_slice(&held[..self.copied]);
+        Err(io::ErrorKind::WouldBlock.into())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Takes so many bytes of what the decoder holds, and forgets them.
+struct Forget(usize);
+
+impl io::Write for Forget {
+    fn write(&mut self, held: &[u8]) -> io::Result<usize> {
+        let taken = self.0.min(held.len());
+        self.0 -= taken;
+        Ok(taken)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 const MAGIC: u32 = 0xfd2f_b528;
@@ -59,7 +101,7 @@ const BLOCK_HEADER: usize = 3;
 const BLOCK_SIZE: usize = 128 * 1024;
 const CHECKSUM: usize = 4;
 
-/// An empty block that is the last of its frame, and a checksum.
+/// An empty block that is the last of its frame, and room for a checksum.
 const FINAL_BLOCK: [u8; BLOCK_HEADER + CHECKSUM] = [1, 0, 0, 0, 0, 0, 0];
 
 impl Default for Zstd {
@@ -68,6 +110,7 @@ impl Default for Zstd {
         decoder.set_max_window_size(limits::ZSTD_WINDOW);
         Zstd {
             decoder,
+            given: 0,
             part: Part::Magic,
             unit: Vec::new(),
             frame: Frame::default(),
@@ -79,13 +122,8 @@ impl Default for Zstd {
 
 impl Zstd {
     pub(super) fn step(&mut self, input: &[u8], out: &mut [u8]) -> Result<Step, CodingFault> {
-        if self.has_output() {
-            let produced = self.decoder.read(out).map_err(|_| corrupt("a bad block"))?;
-            self.frame.produced += produced as u64;
-            self.members.note(produced);
-            if produced > 0 {
-                return Ok(Step { consumed: 0, produced });
-            }
+        if self.decoder.can_collect() > self.given {
+            return Ok(Step { consumed: 0, produced: self.give(out)? });
         }
         if let Some(fault) = &self.fault {
             return Err(fault.clone());
@@ -105,19 +143,45 @@ impl Zstd {
         self.part == Part::Magic && self.unit.is_empty() && !self.members.is_first()
     }
 
-    /// No more input will come: makes what the window holds back ready to be given out.
-    pub(super) fn salvage(&mut self) {
-        if matches!(self.part, Part::BlockHeader | Part::Block(_)) {
-            self.part = Part::Salvage;
-            // an error now changes nothing
-            let last = BlockDecodingStrategy::UptoBlocks(1);
-            _ = self.decoder.decode_blocks(&FINAL_BLOCK[..], last);
+    /// Gives out of what the decoder holds and was not given yet.
+    fn give(&mut self, out: &mut [u8]) -> Result<usize, CodingFault> {
+        let mut peek = Peek { skip: self.given, out, copied: 0 };
+        // it always fails, since it takes nothing
+        _ = self.decoder.collect_to_writer(&mut peek);
+        let Peek { out, copied, .. } = peek;
+        if copied == 0 {
+            return Err(corrupt("it leads nowhere"));
         }
+        if let Some(checksum) = &mut self.frame.checksum {
+            checksum.write(&out[..copied]);
+        }
+        self.given += copied;
+        self.frame.produced += copied as u64;
+        self.members.note(copied);
+        Ok(copied)
     }
 
-    /// The decoder has a frame, and may have bytes of it to give.
-    fn has_output(&self) -> bool {
-        matches!(self.part, Part::BlockHeader | Part::Block(_) | Part::Drain | Part::Salvage)
+    /// Leaves the decoder its window alone, once it holds much more; all of it was given out.
+    fn make_room(&mut self) -> Result<(), CodingFault> {
+        let (held, window) = (self.decoder.can_collect(), self.frame.window);
+        if held <= window + (window / 2).max(BLOCK_SIZE) {
+            return Ok(());
+        }
+        _ = self.decoder.collect_to_writer(Forget(held - window));
+        // what is put into a decoder that holds nothing lies in one piece
+        let kept = self.decoder.collect().unwrap_or_default();
+        for piece in kept.chunks(BLOCK_SIZE) {
+            let header = ((piece.len() as u32) << 3).to_le_bytes();
+            self.decode(header[..BLOCK_HEADER].chain(piece))?;
+        }
+        self.given = self.decoder.can_collect();
+        Ok(())
+    }
+
+    /// Has a block decoded.
+    fn decode(&mut self, block: impl io::Read) -> Result<(), CodingFault> {
+        let one = BlockDecodingStrategy::UptoBlocks(1);
+        self.decoder.decode_blocks(block, one).map(drop).map_err(|_| corrupt("a bad block"))
     }
 
     /// Takes what belongs to the part that comes next.
@@ -141,7 +205,7 @@ impl Zstd {
             Part::SkippedLength => 8,
             Part::Header(length) | Part::Block(length) => length,
             Part::BlockHeader => BLOCK_HEADER,
-            Part::Skipped(_) | Part::Drain | Part::Salvage => 0,
+            Part::Skipped(_) | Part::Drain => 0,
         }
     }
 
@@ -149,7 +213,7 @@ impl Zstd {
     fn has_come(&self) -> bool {
         match self.part {
             Part::Skipped(left) => left == 0,
-            Part::Drain | Part::Salvage => false,
+            Part::Drain => false,
             _ => self.unit.len() == self.wanted(),
         }
     }
@@ -173,10 +237,10 @@ impl Zstd {
             Part::BlockHeader => self.part = Part::Block(self.block_length()?),
             Part::Block(_) => {
                 let is_last = self.unit[0] & 1 == 1;
-                self.decode_block(if is_last { Part::Drain } else { Part::BlockHeader });
-                self.unit.clear();
+                self.part = if is_last { Part::Drain } else { Part::BlockHeader };
+                self.take_block()?;
             }
-            Part::Drain | Part::Salvage => {}
+            Part::Drain => {}
         }
         Ok(())
     }
@@ -201,12 +265,19 @@ impl Zstd {
         })?;
         let descriptor = self.unit[4];
         let size = self.decoder.content_size();
+        let window = match is_single_segment(descriptor) {
+            true => size,
+            false => window(self.unit[5]),
+        };
+        self.given = 0;
         self.frame = Frame {
-            has_checksum: descriptor & 4 != 0,
+            window: usize::try_from(window).map_err(|_| corrupt("a bad frame header"))?,
             size: (content_size_length(descriptor) > 0).then_some(size),
             produced: 0,
+            checksum: has_checksum(descriptor).then(|| XxHash64::with_seed(0)),
         };
-        Ok(())
+        // the decoder does not object to blocks after the last
+        self.decode(&FINAL_BLOCK[..])
     }
 
     /// The length of the block whose header has come.
@@ -219,20 +290,18 @@ impl Zstd {
             1 => 1,
             _ => return Err(corrupt("a block of a reserved kind")),
         };
-        let checksum = if is_last && self.frame.has_checksum { CHECKSUM } else { 0 };
+        let checksum = if is_last && self.frame.checksum.is_some() { CHECKSUM } else { 0 };
         Ok(BLOCK_HEADER + content + checksum)
     }
 
-    fn decode_block(&mut self, next: Part) {
-        let one = BlockDecodingStrategy::UptoBlocks(1);
-        match self.decoder.decode_blocks(&self.unit[..], one) {
-            Ok(_) => self.part = next,
-            Err(_) => {
-                // told when what came before it is given out
-                self.fault = Some(corrupt("a bad block"));
-                self.salvage();
-            }
-        }
+    /// Has the block decoded that has come. What is wrong with it is told when what came before it is given out.
+    fn take_block(&mut self) -> Result<(), CodingFault> {
+        self.make_room()?;
+        let block = std::mem::take(&mut self.unit);
+        self.fault = self.decode(&block[..]).err();
+        self.unit = block;
+        self.unit.clear();
+        Ok(())
     }
 
     /// All of a frame has been given out: was it what its header and its end say?
@@ -241,10 +310,13 @@ impl Zstd {
             return Err(corrupt("a frame of another size than it says"));
         }
         let told = self.decoder.get_checksum_from_data();
-        if told.is_some() && told != self.decoder.get_calculated_checksum() {
-            return Err(corrupt("a wrong check"));
+        match &self.frame.checksum {
+            // its lower half is what is told
+            Some(checksum) if told != Some(checksum.finish() as u32) => {
+                Err(corrupt("a wrong check"))
+            }
+            _ => Ok(()),
         }
-        Ok(())
     }
 }
 
@@ -258,11 +330,21 @@ fn header_length(descriptor: u8) -> Result<usize, CodingFault> {
     Ok(5 + window + dictionary + content_size_length(descriptor))
 }
 
+/// The size of a window, by its descriptor (RFC 8878, 3.1.1.1.2).
+fn window(descriptor: u8) -> u64 {
+    let base = 1 << (10 + (descriptor >> 3));
+    base + base / 8 * u64::from(descriptor & 7)
+}
+
 fn content_size_length(descriptor: u8) -> usize {
     match descriptor >> 6 {
         0 => usize::from(is_single_segment(descriptor)),
         flag => 1 << flag,
     }
+}
+
+fn has_checksum(descriptor: u8) -> bool {
+    descriptor & 4 != 0
 }
 
 fn is_single_segment(descriptor: u8) -> bool {
@@ -281,11 +363,12 @@ fn corrupt(why: &'static str) -> CodingFault {
 
 impl std::fmt::Debug for Zstd {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Zstd { decoder: _, part, unit, frame, members, fault } = self;
+        let Zstd { decoder: _, given, part, unit, frame, members, fault } = self;
         f.debug_struct("Zstd")
+            .field("given", given)
             .field("part", part)
             .field("gathered", &unit.len())
-            .field("frame", frame)
+            .field("produced", &frame.produced)
             .field("members", members)
             .field("fault", fault)
             .finish_non_exhaustive()

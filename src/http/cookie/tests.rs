@@ -79,6 +79,11 @@ fn domains() {
     for (from, attributes, to, want) in table {
         assert_eq!(goes(from, &format!("a=b; {attributes}"), to), want, "{from} {attributes} {to}");
     }
+    // an address has nothing below it, whatever is said
+    let jar = CookieJar::new();
+    set(&jar, "http://127.0.0.1/", "a=b; domain=127.0.0.1");
+    let file = String::from_utf8(jar.to_netscape(NOW)).expect("text");
+    assert!(file.contains("\n127.0.0.1\tFALSE\t"), "{file}");
 }
 
 /// Guard: `is_public_suffix`, which is asked of the canonical host and of the attribute in lower case.
@@ -192,6 +197,9 @@ fn plaintext_does_not_shadow_secure_cookies() {
         set(&jar, from, cookie);
         assert_eq!(sent(&jar, "https://www.a.com/login/x"), "s=good", "{from} {cookie}");
     }
+    // a neighbour whose name ends alike is another host
+    set(&jar, "http://xwww.a.com/", "s=mine; path=/login");
+    assert_eq!(sent(&jar, "http://xwww.a.com/login"), "s=mine");
     set(&jar, "http://www.a.com/", "s=other; path=/");
     assert_eq!(sent(&jar, "http://www.a.com/"), "s=other");
     set(&jar, "https://www.a.com/", "s=new; path=/login");

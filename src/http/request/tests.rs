@@ -253,4 +253,19 @@ fn targets_of_the_callers_own() {
         let error = head.set_target(bad).expect_err(bad);
         assert!(matches!(error, RequestError::BadTarget(_)), "{error}");
     }
+    for char in (0..=u8::MAX).map(char::from) {
+        let is_good = char.is_ascii_graphic() && char != '#';
+        assert_eq!(head.set_target(&format!("/{char}")).is_ok(), is_good, "{char:?}");
+    }
+}
+
+/// What is answered to a challenge has the challenge's own words in it.
+#[test]
+fn credentials_that_cannot_stand_in_a_field_are_left_out() {
+    for bad in ["Digest a\r\nX: y", "Basic \0", "Bearer \x7f", "a\nb", "a\rb"] {
+        let mut head = head("GET", "http://example.com/");
+        head.set_authorization(Some(bad.as_bytes().to_vec()));
+        let bytes = encoded(&head, BodyLength::None);
+        assert_eq!(bytes, "GET / HTTP/1.1\r\nHost: example.com\r\n\r\n", "{bad:?}");
+    }
 }
