@@ -444,7 +444,7 @@ impl Engine {
         let first = match apart {
             // what is connected to has no address
             true => Ok(First { address: SocketAddr::new(addresses[0], port), races: false }),
-            false => self.first_attempt(transfer_id, addresses.clone(), port),
+            false => self.first_attempt(transfer_id, &addresses, port),
         };
         let First { address, races } = match first {
             Ok(first) => first,

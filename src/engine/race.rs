@@ -192,10 +192,10 @@ impl Engine {
     pub(super) fn first_attempt(
         &mut self,
         id: TransferId,
-        addresses: Addresses,
+        addresses: &Addresses,
         port: u16,
     ) -> Result<First, Cause> {
-        match &*addresses {
+        match &**addresses {
             // gates may have it wait, and there may be more to come
             &[ip]
                 if self.config.address_policy.is_none()
@@ -204,7 +204,7 @@ impl Engine {
             {
                 Ok(First { address: SocketAddr::new(ip, port), races: false })
             }
-            _ => self.begin_race(id, addresses, port),
+            _ => self.begin_race(id, addresses.clone(), port),
         }
     }
 
