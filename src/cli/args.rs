@@ -71,6 +71,14 @@ pub(crate) struct FetchArgs {
     #[arg(short, long)]
     pub(crate) quiet: bool,
 
+    /// As -q, and failures are not named either, unless -S says so; the exit status tells of them
+    #[arg(short, long)]
+    pub(crate) silent: bool,
+
+    /// With -s, name failures all the same
+    #[arg(short = 'S', long)]
+    pub(crate) show_error: bool,
+
     /// With a number as --connections, with anything else as --cookie-jar (./64 is a file)
     #[arg(short = 'c', value_name = "N|FILE")]
     pub(crate) count_or_jar: Vec<CountOrJar>,
@@ -133,7 +141,8 @@ pub(crate) struct RequestArgs {
     #[arg(short = 'X', long = "request", value_name = "METHOD", conflicts_with = "head")]
     pub(crate) method: Option<Method>,
 
-    /// A field for each request, as `Name: value`; `Name:` leaves a default field out
+    /// A field for each request, as `Name: value`; `Name;` is one without a value, and `Name:` leaves a default field
+    /// out
     #[arg(short = 'H', long = "header", value_name = "FIELD")]
     pub(crate) fields: Vec<Field>,
 
@@ -145,11 +154,15 @@ pub(crate) struct RequestArgs {
     #[arg(short, long)]
     pub(crate) fail: bool,
 
+    /// Count a response with status 400 or above as failed, and write its body all the same
+    #[arg(long, conflicts_with = "fail")]
+    pub(crate) fail_with_body: bool,
+
     /// Fail a transfer whose body is larger: bytes, or with k, M, G for units of 1024
     #[arg(long, value_name = "SIZE")]
     pub(crate) max_body: Option<Size>,
 
-    /// What User-Agent says instead of ringdove's name and version
+    /// What User-Agent says instead of ringdove's name and version; empty, it is left out
     #[arg(short = 'A', long, value_name = "NAME")]
     pub(crate) user_agent: Option<String>,
 
@@ -194,9 +207,9 @@ pub(crate) struct OutputArgs {
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
 
-    /// Write each body to a file of its own in DIR, named after its URL. Files are written aside
-    /// and renamed when whole; the same URL again replaces its file
-    #[arg(long, value_name = "DIR", conflicts_with = "output")]
+    /// Write each body to a file of its own in DIR, named after its URL, or as -o and -O say. Files are
+    /// written aside and renamed when whole; the same URL again replaces its file
+    #[arg(long, value_name = "DIR")]
     pub(crate) output_dir: Option<PathBuf>,
 
     /// Write no bodies
@@ -210,6 +223,10 @@ pub(crate) struct OutputArgs {
     /// With -O, take the name that the response proposes (Content-Disposition), if there is no such file
     #[arg(short = 'J', long, conflicts_with_all = ["include", "head", "continue_at"])]
     pub(crate) remote_header_name: bool,
+
+    /// Write bodies as they arrive, which is done anyway
+    #[arg(short = 'N', long)]
+    pub(crate) no_buffer: bool,
 
     /// Make the directories that the files of -o and -D are to stand in
     #[arg(long)]
@@ -273,6 +290,10 @@ pub(crate) struct DoctorArgs {
     /// As one JSON object
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+pub(crate) fn whole_number(text: &str) -> Result<u32, &'static str> {
+    text.parse().map_err(|_| "not a whole number")
 }
 
 pub(crate) fn at_least_one(text: &str) -> Result<usize, String> {

@@ -192,6 +192,19 @@ impl Content {
         url
     }
 
+    /// Gives the Content-Type of a form that is the caller's own the boundary that it needs.
+    pub(crate) fn complete(&self, field: &mut Field) {
+        let names_type = |field: &Field| field.name.eq_ignore_ascii_case("content-type");
+        let own = self.fields.iter().find(|own| names_type(own)).and_then(|own| own.value.as_ref());
+        let boundary = own.and_then(|own| own.find("; boundary=").map(|at| &own[at..]));
+        if let (true, Some(boundary), Some(value)) = (names_type(field), boundary, &mut field.value)
+            && value.to_ascii_lowercase().starts_with("multipart/")
+            && !value.to_ascii_lowercase().contains("boundary=")
+        {
+            value.push_str(boundary);
+        }
+    }
+
     fn take_data(
         &mut self,
         data: &[(DataKind, String)],

@@ -5,6 +5,7 @@
 use clap::Args as Group;
 use ringdove::{DecodePolicy, Options};
 
+use super::args::whole_number;
 use super::values::{Field, Size};
 
 #[derive(Debug, Clone, Copy, Group)]
@@ -26,7 +27,7 @@ pub(crate) struct CodingArgs {
 
     /// With --compressed: decoded bytes that may come of each one received, once there are more than
     /// 16 MiB; 0 for any number
-    #[arg(long, value_name = "N", default_value_t = 2048, requires = "compressed")]
+    #[arg(long, value_name = "N", default_value_t = 2048, requires = "compressed", value_parser = whole_number)]
     pub(crate) max_ratio: u32,
 }
 

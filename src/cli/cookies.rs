@@ -13,6 +13,7 @@ use ringdove::http::{CookieJar, Date, Hsts};
 use ringdove::sys::clock;
 
 use super::body::StandardInput;
+use super::output::without_file_aside;
 use super::values::Field;
 
 #[derive(Debug, Group)]
@@ -140,7 +141,8 @@ pub(crate) fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
         return fs::write(path, text);
     }
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    let mut aside = tempfile::NamedTempFile::new_in(directory.unwrap_or(Path::new(".")))?;
+    let mut aside = tempfile::NamedTempFile::new_in(directory.unwrap_or(Path::new(".")))
+        .map_err(without_file_aside)?;
     aside.write_all(text)?;
     aside.persist(path).map(drop).map_err(|error| error.error)
 }

@@ -93,10 +93,10 @@ impl CredentialArgs {
             Err(error) if error.kind() == io::ErrorKind::NotFound && self.netrc_file.is_none() => {
                 Ok(None)
             }
-            Err(error) => Err(format!("cannot read {}: {error}", path.display())),
+            Err(error) => Err(format!("cannot read the netrc file {}: {error}", path.display())),
             Ok(text) => Netrc::parse(&text)
                 .map(Some)
-                .map_err(|error| format!("{}: {error}", path.display())),
+                .map_err(|error| format!("netrc file {}: {error}", path.display())),
         };
         match (&self.netrc_file, env::home_dir()) {
             (Some(path), _) => read(path),

@@ -12,6 +12,7 @@ use ringdove::{Flow, Handler, Outcome, Redirect};
 use super::condition::{TimeCondition, save};
 use super::console::{Console, printable};
 use super::output::{Refusal, SharedStream, Sink, WriteError};
+use super::plan::Fail;
 use super::record::Failure;
 use super::target::Schemes;
 
@@ -31,14 +32,13 @@ pub(crate) struct Rules {
     pub(crate) heads: bool,
     /// Where heads go by themselves.
     pub(crate) dump: Option<SharedStream>,
-    /// What a body is, is to be told.
+    /// What a body is, and where else one may be, is to be told.
     pub(crate) content_type: bool,
     /// Where the ETag of a body goes.
     pub(crate) etag_save: Option<PathBuf>,
     /// Of which dates bodies are wanted.
     pub(crate) condition: Option<TimeCondition>,
-    /// Statuses from 400 on are failures.
-    pub(crate) fail: bool,
+    pub(crate) fail: Fail,
     pub(crate) verbose: bool,
     /// Where redirects may lead.
     pub(crate) schemes: Schemes,
@@ -55,6 +55,7 @@ pub(crate) struct Delivery {
     sink: Sink,
     version: Option<Version>,
     content_type: Option<String>,
+    location: Option<String>,
     head_bytes: u64,
     trouble: Option<Trouble>,
     /// What the response to save the ETag of says.
@@ -69,6 +70,8 @@ pub(crate) struct Delivery {
 pub(crate) struct Delivered {
     pub(crate) version: Option<Version>,
     pub(crate) content_type: Option<String>,
+    /// Where a redirect leads that was not followed.
+    pub(crate) location: Option<String>,
     /// Of heads received.
     pub(crate) head_bytes: u64,
     /// The file that has the body.
@@ -113,6 +116,7 @@ impl Delivery {
             sink,
             version: None,
             content_type: None,
+            location: None,
             head_bytes: 0,
             trouble: None,
             etag: None,
@@ -123,10 +127,12 @@ impl Delivery {
 
     /// The transfer is over: completes what was written, or gives it up.
     pub(crate) fn finish(self, outcome: &Outcome) -> Delivered {
-        let Delivery { sink, version, trouble, rules, etag, content_type, head_bytes, .. } = self;
+        let Delivery { sink, version, trouble, rules, etag, content_type, .. } = self;
+        let (location, head_bytes) = (self.location, self.head_bytes);
         let delivered = |file, failure, unread| Delivered {
             version,
             content_type,
+            location,
             head_bytes,
             file,
             failure,
@@ -146,10 +152,13 @@ impl Delivery {
             (None, Ok(response)) if response.status == 304 && !rules.heads => {
                 delivered(None, None, false)
             }
-            (None | Some(Trouble::Unmet), Ok(_)) => match sink.finish().and_then(|file| {
+            (None | Some(Trouble::Unmet), Ok(response)) => match sink.finish().and_then(|file| {
                 rules.save(etag.as_ref())?;
                 Ok(file)
             }) {
+                Ok(file) if rules.fail == Fail::WithBody && response.status >= 400 => {
+                    delivered(file, Some(Failure::of_status(response.status)), false)
+                }
                 Ok(file) => delivered(file, None, false),
                 Err(error) => refused(error, delivered),
             },
@@ -257,12 +266,14 @@ impl Handler for Delivery {
         if self.rules.content_type {
             let value = head.field("content-type");
             self.content_type = value.map(|value| String::from_utf8_lossy(&value).into_owned());
+            let value = head.field("location").filter(|_| (300..400).contains(&head.status()));
+            self.location = value.map(|value| String::from_utf8_lossy(&value).into_owned());
         }
         if self.rules.verbose {
             self.tell_heads(head);
         }
         let flow = self.write_head(head);
-        if self.rules.fail && head.status() >= 400 && self.trouble.is_none() {
+        if self.rules.fail == Fail::WithoutBody && head.status() >= 400 && self.trouble.is_none() {
             // the body is taken all the same, which keeps the connection
             self.trouble = Some(Trouble::Status(head.status()));
         }

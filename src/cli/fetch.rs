@@ -63,6 +63,8 @@ struct Run {
     interrupts: Interrupts,
     window: usize,
     summary: bool,
+    /// Failures of transfers are not named.
+    mute: bool,
     running: HashMap<TransferId, Rc<Ticket>>,
     tally: Tally,
     began: Time,
@@ -145,6 +147,7 @@ impl Run {
             interrupts,
             window: plan.window,
             summary: !plan.plain && !plan.quiet,
+            mute: plan.mute,
             running: HashMap::new(),
             tally: Tally::new(),
             began: clock::now(),
@@ -258,6 +261,7 @@ impl Run {
                     report: None,
                     version: None,
                     content_type: None,
+                    location: None,
                     head_bytes: 0,
                     file: None,
                     failure: Some(&failure),
@@ -267,7 +271,12 @@ impl Run {
     }
 
     fn add(&mut self, text: &str, ticket: &Rc<Ticket>) -> Result<TransferId, Failure> {
-        let url = Url::parse(text).map_err(|why| Failure::of_input(format!("bad URL: {why}")))?;
+        let url = Url::parse(text).map_err(|why| match why {
+            url::ParseError::RelativeUrlWithoutBase => {
+                Failure::of_input("bad URL: neither http:// nor https:// begins it".to_owned())
+            }
+            why => Failure::of_input(format!("bad URL: {why}")),
+        })?;
         let request = self.template.request(&url, text).map_err(Failure::of_input)?;
         let mut sink = self.output.sink(&url).map_err(Failure::of_input)?;
         if let Some(resume) = &self.resume {
@@ -310,6 +319,7 @@ impl Run {
             report: Some(report),
             version: delivered.version,
             content_type: delivered.content_type.as_deref(),
+            location: delivered.location.as_deref(),
             head_bytes: delivered.head_bytes,
             file: file.as_deref(),
             failure: delivered.failure.as_ref(),
@@ -337,7 +347,7 @@ impl Run {
     ) -> Result<(), Halt> {
         self.tally.add_failed(failure.kind);
         // with records, these are the place for it
-        if self.records.is_none() {
+        if self.records.is_none() && !self.mute {
             self.console.fail(&format!("{ticket}: {}", failure.message));
         }
         self.write(&Record { error: Some(failure), ..record })

@@ -364,8 +364,16 @@ fn make_aside(path: &Path) -> io::Result<NamedTempFile> {
         .suffix(".part")
         .permissions(Permissions::from_mode(0o666))
         .tempfile_in(directory)
-        // its own message would name the file aside
-        .map_err(|error| error.raw_os_error().map_or(error, io::Error::from_raw_os_error))
+        .map_err(without_file_aside)
+}
+
+/// What stands against a file aside, without its name, which is nobody's business.
+pub(crate) fn without_file_aside(error: io::Error) -> io::Error {
+    let message = error.to_string();
+    match message.split_once(" at path ") {
+        Some((why, _)) => io::Error::new(error.kind(), why),
+        None => error,
+    }
 }
 
 fn try_aside(path: &Path) -> io::Result<()> {

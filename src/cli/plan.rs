@@ -71,13 +71,25 @@ pub(crate) struct Plan {
     pub(crate) condition: Option<TimeCondition>,
     /// Where heads go by themselves.
     pub(crate) dump: Option<SharedStream>,
-    /// Statuses from 400 on are failures.
-    pub(crate) fail: bool,
+    pub(crate) fail: Fail,
     pub(crate) verbose: bool,
     pub(crate) quiet: bool,
+    /// Failures are not named.
+    pub(crate) mute: bool,
     /// One body on standard output: neither progress nor a summary beside it.
     pub(crate) plain: bool,
     pub(crate) warnings: Vec<String>,
+}
+
+/// What becomes of a response with a status from 400 on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fail {
+    /// Nothing else than of others.
+    Never,
+    /// It is a failure, of which no body is written.
+    WithoutBody,
+    /// It is a failure, and its body is written.
+    WithBody,
 }
 
 /// What all requests have in common.
@@ -94,6 +106,7 @@ impl Plan {
     pub(crate) fn new(args: FetchArgs) -> Result<Plan, String> {
         let FetchArgs { urls, input, config, mut request, redirects, output, .. } = args;
         let FetchArgs { body, target, speed, retry, credentials, verbose, quiet, .. } = args;
+        let FetchArgs { silent, show_error, .. } = args;
         let FetchArgs { count_or_jar, mut connection, mut cookies, politeness, .. } = args;
         for given in count_or_jar {
             match given {
@@ -121,7 +134,17 @@ impl Plan {
         let one_url = input.is_none() && urls.len() == 1;
         let from_stdin = input.as_deref() == Some(Path::new("-"));
         let mut warnings = Vec::new();
-        let (heads, fail) = (request.head || head_args.include, request.fail);
+        let heads = request.head || head_args.include;
+        let fail = match (request.fail, request.fail_with_body) {
+            (false, false) => Fail::Never,
+            (true, _) => Fail::WithoutBody,
+            (false, true) => Fail::WithBody,
+        };
+        if request.referer.as_deref().is_some_and(|referer| referer.ends_with(";auto")) {
+            return Err(
+                "-e: \";auto\" is not there: Referer is the same after redirects".to_owned()
+            );
+        }
         let mut options = options(&request, &redirects, &connection);
         proxy.apply(&mut options, |name| std::env::var(name).ok())?;
         let lookup_family = ways.family();
@@ -198,7 +221,8 @@ impl Plan {
             dump,
             fail,
             verbose,
-            quiet,
+            quiet: quiet || silent,
+            mute: silent && !show_error,
             plain: one_at_a_time && one_url,
             output,
             warnings,
@@ -306,11 +330,12 @@ fn fields(
         fields.push(Field::new("Expect", "100-continue"));
     }
     let mut given = request.fields.clone();
+    given.iter_mut().for_each(|field| content.complete(field));
     if accepts_codings {
         fields.push(coding::accept(&given));
     }
-    given.extend(request.user_agent.as_deref().map(|name| Field::new("User-Agent", name)));
-    given.extend(request.referer.as_deref().map(|url| Field::new("Referer", url)));
+    given.extend(request.user_agent.as_deref().map(|name| Field::unless_empty("User-Agent", name)));
+    given.extend(request.referer.as_deref().map(|url| Field::unless_empty("Referer", url)));
     fields.retain(|default| !given.iter().any(|f| f.name.eq_ignore_ascii_case(&default.name)));
     fields.extend(given);
     fields.into_iter().filter_map(|field| Some((field.name, field.value?))).collect()
@@ -373,6 +398,9 @@ fn place(args: OutputArgs, one_url: bool) -> Result<Output, String> {
         }
         (Some(path), _) if jsonl && path.to_str() == Some("-") => {
             Err("--jsonl and a body cannot both go to standard output".to_owned())
+        }
+        (Some(path), Some(directory)) if path.to_str() != Some("-") => {
+            Output::file(&directory.join(path), true)
         }
         (Some(path), _) => Output::file(&path, create_dirs),
         (None, directory) if remote_name => {

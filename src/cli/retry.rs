@@ -11,6 +11,8 @@ use ringdove::engine::{Retried, RetryBudget, Wait};
 use ringdove::{Options, RetryPolicy};
 use serde::Serialize;
 
+use super::args::whole_number;
+
 /// The longest wait, of those that double and of those that servers ask for.
 const LONGEST: Duration = Duration::from_secs(600);
 
@@ -20,7 +22,7 @@ pub(crate) struct RetryArgs {
     /// Ask again up to N times where that is safe and may help: after time-outs, failed look-ups and
     /// connections, and the statuses 408, 429, 500, 502, 503 and 504. Waits for 1 second, then twice as
     /// long each time up to 10 minutes, less a random part; or for as long as Retry-After says
-    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true, value_parser = whole_number)]
     pub(crate) retry: u32,
 
     /// Wait for so long each time; 0 for the waits that double

@@ -8,6 +8,8 @@ use clap::{Args as Group, ValueEnum};
 use ringdove::sys::ring::{Batch, Options, SqPoll, ZeroCopy};
 use serde::{Deserialize, Serialize};
 
+use super::args::whole_number;
+
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Group, Serialize, Deserialize)]
 #[command(next_help_heading = "The ring (docs/cli.md says when each of these pays)")]
 pub(crate) struct RingArgs {
@@ -17,7 +19,7 @@ pub(crate) struct RingArgs {
     pub(crate) sq_poll: bool,
 
     /// The CPU for that thread
-    #[arg(long, value_name = "CPU", requires = "sq_poll")]
+    #[arg(long, value_name = "CPU", requires = "sq_poll", value_parser = whole_number)]
     pub(crate) sq_poll_cpu: Option<u32>,
 
     /// Before sleeping, poll the network device for so long (NAPI busy polling)

@@ -22,6 +22,10 @@ pub(crate) struct TargetArgs {
     #[arg(long = "http1.1")]
     pub(crate) http1_1: bool,
 
+    /// Take the braces and brackets of URLs as they are, which is done anyway
+    #[arg(short = 'g', long)]
+    pub(crate) globoff: bool,
+
     /// Send . and .. segments of a URL's path as they are
     #[arg(long)]
     pub(crate) path_as_is: bool,

@@ -124,10 +124,13 @@ impl FromStr for Field {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let (name, value) = text.split_once(':').ok_or("not of the form `Name: value`")?;
-        let field = match value.trim() {
-            "" => Field { name: name.to_owned(), value: None },
-            value => Field { name: name.to_owned(), value: Some(value.to_owned()) },
+        let field = match (text.split_once(':'), text.strip_suffix(';')) {
+            (Some((name, value)), _) => {
+                let value = Some(value.trim()).filter(|value| !value.is_empty());
+                Field { name: name.to_owned(), value: value.map(str::to_owned) }
+            }
+            (None, Some(name)) => Field::new(name, ""),
+            (None, None) => return Err("not of the form `Name: value`".to_owned()),
         };
         field.check().map_err(|error| error.to_string())?;
         Ok(field)
@@ -137,6 +140,14 @@ impl FromStr for Field {
 impl Field {
     pub(crate) fn new(name: &str, value: &str) -> Field {
         Field { name: name.to_owned(), value: Some(value.to_owned()) }
+    }
+
+    /// One that says this, or that nothing is to be said of it.
+    pub(crate) fn unless_empty(name: &str, value: &str) -> Field {
+        Field {
+            name: name.to_owned(),
+            value: Some(value.to_owned()).filter(|value| !value.is_empty()),
+        }
     }
 
     /// Whether a request takes it.

@@ -36,6 +36,8 @@ pub(crate) struct Told<'a> {
     pub(crate) report: Option<&'a Report>,
     pub(crate) version: Option<Version>,
     pub(crate) content_type: Option<&'a str>,
+    /// The Location of a redirect that was not followed.
+    pub(crate) location: Option<&'a str>,
     /// Bytes of heads received.
     pub(crate) head_bytes: u64,
     pub(crate) file: Option<&'a str>,
@@ -43,7 +45,7 @@ pub(crate) struct Told<'a> {
 }
 
 /// All variables but `json`.
-const NAMES: [&str; 28] = [
+const NAMES: [&str; 29] = [
     "content_type",
     "errormsg",
     "exitcode",
@@ -54,6 +56,7 @@ const NAMES: [&str; 28] = [
     "num_connects",
     "num_redirects",
     "num_retries",
+    "redirect_url",
     "remote_ip",
     "remote_port",
     "response_code",
@@ -128,6 +131,10 @@ impl Told<'_> {
             "num_connects" => self.connects().to_string(),
             "num_redirects" => hops.len().saturating_sub(1).to_string(),
             "num_retries" => number(|report| report.retried.len() as u64),
+            "redirect_url" => {
+                let url = self.last_url().zip(self.location).map(|(url, to)| url.join(to));
+                url.and_then(Result::ok).map_or(String::new(), String::from)
+            }
             "remote_ip" => remote.map_or(String::new(), |remote| remote.ip().to_string()),
             "remote_port" => remote.map_or(0, |remote| remote.port()).to_string(),
             "scheme" => self.last_url().map_or(String::new(), |url| url.scheme().to_owned()),
@@ -196,7 +203,9 @@ impl Told<'_> {
             let value = match (name, bare) {
                 (_, true) => value,
                 ("http_code" | "response_code", _) => value.trim_start_matches('0').to_owned(),
-                ("content_type" | "errormsg" | "filename_effective", _) if value.is_empty() => {
+                ("content_type" | "errormsg" | "filename_effective" | "redirect_url", _)
+                    if value.is_empty() =>
+                {
                     "null".to_owned()
                 }
                 _ => serde_json::to_string(&value).ok()?,
@@ -221,6 +230,7 @@ mod tests {
             report: None,
             version: None,
             content_type: Some("a/b"),
+            location: Some("c?d"),
             head_bytes: 7,
             file: None,
             failure: Some(&failure),
@@ -231,6 +241,7 @@ mod tests {
             ("%{http_code} %{content_type}", "000 a/b"),
             ("%{url} %{url_effective} %{scheme}", "http://h http://h/ http"),
             ("%{exitcode} %{errormsg}", "1 status 404"),
+            ("%{redirect_url}", "http://h/c?d"),
             ("%{size_header}%{time_total}", "70.000000"),
             ("%{unended", "%{unended"),
             ("\\", "\\"),

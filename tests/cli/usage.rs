@@ -54,7 +54,10 @@ fn bad_options_are_named() {
         (&[URL, "--output-dir", "/dev/null"], &["/dev/null"]),
         (&[URL, "--output-dir", "/dev/null/x"], &["/dev/null/x"]),
         (&[URL, "-o", "x", "--discard"], &["--discard"]),
-        (&[URL, "-o", "x", "--output-dir", "y"], &["--output-dir"]),
+        (&[URL, "-f", "--fail-with-body"], &["--fail-with-body"]),
+        (&[URL, "-e", "http://a/;auto"], &["-e", ";auto"]),
+        (&[URL, "--retry", "often"], &["'often'", "--retry", "whole number"]),
+        (&[URL, "--netrc-file", "/no/such/logins"], &["netrc", "/no/such/logins"]),
         (&[URL, URL, "-o", "x"], &["-o", "--output-dir"]),
         (&[URL, "-o", "-", "--jsonl"], &["--jsonl", "standard output"]),
     ];

@@ -1,6 +1,7 @@
 //! One command line, run by curl and by ringdove, and what each of them did.
 
 use std::collections::BTreeMap;
+use std::io::{Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
@@ -14,13 +15,19 @@ pub(crate) struct Case {
     pub(crate) name: &'static str,
     /// Options and URLs; `URL/…` is a URL of the server, `PORT` its port.
     pub(crate) args: &'static [&'static str],
+    /// What comes by standard input.
+    stdin: &'static str,
     /// The section of docs/curl-differences.md by which they differ.
     pub(crate) differs: Option<&'static str>,
 }
 
 impl Case {
     pub(crate) const fn new(name: &'static str, args: &'static [&'static str]) -> Case {
-        Case { name, args, differs: None }
+        Case { name, args, stdin: "", differs: None }
+    }
+
+    pub(crate) const fn fed(self, stdin: &'static str) -> Case {
+        Case { stdin, ..self }
     }
 
     pub(crate) const fn differs(self, section: &'static str) -> Case {
@@ -106,6 +113,8 @@ fn deeds(
         .args
         .iter()
         .map(|arg| arg.replace("URL", base.trim_end_matches('/')).replace("PORT", &port));
+    let mut stdin = tempfile::tempfile().expect("a file");
+    stdin.write_all(case.stdin.as_bytes()).and_then(|()| stdin.rewind()).expect("a file");
     // bounded, whatever it waits for
     let output = Command::new("/usr/bin/timeout")
         .args([LIMIT, program])
@@ -114,7 +123,8 @@ fn deeds(
         .current_dir(directory.path())
         .env_clear()
         .env("PATH", "/usr/bin:/bin")
-        .stdin(Stdio::null())
+        .env("HOME", directory.path())
+        .stdin(stdin)
         .output()
         .expect("it runs");
     let neutral = |bytes: &[u8]| String::from_utf8_lossy(bytes).replace(&port, "PORT");

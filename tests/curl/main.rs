@@ -15,4 +15,5 @@ mod requests;
 #[allow(unused_imports, reason = "each test binary uses a part of it")]
 #[path = "../support/mod.rs"]
 mod support;
+mod together;
 mod ways;
