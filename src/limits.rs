@@ -156,6 +156,9 @@ pub const DECODED_FREELY: u64 = 16 * 1024 * 1024;
 /// Decoded bytes, of all codings of a body, after which others get their turn.
 pub(crate) const DECODED_PER_TURN: u64 = 4 * 1024 * 1024;
 
+/// Bytes of a request's body that a proxy which asks who makes it is trusted to have read: what squid 5 buffers.
+pub(crate) const UNREAD_UPLOAD: u64 = 60_000;
+
 /// Bytes of a zstd frame's window: what RFC 9659 allows.
 pub(crate) const ZSTD_WINDOW: u64 = 8 * 1024 * 1024;
 

@@ -14,7 +14,7 @@ use super::transfer::{Hop, Spent, Transfer, Wire};
 use super::{ConnectionId, Engine, Flow, Outcome, Report, Times, TransferId};
 use crate::error::{Cause, Progress};
 use crate::http::{
-    CloseReason, Event, Exchange, Read, Redirect, RequestHead, ResponseHead, redirects,
+    BodyLength, CloseReason, Event, Exchange, Read, Redirect, RequestHead, ResponseHead, redirects,
 };
 use crate::limits;
 use crate::time::Time;
@@ -131,6 +131,7 @@ impl Engine {
             self.fail(id, cause, None);
             return Taken::Over;
         }
+        self.note_unread_upload(id);
         while let Some(state) = self.exchanging(id)
             && is_worth_finishing(&state.exchange)
             && let Ok(Read { consumed, event }) = state.exchange.read(&input[taken..])
@@ -148,6 +149,23 @@ impl Engine {
         }
         self.complete(id);
         Taken::Over
+    }
+
+    /// A proxy that asks who makes a request may never read the rest of a large body that came with it, and so not
+    /// what comes after (squid 5): its connection is not used again.
+    fn note_unread_upload(&mut self, id: ConnectionId) {
+        let Some(state) = self.exchanging(id) else { return };
+        let is_asked = state.body_begun && state.response.is_some_and(|head| head.status == 407);
+        let transfer = state.transfer;
+        let length = self.transfers.get(transfer).map(|transfer| transfer.request.body.length());
+        let is_large = match length {
+            Some(BodyLength::Known(bytes)) => bytes > limits::UNREAD_UPLOAD,
+            Some(BodyLength::Unknown) => true,
+            Some(BodyLength::None) | None => false,
+        };
+        if let (true, true, Some(state)) = (is_asked, is_large, self.exchanging(id)) {
+            state.exchange.note_close(CloseReason::RequestUnfinished);
+        }
     }
 
     /// Why the response on a connection cannot be followed up.

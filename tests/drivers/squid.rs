@@ -175,7 +175,7 @@ fn a_wrong_password(kind: Kind) {
 
 /// The server says what came to it.
 fn uploads_by_way_of_squid(kind: Kind) {
-    const SIZES: [usize; 3] = [1, 10_000, 60_000];
+    const SIZES: [usize; 3] = [1, 70_000, 1_000_000];
     let taken = || Script::new().read_body().ok("taken");
     let plan = SIZES.iter().fold(Plan::new(), |plan, size| plan.path(&format!("/{size}"), taken()));
     let server = plan.start();
