@@ -133,6 +133,10 @@ pub(crate) const ZERO_COPY_BYTES: u32 = 60_000;
 /// its time, has acknowledged them. Sends beyond are copied.
 pub(crate) const ZERO_COPY_LOANS: usize = 512;
 
+/// How long a connection that was closed lasts while the kernel holds slots of it: a peer that reads acknowledges them
+/// sooner. Then it is reset, and the slots come back.
+pub(crate) const LINGER: Duration = Duration::from_secs(5);
+
 /// Bytes of a URL that a Location leads to, and of the Location itself. RFC 9110, 4.1 asks for 8,000 at
 /// least; each that was followed is kept until the transfer ends.
 pub(crate) const LOCATION: usize = 16 * 1024;

@@ -24,6 +24,7 @@ mod inflight;
 pub mod interface;
 mod memory;
 mod op;
+mod patience;
 mod poll;
 pub mod probe;
 pub mod random;

@@ -11,7 +11,7 @@ use io_uring::types::{CancelBuilder, DestinationSlot, Fd, Fixed, TimeoutFlags, T
 use io_uring::{opcode, squeue};
 
 use super::readiness::Interest;
-use super::socket::{ON, sockaddr};
+use super::socket::{ON, RESET, sockaddr};
 use super::token::Token;
 use crate::time::Time;
 
@@ -77,6 +77,10 @@ pub(super) enum Op {
     Cancel {
         target: Token,
     },
+    /// URING_CMD: setsockopt SO_LINGER, so that its close is a reset.
+    Linger {
+        direct: u32,
+    },
     /// CLOSE of a direct descriptor.
     Close {
         direct: u32,
@@ -129,14 +133,8 @@ impl Op {
                 let to = DestinationSlot::try_from_slot_target(direct).ok();
                 opcode::Socket::new(family, kind, 0).file_index(to).build()
             }
-            Op::Nodelay { direct } => opcode::SetSockOpt::new(
-                Fixed(direct),
-                libc::IPPROTO_TCP as u32,
-                libc::TCP_NODELAY as u32,
-                (&raw const ON).cast(),
-                size_of_val(&ON) as u32,
-            )
-            .build(),
+            Op::Nodelay { direct } => set_option(direct, libc::IPPROTO_TCP, libc::TCP_NODELAY, &ON),
+            Op::Linger { direct } => set_option(direct, libc::SOL_SOCKET, libc::SO_LINGER, &RESET),
             Op::Connect { direct, address } => {
                 let (address, length) = sockaddr(&address);
                 cell.address = address;
@@ -167,6 +165,12 @@ impl Op {
             Op::Close { direct } => opcode::Close::new(Fixed(direct)).build(),
         }
     }
+}
+
+/// URING_CMD that does what setsockopt(2) does, by a value that is there for ever.
+fn set_option<T>(direct: u32, level: c_int, option: c_int, value: &'static T) -> squeue::Entry {
+    let (value, length) = (std::ptr::from_ref(value).cast(), size_of::<T>() as u32);
+    opcode::SetSockOpt::new(Fixed(direct), level as u32, option as u32, value, length).build()
 }
 
 /// An absolute time of `CLOCK_MONOTONIC` as the kernel takes it.

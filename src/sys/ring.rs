@@ -20,6 +20,7 @@ use super::enter::{Deadline, Entered, RingFd, Wait};
 use super::errno::Errno;
 use super::inflight::{InFlight, SlotId};
 use super::op::{Cell, Op};
+use super::patience::Patience;
 use super::poll::{self, Poll, PollId, State, Verdict};
 use super::readiness::{Interest, Readiness};
 use super::setup;
@@ -62,7 +63,7 @@ pub struct Ring {
     /// CQEs that the operations pushed since the last wait post while they are submitted.
     immediate: u32,
     report: Report,
-    /// How long the drop waits for what is in flight to be cancelled.
+    /// How long the drop waits for anything in flight to be cancelled.
     patience: Duration,
     /// SINGLE_ISSUER and the registered fd bind the ring to its thread.
     not_send: PhantomData<*const ()>,
@@ -168,8 +169,8 @@ const UNHEARD: Duration = Duration::from_millis(10);
 /// Looks at the completion queue between two looks at the clock.
 const LOOKS: u32 = 64;
 
-/// How long a drop waits, unless a shutdown went before.
-const DROP_PATIENCE: Duration = Duration::from_secs(1);
+/// How long a drop waits for the kernel to let go of anything, unless a shutdown went before.
+pub(super) const DROP_PATIENCE: Duration = Duration::from_secs(1);
 
 impl Ring {
     /// A ring of the calling thread.
@@ -441,7 +442,7 @@ impl Ring {
             self.batch.map_or((1, Duration::ZERO), |batch| (batch.completions, batch.within));
         Wait {
             room: false,
-            completions: self.immediate + completions.max(1),
+            completions: self.immediate.saturating_add(completions.max(1)),
             deadline,
             min_wait_usec: u32::try_from(within.as_micros()).unwrap_or(u32::MAX),
         }
@@ -535,9 +536,9 @@ impl Ring {
         }
     }
 
-    /// Ends the ring: cancels what is in flight and waits until the kernel has let go of all memory, for
-    /// `patience` at most. Completions not yet taken are dropped. Returns how many CQEs were still owed: not
-    /// zero only if the kernel did not cancel in time, and then what it may yet touch is leaked.
+    /// Ends the ring: cancels what is in flight and waits until the kernel has let go of all memory, as long as no
+    /// `patience` passes in which it lets go of nothing. Completions not yet taken are dropped. Returns how many CQEs
+    /// were still owed: not zero only if the kernel did not cancel in time, and then what it may yet touch is leaked.
     pub fn shutdown(mut self, patience: Duration) -> usize {
         self.patience = Duration::ZERO;
         self.come_to_rest(patience)
@@ -545,13 +546,13 @@ impl Ring {
 
     /// Cancels and reaps until nothing is owed or patience is at its end; what is still owed.
     fn come_to_rest(&mut self, patience: Duration) -> usize {
-        let mut now = clock::now();
-        let until = now + patience;
-        if self.owed() > 0 && now < until && self.push_cancel_all().is_err() {
+        if self.owed() > 0 && !patience.is_zero() && self.push_cancel_all().is_err() {
             return self.owed();
         }
-        while self.owed() > 0 && now < until {
-            match self.submit_and_wait(now, Some(until)) {
+        let mut now = clock::now();
+        let mut patience = Patience::new(patience, now, self.owed());
+        while self.owed() > 0 && !patience.ends(now, self.owed()) {
+            match self.submit_and_wait(now, Some(patience.until())) {
                 Ok(()) | Err(Errno::EAGAIN | Errno::EBUSY) => {}
                 Err(_) => break,
             }
@@ -632,10 +633,11 @@ impl Ring {
         if flags.intersects(squeue::Flags::IO_LINK | squeue::Flags::IO_HARDLINK) {
             return;
         }
-        // SAFETY: the SQE points to nothing but its cell, which the ring owns, in a box that neither moves nor is
-        // freed before the ring is closed. The kernel reads it until it consumes the SQE (SUBMIT_STABLE),
-        // and the cell is written again only for a later SQE at the same place of the queue, which there
-        // is room for only once this one was consumed. No CQE has to be awaited.
+        // SAFETY: an SQE points to its cell, which the ring owns, in a box that neither moves nor is freed before
+        // the ring is closed. The kernel reads it until it consumes the SQE (SUBMIT_STABLE), and the cell is
+        // written again only for a later SQE at the same place of the queue, which there is room for only once
+        // this one was consumed: no CQE has to be awaited. A SEND also points to bytes, which whoever pushed it
+        // keeps until its CQE, or its notification; a URING_CMD to a static.
         let pushed = unsafe { self.ring.submission().push_multiple(&self.chain) };
         assert!(pushed.is_ok(), "make_room comes first");
         self.chain.clear();

@@ -191,6 +191,7 @@ impl SendSlots {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sys::count::{self, Counter};
 
     fn take(slots: &mut SendSlots, len: usize) -> SendSlot {
         let slot = slots.fill(|buffer| {
@@ -255,6 +256,23 @@ mod tests {
         held.into_iter().for_each(|slot| slots.give_back(slot));
         lent.into_iter().for_each(|(loan, ..)| _ = slots.end_loan(loan));
         assert_eq!((slots.taken(), slots.lent()), (0, 0));
+    }
+
+    #[test]
+    fn what_is_lent_is_leaked_and_nothing_else() {
+        let mut slots = SendSlots::new();
+        let mut taken: Vec<_> = [LARGE, LARGE, 10].map(|len| take(&mut slots, len)).into();
+        let mut lent = taken.remove(0);
+        slots.lend(&mut lent, 1);
+        let start = lent.start;
+        slots.give_back(lent);
+        taken.into_iter().for_each(|slot| slots.give_back(slot));
+        assert_eq!(slots.chunks.len(), 4, "one is free, to be filled next");
+        let before = count::snapshot();
+        slots.leak_lent();
+        assert_eq!(count::snapshot().since(&before).get(Counter::Munmap), 3);
+        // SAFETY: it was leaked, and nobody writes it.
+        assert_eq!(unsafe { start.as_ptr().add(LARGE - 1).read() }, 7);
     }
 
     #[test]

@@ -267,6 +267,10 @@ impl Drop for Socket {
 /// The value of an option that is on or off. A static, so that the kernel may read it whenever it likes.
 pub(super) static ON: c_int = 1;
 
+/// The value of SO_LINGER that makes a close a reset: what was not sent is not, and the peer hears RST. A static, as
+/// [`ON`].
+pub(super) static RESET: libc::linger = libc::linger { l_onoff: 1, l_linger: 0 };
+
 /// What socket(2) is told, but for its flags.
 pub(super) fn family_and_kind(dial: &Dial) -> (c_int, c_int) {
     let family = match dial.remote {

@@ -22,6 +22,10 @@ pub(super) struct Stream {
     datagrams: bool,
     /// CQEs that the kernel will post.
     pub(super) owed: u32,
+    /// Notifications that it will post of what was sent without a copy.
+    pub(super) lent: u32,
+    /// Closed, it does not wait for these any more.
+    pub(super) hurries: bool,
     /// It took more than its share of buffers, or there are too few: it gets one at a time.
     over_budget: bool,
     /// Buffers taken in the turn of this number.
@@ -137,6 +141,8 @@ impl Stream {
             recv: Recv::Off,
             datagrams,
             owed: 0,
+            lent: 0,
+            hurries: false,
             over_budget: false,
             taken: (0, 0),
         }
@@ -176,7 +182,9 @@ impl Stream {
             }
             Send::Idle | Send::InFlight { .. } | Send::Failed(_) => {}
         }
-        (!self.open).then_some(Want::Close)
+        // until all was acknowledged, no FIN could be; and only who has a descriptor can be reset
+        let lingers = self.lent > 0 && !self.hurries;
+        (!self.open && !lingers).then_some(Want::Close)
     }
 
     /// What was wanted has been pushed.
@@ -411,7 +419,7 @@ impl Stream {
     /// flight it is tried again.
     fn handle_cancel(&mut self, fact: Fact, what: Want) -> Heard {
         self.owed -= 1;
-        if fact.res < 0 || matches!(self.socket, Socket::Opening { .. }) {
+        if fact.res < 0 {
             self.set_cancelling(false, what);
         }
         Heard::Nothing
@@ -429,6 +437,8 @@ mod tests {
         send: bool,
         /// That send is a SEND_ZC: it waits.
         zero_copy: bool,
+        /// Notifications to be posted.
+        loans: u32,
         recv: bool,
         cancels: Vec<Kind>,
         file: bool,
@@ -453,7 +463,7 @@ mod tests {
     }
 
     impl Kernel {
-        fn take(&mut self, want: Want, flight: bool) {
+        fn take(&mut self, want: Want, flight: bool, hurries: bool) {
             match want {
                 Want::Open => {
                     assert!(self.chain.is_none() && !self.send && !self.recv);
@@ -466,7 +476,10 @@ mod tests {
                 Want::Recv { .. } => {
                     assert!(!std::mem::replace(&mut self.recv, true), "two receives")
                 }
-                Want::Close => assert!(std::mem::replace(&mut self.file, false), "closed twice"),
+                Want::Close => {
+                    assert!(hurries || self.loans == 0, "it does not linger");
+                    assert!(std::mem::replace(&mut self.file, false), "closed twice");
+                }
             }
         }
 
@@ -522,13 +535,15 @@ mod tests {
 
     fn push_all(stream: &mut Stream, kernel: &mut Kernel, random: &mut Random) {
         while let Some(want) = stream.want() {
-            kernel.take(want, matches!(stream.send, Send::Ready { .. }));
+            kernel.take(want, matches!(stream.send, Send::Ready { .. }), stream.hurries);
             if want == Want::Send
                 && stream.send == (Send::Ready { sent: 0, waits: false })
                 && random.below(2) == 0
             {
                 stream.send = Send::Ready { sent: 0, waits: true };
+                stream.lent += 1;
                 kernel.zero_copy = true;
+                kernel.loans += 1;
             }
             stream.pushed(want);
         }
@@ -564,6 +579,11 @@ mod tests {
                     _ if step == close_at => {
                         stream.close();
                     }
+                    5 if kernel.loans > u32::from(kernel.zero_copy) => {
+                        kernel.loans -= 1;
+                        stream.lent -= 1;
+                    }
+                    6 if !stream.open => stream.hurries = true,
                     0 => stream.wants_recv = !stream.wants_recv,
                     3 => stream.unqueue(),
                     4 => _ = stream.queue(),

@@ -18,9 +18,12 @@ use super::clock;
 use super::count::{self, Counter};
 use super::errno::Errno;
 use super::op::{self, Op};
+use super::patience::Patience;
 use super::readiness::Interest;
-use super::ring::{Completion, Cqe, InUse, Options, Report, Ring, SetupError, ZeroCopy};
-use super::slots::{SendSlot, SendSlots};
+use super::ring::{
+    Completion, Cqe, DROP_PATIENCE, InUse, Options, Report, Ring, SetupError, ZeroCopy,
+};
+use super::slots::{LoanId, SendSlot, SendSlots};
 use super::socket::{self, Refused, family_and_kind};
 use super::stream::{Fact, Heard, Recv, Send, Socket, Stream, Want};
 use super::token::{Kind, Token};
@@ -119,6 +122,8 @@ pub struct Streams {
     closing: bool,
     /// Streams that wait for a buffer, in that order; closed ones among them.
     queue: VecDeque<StreamId>,
+    /// Closed streams that wait for notifications, and until when, in that order; streams that are gone among them.
+    lingering: VecDeque<(Time, StreamId)>,
     buffers: Option<BufferRing>,
     slots: Option<SendSlots>,
     /// The buffer lent with the last event.
@@ -126,17 +131,14 @@ pub struct Streams {
     room: Room,
     /// Counts waits, wrapping.
     turn: u32,
-    /// TCP_NODELAY can be set by an operation.
-    nodelay: bool,
+    /// Options of sockets can be set by an operation.
+    sets_options: bool,
     zero_copy: ZeroCopy,
     patience: Duration,
 }
 
 /// The one buffer group.
 const GROUP: u16 = 0;
-
-/// How long a drop waits, unless a shutdown went before.
-const DROP_PATIENCE: Duration = Duration::from_secs(1);
 
 /// What is sent to see whether it would be. The kernel finds no socket and does not look at it.
 static NOTHING: u8 = 0;
@@ -171,12 +173,13 @@ impl Streams {
             unsettled: Vec::new(),
             closing: false,
             queue: VecDeque::new(),
+            lingering: VecDeque::new(),
             buffers: Some(buffers),
             slots: Some(SendSlots::new()),
             lent: None,
             room,
             turn: 0,
-            nodelay: true,
+            sets_options: true,
             zero_copy: options.zero_copy,
             patience: DROP_PATIENCE,
         };
@@ -232,7 +235,7 @@ impl Streams {
         if result(Kind::Recv) != Some(-Errno::ENOTCONN.raw()) {
             return Err(SetupError::Lacks("multishot RECV (Linux 6.0)"));
         }
-        self.nodelay = result(Kind::Nodelay) == Some(0);
+        self.sets_options = result(Kind::Nodelay) == Some(0);
         if self.zero_copy != ZeroCopy::Never && result(Kind::SendZc) != Some(-Errno::EBADF.raw()) {
             if self.zero_copy == ZeroCopy::Always {
                 return Err(SetupError::Lacks("SEND_ZC that reports its use (Linux 6.2)"));
@@ -254,7 +257,7 @@ impl Streams {
 
     /// Whether TCP_NODELAY is set on the ring (Linux 6.7).
     pub fn sets_nodelay(&self) -> bool {
-        self.nodelay
+        self.sets_options
     }
 
     /// When large sends go without a copy: never where the kernel has no such sends.
@@ -399,8 +402,9 @@ impl Streams {
     fn make_and_install(&mut self, id: StreamId) -> Result<(), Refused> {
         let refused = |errno| Refused { step: Step::Socket, errno };
         // what was closed before holds ports, and the place, until the kernel knows of it
-        if std::mem::take(&mut self.closing) {
+        if self.closing {
             self.ring.submit_all().map_err(refused)?;
+            self.closing = false;
         }
         let Some(entry) = self.entries.get(id) else { return Ok(()) };
         let socket = make_socket(&entry.dial)?;
@@ -460,7 +464,8 @@ impl Streams {
     }
 
     /// Closes a stream, whatever it is doing, after one attempt to send `last_words`. No event of it comes
-    /// any more.
+    /// any more. What was sent without a copy and not acknowledged by the peer is waited for, for some seconds; then the
+    /// connection is reset.
     pub fn close(&mut self, id: StreamId, last_words: &[u8]) {
         let Some(entry) = self.entries.get_mut(id) else { return };
         if entry.state.close()
@@ -482,6 +487,10 @@ impl Streams {
             }
         }
         self.settle(id);
+        if self.entries.get(id).is_some_and(|entry| entry.state.lent > 0 && !entry.state.hurries) {
+            // from the next wait on: until then it is not known what time it is
+            self.lingering.push_back((Time::NEVER, id));
+        }
         self.free_if_over(id);
     }
 
@@ -516,10 +525,31 @@ impl Streams {
                 self.settle(id);
             }
         }
+        let until =
+            if self.lingering.is_empty() { until } else { self.hurry_lingering(now, until) };
         self.turn = self.turn.wrapping_add(1);
         // whoever was served may have nothing to receive: the next in the queue do not wait for that
         let until = if self.queue.is_empty() { until } else { Some(now) };
         self.ring.submit_and_wait(now, until)
+    }
+
+    /// Has closed streams wait no longer that have waited long enough. When to do so again, if before `until`.
+    #[cold]
+    fn hurry_lingering(&mut self, now: Time, until: Option<Time>) -> Option<Time> {
+        let new = self.lingering.iter_mut().rev().take_while(|(until, _)| *until == Time::NEVER);
+        new.for_each(|(until, _)| *until = now + limits::LINGER);
+        while let Some(&(at, id)) = self.lingering.front() {
+            if let Some(entry) = self.entries.get_mut(id) {
+                if at > now {
+                    return Some(until.map_or(at, |until| until.min(at)));
+                }
+                entry.state.hurries = true;
+                self.settle(id);
+                self.free_if_over(id);
+            }
+            self.lingering.pop_front();
+        }
+        until
     }
 
     /// The next event of the completions reaped.
@@ -627,20 +657,33 @@ impl Streams {
         if kind != Kind::SendZc {
             return Some(cqe.token().id());
         }
-        let (slots, loan) = (self.slots.as_mut()?, cqe.token().id());
-        let lender = if cqe.more() { slots.lender(loan) } else { slots.end_loan(loan) };
-        lender.map(StreamId::from_bits)
+        let loan = cqe.token().id();
+        if cqe.more() {
+            return self.slots.as_ref()?.lender(loan).map(StreamId::from_bits);
+        }
+        self.end_loan(loan)
+    }
+
+    /// The kernel has let go of a slot. Says whose it was, who may be gone; `None` if it was nobody's.
+    fn end_loan(&mut self, loan: LoanId) -> Option<StreamId> {
+        let lender = StreamId::from_bits(self.slots.as_mut()?.end_loan(loan)?);
+        if let Some(entry) = self.entries.get_mut(lender) {
+            entry.state.lent -= 1;
+        }
+        Some(lender)
     }
 
     /// The kernel has let go of what was sent without a copy, and says whether it was.
     fn handle_notification(&mut self, cqe: &Cqe) {
-        let lender = self.slots.as_mut().and_then(|slots| slots.end_loan(cqe.token().id()));
+        let lender = self.end_loan(cqe.token().id());
         let Some(lender) = lender else { return count::add(Counter::StaleCqes, 1) };
         let copied = cqe.result() & op::COPIED != 0;
         count::add(Counter::ZeroCopyCopied, copied.into());
         // the stream may be gone, and another one in its place
-        if let Some(entry) = self.entries.get_mut(StreamId::from_bits(lender)) {
+        if let Some(entry) = self.entries.get_mut(lender) {
             entry.copies = if copied { Copies::Yes } else { Copies::No };
+            self.settle(lender);
+            self.free_if_over(lender);
         }
     }
 
@@ -690,7 +733,11 @@ impl Streams {
     }
 
     fn push(&mut self, id: StreamId, want: Want) -> Result<(), Errno> {
-        self.ring.make_room(if want == Want::Open { CHAIN } else { 1 })?;
+        self.ring.make_room(match want {
+            Want::Open => CHAIN,
+            Want::Close => 2,
+            _ => 1,
+        })?;
         let Some(entry) = self.entries.get_mut(id) else { return Ok(()) };
         let direct = id.slot() as u32;
         let none = squeue::Flags::empty();
@@ -699,7 +746,7 @@ impl Streams {
         let (token, op, flags) = match want {
             Want::Open => {
                 let owed = entry.state.owed;
-                push_chain(&mut self.ring, id, entry, self.nodelay);
+                push_chain(&mut self.ring, id, entry, self.sets_options);
                 entry.state.pushed(want);
                 self.owed += (entry.state.owed - owed) as usize;
                 return Ok(());
@@ -718,13 +765,19 @@ impl Streams {
             }
             Want::Close => {
                 self.closing = true;
+                if entry.state.lent > 0 && self.sets_options {
+                    let silent = squeue::Flags::SKIP_SUCCESS;
+                    self.ring.push(Op::Linger { direct }, token(Kind::Linger), silent);
+                }
                 (token(Kind::Close), Op::Close { direct }, squeue::Flags::SKIP_SUCCESS)
             }
         };
         self.ring.push(op, token, flags);
         // a small one is all but sure to be sent whole, so that nothing is to be done about it
         let small = entry.slot.as_ref().is_some_and(SendSlot::is_small);
-        if matches!(op, Op::Send { wait: false, .. }) && small && !entry.more {
+        let done = matches!(op, Op::Send { wait: false, .. }) && small && !entry.more;
+        // what a cancel found speaks for itself; what it did not find had not begun, and begins while it is waited
+        if done || matches!(op, Op::Cancel { .. }) {
             self.ring.expect_at_once();
         }
         let owed = entry.state.owed;
@@ -742,9 +795,10 @@ impl Streams {
         }
     }
 
-    /// Ends the ring: closes all streams and waits until the kernel has let go of all memory, for `patience`
-    /// at most. Returns how many CQEs were still owed: not zero only if the kernel did not cancel in time,
-    /// and then what it may yet touch is leaked.
+    /// Ends the ring: closes all streams and waits until the kernel has let go of all memory, as long as no `patience`
+    /// passes in which it lets go of nothing. Peers who have not acknowledged what was sent without a copy get a quarter
+    /// of that; then their connections are reset. Returns how many CQEs were still owed: not zero only if
+    /// the kernel did not cancel in time, and then what it may yet touch is leaked.
     pub fn shutdown(mut self, patience: Duration) -> usize {
         self.patience = Duration::ZERO;
         self.come_to_rest(patience)
@@ -756,15 +810,22 @@ impl Streams {
             self.close(id, &[]);
         }
         let mut now = clock::now();
-        let until = now + patience;
-        let rests = |s: &Streams| s.owed == 0 && s.entries.is_empty() && s.lent() == 0;
-        while !rests(self) && now < until {
-            match self.submit_and_wait(now, Some(until)) {
+        let grace = now + patience / 4;
+        self.lingering.iter_mut().for_each(|(until, _)| *until = grace.min(*until));
+        // a notification, for which a peer may be waited, lengthens no wait
+        let in_flight = |s: &Streams| s.owed + s.entries.len();
+        let mut patience = Patience::new(patience, now, in_flight(self));
+        while in_flight(self) + self.lent() > 0 && !patience.ends(now, in_flight(self)) {
+            match self.submit_and_wait(now, Some(patience.until())) {
                 Ok(()) | Err(Errno::EAGAIN | Errno::EBUSY) => {}
                 Err(_) => break,
             }
             while self.take_event().is_some() {}
             now = clock::now();
+        }
+        if self.owed == 0 {
+            // what was settled last may have wanted its CLOSE; should that fail, the ring closes all
+            let _ = self.ring.submit_all();
         }
         self.owed + self.lent()
     }
@@ -789,14 +850,14 @@ fn make_socket(dial: &Dial) -> Result<socket::Socket, Refused> {
 }
 
 /// Pushes the chain that opens a stream: silent links, up to the operations that always speak.
-fn push_chain(ring: &mut Ring, id: StreamId, entry: &Entry, nodelay: bool) {
+fn push_chain(ring: &mut Ring, id: StreamId, entry: &Entry, sets_options: bool) {
     let direct = id.slot() as u32;
     let silent = squeue::Flags::IO_LINK | squeue::Flags::SKIP_SUCCESS;
     let flight = entry.slot.is_some();
     if entry.state.socket != Socket::Made {
         let (family, kind) = family_and_kind(&entry.dial);
         ring.push(Op::Socket { direct, family, kind }, Token::new(Kind::Socket, id), silent);
-        if nodelay && entry.dial.is_tcp() {
+        if sets_options && entry.dial.is_tcp() {
             ring.push(Op::Nodelay { direct }, Token::new(Kind::Nodelay, id), silent);
         }
     }
@@ -859,6 +920,7 @@ fn consider_zero_copy(how: ZeroCopy, slots: &mut SendSlots, id: StreamId, entry:
     let is_first = entry.state.send == Send::Ready { sent: 0, waits: false };
     if wanted && is_first && slots.lent() < limits::ZERO_COPY_LOANS {
         slots.lend(slot, id.to_bits());
+        entry.state.lent += 1;
         entry.state.send = Send::Ready { sent: 0, waits: true };
         entry.zero_copy = true;
         if entry.copies == Copies::Unknown {

@@ -41,12 +41,14 @@ pub enum Kind {
     CancelSend,
     /// ASYNC_CANCEL of a RECV.
     CancelRecv,
+    /// URING_CMD that sets SO_LINGER.
+    Linger,
     /// CLOSE of a direct descriptor.
     Close,
 }
 
 impl Kind {
-    const ALL: [Kind; 17] = [
+    const ALL: [Kind; 18] = [
         Kind::Poll,
         Kind::PollDeadline,
         Kind::PollRemove,
@@ -63,6 +65,7 @@ impl Kind {
         Kind::CancelConnect,
         Kind::CancelSend,
         Kind::CancelRecv,
+        Kind::Linger,
         Kind::Close,
     ];
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use ringdove::driver::Kind;
 use ringdove::sys::count::{self, Counter};
+use ringdove::sys::ring::{Options, ZeroCopy};
 use ringdove::{Body, Config, Discard, Driver, Request};
 
 use crate::run::on_every_driver;
@@ -22,7 +23,7 @@ const CONNECTS: usize = 2000;
 const DOWNLOADS: usize = 300;
 const UPLOADS: usize = 50;
 
-/// Connects that hang, bodies that come faster than they are taken, bodies that nobody takes.
+/// Connects that hang, bodies that come faster than they are taken, bodies that nobody takes and that are not copied.
 fn a_driver_can_be_dropped_in_the_midst_of_everything(kind: Kind) {
     let blackhole = Blackhole::start().expect("loopback");
     let nginx = Nginx::plain();
@@ -55,6 +56,8 @@ fn a_driver_can_be_dropped_in_the_midst_of_everything(kind: Kind) {
                     "{held:?}"
                 );
                 assert!(held.slots >= CONNECTS, "{held:?}");
+                let sends = count::snapshot().since(&before).get(Counter::ZeroCopySends);
+                assert!(sends > UPLOADS as u64, "{sends}");
             }
         }
         drop(driver);
@@ -67,7 +70,8 @@ fn a_driver_can_be_dropped_in_the_midst_of_everything(kind: Kind) {
 
 fn busy(kind: Kind, hangs: &str, large: &str, deaf: &str) -> Driver {
     let config = Config { max_connections: 10_000, max_per_origin: 10_000, ..Config::default() };
-    let mut driver = Driver::new(kind, config).expect("asked before");
+    let options = Options { zero_copy: ZeroCopy::Always, ..Options::default() };
+    let mut driver = Driver::with_ring(kind, config, &options).expect("asked before");
     let body: Arc<[u8]> = vec![7; 4 << 20].into();
     let post = || {
         let request = Request::new(http::Method::POST, deaf).expect("a good URL");

@@ -1,5 +1,5 @@
-//! Many transfers against a server that resets, stalls and trickles, with cancels, pauses and deadlines at random:
-//! each ends once, and nothing is left of any of them.
+//! Many transfers, by every way that a connection can be made, to servers that reset, stall and trickle, with cancels,
+//! pauses and deadlines at random: each ends once, and nothing is left of any of them.
 //!
 //! `RINGDOVE_TORTURE` sets the number of transfers (`scripts/torture` runs a million), `RINGDOVE_SEED` the seed.
 
@@ -8,22 +8,27 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod chance;
+mod unix_server;
+mod world;
+
 use std::env;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use chance::Chance;
 use ringdove::driver::Kind;
+use ringdove::engine::NameService;
 use ringdove::sys::count::{self, Counter};
-use ringdove::sys::ring::InUse;
+use ringdove::sys::ring::{self, InUse, ZeroCopy};
 use ringdove::sys::usage;
-use ringdove::{Config, Driver, Flow, Handler, Options, Request, Timeouts, TransferId};
-use support::hostile::{Framing, Hostile, Plan, Script};
+use ringdove::{Config, Driver, Flow, Handler, TransferId};
 use support::leak::Census;
 use support::{PATIENCE, eventually, isolated};
+use world::{Route, World};
 
 const IN_FLIGHT: usize = 150;
 
-/// Takes a body, pausing now and then; knows how much of it came.
+/// Takes a body, pausing now and then.
 struct Sink {
     chance: Chance,
     pauses: bool,
@@ -35,72 +40,31 @@ impl Handler for Sink {
     }
 }
 
-/// A small generator: what matters is that a seed replays.
-#[derive(Clone, Copy)]
-struct Chance(u64);
-
-impl Chance {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-
-    fn below(&mut self, n: usize) -> usize {
-        (self.next() >> 16) as usize % n
-    }
-
-    fn one_in(&mut self, n: usize) -> bool {
-        self.below(n) == 0
-    }
-}
-
 fn setting(name: &str, or: u64) -> u64 {
     let number =
         |value: String| value.parse().unwrap_or_else(|_| panic!("{name}={value}: a number"));
     env::var(name).map_or(or, number)
 }
 
-/// Answers that take no time.
-const QUICK: [&str; 4] = ["/ok", "/ok?again", "/chunks", "/close"];
-
-/// Answers that are large, slow or cut off.
-const ROUGH: [&str; 5] = ["/big", "/chunked", "/trickle", "/reset", "/stall"];
-
 /// From here on a run is a long one: most transfers are quick, and memory must stay as it is.
 const LONG: u64 = 20_000;
+
+/// Answers to look-ups that are kept: fewer than there are names.
+const LOOKUPS_KEPT: usize = 256;
 
 /// How much more memory may be resident at the end of a long run than after its first fifth. It has as many transfers in
 /// flight all the time: what grows with their number is a leak.
 const GROWTH_KIB: u64 = 8 * 1024;
 
-fn server() -> Hostile {
-    let big = vec![b'b'; 700_000];
-    let part = "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\npart";
-    Plan::new()
-        .forget()
-        .max_connections(2 * IN_FLIGHT)
-        .path("/ok", Script::new().ok("hello"))
-        .path("/chunks", Script::new().respond("200 OK", Framing::Chunked(7), "in small chunks"))
-        .path("/close", Script::new().respond("200 OK", Framing::UntilClose, "bye").close())
-        .path("/big", Script::new().ok(&big))
-        .path("/chunked", Script::new().respond("200 OK", Framing::Chunked(1000), &big[..90_000]))
-        .path("/trickle", Script::new().trickle(part, 9, Duration::from_millis(3)).stall())
-        .path("/reset", Script::new().send(part).reset())
-        .path("/stall", Script::new().send(part).stall())
-        .start()
-}
-
 /// A driver under torture.
 struct Torture {
     driver: Driver,
-    server: Hostile,
+    world: World,
     chance: Chance,
     seed: u64,
-    /// A path is rough once in so many.
-    rough: usize,
-    running: Vec<TransferId>,
+    running: Vec<(TransferId, Route)>,
+    /// How many of each route ended well.
+    well: [u64; Route::ALL.len()],
     ended: u64,
     removed: u64,
 }
@@ -108,17 +72,25 @@ struct Torture {
 impl Torture {
     /// `None`, said aloud, if the driver cannot be had here.
     fn new(kind: Kind, rough: usize, seed: u64) -> Option<Torture> {
-        let config =
-            Config { max_connections: IN_FLIGHT, max_per_origin: 100, ..Config::default() };
-        let driver = match Driver::new(kind, config) {
+        let world = World::new(rough);
+        let config = Config {
+            max_connections: IN_FLIGHT,
+            max_per_origin: 100,
+            names: NameService::Servers(vec![world.name_server()]),
+            lookup_cache: LOOKUPS_KEPT,
+            ..Config::default()
+        };
+        let options = ring::Options { zero_copy: ZeroCopy::Always, ..ring::Options::default() };
+        let mut driver = match Driver::with_ring(kind, config, &options) {
             Ok(driver) => driver,
             Err(error) => {
                 eprintln!("skipped: {error}");
                 return None;
             }
         };
-        let (server, chance, running) = (server(), Chance(seed | 1), Vec::new());
-        Some(Torture { driver, server, chance, seed, rough, running, ended: 0, removed: 0 })
+        world.tell(&mut driver);
+        let (chance, running, well) = (Chance::new(seed), Vec::new(), [0; Route::ALL.len()]);
+        Some(Torture { driver, world, chance, seed, running, well, ended: 0, removed: 0 })
     }
 
     /// Carries so many more transfers to their ends.
@@ -131,9 +103,10 @@ impl Torture {
             }
             self.driver.turn(Some(Duration::from_millis(5))).expect("the driver goes on");
             while let Some(message) = self.driver.next_message() {
-                let place = self.running.iter().position(|&id| id == message.transfer);
+                let place = self.running.iter().position(|&(id, _)| id == message.transfer);
                 let place = place.unwrap_or_else(|| panic!("ended twice (seed {})", self.seed));
-                self.running.swap_remove(place);
+                let (_, route) = self.running.swap_remove(place);
+                self.well[route as usize] += u64::from(message.outcome.result.is_ok());
                 self.ended += 1;
             }
             for _ in 0..self.running.len().min(4) {
@@ -143,16 +116,12 @@ impl Torture {
     }
 
     fn add(&mut self) {
-        let Self { chance, .. } = self;
-        let paths = if chance.one_in(self.rough) { &ROUGH[..] } else { &QUICK };
-        let path = paths[chance.below(paths.len())];
-        let total = Some(Duration::from_millis(20 + chance.below(300) as u64));
-        let timeouts = Timeouts { total, ..Timeouts::default() };
-        let request = Request::get(&self.server.url(path))
-            .expect("a URL")
-            .options(Arc::new(Options { timeouts, ..Options::default() }));
-        let sink = Sink { chance: Chance(chance.next() | 1), pauses: chance.one_in(4) };
-        self.running.push(self.driver.add(request, Box::new(sink)).expect("added"));
+        let Self { chance, world, .. } = self;
+        let route = Route::ALL[chance.below(Route::ALL.len())];
+        let request = world.request(route, chance);
+        let sink = Sink { chance: chance.fork(), pauses: chance.one_in(4) };
+        let id = self.driver.add(request, Box::new(sink)).expect("added");
+        self.running.push((id, route));
     }
 
     /// Removes, pauses or resumes one of those that run.
@@ -161,7 +130,7 @@ impl Torture {
             return;
         }
         let place = self.chance.below(self.running.len());
-        let id = self.running[place];
+        let (id, _) = self.running[place];
         match self.chance.below(6) {
             0 => {
                 self.running.swap_remove(place);
@@ -202,8 +171,8 @@ fn torture(kind: Kind, transfers: u64, seed: u64) {
     assert_eq!(torture.ended + torture.removed, transfers, "seed {seed}");
     let stats = torture.driver.stats();
     assert_eq!((stats.running, stats.succeeded + stats.failed), (0, torture.ended), "seed {seed}");
-    let tally = torture.server.tally();
-    assert!(stats.succeeded > 0 && stats.failed > 0 && tally.resets > 0, "{stats:?} {tally:?}");
+    assert!(stats.succeeded > 0 && stats.failed > 0 && torture.world.resets() > 0, "{stats:?}");
+    let well = torture.well;
     torture.assert_all_given_back();
     drop(torture);
     let counts = count::snapshot().since(&before);
@@ -212,9 +181,17 @@ fn torture(kind: Kind, transfers: u64, seed: u64) {
     }
     println!(
         "measured: {kind}, seed {seed}: {transfers} transfers in {seconds:.1} s, {} well, {} failed, {} removed, {} \
-         connections, {} exhausted; resident {settled} KiB after a fifth, {at_end} KiB at the end",
-        stats.succeeded, stats.failed, stats.removed, stats.opened, stats.exhausted
+         connections, {} look-ups, {} exhausted, {} sends without copy; resident {settled} KiB after a fifth, \
+         {at_end} KiB at the end",
+        stats.succeeded,
+        stats.failed,
+        stats.removed,
+        stats.opened,
+        stats.lookups,
+        stats.exhausted,
+        counts.get(Counter::ZeroCopySends)
     );
+    println!("measured: {kind}: ended well: {:?} {well:?}", Route::ALL);
     if long {
         assert!(at_end <= settled + GROWTH_KIB, "memory grew from {settled} KiB to {at_end} KiB");
     }
@@ -252,10 +229,10 @@ fn epoll() {
 /// The server needs descriptors too, and is of the same process; what remains is too few for either.
 #[test]
 fn ring_short_of_descriptors() {
-    run(Kind::Ring, "ring_short_of_descriptors", &["prlimit", "--nofile=60"], LONG - 1);
+    run(Kind::Ring, "ring_short_of_descriptors", &["prlimit", "--nofile=80"], LONG - 1);
 }
 
 #[test]
 fn epoll_short_of_descriptors() {
-    run(Kind::Epoll, "epoll_short_of_descriptors", &["prlimit", "--nofile=60"], LONG - 1);
+    run(Kind::Epoll, "epoll_short_of_descriptors", &["prlimit", "--nofile=80"], LONG - 1);
 }
