@@ -154,11 +154,12 @@ fn ideal() -> Duration {
 #[test]
 fn neither_the_addresses_nor_the_delays_are_broken() {
     for driver in drivers() {
-        // a machine that is busy with something else is so in one run, and not in the other
+        // how fast it is to be is told exactly by the engine's own tests; here a machine may be busy with something else
+        // in one run, and not in the other
         let as_fast_as_can_be = (0..3).any(|_| {
             let (ideal, taken) = (ideal(), polite_run(driver));
             eprintln!("measured: {driver}: {taken:.2?} from the first request to the last; {ideal:.2?} is ideal");
-            taken < ideal.mul_f64(1.25)
+            taken < ideal.mul_f64(2.0)
         });
         assert!(as_fast_as_can_be, "{driver}");
     }

@@ -23,6 +23,7 @@ on_every_driver! {
     a_server_that_is_not_there,
     names_that_never_resolve_hold_nobody_up,
     a_slow_rate_is_kept,
+    addresses_that_expired_serve_if_that_is_wanted,
 }
 
 on_every_driver! {
@@ -192,6 +193,32 @@ fn a_slow_rate_is_kept(kind: Kind) {
     // a hundred queries
     assert!(start.elapsed() > Duration::from_millis(500), "{:?}", start.elapsed());
     transfers.iter().for_each(|transfer| transfer.assert_response(200, b"hello world\n"));
+}
+
+fn addresses_that_expired_serve_if_that_is_wanted(kind: Kind) {
+    let server = Nginx::plain();
+    let port = server.addr().port();
+    for serve_stale in [None, Some(Duration::from_secs(60))] {
+        let names = NameServer::start();
+        let service = NameService::Servers(vec![names.addr()]);
+        let config = Config { names: service, serve_stale, ..Config::default() };
+        let mut run = Run::with(kind, config);
+        let get = |run: &mut Run| {
+            let transfer = run.get(&format!("http://fading.test:{port}/ok"));
+            run.finish();
+            transfer
+        };
+        assert!(get(&mut run).outcome().result.is_ok());
+        // a second is the least that an answer is kept
+        run.turn_for(Duration::from_millis(1100));
+        run.driver.engine_mut().close_idle();
+        let after = get(&mut run);
+        assert!(names.asked_for("fading") > 2, "it was asked again");
+        match serve_stale {
+            Some(_) => assert!(after.outcome().result.is_ok()),
+            None => assert_unresolved(&after, "fading.test", "SERVFAIL"),
+        }
+    }
 }
 
 /// /etc/hosts is a file of the test's own.
