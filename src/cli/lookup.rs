@@ -79,3 +79,37 @@ fn servers(list: &str) -> Result<Servers, String> {
         part => format!("'{part}' is no address, with a port or without"),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn config(words: &[&str]) -> Option<Config> {
+        #[derive(clap::Parser)]
+        struct Only {
+            #[command(flatten)]
+            args: ResolverArgs,
+        }
+        let words = ["ringdove"].iter().chain(words);
+        let only = <Only as clap::Parser>::try_parse_from(words).ok()?;
+        Some(only.args.apply(Config::default()))
+    }
+
+    #[test]
+    fn how_servers_are_asked() {
+        let plain = config(&[]).expect("nothing is asked for");
+        assert_eq!((plain.server_queries, plain.server_queries_per_second), (None, None));
+        assert_eq!((plain.lookup_deadline, plain.serve_stale), (None, None));
+        let words =
+            ["--dns-max-queries=7", "--dns-rate=50", "--dns-timeout=2.5", "--serve-stale=3600"];
+        let all = config(&words).expect("good options");
+        assert_eq!((all.server_queries, all.server_queries_per_second), (Some(7), Some(50)));
+        assert_eq!(all.lookup_deadline, Some(Duration::from_millis(2500)));
+        assert_eq!(all.serve_stale, Some(Duration::from_secs(3600)));
+        for word in ["--dns-max-queries=0", "--dns-rate=0", "--dns-timeout=0", "--serve-stale=x"] {
+            assert!(config(&[word]).is_none(), "{word}");
+        }
+    }
+}

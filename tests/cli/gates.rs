@@ -151,21 +151,33 @@ fn ideal() -> Duration {
 
 /// 1,000 names on 10 addresses, with 2 connections to each address and 100 ms for each host. Each request has a
 /// connection of its own, since the next host's turn comes with its place.
+///
+/// The engine's own tests tell exactly when requests begin. Here a machine that is busy with something else may have a
+/// thread of the server read one late, and the next in time: then it is done again.
 #[test]
 fn neither_the_addresses_nor_the_delays_are_broken() {
     for driver in drivers() {
-        // a machine that is busy with something else is so in one run, and not in the other
-        let as_fast_as_can_be = (0..3).any(|_| {
-            let (ideal, taken) = (ideal(), polite_run(driver));
-            eprintln!("measured: {driver}: {taken:.2?} from the first request to the last; {ideal:.2?} is ideal");
-            taken < ideal.mul_f64(1.25)
+        let is_kept = (0..3).any(|_| {
+            let ideal = ideal();
+            let Seen { taken, least } = polite_run(driver);
+            eprintln!(
+                "measured: {driver}: {taken:.2?} from the first request to the last, {ideal:.2?} is ideal; \
+                 {least:.1?} between two to one host"
+            );
+            taken < ideal.mul_f64(2.0) && least + SPREAD >= DELAY
         });
-        assert!(as_fast_as_can_be, "{driver}");
+        assert!(is_kept, "{driver}");
     }
 }
 
-/// From the first request to the end of the last.
-fn polite_run(driver: &str) -> Duration {
+struct Seen {
+    /// From the first request to the end of the last.
+    taken: Duration,
+    /// Between two requests to one host.
+    least: Duration,
+}
+
+fn polite_run(driver: &str) -> Seen {
     let server = Server::start();
     let port = server.port;
     let resolve = (0..HOSTS)
@@ -192,12 +204,11 @@ fn polite_run(driver: &str) -> Duration {
     // two connections to each address, busy all the time
     let bound = SERVICE * (HOSTS * EACH / ADDRESSES / MOST) as u32;
     eprintln!(
-        "{driver}: {requests} requests in {elapsed:.2?} with the command's start, {bound:.2?} is the least; \
-             {least:.1?} between two to one host; ends of connections read {excess:.1?} late"
+        "{driver}: {elapsed:.2?} with the command's start, {bound:.2?} is the least; ends of connections read \
+         {excess:.1?} late"
     );
-    assert!(least + SPREAD >= DELAY, "{driver}: {least:?} between two requests to one host");
     assert!(elapsed >= bound, "{driver}: {elapsed:?}");
-    last.zip(first).map_or(elapsed, |(last, first)| last - first + SERVICE)
+    Seen { taken: last.zip(first).map_or(elapsed, |(last, first)| last - first + SERVICE), least }
 }
 
 /// All names of one registrable domain go one by one.

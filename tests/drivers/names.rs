@@ -23,6 +23,7 @@ on_every_driver! {
     a_server_that_is_not_there,
     names_that_never_resolve_hold_nobody_up,
     a_slow_rate_is_kept,
+    addresses_that_expired_serve_if_that_is_wanted,
 }
 
 on_every_driver! {
@@ -125,8 +126,8 @@ fn a_server_that_is_not_there(kind: Kind) {
 fn names_that_never_resolve_hold_nobody_up(kind: Kind) {
     let without = [20_000_usize, 0];
     let with = [20_000, 500];
-    let mut times = [[Duration::MAX; 2]; 2];
-    for round in 0..2 {
+    let mut times = [[Duration::MAX; 2]; 3];
+    for round in 0..times.len() {
         for (which, counts) in [without, with].into_iter().enumerate() {
             times[round][which] = good_ones_take(kind, counts);
         }
@@ -135,7 +136,7 @@ fn names_that_never_resolve_hold_nobody_up(kind: Kind) {
         eprintln!(
             "measured: {kind}: 20,000 names {alone:.2?}, with 500 that are never found {among:.2?}"
         );
-        if among < alone.mul_f64(1.25) + Duration::from_millis(500) {
+        if among < alone.mul_f64(1.5) + Duration::from_millis(500) {
             return;
         }
     }
@@ -152,24 +153,24 @@ fn good_ones_take(kind: Kind, [good, stuck]: [usize; 2]) -> Duration {
     let get = |run: &mut Run, name: String| run.get(&format!("http://{name}.test:{port}/ok"));
     let lost: Vec<_> = (0..stuck).map(|n| get(&mut run, format!("never{n}"))).collect();
     let mut found = Vec::new();
-    run.turn_until("the good ones are over", |run| {
-        let over = run.driver.stats().succeeded as usize;
-        while found.len() < good.min(over + 100) {
-            found.push(get(run, format!("good{}", found.len())));
-        }
-        over == good
-    });
+    // a thousand are never waited for in vain, however busy the machine is
+    for thousand in 1..=good / 1000 {
+        run.turn_until("the good ones are over", |run| {
+            let over = run.driver.stats().succeeded as usize;
+            while found.len() < good.min(over + 100) {
+                found.push(get(run, format!("good{}", found.len())));
+            }
+            over >= thousand * 1000
+        });
+    }
     let took = start.elapsed();
     found.iter().for_each(|transfer| transfer.assert_response(200, b"hello world\n"));
     // who is never found is given up after 12 s
     let gone = lost.iter().filter(|transfer| transfer.is_done()).count();
     assert!(gone == 0 || took > Duration::from_secs(12), "{gone} of {stuck} are over");
     let asked = names.asked_for("good");
-    let few = 2 * good as u64..=2 * good as u64 + good as u64 / 50;
-    assert!(
-        few.contains(&asked),
-        "{asked} queries: each is for both families, once if none is lost"
-    );
+    let most = 2 * good as u64 + good as u64 / 50;
+    assert!(asked <= most, "{asked} queries: each is for both families, once if none is lost");
     lost.iter().for_each(|transfer| drop(run.driver.remove(transfer.id)));
     took
 }
@@ -192,6 +193,32 @@ fn a_slow_rate_is_kept(kind: Kind) {
     // a hundred queries
     assert!(start.elapsed() > Duration::from_millis(500), "{:?}", start.elapsed());
     transfers.iter().for_each(|transfer| transfer.assert_response(200, b"hello world\n"));
+}
+
+fn addresses_that_expired_serve_if_that_is_wanted(kind: Kind) {
+    let server = Nginx::plain();
+    let port = server.addr().port();
+    for serve_stale in [None, Some(Duration::from_secs(60))] {
+        let names = NameServer::start();
+        let service = NameService::Servers(vec![names.addr()]);
+        let config = Config { names: service, serve_stale, ..Config::default() };
+        let mut run = Run::with(kind, config);
+        let get = |run: &mut Run| {
+            let transfer = run.get(&format!("http://fading.test:{port}/ok"));
+            run.finish();
+            transfer
+        };
+        assert!(get(&mut run).outcome().result.is_ok());
+        // a second is the least that an answer is kept
+        run.turn_for(Duration::from_millis(1100));
+        run.driver.engine_mut().close_idle();
+        let after = get(&mut run);
+        assert!(names.asked_for("fading") > 2, "it was asked again");
+        match serve_stale {
+            Some(_) => assert!(after.outcome().result.is_ok()),
+            None => assert_unresolved(&after, "fading.test", "SERVFAIL"),
+        }
+    }
 }
 
 /// /etc/hosts is a file of the test's own.

@@ -1,5 +1,6 @@
 //! Limits and delays by host, registrable domain and address: what is never broken, who waits, who is called.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 
 use ringdove::engine::{Config, ConnectionId, Output, Politeness, Request, TransferId};
@@ -622,4 +623,49 @@ fn slots_and_places_together_serve_everybody() {
     }
     assert_eq!(done, 40);
     h.ends_empty();
+}
+
+/// 1,000 hosts on 10 addresses, asked three times each, with two connections to each address and 100 ms for each
+/// host: where answers take 10 ms and connecting takes no time, all is over after 1.5 s, as no rule has it take longer.
+#[test]
+fn the_rate_is_what_the_limits_allow() {
+    const HOSTS: usize = 1_000;
+    let config = polite(|rules| rules.per_host = every(100));
+    let mut h = Harness::with(Config { max_per_address: Some(2), ..config });
+    for n in 0..HOSTS {
+        resolve(&mut h, &format!("h{n}.test"), &[&format!("10.0.0.{}", n % 10 + 1)]);
+    }
+    for n in 0..3 * HOSTS {
+        let request = get_url(&format!("http://h{}.test/", n % HOSTS));
+        h.engine.add(request, Box::new(ringdove::Discard)).unwrap();
+    }
+    let (mut busy, mut began) = (Vec::new(), HashMap::<_, Vec<u64>>::new());
+    let (mut now, mut done) = (1_000, 0);
+    while done < 3 * HOSTS {
+        h.at(now);
+        let over: Vec<ConnectionId> =
+            busy.extract_if(.., |(_, _, due)| *due <= now).map(|(id, ..)| id).collect();
+        for connection in over {
+            h.received(connection, OK);
+            h.succeeds();
+            done += 1;
+        }
+        for want in h.wants() {
+            let Output::Connect { connection, dial } = want else { continue };
+            h.engine.handle_connected(connection);
+            let sent = String::from_utf8(h.sent(connection)).expect("text");
+            let host = sent.lines().nth(1).expect("a host").to_owned();
+            began.entry(host).or_default().push(now);
+            busy.push((connection, dial.remote, now + 10));
+        }
+        for (_, remote, _) in &busy {
+            assert!(busy.iter().filter(|(_, other, _)| other == remote).count() <= 2);
+        }
+        now += 1;
+        assert!(now < 9_000, "{done} are done");
+    }
+    let apart = |times: &Vec<u64>| times.windows(2).all(|pair| pair[1] - pair[0] >= 100);
+    assert!(began.len() == HOSTS && began.values().all(apart));
+    // counted to the end of the last
+    assert_eq!(now - 1 - 1_000, 1_500);
 }

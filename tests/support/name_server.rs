@@ -40,6 +40,8 @@ enum Manner {
     Loop,
     /// SERVFAIL.
     Failing,
+    /// With 127.0.0.1 the first time, not to be kept, and with SERVFAIL from then on.
+    Fading,
     /// With 127.0.0.2 the first time, and with 127.0.0.1 from then on; neither is to be kept.
     Changing,
     /// Not at all.
@@ -161,7 +163,11 @@ impl Shared {
                     send(&query.brief_answer(Ipv4Addr::new(127, 0, 0, 2)));
                     continue;
                 }
-                Manner::Changing => {
+                Manner::Fading if self.times_asked(&query) > 1 => {
+                    send(&query.without_answer(SERVFAIL));
+                    continue;
+                }
+                Manner::Changing | Manner::Fading => {
                     send(&query.brief_answer(Ipv4Addr::LOCALHOST));
                     continue;
                 }
@@ -222,6 +228,8 @@ struct Query<'a> {
 }
 
 const A: u16 = 1;
+/// Flags of a response, with that code.
+const SERVFAIL: u16 = 0x8182;
 
 impl Query<'_> {
     fn parse(message: &[u8]) -> Option<Query<'_>> {
@@ -252,6 +260,7 @@ impl Query<'_> {
             "loop" => Manner::Loop,
             "failing" => Manner::Failing,
             "changing" => Manner::Changing,
+            "fading" => Manner::Fading,
             "never" => Manner::Never,
             _ => Manner::Good,
         }
@@ -259,7 +268,7 @@ impl Query<'_> {
 
     fn honest_answer(&self) -> Vec<u8> {
         match self.manner() {
-            Manner::Failing => self.without_answer(0x8182),
+            Manner::Failing => self.without_answer(SERVFAIL),
             Manner::Loop => self.alias(),
             _ => self.answer(Ipv4Addr::LOCALHOST),
         }
