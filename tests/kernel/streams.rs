@@ -557,9 +557,9 @@ fn a_shutdown_with_thousands_of_operations_in_flight_leaves_nothing_owed() {
     assert_eq!(streams.shutdown(PATIENCE), 0);
     let counts = count::snapshot().since(&before);
     assert_eq!((counts.get(Counter::StaleCqes), counts.get(Counter::LeakedCqes)), (0, 0));
-    // one to cancel and one to close each; one more for whom the first cancel came too early, or who also sends
+    // one to close each, one to cancel each of what it has in flight, and one or two more where the first came too early
     let sqes = count::snapshot().since(&ending).get(Counter::Sqes);
-    assert!(sqes <= 3 * 2040, "{sqes} operations to end 2040 streams");
+    assert!(sqes <= 5 * 2040, "{sqes} operations to end 2040 streams");
     for mut peer in peers {
         peer.set_read_timeout(Some(PATIENCE)).expect("sets");
         let _ = peer.read_to_end(&mut Vec::new()).or_else(reset);
