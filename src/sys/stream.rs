@@ -159,6 +159,8 @@ impl Stream {
                 Some(if flight && tries % 2 == 1 { Want::CancelSend } else { Want::CancelConnect })
             }
             Socket::Connected => self.want_connected(),
+            // a cancel may have missed what began before the descriptor was closed
+            Socket::None if !self.open => self.want_end(),
             Socket::Wanted | Socket::Opening { .. } | Socket::None => None,
         }
     }
@@ -167,24 +169,32 @@ impl Stream {
         let multishot = !self.over_budget;
         match self.recv {
             Recv::Off if self.open && self.wants_recv => return Some(Want::Recv { multishot }),
-            Recv::Armed { multishot: armed } => {
-                let stop = !(self.open && self.wants_recv) || (armed && !multishot);
-                if stop {
-                    return Some(Want::CancelRecv);
-                }
+            Recv::Armed { multishot: armed } if !self.wants_recv || (armed && !multishot) => {
+                return Some(Want::CancelRecv);
             }
-            Recv::Off | Recv::Stopping { .. } | Recv::Queued | Recv::Ended => {}
+            Recv::Off | Recv::Armed { .. } => {}
+            Recv::Stopping { .. } | Recv::Queued | Recv::Ended => {}
         }
-        match self.send {
-            Send::Ready { .. } => return Some(Want::Send),
-            Send::InFlight { waits: true, cancelling: false, .. } if !self.open => {
-                return Some(Want::CancelSend);
-            }
-            Send::Idle | Send::InFlight { .. } | Send::Failed(_) => {}
+        if let Send::Ready { .. } = self.send {
+            return Some(Want::Send);
+        }
+        if !self.open
+            && let Some(cancel) = self.want_end()
+        {
+            return Some(cancel);
         }
         // until all was acknowledged, no FIN could be; and only who has a descriptor can be reset
         let lingers = self.lent > 0 && !self.hurries;
         (!self.open && !lingers).then_some(Want::Close)
+    }
+
+    /// The next operation of a closed stream that has to be cancelled, if any.
+    fn want_end(&self) -> Option<Want> {
+        if let Recv::Armed { .. } = self.recv {
+            return Some(Want::CancelRecv);
+        }
+        let waits = matches!(self.send, Send::InFlight { waits: true, cancelling: false, .. });
+        waits.then_some(Want::CancelSend)
     }
 
     /// What was wanted has been pushed.
@@ -435,6 +445,8 @@ mod tests {
     struct Kernel {
         chain: Option<bool>,
         send: bool,
+        /// That send does not wait for the peer.
+        at_once: bool,
         /// That send is a SEND_ZC: it waits.
         zero_copy: bool,
         /// Notifications to be posted.
@@ -442,6 +454,10 @@ mod tests {
         recv: bool,
         cancels: Vec<Kind>,
         file: bool,
+        /// The peer says nothing and reads nothing: what waits for it ends when it is cancelled.
+        silent: bool,
+        /// Cancels that have found their target.
+        found: Vec<Kind>,
     }
 
     fn with_flight(flight: bool, datagrams: bool) -> Stream {
@@ -483,6 +499,13 @@ mod tests {
             }
         }
 
+        /// Whether what this cancels has been cancelled; `None` if it waits for the peer for ever.
+        fn was_cancelled(&mut self, kind: Kind) -> Option<bool> {
+            let found = self.found.iter().position(|&found| found == kind);
+            found.map(|at| self.found.swap_remove(at));
+            (found.is_some() || !self.silent).then_some(found.is_some())
+        }
+
         /// Posts something that it could post now.
         fn post(&mut self, random: &mut Random) -> Option<Fact> {
             let error =
@@ -490,8 +513,9 @@ mod tests {
             match random.below(4) {
                 0 => {
                     let flight = self.chain?;
+                    let cancelled = self.was_cancelled(Kind::CancelConnect)?;
                     self.chain = None;
-                    let failed = random.below(2) == 0;
+                    let failed = cancelled || random.below(2) == 0;
                     if failed {
                         let kinds = [Kind::Socket, Kind::Nodelay, Kind::Connect];
                         let kind = kinds[random.below(3) as usize];
@@ -505,7 +529,10 @@ mod tests {
                     None
                 }
                 1 if self.send => {
-                    self.send = false;
+                    if !self.at_once {
+                        self.was_cancelled(Kind::CancelSend)?;
+                    }
+                    (self.send, self.at_once) = (false, false);
                     if std::mem::take(&mut self.zero_copy) {
                         let res = [5, 10, -libc::EPIPE, -libc::ENOMEM, -libc::ECANCELED];
                         return Some(fact(Kind::SendZc, res[random.below(5) as usize], true));
@@ -514,7 +541,8 @@ mod tests {
                     Some(fact(Kind::Send, res[random.below(5) as usize], false))
                 }
                 2 if self.recv => {
-                    let more = random.below(2) == 0;
+                    let cancelled = self.was_cancelled(Kind::CancelRecv)?;
+                    let more = !cancelled && random.below(2) == 0;
                     self.recv = more;
                     let last = [9, 0, -libc::ENOBUFS, -libc::ECONNRESET, -libc::ECANCELED];
                     let res = if more { 9 } else { last[random.below(5) as usize] };
@@ -522,7 +550,15 @@ mod tests {
                 }
                 3 => {
                     let kind = self.cancels.pop()?;
-                    let missed = random.below(2) == 0;
+                    let there = match kind {
+                        Kind::CancelConnect => self.chain.is_some(),
+                        Kind::CancelSend => self.send,
+                        _ => self.recv,
+                    };
+                    let missed = !there || random.below(2) == 0;
+                    if !missed {
+                        self.found.push(kind);
+                    }
                     Some(fact(kind, if missed { -libc::ENOENT } else { 0 }, false))
                 }
                 _ => None,
@@ -544,6 +580,9 @@ mod tests {
                 stream.lent += 1;
                 kernel.zero_copy = true;
                 kernel.loans += 1;
+            }
+            if want == Want::Send {
+                kernel.at_once = matches!(stream.send, Send::Ready { waits: false, .. });
             }
             stream.pushed(want);
         }
@@ -578,6 +617,7 @@ mod tests {
                 match random.below(8) {
                     _ if step == close_at => {
                         stream.close();
+                        kernel.silent = random.below(2) == 0;
                     }
                     5 if kernel.loans > u32::from(kernel.zero_copy) => {
                         kernel.loans -= 1;

@@ -21,7 +21,7 @@ fn junk_lines_are_named_with_their_number_and_the_rest_is_fetched() {
         ("", &[]),
         ("  \t ", &[]),
         (&url, &[]),
-        ("no-scheme.example/", &["line 5: no-scheme.example/", "relative URL"]),
+        ("no-scheme.example/", &["line 5: no-scheme.example/", "neither http:// nor https://"]),
         ("http://", &["line 6: http://", "empty host"]),
         ("http://[::1/", &["line 7: http://[::1/", "IPv6"]),
         ("http://h:99999/", &["line 8: http://h:99999/", "port"]),
