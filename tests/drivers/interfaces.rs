@@ -74,9 +74,11 @@ pub(crate) fn two_links() -> Option<&'static [&'static str]> {
 fn server_beyond() -> (Guarded, tempfile::TempDir) {
     let directory = tempfile::tempdir().expect("a directory");
     let at = directory.path().display();
+    // nobody but root has a name in the wrapper's user namespace
     let conf = format!(
-        "daemon off; master_process off; pid {at}/pid; error_log stderr;\nevents {{}}\nhttp {{\n  \
-         access_log off;\n  server {{ listen 10.7.0.1:8080; location / {{ return 200 $remote_addr; }} }}\n}}\n"
+        "user root; daemon off; master_process off; pid {at}/pid; error_log stderr;\nevents {{}}\nhttp {{\n  \
+         client_body_temp_path {at}; proxy_temp_path {at}; fastcgi_temp_path {at};\n  \
+         uwsgi_temp_path {at}; scgi_temp_path {at};\n  access_log off;\n  server {{ listen 10.7.0.1:8080; location / {{ return 200 $remote_addr; }} }}\n}}\n"
     );
     fs::write(directory.path().join("conf"), conf).expect("a file");
     let peer = std::env::var("PEER").expect("the wrapper says whose network it is");
