@@ -8,6 +8,7 @@
 
 mod anonymous;
 mod insecure;
+mod itself;
 mod pinned;
 mod roots;
 
@@ -25,6 +26,8 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
 
+pub(crate) use itself::IS_AUTHORITY;
+
 /// What a caller demands of TLS connections. Cheap to clone; clones are the same policy.
 ///
 /// Equality is identity: two policies that were built apart are never equal, however alike their
@@ -36,6 +39,8 @@ struct Policy {
     config: Arc<ClientConfig>,
     sessions: Arc<ClientSessionMemoryCache>,
     session_hosts: usize,
+    /// Whoever is not what the certificate says is refused.
+    verifies: bool,
     /// What it has for origins alone.
     own: Own,
     /// The same without that, once it was asked for.
@@ -181,12 +186,17 @@ impl TlsPolicy {
             if let Some(verifier) = unpinned {
                 config.dangerous().set_certificate_verifier(verifier.clone());
             }
-            TlsPolicy::new(config, self.0.session_hosts, Own::default())
+            TlsPolicy::new(config, self.0.session_hosts, self.0.verifies, Own::default())
         };
         self.0.anonymous.get_or_init(anonymous).clone()
     }
 
-    fn new(mut config: ClientConfig, session_hosts: usize, own: Own) -> TlsPolicy {
+    /// Whether servers are verified: not under [`TlsPolicyBuilder::insecure`], whatever keys are pinned.
+    pub(crate) fn verifies(&self) -> bool {
+        self.0.verifies
+    }
+
+    fn new(mut config: ClientConfig, session_hosts: usize, verifies: bool, own: Own) -> TlsPolicy {
         let tickets = session_hosts.saturating_mul(TICKETS_PER_HOST);
         let sessions = Arc::new(ClientSessionMemoryCache::new(tickets));
         config.resumption = match session_hosts {
@@ -197,6 +207,7 @@ impl TlsPolicy {
             config: Arc::new(config),
             sessions,
             session_hosts,
+            verifies,
             own,
             anonymous: OnceLock::new(),
         }))
@@ -232,8 +243,8 @@ impl fmt::Debug for TlsPolicy {
 impl TlsPolicyBuilder {
     /// Trusts these PEM certificates too, besides the system's.
     ///
-    /// Each is a root: a server whose chain ends in it is trusted. A certificate that is marked as
-    /// an authority (as `openssl req -x509` makes them) is not accepted as a server's own.
+    /// Each is a root: a server whose chain ends in it is trusted, and so is one that shows this very
+    /// certificate as its own, be it marked as an authority (as `openssl req -x509` makes them).
     pub fn add_roots_pem(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.roots.push(RootSource::Pem(pem.into()));
         self
@@ -336,10 +347,10 @@ impl TlsPolicyBuilder {
         config.enable_sni = self.sni;
         config.alpn_protocols = check_alpn(self.alpn)?;
         let own = Own { identity: self.identity.is_some(), unpinned };
-        Ok(TlsPolicy::new(config, self.session_hosts, own))
+        Ok(TlsPolicy::new(config, self.session_hosts, self.verify, own))
     }
 
-    fn added_roots(&self) -> Result<Vec<roots::Root>, TlsPolicyError> {
+    fn added_roots(&self) -> Result<Vec<CertificateDer<'static>>, TlsPolicyError> {
         let mut added = Vec::new();
         for source in &self.roots {
             added.extend(match source {
@@ -352,14 +363,15 @@ impl TlsPolicyBuilder {
 
     fn verifier(
         &self,
-        added: Vec<roots::Root>,
+        added: Vec<CertificateDer<'static>>,
     ) -> Result<Arc<dyn ServerCertVerifier>, TlsPolicyError> {
         if !self.verify {
             return Ok(Arc::new(insecure::AnyCertificate::new(&provider())));
         }
-        let store = self.root_store(added)?;
+        let store = self.root_store(&added)?;
         match WebPkiServerVerifier::builder_with_provider(store, provider()).build() {
-            Ok(verifier) => Ok(verifier),
+            Ok(verifier) if added.is_empty() => Ok(verifier),
+            Ok(verifier) => Ok(Arc::new(itself::Itself { verifier, roots: added })),
             // without revocation lists, an empty store is all that can be wrong
             Err(_) => Err(TlsPolicyError::NoRoots),
         }
@@ -378,7 +390,10 @@ impl TlsPolicyBuilder {
         Ok((Arc::new(pinned), Some(verifier)))
     }
 
-    fn root_store(&self, added: Vec<roots::Root>) -> Result<Arc<RootCertStore>, TlsPolicyError> {
+    fn root_store(
+        &self,
+        added: &[CertificateDer<'static>],
+    ) -> Result<Arc<RootCertStore>, TlsPolicyError> {
         let shared = match self.system_roots {
             true => roots::system()?,
             false => Arc::new(RootCertStore::empty()),
@@ -387,7 +402,7 @@ impl TlsPolicyBuilder {
             return Ok(shared);
         }
         let mut store = RootCertStore::clone(&shared);
-        store.extend(added);
+        store.add_parsable_certificates(added.iter().cloned());
         Ok(Arc::new(store))
     }
 

@@ -6,13 +6,10 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::{self, PemObject};
-use rustls::pki_types::{CertificateDer, TrustAnchor};
 
 use super::TlsPolicyError;
-
-/// A root, in the form in which a store keeps it.
-pub(super) type Root = TrustAnchor<'static>;
 
 /// The system's roots, one store for the whole process.
 pub(super) fn system() -> Result<Arc<RootCertStore>, TlsPolicyError> {
@@ -21,7 +18,7 @@ pub(super) fn system() -> Result<Arc<RootCertStore>, TlsPolicyError> {
 }
 
 /// The roots in a PEM file.
-pub(super) fn from_file(path: &Path) -> Result<Vec<Root>, TlsPolicyError> {
+pub(super) fn from_file(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsPolicyError> {
     let pem = std::fs::read(path).map_err(|error| TlsPolicyError::Read {
         path: path.to_owned(),
         reason: error.to_string(),
@@ -30,7 +27,10 @@ pub(super) fn from_file(path: &Path) -> Result<Vec<Root>, TlsPolicyError> {
 }
 
 /// The roots in `pem`, which came `from` there: at least one, and each a certificate.
-pub(super) fn from_pem(from: &str, pem: &[u8]) -> Result<Vec<Root>, TlsPolicyError> {
+pub(super) fn from_pem(
+    from: &str,
+    pem: &[u8],
+) -> Result<Vec<CertificateDer<'static>>, TlsPolicyError> {
     let bad = |reason: String| TlsPolicyError::BadRoots { from: from.to_owned(), reason };
     let certificates = CertificateDer::pem_slice_iter(pem)
         .collect::<Result<Vec<_>, _>>()
@@ -39,12 +39,12 @@ pub(super) fn from_pem(from: &str, pem: &[u8]) -> Result<Vec<Root>, TlsPolicyErr
         return Err(bad("no PEM certificate in it".to_owned()));
     }
     let mut store = RootCertStore::empty();
-    for (index, certificate) in certificates.into_iter().enumerate() {
+    for (index, certificate) in certificates.iter().enumerate() {
         store
-            .add(certificate)
+            .add(certificate.clone())
             .map_err(|_| bad(format!("certificate {} is malformed", index + 1)))?;
     }
-    Ok(store.roots)
+    Ok(certificates)
 }
 
 /// What is wrong with a PEM text, on one line.

@@ -9,6 +9,7 @@ use std::fmt::Write as _;
 use rustls::{AlertDescription, CertificateError, Error, PeerIncompatible};
 
 use crate::error::Cause;
+use crate::tls::IS_AUTHORITY;
 
 /// Why a TLS session failed, in one line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -123,6 +124,10 @@ fn explain_certificate(problem: &CertificateError) -> String {
         CertificateError::BadEncoding => "the server's certificate is malformed".to_owned(),
         CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
             "the server's certificate is not made for servers".to_owned()
+        }
+        CertificateError::Other(other) if other.0.to_string() == IS_AUTHORITY => {
+            "the server's certificate is an authority's own, and none that was given as a root"
+                .to_owned()
         }
         CertificateError::Other(other) => {
             format!("the server's certificate cannot be accepted: {}", other.0)
