@@ -66,7 +66,7 @@ impl Transfer {
         now: Time,
     ) -> Option<Flow> {
         let date = keeper.date(now);
-        self.learn(head, date);
+        self.learn(head, default_tls, date);
         let next = match self.answer(head, untouched, keeper).transpose() {
             Some(again) => again,
             None => {

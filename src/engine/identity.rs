@@ -22,6 +22,7 @@ use crate::http::{
 };
 use crate::limits;
 use crate::time::Time;
+use crate::tls::TlsPolicy;
 
 /// Who a transfer is to its peers.
 #[derive(Default)]
@@ -194,13 +195,22 @@ impl Transfer {
         jar.field(head.origin(), head.target(), initiator, date)
     }
 
-    /// Takes from a response what outlives it: cookies, and whether its host wants TLS.
-    pub(super) fn learn(&self, response: &ResponseHead<'_>, date: Date) {
+    /// Takes from a response what outlives it: cookies, and whether its host wants TLS, which is believed
+    /// of who was verified alone (RFC 6797, 8.1).
+    pub(super) fn learn(
+        &self,
+        response: &ResponseHead<'_>,
+        default_tls: Option<&TlsPolicy>,
+        date: Date,
+    ) {
         let (head, options) = (&self.request.head, &self.request.options);
         if let Some(jar) = &options.cookies {
             jar.store(head.origin(), head.target(), response, date);
         }
-        if let Some(hsts) = &options.hsts {
+        let policy = options.tls.as_ref().or(default_tls);
+        if let Some(hsts) = &options.hsts
+            && policy.is_some_and(TlsPolicy::verifies)
+        {
             hsts.note(head.origin(), response, date);
         }
     }
@@ -255,6 +265,11 @@ impl Keeper {
     pub(super) fn date(&self, now: Time) -> Date {
         let (at, date) = self.date;
         date.after(now.since(at))
+    }
+
+    /// The date, if it was told.
+    pub(super) fn known_date(&self, now: Time) -> Option<Date> {
+        (self.date.1 != Date::default()).then(|| self.date(now))
     }
 
     /// Has a request go over TLS, if its host is known to want that.

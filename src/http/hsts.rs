@@ -3,7 +3,7 @@
 //! Knows what a Strict-Transport-Security field says, which hosts it holds for, and curl's file of such
 //! hosts. Must not know who makes the request, nor what date it is. Invariants: a host is the canonical
 //! [`Host`], so that no other spelling of it escapes; IP addresses have no policy; only what came over
-//! TLS is believed; the number of hosts is bounded.
+//! TLS is believed (that the server was verified, the caller sees to); the number of hosts is bounded.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -45,7 +45,8 @@ impl Hsts {
         })
     }
 
-    /// Takes the policy that a response has, if it has one and came over TLS (RFC 6797, 8.1).
+    /// Takes the policy that a response has, if it has one and came over TLS; not to be called where the
+    /// server was not verified (RFC 6797, 8.1).
     pub fn note(&self, origin: &Origin, head: &ResponseHead<'_>, now: Date) {
         let (Scheme::Https, Some(name)) = (origin.scheme(), origin.host().name()) else { return };
         // only the first counts

@@ -7,7 +7,8 @@ use ringdove::error::Cause;
 use ringdove::http::{CookieJar, Date, Hsts, RedirectFault};
 use ringdove::{RedirectPolicy, Time, TlsPolicy};
 
-use crate::harness::{Harness, OK, get, get_url};
+use crate::harness::{Harness, OK, exchange, get, get_url};
+use crate::sim_tls::TlsPeer;
 
 const TODAY: Date = Date::from_unix(1_700_000_000);
 
@@ -190,6 +191,23 @@ fn a_redirect_to_a_known_host_is_followed_over_tls() {
     let lookup = h.wants_lookup();
     h.resolved(lookup, &["10.0.0.9"]);
     assert_eq!(h.wants_connect().1.to_string(), "10.0.0.9:443");
+}
+
+/// Guard: RFC 6797, 8.1. Whoever sits on the path could otherwise have a host asked in vain for years.
+#[test]
+fn what_an_unverified_server_says_is_not_believed() {
+    let (hsts, options) = strict("");
+    let mut h = harness_with_tls();
+    h.add(get_url("https://a.test/").options(options));
+    let lookup = h.wants_lookup();
+    h.resolved(lookup, &["10.0.0.9"]);
+    let connection = h.connect();
+    let mut peer = TlsPeer::new();
+    exchange(&mut h, connection, &mut peer);
+    peer.write(&response(200, "Strict-Transport-Security: max-age=100"));
+    exchange(&mut h, connection, &mut peer);
+    h.succeeds();
+    assert!(!hsts.to_file(TODAY).contains("a.test"));
 }
 
 #[test]
