@@ -21,7 +21,7 @@ pub(crate) struct CodingArgs {
     pub(crate) raw: bool,
 
     /// Fail a transfer whose body is larger, as it is sent or decoded: bytes, or with k, M, G for
-    /// units of 1024
+    /// units of 1024; 0 for any
     #[arg(long, value_name = "SIZE", conflicts_with = "max_body")]
     pub(crate) max_filesize: Option<Size>,
 
@@ -34,12 +34,13 @@ pub(crate) struct CodingArgs {
 impl CodingArgs {
     /// What these say of each transfer.
     pub(crate) fn apply(&self, options: &mut Options) {
-        let size = self.max_filesize.map(|size| size.0);
+        let size = self.max_filesize.map(|size| size.0).filter(|size| *size > 0);
         options.max_body = options.max_body.or(size);
         options.raw = self.raw;
         options.decode = self.compressed.then_some(DecodePolicy {
             max_decoded: size,
             max_ratio: (self.max_ratio > 0).then_some(self.max_ratio),
+            ask: true,
         });
     }
 }

@@ -177,6 +177,7 @@ mod tests {
             wire_sent: 10,
             wire_received: 2000,
             body_received: 1000,
+            body_sent: 0,
             body_decoded: None,
             status: Some(status),
             remote: None,

@@ -266,7 +266,7 @@ impl Engine {
         mut request: Request,
         handler: Box<dyn Handler>,
     ) -> Result<TransferId, AddError> {
-        if request.options.decode.is_some() {
+        if request.options.decode.is_some_and(|policy| policy.ask) {
             decode::accept(&mut request.head);
         }
         self.keeper.secure(&mut request, self.now);
@@ -356,8 +356,8 @@ impl Engine {
         self.resolver.set_override(host, port, addresses, until);
     }
 
-    /// Tells the date, which counts on by the time: for cookies and [`Options::hsts`]. At 1970 unless
-    /// told. A driver tells it when it adds a transfer to which it matters.
+    /// Tells the date, which counts on by the time: for cookies, [`Options::hsts`] and dates of Retry-After
+    /// that come without their own. At 1970 unless told. A driver tells it when it adds a transfer to which it matters.
     pub fn set_date(&mut self, at: Time, date: Date) {
         self.keeper.set_date(at, date);
     }

@@ -120,6 +120,8 @@ pub struct Report {
     pub wire_received: u64,
     /// Bytes of the response's body, without framing.
     pub body_received: u64,
+    /// Bytes of the request's body that were sent, without framing.
+    pub body_sent: u64,
     /// Bytes that the handler got of it, where it was decoded.
     pub body_decoded: Option<u64>,
     /// The status, if a final response's head arrived (also when the transfer failed after it).

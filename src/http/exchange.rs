@@ -51,6 +51,8 @@ pub struct Exchange {
     body: RequestBody,
     response: Response,
     received: u64,
+    /// Bytes of the request's body.
+    sent: u64,
     length: Option<u64>,
     /// A head that came in pieces, and until the next call after its end.
     partial: Vec<u8>,
@@ -127,6 +129,7 @@ impl Exchange {
             body: RequestBody::new(body),
             response: Response::Head,
             received: 0,
+            sent: 0,
             length: None,
             partial: Vec::new(),
             limits: *limits,
@@ -167,7 +170,16 @@ impl Exchange {
         out: &mut [u8],
         source: &mut dyn FnMut(&mut [u8]) -> SourceRead,
     ) -> Result<Fill, BodyFault> {
-        self.body.fill(out, source)
+        let mut sent = 0;
+        let filled = self.body.fill(out, &mut |out| {
+            let read = source(out);
+            if let SourceRead::Data(length) = read {
+                sent += length as u64;
+            }
+            read
+        });
+        self.sent += sent;
+        filled
     }
 
     /// Whether the head and all of the body have been handed to the wire.
@@ -259,6 +271,11 @@ impl Exchange {
     /// Bytes of the body that have arrived, without their framing.
     pub fn body_received(&self) -> u64 {
         self.received
+    }
+
+    /// Bytes of the request's body that were taken to be sent, without framing.
+    pub fn body_sent(&self) -> u64 {
+        self.sent
     }
 
     /// Bytes that the body will have in all, once the head has come, if Content-Length frames it.

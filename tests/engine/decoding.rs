@@ -242,7 +242,7 @@ fn what_is_wrong_is_told_after_what_was_decoded() {
 fn caps_say_which_they_are() {
     let bomb = gzip(&gzip(&vec![0; 40_000_000]));
     let twice = "Content-Encoding: gzip, gzip";
-    let policy = |max_decoded, max_ratio| DecodePolicy { max_decoded, max_ratio };
+    let policy = |max_decoded, max_ratio| DecodePolicy { max_decoded, max_ratio, ask: true };
     for (policy, fault) in [
         (policy(None, Some(100)), CodingFault::RatioTooLarge { limit: 100 }),
         (policy(Some(1000), None), CodingFault::TooLarge { limit: 1000 }),

@@ -17,10 +17,18 @@ use crate::http::{Host, Origin};
 pub struct Netrc(Arc<[Entry]>);
 
 struct Entry {
-    /// `None`: any machine that is not named before.
-    machine: Option<Host>,
+    machine: Machine,
     login: Option<String>,
     password: Option<String>,
+}
+
+#[derive(PartialEq, Eq)]
+enum Machine {
+    /// Any that is not named before.
+    Any,
+    Named(Host),
+    /// A name that no host has.
+    Nobody,
 }
 
 /// Why a text is no netrc file.
@@ -42,8 +50,8 @@ impl Netrc {
             let missing = NetrcError { line, what: "a word is missing at the end" };
             let mut value = || words.next()?.ok_or(missing.clone());
             match &*word {
-                "machine" => entries.push(Entry::of(Some(host(&value()?, line)?))),
-                "default" => entries.push(Entry::of(None)),
+                "machine" => entries.push(Entry::of(machine(&value()?, line)?)),
+                "default" => entries.push(Entry::of(Machine::Any)),
                 "macdef" => {
                     value()?;
                     words.skip_macro();
@@ -67,7 +75,7 @@ impl Netrc {
     /// The login for a host: the first that is for it, of this user if one is given.
     pub fn login(&self, host: &Host, user: Option<&[u8]>) -> Option<Secret> {
         let is_for = |entry: &&Entry| {
-            entry.machine.as_ref().is_none_or(|machine| machine == host)
+            entry.machine.is(host)
                 && (entry.login.is_some() || entry.password.is_some())
                 && user.is_none_or(|user| {
                     entry.login.as_ref().is_none_or(|login| login.as_bytes() == user)
@@ -81,9 +89,35 @@ impl Netrc {
 }
 
 impl Entry {
-    fn of(machine: Option<Host>) -> Entry {
+    fn of(machine: Machine) -> Entry {
         Entry { machine, login: None, password: None }
     }
+}
+
+impl Machine {
+    fn is(&self, host: &Host) -> bool {
+        match self {
+            Machine::Any => true,
+            Machine::Named(name) => name == host,
+            Machine::Nobody => false,
+        }
+    }
+}
+
+fn machine(name: &str, line: usize) -> Result<Machine, NetrcError> {
+    // to curl a host with a port is a name like any other, and fits no host
+    match name.rsplit_once(':') {
+        Some((before, port))
+            if is_port(port) && (!before.contains(':') || before.ends_with(']')) =>
+        {
+            Ok(Machine::Nobody)
+        }
+        _ => host(name, line).map(Machine::Named),
+    }
+}
+
+fn is_port(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 fn host(name: &str, line: usize) -> Result<Host, NetrcError> {
@@ -185,6 +219,8 @@ machine c.example login no password no
 machine c.example
   password alone
 machine ::1 login six password six
+machine d.example:8080 login port password no
+machine [::2]:80 login port password no
 machine a.example login other password second
 machine bücher.example login b password b
 default login any password thing
@@ -210,6 +246,8 @@ default login any password thing
             ("xn--bcher-kva.example", None, ("b", "b")),
             ("else.example", None, ("any", "thing")),
             ("sub.a.example", None, ("any", "thing")),
+            // a machine has no port
+            ("d.example", None, ("any", "thing")),
         ];
         for (host, user, (name, password)) in table {
             // a tab cannot be part of a login

@@ -131,7 +131,7 @@ impl ContentDecoder {
 
     fn over_cap(&self) -> Option<CodingFault> {
         let most = self.stages.iter().map(|stage| stage.produced).max()?;
-        let DecodePolicy { max_decoded, max_ratio } = self.policy;
+        let DecodePolicy { max_decoded, max_ratio, ask: _ } = self.policy;
         if let Some(limit) = max_decoded
             && most > limit
         {

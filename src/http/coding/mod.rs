@@ -41,12 +41,14 @@ pub struct DecodePolicy {
     /// How many decoded bytes may come of one, once there are more than
     /// [`limits::DECODED_FREELY`]; no limit if unset.
     pub max_ratio: Option<u32>,
+    /// Whether Accept-Encoding asks for a coding where the request does not say: yes, unless set otherwise.
+    pub ask: bool,
 }
 
 impl Default for DecodePolicy {
     /// Any size, and a ratio twice of what gzip can reach.
     fn default() -> Self {
-        Self { max_decoded: None, max_ratio: Some(2048) }
+        Self { max_decoded: None, max_ratio: Some(2048), ask: true }
     }
 }
 
@@ -99,7 +101,8 @@ fn parse<'a>(lines: impl Iterator<Item = Cow<'a, [u8]>>) -> Result<Vec<Coding>, 
     for line in lines {
         for name in line.split(|&byte| byte == b',') {
             let coding = match &name.trim_ascii().to_ascii_lowercase()[..] {
-                b"" | b"identity" => continue,
+                // no coding's name, but what some servers say (and curl takes)
+                b"" | b"identity" | b"none" => continue,
                 b"gzip" | b"x-gzip" => Coding::Gzip,
                 b"deflate" => Coding::Deflate,
                 b"br" => Coding::Brotli,

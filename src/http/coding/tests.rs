@@ -472,7 +472,7 @@ fn bombs_meet_the_ratio() {
 fn bombs_meet_the_cap() {
     for (codings, bomb) in bombs() {
         let limit = 20_000_000;
-        let policy = DecodePolicy { max_decoded: Some(limit), max_ratio: None };
+        let policy = DecodePolicy { max_decoded: Some(limit), max_ratio: None, ask: true };
         let (bytes, end) = stage_bytes(&codings, &bomb, policy);
         assert_eq!(end, Err(CodingFault::TooLarge { limit }), "{codings:?}");
         assert!(bytes <= limit, "{bytes}");
@@ -516,8 +516,9 @@ fn members_of_nothing_are_bound() {
 #[test]
 fn names_of_codings() {
     use Coding::{Brotli, Deflate, Gzip, Zstd};
-    let ok: [(&[&str], &[Coding]); 8] = [
+    let ok: [(&[&str], &[Coding]); 9] = [
         (&[], &[]),
+        (&["none"], &[]),
         (&["identity"], &[]),
         (&["gzip"], &[Gzip]),
         (&["X-GZip"], &[Gzip]),

@@ -1,14 +1,16 @@
 //! Cookies in a file: Netscape's format, as curl reads and writes it.
 //!
 //! Knows a line's seven fields: domain, whether it is for the hosts below, path, secure, expiry (0: with
-//! the session), name, value; `#HttpOnly_` before the domain. SameSite has no place there.
+//! the session), name, value; `#HttpOnly_` before the domain. SameSite has no place there. Lines with a
+//! Set-Cookie field are read, too, if that says for which domain.
 
 use std::time::Duration;
 
 use url::Url;
 
-use super::jar::{Cookie, Jar};
-use crate::http::{Date, Host, Origin};
+use super::jar::{Cookie, Jar, is_public_suffix};
+use super::set::SetCookie;
+use crate::http::{Date, Host, Origin, Scheme};
 use crate::limits;
 
 const HEADER: &str =
@@ -16,16 +18,38 @@ const HEADER: &str =
 
 const HTTP_ONLY: &[u8] = b"#HttpOnly_";
 
+const SET_COOKIE: &[u8] = b"set-cookie:";
+
 /// Adds what lines there are, and says how many.
 pub(super) fn read(jar: &mut Jar, text: &[u8], now: Date) -> usize {
     let mut count = 0;
     for line in text.split(|&byte| byte == b'\n') {
-        if let Some((site, cookie)) = cookie(line.trim_ascii_end(), line, now) {
+        if let Some(value) = field(line.trim_ascii_end()) {
+            count += usize::from(set(jar, value.trim_ascii(), now));
+        } else if let Some((site, cookie)) = cookie(line.trim_ascii_end(), line, now) {
             jar.insert(site, cookie, now);
             count += 1;
         }
     }
     count
+}
+
+/// The value of a line that is a Set-Cookie field.
+fn field(line: &[u8]) -> Option<&[u8]> {
+    let (name, value) = line.split_at_checked(SET_COOKIE.len())?;
+    name.eq_ignore_ascii_case(SET_COOKIE).then_some(value)
+}
+
+/// Takes a Set-Cookie field as from the domain that it names. Without one it would be for any host.
+fn set(jar: &mut Jar, value: &[u8], now: Date) -> bool {
+    let Some(cookie) = SetCookie::read(value, now) else { return false };
+    let Some(host) = host(&cookie.domain) else { return false };
+    if is_public_suffix(&host.to_string()) {
+        return false;
+    }
+    let origin = Origin::new(host, 443, Scheme::Https);
+    jar.set(&origin, "/", value, now);
+    true
 }
 
 pub(super) fn write(jar: &Jar, now: Date) -> Vec<u8> {

@@ -278,7 +278,7 @@ fn is_below(host: &Host, domain: &str) -> bool {
 }
 
 /// Whether anybody may register names below a domain. One label alone is such a domain, listed or not.
-fn is_public_suffix(domain: &str) -> bool {
+pub(super) fn is_public_suffix(domain: &str) -> bool {
     psl::suffix_str(domain).is_none_or(|suffix| suffix == domain)
 }
 

@@ -288,6 +288,18 @@ fn floods_are_bounded_and_stay_within_their_site() {
 }
 
 #[test]
+fn a_file_may_have_fields_that_name_their_domain() {
+    let jar = CookieJar::new();
+    let text = "Set-Cookie: a=1; domain=.a.com; path=/\r\nSET-COOKIE: b=2; Domain=a.com; Secure\n\
+                Set-Cookie: any=3\nSet-Cookie: c=4; domain=com\nSet-Cookie: d=5; domain=a.com/x\n";
+    assert_eq!(jar.read_netscape(text.as_bytes(), NOW), 2);
+    assert_eq!(jar.len(), 2);
+    assert_eq!(sent(&jar, "http://www.a.com/"), "a=1");
+    assert_eq!(sent(&jar, "https://a.com/"), "a=1; b=2");
+    assert_eq!(sent(&jar, "http://b.com/"), "");
+}
+
+#[test]
 fn netscape_files_both_ways() {
     let jar = CookieJar::new();
     set(&jar, "https://www.a.com/x/", "a=1; secure; max-age=60");

@@ -69,7 +69,8 @@ impl Proxy {
     /// A proxy as curl's `-x` takes it: `[scheme://][user[:password]@]host[:port]`.
     ///
     /// The scheme is one of `http` (unless said), `https`, `socks4`, `socks4a`, `socks5`, `socks5h`; the
-    /// port is 1080 unless said, of an `https` proxy 443. User and password are percent-decoded.
+    /// port is 1080 unless said, of an `https` proxy 443. User and password are percent-decoded; a path,
+    /// and what may follow it, is passed over.
     ///
     /// # Errors
     ///
@@ -90,9 +91,6 @@ impl Proxy {
             (Ok(url), Ok(other)) => (url, other),
             (Err(why), _) | (_, Err(why)) => return Err(bad(why.to_string())),
         };
-        if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
-            return Err(bad("something after host and port".to_owned()));
-        }
         let origin = Origin::from_url(&url).map_err(|why| bad(why.to_string()))?;
         let proxy = Proxy {
             protocol,
