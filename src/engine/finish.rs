@@ -90,7 +90,7 @@ impl Engine {
             self.relaunch(transfer);
         } else {
             let decided = self.transfers.get(transfer).is_some_and(Transfer::asks_again);
-            let again = decided || (!seen && self.asks_again_after(transfer, &error, untouched));
+            let again = decided || self.asks_again_after(transfer, &error, untouched, seen);
             let report = self.report(transfer, Some(id));
             error.attempts = in_vain(&report);
             self.close(id);
@@ -108,7 +108,7 @@ impl Engine {
         let Some(transfer) = self.transfers.get(id) else { return };
         let (place, origin) = (transfer.place, transfer.origin);
         if let Place::Addresses(lookup) = place
-            && self.asks_again_after(id, &error, true)
+            && self.asks_again_after(id, &error, true, false)
         {
             self.leave_lookup(id, origin, lookup);
             return self.wait_to_ask_again(id, &report, Some(error));
@@ -330,6 +330,7 @@ impl Engine {
             wire_sent: transfer.wire.sent,
             wire_received: transfer.wire.received,
             body_received: state.map_or(0, |state| state.exchange.body_received()),
+            body_sent: state.map_or(0, |state| state.exchange.body_sent()),
             body_decoded: state.and_then(|state| Some(state.decoding.as_ref()?.delivered())),
             status: state.and_then(|state| state.response).map(|response| response.status),
             remote: connection.filter(|connection| !self.is_unix(connection)).map(|c| c.remote),

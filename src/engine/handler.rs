@@ -43,6 +43,14 @@ pub trait Handler: Any {
     /// gone when this returns. Whatever the answer, the slice counts as delivered.
     fn body(&mut self, chunk: &[u8]) -> Flow;
 
+    /// A response of which there was a [`Handler::head`] has failed before its end, and
+    /// [`RetryPolicy::all_errors`](crate::RetryPolicy::all_errors) would have it asked for again: whether
+    /// the handler can begin anew. If so it has to forget what it got: either the next head follows, or
+    /// [`Handler::done`].
+    fn starts_over(&mut self) -> bool {
+        false
+    }
+
     /// The transfer is over. Nothing follows.
     fn done(&mut self, outcome: &Outcome) {
         let _ = outcome;

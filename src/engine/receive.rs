@@ -240,7 +240,13 @@ impl Engine {
                             let flow = match led {
                                 None if transfer.may_ask_again(status) => self
                                     .retries
-                                    .take_response(transfer, &head, untouched, now)
+                                    .take_response(
+                                        transfer,
+                                        &head,
+                                        keeper.known_date(now),
+                                        untouched,
+                                        now,
+                                    )
                                     .then_some(Flow::Continue),
                                 led => led,
                             };

@@ -107,7 +107,8 @@ impl Request {
 
     /// Whether it matters to this request what date it is.
     pub(crate) fn needs_date(&self) -> bool {
-        self.options.cookies.is_some() || self.options.hsts.is_some()
+        let Options { cookies, hsts, retry, .. } = &*self.options;
+        cookies.is_some() || hsts.is_some() || retry.is_some()
     }
 
     /// The head that will be sent.

@@ -4,16 +4,17 @@
 //! the transfer's policy and by what is provable of its safety ([`Error::retry`]), and has the transfer
 //! wait without a connection. Must not know a clock or chance: time is an argument, and the spread of
 //! the waits comes of [`Config::seed`](super::Config::seed). Invariants: the handler has seen nothing of
-//! a response that is asked for again; all transfers of an engine spend retries from one budget, so
+//! a response that is asked for again, or has said that it forgets it; all transfers of an engine spend retries from one budget, so
 //! that what a server that fails is asked stays close to what it would be asked anyway; a transfer that
 //! never waited has nothing of this but a null pointer.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::transfer::{Place, Transfer};
 use super::{Engine, Report, TransferId};
 use crate::error::{Cause, Deadline, Error, Retry};
-use crate::http::{ResponseHead, is_transient, is_unheard, retry_after};
+use crate::http::{Date, ResponseHead, is_transient, is_unheard, retry_after};
 use crate::time::Time;
 
 /// What is asked for again, when, and how often (curl's `--retry` and what goes with it).
@@ -29,15 +30,16 @@ pub struct RetryPolicy {
     pub max: u32,
     /// How long it waits where the server does not say.
     pub wait: Wait,
-    /// The longest Retry-After that is heeded. A response that asks for more is the last one: to ask
+    /// The longest Retry-After that is heeded; one of no time at all leaves it at [`wait`](Self::wait). A response that asks for more is the last one: to ask
     /// sooner than that would be in vain.
     pub longest: Duration,
     /// Begin no wait that ends later than this after the transfer was admitted; not bounded unless set.
     pub within: Option<Duration>,
     /// A connection that is refused is transient, too.
     pub connection_refused: bool,
-    /// Every failure of which the handler has seen nothing is transient, and whatever the method: what
-    /// the request does may be done twice.
+    /// Every failure is transient of which the handler has seen nothing, or after which it can begin anew
+    /// ([`Handler::starts_over`](super::Handler::starts_over)), and whatever the method: what the request
+    /// does may be done twice.
     pub all_errors: bool,
 }
 
@@ -141,6 +143,7 @@ impl Retries {
         &mut self,
         transfer: &mut Transfer,
         head: &ResponseHead<'_>,
+        today: Option<Date>,
         untouched: bool,
         now: Time,
     ) -> bool {
@@ -150,7 +153,7 @@ impl Retries {
             Some(Next { wait: Duration::ZERO, unasked: true })
         } else {
             let safe = is_unheard(status) || transfer.request.head.is_idempotent();
-            let asked = retry_after(head);
+            let asked = retry_after(head, today).filter(|asked| !asked.is_zero());
             self.next(transfer, is_transient(status), safe, asked, now)
         };
         transfer.ask_again(next, untouched)
@@ -271,6 +274,13 @@ impl Transfer {
         self.retrying.take().map_or(Vec::new(), |retrying| retrying.past)
     }
 
+    /// Whether the handler forgets what it has seen of a response, if that may be asked for again.
+    fn starts_over(&mut self) -> bool {
+        let all_errors = |policy: &Arc<RetryPolicy>| policy.all_errors;
+        let may = self.request.options.retry.as_ref().is_some_and(all_errors);
+        may && self.handler.starts_over()
+    }
+
     /// Nobody has asked for the body if that is untouched.
     fn ask_again(&mut self, next: Option<Next>, untouched: bool) -> bool {
         let can_send = |_: &Next| untouched || self.request.body.rewind();
@@ -282,14 +292,18 @@ impl Transfer {
 }
 
 impl Engine {
-    /// Whether a transfer that failed before its handler has seen anything asks again.
+    /// Whether a transfer that failed asks again; its handler has `seen` something of a response, or not.
     pub(super) fn asks_again_after(
         &mut self,
         id: TransferId,
         error: &Error,
         untouched: bool,
+        seen: bool,
     ) -> bool {
         let Some(transfer) = self.transfers.get_mut(id) else { return false };
+        if seen && !transfer.starts_over() {
+            return false;
+        }
         self.retries.take_error(transfer, error, untouched, self.now)
     }
 

@@ -2,10 +2,11 @@
 //!
 //! Knows which statuses pass, and Retry-After (RFC 9110, 10.2.3). Must not know who asks again, how
 //! often, or what time it is: a date is told from the response's own Date, so that it is the server's
-//! clock that both are by.
+//! clock that both are by, and only without that from the date that the caller knows.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use super::date::Date;
 use super::head::ResponseHead;
 
 /// Whether a response of this status may be another one a little later: the statuses that curl's
@@ -21,20 +22,26 @@ pub(crate) fn is_unheard(status: u16) -> bool {
 }
 
 /// How long the server asks to be left alone for; of several Retry-After fields, by the longest. `None`
-/// where it does not say, or says it by a date without telling its own.
-pub(crate) fn retry_after(head: &ResponseHead<'_>) -> Option<Duration> {
+/// where it does not say, or says it by a date and neither it nor the caller says which is `today`.
+pub(crate) fn retry_after(head: &ResponseHead<'_>, today: Option<Date>) -> Option<Duration> {
     let values = head.fields().filter(|(name, _)| name.eq_ignore_ascii_case("retry-after"));
-    values.filter_map(|(_, value)| wait(head, value.trim_ascii())).max()
+    values.filter_map(|(_, value)| wait(head, value.trim_ascii(), today)).max()
 }
 
-fn wait(head: &ResponseHead<'_>, value: &[u8]) -> Option<Duration> {
+fn wait(head: &ResponseHead<'_>, value: &[u8], today: Option<Date>) -> Option<Duration> {
     let value = std::str::from_utf8(value).ok()?;
     if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
         return Some(Duration::from_secs(value.parse().unwrap_or(u64::MAX)));
     }
     let until = httpdate::parse_http_date(value).ok()?;
-    let (_, date) = head.fields().find(|(name, _)| name.eq_ignore_ascii_case("date"))?;
-    let date = httpdate::parse_http_date(std::str::from_utf8(&date).ok()?.trim_ascii()).ok()?;
+    let own = head.fields().find(|(name, _)| name.eq_ignore_ascii_case("date"));
+    let own = own.and_then(|(_, date)| {
+        httpdate::parse_http_date(std::str::from_utf8(&date).ok()?.trim_ascii()).ok()
+    });
+    let date = own.or_else(|| {
+        let since_1970 = Duration::from_secs(u64::try_from(today?.unix()).ok()?);
+        SystemTime::UNIX_EPOCH.checked_add(since_1970)
+    })?;
     Some(until.duration_since(date).unwrap_or(Duration::ZERO))
 }
 
@@ -46,12 +53,16 @@ mod tests {
     use super::*;
 
     fn wait_of(fields: &str) -> Option<Duration> {
+        wait_on(None, fields)
+    }
+
+    fn wait_on(today: Option<Date>, fields: &str) -> Option<Duration> {
         let url = "http://a/".parse().unwrap();
         let head = RequestHead::new(http::Method::GET, &url).unwrap();
         let mut exchange = Exchange::new(&head, BodyLength::None, &HttpLimits::DEFAULT);
         let response = format!("HTTP/1.1 503 X\r\n{fields}\r\n");
         match exchange.read(response.as_bytes()).unwrap().event {
-            Event::Head(head) => retry_after(&head),
+            Event::Head(head) => retry_after(&head, today),
             other => panic!("{other:?}"),
         }
     }
@@ -87,7 +98,17 @@ mod tests {
             let got = wait_of(&format!("{DATE}Retry-After: {date}\r\n"));
             assert_eq!(got, seconds.map(Duration::from_secs), "{date}");
         }
-        assert_eq!(wait_of("Date: x\r\nRetry-After: Sun, 06 Nov 1994 08:50:37 GMT\r\n"), None);
+        let undated = "Date: x\r\nRetry-After: Sun, 06 Nov 1994 08:50:37 GMT\r\n";
+        assert_eq!(wait_of(undated), None);
+        // 08:50:07
+        let today = Some(Date::from_unix(784_111_807));
+        assert_eq!(wait_on(today, undated), Some(Duration::from_secs(30)));
+        let dated = format!("{DATE}{}", undated.trim_start_matches("Date: x\r\n"));
+        assert_eq!(
+            wait_on(today, &dated),
+            Some(Duration::from_secs(60)),
+            "the server's own counts"
+        );
     }
 
     #[test]

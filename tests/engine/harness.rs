@@ -306,11 +306,19 @@ pub(crate) struct Seen {
     pub(crate) at_head: Option<Flow>,
     /// The answer to the next piece of the body.
     pub(crate) at_body: Option<Flow>,
+    /// Whether a response that broke off is forgotten.
+    pub(crate) forgets: bool,
 }
 
 impl Log {
     pub(crate) fn body(&self) -> Vec<u8> {
         self.seen.borrow().body.clone()
+    }
+
+    pub(crate) fn forgetful() -> Log {
+        let log = Log::default();
+        log.seen.borrow_mut().forgets = true;
+        log
     }
 
     pub(crate) fn at_redirect(flow: Flow) -> Log {
@@ -344,6 +352,14 @@ impl Handler for Log {
         let mut seen = self.seen.borrow_mut();
         seen.status = Some(head.status());
         seen.at_head.take().unwrap_or(Flow::Continue)
+    }
+
+    fn starts_over(&mut self) -> bool {
+        let mut seen = self.seen.borrow_mut();
+        if seen.forgets {
+            (seen.status, seen.body) = (None, Vec::new());
+        }
+        seen.forgets
     }
 
     fn body(&mut self, chunk: &[u8]) -> Flow {

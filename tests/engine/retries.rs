@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use ringdove::engine::{Config, Options, Output, Request, RetryBudget, RetryPolicy, Wait};
 use ringdove::error::{Cause, Deadline, Operation, Progress};
-use ringdove::{RedirectPolicy, Timeouts};
+use ringdove::http::Date;
+use ringdove::{RedirectPolicy, Time, Timeouts};
 
 use crate::harness::{Harness, Log, OK, get, get_url, ms, timeouts};
 
@@ -120,7 +121,11 @@ fn retry_after_is_heeded_up_to_a_bound() {
     let table = [
         ("Retry-After: 20\r\n", policy(), Some(21_000)),
         (date, policy(), Some(21_000)),
-        ("Retry-After: 0\r\n", policy(), Some(1_000)),
+        // at once would be sooner than without
+        ("Retry-After: 0\r\n", policy(), Some(1_100)),
+        // by the engine's own date
+        ("Retry-After: Sun, 06 Nov 1994 08:49:57 GMT\r\n", policy(), Some(21_000)),
+        ("Retry-After: Sun, 06 Nov 1994 08:48:57 GMT\r\n", policy(), Some(1_100)),
         ("Retry-After: nonsense\r\n", policy(), Some(1_100)),
         ("Retry-After: 31\r\n", longest.clone(), None),
         ("Retry-After: 30\r\n", longest, Some(31_000)),
@@ -129,6 +134,8 @@ fn retry_after_is_heeded_up_to_a_bound() {
     ];
     for (fields, policy, at) in table {
         let mut h = Harness::new(1);
+        // 08:49:37
+        h.engine.set_date(Time::from_nanos(1_000_000_000), Date::from_unix(784_111_777));
         h.add(get("/").options(with(policy)));
         let connection = h.ask();
         h.received(connection, &response(429, fields));
@@ -213,6 +220,30 @@ fn nothing_is_asked_again_once_the_handler_has_seen_some() {
     h.engine.handle_end(connection);
     assert!(matches!(h.fails().cause, Cause::Http(_)));
     assert_eq!(log.body(), b"half");
+}
+
+#[test]
+fn what_a_handler_forgets_is_asked_for_again_if_all_errors_are() {
+    for (policy, again) in [(RetryPolicy { all_errors: true, ..policy() }, true), (policy(), false)]
+    {
+        let log = Log::forgetful();
+        let mut h = Harness::new(1);
+        h.add_with(get("/").options(with(policy)), log.clone());
+        let connection = h.ask();
+        h.received(connection, b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf");
+        h.engine.handle_end(connection);
+        h.wants_close(connection);
+        if !again {
+            h.fails();
+            assert_eq!(log.body(), b"half");
+            continue;
+        }
+        h.at(1_102);
+        let connection = h.ask();
+        h.received(connection, OK);
+        assert_eq!(h.succeeds().outcome.report.retried.len(), 1);
+        assert_eq!(log.body(), b"ok");
+    }
 }
 
 #[test]
