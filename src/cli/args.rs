@@ -25,7 +25,7 @@ use super::retry::RetryArgs;
 use super::ring::RingArgs;
 use super::speed::SpeedArgs;
 use super::target::TargetArgs;
-use super::values::{CountOrJar, DriverChoice, Field, MaxRedirects, Method, Seconds, Size};
+use super::values::{CountOrJar, DriverChoice, Field, Limit, MaxRedirects, Method, Seconds, Size};
 use super::ways::WayArgs;
 use super::write_out::WriteOutArgs;
 
@@ -57,6 +57,10 @@ pub(crate) struct FetchArgs {
     /// URLs to fetch, http or https, before those of -i
     #[arg(value_name = "URL")]
     pub(crate) urls: Vec<String>,
+
+    /// A URL, whatever it begins with
+    #[arg(long, value_name = "URL", allow_hyphen_values = true)]
+    pub(crate) url: Vec<String>,
 
     /// Read URLs from FILE, one a line (- for standard input). Blank lines and lines that begin
     /// with # are passed over. Lines are read as they are needed, however many there are
@@ -138,12 +142,12 @@ pub(crate) struct FetchArgs {
 #[command(next_help_heading = "Requests")]
 pub(crate) struct RequestArgs {
     /// The method; GET unless given, POST with -d and -F, PUT with -T, HEAD with -I
-    #[arg(short = 'X', long = "request", value_name = "METHOD", conflicts_with = "head")]
+    #[arg(short = 'X', long = "request", value_name = "METHOD")]
     pub(crate) method: Option<Method>,
 
     /// A field for each request, as `Name: value`; `Name;` is one without a value, and `Name:` leaves a default field
     /// out
-    #[arg(short = 'H', long = "header", value_name = "FIELD")]
+    #[arg(short = 'H', long = "header", value_name = "FIELD", allow_hyphen_values = true)]
     pub(crate) fields: Vec<Field>,
 
     /// Ask for heads alone (HEAD), and write them where the bodies would go
@@ -163,11 +167,11 @@ pub(crate) struct RequestArgs {
     pub(crate) max_body: Option<Size>,
 
     /// What User-Agent says instead of ringdove's name and version; empty, it is left out
-    #[arg(short = 'A', long, value_name = "NAME")]
+    #[arg(short = 'A', long, value_name = "NAME", allow_hyphen_values = true)]
     pub(crate) user_agent: Option<String>,
 
     /// What Referer says
-    #[arg(short = 'e', long, value_name = "URL")]
+    #[arg(short = 'e', long, value_name = "URL", allow_hyphen_values = true)]
     pub(crate) referer: Option<String>,
 }
 
@@ -203,9 +207,10 @@ pub(crate) struct RedirectArgs {
 #[derive(Debug, Group)]
 #[command(next_help_heading = "Output")]
 pub(crate) struct OutputArgs {
-    /// Write the body of the one URL to FILE (- for standard output)
+    /// Write the body of the one URL to FILE (- for standard output); for each of several URLs there is one
+    /// -o, in their order
     #[arg(short, long, value_name = "FILE")]
-    pub(crate) output: Option<PathBuf>,
+    pub(crate) output: Vec<PathBuf>,
 
     /// Write each body to a file of its own in DIR, named after its URL, or as -o and -O say. Files are
     /// written aside and renamed when whole; the same URL again replaces its file
@@ -254,14 +259,14 @@ pub(crate) struct ConnectionArgs {
     pub(crate) driver: DriverChoice,
 
     /// Longest for looking the name up, for connecting and for the TLS handshake, each; 30 unless
-    /// given
+    /// given, or with 0
     #[arg(long, value_name = "SECONDS")]
-    pub(crate) connect_timeout: Option<Seconds>,
+    pub(crate) connect_timeout: Option<Limit>,
 
     /// Longest for a whole transfer, with what it waits where --per-host is reached; not bounded
-    /// unless given
+    /// unless given, or with 0
     #[arg(short = 'm', long, alias = "max-time", value_name = "SECONDS")]
-    pub(crate) timeout: Option<Seconds>,
+    pub(crate) timeout: Option<Limit>,
 
     /// Longest without a byte in either direction, before the response and within; 120 unless given
     #[arg(long, value_name = "SECONDS")]

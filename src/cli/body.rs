@@ -37,7 +37,7 @@ pub(crate) struct BodyArgs {
     /// Send FILE as it is by PUT (- for standard input, which is sent chunked). Where a URL's path
     /// ends in a slash, the file's name is added to it
     #[arg(short = 'T', long, value_name = "FILE")]
-    pub(crate) upload_file: Option<String>,
+    pub(crate) upload_file: Vec<String>,
 
     /// Make the values of -d and its like the URLs' query, and send no body
     #[arg(short = 'G', long)]
@@ -144,11 +144,20 @@ impl Payload {
 impl Content {
     pub(crate) fn new(args: BodyArgs, stdin: &mut StandardInput) -> Result<Content, String> {
         let BodyArgs { data, form, upload_file, get, url_query, expect100_timeout: _ } = args;
-        let bodies =
-            [(!data.0.is_empty(), "-d"), (!form.0.is_empty(), "-F"), (upload_file.is_some(), "-T")];
+        let bodies = [
+            (!data.0.is_empty(), "-d"),
+            (!form.0.is_empty(), "-F"),
+            (!upload_file.is_empty(), "-T"),
+        ];
         let mut given = bodies.into_iter().filter_map(|(given, name)| given.then_some(name));
         if let (Some(one), Some(other)) = (given.next(), given.next()) {
             return Err(format!("a request has one body: {one} and {other} exclude each other"));
+        }
+        if upload_file.len() > 1 {
+            let times = upload_file.len();
+            return Err(format!(
+                "-T is given {times} times: it has one file, for each URL the same"
+            ));
         }
         let mut content = Content {
             payload: Payload::None,
@@ -159,14 +168,12 @@ impl Content {
         };
         if !data.0.is_empty() {
             content.take_data(&data.0, get, stdin)?;
-        } else if get {
-            return Err("-G makes a query of -d, which is not given".to_owned());
         }
         if !form.0.is_empty() {
             content.take_form(&form.0, stdin)?;
         }
-        if let Some(file) = upload_file {
-            content.take_upload(&file, stdin)?;
+        if let Some(file) = upload_file.first() {
+            content.take_upload(file, stdin)?;
         }
         Ok(content)
     }

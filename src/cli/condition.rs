@@ -15,6 +15,7 @@ use ringdove::http::{Date, ResponseHead};
 
 use super::cookies::replace;
 use super::date;
+use super::output::try_replace;
 use super::values::Field;
 
 /// Bytes of a file that has an entity tag.
@@ -40,7 +41,15 @@ pub(crate) struct ConditionArgs {
         allow_hyphen_values = true,
         conflicts_with = "continue_at"
     )]
-    time_cond: Option<TimeCondition>,
+    time_cond: Option<GivenTime>,
+}
+
+/// What -z was given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum GivenTime {
+    Condition(TimeCondition),
+    /// Neither a date nor a file that is there: for curl no reason not to ask.
+    Nothing(String),
 }
 
 /// Of which dates a body is wanted.
@@ -52,22 +61,21 @@ pub(crate) enum TimeCondition {
     UnmodifiedSince(Date),
 }
 
-impl FromStr for TimeCondition {
+impl FromStr for GivenTime {
     type Err = String;
 
-    fn from_str(text: &str) -> Result<TimeCondition, String> {
+    fn from_str(text: &str) -> Result<GivenTime, String> {
+        let given = text;
         let (condition, text): (fn(Date) -> TimeCondition, &str) = match text.split_at_checked(1) {
             Some(("-", rest)) => (TimeCondition::UnmodifiedSince, rest),
             Some(("+", rest)) => (TimeCondition::ModifiedSince, rest),
             _ => (TimeCondition::ModifiedSince, text),
         };
-        let date = match date::parse(text) {
-            Some(date) => date,
-            None => modified(Path::new(text))
-                .map_err(|error| format!("neither a date nor a file with one ({error})"))?,
+        let Some(date) = date::parse(text).or_else(|| modified(Path::new(text)).ok()) else {
+            return Ok(GivenTime::Nothing(given.to_owned()));
         };
         match (0..=Date::LAST.unix()).contains(&date.unix()) {
-            true => Ok(condition(date)),
+            true => Ok(GivenTime::Condition(condition(date))),
             false => Err("a date before 1970 or after 9999".to_owned()),
         }
     }
@@ -123,13 +131,26 @@ impl ConditionArgs {
 
     /// The field that says by which date, unless it was given by `-H`.
     pub(crate) fn date_field(&self, given: &[Field]) -> Option<Field> {
-        let field = self.time_cond?.field();
+        let field = self.time()?.field();
         let is_given = given.iter().any(|given| given.name.eq_ignore_ascii_case(&field.name));
         (!is_given).then_some(field)
     }
 
     pub(crate) fn time(&self) -> Option<TimeCondition> {
-        self.time_cond
+        match self.time_cond {
+            Some(GivenTime::Condition(condition)) => Some(condition),
+            Some(GivenTime::Nothing(_)) | None => None,
+        }
+    }
+
+    /// Why nothing is asked of the date, though it was to be.
+    pub(crate) fn warning(&self) -> Option<String> {
+        match &self.time_cond {
+            Some(GivenTime::Nothing(given)) => Some(format!(
+                "-z {given}: neither a date nor a file that is there; the body is asked for whatever its date"
+            )),
+            Some(GivenTime::Condition(_)) | None => None,
+        }
     }
 
     /// The strong validator of what an earlier run has begun, for `-C`.
@@ -139,6 +160,9 @@ impl ConditionArgs {
     }
 
     pub(crate) fn check(&self, one_url: bool) -> Result<(), String> {
+        if let Some(path) = &self.etag_save {
+            try_replace("--etag-save", path)?;
+        }
         match self.etag_save.is_some() || self.etag_compare.is_some() {
             true if !one_url => Err("--etag-save and --etag-compare are for one URL".to_owned()),
             _ => Ok(()),
@@ -197,21 +221,23 @@ mod tests {
     #[test]
     fn dates_are_typed_or_those_of_files() {
         let at = |unix| Date::from_unix(unix);
-        let (since, until) = (TimeCondition::ModifiedSince, TimeCondition::UnmodifiedSince);
+        let since = |date| GivenTime::Condition(TimeCondition::ModifiedSince(date));
+        let until = |date| GivenTime::Condition(TimeCondition::UnmodifiedSince(date));
+        let nothing = |text: &str| GivenTime::Nothing(text.to_owned());
         let table = [
             ("6 Nov 1994", Ok(since(at(784_080_000)))),
             ("+6 Nov 1994", Ok(since(at(784_080_000)))),
             ("-6 Nov 1994", Ok(until(at(784_080_000)))),
             ("-19941106", Ok(until(at(784_080_000)))),
-            ("", Err(())),
-            ("-", Err(())),
-            ("/no/such/file", Err(())),
+            ("", Ok(nothing(""))),
+            ("-", Ok(nothing("-"))),
+            ("-/no/such/file", Ok(nothing("-/no/such/file"))),
             ("31 Dec 1969", Err(())),
         ];
         for (text, want) in table {
-            assert_eq!(text.parse::<TimeCondition>().map_err(drop), want, "{text}");
+            assert_eq!(text.parse::<GivenTime>().map_err(drop), want, "{text}");
         }
-        let field = since(at(784_111_777)).field();
+        let field = TimeCondition::ModifiedSince(at(784_111_777)).field();
         assert_eq!(field, Field::new("If-Modified-Since", "Sun, 06 Nov 1994 08:49:37 GMT"));
         let file = tempfile::NamedTempFile::new().expect("a file");
         let time = SystemTime::UNIX_EPOCH + Duration::from_millis(784_111_777_900);

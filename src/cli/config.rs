@@ -1,8 +1,10 @@
 //! `-K FILE`: options from a file, in curl's syntax.
 //!
-//! Knows lines and words. Must not know what options there are. A line has one option, without its
-//! dashes or with them, and its value after blanks, `=` or `:`. A value in quotation marks has the
-//! escapes `\\`, `\"`, `\t`, `\n`, `\r` and `\v`; one without ends at a blank. `url` is a URL. What
+//! Knows lines and words, and of each option whether it has a value. Must not know what options mean.
+//! Invariant: a line is one option (or several short ones), with a value of its own where that has one;
+//! no value is taken for an option, and no line for a value. A line has its option without its dashes or
+//! with them, and its value after blanks, `=` or `:`. A value in quotation marks has the
+//! escapes `\\`, `\"`, `\t`, `\n`, `\r` and `\v`; one without ends at a blank. What
 //! follows `#` at a line's beginning, or after a value, is passed over.
 
 use std::ffi::OsString;
@@ -10,7 +12,7 @@ use std::fs;
 use std::io::{self, Read as _};
 use std::path::Path;
 
-use clap::{CommandFactory as _, FromArgMatches as _};
+use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _};
 
 use super::args::{Args, Command};
 
@@ -48,7 +50,22 @@ pub(crate) fn parse() -> Result<Args, String> {
 
 fn parse_from(words: &[OsString]) -> Args {
     let matches = Args::command().get_matches_from(words);
-    Args::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    let mut args = Args::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    if let (Command::Fetch(fetch), Some((_, matches))) = (&mut args.command, matches.subcommand()) {
+        fetch.urls = urls(matches);
+    }
+    args
+}
+
+/// URLs in their order, whether they were given as such or by `--url`.
+fn urls(matches: &ArgMatches) -> Vec<String> {
+    let of = |id: &str| {
+        let values = matches.get_many::<String>(id).into_iter().flatten().cloned();
+        matches.indices_of(id).into_iter().flatten().zip(values).collect::<Vec<_>>()
+    };
+    let mut given = [of("urls"), of("url")].concat();
+    given.sort_by_key(|(at, _)| *at);
+    given.into_iter().map(|(_, url)| url).collect()
 }
 
 fn read(path: &Path) -> io::Result<String> {
@@ -66,18 +83,23 @@ fn read(path: &Path) -> io::Result<String> {
 
 /// The words of a command line that the lines of a file stand for.
 fn words(text: &str) -> Result<Vec<String>, String> {
+    let mut command = Args::command();
+    command.build();
+    let fetch = command.find_subcommand("fetch").expect("a subcommand");
     let mut words = Vec::new();
     for (number, line) in (1..).zip(text.lines()) {
         let line = line.trim();
         if line.is_empty() || line.starts_with('#') {
             continue;
         }
-        line_words(line, &mut words).map_err(|why| format!("line {number}: {why}"))?;
+        let word = line_word(line, fetch).map_err(|why| format!("line {number}: {why}"))?;
+        words.push(word);
     }
     Ok(words)
 }
 
-fn line_words(line: &str, words: &mut Vec<String>) -> Result<(), String> {
+/// An option and its value, in one word.
+fn line_word(line: &str, fetch: &clap::Command) -> Result<String, String> {
     let separates = |char: char| char.is_whitespace() || matches!(char, '=' | ':');
     let end = line.find(separates).unwrap_or(line.len());
     let option = &line[..end];
@@ -88,15 +110,40 @@ fn line_words(line: &str, words: &mut Vec<String>) -> Result<(), String> {
     if name.is_empty() || name.chars().any(char::is_control) {
         return Err(format!("{option:?} is no option"));
     }
-    match value {
-        None if is_short => words.push(option.to_owned()),
-        None => words.push(format!("--{name}")),
-        Some(url) if name == "url" => words.push(url),
-        // in one word, so that no value is taken for an option
-        Some(value) if is_short => words.push(format!("-{name}{value}")),
-        Some(value) => words.push(format!("--{name}={value}")),
+    let wants_value = match is_short {
+        true => short_wants_value(fetch, name),
+        false => long_wants_value(fetch, name),
+    };
+    match (value, wants_value) {
+        (None, Some(true)) => Err(format!("{option} has no value (\"\" is an empty one)")),
+        (Some(_), Some(false)) => Err(format!("{option} takes no value")),
+        (None, _) if is_short => Ok(option.to_owned()),
+        (None, _) => Ok(format!("--{name}")),
+        (Some(value), _) if is_short => Ok(format!("-{name}{value}")),
+        (Some(value), _) => Ok(format!("--{name}={value}")),
     }
-    Ok(())
+}
+
+/// Whether an option has a value; `None` if there is no such option, which is told later.
+fn long_wants_value(fetch: &clap::Command, name: &str) -> Option<bool> {
+    let mut options = fetch.get_arguments();
+    let option = options.find(|arg| {
+        arg.get_long() == Some(name)
+            || arg.get_all_aliases().is_some_and(|aliases| aliases.contains(&name))
+    });
+    option.map(|arg| arg.get_action().takes_values())
+}
+
+/// Whether the last of several short options wants a value; of one before it the rest is the value.
+fn short_wants_value(fetch: &clap::Command, names: &str) -> Option<bool> {
+    let mut rest = names.chars();
+    while let Some(name) = rest.next() {
+        let option = fetch.get_arguments().find(|arg| arg.get_short() == Some(name))?;
+        if option.get_action().takes_values() {
+            return Some(rest.as_str().is_empty());
+        }
+    }
+    Some(false)
 }
 
 fn value(text: &str) -> Result<Option<String>, String> {
@@ -143,26 +190,34 @@ mod tests {
     fn lines_are_options() {
         let text = "# a comment\n\n  --compressed\nfail\n-L\nurl = \"http://a/?b=c\"\nurl=http://b/\n\
                     user-agent: \"me \\\"1\\\"\\t\"\r\n-d  x=y # said\n--max-redirs 5\n\
-                    data = \"-x\"\ndata=\"\"\nurl http://c/#frag";
+                    data = \"-x\"\ndata=\"\"\nurl http://c/#frag\nurl = \"--output=pwn\"\n\
+                    url: -opwn\n-sSL\nupload-file = -o\nmax-time 5";
         let want = [
             "--compressed",
             "--fail",
             "-L",
-            "http://a/?b=c",
-            "http://b/",
+            "--url=http://a/?b=c",
+            "--url=http://b/",
             "--user-agent=me \"1\"\t",
             "-dx=y",
             "--max-redirs=5",
             "--data=-x",
             "--data=",
-            "http://c/#frag",
+            "--url=http://c/#frag",
+            "--url=--output=pwn",
+            "--url=-opwn",
+            "-sSL",
+            "--upload-file=-o",
+            "--max-time=5",
         ];
         assert_eq!(words(text).unwrap(), want);
     }
 
     #[test]
     fn lines_that_are_none_are_named() {
-        for line in ["data = a b", "data = \"a", "data = \"a\" b", "= x", "--", "data \"a\\"] {
+        let lines = ["data = a b", "data = \"a", "data = \"a\" b", "= x", "--", "data \"a\\"];
+        let lines = lines.iter().chain(&["user=", "--user", "-u", "-sd", "fail = yes", "-s x"]);
+        for line in lines {
             let error = words(&format!("fail\n{line}")).expect_err(line);
             assert!(error.starts_with("line 2: "), "{error}");
         }

@@ -3,6 +3,7 @@
 //! Knows the options and their files. Must not know which cookies go where. Invariant: a file is
 //! replaced whole or not at all.
 
+use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -13,15 +14,16 @@ use ringdove::http::{CookieJar, Date, Hsts};
 use ringdove::sys::clock;
 
 use super::body::StandardInput;
-use super::output::without_file_aside;
+use super::output::{try_replace, without_file_aside};
 use super::values::Field;
 
 #[derive(Debug, Group)]
 #[command(next_help_heading = "Cookies")]
 pub(crate) struct CookieArgs {
     /// Send these cookies (`name=value; …`), or, without a `=` in it, take those of a file in the
-    /// Netscape format (- for standard input) and go on with what servers set
-    #[arg(short = 'b', long = "cookie", value_name = "DATA|FILE")]
+    /// Netscape format, or of Set-Cookie lines that say for which domain (- for standard input), and go on with
+    /// what servers set
+    #[arg(short = 'b', long = "cookie", value_name = "DATA|FILE", allow_hyphen_values = true)]
     cookie: Vec<String>,
 
     /// Keep the cookies that servers set, and write all to FILE at the end (- for standard output)
@@ -32,9 +34,10 @@ pub(crate) struct CookieArgs {
     #[arg(short, long)]
     junk_session_cookies: bool,
 
-    /// Ask the hosts in FILE over TLS alone, add those that say so, and write FILE at the end
+    /// Ask the hosts in FILE over TLS alone, add those that say so, and write FILE at the end; with '' as
+    /// FILE there is none
     #[arg(long, value_name = "FILE")]
-    hsts: Option<PathBuf>,
+    hsts: Option<OsString>,
 }
 
 /// What a run begins with, and where it goes at the end.
@@ -51,8 +54,11 @@ impl CookieArgs {
         self.cookie_jar = Some(file);
     }
 
-    /// The Cookie field that was given in words.
-    pub(crate) fn field(&self) -> Option<Field> {
+    /// The Cookie field that was given in words, unless it was given by `-H`.
+    pub(crate) fn field(&self, others: &[Field]) -> Option<Field> {
+        if others.iter().any(|field| field.name.eq_ignore_ascii_case("cookie")) {
+            return None;
+        }
         let given: Vec<_> = self.cookie.iter().filter(|text| text.contains('=')).cloned().collect();
         (!given.is_empty()).then(|| Field::new("Cookie", &given.join("; ")))
     }
@@ -74,8 +80,13 @@ impl CookieArgs {
         if let (Some(jar), true) = (&cookies, self.junk_session_cookies) {
             jar.end_session();
         }
-        let hsts = self.hsts.as_deref().map(|path| hsts(path, now)).transpose()?;
-        Ok(Kept { cookies, hsts, cookie_file: self.cookie_jar, hsts_file: self.hsts })
+        let hsts_file = self.hsts.map(PathBuf::from);
+        let hsts = hsts_file.as_deref().map(|path| hsts(path, now)).transpose()?;
+        let hsts_file = hsts_file.filter(|path| !path.as_os_str().is_empty());
+        for (option, path) in [("-c", &self.cookie_jar), ("--hsts", &hsts_file)] {
+            path.as_deref().map_or(Ok(()), |path| try_replace(option, path))?;
+        }
+        Ok(Kept { cookies, hsts, cookie_file: self.cookie_jar, hsts_file })
     }
 }
 
@@ -124,6 +135,7 @@ fn read(name: &str) -> io::Result<Vec<u8>> {
 fn hsts(path: &Path, now: Date) -> Result<Hsts, String> {
     let hsts = Hsts::new();
     match fs::read_to_string(path) {
+        _ if path.as_os_str().is_empty() => {}
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(format!("cannot read --hsts {}: {error}", path.display())),
         Ok(text) => _ = hsts.read_file(&text, now),

@@ -16,7 +16,13 @@ use url::Url;
 #[command(next_help_heading = "Credentials")]
 pub(crate) struct CredentialArgs {
     /// Log in at the server of each URL; without a colon the password is empty
-    #[arg(short, long, value_name = "USER:PASSWORD", conflicts_with = "oauth2_bearer")]
+    #[arg(
+        short,
+        long,
+        value_name = "USER:PASSWORD",
+        conflicts_with = "oauth2_bearer",
+        allow_hyphen_values = true
+    )]
     user: Option<Login>,
 
     /// Send the login by Basic, without being asked: as is done unless one of the next two is given

@@ -13,6 +13,7 @@ use super::condition::{TimeCondition, save};
 use super::console::{Console, printable};
 use super::output::{Refusal, SharedStream, Sink, WriteError};
 use super::plan::Fail;
+use super::proxy::Unusable;
 use super::record::Failure;
 use super::target::Schemes;
 
@@ -21,6 +22,8 @@ use super::target::Schemes;
 pub(crate) struct Ticket {
     pub(crate) line: Option<u64>,
     pub(crate) url: String,
+    /// Which of all URLs it is, from 0 on.
+    pub(crate) number: usize,
     /// Its response has begun.
     pub(crate) begun: Cell<bool>,
 }
@@ -30,6 +33,8 @@ pub(crate) struct Rules {
     pub(crate) console: Rc<Console>,
     /// Write heads where the bodies go.
     pub(crate) heads: bool,
+    /// Write no bodies, whatever comes.
+    pub(crate) no_bodies: bool,
     /// Where heads go by themselves.
     pub(crate) dump: Option<SharedStream>,
     /// What a body is, and where else one may be, is to be told.
@@ -42,6 +47,8 @@ pub(crate) struct Rules {
     pub(crate) verbose: bool,
     /// Where redirects may lead.
     pub(crate) schemes: Schemes,
+    /// Proxies that no redirect can go by.
+    pub(crate) unusable: Rc<Unusable>,
     /// Of each request.
     pub(crate) body: BodyLength,
     /// The request may be sent twice.
@@ -56,6 +63,7 @@ pub(crate) struct Delivery {
     version: Option<Version>,
     content_type: Option<String>,
     location: Option<String>,
+    fields: Vec<(String, String)>,
     head_bytes: u64,
     trouble: Option<Trouble>,
     /// What the response to save the ETag of says.
@@ -72,6 +80,8 @@ pub(crate) struct Delivered {
     pub(crate) content_type: Option<String>,
     /// Where a redirect leads that was not followed.
     pub(crate) location: Option<String>,
+    /// The fields of the last response, if they are to be told.
+    pub(crate) fields: Vec<(String, String)>,
     /// Of heads received.
     pub(crate) head_bytes: u64,
     /// The file that has the body.
@@ -117,6 +127,7 @@ impl Delivery {
             version: None,
             content_type: None,
             location: None,
+            fields: Vec::new(),
             head_bytes: 0,
             trouble: None,
             etag: None,
@@ -128,11 +139,12 @@ impl Delivery {
     /// The transfer is over: completes what was written, or gives it up.
     pub(crate) fn finish(self, outcome: &Outcome) -> Delivered {
         let Delivery { sink, version, trouble, rules, etag, content_type, .. } = self;
-        let (location, head_bytes) = (self.location, self.head_bytes);
+        let (location, fields, head_bytes) = (self.location, self.fields, self.head_bytes);
         let delivered = |file, failure, unread| Delivered {
             version,
             content_type,
             location,
+            fields,
             head_bytes,
             file,
             failure,
@@ -241,7 +253,9 @@ impl Handler for Delivery {
     }
 
     fn redirected(&mut self, head: &ResponseHead<'_>, next: &Redirect) -> Flow {
-        if let Some(refusal) = self.rules.schemes.refuse(next.head.origin().scheme()) {
+        let origin = next.head.origin();
+        let refusal = self.rules.schemes.refuse(origin.scheme());
+        if let Some(refusal) = refusal.or_else(|| self.rules.unusable.refuse(origin)) {
             return Flow::Abort(refusal);
         }
         if self.rules.verbose {
@@ -268,6 +282,8 @@ impl Handler for Delivery {
             self.content_type = value.map(|value| String::from_utf8_lossy(&value).into_owned());
             let value = head.field("location").filter(|_| (300..400).contains(&head.status()));
             self.location = value.map(|value| String::from_utf8_lossy(&value).into_owned());
+            let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+            self.fields = head.fields().map(|(name, value)| (name.into(), text(&value))).collect();
         }
         if self.rules.verbose {
             self.tell_heads(head);
@@ -296,10 +312,19 @@ impl Handler for Delivery {
         }
     }
 
+    fn starts_over(&mut self) -> bool {
+        // heads of requests before this one may be in the file, and would be gone with it
+        let starts_over = !self.rules.heads && self.sink.starts_over();
+        if starts_over {
+            (self.trouble, self.etag) = (None, None);
+        }
+        starts_over
+    }
+
     fn body(&mut self, chunk: &[u8]) -> Flow {
         match self.trouble {
-            None => self.write(chunk),
-            Some(_) => Flow::Continue,
+            None if !self.rules.no_bodies => self.write(chunk),
+            None | Some(_) => Flow::Continue,
         }
     }
 }

@@ -66,6 +66,8 @@ struct Run {
     /// Failures of transfers are not named.
     mute: bool,
     running: HashMap<TransferId, Rc<Ticket>>,
+    /// URLs so far.
+    taken: usize,
     tally: Tally,
     began: Time,
     phase: Phase,
@@ -93,7 +95,7 @@ enum Halt {
 
 impl Run {
     fn new(plan: Plan) -> Result<Run, String> {
-        let shows_progress = !plan.quiet && !matches!(plan.output, Output::Stream(_));
+        let shows_progress = !plan.quiet && !plan.output.is_stream();
         let console = Rc::new(Console::new(plan.quiet, shows_progress.then(|| plan.total())));
         for warning in &plan.warnings {
             console.warn(warning);
@@ -123,6 +125,7 @@ impl Run {
         let rules = Rules {
             console: Rc::clone(&console),
             heads: plan.heads,
+            no_bodies: plan.no_bodies,
             dump: plan.dump,
             content_type: write_out.is_some(),
             etag_save: plan.etag_save,
@@ -130,6 +133,7 @@ impl Run {
             fail: plan.fail,
             verbose: plan.verbose,
             schemes: plan.template.schemes(),
+            unusable: Rc::clone(plan.template.unusable()),
             body: plan.template.body_length(),
             idempotent: plan.template.method.is_idempotent(),
         };
@@ -149,6 +153,7 @@ impl Run {
             summary: !plan.plain && !plan.quiet,
             mute: plan.mute,
             running: HashMap::new(),
+            taken: 0,
             tally: Tally::new(),
             began: clock::now(),
             phase: Phase::Open,
@@ -242,7 +247,8 @@ impl Run {
     fn take_entry(&mut self, entry: Entry) -> Result<(), Halt> {
         let Entry { line, text, problem } = entry;
         let url = without_user_information(&text).into_owned();
-        let ticket = Rc::new(Ticket { line, url, begun: false.into() });
+        let ticket = Rc::new(Ticket { line, url, number: self.taken, begun: false.into() });
+        self.taken += 1;
         let added = match problem {
             None => self.add(&text, &ticket),
             Some(problem) => Err(Failure::of_input(format!("bad URL: {problem}"))),
@@ -264,6 +270,9 @@ impl Run {
                     location: None,
                     head_bytes: 0,
                     file: None,
+                    fields: &[],
+                    number: ticket.number,
+                    referer: self.template.referer(),
                     failure: Some(&failure),
                 })
             }
@@ -278,7 +287,7 @@ impl Run {
             why => Failure::of_input(format!("bad URL: {why}")),
         })?;
         let request = self.template.request(&url, text).map_err(Failure::of_input)?;
-        let mut sink = self.output.sink(&url).map_err(Failure::of_input)?;
+        let mut sink = self.output.sink(&url, ticket.number).map_err(Failure::of_input)?;
         if let Some(resume) = &self.resume {
             sink = sink.resumed(resume).map_err(Failure::of_input)?;
         }
@@ -322,6 +331,9 @@ impl Run {
             location: delivered.location.as_deref(),
             head_bytes: delivered.head_bytes,
             file: file.as_deref(),
+            fields: &delivered.fields,
+            number: ticket.number,
+            referer: self.template.referer(),
             failure: delivered.failure.as_ref(),
         };
         self.tell(&told)?;
@@ -375,15 +387,10 @@ impl Run {
         if let Some(records) = &self.records {
             records.borrow_mut().flush()?;
         }
-        match &self.output {
-            Output::Stream(stream) => match stream.borrow_mut().flush() {
-                Err(error) if error.is_unread() => Err(Halt::Unread),
-                // what could not be written stays, and its transfer will meet the error
-                Err(_) | Ok(()) => Ok(()),
-            },
-            Output::Discard | Output::File(_) | Output::Directory(..) | Output::Proposed(_) => {
-                Ok(())
-            }
+        match self.output.flush() {
+            Err(error) if error.is_unread() => Err(Halt::Unread),
+            // what could not be written stays, and its transfer will meet the error
+            Err(_) | Ok(()) => Ok(()),
         }
     }
 

@@ -70,14 +70,21 @@ struct Lines {
 impl Opened {
     /// Opens a file, or standard input for `-`. The error names the file.
     pub(crate) fn open(path: &Path) -> Result<Opened, String> {
-        let reader: Box<dyn Read + Send> =
-            match path.to_str() {
-                Some("-") => Box::new(io::stdin()),
-                _ => Box::new(open_file(path).map_err(|error| {
-                    format!("cannot read the URLs in {}: {error}", path.display())
-                })?),
-            };
+        let reader: Box<dyn Read + Send> = match path.to_str() {
+            Some("-") => Box::new(io::stdin()),
+            _ => Box::new(open_file(path).map_err(|error| unreadable(path, &error))?),
+        };
         Ok(Opened { name: path.to_owned(), reader })
+    }
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> String {
+    let name = path.display().to_string();
+    match name.starts_with("http://") || name.starts_with("https://") {
+        true => {
+            format!("-i reads URLs from a file, and {name} is none: curl's -i is --include here")
+        }
+        false => format!("cannot read the URLs in {name}: {error}"),
     }
 }
 

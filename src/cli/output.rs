@@ -7,10 +7,10 @@
 //! if its body is larger.
 
 use std::cell::RefCell;
-use std::fs::{File, Permissions};
+use std::fs::{File, Metadata, Permissions};
 use std::io::{self, BufWriter, Write as _};
 use std::os::fd::AsFd as _;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, fchown};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -32,6 +32,8 @@ pub(crate) enum Output {
     Stream(SharedStream),
     /// The one body into this file.
     File(PathBuf),
+    /// Each body to a place of its own, in the order of the URLs.
+    Each(Vec<Output>),
     /// Each into a file in this directory.
     Directory(PathBuf, Naming),
     /// The same, named by its response, or else as its URL's path ends.
@@ -129,7 +131,33 @@ impl Output {
     }
 
     pub(crate) fn writes_files(&self) -> bool {
-        matches!(self, Output::File(_) | Output::Directory(..) | Output::Proposed(_))
+        match self {
+            Output::File(_) | Output::Directory(..) | Output::Proposed(_) => true,
+            Output::Each(outputs) => outputs.iter().any(Output::writes_files),
+            Output::Discard | Output::Stream(_) => false,
+        }
+    }
+
+    /// Whether bodies go into a stream, and so there one after the other.
+    pub(crate) fn is_stream(&self) -> bool {
+        match self {
+            Output::Stream(_) => true,
+            Output::Each(outputs) => outputs.iter().any(Output::is_stream),
+            Output::Discard | Output::File(_) | Output::Directory(..) | Output::Proposed(_) => {
+                false
+            }
+        }
+    }
+
+    /// Lets readers have what there is.
+    pub(crate) fn flush(&self) -> Result<(), WriteError> {
+        match self {
+            Output::Stream(stream) => stream.borrow_mut().flush(),
+            Output::Each(outputs) => outputs.iter().try_for_each(Output::flush),
+            Output::Discard | Output::File(_) | Output::Directory(..) | Output::Proposed(_) => {
+                Ok(())
+            }
+        }
     }
 
     /// The directory of another output, for files that are named by their responses.
@@ -140,12 +168,16 @@ impl Output {
         }
     }
 
-    /// Where the body of `url` goes.
-    pub(crate) fn sink(&self, url: &Url) -> Result<Sink, String> {
+    /// Where the body of `url` goes, which is the URL with this number, from 0 on.
+    pub(crate) fn sink(&self, url: &Url, number: usize) -> Result<Sink, String> {
         Ok(match self {
             Output::Discard => Sink::Discard,
             Output::Stream(stream) => Sink::Stream(Rc::clone(stream)),
             Output::File(path) => Sink::File(PartFile::new(path.clone())),
+            Output::Each(outputs) => match outputs.get(number) {
+                Some(output) => output.sink(url, number)?,
+                None => Sink::Discard,
+            },
             Output::Directory(path, naming) => Sink::File(PartFile::new(path.join(naming(url)?))),
             Output::Proposed(directory) => Sink::File(match name_in_url(url) {
                 Ok(name) => PartFile::awaited(directory.join(name), None),
@@ -191,6 +223,19 @@ impl Sink {
             Sink::File(file) => {
                 file.write(bytes).map_err(|error| WriteError::new(&file.path, error))
             }
+        }
+    }
+
+    /// Forgets what was written, if that can be.
+    pub(crate) fn starts_over(&mut self) -> bool {
+        match self {
+            Sink::Discard => true,
+            Sink::File(file) => {
+                (file.buffer, file.aside) = (Vec::new(), None);
+                true
+            }
+            // what is there is with whoever reads, or to be gone on with
+            Sink::Stream(_) | Sink::Rest(_) => false,
         }
     }
 
@@ -353,18 +398,38 @@ fn make_directories(path: &Path, wanted: bool) -> Result<(), String> {
     }
 }
 
-/// A new file beside `path`, under a name that no URL has, with the permissions of a new file.
+/// A new file beside `path`, under a name that no URL has, with the permissions of the file that it is to
+/// replace, or those of a new one.
 fn make_aside(path: &Path) -> io::Result<NamedTempFile> {
+    let old = path.symlink_metadata().ok().filter(Metadata::is_file);
     let directory = match path.parent() {
         Some(parent) if parent != Path::new("") => parent,
         _ => Path::new("."),
     };
-    tempfile::Builder::new()
+    let aside = tempfile::Builder::new()
         .prefix(".ringdove-")
         .suffix(".part")
-        .permissions(Permissions::from_mode(0o666))
+        .permissions(Permissions::from_mode(if old.is_some() { 0o600 } else { 0o666 }))
         .tempfile_in(directory)
-        .map_err(without_file_aside)
+        .map_err(without_file_aside)?;
+    if let Some(old) = old {
+        take_after(aside.as_file(), &old)?;
+    }
+    Ok(aside)
+}
+
+/// Gives a file the owner, the group and the permissions of another, as far as that is allowed. A group
+/// that could not be had may do no more than all others: it is another one.
+fn take_after(file: &File, old: &Metadata) -> io::Result<()> {
+    let new = file.metadata()?;
+    // whoever writes has what is written, and the old owner need not
+    _ = (new.uid() != old.uid()).then(|| fchown(file, Some(old.uid()), None));
+    let has_group = new.gid() == old.gid() || fchown(file, None, Some(old.gid())).is_ok();
+    let mode = match old.mode() & 0o777 {
+        mode if has_group => mode,
+        mode => mode & (0o707 | (mode & 0o007) << 3),
+    };
+    file.set_permissions(Permissions::from_mode(mode))
 }
 
 /// What stands against a file aside, without its name, which is nobody's business.
@@ -378,6 +443,15 @@ pub(crate) fn without_file_aside(error: io::Error) -> io::Error {
 
 fn try_aside(path: &Path) -> io::Result<()> {
     make_aside(path).map(drop)
+}
+
+/// Whether a file can be made, or replaced, at the end of a run. The error names it.
+pub(crate) fn try_replace(option: &str, path: &Path) -> Result<(), String> {
+    // what is no plain file is written to
+    if path.to_str() == Some("-") || path.metadata().is_ok_and(|metadata| !metadata.is_file()) {
+        return Ok(());
+    }
+    try_aside(path).map_err(|error| format!("cannot write {option} {}: {error}", path.display()))
 }
 
 #[cfg(test)]
@@ -401,7 +475,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let output = Output::directory(directory.path(), |_| Ok("a".to_owned())).unwrap();
         for pieces in [vec![], vec![1], vec![BUFFER, 1], vec![1, BUFFER], vec![3 * BUFFER, 5, 5]] {
-            let mut sink = output.sink(&url()).unwrap();
+            let mut sink = output.sink(&url(), 0).unwrap();
             let mut want = Vec::new();
             for (at, &length) in pieces.iter().enumerate() {
                 sink.write(&vec![at as u8; length]).unwrap();
@@ -420,7 +494,7 @@ mod tests {
         let path = directory.path().join("a");
         fs::write(&path, "old").unwrap();
         let output = Output::directory(directory.path(), |_| Ok("a".to_owned())).unwrap();
-        let mut sink = output.sink(&url()).unwrap();
+        let mut sink = output.sink(&url(), 0).unwrap();
         sink.write(&[0; 2 * BUFFER]).unwrap();
         assert_eq!(names(directory.path()).len(), 2, "written aside");
         drop(sink);
@@ -435,9 +509,45 @@ mod tests {
         fs::write(&usual, "").unwrap();
         let path = directory.path().join("new");
         let Ok(output) = Output::file(&path, false) else { panic!("it can be written") };
-        output.sink(&url()).unwrap().finish().unwrap();
+        output.sink(&url(), 0).unwrap().finish().unwrap();
         let mode = |path| fs::metadata(path).unwrap().permissions().mode();
         assert_eq!(mode(&path), mode(&usual));
+    }
+
+    #[test]
+    fn who_may_read_a_file_is_the_same_when_it_is_replaced() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a");
+        let output = Output::directory(directory.path(), |_| Ok("a".to_owned())).unwrap();
+        for mode in [0o600, 0o640, 0o444, 0o666, 0o755] {
+            fs::write(&path, "old").unwrap();
+            fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+            let mut sink = output.sink(&url(), 0).unwrap();
+            sink.write(&[0; 2 * BUFFER]).unwrap();
+            for name in names(directory.path()) {
+                let there = fs::metadata(directory.path().join(name)).unwrap();
+                assert_eq!(there.mode() & 0o777, mode, "also while it is written");
+            }
+            sink.finish().unwrap();
+            let there = fs::metadata(&path).unwrap();
+            assert_eq!((there.mode() & 0o777, there.len()), (mode, 2 * BUFFER as u64));
+            fs::remove_file(&path).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_file_of_another_owner_stays_with_that_owner_if_it_may() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a");
+        fs::write(&path, "old").unwrap();
+        if std::os::unix::fs::chown(&path, Some(12_345), Some(12_346)).is_err() {
+            eprintln!("skipped: files cannot be given away here");
+            return;
+        }
+        let output = Output::file(&path, false).unwrap_or(Output::Discard);
+        output.sink(&url(), 0).unwrap().finish().unwrap();
+        let there = fs::metadata(&path).unwrap();
+        assert_eq!((there.uid(), there.gid()), (12_345, 12_346));
     }
 
     #[test]
@@ -446,14 +556,15 @@ mod tests {
         let (target, link) = (directory.path().join("target"), directory.path().join("link"));
         fs::write(&target, "old").unwrap();
         std::os::unix::fs::symlink(&target, &link).unwrap();
-        let mut sink = Output::file(&link, false).unwrap_or(Output::Discard).sink(&url()).unwrap();
+        let mut sink =
+            Output::file(&link, false).unwrap_or(Output::Discard).sink(&url(), 0).unwrap();
         sink.write(b"new").unwrap();
         sink.finish().unwrap();
         assert!(link.is_symlink());
         assert_eq!(fs::read(&target).unwrap(), b"new");
         let mut sink = Output::file(Path::new("/dev/full"), false)
             .unwrap_or(Output::Discard)
-            .sink(&url())
+            .sink(&url(), 0)
             .unwrap();
         sink.write(b"new").unwrap();
         let error = sink.finish().expect_err("it is full").to_string();

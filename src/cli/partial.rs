@@ -22,7 +22,7 @@ pub(crate) struct RangeArgs {
     /// Ask for these bytes: FIRST-LAST, FIRST- or -COUNT, and more after commas, which come as
     /// multipart/byteranges
     #[arg(short, long, value_name = "RANGE", allow_hyphen_values = true)]
-    range: Option<Ranges>,
+    pub(crate) range: Option<Ranges>,
 
     /// Go on with a file from byte OFFSET on; - for as many bytes as it has
     #[arg(
@@ -47,11 +47,13 @@ pub(crate) enum Offset {
 }
 
 /// How files are gone on with.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Resume {
     pub(crate) offset: Offset,
     /// The strong validator of what is there, if it is known.
     pub(crate) etag: Option<String>,
+    /// What to ask for is said by `-H Range`.
+    pub(crate) own_range: bool,
 }
 
 /// Where the rest of a body goes.
@@ -65,6 +67,7 @@ pub(crate) struct Rest {
     /// The file may be begun again.
     may_restart: bool,
     etag: Option<String>,
+    own_range: bool,
     /// What is still to come, if that is known.
     left: Option<u64>,
 }
@@ -99,6 +102,8 @@ impl Rest {
         let offset = resume.offset;
         let have = match offset {
             Offset::End => length,
+            // the file is begun again, as by curl
+            Offset::At(0) => 0,
             Offset::At(at) if length == 0 || length == at => at,
             Offset::At(at) => {
                 let path = path.display();
@@ -106,7 +111,8 @@ impl Rest {
             }
         };
         let (place, may_restart) = (Place::File(path), offset == Offset::End || have == 0);
-        Ok(Rest { place, have, length, may_restart, etag: resume.etag.clone(), left: None })
+        let Resume { etag, own_range, .. } = resume.clone();
+        Ok(Rest { place, have, length, may_restart, etag, own_range, left: None })
     }
 
     /// The rest into a stream.
@@ -115,12 +121,13 @@ impl Rest {
             return Err("-C - goes on with a file: say which by -o, -O or --output-dir".to_owned());
         };
         let (place, may_restart) = (Place::Stream(stream), have == 0);
-        Ok(Rest { place, have, length: 0, may_restart, etag: resume.etag.clone(), left: None })
+        let Resume { etag, own_range, .. } = resume.clone();
+        Ok(Rest { place, have, length: 0, may_restart, etag, own_range, left: None })
     }
 
     /// The request, for the rest alone.
     pub(crate) fn ask(&self, request: Request) -> Result<Request, RequestError> {
-        if self.have == 0 {
+        if self.have == 0 || self.own_range {
             return Ok(request);
         }
         let request = request.field("Range", format!("bytes={}-", self.have))?;
@@ -152,7 +159,8 @@ impl Rest {
         self.place = match means {
             Resumption::Complete => Place::Complete(Some(path.clone())),
             Resumption::Append(_) | Resumption::Restart => {
-                let file = open(path, self.length, means == Resumption::Restart)
+                let anew = means == Resumption::Restart || self.have == 0;
+                let file = open(path, self.length, anew)
                     .map_err(|error| format!("cannot write to {}: {error}", path.display()))?;
                 Place::Open(path.clone(), BufWriter::new(file))
             }

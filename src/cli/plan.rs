@@ -3,6 +3,7 @@
 //! Knows how options bear on each other, and the limits of the process. Must not know the run.
 
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use ringdove::driver::Kind;
@@ -23,6 +24,7 @@ use super::input::Opened;
 use super::names::file_name;
 use super::output::{Output, SharedStream, Stream};
 use super::partial::Resume;
+use super::proxy::Unusable;
 use super::remote::name_in_url;
 use super::resolve::Addresses;
 use super::ring::RingArgs;
@@ -61,6 +63,8 @@ pub(crate) struct Plan {
     pub(crate) window: usize,
     /// Write heads where the bodies go.
     pub(crate) heads: bool,
+    /// Write no bodies, whatever comes.
+    pub(crate) no_bodies: bool,
     /// Where bodies are gone on with.
     pub(crate) resume: Option<Resume>,
     /// What is written after each transfer.
@@ -98,6 +102,9 @@ pub(crate) struct Template {
     fields: Vec<(String, String)>,
     content: Content,
     target: TargetArgs,
+    /// `-H Authorization:` keeps logins from being sent.
+    anonymous: bool,
+    unusable: Rc<Unusable>,
     options: Arc<Options>,
 }
 
@@ -146,7 +153,7 @@ impl Plan {
             );
         }
         let mut options = options(&request, &redirects, &connection);
-        proxy.apply(&mut options, |name| std::env::var(name).ok())?;
+        let unusable = proxy.apply(&mut options, |name| std::env::var(name).ok())?;
         let lookup_family = ways.family();
         ways.apply(&mut options)?;
         addresses.apply(&mut options);
@@ -163,27 +170,39 @@ impl Plan {
             return Err("-T of a pipe can be sent once, to one URL".to_owned());
         }
         options.auth = credentials.policy()?;
-        request.fields.extend(cookies.field());
+        if leaves_out(&request.fields, "authorization") {
+            options.auth = None;
+        }
+        if let Some(decode) = &mut options.decode {
+            decode.ask = !leaves_out(&request.fields, "accept-encoding");
+        }
+        request.fields.extend(cookies.field(&request.fields));
+        if range.range.is_some() && content.method == Some(http::Method::PUT) {
+            return Err("-T sends a file whole: -r is about what is to come".to_owned());
+        }
         request.fields.extend(range.field(&request.fields));
         condition.check(one_url)?;
+        warnings.extend(condition.warning());
         request.fields.extend(condition.field()?);
         request.fields.extend(condition.date_field(&request.fields));
         let etag = condition.validator()?;
-        let resume = range.continue_at.map(|offset| Resume { offset, etag });
+        let own_range = request.fields.iter().any(|field| field.is("range"));
+        let resume = range.continue_at.map(|offset| Resume { offset, etag, own_range });
         let kept = cookies.read(&mut stdin)?;
         kept.apply(&mut options);
-        let template = Template::new(request, content, target, options)?;
+        let no_bodies = request.head;
+        let template = Template::new(request, content, target, options, unusable)?;
         let input = input.as_deref().map(Opened::open).transpose()?;
         let dump = head_args.dump(output.create_dirs)?;
         let records = match output.jsonl {
             true => Some(Stream::standard_output().map_err(|error| error.to_string())?),
             false => None,
         };
-        let output = place(output, one_url)?;
+        let output = place(output, input.is_none().then_some(urls.len()))?;
         let connections = fit(connection.connections, output.writes_files(), &mut warnings)?;
-        let one_at_a_time = matches!(output, Output::Stream(_));
+        let one_at_a_time = output.is_stream();
         let per_host = connection.per_host.unwrap_or(connections).min(connections);
-        let window = match connection.timeout {
+        let window = match connection.timeout.and_then(|limit| limit.0) {
             _ if one_at_a_time => 1,
             // a transfer's time runs from when it is added: none is to wait here
             Some(_) => connections,
@@ -214,6 +233,7 @@ impl Plan {
             resolve: connection.resolve,
             window,
             heads,
+            no_bodies,
             resume,
             condition: condition.time(),
             etag_save: condition.etag_save,
@@ -253,6 +273,7 @@ impl Template {
         content: Content,
         target: TargetArgs,
         options: Options,
+        unusable: Unusable,
     ) -> Result<Template, String> {
         let method = match request.method {
             Some(ref method) => method.0.clone(),
@@ -265,7 +286,9 @@ impl Template {
             None => content.method.clone().unwrap_or(http::Method::GET),
         };
         let fields = fields(&request, &content, target.http1_0, options.decode.is_some());
-        let template = Template { method, fields, content, target, options: Arc::new(options) };
+        let anonymous = leaves_out(&request.fields, "authorization");
+        let (options, unusable) = (Arc::new(options), Rc::new(unusable));
+        let template = Template { method, fields, content, target, anonymous, unusable, options };
         template.check().map_err(|error| error.to_string())?;
         Ok(template)
     }
@@ -273,7 +296,9 @@ impl Template {
     /// The request for `url`, which was given as `text`.
     pub(crate) fn request(&self, url: &Url, text: &str) -> Result<Request, String> {
         let request = self.make(url, text).map_err(|error| error.to_string())?;
-        match self.schemes().refuse(request.head().origin().scheme()) {
+        let origin = request.head().origin();
+        let refusal = self.schemes().refuse(origin.scheme());
+        match refusal.or_else(|| self.unusable.refuse(origin)) {
             Some(refusal) => Err(refusal),
             None => Ok(request),
         }
@@ -281,6 +306,17 @@ impl Template {
 
     pub(crate) fn schemes(&self) -> Schemes {
         self.target.proto
+    }
+
+    /// Proxies that no request can go by.
+    pub(crate) fn unusable(&self) -> &Rc<Unusable> {
+        &self.unusable
+    }
+
+    /// What Referer says.
+    pub(crate) fn referer(&self) -> Option<&str> {
+        let mut fields = self.fields.iter();
+        fields.find(|(name, _)| name.eq_ignore_ascii_case("referer")).map(|(_, value)| &**value)
     }
 
     /// What is read while it is sent.
@@ -296,7 +332,12 @@ impl Template {
     }
 
     fn make(&self, url: &Url, text: &str) -> Result<Request, RequestError> {
-        let mut request = Request::for_url(self.method.clone(), &self.content.url(url))?;
+        let mut url = self.content.url(url);
+        if self.anonymous {
+            // fails where there is no host, and then there is none of these
+            let _ = url.set_username("").and_then(|()| url.set_password(None));
+        }
+        let mut request = Request::for_url(self.method.clone(), &url)?;
         for (name, value) in &self.fields {
             request = request.field(name, value)?;
         }
@@ -334,11 +375,20 @@ fn fields(
     if accepts_codings {
         fields.push(coding::accept(&given));
     }
-    given.extend(request.user_agent.as_deref().map(|name| Field::unless_empty("User-Agent", name)));
-    given.extend(request.referer.as_deref().map(|url| Field::unless_empty("Referer", url)));
+    // one line each: what -H says stands before what an option of its own does
+    for (name, value) in [("User-Agent", &request.user_agent), ("Referer", &request.referer)] {
+        let is_given = given.iter().any(|field| field.is(name));
+        let field = value.as_deref().map(|value| Field::unless_empty(name, value));
+        given.extend(field.filter(|_| !is_given));
+    }
     fields.retain(|default| !given.iter().any(|f| f.name.eq_ignore_ascii_case(&default.name)));
     fields.extend(given);
     fields.into_iter().filter_map(|field| Some((field.name, field.value?))).collect()
+}
+
+/// Whether a field is not to be sent.
+fn leaves_out(fields: &[Field], name: &str) -> bool {
+    fields.iter().any(|field| field.is(name) && field.value.is_none())
 }
 
 fn options(
@@ -347,14 +397,14 @@ fn options(
     connection: &ConnectionArgs,
 ) -> Options {
     let mut timeouts = Timeouts::default();
-    if let Some(limit) = connection.connect_timeout {
+    if let Some(limit) = connection.connect_timeout.and_then(|limit| limit.0) {
         (timeouts.resolve, timeouts.connect, timeouts.tls) =
-            (Some(limit.0), Some(limit.0), Some(limit.0));
+            (Some(limit), Some(limit), Some(limit));
     }
     if let Some(limit) = connection.idle_timeout {
         (timeouts.first_byte, timeouts.idle) = (Some(limit.0), Some(limit.0));
     }
-    timeouts.total = connection.timeout.map(|limit| limit.0);
+    timeouts.total = connection.timeout.and_then(|limit| limit.0);
     Options {
         timeouts,
         max_body: request.max_body.map(|size| size.0),
@@ -389,27 +439,37 @@ fn tls(cacert: Option<&Path>, insecure: bool, args: &TlsArgs) -> Result<Option<T
     policy.map(Some).map_err(|error| format!("{about}: {error}"))
 }
 
-fn place(args: OutputArgs, one_url: bool) -> Result<Output, String> {
+/// Where bodies go; `urls` is how many there are, if that can be told.
+fn place(args: OutputArgs, urls: Option<usize>) -> Result<Output, String> {
     let OutputArgs { output, output_dir, discard, jsonl, remote_name, .. } = args;
     let OutputArgs { remote_header_name, create_dirs, .. } = args;
-    match (output, output_dir) {
-        (Some(_), _) if !one_url => {
+    match (output.len(), output_dir) {
+        (1, _) if urls != Some(1) => {
             Err("-o takes the body of one URL; --output-dir and -O take many".to_owned())
         }
-        (Some(path), _) if jsonl && path.to_str() == Some("-") => {
-            Err("--jsonl and a body cannot both go to standard output".to_owned())
-        }
-        (Some(path), Some(directory)) if path.to_str() != Some("-") => {
-            Output::file(&directory.join(path), true)
-        }
-        (Some(path), _) => Output::file(&path, create_dirs),
-        (None, directory) if remote_name => {
+        (0, directory) if remote_name => {
             let output = Output::directory(&directory.unwrap_or_default(), name_in_url)?;
             Ok(if remote_header_name { output.named_by_responses() } else { output })
         }
-        (None, Some(path)) => Output::directory(&path, |url| Ok(file_name(url))),
-        (None, None) if discard || jsonl => Ok(Output::Discard),
-        (None, None) => Output::standard_output(),
+        (0, Some(path)) => Output::directory(&path, |url| Ok(file_name(url))),
+        (0, None) if discard || jsonl => Ok(Output::Discard),
+        (0, None) => Output::standard_output(),
+        (files, _) if urls != Some(files) => {
+            Err(format!("-o is given {files} times, and not once for each URL"))
+        }
+        (_, directory) => {
+            let places = output.iter().map(|path| match &directory {
+                _ if path.to_str() == Some("-") && jsonl => {
+                    Err("--jsonl and a body cannot both go to standard output".to_owned())
+                }
+                Some(directory) if path.to_str() != Some("-") => {
+                    Output::file(&directory.join(path), true)
+                }
+                _ => Output::file(path, create_dirs),
+            });
+            let mut places = places.collect::<Result<Vec<_>, _>>()?;
+            Ok(if places.len() == 1 { places.remove(0) } else { Output::Each(places) })
+        }
     }
 }
 

@@ -2,12 +2,13 @@
 //!
 //! Knows the words, and what they come to in a transfer's options.
 
+use std::cell::RefCell;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args as Group;
 use percent_encoding::percent_decode_str;
-use ringdove::http::{AuthScheme, ProxyProtocol};
+use ringdove::http::{AuthScheme, Origin, ProxyProtocol};
 use ringdove::{Bypass, Options, Proxies, Proxy, TlsPolicy};
 
 use super::values::Field;
@@ -18,8 +19,45 @@ pub(crate) struct ProxyArgs {
     /// Go by this proxy: http (unless said), https, socks4, socks4a, socks5 or socks5h; the port is
     /// 1080 unless said, of https 443. Without it the variables http_proxy, https_proxy and all_proxy
     /// say; empty, none
-    #[arg(short = 'x', long, value_name = "[SCHEME://][USER:PASSWORD@]HOST[:PORT]")]
+    #[arg(
+        short = 'x',
+        long,
+        value_name = "[SCHEME://][USER:PASSWORD@]HOST[:PORT]",
+        overrides_with_all = ["socks4", "socks4a", "socks5", "socks5_hostname"]
+    )]
     pub(crate) proxy: Option<String>,
+
+    /// As -x socks4://…
+    #[arg(
+        long,
+        value_name = "HOST[:PORT]",
+        overrides_with_all = ["proxy", "socks4a", "socks5", "socks5_hostname"]
+    )]
+    pub(crate) socks4: Option<String>,
+
+    /// As -x socks4a://…
+    #[arg(
+        long,
+        value_name = "HOST[:PORT]",
+        overrides_with_all = ["proxy", "socks4", "socks5", "socks5_hostname"]
+    )]
+    pub(crate) socks4a: Option<String>,
+
+    /// As -x socks5://…
+    #[arg(
+        long,
+        value_name = "HOST[:PORT]",
+        overrides_with_all = ["proxy", "socks4", "socks4a", "socks5_hostname"]
+    )]
+    pub(crate) socks5: Option<String>,
+
+    /// As -x socks5h://…
+    #[arg(
+        long,
+        value_name = "HOST[:PORT]",
+        overrides_with_all = ["proxy", "socks4", "socks4a", "socks5"]
+    )]
+    pub(crate) socks5_hostname: Option<String>,
 
     /// Who asks the proxy, percent-encoded as in a URL, where the proxy's own text does not say
     #[arg(short = 'U', long, value_name = "USER[:PASSWORD]")]
@@ -60,26 +98,69 @@ pub(crate) struct ProxyArgs {
     pub(crate) proxy_insecure: bool,
 }
 
+/// Variables that are to name a proxy and do not: no reason to give up what goes by no proxy, or by another.
+#[derive(Debug, Default)]
+pub(crate) struct Unusable {
+    proxies: Option<Arc<Proxies>>,
+    /// What is wrong, by variable.
+    why: Vec<String>,
+}
+
+/// What stands for such a proxy where nobody asked before: no request may go past it, and nobody listens there.
+const NOWHERE: &str = "http://0.0.0.0:1";
+
+impl Unusable {
+    /// Why nothing can be asked of this origin, if its proxy is one of these.
+    pub(crate) fn refuse(&self, origin: &Origin) -> Option<String> {
+        let nowhere = Proxy::parse(NOWHERE).expect("a proxy");
+        let proxy = self.proxies.as_ref()?.proxy_for(origin)?;
+        let is_nowhere = (proxy.host(), proxy.port()) == (nowhere.host(), nowhere.port());
+        (is_nowhere && !self.why.is_empty())
+            .then(|| format!("environment: {}", self.why.join("; ")))
+    }
+}
+
 impl ProxyArgs {
     /// Has transfers with these options go by the proxies named here or by `variable`, the environment.
+    /// Returns which of these can be used by none.
     pub(crate) fn apply(
         &self,
         options: &mut Options,
         variable: impl Fn(&str) -> Option<String>,
-    ) -> Result<(), String> {
-        let Some(proxies) = self.proxies(variable)? else { return Ok(()) };
+    ) -> Result<Unusable, String> {
+        let why = RefCell::new(Vec::new());
+        let usable = |name: &str| {
+            let value = variable(name).filter(|value| !value.is_empty())?;
+            if name.eq_ignore_ascii_case("no_proxy") {
+                return Some(value);
+            }
+            match Proxy::parse(&value) {
+                Ok(_) => Some(value),
+                Err(error) => {
+                    why.borrow_mut().push(format!("{name}: {error}"));
+                    Some(NOWHERE.to_owned())
+                }
+            }
+        };
+        let Some(proxies) = self.proxies(usable)? else { return Ok(Unusable::default()) };
+        let proxies = Arc::new(proxies);
+        let mut why = why.into_inner();
+        why.sort();
+        why.dedup();
+        let unusable = Unusable { proxies: Some(Arc::clone(&proxies)), why };
         if proxies.iter().any(|proxy| proxy.protocol() == ProxyProtocol::Https) {
             options.proxy_tls = Some(self.tls()?);
         }
-        options.proxies = Some(Arc::new(proxies));
-        Ok(())
+        options.proxies = Some(proxies);
+        Ok(unusable)
     }
 
     fn proxies(
         &self,
         variable: impl Fn(&str) -> Option<String>,
     ) -> Result<Option<Proxies>, String> {
-        let named = match self.proxy.as_deref() {
+        let proxy = self.proxy.clone().or_else(|| self.socks());
+        let named = match proxy.as_deref() {
             // it stands in the variables' place
             Some("") => return Ok(None),
             Some(text) => Some(Proxy::parse(text).map_err(|error| format!("-x: {error}"))?),
@@ -114,6 +195,20 @@ impl ProxyArgs {
                 proxies.field(name, value).map_err(|error| format!("--proxy-header: {error}"))?;
         }
         Ok(Some(proxies.with_scheme(self.scheme()).tunnel(self.proxytunnel)))
+    }
+
+    /// What the options for SOCKS come to.
+    fn socks(&self) -> Option<String> {
+        let options = [
+            (&self.socks4, "socks4"),
+            (&self.socks4a, "socks4a"),
+            (&self.socks5, "socks5"),
+            (&self.socks5_hostname, "socks5h"),
+        ];
+        let mut given = options
+            .into_iter()
+            .filter_map(|(given, scheme)| given.as_ref().map(|host| format!("{scheme}://{host}")));
+        given.next()
     }
 
     /// As curl has it: of several, the one that says least without being asked.
@@ -163,10 +258,12 @@ mod tests {
     fn options_and_variables() {
         let env = [("http_proxy", "e:1"), ("NO_PROXY", "b")];
         type Case<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)], &'a str);
-        let table: [Case<'_>; 7] = [
+        let table: [Case<'_>; 9] = [
             (&[], &[], "none none"),
             (&[], &env, "Proxy(http://e:1) none"),
             (&["-x", ""], &env, "none none"),
+            (&["--socks5", "p"], &env, "Proxy(socks5://p:1080) none"),
+            (&["-x", "q", "--socks5-hostname", "p:3"], &env, "Proxy(socks5h://p:3) none"),
             (&["-x", "p:2"], &env, "Proxy(http://p:2) none"),
             (&["-x", "p:2", "--noproxy", ""], &env, "Proxy(http://p:2) Proxy(http://p:2)"),
             (&["-x", "p:2", "--noproxy", "a"], &env, "none Proxy(http://p:2)"),

@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::Args as Group;
 use ringdove::{LowSpeed, Options};
 
-use super::values::{Seconds, Size};
+use super::values::{Limit, Size};
 
 /// Seconds over which -Y measures, unless -y says.
 const OVER: Duration = Duration::from_secs(30);
@@ -21,9 +21,9 @@ pub(crate) struct SpeedArgs {
     #[arg(long, value_name = "SPEED")]
     pub(crate) limit_rate: Option<Size>,
 
-    /// Fail a transfer that is slower than -Y for so long; 30 unless given
+    /// Fail a transfer that is slower than -Y for so long; 30 unless given, never with 0
     #[arg(short = 'y', long, value_name = "SECONDS")]
-    pub(crate) speed_time: Option<Seconds>,
+    pub(crate) speed_time: Option<Limit>,
 
     /// Fail a transfer that is slower than so many bytes per second, both directions together, for as
     /// long as -y says; 1 with -y alone
@@ -60,10 +60,10 @@ impl SpeedArgs {
     pub(crate) fn apply(&self, options: &mut Options) {
         options.max_rate = self.limit_rate.map(|rate| rate.0).filter(|rate| *rate > 0);
         options.low_speed = match (self.speed_limit, self.speed_time) {
-            (None, None) => None,
+            (None, None) | (_, Some(Limit(None))) => None,
             (limit, time) => Some(LowSpeed {
                 bytes_per_second: limit.map_or(1, |limit| limit.0),
-                over: time.map_or(OVER, |time| time.0),
+                over: time.and_then(|time| time.0).unwrap_or(OVER),
             }),
         };
     }

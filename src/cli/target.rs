@@ -36,7 +36,13 @@ pub(crate) struct TargetArgs {
 
     /// Schemes that URLs and redirects may have: all, http, https, by commas, each after + to allow it,
     /// - to forbid it, or = to allow it alone
-    #[arg(long, value_name = "SCHEMES", default_value = "=http,https", hide_default_value = true)]
+    #[arg(
+        long,
+        value_name = "SCHEMES",
+        default_value = "=http,https",
+        hide_default_value = true,
+        allow_hyphen_values = true
+    )]
     pub(crate) proto: Schemes,
 
     /// Accepted for curl's sake: nothing is configured but by options

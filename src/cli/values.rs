@@ -17,6 +17,10 @@ use url::Url;
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Seconds(pub(crate) Duration);
 
+/// A bound in seconds; none where it is 0, as to curl.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Limit(pub(crate) Option<Duration>);
+
 /// A number of bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Size(pub(crate) u64);
@@ -75,6 +79,17 @@ impl FromStr for Seconds {
         match Duration::try_from_secs_f64(seconds) {
             Ok(Duration::ZERO) | Err(_) => Err("not a time that can be waited for"),
             Ok(duration) => Ok(Seconds(duration)),
+        }
+    }
+}
+
+impl FromStr for Limit {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.parse::<f64>() {
+            Ok(0.0) => Ok(Limit(None)),
+            _ => text.parse().map(|Seconds(duration)| Limit(Some(duration))),
         }
     }
 }
@@ -150,6 +165,11 @@ impl Field {
         }
     }
 
+    /// Whether it is the one of this name.
+    pub(crate) fn is(&self, name: &str) -> bool {
+        self.name.eq_ignore_ascii_case(name)
+    }
+
     /// Whether a request takes it.
     pub(crate) fn check(&self) -> Result<(), RequestError> {
         let value = self.value.as_deref().unwrap_or("a");
@@ -211,6 +231,16 @@ mod tests {
         }
         for text in ["", "x", "0", "-1", "NaN", "inf", "1e300", "1s"] {
             assert!(text.parse::<Seconds>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_bound_of_nothing_is_none() {
+        assert_eq!("0".parse(), Ok(Limit(None)));
+        assert_eq!("0.0".parse(), Ok(Limit(None)));
+        assert_eq!("0.5".parse(), Ok(Limit(Some(Duration::from_millis(500)))));
+        for text in ["", "x", "-1", "NaN"] {
+            assert!(text.parse::<Limit>().is_err(), "{text}");
         }
     }
 

@@ -13,7 +13,7 @@ use super::record::Failure;
 #[command(next_help_heading = "Output")]
 pub(crate) struct WriteOutArgs {
     /// Write FORMAT to standard output after each transfer, with %{variables}; docs/cli.md has them.
-    /// @FILE reads it from FILE
+    /// @FILE reads it from FILE, without its line ends
     #[arg(short, long, value_name = "FORMAT", allow_hyphen_values = true)]
     pub(crate) write_out: Option<String>,
 }
@@ -24,7 +24,9 @@ impl WriteOutArgs {
         let Some(format) = self.write_out else { return Ok(None) };
         let Some(file) = format.strip_prefix('@') else { return Ok(Some(format)) };
         let text = std::fs::read_to_string(file);
-        text.map(Some).map_err(|error| format!("cannot read -w {file}: {error}"))
+        // as curl has it: lines are for whoever edits the file, and \n ends one of the output
+        text.map(|text| Some(text.replace(['\r', '\n'], "")))
+            .map_err(|error| format!("cannot read -w {file}: {error}"))
     }
 }
 
@@ -41,11 +43,17 @@ pub(crate) struct Told<'a> {
     /// Bytes of heads received.
     pub(crate) head_bytes: u64,
     pub(crate) file: Option<&'a str>,
+    /// The fields of the last response.
+    pub(crate) fields: &'a [(String, String)],
+    /// Which of the URLs it is, from 0 on.
+    pub(crate) number: usize,
+    /// What Referer says.
+    pub(crate) referer: Option<&'a str>,
     pub(crate) failure: Option<&'a Failure>,
 }
 
-/// All variables but `json`.
-const NAMES: [&str; 29] = [
+/// All variables of `json`.
+const NAMES: [&str; 34] = [
     "content_type",
     "errormsg",
     "exitcode",
@@ -54,9 +62,11 @@ const NAMES: [&str; 29] = [
     "http_version",
     "method",
     "num_connects",
+    "num_headers",
     "num_redirects",
     "num_retries",
     "redirect_url",
+    "referer",
     "remote_ip",
     "remote_port",
     "response_code",
@@ -64,7 +74,9 @@ const NAMES: [&str; 29] = [
     "size_download",
     "size_header",
     "size_request",
+    "size_upload",
     "speed_download",
+    "speed_upload",
     "ssl_verify_result",
     "time_appconnect",
     "time_connect",
@@ -75,6 +87,7 @@ const NAMES: [&str; 29] = [
     "time_total",
     "url",
     "url_effective",
+    "urlnum",
 ];
 
 /// The text of `format` for this transfer, and the names in it that are no variables.
@@ -86,6 +99,9 @@ pub(crate) fn render<'f>(format: &'f str, told: &Told<'_>) -> (String, Vec<&'f s
         rest = &rest[at..];
         if let Some((name, after)) = rest.strip_prefix("%{").and_then(|r| r.split_once('}')) {
             match told.variable(name) {
+                // what follows is for failures
+                _ if name == "onerror" && told.failure.is_none() => return (text, unknown),
+                _ if name == "onerror" => {}
                 Some(value) => text.push_str(&value),
                 None => unknown.push(name),
             }
@@ -108,8 +124,10 @@ pub(crate) fn render<'f>(format: &'f str, told: &Told<'_>) -> (String, Vec<&'f s
 
 impl Told<'_> {
     fn variable(&self, name: &str) -> Option<String> {
-        if name == "json" {
-            return Some(self.json());
+        match name {
+            "json" => return Some(self.json()),
+            "header_json" => return Some(self.header_json()),
+            _ => {}
         }
         let report = self.report;
         let number = |of: fn(&Report) -> u64| report.map_or(0, of).to_string();
@@ -129,6 +147,7 @@ impl Told<'_> {
             },
             "method" => hops.last().map_or(self.method, |hop| hop.method.as_str()).to_owned(),
             "num_connects" => self.connects().to_string(),
+            "num_headers" => self.fields.len().to_string(),
             "num_redirects" => hops.len().saturating_sub(1).to_string(),
             "num_retries" => number(|report| report.retried.len() as u64),
             "redirect_url" => {
@@ -138,16 +157,16 @@ impl Told<'_> {
             "remote_ip" => remote.map_or(String::new(), |remote| remote.ip().to_string()),
             "remote_port" => remote.map_or(0, |remote| remote.port()).to_string(),
             "scheme" => self.last_url().map_or(String::new(), |url| url.scheme().to_owned()),
-            "size_download" => number(|report| report.body_decoded.unwrap_or(report.body_received)),
+            "referer" => self.referer.unwrap_or_default().to_owned(),
+            "size_download" => number(|report| report.body_received),
             "size_header" => self.head_bytes.to_string(),
             "size_request" => number(|report| report.wire_sent),
-            "speed_download" => number(|report| {
-                let bytes = u128::from(report.body_received) * 1_000_000;
-                let micros = report.times.total.as_micros().max(1);
-                u64::try_from(bytes / micros).unwrap_or(u64::MAX)
-            }),
-            "ssl_verify_result" => "0".to_owned(),
+            "size_upload" => number(|report| report.body_sent),
+            "speed_download" => number(|report| speed(report, report.body_received)),
+            "speed_upload" => number(|report| speed(report, report.body_sent)),
+            "ssl_verify_result" => self.failure.map_or(0, verify_result).to_string(),
             "url" => self.url.to_owned(),
+            "urlnum" => self.number.to_string(),
             "url_effective" => self.last_url().map_or(self.url.to_owned(), String::from),
             name => self.time(name.strip_prefix("time_")?)?,
         })
@@ -198,22 +217,61 @@ impl Told<'_> {
             let bare = name.starts_with("time_")
                 || name.starts_with("size_")
                 || name.starts_with("num_")
-                || ["remote_port", "exitcode", "ssl_verify_result", "speed_download"]
-                    .contains(&name);
+                || name.starts_with("speed_")
+                || ["remote_port", "exitcode", "ssl_verify_result", "urlnum"].contains(&name);
             let value = match (name, bare) {
                 (_, true) => value,
                 ("http_code" | "response_code", _) => value.trim_start_matches('0').to_owned(),
-                ("content_type" | "errormsg" | "filename_effective" | "redirect_url", _)
-                    if value.is_empty() =>
-                {
-                    "null".to_owned()
-                }
+                (
+                    "content_type" | "errormsg" | "filename_effective" | "redirect_url" | "referer",
+                    _,
+                ) if value.is_empty() => "null".to_owned(),
                 _ => serde_json::to_string(&value).ok()?,
             };
             let value = if value.is_empty() { "0".to_owned() } else { value };
             Some(format!("\"{name}\":{value}"))
         });
         format!("{{{}}}", pairs.collect::<Vec<_>>().join(","))
+    }
+
+    /// The fields of the response by name, in curl's shape: a list of values for each.
+    fn header_json(&self) -> String {
+        let mut names: Vec<(String, Vec<&str>)> = Vec::new();
+        for (name, value) in self.fields {
+            let name = name.to_ascii_lowercase();
+            match names.iter_mut().find(|(known, _)| *known == name) {
+                Some((_, values)) => values.push(value),
+                None => names.push((name, vec![value])),
+            }
+        }
+        let lines = names.iter().filter_map(|(name, values)| {
+            let (name, values) = (serde_json::to_string(name), serde_json::to_string(values));
+            Some(format!("{}:{}", name.ok()?, values.ok()?))
+        });
+        format!("{{{}\n}}", lines.collect::<Vec<_>>().join(",\n"))
+    }
+}
+
+/// Bytes in a second.
+fn speed(report: &Report, bytes: u64) -> u64 {
+    let micros = report.times.total.as_micros().max(1);
+    u64::try_from(u128::from(bytes) * 1_000_000 / micros).unwrap_or(u64::MAX)
+}
+
+/// OpenSSL's number for why a server's certificate is refused, which is what curl tells; the closest where
+/// rustls makes no difference, 0 where it is not about a certificate.
+fn verify_result(failure: &Failure) -> u8 {
+    let message = &failure.message;
+    let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
+    match failure.kind {
+        "tls" if says(&["certificate expired", "certificate has expired"]) => 10,
+        "tls" if says(&["certificate is not valid yet", "is not valid for another"]) => 9,
+        "tls" if says(&["certificate is not valid for"]) => 62,
+        "tls" if says(&["(unknown issuer)"]) => 20,
+        "tls" if says(&["in its certificates is wrong"]) => 7,
+        // an error without a number of its own
+        "tls" if says(&["the server's certificate"]) => 1,
+        _ => 0,
     }
 }
 
@@ -224,6 +282,8 @@ mod tests {
     #[test]
     fn texts() {
         let failure = Failure::of_status(404);
+        let fields = [("A", "1"), ("b", "\""), ("a", "2")];
+        let fields = fields.map(|(name, value)| (name.to_owned(), value.to_owned()));
         let told = Told {
             url: "http://h",
             method: "GET",
@@ -233,6 +293,9 @@ mod tests {
             location: Some("c?d"),
             head_bytes: 7,
             file: None,
+            fields: &fields,
+            number: 3,
+            referer: Some("r"),
             failure: Some(&failure),
         };
         let table = [
@@ -243,6 +306,9 @@ mod tests {
             ("%{exitcode} %{errormsg}", "1 status 404"),
             ("%{redirect_url}", "http://h/c?d"),
             ("%{size_header}%{time_total}", "70.000000"),
+            ("%{urlnum} %{referer} %{num_headers} %{size_upload}", "3 r 3 0"),
+            ("%{header_json}", "{\"a\":[\"1\",\"2\"],\n\"b\":[\"\\\"\"]\n}"),
+            ("a%{onerror}b", "ab"),
             ("%{unended", "%{unended"),
             ("\\", "\\"),
         ];

@@ -150,7 +150,6 @@ fn bodies_that_cannot_be_are_refused() {
     let table: &[(&[&str], &[&str])] = &[
         (&["-d", "x", "-F", "a=b"], &["-d", "-F"]),
         (&["-d", "x", "-T", "/dev/null"], &["-d", "-T"]),
-        (&["-G"], &["-G"]),
         (&["-F", "a"], &["NAME=CONTENT"]),
         (&["-F", "a=b;c"], &["--form-string"]),
         (&["-F", "a=@/no/such"], &["/no/such", "No such file"]),
@@ -230,6 +229,20 @@ fn options_come_from_files() {
     Ringdove::fetch::<&str>([]).path("-K", &file).run().exits(2).says(&["--no-such-option"]);
     fs::write(&file, "fail\ndata = \"x").expect("a file");
     Ringdove::fetch::<&str>([]).path("-K", &file).run().exits(2).says(&["line 2", "quotation"]);
+    // what a file says is no option but by its name
+    let pwned = directory.path().join("pwned");
+    let pwned = pwned.display();
+    for url in [format!("--output={pwned}"), format!("-o{pwned}"), "--help".to_owned()] {
+        fs::write(&file, format!("url = \"{url}\"\n")).expect("a file");
+        let ended = Ringdove::fetch::<&str>([]).path("-K", &file).run().exits(1);
+        ended.says(&[&url, "bad URL"]);
+    }
+    assert!(!directory.path().join("pwned").exists());
+    for line in ["user", "user=", "-u", "-A", "cookie ="] {
+        fs::write(&file, format!("fail\n{line}\nurl = \"http://127.0.0.1:1/\"\n")).expect("a file");
+        let ended = Ringdove::fetch::<&str>([]).path("-K", &file).run().exits(2);
+        ended.says(&["line 2", "no value"]);
+    }
     fs::write(&file, format!("config = {}", file.display())).expect("a file");
     Ringdove::fetch::<&str>([]).path("-K", &file).run().exits(2).says(&["-K"]);
     Ringdove::fetch(["-K", "/no/such"]).run().exits(2).says(&["/no/such", "No such file"]);

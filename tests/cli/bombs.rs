@@ -5,7 +5,7 @@ use std::fs;
 use std::io::{BufRead as _, Write as _};
 
 use flate2::Compression;
-use flate2::write::{GzEncoder, ZlibEncoder};
+use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
 use serde_json::Value;
 
 use crate::command::{Ringdove, Running};
@@ -94,6 +94,21 @@ fn br() -> Vec<u8> {
     [&stream[..cuts[2]], &stream[cuts[1]..cuts[2]].repeat(1000), &stream[cuts[2]..]].concat()
 }
 
+/// 10 GB of zeros as deflate without a header: 10 MB, the middle of which is repeated.
+fn raw_deflate() -> Vec<u8> {
+    let zeros = vec![0; 10 << 20];
+    let mut encoder = DeflateEncoder::new(Vec::new(), Compression::best());
+    let mut cuts = Vec::new();
+    for _ in 0..3 {
+        encoder.write_all(&zeros).unwrap();
+        // to a byte's end
+        encoder.flush().unwrap();
+        cuts.push(encoder.get_ref().len());
+    }
+    let stream = encoder.finish().unwrap();
+    [&stream[..cuts[2]], &stream[cuts[1]..cuts[2]].repeat(1000), &stream[cuts[2]..]].concat()
+}
+
 fn bodies() -> Hostile {
     let coded = |codings: &str, body: &[u8]| {
         let head = format!("200 OK\r\nContent-Encoding: {codings}");
@@ -102,8 +117,11 @@ fn bodies() -> Hostile {
     // each member is 1 MB of zeros
     let members = gzip(&vec![0; 1 << 20]).repeat(10_000);
     let (twice, zstd) = (gzip(&members), zstd());
-    let five = gzip(&gzip(&gzip(&twice)));
+    let (five, raw) = (gzip(&gzip(&gzip(&twice))), raw_deflate());
     Plan::new()
+        .path("/gzip-alone", coded("gzip", &members))
+        .path("/raw", coded("deflate", &raw))
+        .path("/zlib", coded("deflate", &[&[0x78, 0x9c], &raw[..]].concat()))
         .path("/gzip", coded("gzip, gzip", &twice))
         .path("/deflate", coded("zstd, deflate", &deflate(&zstd)))
         .path("/zstd", coded("zstd", &zstd))
@@ -125,8 +143,10 @@ fn bodies_that_inflate_take_little_memory() {
     let server = bodies();
     // by the ratio, at once; without it by the size, after much more than the memory allowed
     let by_size = ["--compressed", "--max-ratio", "0", "--max-filesize", CAP];
-    let all = &["/gzip", "/deflate", "/zstd", "/br", "/mixed", "/five"][..];
-    for (args, paths) in [(&by_size[..1], all), (&by_size[..], &["/gzip", "/zstd", "/br"])] {
+    let chained = &["/gzip", "/deflate", "/zstd", "/br", "/mixed", "/five"][..];
+    // what deflate comes to is less than the ratio allows
+    let alone = &["/gzip-alone", "/raw", "/zlib", "/gzip", "/zstd", "/br"][..];
+    for (args, paths) in [(&by_size[..1], chained), (&by_size[..], alone)] {
         let usual = usual(&server, args);
         for path in paths {
             let mut fetcher = Fetcher::new(args);

@@ -144,7 +144,9 @@ fn cookies_go_from_run_to_run() {
     assert_eq!(cookies(&server), ["", both, "lasting=2; own=3", "own=3", "", both]);
     let printed = Ringdove::fetch(["-c", "-", "--discard", &url]).run().exits(0).text();
     assert!(printed.contains("\tsession\t1\n"), "{printed}");
-    Ringdove::fetch(["-c", "/nowhere/jar", &url]).run().exits(1).says(&["-c /nowhere/jar"]);
+    let asked = server.requests().len();
+    Ringdove::fetch(["-c", "/nowhere/jar", &url]).run().exits(2).says(&["-c /nowhere/jar"]);
+    assert_eq!(server.requests().len(), asked, "it is known before anything is asked");
 }
 
 /// What ringdove writes curl reads, and the other way round.
@@ -196,6 +198,9 @@ fn a_host_that_wants_tls_gets_it_from_then_on() {
     let plain = format!("http://localhost:{port}/ok");
     // plain HTTP to a port of TLS
     assert_ne!(fetch(plain.clone()).stdout, OK_BODY);
+    // who was not verified is not believed (RFC 6797, 8.1)
+    Ringdove::fetch(["-k", "--resolve", &resolve, &secure]).path("--hsts", &list).run().exits(0);
+    assert!(!fs::read_to_string(&list).unwrap().contains("localhost"));
     assert_eq!(fetch(secure).stdout, OK_BODY);
     assert!(fs::read_to_string(&list).unwrap().contains("\nlocalhost \""));
     for plain in [plain.clone(), plain.replace("localhost", "LOCALHOST.")] {

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::Read as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
 
@@ -46,6 +47,38 @@ fn one_body_goes_to_a_file() {
         assert_eq!(fs::read(&file).expect("the file").len(), size);
     }
     assert_eq!(names(directory.path()), ["file"]);
+}
+
+#[test]
+fn a_file_that_is_replaced_is_as_private_as_before() {
+    let nginx = with_large();
+    let directory = tempfile::tempdir().expect("a directory");
+    let out = directory.path().join("out");
+    for mode in [0o600, 0o640] {
+        fs::write(&out, "secret").expect("a file");
+        fs::set_permissions(&out, fs::Permissions::from_mode(mode)).expect("its permissions");
+        Ringdove::fetch([nginx.url("/large")]).path("-o", &out).run().exits(0);
+        let there = fs::metadata(&out).expect("a file");
+        assert_eq!(there.permissions().mode() & 0o777, mode);
+        assert!(there.len() > 10, "it is another file");
+    }
+}
+
+#[test]
+fn each_url_has_its_own_file() {
+    let server =
+        Plan::new().path("/a", Script::new().ok("one")).path("/b", Script::new().ok("two")).start();
+    let directory = tempfile::tempdir().expect("a directory");
+    let (a, b) = (directory.path().join("a"), directory.path().join("b"));
+    let ended = Ringdove::fetch(["-s", "-w", "%{urlnum}%{filename_effective} "])
+        .args([server.url("/a"), server.url("/b")])
+        .path("-o", &a)
+        .path("-o", &b)
+        .run()
+        .exits(0);
+    assert_eq!(fs::read(&a).expect("a file"), b"one");
+    assert_eq!(fs::read(&b).expect("a file"), b"two");
+    assert!(ended.text().contains(&format!("1{} ", b.display())), "{}", ended.text());
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use crate::command::{Ringdove, drivers};
 use crate::support::certs::Authority;
-use crate::support::hostile::{Plan, Script};
+use crate::support::hostile::{Framing, Plan, Script};
 use crate::support::nginx::{Nginx, NginxConfig, NginxTls, OK_BODY};
 use crate::support::proxies::RealProxy;
 
@@ -33,6 +33,31 @@ fn urls_of_both_schemes_go_by_the_proxy_given() {
         );
         assert!(!lines.contains("wrong"), "{lines}");
     }
+}
+
+/// A variable that is no proxy ends what would go by it, and nothing else; and that does not go straight.
+#[test]
+fn a_variable_that_is_no_proxy_is_in_nobody_elses_way() {
+    let moved = "302 Moved\r\nLocation: https://127.0.0.1:1/";
+    let server = Plan::new()
+        .path("/", Script::new().ok("straight"))
+        .path("/moved", Script::new().respond(moved, Framing::ContentLength, ""))
+        .start();
+    let url = server.url("/");
+    let fetch = |variables: &[&str], args: &[&str]| {
+        let environment: Vec<_> = ["env"].iter().chain(variables).copied().collect();
+        Ringdove::fetch(args).under(&environment).run()
+    };
+    let bad = "https_proxy=x://y";
+    assert_eq!(fetch(&[bad], &[&url]).exits(0).text(), "straight");
+    fetch(&[bad], &["https://127.0.0.1:1/"]).exits(1).says(&["https_proxy", "x://y"]);
+    fetch(&[bad], &["-L", &server.url("/moved")]).exits(1).says(&["https_proxy", "x://y"]);
+    let proxied = format!("http_proxy={}", server.url(""));
+    fetch(&["all_proxy=x://y", &proxied], &["-f", "http://a.test/"]).exits(1).says(&["status 404"]);
+    fetch(&["all_proxy=x://y"], &[&url]).exits(1).says(&["all_proxy"]);
+    let ended = fetch(&["all_proxy=x://y", "no_proxy=127.0.0.1"], &[&url]).exits(0);
+    assert_eq!(ended.text(), "straight");
+    assert!(server.requests().iter().all(|request| request.target() != "http://127.0.0.1/"));
 }
 
 #[test]

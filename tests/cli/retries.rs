@@ -81,6 +81,41 @@ fn what_the_server_asks_for_is_heeded() {
 }
 
 #[test]
+fn a_file_that_breaks_off_is_begun_again_if_all_errors_are() {
+    let cut = || {
+        Script::new().read_head().send("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\ncut").close()
+    };
+    let server = || {
+        let plan = Plan::new().connection(cut()).connection(cut());
+        plan.connection(Script::new().serve()).path("/", Script::new().ok("well")).start()
+    };
+    let directory = tempfile::tempdir().expect("a directory");
+    let out = directory.path().join("out");
+    let again = ["--retry", "2", "--retry-delay", "0.01"];
+    for driver in drivers() {
+        let fetch = || Ringdove::fetch(again).args(["--driver", driver, "--retry-all-errors"]);
+        fetch().args([server().url("/")]).path("-o", &out).run().exits(0);
+        assert_eq!(std::fs::read(&out).expect("a file"), b"well");
+        // what was written to a stream cannot be taken back, nor heads that are before a body
+        let ended = fetch().args([server().url("/")]).run().exits(1);
+        assert_eq!(ended.stdout, b"cut");
+        fetch().args(["--include", &server().url("/")]).path("-o", &out).run().exits(1);
+        assert_eq!(std::fs::read(&out).expect("a file"), b"well");
+    }
+    Ringdove::fetch(again).args([server().url("/")]).path("-o", &out).run().exits(1);
+    assert_eq!(std::fs::read_dir(directory.path()).expect("a directory").count(), 1, "no parts");
+}
+
+#[test]
+fn retry_after_nothing_waits_as_if_it_were_not_there() {
+    let server = recovering(1, "429 Slower\r\nConnection: close\r\nRetry-After: 0");
+    let args = ["--retry", "1", "--retry-delay", "0.3", "--jsonl"];
+    let ended = Ringdove::fetch(args).args([server.url("/")]).run().exits(0);
+    let record: serde_json::Value = serde_json::from_slice(&ended.stdout).expect("a line");
+    assert_eq!(record["retried"][0]["wait"], 300_000);
+}
+
+#[test]
 fn connections_that_are_refused_are_tried_again_if_told() {
     // what listens here later does not yet
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");

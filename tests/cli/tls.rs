@@ -45,6 +45,63 @@ fn a_certificate_for_another_name_or_time_is_refused() {
 }
 
 #[test]
+fn a_certificate_that_signed_itself_is_its_own_root() {
+    let authority = Authority::new();
+    let dir = authority.dir();
+    let (cert, key) = (dir.join("self.pem"), dir.join("self.key"));
+    let made = std::process::Command::new("openssl")
+        .args([
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:prime256v1",
+            "-nodes",
+        ])
+        .args(["-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"])
+        .arg("-keyout")
+        .arg(&key)
+        .arg("-out")
+        .arg(&cert)
+        .output();
+    if !made.is_ok_and(|made| made.status.success()) {
+        eprintln!("skipped: no openssl is installed");
+        return;
+    }
+    let tls =
+        NginxTls { cert_file: cert.clone(), key_file: key, ..NginxTls::new(&authority.server()) };
+    let nginx = Nginx::start(NginxConfig { tls: Some(tls), ..NginxConfig::default() });
+    let url = nginx.tls_url("/ok");
+    for driver in drivers() {
+        let ended = Ringdove::fetch(["--driver", driver, &url]).path("--cacert", &cert).run();
+        assert_eq!(ended.exits(0).stdout, OK_BODY);
+    }
+    // it has no other name
+    let elsewhere = url.replace("localhost", "127.0.0.1");
+    let other = Ringdove::fetch([&elsewhere]).path("--cacert", &cert).run();
+    other.exits(1).says(&["not valid for"]);
+    Ringdove::fetch([&url]).path("--cacert", &authority.ca_file()).run().exits(1).says(&["TLS"]);
+}
+
+#[test]
+fn what_is_wrong_with_a_certificate_has_openssls_number() {
+    let authority = Authority::new();
+    let told = |identity: &Identity, roots: &std::path::Path| {
+        let server = nginx(identity);
+        let format = ["-s", "--discard", "-w", "%{ssl_verify_result}"];
+        let ended = Ringdove::fetch(format).args([server.tls_url("/ok")]).path("--cacert", roots);
+        ended.run().text()
+    };
+    let ca = authority.ca_file();
+    assert_eq!(told(&authority.server(), &ca), "0");
+    assert_eq!(told(&authority.expired(), &ca), "10");
+    assert_eq!(told(&authority.not_yet_valid(), &ca), "9");
+    assert_eq!(told(&authority.wrong_name(), &ca), "62");
+    assert_eq!(told(&authority.server(), &authority.client("other").cert_file), "20");
+}
+
+#[test]
 fn plain_and_tls_urls_go_together() {
     let authority = Authority::new();
     let nginx = nginx(&authority.server());

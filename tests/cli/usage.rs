@@ -31,7 +31,6 @@ fn bad_options_are_named() {
         (&[URL, "--max-redirs", "-2"], &["'-2'", "--max-redirs"]),
         (&[URL, "-X", "GET IT"], &["'GET IT'"]),
         (&[URL, "-X", "CONNECT"], &["CONNECT"]),
-        (&[URL, "-X", "GET", "-I"], &["--request", "--head"]),
         (&[URL, "-d", "x", "-I"], &["-d", "-I"]),
         (&[URL, "-X", "TRACE", "-d", "x"], &["TRACE allows no body"]),
         (&[URL, "-H", "no colon"], &["'no colon'", "Name: value"]),
@@ -59,6 +58,15 @@ fn bad_options_are_named() {
         (&[URL, "--retry", "often"], &["'often'", "--retry", "whole number"]),
         (&[URL, "--netrc-file", "/no/such/logins"], &["netrc", "/no/such/logins"]),
         (&[URL, URL, "-o", "x"], &["-o", "--output-dir"]),
+        (&[URL, URL, URL, "-o", "x", "-o", "y"], &["-o is given 2 times"]),
+        (&[URL, "-o", "x", "-o", "y"], &["-o is given 2 times"]),
+        (&[URL, URL, "-T", "x", "-T", "y"], &["-T is given 2 times"]),
+        (&[URL, "-T", "/dev/null", "-r", "0-3"], &["-T", "-r"]),
+        (&["-i", "http://127.0.0.1:1/"], &["-i", "--include"]),
+        (&["localhost:8001/a", "-o", "/no/such/dir/file"], &["/no/such/dir/file"]),
+        (&[URL, "--etag-save", "/no/such/dir/e"], &["--etag-save", "/no/such/dir/e"]),
+        (&[URL, "-c", "/no/such/dir/j"], &["-c", "/no/such/dir/j"]),
+        (&[URL, "--hsts", "/no/such/dir/h"], &["--hsts", "/no/such/dir/h"]),
         (&[URL, "-o", "-", "--jsonl"], &["--jsonl", "standard output"]),
     ];
     for (args, words) in table {
@@ -89,6 +97,31 @@ fn what_may_not_be_read_or_written_is_named() {
     denied("--output-dir", &bodies.join("below"));
     denied("-o", &bodies.join("file"));
     assert_eq!(fs::read_dir(&bodies).expect("a directory").count(), 0);
+}
+
+/// What is in a home directory is read by who asks for it alone.
+#[test]
+fn there_is_no_hidden_configuration() {
+    let server = Plan::new().path("/", Script::new().ok("x")).start();
+    let home = tempfile::tempdir().expect("a directory");
+    let config = "user-agent = hidden\nheader = \"X-Hidden: 1\"\n";
+    for name in [".curlrc", ".ringdoverc", ".config/curlrc", ".config/ringdove/config"] {
+        let path = home.path().join(name);
+        fs::create_dir_all(path.parent().expect("a directory")).expect("a directory");
+        fs::write(path, config).expect("a file");
+    }
+    fs::write(home.path().join(".netrc"), "machine 127.0.0.1 login me password pw\n")
+        .expect("a file");
+    let home = |name: &str| format!("{name}={}", home.path().display());
+    let (home, config, curl) = (home("HOME"), home("XDG_CONFIG_HOME"), home("CURL_HOME"));
+    let environment = ["env", &home, &config, &curl];
+    for more in [&[][..], &["-n"]] {
+        Ringdove::fetch([server.url("/")]).args(more).under(&environment).run().exits(0);
+    }
+    let [plain, with_login] = &server.requests()[..] else { panic!("two requests") };
+    assert!(!String::from_utf8_lossy(&plain.head).to_lowercase().contains("hidden"));
+    assert_eq!(plain.field("authorization"), None);
+    assert_eq!(with_login.field("authorization").as_deref(), Some("Basic bWU6cHc="));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{Seek as _, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
@@ -17,17 +18,23 @@ pub(crate) struct Case {
     pub(crate) args: &'static [&'static str],
     /// What comes by standard input.
     stdin: &'static str,
+    /// Variables of the environment.
+    environment: &'static [(&'static str, &'static str)],
     /// The section of docs/curl-differences.md by which they differ.
     pub(crate) differs: Option<&'static str>,
 }
 
 impl Case {
     pub(crate) const fn new(name: &'static str, args: &'static [&'static str]) -> Case {
-        Case { name, args, stdin: "", differs: None }
+        Case { name, args, stdin: "", environment: &[], differs: None }
     }
 
     pub(crate) const fn fed(self, stdin: &'static str) -> Case {
         Case { stdin, ..self }
+    }
+
+    pub(crate) const fn with(self, environment: &'static [(&'static str, &'static str)]) -> Case {
+        Case { environment, ..self }
     }
 
     pub(crate) const fn differs(self, section: &'static str) -> Case {
@@ -42,6 +49,8 @@ struct Deeds {
     stdout: String,
     /// What stands in its directory at the end, without what stood there at the beginning.
     files: BTreeMap<String, String>,
+    /// What may be done with files that stood there at the beginning.
+    modes: BTreeMap<String, u32>,
     requests: Vec<Asked>,
 }
 
@@ -57,13 +66,30 @@ struct Asked {
 const LIMIT: &str = "20";
 
 /// Fields whose values are each program's own.
-const OWN_VALUE: [&str; 1] = ["user-agent"];
+const OWN_VALUE: [&str; 2] = ["user-agent", "accept-encoding"];
+
+/// Files that are kept from one run to the next, each program in its own way: with a comment at their
+/// beginning, in another order, ringdove's for their owner alone.
+const KEPT: [&str; 3] = ["jar", "hsts", "tag"];
+
+/// Of files that are there from the beginning: one that no new file has.
+const MODE: u32 = 0o620;
 
 /// Fields that proxies alone read, and curl alone sends (docs/curl-differences.md, "What proxies are told").
 const OF_CURL: [&str; 1] = ["proxy-connection"];
 
 /// Runs each case on both programs. `server` makes a server, alike each time; `files` stand in the directory in which they run.
 pub(crate) fn compare(cases: &[Case], server: impl Fn() -> Plan, files: &[(&str, &str)]) {
+    compare_by(cases, server, files, &[]);
+}
+
+/// The same, with words of the arguments that stand for others.
+pub(crate) fn compare_by(
+    cases: &[Case],
+    server: impl Fn() -> Plan,
+    files: &[(&str, &str)],
+    words: &[(&str, String)],
+) {
     if !has_curl() {
         eprintln!("skipped: no curl is installed");
         return;
@@ -71,9 +97,10 @@ pub(crate) fn compare(cases: &[Case], server: impl Fn() -> Plan, files: &[(&str,
     let differences = include_str!("../../docs/curl-differences.md");
     let mut wrong = String::new();
     for case in cases {
-        let curl = deeds("curl", &["-q", "-s"], case, server().start(), files);
+        let stage = Stage { files, words };
+        let curl = deeds("curl", &["-q", "-s"], case, server().start(), &stage);
         let ours = env!("CARGO_BIN_EXE_ringdove");
-        let ours = deeds(ours, &["fetch", "-q"], case, server().start(), files);
+        let ours = deeds(ours, &["fetch", "-q"], case, server().start(), &stage);
         let complaint = match case.differs {
             None if ours == curl => continue,
             None => format!("curl: {curl:#?}\nringdove: {ours:#?}"),
@@ -96,23 +123,27 @@ fn has_curl() -> bool {
     })
 }
 
-fn deeds(
-    program: &str,
-    first: &[&str],
-    case: &Case,
-    server: Hostile,
-    files: &[(&str, &str)],
-) -> Deeds {
+/// What stands around a run.
+struct Stage<'a> {
+    files: &'a [(&'a str, &'a str)],
+    words: &'a [(&'a str, String)],
+}
+
+fn deeds(program: &str, first: &[&str], case: &Case, server: Hostile, stage: &Stage<'_>) -> Deeds {
+    let Stage { files, words } = *stage;
     let directory = tempfile::tempdir().expect("a directory");
     for (name, content) in files {
-        fs::write(directory.path().join(name), content).expect("a file");
+        let path = directory.path().join(name);
+        fs::write(&path, content).expect("a file");
+        fs::set_permissions(path, fs::Permissions::from_mode(MODE)).expect("a file of one's own");
     }
     let base = server.url("");
     let port = server.addr().port().to_string();
-    let args = case
-        .args
-        .iter()
-        .map(|arg| arg.replace("URL", base.trim_end_matches('/')).replace("PORT", &port));
+    let fill = |text: &str| {
+        let text = text.replace("URL", base.trim_end_matches('/')).replace("PORT", &port);
+        words.iter().fold(text, |text, (word, meaning)| text.replace(word, meaning))
+    };
+    let args = case.args.iter().map(|arg| fill(arg));
     let mut stdin = tempfile::tempfile().expect("a file");
     stdin.write_all(case.stdin.as_bytes()).and_then(|()| stdin.rewind()).expect("a file");
     // bounded, whatever it waits for
@@ -124,20 +155,41 @@ fn deeds(
         .env_clear()
         .env("PATH", "/usr/bin:/bin")
         .env("HOME", directory.path())
+        .envs(case.environment.iter().map(|(name, value)| (name, fill(value))))
         .stdin(stdin)
         .output()
         .expect("it runs");
     let neutral = |bytes: &[u8]| String::from_utf8_lossy(bytes).replace(&port, "PORT");
     let mut left = read_files(directory.path()).expect("readable");
+    let mode = |name: &String| {
+        let there = fs::metadata(directory.path().join(name)).expect("it is there");
+        there.permissions().mode() & 0o777
+    };
+    let is_old =
+        |name: &&String| !KEPT.contains(&&***name) && files.iter().any(|(old, _)| old == *name);
+    let modes = left.keys().filter(is_old).map(|name| (name.clone(), mode(name))).collect();
     left.retain(|name, content| {
         !files.iter().any(|(old, text)| old == name && text.as_bytes() == content)
     });
     Deeds {
         success: output.status.success(),
         stdout: neutral(&output.stdout),
-        files: left.into_iter().map(|(name, content)| (name, neutral(&content))).collect(),
+        files: left
+            .into_iter()
+            .map(|(name, content)| (name.clone(), content_of(&name, neutral(&content))))
+            .collect(),
+        modes,
         requests: server.requests().iter().map(|request| asked(request, &neutral)).collect(),
     }
+}
+
+fn content_of(name: &str, text: String) -> String {
+    if !KEPT.contains(&name) {
+        return text;
+    }
+    let mut lines: Vec<_> = text.lines().filter(|line| !line.starts_with("# ")).collect();
+    lines.sort_unstable();
+    lines.join("\n")
 }
 
 fn asked(request: &SeenRequest, neutral: &dyn Fn(&[u8]) -> String) -> Asked {

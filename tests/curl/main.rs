@@ -8,6 +8,7 @@
 
 mod bodies;
 mod both;
+mod everyday;
 mod output;
 mod proxies;
 mod redirects;

@@ -135,6 +135,33 @@ const CASES: &[Case] = &[
     Case::new("fields of a file", &["-H", "@body", "URL/a"]).differs("Options that are not there"),
     Case::new("-e with ;auto", &["-L", "-e", "http://x/;auto", "URL/302"])
         .differs("Options that are not there"),
+    Case::new("-A and -H", &["-A", "a", "-H", "User-Agent: b", "URL/a"]),
+    Case::new("-e and -H", &["-e", "a", "-H", "Referer: b", "URL/a"]),
+    Case::new("-b and -H", &["-b", "a=1", "-H", "Cookie: b=2", "URL/a"]),
+    Case::new("-C and -H", &["-C", "-", "-H", "Range: bytes=20-", "-o", "part", "URL/part"]),
+    Case::new("-u and no Authorization", &["-u", "me:pw", "-H", "Authorization:", "URL/a"]),
+    Case::new(
+        "a URL's login and no Authorization",
+        &["-H", "Authorization:", "http://me:pw@127.0.0.1:PORT/a"],
+    ),
+    Case::new(
+        "values that begin with -",
+        &["-A", "-me", "-e", "-from", "-b", "-c=d", "-H", "-X: y", "-u", "-me:pw", "URL/a"],
+    ),
+    Case::new("--proto -ftps", &["--proto", "-ftps", "URL/a"]),
+    Case::new("--url", &["--url", "URL/a", "URL/b", "--url", "URL/missing"]),
+    Case::new("-X -I", &["-I", "-X", "GET", "URL/a"]),
+    Case::new("-G alone", &["-G", "URL/a"]),
+    Case::new("-G -I", &["-G", "-I", "URL/a"]),
+    Case::new("--hsts of no file", &["--hsts", "", "URL/a"]),
+    Case::new(
+        "no limits",
+        &["-m", "0", "--connect-timeout", "0", "-y", "0", "--max-filesize", "0", "URL/a"],
+    ),
+    Case::new("-T -r", &["-T", "body", "-r", "0-3", "URL/up"]).differs("Bodies"),
+    Case::new("-T of two", &["-T", "body", "-T", "json", "URL/", "URL/a"]).differs("Bodies"),
+    Case::new("a port in the place of a scheme", &["localhost:PORT/a"])
+        .differs("URLs are taken as they are"),
     // output
     Case::new("-f", &["-f", "-o", "out", "URL/missing"]),
     Case::new("--fail-with-body", &["--fail-with-body", "-o", "out", "URL/missing"]),
@@ -154,7 +181,14 @@ const CASES: &[Case] = &[
     ),
     Case::new("-O of two", &["-O", "-O", "URL/a", "URL/b"]),
     Case::new("--remote-name-all", &["--remote-name-all", "URL/a", "URL/b"]),
-    Case::new("-o of two", &["-o", "one", "-o", "two", "URL/a", "URL/b"])
+    Case::new("-o of two", &["-o", "one", "-o", "two", "URL/a", "URL/b"]),
+    Case::new(
+        "-o of two, one of them standard output",
+        &["-o", "-", "-o", "two", "URL/a", "URL/b"],
+    ),
+    Case::new("-o onto a file", &["-o", "body", "URL/a"]),
+    Case::new("-O onto a file", &["-O", "URL/part"]),
+    Case::new("-o of one of two", &["-o", "one", "URL/a", "URL/b"])
         .differs("Where files are written"),
     Case::new("--output-dir -o", &["--output-dir", "dir", "--create-dirs", "-o", "x", "URL/a"]),
     Case::new("a body cut off, to a file", &["-o", "out", "URL/cut"])
@@ -170,6 +204,10 @@ const CASES: &[Case] = &[
     Case::new("a blank", &["URL/a b"]),
     Case::new("-K with quotation marks", &["-K", "-", "URL/"])
         .fed("header = \"X-A: \\\"q\\\" \\t\"\n# said\n-d a=b\nuser-agent = me/1 # said\n"),
+    Case::new("-K of a URL that looks like an option", &["-K", "-"])
+        .fed("url = \"--output=pwn\"\nurl = \"-opwn\"\n"),
+    Case::new("-K of an option without its value", &["-K", "-"])
+        .fed("user=\nurl = \"http://127.0.0.1:1/\"\n"),
     Case::new("-K of words without values", &["-K", "-", "URL/302"])
         .fed("silent\nlocation\n--show-error\n"),
 ];

@@ -14,6 +14,7 @@ mod bodies;
 mod crowd;
 mod decoding;
 mod dropped;
+mod everyday;
 mod expect;
 mod fairness;
 mod fallback;

@@ -15,6 +15,7 @@ use rcgen::{
     KeyUsagePurpose, PublicKeyData as _, date_time_ymd,
 };
 use rustls::crypto::CryptoProvider;
+use rustls::server::WebPkiClientVerifier;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use sha2::{Digest as _, Sha256};
@@ -181,6 +182,20 @@ impl Identity {
             .with_single_cert(vec![self.certificate.clone()], self.key())
             .expect("the key is the certificate's");
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Arc::new(config)
+    }
+
+    /// The same, but it lets in those alone who show a certificate of this authority.
+    pub fn server_config_for_clients_of(&self, authority: &Authority) -> Arc<ServerConfig> {
+        let mut roots = RootCertStore::empty();
+        roots.add(authority.certificate.clone()).expect("a usable root");
+        let clients = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider());
+        let config = ServerConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()
+            .expect("ring offers the default versions")
+            .with_client_cert_verifier(clients.build().expect("a root to verify by"))
+            .with_single_cert(vec![self.certificate.clone()], self.key())
+            .expect("the key is the certificate's");
         Arc::new(config)
     }
 }
