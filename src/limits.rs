@@ -105,6 +105,16 @@ pub(crate) const SEND_BUFFER: usize = 16 * 1024;
 /// enough that the first answer does not wait for the last.
 pub(crate) const COMPLETIONS_PER_TURN: u32 = 1024;
 
+/// Entries of a submission queue at least: the longest chain of operations, which is submitted as a whole.
+pub(crate) const LEAST_SUBMISSIONS: u32 = 8;
+
+/// How long a wait lasts while there is something to be submitted that the kernel had no memory for.
+pub(crate) const SUBMIT_AGAIN: Duration = Duration::from_millis(1);
+
+/// System calls in which the kernel finishes no stream that was closed, before whoever has no transfer left
+/// leaves that to the next turn. It works off some twenty completions in one.
+pub(crate) const FLUSHES: u32 = 4;
+
 /// Places in the ring's table of direct descriptors, if RLIMIT_NOFILE allows so many: as many as one
 /// address has ports.
 pub(crate) const DIRECT_DESCRIPTORS: u32 = 64 * 1024;

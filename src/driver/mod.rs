@@ -21,6 +21,7 @@ use std::time::Duration;
 use crate::engine::{AddError, Config, Engine, Handler, Message, Request, Stats, TransferId};
 use crate::error::Operation;
 use crate::http::Date;
+use crate::limits;
 use crate::sys::{Errno, Streams, Waker, clock, random, ring};
 use crate::tls::{TlsPolicy, TlsPolicyError};
 
@@ -236,14 +237,17 @@ impl Driver {
     /// Whoever has no transfer left may never take another turn: what was closed is closed now, so
     /// that its peer hears of it.
     fn flush_if_idle(&mut self) -> Result<(), MultiError> {
-        if self.running() > 0 {
-            return Ok(());
+        let (mut left, mut tries) = (usize::MAX, 0);
+        while self.running() == 0 && left > 0 && tries < limits::FLUSHES {
+            let still = match &mut self.inner {
+                Inner::Ring(driver) => driver.flush()?,
+                Inner::Poll(driver) => driver.flush()?,
+                Inner::Epoll(_) => 0,
+            };
+            tries = if still < left { 0 } else { tries + 1 };
+            left = still;
         }
-        match &mut self.inner {
-            Inner::Ring(driver) => driver.flush(),
-            Inner::Poll(driver) => driver.flush(),
-            Inner::Epoll(_) => Ok(()),
-        }
+        Ok(())
     }
 
     /// The next transfer that is over.
