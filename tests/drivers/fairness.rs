@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use ringdove::driver::Kind;
 use ringdove::sys::count::{self, Counter};
-use ringdove::{Config, Flow, Handler, Request, TransferId};
+use ringdove::{Flow, Handler, Request, TransferId};
 
 use crate::in_step::{Server, heard};
 use crate::run::{Run, on_every_driver};
@@ -16,37 +16,6 @@ use crate::run::{Run, on_every_driver};
 on_every_driver! {
     endless_bodies_hold_up_nobody,
     paused_transfers_hold_nothing_and_cost_nothing,
-}
-
-on_every_driver! {
-    under crate::fairness::files_enough:
-    a_turn_ends_however_much_has_arrived,
-}
-
-pub(crate) fn files_enough() -> Option<&'static [&'static str]> {
-    Some(&["prlimit", "--nofile=4096"])
-}
-
-/// Answers that arrive between two turns, and how many of them one turn delivers at most.
-const ANSWERS: usize = 1300;
-const ANSWERS_PER_TURN: usize = 1024;
-
-/// Who has much to do with what arrives gets back to what was asked for meanwhile.
-fn a_turn_ends_however_much_has_arrived(kind: Kind) {
-    let server = Server::start();
-    let config = Config { max_connections: ANSWERS, max_per_origin: ANSWERS, ..Config::default() };
-    let mut run = Run::with(kind, config);
-    let transfers: Vec<_> = (0..ANSWERS).map(|_| run.get(&server.url("/"))).collect();
-    let mut streams: Vec<_> = transfers.iter().map(|_| server.accept(&mut run)).collect();
-    for stream in &mut streams {
-        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").expect("it has room");
-    }
-    let before = run.driver.running();
-    assert_eq!(before, ANSWERS);
-    run.turn(Duration::ZERO);
-    let delivered = before - run.driver.running();
-    assert!((1..=ANSWERS_PER_TURN).contains(&delivered), "{delivered}");
-    run.finish();
 }
 
 const BODIES: usize = 8;
