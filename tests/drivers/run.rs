@@ -223,6 +223,9 @@ impl Drop for Run {
         if std::thread::panicking() {
             return;
         }
+        let threads = Census::take().threads;
+        let worker = threads.values().find(|name| name.starts_with("iou-wrk"));
+        assert_eq!(worker, None, "an operation fell to a worker of io_uring");
         self.driver.engine_mut().close_idle();
         self.turn(Duration::ZERO);
         let stats = self.driver.stats();
