@@ -12,6 +12,7 @@ use std::time::Duration;
 use super::names::NameFiles;
 use super::readiness::report_refused;
 use super::resolver::Lookups;
+use super::settings::Settings;
 use super::{MultiError, provide_tls, seeded, soonest};
 use crate::dial::Dial;
 use crate::engine::{
@@ -52,8 +53,9 @@ impl RingDriver {
             streams: Streams::new(options, room())?,
             lookups: Lookups::new(config.max_lookups),
             names: NameFiles::new(&config),
-            // a connect's deadline is linked to it, but what comes after has no operation to link to
-            engine: Engine::new(Config { carried_deadlines: false, ..seeded(config) }),
+            // a connect's deadline is linked to it, but what comes after has no operation to link to: the
+            // engine's timers have them all
+            engine: Engine::new(seeded(config)),
             connections: Vec::new(),
             waker: None,
             watched: false,
@@ -92,8 +94,17 @@ impl RingDriver {
         Ok(())
     }
 
-    pub(super) fn engine_mut(&mut self) -> &mut Engine {
-        &mut self.engine
+    pub(super) fn close_idle(&mut self) -> Result<(), MultiError> {
+        self.engine.close_idle();
+        self.act()
+    }
+
+    pub(super) fn settings(&mut self) -> Settings<'_> {
+        Settings::of(&mut self.engine)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.engine.is_empty()
     }
 
     pub(super) fn info_read(&mut self) -> Option<(Message, usize)> {

@@ -83,9 +83,9 @@ impl Engine {
         if connection.uses > 1 && self.may_resend(transfer, &error, untouched) {
             self.count_wire(transfer, id);
             self.close(id);
-            self.stats.retried += 1;
+            self.stats.resent += 1;
             if let Some(transfer) = self.transfers.get_mut(transfer) {
-                transfer.retries += 1;
+                transfer.resent += 1;
             }
             self.relaunch(transfer);
         } else {
@@ -230,7 +230,7 @@ impl Engine {
             Retry::IfIdempotent => transfer.request.head.is_idempotent(),
             Retry::No => false,
         };
-        let again = transfer.retries < limits::STALE_RETRIES;
+        let again = transfer.resent < limits::STALE_RETRIES;
         stale && safe && again && (untouched || transfer.request.body.rewind())
     }
 
@@ -281,7 +281,12 @@ impl Engine {
         let Some(transfer) = self.transfers.get_mut(id) else { return };
         let before = match &connection.state {
             State::Exchanging(state) if connection.uses > 1 => state.wire_before,
-            _ => WireCount::default(),
+            State::Exchanging(_)
+            | State::Connecting(_)
+            | State::Tunnelling(_)
+            | State::Handshaking(_)
+            | State::Idle(_)
+            | State::Names(_) => WireCount::default(),
         };
         transfer.wire.sent += connection.wire.sent - before.sent;
         transfer.wire.received += connection.wire.received - before.received;
@@ -297,7 +302,14 @@ impl Engine {
         let connection = connection.and_then(|id| self.pool.connections.get(id));
         let state = match connection.map(|connection| &connection.state) {
             Some(State::Exchanging(state)) => Some(&**state),
-            _ => None,
+            Some(
+                State::Connecting(_)
+                | State::Tunnelling(_)
+                | State::Handshaking(_)
+                | State::Idle(_)
+                | State::Names(_),
+            )
+            | None => None,
         };
         let Some(transfer) = self.transfers.get(id) else {
             unreachable!("a transfer is taken out after its report")
@@ -315,7 +327,8 @@ impl Engine {
             (None, Place::Connection | Place::Addresses(_)) => {
                 spent.queue += waited(transfer.since)
             }
-            _ => {}
+            (None, Place::Admission | Place::Later(_) | Place::Exchange(_)) => {}
+            (Some(State::Exchanging(_) | State::Idle(_) | State::Names(_)), _) => {}
         }
         Report {
             times: Times {
@@ -337,7 +350,7 @@ impl Engine {
             tls: connection.and_then(|connection| connection.tls.as_ref()).and_then(|tls| {
                 Some(TlsSummary { version: tls.version()?, resumed: tls.resumed() })
             }),
-            retries: transfer.retries,
+            resent: transfer.resent,
             retried: Vec::new(),
             exhausted: None,
             hops: Vec::new(),
