@@ -27,6 +27,8 @@ pub(super) struct Asked {
     pub(super) kind: RecordType,
     pub(super) edns: bool,
     pub(super) tcp: bool,
+    /// The socket that it came from, which is known by its port.
+    pub(super) socket: u64,
     pub(super) message: Vec<u8>,
 }
 
@@ -44,7 +46,7 @@ impl Reply {
 }
 
 impl Asked {
-    fn of(message: &[u8], tcp: bool) -> Asked {
+    fn of(message: &[u8], tcp: bool, socket: u64) -> Asked {
         let read = Message::from_vec(message).expect("our queries are good");
         assert_eq!(read.message_type, MessageType::Query);
         let query = &read.queries[0];
@@ -54,6 +56,7 @@ impl Asked {
             kind: query.query_type(),
             edns: read.edns.is_some(),
             tcp,
+            socket,
             message: message.to_vec(),
         }
     }
@@ -448,7 +451,7 @@ impl World {
         transport: Transport,
         message: &[u8],
     ) {
-        let asked = Asked::of(message, transport == Transport::Tcp);
+        let asked = Asked::of(message, transport == Transport::Tcp, channel.to_bits());
         assert!(message.len() <= limits::DNS_PAYLOAD.into());
         *self.asked.entry((asked.name.clone(), asked.kind)).or_default() += 1;
         *self.per_server.entry(server).or_default() += 1;
