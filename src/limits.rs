@@ -284,6 +284,10 @@ pub(crate) const BAD_ANSWERS: u8 = 8;
 /// How long one look-up takes at most, however many servers there are.
 pub(crate) const NAME_DEADLINE: Duration = Duration::from_secs(30);
 
+/// How long a look-up takes before addresses that have expired are given out, where there are such and that is wanted: the
+/// client response timer of RFC 8767, 5.
+pub(crate) const STALE_AFTER: Duration = Duration::from_millis(1800);
+
 /// How long a server that does not answer is asked after the others, but for one query.
 pub(crate) const SERVER_SHUNNED: Duration = Duration::from_secs(30);
 

@@ -123,6 +123,25 @@ impl Names {
         None
     }
 
+    /// Whether one more look-up would be asked for at once: its first server has a place and a turn for it, and nobody
+    /// waits there. If not, a fact comes, or [`Names::next_time`], when that may have changed.
+    pub(crate) fn has_room(&mut self, now: Time) -> bool {
+        self.now = self.now.max(now);
+        let first = if self.config.conf.rotate { self.begun + 1 } else { 0 };
+        let in_turn = (0..self.order.len()).map(|at| self.order[(first + at) % self.order.len()]);
+        let answers = |&server: &usize| !self.servers[server].is_shunned(self.now);
+        let Some(at) = in_turn.clone().find(answers).or(in_turn.clone().next()) else {
+            return true;
+        };
+        self.pump(at);
+        if !self.servers[at].queue.is_empty() {
+            return false;
+        }
+        let turn = self.servers[at].turn(self.config.max_queries.max(1), self.now);
+        self.await_server(at, turn);
+        turn <= self.now
+    }
+
     /// Sends a query to its server, or puts it behind those that wait for the server.
     fn submit(&mut self, query: Query) {
         let Some(look) = self.looks.get_mut(query.look) else { return };
@@ -145,6 +164,11 @@ impl Names {
                 return self.await_server(at, turn);
             }
             if !self.send(query) {
+                if self.servers[at].open_after > self.now
+                    && let Some(ask) = self.ask_mut(query)
+                {
+                    ask.reason = Some(NameErrorKind::Exhausted);
+                }
                 let pause = self.now + limits::NAME_PAUSE;
                 return self.await_server(at, pause);
             }
@@ -170,7 +194,7 @@ impl Names {
     /// A server's queue is seen to again at `time`; where that is never, a place that becomes free does it.
     fn await_server(&mut self, at: usize, time: Time) {
         let server = &mut self.servers[at];
-        if time < Time::NEVER && !server.awaited {
+        if time > self.now && time < Time::NEVER && !server.awaited {
             server.awaited = true;
             self.timers.set(time, Timer::Server(at));
         }
@@ -395,12 +419,23 @@ impl Names {
             Failure::Refused(_) => self.servers[line.server].shun(self.now),
             Failure::Exhausted => {
                 self.servers[line.server].open_after = self.now + limits::NAME_PAUSE;
+                self.tell_starved(&queries);
             }
         }
         for query in queries {
             self.lost(query, id, &line, &why);
         }
         self.pump_freed();
+    }
+
+    /// There is no socket for these queries.
+    fn tell_starved(&mut self, queries: &[Query]) {
+        let looks = queries.iter().filter_map(|query| self.looks.get(query.look));
+        let mut lookups: Vec<_> = looks.filter_map(|look| look.waited_for()).collect();
+        // both families of a look-up may be among them
+        lookups.sort_unstable_by_key(|lookup| lookup.to_bits());
+        lookups.dedup();
+        self.wants.extend(lookups.into_iter().map(|lookup| Want::Starved { lookup }));
     }
 
     /// The server has closed a TCP connection.
@@ -430,7 +465,10 @@ impl Names {
         }
         let Some(ask) = self.ask_mut(query) else { return };
         match why {
-            Failure::Exhausted => self.ask_again(query),
+            Failure::Exhausted => {
+                ask.reason = Some(NameErrorKind::Exhausted);
+                self.ask_again(query);
+            }
             // a server may close a kept connection whenever it likes (RFC 7766, 6.2.4)
             Failure::Refused(_) if line.heard.is_some() && !ask.reconnected => {
                 ask.reconnected = true;

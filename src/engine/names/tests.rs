@@ -691,6 +691,30 @@ fn one_family_waits_a_moment_for_the_other_and_the_rest_comes_later() {
     world.is_clean();
 }
 
+/// The family that is tried first waits for nothing (RFC 8305, 3), whichever that is.
+#[test]
+fn the_family_that_is_tried_first_does_not_wait() {
+    for (first, found) in [(Kind::Aaaa, world::six(7)), (Kind::A, world::four(7))] {
+        let mut world = World::new(40);
+        world.first = first;
+        world.serve(move |asked| {
+            let slow = (asked.kind == RecordType::A) == (first == Kind::Aaaa);
+            let after = if slow { 20 * MILLI } else { MILLI };
+            let both = [a(&asked.name, 60, 7), aaaa(&asked.name, 60, 7)];
+            vec![Reply::after(after, asked.answer(&both))]
+        });
+        world.start("n7.example");
+        let done = world.run();
+        assert_eq!(addresses(&done[0].result), [found]);
+        assert!(done[0].result.as_ref().unwrap().partial);
+        assert_eq!(done[0].at.since(World::START), MILLI, "{first:?}");
+        world.run_for(SECOND);
+        let (_, found) = world.later.pop().expect("the other family");
+        assert_eq!(found.addresses, expected(7));
+        world.is_clean();
+    }
+}
+
 #[test]
 fn sockets_are_renewed_and_closed_when_idle() {
     let mut world = World::new(26);
@@ -738,6 +762,19 @@ fn a_system_without_descriptors_is_waited_for() {
     let done = world.run();
     assert_eq!(addresses(&done[0].result), expected(7));
     assert_eq!(done[0].at.since(World::START).as_millis() / 100, 2);
+    assert!(world.starved > 0);
+    world.is_clean();
+}
+
+#[test]
+fn a_look_up_that_fails_for_want_of_descriptors_says_so() {
+    let mut world = World::new(39);
+    world.serve(honest);
+    world.exhausted = usize::MAX;
+    world.start("n7.example");
+    let done = world.run();
+    assert_eq!(error(&done[0].result), NameErrorKind::Exhausted);
+    assert_eq!(done[0].at.since(World::START).as_secs(), 12);
     world.is_clean();
 }
 

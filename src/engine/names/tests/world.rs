@@ -11,7 +11,7 @@ use hickory_proto::rr::{Name, RData, Record, RecordType};
 use super::super::{
     ChannelId, Failure, Found, NameError, NameStats, Names, NamesConfig, Transport, Want,
 };
-use crate::dns::Conf;
+use crate::dns::{Conf, Kind};
 use crate::engine::LookupId;
 use crate::http::{Host, Origin};
 use crate::limits;
@@ -214,12 +214,16 @@ pub(super) struct World {
     pub(super) loss: u64,
     /// Sockets that cannot be opened.
     pub(super) exhausted: usize,
+    /// The family that is tried first.
+    pub(super) first: Kind,
     chance: Chance,
     events: BinaryHeap<std::cmp::Reverse<(Time, u64, Event)>>,
     sequence: u64,
     open: HashMap<u64, (SocketAddr, Transport, Vec<u8>)>,
     hosts: HashMap<LookupId, String>,
     done: Vec<Done>,
+    /// How often a look-up was told that there is no socket for it.
+    pub(super) starved: usize,
     pub(super) later: Vec<(Host, Found)>,
     /// Queries by name and family.
     pub(super) asked: HashMap<(String, RecordType), usize>,
@@ -244,12 +248,14 @@ impl World {
             servers: HashMap::new(),
             loss: 0,
             exhausted: 0,
+            first: Kind::Aaaa,
             chance: Chance(seed.wrapping_mul(0x1234_5678_9abc_def1) | 1),
             events: BinaryHeap::new(),
             sequence: 0,
             open: HashMap::new(),
             hosts: HashMap::new(),
             done: Vec::new(),
+            starved: 0,
             later: Vec::new(),
             asked: HashMap::new(),
             per_server: BTreeMap::new(),
@@ -282,7 +288,7 @@ impl World {
         let origin = Origin::from_url(&url).unwrap();
         let lookup = LookupId::from_bits(self.hosts.len() as u64);
         self.hosts.insert(lookup, host.to_owned());
-        self.names.start(lookup, origin.host(), self.now);
+        self.names.start(lookup, origin.host(), self.first, self.now);
         lookup
     }
 
@@ -397,7 +403,11 @@ impl World {
                     let number = number(&host);
                     self.done.push(Done { host, number, at: self.now, result });
                 }
-                Want::Later { host, found } => self.later.extend(found.map(|found| (host, found))),
+                Want::Slow { .. } => {}
+                Want::Starved { .. } => self.starved += 1,
+                Want::Later { host, found, .. } => {
+                    self.later.extend(found.map(|found| (host, found)))
+                }
             }
         }
     }
