@@ -20,11 +20,19 @@ impl Engine {
     /// An operation on a connection's socket failed. The driver has closed the socket if it was
     /// not connected yet; otherwise it will be told to.
     pub fn handle_failed(&mut self, id: ConnectionId, operation: Operation, errno: i32) {
-        let cause = Cause::Os { operation, errno };
-        if !self.goes_on_without(id, &cause) && !self.await_address(id) {
-            self.fail(id, cause, Some(operation));
-        }
+        self.attempt_failed(id, Cause::Os { operation, errno });
         self.settle();
+    }
+
+    /// What a connection's transfer does without that connection, be it one attempt of several.
+    pub(super) fn attempt_failed(&mut self, id: ConnectionId, cause: Cause) {
+        let operation = match cause {
+            Cause::Os { operation, .. } => Some(operation),
+            _ => None,
+        };
+        if !self.goes_on_without(id, &cause) && !self.await_address(id) {
+            self.fail(id, cause, operation);
+        }
     }
 
     /// The system had no descriptor, port or memory for this connection's socket, which is not
@@ -32,7 +40,7 @@ impl Engine {
     /// other it fails.
     pub fn handle_exhausted(&mut self, id: ConnectionId, operation: Operation, errno: i32) {
         if let Some(channel) = self.pool.connections.get(id).and_then(Connection::channel) {
-            self.channel_failed(id, channel, Cause::Os { operation, errno }, true);
+            self.channel_exhausted(id, channel, operation, errno);
             return self.settle();
         }
         if self.goes_on_elsewhere(id) {
@@ -57,7 +65,7 @@ impl Engine {
         let Some(connection) = self.pool.connections.get(id) else { return };
         let Some(transfer) = connection.transfer() else {
             return match connection.channel() {
-                Some(channel) => self.channel_failed(id, channel, cause, false),
+                Some(channel) => self.channel_failed(id, channel, cause),
                 None => self.close(id),
             };
         };

@@ -35,7 +35,7 @@ pub struct Stats {
     /// DNS queries sent for them, those sent again included.
     pub queries: u64,
     /// Times that the system had no descriptor, port or memory left for one more connection, and
-    /// the transfer went back to its queue.
+    /// the transfer went back to its queue; or for one more socket to a DNS server.
     pub exhausted: u64,
     /// What was refused the last time, and why, as in errno(3).
     pub exhausted_last: Option<(Operation, i32)>,
