@@ -8,8 +8,13 @@ use std::process::Command;
 
 fn main() {
     println!("cargo::rerun-if-env-changed=RINGDOVE_COMMIT");
+    // the command alone shows it
+    let command = std::env::var_os("CARGO_FEATURE_CLI").is_some();
     let release = std::env::var("PROFILE").is_ok_and(|profile| profile == "release");
-    if !release || std::env::var("RINGDOVE_COMMIT").is_ok() || !Path::new(".git").exists() {
+    if !(command && release)
+        || std::env::var("RINGDOVE_COMMIT").is_ok()
+        || !Path::new(".git").exists()
+    {
         return;
     }
     // the last line of the log is the commit; the rest of these decide whether it is all

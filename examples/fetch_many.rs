@@ -12,11 +12,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     while driver.running() > 0 {
         driver.turn(None)?;
         while let Some(message) = driver.next_message() {
-            match message.outcome.result.clone() {
+            let (outcome, page) = message.into_parts::<Collect>().expect("as added");
+            match outcome.result {
                 Ok(response) => {
-                    let times = message.outcome.report.times;
-                    let body = message.into_handler::<Collect>().expect("as added").body;
-                    println!("{}: {} bytes in {:?}", response.status, body.len(), times.total);
+                    let (bytes, total) = (page.body.len(), outcome.report.times.total);
+                    println!("{}: {bytes} bytes in {total:?}", response.status);
                 }
                 Err(error) => eprintln!("{error}; retry: {:?}", error.retry()),
             }

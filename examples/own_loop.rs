@@ -7,9 +7,10 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use ringdove::driver::CallbackError;
 use ringdove::sys::{self, Interest};
-use ringdove::{Action, Collect, Config, Event, Multi, Request, SocketChange, Watch};
+use ringdove::{
+    Action, CallbackError, Collect, Config, Event, Multi, Request, SocketChange, Watch,
+};
 
 /// What the application was told: sockets to watch by token, and until when to wait.
 #[derive(Default)]

@@ -102,6 +102,7 @@ pub struct Redirected {
 
 /// An operation of the operating system that failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Operation {
     /// socket(2)
     Socket,
@@ -119,6 +120,7 @@ pub enum Operation {
 
 /// What a transfer was doing when it ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum Phase {
     /// Waiting for a connection, a connection slot, or the resolver.
     Queue,
@@ -140,6 +142,7 @@ pub enum Phase {
 
 /// The deadlines of a transfer; each is its own error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Deadline {
     /// Waiting for a connection.
     Queue,

@@ -105,6 +105,16 @@ pub(crate) const SEND_BUFFER: usize = 16 * 1024;
 /// enough that the first answer does not wait for the last.
 pub(crate) const COMPLETIONS_PER_TURN: u32 = 1024;
 
+/// Entries of a submission queue at least: the longest chain of operations, which is submitted as a whole.
+pub(crate) const LEAST_SUBMISSIONS: u32 = 8;
+
+/// How long a wait lasts while there is something to be submitted that the kernel had no memory for.
+pub(crate) const SUBMIT_AGAIN: Duration = Duration::from_millis(1);
+
+/// System calls in which the kernel finishes no stream that was closed, before whoever has no transfer left
+/// leaves that to the next turn. It works off some twenty completions in one.
+pub(crate) const FLUSHES: u32 = 4;
+
 /// Places in the ring's table of direct descriptors, if RLIMIT_NOFILE allows so many: as many as one
 /// address has ports.
 pub(crate) const DIRECT_DESCRIPTORS: u32 = 64 * 1024;
@@ -255,9 +265,13 @@ pub(crate) const RETIRED_CHANNELS: usize = 16;
 /// Queries of one socket, after which another takes its place, with another source port.
 pub(crate) const QUERIES_PER_CHANNEL: u32 = 4096;
 
-/// Messages on one socket that no query waits for (late, twice, or with ids that are guessed), after which another
-/// takes its place.
-pub(crate) const CHANNEL_STRAYS: u32 = 256;
+/// Messages on one socket with ids that no query of it has had, after which it is closed, and what was asked on it is
+/// asked on others.
+pub(crate) const CHANNEL_GUESSES: u32 = 256;
+
+/// How often one try of a query is made on another socket because ids were guessed on its own. Beyond, it waits until its
+/// time is over, so that a flood costs time and no flood of ours.
+pub(crate) const ESCAPES: u8 = 2;
 
 /// How long a UDP socket takes new queries.
 pub(crate) const CHANNEL_AGE: Duration = Duration::from_secs(60);
@@ -280,11 +294,19 @@ pub(crate) const BAD_ANSWERS: u8 = 8;
 /// How long one look-up takes at most, however many servers there are.
 pub(crate) const NAME_DEADLINE: Duration = Duration::from_secs(30);
 
+/// How long a look-up takes before addresses that have expired are given out, where there are such and that is wanted: the
+/// client response timer of RFC 8767, 5.
+pub(crate) const STALE_AFTER: Duration = Duration::from_millis(1800);
+
 /// How long a server that does not answer is asked after the others, but for one query.
 pub(crate) const SERVER_SHUNNED: Duration = Duration::from_secs(30);
 
 /// Queries in a row that a server leaves without an answer before it is asked after the others.
 pub(crate) const SERVER_SILENCE: u32 = 3;
+
+/// How long a server that did not understand EDNS is asked without, as long as unbound remembers it: servers are
+/// replaced.
+pub(crate) const SERVER_PLAIN: Duration = Duration::from_secs(900);
 
 /// How long no socket to DNS servers is opened after the system had none.
 pub(crate) const NAME_PAUSE: Duration = Duration::from_millis(100);

@@ -335,9 +335,11 @@ fn urls_are_read_from_a_file_and_loaded_in_turn() {
     assert_eq!(number(&summaries[0], "targets"), 2.0);
     assert_eq!(number(&summaries[0], "body_bytes"), 510.0, "each had its half");
 
-    for (text, complaint) in
-        [(format!("{}\nhttp://\n", small.url), "line 2"), ("# nothing\n".to_owned(), "no URL")]
-    {
+    for (text, complaint) in [
+        (format!("{}\nhttp://\n", small.url), "line 2"),
+        ("foo\n".to_owned(), "neither http:// nor https://"),
+        ("# nothing\n".to_owned(), "no URL"),
+    ] {
         fs::write(file.path(), text).expect("room");
         let output = Command::new(RINGDOVE)
             .args(["bench", "-n", "1", "-i", path])

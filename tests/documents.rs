@@ -1,6 +1,6 @@
-//! Pages of `docs/` whose tables name the tests that hold what they say: each of these tests is there.
+//! What pages say of tests, files and names, compared with the sources.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -25,6 +25,94 @@ fn names_are_found_in_the_last_column_alone() {
     let page = "`a::no`\n\n| what | test |\n| --- | --- |\n| `b::no` | `c::yes`, `…::too`, `d::*` |\n\
                 | x | the same, and `single` |\n\n| what | how |\n| --- | --- |\n| x | `e::no` |\n";
     assert_eq!(tests_named_by(page), ["yes", "too", "single"]);
+}
+
+/// Whatever is quoted as a path in the repository, or linked to, is there.
+#[test]
+fn every_file_that_a_page_names_is_there() {
+    let mut missing = Vec::new();
+    let mut named = 0;
+    for page in pages() {
+        let text = fs::read_to_string(root().join(&page)).expect("a page");
+        let quoted = quoted(&text).filter_map(path_in_repository).map(|path| root().join(path));
+        let beside = root().join(&page).parent().expect("a folder").to_owned();
+        let linked = links(&text).map(|link| beside.join(link));
+        for path in quoted.chain(linked) {
+            named += 1;
+            if !path.exists() && !path.with_extension("rs").exists() {
+                missing.push(format!("{page}: {}", path.display()));
+            }
+        }
+    }
+    assert!(named > 60, "{named} files are named");
+    assert!(missing.is_empty(), "{missing:#?}");
+}
+
+#[test]
+fn paths_are_told_from_other_words() {
+    let text = "`src/a.rs` `scripts/b --c` `application/json` `/src` `x` [d](e.md#f) [g](https://h/) [i](#j)";
+    let paths: Vec<_> = quoted(text).filter_map(path_in_repository).collect();
+    assert_eq!(paths, ["src/a.rs", "scripts/b"]);
+    assert_eq!(links(text).collect::<Vec<_>>(), ["e.md"]);
+}
+
+/// The code map has each file and folder of each layer, and all tests and benches.
+#[test]
+fn the_code_map_is_whole() {
+    let text = fs::read_to_string(root().join("ARCHITECTURE.md")).expect("a page");
+    let map = text.split("## Code map").nth(1).and_then(|rest| rest.split("## ").next());
+    let map = map.expect("there is a code map");
+    let mut missing = Vec::new();
+    let layers = names_in("src").into_iter().filter(|name| root().join("src").join(name).is_dir());
+    let mut folders: Vec<_> = layers.map(|layer| format!("src/{layer}")).collect();
+    folders.extend(["tests".to_owned(), "benches".to_owned()]);
+    for folder in &folders {
+        // of one file with submodules in a folder of its own, the file is enough
+        let row = map.lines().find(|row| row.contains(&format!("`{folder}/`")));
+        let row = match (row, folder.as_str()) {
+            (Some(row), _) => row,
+            (None, "src/error") => continue,
+            (None, _) => panic!("the code map has no row of {folder}/"),
+        };
+        let named: HashSet<_> = quoted(row).map(|name| name.trim_end_matches('/')).collect();
+        let there =
+            names_in(folder).into_iter().filter(|name| !["mod", "tests"].contains(&&**name));
+        let lacks = there.filter(|name| !named.contains(&**name));
+        missing.extend(lacks.map(|name| format!("{folder}/{name}")));
+    }
+    assert!(missing.is_empty(), "the code map lacks {missing:#?}");
+}
+
+/// docs/cli.md has all kinds of errors that a record may have, and no other.
+#[test]
+fn the_kinds_of_errors_are_those_that_are_documented() {
+    let page = fs::read_to_string(root().join("docs/cli.md")).expect("a page");
+    let list = between(&page, "`error.kind` is one of ", "`error.phase`");
+    let documented: BTreeSet<_> =
+        quoted(list).filter(|word| word.bytes().all(|byte| byte.is_ascii_lowercase())).collect();
+    let errors = fs::read_to_string(root().join("src/error.rs")).expect("a source");
+    let records = fs::read_to_string(root().join("src/cli/record.rs")).expect("a source");
+    let mut kinds: BTreeSet<_> =
+        strings_after(between(&errors, "pub fn kind(&self)", "\n    }\n"), "=> ").collect();
+    assert!(kinds.len() > 10, "{kinds:?}");
+    kinds.extend(strings_after(&records, "kind: "));
+    assert_eq!(documented, kinds);
+}
+
+/// The table of `--jsonl` in docs/cli.md has all fields of a record, and no other.
+#[test]
+fn the_fields_of_records_are_those_that_are_documented() {
+    let page = fs::read_to_string(root().join("docs/cli.md")).expect("a page");
+    let rows = between(&page, "## `--jsonl`", "`error.kind`").lines();
+    let documented: BTreeSet<_> =
+        rows.filter_map(|row| row.strip_prefix("| `")?.split('`').next()).collect();
+    let records = fs::read_to_string(root().join("src/cli/record.rs")).expect("a source");
+    let fields = between(&records, "pub(crate) struct Record<'a> {", "\n}\n").lines();
+    let fields: BTreeSet<_> = fields
+        .filter_map(|line| line.trim().strip_prefix("pub(crate) ")?.split(':').next())
+        .collect();
+    assert!(fields.len() > 10, "{fields:?}");
+    assert_eq!(documented, fields);
 }
 
 fn root() -> &'static Path {
@@ -72,4 +160,56 @@ fn functions() -> HashSet<String> {
         }
     }
     found
+}
+
+/// The pages of the repository, from its root.
+fn pages() -> Vec<String> {
+    let pages = |folder: &str| {
+        let entries = fs::read_dir(root().join(folder)).expect("a folder");
+        let names = entries.map(|entry| entry.expect("an entry").file_name().into_string());
+        let pages = names.map(|name| name.expect("a name")).filter(|name| name.ends_with(".md"));
+        pages.map(|name| format!("{folder}{name}")).collect::<Vec<_>>()
+    };
+    ["", "docs/", "docs/benchmarks/", "benches/peers/"].into_iter().flat_map(pages).collect()
+}
+
+/// What stands in backticks, line by line.
+fn quoted(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().flat_map(|line| line.split('`').skip(1).step_by(2))
+}
+
+/// The path that a quotation begins with, if it is one from the root on.
+fn path_in_repository(quotation: &str) -> Option<&str> {
+    const FOLDERS: [&str; 7] = ["benches", "docs", "examples", "fuzz", "scripts", "src", "tests"];
+    let path = quotation.split_whitespace().next()?;
+    let (folder, rest) = path.split_once('/')?;
+    (FOLDERS.contains(&folder) && !rest.contains(['*', '<'])).then_some(path)
+}
+
+/// Where links lead that stay in the repository.
+fn links(text: &str) -> impl Iterator<Item = &str> {
+    let targets = text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next());
+    targets.filter(|target| !target.is_empty() && !target.contains(':'))
+}
+
+/// The names in a folder, without `.rs`.
+fn names_in(folder: &str) -> BTreeSet<String> {
+    let entries = fs::read_dir(root().join(folder)).expect("a folder");
+    let paths = entries.map(|entry| entry.expect("an entry").path());
+    let sources = paths.filter(|path| path.is_dir() || path.extension().is_some_and(|e| e == "rs"));
+    let stems = sources.map(|path| path.file_stem().expect("a name").to_owned());
+    stems.map(|stem| stem.into_string().expect("a name")).collect()
+}
+
+/// The text between two others.
+#[track_caller]
+fn between<'a>(text: &'a str, start: &str, end: &str) -> &'a str {
+    let rest = text.split_once(start).unwrap_or_else(|| panic!("{start} is there")).1;
+    rest.split_once(end).unwrap_or_else(|| panic!("{end} is there")).0
+}
+
+/// The strings that follow on some text at once.
+fn strings_after<'a>(text: &'a str, before: &str) -> impl Iterator<Item = &'a str> {
+    let strings = text.split(before).skip(1).filter_map(|rest| rest.strip_prefix('"'));
+    strings.filter_map(|rest| rest.split('"').next())
 }

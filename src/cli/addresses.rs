@@ -33,7 +33,7 @@ pub(crate) struct AddressArgs {
     #[arg(long)]
     pub(crate) let_proxies_resolve: bool,
 
-    /// Try a name's next address when one has not answered for so long, 10 to 2000; 250 unless given
+    /// Try a name's next address when one has not answered for this long, 10 to 2000 (default: 250)
     #[arg(long, value_name = "MILLISECONDS", value_parser = clap::value_parser!(u16).range(10..=2000))]
     pub(crate) happy_eyeballs_timeout_ms: Option<u16>,
 }

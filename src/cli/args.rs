@@ -46,8 +46,7 @@ pub(crate) enum Command {
 
 /// Fetch URLs, many at once.
 ///
-/// Without an option of output, bodies go to standard output in the order of the URLs, and so one
-/// at a time.
+/// Without an output option, bodies go to standard output one at a time, in URL order.
 ///
 /// Exit status: 0 all done, 1 some transfers failed, 2 nothing began (usage, or something that all
 /// of it needs), 130 and 143 interrupted by SIGINT and SIGTERM.
@@ -75,7 +74,7 @@ pub(crate) struct FetchArgs {
     #[arg(short, long)]
     pub(crate) quiet: bool,
 
-    /// As -q, and failures are not named either, unless -S says so; the exit status tells of them
+    /// Like -q, and failures are not named either, unless -S says so; the exit status tells of them
     #[arg(short, long)]
     pub(crate) silent: bool,
 
@@ -141,7 +140,7 @@ pub(crate) struct FetchArgs {
 #[derive(Debug, Group)]
 #[command(next_help_heading = "Requests")]
 pub(crate) struct RequestArgs {
-    /// The method; GET unless given, POST with -d and -F, PUT with -T, HEAD with -I
+    /// The method (default: GET; POST with -d and -F, PUT with -T, HEAD with -I)
     #[arg(short = 'X', long = "request", value_name = "METHOD")]
     pub(crate) method: Option<Method>,
 
@@ -150,7 +149,7 @@ pub(crate) struct RequestArgs {
     #[arg(short = 'H', long = "header", value_name = "FIELD", allow_hyphen_values = true)]
     pub(crate) fields: Vec<Field>,
 
-    /// Ask for heads alone (HEAD), and write them where the bodies would go
+    /// Ask for heads only (HEAD), and write them where the bodies would go
     #[arg(short = 'I', long)]
     pub(crate) head: bool,
 
@@ -182,12 +181,12 @@ pub(crate) struct RedirectArgs {
     #[arg(short = 'L', long)]
     pub(crate) location: bool,
 
-    /// As -L, and send credentials (Authorization, Cookie, Proxy-*) wherever it leads; otherwise they
+    /// Like -L, and send credentials (Authorization, Cookie, Proxy-*) wherever it leads; otherwise they
     /// are left out from the first change of scheme, host or port on
     #[arg(long)]
     pub(crate) location_trusted: bool,
 
-    /// Redirects followed at most; -1 for as many as there may be, which is 1000
+    /// Maximum number of redirects; -1 means 1000
     #[arg(long, value_name = "N", default_value = "50", allow_negative_numbers = true)]
     pub(crate) max_redirs: MaxRedirects,
 
@@ -229,7 +228,7 @@ pub(crate) struct OutputArgs {
     #[arg(short = 'J', long, conflicts_with_all = ["include", "head", "continue_at"])]
     pub(crate) remote_header_name: bool,
 
-    /// Write bodies as they arrive, which is done anyway
+    /// Write bodies as they arrive (the default)
     #[arg(short = 'N', long)]
     pub(crate) no_buffer: bool,
 
@@ -250,7 +249,7 @@ pub(crate) struct ConnectionArgs {
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = at_least_one)]
     pub(crate) connections: usize,
 
-    /// Connections at once to one scheme, host and port; as many as --connections allows unless given
+    /// Connections at once to one scheme, host and port (default: as many as --connections allows)
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub(crate) per_host: Option<usize>,
 
@@ -258,17 +257,17 @@ pub(crate) struct ConnectionArgs {
     #[arg(long, value_name = "NAME", default_value = "auto")]
     pub(crate) driver: DriverChoice,
 
-    /// Longest for looking the name up, for connecting and for the TLS handshake, each; 30 unless
-    /// given, or with 0
+    /// Maximum time for looking the name up, for connecting and for the TLS handshake, each (default, and
+    /// with 0: 30)
     #[arg(long, value_name = "SECONDS")]
     pub(crate) connect_timeout: Option<Limit>,
 
-    /// Longest for a whole transfer, with what it waits where --per-host is reached; not bounded
-    /// unless given, or with 0
+    /// Maximum time for a whole transfer, its wait where --per-host is reached included (default, and
+    /// with 0: no limit)
     #[arg(short = 'm', long, alias = "max-time", value_name = "SECONDS")]
     pub(crate) timeout: Option<Limit>,
 
-    /// Longest without a byte in either direction, before the response and within; 120 unless given
+    /// Maximum time without a byte in either direction, before the response and within (default: 120)
     #[arg(long, value_name = "SECONDS")]
     pub(crate) idle_timeout: Option<Seconds>,
 

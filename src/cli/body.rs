@@ -349,25 +349,25 @@ const DATA: [Repeatable<DataKind>; 6] = [
         "DATA",
         "The body of each request, or @FILE to read it from FILE (@- for standard input) without \
          its line ends. Several, of all options like this, are joined by &. Content-Type is \
-         application/x-www-form-urlencoded unless given",
+         application/x-www-form-urlencoded by default",
         DataKind::Data,
     ),
-    ("data-ascii", None, "DATA", "As -d", DataKind::Data),
-    ("data-raw", None, "DATA", "As -d, without a meaning for @", DataKind::Raw),
-    ("data-binary", None, "DATA", "As -d, and files as they are", DataKind::Binary),
+    ("data-ascii", None, "DATA", "Like -d", DataKind::Data),
+    ("data-raw", None, "DATA", "Like -d, but @ is not special", DataKind::Raw),
+    ("data-binary", None, "DATA", "Like -d, but files are sent as they are", DataKind::Binary),
     (
         "data-urlencode",
         None,
         "DATA",
-        "As -d, percent-encoded: CONTENT, =CONTENT, NAME=CONTENT, @FILE, NAME@FILE",
+        "Like -d, percent-encoded: CONTENT, =CONTENT, NAME=CONTENT, @FILE, NAME@FILE",
         DataKind::UrlEncode,
     ),
     (
         "json",
         None,
         "DATA",
-        "As --data-binary, joined by nothing; Content-Type and Accept are application/json unless \
-         given",
+        "Like --data-binary, joined by nothing; Content-Type and Accept are application/json by \
+         default",
         DataKind::Json,
     ),
 ];
@@ -378,11 +378,11 @@ const FORM: [Repeatable<FormKind>; 2] = [
         Some('F'),
         "NAME=CONTENT",
         "A part of a multipart/form-data body: CONTENT, @FILE[,FILE]… for files with their names, \
-         or <FILE for a file's bytes alone. Then may come ;type=TYPE, ;filename=NAME and \
+         or <FILE for a file's bytes only. Then may come ;type=TYPE, ;filename=NAME and \
          ;headers=FIELD",
         FormKind::Part,
     ),
-    ("form-string", None, "NAME=TEXT", "As -F, without a meaning for @, < and ;", FormKind::Text),
+    ("form-string", None, "NAME=TEXT", "Like -F, but @, < and ; are not special", FormKind::Text),
 ];
 
 ordered!(DataArgs, DATA);

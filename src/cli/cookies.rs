@@ -34,7 +34,7 @@ pub(crate) struct CookieArgs {
     #[arg(short, long)]
     junk_session_cookies: bool,
 
-    /// Ask the hosts in FILE over TLS alone, add those that say so, and write FILE at the end; with '' as
+    /// Ask the hosts in FILE over TLS only, add those that say so, and write FILE at the end; with '' as
     /// FILE there is none
     #[arg(long, value_name = "FILE")]
     hsts: Option<OsString>,

@@ -45,7 +45,7 @@ pub(crate) struct CredentialArgs {
     #[arg(short, long)]
     netrc: bool,
 
-    /// As -n, from FILE
+    /// Like -n, from FILE
     #[arg(long, value_name = "FILE")]
     netrc_file: Option<PathBuf>,
 

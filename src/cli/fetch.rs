@@ -10,6 +10,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use ringdove::driver::DriverError;
+use ringdove::http::UrlFault;
 use ringdove::sys::clock;
 use ringdove::{Driver, Message, MultiError, Time, TransferId};
 use url::Url;
@@ -107,7 +108,7 @@ impl Run {
         }
         .map_err(|error: DriverError| error.to_string())?;
         for entry in plan.resolve {
-            entry.apply(driver.engine_mut(), clock::now(), lookup_ttl);
+            entry.apply(&mut driver.settings(), clock::now(), lookup_ttl);
         }
         let waker = driver.waker().map_err(|error| error.to_string())?;
         let interrupts = Interrupts::listen(waker.clone()).map_err(|error| error.to_string())?;
@@ -280,12 +281,8 @@ impl Run {
     }
 
     fn add(&mut self, text: &str, ticket: &Rc<Ticket>) -> Result<TransferId, Failure> {
-        let url = Url::parse(text).map_err(|why| match why {
-            url::ParseError::RelativeUrlWithoutBase => {
-                Failure::of_input("bad URL: neither http:// nor https:// begins it".to_owned())
-            }
-            why => Failure::of_input(format!("bad URL: {why}")),
-        })?;
+        let url = Url::parse(text)
+            .map_err(|why| Failure::of_input(format!("bad URL: {}", UrlFault::from(why))))?;
         let request = self.template.request(&url, text).map_err(Failure::of_input)?;
         let mut sink = self.output.sink(&url, ticket.number).map_err(Failure::of_input)?;
         if let Some(resume) = &self.resume {
@@ -307,8 +304,8 @@ impl Run {
 
     fn take_message(&mut self, message: Message) -> Result<(), Halt> {
         self.running.remove(&message.transfer);
-        let outcome = message.outcome.clone();
-        let delivery = message.into_handler::<Delivery>().expect("all handlers are deliveries");
+        let (outcome, delivery) =
+            message.into_parts::<Delivery>().expect("all handlers are deliveries");
         let ticket = Rc::clone(&delivery.ticket);
         let delivered = delivery.finish(&outcome);
         if delivered.unread {

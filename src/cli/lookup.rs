@@ -29,20 +29,20 @@ pub(crate) struct LookupArgs {
 #[derive(Debug, Default, Group)]
 #[command(next_help_heading = "Names")]
 pub(crate) struct ResolverArgs {
-    /// Ask no name server more than so many things at a time; 8192 unless given
+    /// Ask no name server more than this many things at a time (default: 8192)
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub(crate) dns_max_queries: Option<usize>,
 
-    /// Ask no name server more than so many things in a second; any number unless given
+    /// Ask no name server more than this many things per second (default: no limit)
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) dns_rate: Option<u32>,
 
-    /// Give a name up that has not been found for so long, 30 at most; unless given about 12, or what
-    /// resolv.conf's timeout and attempts come to
+    /// Give up on a name that has not been found for this long, 30 at most (default: about 12, or what
+    /// resolv.conf's timeout and attempts come to)
     #[arg(long, value_name = "SECONDS")]
     pub(crate) dns_timeout: Option<Seconds>,
 
-    /// Where no name server answers use addresses that expired so long ago at most
+    /// Where no name server answers, use addresses that expired at most this long ago
     #[arg(long, value_name = "SECONDS")]
     pub(crate) serve_stale: Option<Seconds>,
 }

@@ -17,13 +17,14 @@ use url::Url;
 use super::args::{ConnectionArgs, FetchArgs, OutputArgs, RedirectArgs, RequestArgs};
 use super::body::{Content, Payload, StandardInput};
 use super::coding;
-use super::condition::TimeCondition;
+use super::condition::{ConditionArgs, TimeCondition};
 use super::connect::TlsArgs;
 use super::cookies::Kept;
 use super::input::Opened;
 use super::names::file_name;
 use super::output::{Output, SharedStream, Stream};
-use super::partial::Resume;
+use super::partial::{RangeArgs, Resume};
+use super::politeness::PolitenessArgs;
 use super::proxy::Unusable;
 use super::remote::name_in_url;
 use super::resolve::Addresses;
@@ -110,139 +111,71 @@ pub(crate) struct Template {
 
 impl Plan {
     /// Makes a plan, or says in one line what stands against it.
-    pub(crate) fn new(args: FetchArgs) -> Result<Plan, String> {
-        let FetchArgs { urls, input, config, mut request, redirects, output, .. } = args;
-        let FetchArgs { body, target, speed, retry, credentials, verbose, quiet, .. } = args;
-        let FetchArgs { silent, show_error, .. } = args;
-        let FetchArgs { count_or_jar, mut connection, mut cookies, politeness, .. } = args;
-        for given in count_or_jar {
+    pub(crate) fn new(mut args: FetchArgs) -> Result<Plan, String> {
+        for given in std::mem::take(&mut args.count_or_jar) {
             match given {
-                CountOrJar::Count(count) => connection.connections = count,
-                CountOrJar::Jar(file) => cookies.set_jar(file),
+                CountOrJar::Count(count) => args.connection.connections = count,
+                CountOrJar::Jar(file) => args.cookies.set_jar(file),
             }
         }
-        let FetchArgs {
-            coding,
-            ways,
-            addresses,
-            proxy,
-            lookup,
-            resolver,
-            tls: tls_args,
-            heads: head_args,
-            range,
-            condition,
-            write_out,
-            ..
-        } = args;
-        if urls.is_empty() && input.is_none() {
-            return Err("nothing to fetch: give URLs, or a file of them by -i".to_owned());
-        }
-        let one_url = input.is_none() && urls.len() == 1;
-        let from_stdin = input.as_deref() == Some(Path::new("-"));
-        let mut warnings = Vec::new();
-        let heads = request.head || head_args.include;
-        let fail = match (request.fail, request.fail_with_body) {
-            (false, false) => Fail::Never,
-            (true, _) => Fail::WithoutBody,
-            (false, true) => Fail::WithBody,
-        };
-        if request.referer.as_deref().is_some_and(|referer| referer.ends_with(";auto")) {
-            return Err(
-                "-e: \";auto\" is not there: Referer is the same after redirects".to_owned()
-            );
-        }
-        let mut options = options(&request, &redirects, &connection);
-        let unusable = proxy.apply(&mut options, |name| std::env::var(name).ok())?;
-        let lookup_family = ways.family();
-        ways.apply(&mut options)?;
-        addresses.apply(&mut options);
-        speed.apply(&mut options);
-        retry.apply(&mut options);
-        coding.apply(&mut options);
-        options.timeouts.expect = Some(body.expect100_timeout.0);
-        let mut stdin = StandardInput { taken: from_stdin.then_some("-i") };
-        if config.iter().any(|file| file == Path::new("-")) {
-            stdin.taken = Some("-K");
-        }
-        let content = Content::new(body, &mut stdin)?;
+        check(&args)?;
+        let one_url = args.input.is_none() && args.urls.len() == 1;
+        let heads = args.request.head || args.heads.include;
+        let fail = Fail::of(&args.request);
+        let config = config(&args)?;
+        let (mut options, unusable) = transfer_options(&args)?;
+        args.ways.apply(&mut options)?;
+        let mut stdin = StandardInput { taken: takes_standard_input(&args.config, &args.input) };
+        let content = Content::new(args.body, &mut stdin)?;
         if content.is_for_one() && !one_url {
             return Err("-T of a pipe can be sent once, to one URL".to_owned());
         }
-        options.auth = credentials.policy()?;
-        if leaves_out(&request.fields, "authorization") {
-            options.auth = None;
-        }
-        if let Some(decode) = &mut options.decode {
-            decode.ask = !leaves_out(&request.fields, "accept-encoding");
-        }
-        request.fields.extend(cookies.field(&request.fields));
-        if range.range.is_some() && content.method == Some(http::Method::PUT) {
+        if args.range.range.is_some() && content.method == Some(http::Method::PUT) {
             return Err("-T sends a file whole: -r is about what is to come".to_owned());
         }
-        request.fields.extend(range.field(&request.fields));
-        condition.check(one_url)?;
-        warnings.extend(condition.warning());
-        request.fields.extend(condition.field()?);
-        request.fields.extend(condition.date_field(&request.fields));
-        let etag = condition.validator()?;
-        let own_range = request.fields.iter().any(|field| field.is("range"));
-        let resume = range.continue_at.map(|offset| Resume { offset, etag, own_range });
-        let kept = cookies.read(&mut stdin)?;
+        options.auth = args.credentials.policy()?;
+        leave_out(&args.request.fields, &mut options);
+        args.request.fields.extend(args.cookies.field(&args.request.fields));
+        let resume = ask_for_part(&mut args.request, &args.range, &args.condition, one_url)?;
+        let kept = args.cookies.read(&mut stdin)?;
         kept.apply(&mut options);
-        let no_bodies = request.head;
-        let template = Template::new(request, content, target, options, unusable)?;
-        let input = input.as_deref().map(Opened::open).transpose()?;
-        let dump = head_args.dump(output.create_dirs)?;
-        let records = match output.jsonl {
+        let no_bodies = args.request.head;
+        let template = Template::new(args.request, content, args.target, options, unusable)?;
+        let input = args.input.as_deref().map(Opened::open).transpose()?;
+        let dump = args.heads.dump(args.output.create_dirs)?;
+        let records = match args.output.jsonl {
             true => Some(Stream::standard_output().map_err(|error| error.to_string())?),
             false => None,
         };
-        let output = place(output, input.is_none().then_some(urls.len()))?;
-        let connections = fit(connection.connections, output.writes_files(), &mut warnings)?;
+        let output = place(args.output, args.input.is_none().then_some(args.urls.len()))?;
         let one_at_a_time = output.is_stream();
-        let per_host = connection.per_host.unwrap_or(connections).min(connections);
-        let window = match connection.timeout.and_then(|limit| limit.0) {
-            _ if one_at_a_time => 1,
-            // a transfer's time runs from when it is added: none is to wait here
-            Some(_) => connections,
-            None if politeness.holds_up() => {
-                connections.saturating_mul(AHEAD_OF_HOSTS).max(AHEAD_OF_DELAYS)
-            }
-            None if per_host < connections => connections.saturating_mul(AHEAD_OF_HOSTS),
-            None => connections.saturating_mul(AHEAD),
-        };
+        let (config, mut warnings) = fit(config, output.writes_files())?;
+        warnings.extend(args.condition.warning());
         Ok(Plan {
-            config: politeness.apply(resolver.apply(Config {
-                max_connections: connections,
-                max_per_origin: per_host,
-                lookup_family,
-                retry_budget: retry.budget(),
-                names: lookup.service(),
-                address_policy: addresses.policy(),
-                tls: tls(connection.cacert.as_deref(), connection.insecure, &tls_args)?,
-                ..Config::default()
-            })),
-            urls,
+            urls: args.urls,
             input,
             template,
             kept,
             records,
-            driver: driver(connection.driver, &connection.ring)?,
-            ring: connection.ring.options(),
-            resolve: connection.resolve,
-            window,
+            driver: driver(args.connection.driver, &args.connection.ring)?,
+            ring: args.connection.ring.options(),
+            window: match one_at_a_time {
+                true => 1,
+                false => window(&config, &args.connection, &args.politeness),
+            },
+            resolve: args.connection.resolve,
+            config,
             heads,
             no_bodies,
             resume,
-            condition: condition.time(),
-            etag_save: condition.etag_save,
-            write_out: write_out.format()?,
+            condition: args.condition.time(),
+            etag_save: args.condition.etag_save,
+            write_out: args.write_out.format()?,
             dump,
             fail,
-            verbose,
-            quiet: quiet || silent,
-            mute: silent && !show_error,
+            verbose: args.verbose,
+            quiet: args.quiet || args.silent,
+            mute: args.silent && !args.show_error,
             plain: one_at_a_time && one_url,
             output,
             warnings,
@@ -253,6 +186,98 @@ impl Plan {
     pub(crate) fn total(&self) -> Option<u64> {
         self.input.is_none().then_some(self.urls.len() as u64)
     }
+}
+
+impl Fail {
+    fn of(request: &RequestArgs) -> Fail {
+        match (request.fail, request.fail_with_body) {
+            (false, false) => Fail::Never,
+            (true, _) => Fail::WithoutBody,
+            (false, true) => Fail::WithBody,
+        }
+    }
+}
+
+/// What can be said against it all at first sight.
+fn check(args: &FetchArgs) -> Result<(), String> {
+    if args.urls.is_empty() && args.input.is_none() {
+        return Err("nothing to fetch: give URLs, or a file of URLs with -i".to_owned());
+    }
+    if args.request.referer.as_deref().is_some_and(|referer| referer.ends_with(";auto")) {
+        return Err("-e: \";auto\" is not there: Referer is the same after redirects".to_owned());
+    }
+    Ok(())
+}
+
+/// The option that standard input is for already.
+fn takes_standard_input(config: &[PathBuf], input: &Option<PathBuf>) -> Option<&'static str> {
+    let dash = Path::new("-");
+    match input {
+        _ if config.iter().any(|file| file == dash) => Some("-K"),
+        Some(input) if input == dash => Some("-i"),
+        Some(_) | None => None,
+    }
+}
+
+/// How the engine is set up. Its limits are not yet those that fit.
+fn config(args: &FetchArgs) -> Result<Config, String> {
+    let FetchArgs { connection, .. } = args;
+    Ok(args.politeness.apply(args.resolver.apply(Config {
+        max_connections: connection.connections,
+        max_per_origin: connection.per_host.unwrap_or(usize::MAX),
+        lookup_family: args.ways.family(),
+        retry_budget: args.retry.budget(),
+        names: args.lookup.service(),
+        address_policy: args.addresses.policy(),
+        tls: tls(connection.cacert.as_deref(), connection.insecure, &args.tls)?,
+        ..Config::default()
+    })))
+}
+
+/// Transfers in the engine at once.
+fn window(config: &Config, connection: &ConnectionArgs, politeness: &PolitenessArgs) -> usize {
+    let connections = config.max_connections;
+    match connection.timeout.and_then(|limit| limit.0) {
+        // a transfer's time runs from when it is added: none is to wait here
+        Some(_) => connections,
+        None if politeness.holds_up() => {
+            connections.saturating_mul(AHEAD_OF_HOSTS).max(AHEAD_OF_DELAYS)
+        }
+        None if config.max_per_origin < connections => connections.saturating_mul(AHEAD_OF_HOSTS),
+        None => connections.saturating_mul(AHEAD),
+    }
+}
+
+/// Has requests ask for what is wanted of a body: a range, the rest, or what has changed. Says where bodies are gone on
+/// with.
+fn ask_for_part(
+    request: &mut RequestArgs,
+    range: &RangeArgs,
+    condition: &ConditionArgs,
+    one_url: bool,
+) -> Result<Option<Resume>, String> {
+    request.fields.extend(range.field(&request.fields));
+    condition.check(one_url)?;
+    request.fields.extend(condition.field()?);
+    request.fields.extend(condition.date_field(&request.fields));
+    let etag = condition.validator()?;
+    let own_range = request.fields.iter().any(|field| field.is("range"));
+    Ok(range.continue_at.map(|offset| Resume { offset, etag, own_range }))
+}
+
+/// Has what an option would send not be sent where -H leaves its field out.
+fn leave_out(fields: &[Field], options: &mut Options) {
+    if leaves_out(fields, "authorization") {
+        options.auth = None;
+    }
+    if let Some(decode) = &mut options.decode {
+        decode.ask = !leaves_out(fields, "accept-encoding");
+    }
+}
+
+/// Whether a field is not to be sent.
+fn leaves_out(fields: &[Field], name: &str) -> bool {
+    fields.iter().any(|field| field.is(name) && field.value.is_none())
 }
 
 /// Whoever says how a ring is to be set up wants one.
@@ -386,16 +411,10 @@ fn fields(
     fields.into_iter().filter_map(|field| Some((field.name, field.value?))).collect()
 }
 
-/// Whether a field is not to be sent.
-fn leaves_out(fields: &[Field], name: &str) -> bool {
-    fields.iter().any(|field| field.is(name) && field.value.is_none())
-}
-
-fn options(
-    request: &RequestArgs,
-    redirects: &RedirectArgs,
-    connection: &ConnectionArgs,
-) -> Options {
+/// The options of all transfers, as far as they are one argument's alone, and the proxies of the environment that
+/// none of them can go by.
+fn transfer_options(args: &FetchArgs) -> Result<(Options, Unusable), String> {
+    let FetchArgs { request, redirects, connection, .. } = args;
     let mut timeouts = Timeouts::default();
     if let Some(limit) = connection.connect_timeout.and_then(|limit| limit.0) {
         (timeouts.resolve, timeouts.connect, timeouts.tls) =
@@ -405,12 +424,19 @@ fn options(
         (timeouts.first_byte, timeouts.idle) = (Some(limit.0), Some(limit.0));
     }
     timeouts.total = connection.timeout.and_then(|limit| limit.0);
-    Options {
+    timeouts.expect = Some(args.body.expect100_timeout.0);
+    let mut options = Options {
         timeouts,
         max_body: request.max_body.map(|size| size.0),
         redirects: redirect_policy(redirects),
         ..Options::default()
-    }
+    };
+    let unusable = args.proxy.apply(&mut options, |name| std::env::var(name).ok())?;
+    args.addresses.apply(&mut options);
+    args.speed.apply(&mut options);
+    args.retry.apply(&mut options);
+    args.coding.apply(&mut options);
+    Ok((options, unusable))
 }
 
 fn redirect_policy(args: &RedirectArgs) -> Option<RedirectPolicy> {
@@ -473,19 +499,22 @@ fn place(args: OutputArgs, urls: Option<usize>) -> Result<Output, String> {
     }
 }
 
-/// How many connections the process may have, of those asked for.
-fn fit(wanted: usize, with_files: bool, warnings: &mut Vec<String>) -> Result<usize, String> {
+/// As many connections as the process may have, of those asked for, and what is to be said of that.
+fn fit(config: Config, with_files: bool) -> Result<(Config, Vec<String>), String> {
     let limit = rlimit::raise_open_files().map_err(|errno| format!("RLIMIT_NOFILE: {errno}"))?;
     let descriptors = usize::try_from(limit.soft).unwrap_or(usize::MAX);
     // a body that is written has its file open beside its connection
     let each = if with_files { 2 } else { 1 };
     let most = (descriptors.saturating_sub(SPARE_DESCRIPTORS) / each).max(1);
-    if wanted > most {
-        warnings.push(format!(
+    let wanted = config.max_connections;
+    let warning = (wanted > most).then(|| {
+        format!(
             "--connections {wanted} is more than the limit of {} open files allows (RLIMIT_NOFILE): {most} \
              connections are used",
             limit.soft
-        ));
-    }
-    Ok(wanted.min(most))
+        )
+    });
+    let max_connections = wanted.min(most);
+    let max_per_origin = config.max_per_origin.min(max_connections);
+    Ok((Config { max_connections, max_per_origin, ..config }, warning.into_iter().collect()))
 }

@@ -15,16 +15,16 @@ use super::speed::Rate;
 #[derive(Debug, Default, Group)]
 #[command(next_help_heading = "Politeness")]
 pub(crate) struct PolitenessArgs {
-    /// Connections at once to one host, whatever the scheme and port; any number unless given
+    /// Connections at once to one host, whatever the scheme and port (default: no limit)
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub(crate) max_host_connections: Option<usize>,
 
-    /// Connections at once to one IP address, whatever the names that lead there; any number unless given
+    /// Connections at once to one IP address, whatever the names that lead there (default: no limit)
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub(crate) max_address_connections: Option<usize>,
 
-    /// Begin at most so many requests to one scheme, host and port in a second, evenly; with /m, /h or /d
-    /// in a minute, an hour or a day
+    /// Begin at most this many requests per second to one scheme, host and port, evenly; with /m, /h or /d
+    /// per minute, hour or day
     #[arg(long, value_name = "N[/UNIT]")]
     pub(crate) rate_per_host: Option<Rate>,
 
@@ -68,12 +68,13 @@ impl FromStr for Delay {
             "" | "s" => 1.0,
             "m" => 60.0,
             "h" => 3600.0,
-            _ => return Err("a unit other than ms, s, m and h"),
+            _ => return Err("the unit must be one of ms, s, m and h"),
         };
         let number: f64 = digits.parse().map_err(|_| "not a time, as 2, 0.5, 100ms or 1m")?;
         match Duration::try_from_secs_f64(number * unit) {
-            Ok(Duration::ZERO) | Err(_) => Err("not a time that can be waited for"),
-            Ok(delay) => Ok(Delay(delay)),
+            Ok(delay) if !delay.is_zero() => Ok(Delay(delay)),
+            Err(_) if number > 0.0 => Err("too long"),
+            Ok(_) | Err(_) => Err("must be more than 0"),
         }
     }
 }

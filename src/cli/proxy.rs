@@ -16,9 +16,9 @@ use super::values::Field;
 #[derive(Debug, Default, Group)]
 #[command(next_help_heading = "Proxies")]
 pub(crate) struct ProxyArgs {
-    /// Go by this proxy: http (unless said), https, socks4, socks4a, socks5 or socks5h; the port is
-    /// 1080 unless said, of https 443. Without it the variables http_proxy, https_proxy and all_proxy
-    /// say; empty, none
+    /// Use this proxy: http (the default), https, socks4, socks4a, socks5 or socks5h; the default port is
+    /// 1080, of https 443. Without this option the variables http_proxy, https_proxy and all_proxy
+    /// count; an empty one means no proxy
     #[arg(
         short = 'x',
         long,
@@ -28,51 +28,34 @@ pub(crate) struct ProxyArgs {
     pub(crate) proxy: Option<String>,
 
     /// As -x socks4://…
-    #[arg(
-        long,
-        value_name = "HOST[:PORT]",
-        overrides_with_all = ["proxy", "socks4a", "socks5", "socks5_hostname"]
-    )]
+    #[arg(long, value_name = "HOST[:PORT]", overrides_with_all = ["proxy", "socks4a", "socks5", "socks5_hostname"])]
     pub(crate) socks4: Option<String>,
 
     /// As -x socks4a://…
-    #[arg(
-        long,
-        value_name = "HOST[:PORT]",
-        overrides_with_all = ["proxy", "socks4", "socks5", "socks5_hostname"]
-    )]
+    #[arg(long, value_name = "HOST[:PORT]", overrides_with_all = ["proxy", "socks4", "socks5", "socks5_hostname"])]
     pub(crate) socks4a: Option<String>,
 
     /// As -x socks5://…
-    #[arg(
-        long,
-        value_name = "HOST[:PORT]",
-        overrides_with_all = ["proxy", "socks4", "socks4a", "socks5_hostname"]
-    )]
+    #[arg(long, value_name = "HOST[:PORT]", overrides_with_all = ["proxy", "socks4", "socks4a", "socks5_hostname"])]
     pub(crate) socks5: Option<String>,
 
     /// As -x socks5h://…
-    #[arg(
-        long,
-        value_name = "HOST[:PORT]",
-        overrides_with_all = ["proxy", "socks4", "socks4a", "socks5"]
-    )]
+    #[arg(long, value_name = "HOST[:PORT]", overrides_with_all = ["proxy", "socks4", "socks4a", "socks5"])]
     pub(crate) socks5_hostname: Option<String>,
 
-    /// Who asks the proxy, percent-encoded as in a URL, where the proxy's own text does not say
+    /// Credentials for the proxy, percent-encoded; used if the proxy URL has none
     #[arg(short = 'U', long, value_name = "USER[:PASSWORD]")]
     pub(crate) proxy_user: Option<String>,
 
-    /// Tell an HTTP proxy who asks by Basic, without being asked: as is done unless one of the next two is
-    /// given
+    /// Send the credentials to an HTTP proxy by Basic, without being asked (the default)
     #[arg(long)]
     pub(crate) proxy_basic: bool,
 
-    /// Tell an HTTP proxy who asks by Digest, once it asks
+    /// Send the credentials to an HTTP proxy by Digest, once it asks
     #[arg(long)]
     pub(crate) proxy_digest: bool,
 
-    /// Tell an HTTP proxy who asks by the safest scheme that it asks for
+    /// Send the credentials to an HTTP proxy by the safest scheme that it asks for
     #[arg(long)]
     pub(crate) proxy_anyauth: bool,
 

@@ -40,19 +40,20 @@ pub(crate) struct Record<'a> {
     /// Of the body, where it was decoded.
     pub(crate) decoded_bytes: Option<u64>,
     /// Received, heads, framing and TLS included.
-    pub(crate) wire_bytes: u64,
+    pub(crate) wire_received: u64,
     pub(crate) wire_sent: u64,
     pub(crate) remote: Option<SocketAddr>,
     pub(crate) reused: bool,
     #[serde(serialize_with = "version")]
     pub(crate) http_version: Option<Version>,
-    pub(crate) retries: u8,
+    /// Because a kept connection had gone stale.
+    pub(crate) resent: u8,
     pub(crate) file: Option<Cow<'a, str>>,
     /// Microseconds.
     pub(crate) times: Times,
     /// Each request, where redirects were followed.
     pub(crate) hops: Vec<HopRecord<'a>>,
-    /// Each request that was asked again.
+    /// Each request that was retried.
     pub(crate) retried: Vec<RetriedRecord>,
     /// Each address that was tried, where there was more than one, or where one failed.
     pub(crate) attempts: Vec<AttemptRecord>,
@@ -76,11 +77,11 @@ pub(crate) struct HopRecord<'a> {
     url: &'a str,
     method: &'a str,
     status: Option<u16>,
-    wire_bytes: u64,
+    wire_received: u64,
     wire_sent: u64,
     remote: Option<SocketAddr>,
     reused: bool,
-    retries: u8,
+    resent: u8,
     times: Times,
 }
 
@@ -156,12 +157,12 @@ impl<'a> Record<'a> {
             error: None,
             body_bytes: 0,
             decoded_bytes: None,
-            wire_bytes: 0,
+            wire_received: 0,
             wire_sent: 0,
             remote: None,
             reused: false,
             http_version: None,
-            retries: 0,
+            resent: 0,
             file: None,
             times: Times::default(),
             hops: Vec::new(),
@@ -178,11 +179,11 @@ impl<'a> Record<'a> {
             status: report.status,
             body_bytes: body_received,
             decoded_bytes: report.body_decoded,
-            wire_bytes: wire_received,
+            wire_received,
             wire_sent,
             remote: report.remote,
             reused: report.reused,
-            retries: report.retried.iter().fold(report.retries, |sum, _| sum.saturating_add(1)),
+            resent: report.resent,
             times: times.into(),
             hops: report.hops.iter().map(HopRecord::of).collect(),
             retried: report.retried.iter().map(RetriedRecord::of).collect(),
@@ -249,11 +250,11 @@ impl<'a> HopRecord<'a> {
             url: hop.url.as_str(),
             method: hop.method.as_str(),
             status: hop.status,
-            wire_bytes: hop.wire_received,
+            wire_received: hop.wire_received,
             wire_sent: hop.wire_sent,
             remote: hop.remote,
             reused: hop.reused,
-            retries: hop.retries,
+            resent: hop.resent,
             times: hop.times.into(),
         }
     }
@@ -305,8 +306,8 @@ mod tests {
         let want = concat!(
             r#"{"url":"http://a/","line":3,"status":404,"#,
             r#""error":{"kind":"status","phase":"receive","message":"status 404","retryable":false},"#,
-            r#""body_bytes":0,"decoded_bytes":null,"wire_bytes":0,"wire_sent":0,"remote":"127.0.0.1:80","reused":false,"#,
-            r#""http_version":"1.1","retries":0,"file":null,"#,
+            r#""body_bytes":0,"decoded_bytes":null,"wire_received":0,"wire_sent":0,"remote":"127.0.0.1:80","reused":false,"#,
+            r#""http_version":"1.1","resent":0,"file":null,"#,
             r#""times":{"queue":0,"resolve":0,"connect":0,"proxy":0,"tls":0,"first_byte":0,"total":0},"hops":[],"retried":[],"attempts":[],"exhausted":null}"#,
             "\n"
         );

@@ -8,8 +8,8 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ringdove::Settings;
 use ringdove::Time;
-use ringdove::engine::Engine;
 use ringdove::http::Host;
 
 use super::values::{host_and_port, parse_host};
@@ -28,9 +28,9 @@ pub(crate) struct Addresses {
 
 impl Addresses {
     /// Has an engine use them; `ttl` is how long the answer to a look-up holds.
-    pub(crate) fn apply(self, engine: &mut Engine, now: Time, ttl: Duration) {
+    pub(crate) fn apply(self, settings: &mut Settings<'_>, now: Time, ttl: Duration) {
         let until = if self.expires { now + ttl } else { Time::NEVER };
-        engine.set_override_until(self.host, self.port, self.addresses, until);
+        settings.set_override_until(self.host, self.port, self.addresses, until);
     }
 }
 

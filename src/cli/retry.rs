@@ -25,7 +25,7 @@ pub(crate) struct RetryArgs {
     #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true, value_parser = whole_number)]
     pub(crate) retry: u32,
 
-    /// Wait for so long each time; 0 for the waits that double
+    /// Wait for this long each time; 0 for the waits that double
     #[arg(long, value_name = "SECONDS", requires = "retry")]
     pub(crate) retry_delay: Option<Span>,
 

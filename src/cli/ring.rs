@@ -22,11 +22,11 @@ pub(crate) struct RingArgs {
     #[arg(long, value_name = "CPU", requires = "sq_poll", value_parser = whole_number)]
     pub(crate) sq_poll_cpu: Option<u32>,
 
-    /// Before sleeping, poll the network device for so long (NAPI busy polling)
+    /// Before sleeping, poll the network device for this long (NAPI busy polling)
     #[arg(long, value_name = "MICROSECONDS", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) busy_poll: Option<u32>,
 
-    /// Let completions gather for so long, unless there are many before
+    /// Let completions gather for this long, unless there are many before
     #[arg(long, value_name = "MICROSECONDS", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(crate) min_wait: Option<u32>,
 

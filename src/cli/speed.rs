@@ -16,17 +16,17 @@ const OVER: Duration = Duration::from_secs(30);
 #[derive(Debug, Group)]
 #[command(next_help_heading = "Speed")]
 pub(crate) struct SpeedArgs {
-    /// Let each transfer move so many bytes per second at most, both directions together, with k, M, G
+    /// Let each transfer move this many bytes per second at most, both directions together, with k, M, G
     /// for units of 1024
     #[arg(long, value_name = "SPEED")]
     pub(crate) limit_rate: Option<Size>,
 
-    /// Fail a transfer that is slower than -Y for so long; 30 unless given, never with 0
+    /// Fail a transfer that is slower than -Y for this long (default: 30; 0: never)
     #[arg(short = 'y', long, value_name = "SECONDS")]
     pub(crate) speed_time: Option<Limit>,
 
-    /// Fail a transfer that is slower than so many bytes per second, both directions together, for as
-    /// long as -y says; 1 with -y alone
+    /// Fail a transfer that is slower than this many bytes per second, both directions together, for as
+    /// long as -y says (default with -y: 1)
     #[arg(short = 'Y', long, value_name = "SPEED")]
     pub(crate) speed_limit: Option<Size>,
 }
@@ -48,7 +48,7 @@ impl FromStr for Rate {
             "m" => 60,
             "h" => 3600,
             "d" => 86_400,
-            _ => return Err("a unit other than s, m, h and d"),
+            _ => return Err("the unit must be one of s, m, h and d"),
         };
         let number: u32 = number.parse().map_err(|_| "not a number, as 5, 5/s or 90/m")?;
         let every = Duration::from_secs(seconds).checked_div(number).ok_or("that is never")?;

@@ -113,13 +113,15 @@ impl fmt::Display for Summary<'_> {
         let (body, wire) = (HumanBytes(tally.body_bytes), HumanBytes(tally.wire_bytes));
         let speed = HumanBytes((tally.wire_bytes as f64 / seconds) as u64);
         write!(f, "\nreceived  {body} in bodies, {wire} on the wire")?;
-        write!(f, "\nrate      {transfers:.0} transfers/s, {speed}/s, in {elapsed:.2?}")?;
-        write!(f, "\nsockets   {} opened, {} uses again", stats.opened, stats.reused)?;
+        if tally.done() > 0 {
+            write!(f, "\nrate      {transfers:.0} transfers/s, {speed}/s, in {elapsed:.2?}")?;
+        }
+        write!(f, "\nsockets   {} opened, {} reused", stats.opened, stats.reused)?;
         if stats.redirects > 0 {
             write!(f, "\nfollowed  {} redirects", stats.redirects)?;
         }
-        if stats.asked_again > 0 {
-            write!(f, "\nretried   {} requests", stats.asked_again)?;
+        if stats.retried > 0 {
+            write!(f, "\nretried   {} requests", stats.retried)?;
         }
         if let Some((operation, errno)) = stats.exhausted_last {
             let (times, waited) = (stats.exhausted, stats.exhausted_wait);
@@ -172,23 +174,11 @@ mod tests {
     use super::*;
 
     fn report(status: u16, total: Duration) -> Report {
-        Report {
-            times: ringdove::Times { total, ..Default::default() },
-            wire_sent: 10,
-            wire_received: 2000,
-            body_received: 1000,
-            body_sent: 0,
-            body_decoded: None,
-            status: Some(status),
-            remote: None,
-            reused: false,
-            tls: None,
-            retries: 0,
-            retried: Vec::new(),
-            exhausted: None,
-            hops: Vec::new(),
-            attempts: None,
-        }
+        let mut report = Report::default();
+        report.times.total = total;
+        (report.wire_sent, report.wire_received, report.body_received) = (10, 2000, 1000);
+        report.status = Some(status);
+        report
     }
 
     #[test]
@@ -203,14 +193,10 @@ mod tests {
         tally.add_failed("input");
         tally.add_failed("timeout");
         tally.add_left();
-        let stats = Stats {
-            opened: 3,
-            reused: 97,
-            exhausted: 2,
-            exhausted_last: Some((Operation::Socket, 24)),
-            exhausted_wait: Duration::from_millis(2_500),
-            ..Stats::default()
-        };
+        let mut stats = Stats::default();
+        (stats.opened, stats.reused) = (3, 97);
+        (stats.exhausted, stats.exhausted_last) = (2, Some((Operation::Socket, 24)));
+        stats.exhausted_wait = Duration::from_millis(2_500);
         let driver = "epoll (it was asked for)".to_owned();
         let text = Summary { tally: &tally, elapsed: Duration::from_secs(2), stats, driver };
         let text = text.to_string();
@@ -220,7 +206,7 @@ mod tests {
             "left      1",
             "received  97.66 KiB in bodies, 195.31 KiB on the wire",
             "rate      52 transfers/s, 97.66 KiB/s, in 2.00s",
-            "sockets   3 opened, 97 uses again",
+            "sockets   3 opened, 97 reused",
             "scarce    2 times no room, at last EMFILE (socket), 2.5s waited",
             "driver    epoll (it was asked for)",
             "total          50 µs     90 µs     99 µs    100 µs    100 µs",
@@ -229,5 +215,16 @@ mod tests {
             assert!(text.lines().any(|got| got == line), "{line} is not in\n{text}");
         }
         assert!(text.lines().count() < 24 && text.lines().all(|line| line.len() < 80), "{text}");
+    }
+
+    #[test]
+    fn where_nothing_succeeded_there_is_no_rate() {
+        let mut tally = Tally::new();
+        tally.add_failed("resolve");
+        let (elapsed, driver) = (Duration::from_secs(2), "ring".to_owned());
+        let text = Summary { tally: &tally, elapsed, stats: Stats::default(), driver }.to_string();
+        assert!(text.contains("failed    1 (resolve 1)"), "{text}");
+        assert!(text.contains("sockets   0 opened, 0 reused"), "{text}");
+        assert!(!text.contains("rate"), "{text}");
     }
 }

@@ -18,11 +18,11 @@ pub(crate) struct TargetArgs {
     #[arg(short = '0', long = "http1.0", conflicts_with = "http1_1")]
     pub(crate) http1_0: bool,
 
-    /// Use HTTP/1.1, which is used anyway
+    /// Use HTTP/1.1 (the default)
     #[arg(long = "http1.1")]
     pub(crate) http1_1: bool,
 
-    /// Take the braces and brackets of URLs as they are, which is done anyway
+    /// Take the braces and brackets of URLs as they are (the default)
     #[arg(short = 'g', long)]
     pub(crate) globoff: bool,
 
@@ -35,7 +35,7 @@ pub(crate) struct TargetArgs {
     pub(crate) request_target: Option<String>,
 
     /// Schemes that URLs and redirects may have: all, http, https, by commas, each after + to allow it,
-    /// - to forbid it, or = to allow it alone
+    /// - to forbid it, or = to allow only it
     #[arg(
         long,
         value_name = "SCHEMES",

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use ringdove::driver::Kind;
+use ringdove::driver::{Kind, UnknownKind};
 use ringdove::http::{Host, Origin};
 use ringdove::limits::REDIRECTS;
 use ringdove::{Request, RequestError};
@@ -64,7 +64,7 @@ impl FromStr for CountOrJar {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text.parse() {
-            Ok(0) => Err("no connections at all"),
+            Ok(0) => Err("must be at least 1"),
             Ok(count) => Ok(CountOrJar::Count(count)),
             Err(_) => Ok(CountOrJar::Jar(text.into())),
         }
@@ -77,8 +77,9 @@ impl FromStr for Seconds {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let seconds: f64 = text.parse().map_err(|_| "not a number of seconds")?;
         match Duration::try_from_secs_f64(seconds) {
-            Ok(Duration::ZERO) | Err(_) => Err("not a time that can be waited for"),
-            Ok(duration) => Ok(Seconds(duration)),
+            Ok(duration) if !duration.is_zero() => Ok(Seconds(duration)),
+            Err(_) if seconds > 0.0 => Err("too long"),
+            Ok(_) | Err(_) => Err("must be more than 0"),
         }
     }
 }
@@ -202,11 +203,10 @@ impl FromStr for DriverChoice {
         if text == "auto" {
             return Ok(DriverChoice::Auto);
         }
-        let kind = Kind::ALL.into_iter().find(|kind| kind.name() == text);
-        kind.map(DriverChoice::Only).ok_or_else(|| {
-            let known: Vec<_> = Kind::ALL.iter().map(|kind| kind.name()).collect();
-            format!("no driver '{text}' here: there are auto, {}", known.join(", "))
-        })
+        match text.parse() {
+            Ok(kind) => Ok(DriverChoice::Only(kind)),
+            Err(UnknownKind) => Err(format!("no driver '{text}' here: {UnknownKind}; or auto")),
+        }
     }
 }
 
@@ -284,6 +284,9 @@ mod tests {
         }
         assert_eq!("auto".parse(), Ok(DriverChoice::Auto));
         let error = "kqueue".parse::<DriverChoice>().expect_err("not here");
-        assert!(error.starts_with("no driver 'kqueue' here: there are auto, "), "{error}");
+        assert!(
+            error == "no driver 'kqueue' here: the drivers are ring, poll and epoll; or auto",
+            "{error}"
+        );
     }
 }

@@ -19,11 +19,11 @@ use super::values::{host_and_port, parse_host};
 #[derive(Debug, Default, Group)]
 #[command(next_help_heading = "Ways to a server")]
 pub(crate) struct WayArgs {
-    /// Try IPv4 addresses alone
+    /// Try IPv4 addresses only
     #[arg(short = '4', long, overrides_with_all = ["ipv4", "ipv6"])]
     pub(crate) ipv4: bool,
 
-    /// Try IPv6 addresses alone
+    /// Try IPv6 addresses only
     #[arg(short = '6', long, overrides_with_all = ["ipv4", "ipv6"])]
     pub(crate) ipv6: bool,
 
@@ -36,8 +36,8 @@ pub(crate) struct WayArgs {
     #[arg(long, value_name = "PORT[-PORT]")]
     pub(crate) local_port: Option<Ports>,
 
-    /// Connect to HOST2 and PORT2 for what is asked of HOST1 and PORT1, who stay who is asked; of HOST1 and
-    /// PORT1 what is left out is any, of HOST2 and PORT2 the same. The first that fits counts
+    /// Connect to HOST2:PORT2 instead of HOST1:PORT1; Host and SNI are unchanged. An empty HOST1 or PORT1 means any,
+    /// an empty HOST2 or PORT2 the same as before. The first that fits counts
     #[arg(long, value_name = "HOST1:PORT1:HOST2:PORT2")]
     pub(crate) connect_to: Vec<Elsewhere>,
 

@@ -12,20 +12,24 @@ mod readiness;
 mod resolver;
 mod ring_native;
 mod ring_poll;
+mod settings;
 
 use std::collections::hash_map::RandomState;
 use std::fmt;
 use std::hash::BuildHasher as _;
+use std::str::FromStr;
 use std::time::Duration;
 
 use crate::engine::{AddError, Config, Engine, Handler, Message, Request, Stats, TransferId};
 use crate::error::Operation;
 use crate::http::Date;
+use crate::limits;
 use crate::sys::{Errno, Streams, Waker, clock, random, ring};
 use crate::tls::{TlsPolicy, TlsPolicyError};
 
 pub use interest::Action;
 pub use multi::{CallbackError, Event, Multi, SocketChange, Token, Watch};
+pub use settings::Settings;
 
 use epoll::EpollDriver;
 use ring_native::RingDriver;
@@ -74,6 +78,27 @@ impl Kind {
         }
     }
 }
+
+impl FromStr for Kind {
+    type Err = UnknownKind;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        Kind::ALL.into_iter().find(|kind| kind.name() == name).ok_or(UnknownKind)
+    }
+}
+
+/// The name of no driver.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UnknownKind;
+
+impl fmt::Display for UnknownKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [first, second, third] = Kind::ALL;
+        write!(f, "the drivers are {first}, {second} and {third}")
+    }
+}
+
+impl std::error::Error for UnknownKind {}
 
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -135,7 +160,11 @@ impl Driver {
         for kind in [Kind::Ring, Kind::Poll] {
             match Driver::new(kind, config.clone()) {
                 Ok(driver) => {
-                    refusals.push("io_uring works here".to_owned());
+                    refusals.push(if kind == Kind::Ring {
+                        "all of io_uring that it needs works here".to_owned()
+                    } else {
+                        "polls on io_uring work".to_owned()
+                    });
                     return Ok(Driver { why: refusals.join("; "), ..driver });
                 }
                 Err(refused) => refusals.push(refused.to_string()),
@@ -204,6 +233,11 @@ impl Driver {
     }
 
     /// Removes a transfer, at any time, and gives its handler back.
+    ///
+    /// # Errors
+    ///
+    /// [`MultiError::UnknownTransfer`]: there is nothing to remove. After any other error the transfer is removed
+    /// all the same, and its handler is dropped.
     pub fn remove(&mut self, id: TransferId) -> Result<Box<dyn Handler>, MultiError> {
         let handler = multi!(self, multi => multi.remove(id))?;
         self.flush_if_idle()?;
@@ -236,14 +270,17 @@ impl Driver {
     /// Whoever has no transfer left may never take another turn: what was closed is closed now, so
     /// that its peer hears of it.
     fn flush_if_idle(&mut self) -> Result<(), MultiError> {
-        if self.running() > 0 {
-            return Ok(());
+        let (mut left, mut tries) = (usize::MAX, 0);
+        while self.running() == 0 && left > 0 && tries < limits::FLUSHES {
+            let still = match &mut self.inner {
+                Inner::Ring(driver) => driver.flush()?,
+                Inner::Poll(driver) => driver.flush()?,
+                Inner::Epoll(_) => 0,
+            };
+            tries = if still < left { 0 } else { tries + 1 };
+            left = still;
         }
-        match &mut self.inner {
-            Inner::Ring(driver) => driver.flush(),
-            Inner::Poll(driver) => driver.flush(),
-            Inner::Epoll(_) => Ok(()),
-        }
+        Ok(())
     }
 
     /// The next transfer that is over.
@@ -256,9 +293,15 @@ impl Driver {
         multi!(self, multi => multi.waker())
     }
 
-    /// The engine, for what needs no socket: limits, overrides of addresses, the TLS policy.
-    pub fn engine_mut(&mut self) -> &mut Engine {
-        multi!(self, multi => multi.engine_mut())
+    /// Closes all idle connections.
+    pub fn close_idle(&mut self) -> Result<(), MultiError> {
+        multi!(self, multi => multi.close_idle())?;
+        self.flush_if_idle()
+    }
+
+    /// What can be changed at any time: limits, overrides of addresses, the TLS policy.
+    pub fn settings(&mut self) -> Settings<'_> {
+        multi!(self, multi => multi.settings())
     }
 
     /// Transfers that are not over.
@@ -267,6 +310,15 @@ impl Driver {
             Inner::Ring(driver) => driver.running(),
             Inner::Epoll(driver) => driver.multi().running(),
             Inner::Poll(driver) => driver.multi().running(),
+        }
+    }
+
+    /// Whether nothing is left: no transfer, connection, look-up or timer.
+    pub fn is_empty(&self) -> bool {
+        match &self.inner {
+            Inner::Ring(driver) => driver.is_empty(),
+            Inner::Epoll(driver) => driver.multi().is_empty(),
+            Inner::Poll(driver) => driver.multi().is_empty(),
         }
     }
 
@@ -310,11 +362,8 @@ impl Driver {
 /// Seeds that other processes do not have, where there are none.
 fn seeded(config: Config) -> Config {
     let nonce_seed = config.nonce_seed.or_else(random::seed);
-    let seed = match config.seed {
-        0 => RandomState::new().hash_one(0),
-        seed => seed,
-    };
-    Config { seed, nonce_seed, ..config }
+    let seed = config.seed.unwrap_or_else(|| RandomState::new().hash_one(0));
+    Config { seed: Some(seed), nonce_seed, ..config }
 }
 
 /// A driver that cannot be had here.

@@ -12,6 +12,7 @@ use super::interest::{Action, difference};
 use super::names::NameFiles;
 use super::readiness::{Entry, Sockets};
 use super::resolver::Lookups;
+use super::settings::Settings;
 use super::{MultiError, provide_tls, seeded};
 use crate::engine::{
     Config, ConnectionId, Engine, Handler, Message, Output, Request, Stats, TransferId,
@@ -135,11 +136,11 @@ struct WakerEntry {
 impl<W: Watch> Multi<W> {
     /// A handle without transfers.
     pub fn new(config: Config, watch: W) -> Self {
-        let config = Config { carried_deadlines: W::CARRIES_DEADLINES, ..seeded(config) };
+        let config = seeded(config);
         Self {
             lookups: Lookups::new(config.max_lookups),
             names: NameFiles::new(&config),
-            engine: Engine::new(config),
+            engine: Engine::new(config).with_carried_deadlines(W::CARRIES_DEADLINES),
             sockets: Sockets::new(),
             waker: None,
             watch,
@@ -181,6 +182,11 @@ impl<W: Watch> Multi<W> {
     }
 
     /// Removes a transfer, at any time (curl_multi_remove_handle), and gives its handler back.
+    ///
+    /// # Errors
+    ///
+    /// [`MultiError::UnknownTransfer`]: there is nothing to remove. After any other error the transfer is removed
+    /// all the same, and its handler is dropped.
     pub fn remove(&mut self, id: TransferId) -> Result<Box<dyn Handler>, MultiError> {
         let handler = self.engine.remove(id).ok_or(MultiError::UnknownTransfer(id))?;
         self.act()?;
@@ -216,9 +222,16 @@ impl<W: Watch> Multi<W> {
         Ok(())
     }
 
-    /// The engine, for what needs no socket: limits, overrides of addresses, the TLS policy.
-    pub fn engine_mut(&mut self) -> &mut Engine {
-        &mut self.engine
+    /// Closes all idle connections.
+    pub fn close_idle(&mut self) -> Result<(), MultiError> {
+        self.engine.close_idle();
+        self.act()?;
+        self.tell_timer()
+    }
+
+    /// What can be changed at any time: limits, overrides of addresses, the TLS policy.
+    pub fn settings(&mut self) -> Settings<'_> {
+        Settings::of(&mut self.engine)
     }
 
     // events
@@ -339,6 +352,11 @@ impl<W: Watch> Multi<W> {
     /// Transfers that are not over.
     pub fn running(&self) -> usize {
         self.engine.running()
+    }
+
+    /// Whether nothing is left: no transfer, connection, look-up or timer.
+    pub fn is_empty(&self) -> bool {
+        self.engine.is_empty()
     }
 
     /// The counters.

@@ -52,6 +52,7 @@ impl NameFiles {
             max_queries: config.server_queries.unwrap_or(defaults.max_queries).max(1),
             queries_per_second: config.server_queries_per_second,
             deadline: config.lookup_deadline,
+            patience: config.serve_stale.map(|_| limits::STALE_AFTER),
             ..defaults
         };
         let service = config.names.clone();

@@ -12,6 +12,7 @@ use std::time::Duration;
 use super::names::NameFiles;
 use super::readiness::report_refused;
 use super::resolver::Lookups;
+use super::settings::Settings;
 use super::{MultiError, provide_tls, seeded, soonest};
 use crate::dial::Dial;
 use crate::engine::{
@@ -33,6 +34,8 @@ pub(super) struct RingDriver {
     lookups: Lookups,
     names: NameFiles,
     waker: Option<Waker>,
+    /// The kernel looks at the waker.
+    watched: bool,
     /// The time of the last batch.
     now: Time,
 }
@@ -50,10 +53,12 @@ impl RingDriver {
             streams: Streams::new(options, room())?,
             lookups: Lookups::new(config.max_lookups),
             names: NameFiles::new(&config),
-            // a connect's deadline is linked to it, but what comes after has no operation to link to
-            engine: Engine::new(Config { carried_deadlines: false, ..seeded(config) }),
+            // a connect's deadline is linked to it, but what comes after has no operation to link to: the
+            // engine's timers have them all
+            engine: Engine::new(seeded(config)),
             connections: Vec::new(),
             waker: None,
+            watched: false,
             now: Time::ZERO,
         })
     }
@@ -89,8 +94,17 @@ impl RingDriver {
         Ok(())
     }
 
-    pub(super) fn engine_mut(&mut self) -> &mut Engine {
-        &mut self.engine
+    pub(super) fn close_idle(&mut self) -> Result<(), MultiError> {
+        self.engine.close_idle();
+        self.act()
+    }
+
+    pub(super) fn settings(&mut self) -> Settings<'_> {
+        Settings::of(&mut self.engine)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.engine.is_empty()
     }
 
     pub(super) fn info_read(&mut self) -> Option<(Message, usize)> {
@@ -110,11 +124,21 @@ impl RingDriver {
         if let Some(waker) = &self.waker {
             return Ok(waker.clone());
         }
-        let refused =
-            |errno: Errno| MultiError::Os { operation: Operation::Socket, errno: errno.raw() };
-        let waker = Waker::new().map_err(refused)?;
-        self.streams.watch(waker.as_raw_fd()).map_err(refused)?;
-        Ok(self.waker.insert(waker).clone())
+        let waker = Waker::new().map_err(|errno| refused(Operation::Socket, errno))?;
+        self.waker = Some(waker.clone());
+        self.watch()?;
+        Ok(waker)
+    }
+
+    /// Has the kernel look at the waker, if it does not yet. If it is crowded, it is asked again by the next turn.
+    fn watch(&mut self) -> Result<(), MultiError> {
+        let Some(waker) = self.waker.as_ref().filter(|_| !self.watched) else { return Ok(()) };
+        match self.streams.watch(waker.as_raw_fd()) {
+            Ok(()) => self.watched = true,
+            Err(Errno::EAGAIN | Errno::EBUSY) => {}
+            Err(errno) => return Err(refused(Operation::Poll, errno)),
+        }
+        Ok(())
     }
 
     /// Waits once and handles what has completed.
@@ -128,6 +152,10 @@ impl RingDriver {
                 // who is over at once may be the last, and nothing would end the wait
                 max = Some(Duration::ZERO);
             }
+        }
+        self.watch()?;
+        if self.waker.is_some() && !self.watched {
+            max = Some(max.map_or(limits::SUBMIT_AGAIN, |max| max.min(limits::SUBMIT_AGAIN)));
         }
         self.submit_and_wait(soonest(self.engine.next_time(), max.map(|max| self.now + max)))?;
         self.begin_batch();
@@ -143,19 +171,20 @@ impl RingDriver {
         self.names.refresh(&mut self.engine, self.now);
     }
 
-    /// Submits what was commanded, without waiting.
-    pub(super) fn flush(&mut self) -> Result<(), MultiError> {
-        self.submit_and_wait(Some(self.now))
+    /// Handles what has completed and submits what was commanded, without waiting. How many connections that were
+    /// closed the kernel still holds.
+    pub(super) fn flush(&mut self) -> Result<usize, MultiError> {
+        self.handle_events()?;
+        self.act()?;
+        self.submit_and_wait(Some(self.now))?;
+        Ok(self.streams.closing())
     }
 
     fn submit_and_wait(&mut self, until: Option<Time>) -> Result<(), MultiError> {
         match self.streams.submit_and_wait(self.now, until) {
             // the kernel is short of memory: deadlines go on, and what was pushed stays pushed
             Ok(()) | Err(Errno::EAGAIN | Errno::EBUSY) => Ok(()),
-            Err(errno) => {
-                let operation = Operation::Poll;
-                Err(MultiError::Os { operation, errno: errno.raw() })
-            }
+            Err(errno) => Err(refused(Operation::Poll, errno)),
         }
     }
 
@@ -179,13 +208,9 @@ impl RingDriver {
     fn handle_wake(&mut self, completion: &Completion) -> Result<(), MultiError> {
         let Some(waker) = &self.waker else { return Ok(()) };
         waker.drain();
-        if !matches!(completion, Completion::Polled { more: true, .. }) {
-            let refused =
-                |errno: Errno| MultiError::Os { operation: Operation::Poll, errno: errno.raw() };
-            self.streams.watch(waker.as_raw_fd()).map_err(refused)?;
-        }
+        self.watched = matches!(completion, Completion::Polled { more: true, .. });
         self.lookups.deliver(&mut self.engine);
-        Ok(())
+        self.watch()
     }
 
     /// Does what the engine wants.
@@ -309,6 +334,10 @@ fn handle(
 fn find(connections: &mut [Option<Carried>], id: ConnectionId) -> Option<&mut Carried> {
     let carried = connections.get_mut(id.slot())?.as_mut()?;
     (carried.connection == id).then_some(carried)
+}
+
+fn refused(operation: Operation, errno: Errno) -> MultiError {
+    MultiError::Os { operation, errno: errno.raw() }
 }
 
 fn room() -> Room {

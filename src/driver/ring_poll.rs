@@ -16,6 +16,7 @@ use super::multi::{CallbackError, Event, Multi, SocketChange, Token, Watch};
 use super::{MultiError, soonest};
 use crate::engine::Config;
 use crate::error::Operation;
+use crate::limits;
 use crate::sys::ring::{Options, SetupError};
 use crate::sys::{Completion, Errno, Interest, PollId, Readiness, Ring};
 use crate::time::Time;
@@ -65,17 +66,24 @@ impl RingPollDriver {
         let now = self.multi.now();
         let until = soonest(self.multi.next_time(), max.map(|max| now + max));
         self.multi.watch_mut().submit_and_wait(now, until)?;
+        self.handle_completions()
+    }
+
+    /// Submits what was commanded and handles what has completed, without waiting. How many polls that were removed
+    /// the kernel still has, and with them their sockets.
+    pub(super) fn flush(&mut self) -> Result<usize, MultiError> {
+        let now = self.multi.now();
+        self.multi.watch_mut().submit_and_wait(now, Some(now))?;
+        self.handle_completions()?;
+        Ok(self.multi.watch().ring.removed())
+    }
+
+    fn handle_completions(&mut self) -> Result<usize, MultiError> {
         let watch = self.multi.watch_mut();
         while let Some(completion) = watch.ring.take_completion() {
             self.events.extend(watch.complete(completion));
         }
         self.multi.socket_actions(self.events.drain(..))
-    }
-
-    /// Submits what was commanded, without waiting.
-    pub(super) fn flush(&mut self) -> Result<(), MultiError> {
-        let now = self.multi.now();
-        self.multi.watch_mut().submit_and_wait(now, Some(now))
     }
 }
 
@@ -85,13 +93,17 @@ impl RingWatch {
     }
 
     fn submit_and_wait(&mut self, now: Time, until: Option<Time>) -> Result<(), MultiError> {
-        match self.arm().and_then(|()| self.ring.submit_and_wait(now, until)) {
+        let refused =
+            |errno: Errno| MultiError::Os { operation: Operation::Poll, errno: errno.raw() };
+        let until = match self.arm() {
+            Ok(()) => until,
             // the kernel is short of memory: deadlines go on, and what was pushed stays pushed
+            Err(Errno::EAGAIN | Errno::EBUSY) => soonest(until, Some(now + limits::SUBMIT_AGAIN)),
+            Err(errno) => return Err(refused(errno)),
+        };
+        match self.ring.submit_and_wait(now, until) {
             Ok(()) | Err(Errno::EAGAIN | Errno::EBUSY) => Ok(()),
-            Err(errno) => {
-                let operation = Operation::Poll;
-                Err(MultiError::Os { operation, errno: errno.raw() })
-            }
+            Err(errno) => Err(refused(errno)),
         }
     }
 

@@ -7,12 +7,15 @@
 use std::net::SocketAddr;
 
 use super::connection::{Connection, State};
-use super::names::{ChannelId, Failure, Found, NameError, Names, NamesConfig, Transport, Want};
+use super::names::{
+    ChannelId, Failure, Fixed, Found, NameError, Names, NamesConfig, Transport, Want,
+};
+use super::race::Family;
 use super::resolve::{LookupId, Outcome, Way};
 use super::{ConnectionId, Engine, Output, error_before_exchange};
 use crate::dial::Dial;
-use crate::dns::Switch;
-use crate::error::{Cause, Phase};
+use crate::dns::{Kind, Switch};
+use crate::error::{Cause, Operation, Phase};
 use crate::http::Host;
 use crate::id::IdMap;
 use crate::limits;
@@ -31,7 +34,7 @@ impl Engine {
     /// `seed` makes what is sent unpredictable: 32 bytes from getrandom(2). It counts with the first call. If the sources
     /// are others than before (servers, hosts(5), nsswitch.conf(5)), what was found with those is forgotten.
     pub fn set_names(&mut self, config: NamesConfig, switch: Switch, seed: [u8; 32]) {
-        let same_way = self.resolver.set_own(limits::LOOKUPS, switch);
+        let same_way = self.resolver.set_own(limits::LOOKUPS, Fixed::of(&config), switch);
         match &mut self.channels {
             Some(channels) => {
                 if !same_way || !channels.names.has_sources_of(&config) {
@@ -50,19 +53,36 @@ impl Engine {
     /// Takes a look-up that the driver was asked for back, to look the name up itself. False if that is the
     /// driver's to do.
     pub fn take_lookup(&mut self, lookup: LookupId, host: &Host) -> bool {
-        let taken = self.start_own_lookup(lookup, host);
+        let begun = self.resolver.is_started(lookup);
+        let taken = self.resolver.take_over(lookup, host);
+        if begun && taken {
+            // it is when its turn comes
+            self.stats.lookups -= 1;
+        }
         self.settle();
         taken
+    }
+
+    /// Whether the resolver has room for a look-up that waits for that.
+    pub(super) fn has_room_for_lookup(&mut self) -> bool {
+        let channels = self.channels.as_deref_mut().filter(|_| self.resolver.has_queued_own());
+        channels.is_some_and(|channels| channels.names.has_room(self.now))
     }
 
     /// Starts a look-up. False if it is the driver's to do.
     pub(super) fn start_own_lookup(&mut self, lookup: LookupId, host: &Host) -> bool {
         let Some(channels) = &mut self.channels else { return false };
-        let own = self.resolver.way(host) == Way::Own;
-        if own {
-            channels.names.start(lookup, host, self.now);
+        match self.resolver.way_of(lookup) {
+            Some(Way::Fixed | Way::Own) => {
+                let first = match self.families.first(self.now) {
+                    Family::V4 => Kind::A,
+                    Family::V6 => Kind::Aaaa,
+                };
+                channels.names.start(lookup, host, first, self.now);
+            }
+            Some(Way::System) | None => return false,
         }
-        own
+        true
     }
 
     /// Gives a look-up up. False if it is the driver's.
@@ -91,17 +111,23 @@ impl Engine {
                     }
                 }
                 Want::Found { lookup, result } => self.finish_own_lookup(lookup, result),
-                Want::Later { host, found } => self.learn_later(host, found),
+                Want::Slow { lookup } => self.serve_stale(lookup),
+                Want::Starved { lookup } => self.note_starved(lookup),
+                Want::Later { lookup, host, found } => self.learn_later(lookup, host, found),
             }
         }
     }
 
-    /// The other family of a name has been looked up, too: whoever is connecting to it may go on with what was found.
-    fn learn_later(&mut self, host: Host, found: Option<Found>) {
-        let Some(Found { addresses, ttl, .. }) = found else {
-            return self.resolver.learn_no_more(&host);
+    /// The other family of a name has been looked up, too: whoever is connecting to it may go on with what was found, or
+    /// knows that it was nothing.
+    fn learn_later(&mut self, lookup: LookupId, host: Host, found: Option<Found>) {
+        let waiters = match found {
+            None => self.resolver.learn_no_more(lookup, &host),
+            Some(Found { addresses, ttl, .. }) => {
+                self.resolver.learn(lookup, host, addresses.into(), ttl, self.now)
+            }
         };
-        for transfer in self.resolver.learn(host, addresses.into(), ttl, self.now) {
+        for transfer in waiters {
             self.hear_of_more(transfer);
         }
     }
@@ -167,22 +193,52 @@ impl Engine {
     }
 
     #[cold]
-    pub(super) fn channel_failed(
+    pub(super) fn channel_failed(&mut self, id: ConnectionId, channel: ChannelId, cause: Cause) {
+        let why = error_before_exchange(cause, Phase::Resolve).to_string();
+        self.end_channel(id, channel, Failure::Refused(why));
+    }
+
+    /// The system has no room for a channel's socket. An idle connection, which nobody needs, gives its own.
+    #[cold]
+    pub(super) fn channel_exhausted(
         &mut self,
         id: ConnectionId,
         channel: ChannelId,
-        cause: Cause,
-        exhausted: bool,
+        operation: Operation,
+        errno: i32,
     ) {
+        self.stats.exhausted += 1;
+        self.stats.exhausted_last = Some((operation, errno));
+        self.end_channel(id, channel, Failure::Exhausted);
+        if let Some(idle) = self.pool.oldest_idle() {
+            self.stats.evicted += 1;
+            self.close(idle);
+        }
+    }
+
+    fn end_channel(&mut self, id: ConnectionId, channel: ChannelId, why: Failure) {
         if let Some(Channels { names, connections, .. }) = self.channels.as_deref_mut() {
             connections.remove(&channel);
-            let why = match exhausted {
-                true => Failure::Exhausted,
-                false => Failure::Refused(error_before_exchange(cause, Phase::Resolve).to_string()),
-            };
             names.failed(channel, why, self.now);
         }
         self.close(id);
+    }
+
+    /// Those who wait for a look-up that is slow go on with addresses that have expired, if there are such.
+    fn serve_stale(&mut self, lookup: LookupId) {
+        if let Some((waiters, addresses)) = self.resolver.take_stale(lookup, self.now) {
+            self.tell_waiters(waiters, &Ok(addresses));
+        }
+    }
+
+    /// Those who wait for a look-up wait for what the system has no room for.
+    fn note_starved(&mut self, lookup: LookupId) {
+        let Some(last) = self.stats.exhausted_last else { return };
+        for &id in self.resolver.waiters(lookup) {
+            if let Some(transfer) = self.transfers.get_mut(id) {
+                transfer.note_starved_lookup(last);
+            }
+        }
     }
 
     /// What a channel has to send.

@@ -67,8 +67,9 @@ impl Engine {
     /// Sees to it that a connection's deadline is not missed.
     pub(super) fn schedule(&mut self, id: ConnectionId) {
         let Some(connection) = self.pool.connections.get(id) else { return };
-        // a paused connection's socket is not watched, so that nobody carries its deadline
-        if self.config.carried_deadlines && !(connection.is_paused() || connection.is_throttled()) {
+        // a socket that is not watched, or is no more, has nobody who carries its deadline
+        let unwatched = connection.is_paused() || connection.is_throttled();
+        if self.carried_deadlines && !unwatched && !self.is_stranded(id, connection) {
             return;
         }
         let at = self.deadline(connection).at;
@@ -102,7 +103,11 @@ impl Engine {
     pub(super) fn deadline(&self, connection: &Connection) -> Due {
         match &connection.state {
             State::Idle(idle) => Due::fail(idle.since, Deadline::Idle, Some(self.config.keep_idle)),
-            _ => self.deadline_in_use(connection),
+            State::Connecting(_)
+            | State::Tunnelling(_)
+            | State::Handshaking(_)
+            | State::Exchanging(_)
+            | State::Names(_) => self.deadline_in_use(connection),
         }
     }
 

@@ -20,11 +20,19 @@ impl Engine {
     /// An operation on a connection's socket failed. The driver has closed the socket if it was
     /// not connected yet; otherwise it will be told to.
     pub fn handle_failed(&mut self, id: ConnectionId, operation: Operation, errno: i32) {
-        let cause = Cause::Os { operation, errno };
-        if !self.goes_on_without(id, &cause) && !self.await_address(id) {
-            self.fail(id, cause, Some(operation));
-        }
+        self.attempt_failed(id, Cause::Os { operation, errno });
         self.settle();
+    }
+
+    /// What a connection's transfer does without that connection, be it one attempt of several.
+    pub(super) fn attempt_failed(&mut self, id: ConnectionId, cause: Cause) {
+        let operation = match cause {
+            Cause::Os { operation, .. } => Some(operation),
+            _ => None,
+        };
+        if !self.goes_on_without(id, &cause) && !self.await_address(id) {
+            self.fail(id, cause, operation);
+        }
     }
 
     /// The system had no descriptor, port or memory for this connection's socket, which is not
@@ -32,7 +40,7 @@ impl Engine {
     /// other it fails.
     pub fn handle_exhausted(&mut self, id: ConnectionId, operation: Operation, errno: i32) {
         if let Some(channel) = self.pool.connections.get(id).and_then(Connection::channel) {
-            self.channel_failed(id, channel, Cause::Os { operation, errno }, true);
+            self.channel_exhausted(id, channel, operation, errno);
             return self.settle();
         }
         if self.goes_on_elsewhere(id) {
@@ -57,7 +65,7 @@ impl Engine {
         let Some(connection) = self.pool.connections.get(id) else { return };
         let Some(transfer) = connection.transfer() else {
             return match connection.channel() {
-                Some(channel) => self.channel_failed(id, channel, cause, false),
+                Some(channel) => self.channel_failed(id, channel, cause),
                 None => self.close(id),
             };
         };
@@ -83,9 +91,9 @@ impl Engine {
         if connection.uses > 1 && self.may_resend(transfer, &error, untouched) {
             self.count_wire(transfer, id);
             self.close(id);
-            self.stats.retried += 1;
+            self.stats.resent += 1;
             if let Some(transfer) = self.transfers.get_mut(transfer) {
-                transfer.retries += 1;
+                transfer.resent += 1;
             }
             self.relaunch(transfer);
         } else {
@@ -230,7 +238,7 @@ impl Engine {
             Retry::IfIdempotent => transfer.request.head.is_idempotent(),
             Retry::No => false,
         };
-        let again = transfer.retries < limits::STALE_RETRIES;
+        let again = transfer.resent < limits::STALE_RETRIES;
         stale && safe && again && (untouched || transfer.request.body.rewind())
     }
 
@@ -281,7 +289,12 @@ impl Engine {
         let Some(transfer) = self.transfers.get_mut(id) else { return };
         let before = match &connection.state {
             State::Exchanging(state) if connection.uses > 1 => state.wire_before,
-            _ => WireCount::default(),
+            State::Exchanging(_)
+            | State::Connecting(_)
+            | State::Tunnelling(_)
+            | State::Handshaking(_)
+            | State::Idle(_)
+            | State::Names(_) => WireCount::default(),
         };
         transfer.wire.sent += connection.wire.sent - before.sent;
         transfer.wire.received += connection.wire.received - before.received;
@@ -297,7 +310,14 @@ impl Engine {
         let connection = connection.and_then(|id| self.pool.connections.get(id));
         let state = match connection.map(|connection| &connection.state) {
             Some(State::Exchanging(state)) => Some(&**state),
-            _ => None,
+            Some(
+                State::Connecting(_)
+                | State::Tunnelling(_)
+                | State::Handshaking(_)
+                | State::Idle(_)
+                | State::Names(_),
+            )
+            | None => None,
         };
         let Some(transfer) = self.transfers.get(id) else {
             unreachable!("a transfer is taken out after its report")
@@ -315,7 +335,8 @@ impl Engine {
             (None, Place::Connection | Place::Addresses(_)) => {
                 spent.queue += waited(transfer.since)
             }
-            _ => {}
+            (None, Place::Admission | Place::Later(_) | Place::Exchange(_)) => {}
+            (Some(State::Exchanging(_) | State::Idle(_) | State::Names(_)), _) => {}
         }
         Report {
             times: Times {
@@ -338,7 +359,7 @@ impl Engine {
             tls: connection.and_then(|connection| connection.tls.as_ref()).and_then(|tls| {
                 Some(TlsSummary { version: tls.version()?, resumed: tls.resumed() })
             }),
-            retries: transfer.retries,
+            resent: transfer.resent,
             retried: Vec::new(),
             exhausted: None,
             hops: Vec::new(),

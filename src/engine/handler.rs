@@ -91,14 +91,32 @@ impl Handler for Discard {
     }
 }
 
-/// A handler that keeps the body in memory.
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
+/// A handler that keeps the final response in memory: its head and its body.
+///
+/// The body is as long as the server makes it, up to [`Options::max_body`](crate::Options::max_body), which is no
+/// limit unless set.
+#[derive(Debug, Default, Clone)]
+#[non_exhaustive]
 pub struct Collect {
+    /// The head, once it has arrived.
+    pub head: Option<http::response::Parts>,
     /// The body so far.
     pub body: Vec<u8>,
 }
 
+impl Collect {
+    /// The value of the first field of this name, as far as it is ASCII: `content-type`, for one.
+    pub fn field(&self, name: &str) -> Option<&str> {
+        self.head.as_ref()?.headers.get(name)?.to_str().ok()
+    }
+}
+
 impl Handler for Collect {
+    fn head(&mut self, head: &ResponseHead<'_>) -> Flow {
+        self.head = Some(head.to_parts());
+        Flow::Continue
+    }
+
     fn body(&mut self, chunk: &[u8]) -> Flow {
         self.body.extend_from_slice(chunk);
         Flow::Continue

@@ -197,7 +197,7 @@ impl Engine {
         hops.past.push(Past { head: past, has_body, hop });
         hops.began = self.now;
         transfer.count_shortage(queued, &mut self.stats);
-        (transfer.spent, transfer.wire, transfer.retries) = (Spent::default(), Wire::default(), 0);
+        (transfer.spent, transfer.wire, transfer.resent) = (Spent::default(), Wire::default(), 0);
         self.seek_connection(id);
     }
 
@@ -237,7 +237,7 @@ impl Hops {
             error.progress = error.progress.max(Progress::RequestSent);
         }
         let last = Hop::new(head, report.clone(), self.began.since(added));
-        let Report { times, wire_sent, wire_received, retries, hops, .. } = report;
+        let Report { times, wire_sent, wire_received, resent, hops, .. } = report;
         for hop in self.past.into_iter().map(|past| past.hop) {
             let Times { queue, resolve, connect, proxy, tls, first_byte: _, total: _ } = hop.times;
             times.queue += queue;
@@ -247,7 +247,7 @@ impl Hops {
             times.tls += tls;
             *wire_sent += hop.wire_sent;
             *wire_received += hop.wire_received;
-            *retries = retries.saturating_add(hop.retries);
+            *resent = resent.saturating_add(hop.resent);
             hops.push(hop);
         }
         hops.push(last);

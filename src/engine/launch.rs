@@ -5,6 +5,7 @@
 //! three is one queue; what becomes free wakes one eligible transfer.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use super::connection::{Connecting, Connection, Exchanging, Handshaking, State, Tunnelling};
 use super::pace::Pace;
@@ -317,7 +318,9 @@ impl Engine {
     }
 
     fn start_lookups(&mut self) {
-        while let Some((lookup, host, waiters)) = self.resolver.start_next() {
+        loop {
+            let room = self.has_room_for_lookup();
+            let Some((lookup, host, waiters)) = self.resolver.start_next(room) else { return };
             let waiters = waiters.to_vec();
             for id in waiters {
                 let Some(transfer) = self.transfers.get_mut(id) else { continue };
@@ -347,15 +350,24 @@ impl Engine {
         self.end_lookup(lookup, outcome);
     }
 
-    /// Those who wait for a look-up go on, or fail.
+    /// A look-up is over.
     pub(super) fn end_lookup(&mut self, lookup: LookupId, outcome: Outcome) {
         let (waiters, result) = self.resolver.finish(lookup, outcome, self.now);
+        self.tell_waiters(waiters, &result);
+    }
+
+    /// Those who have waited for a look-up go on, or fail.
+    pub(super) fn tell_waiters(
+        &mut self,
+        waiters: Vec<TransferId>,
+        result: &Result<Addresses, Arc<str>>,
+    ) {
         // last first, since each goes to the front of its queue
         for id in waiters.into_iter().rev() {
             let Some(transfer) = self.transfers.get_mut(id) else { continue };
             transfer.spent.resolve += self.now.since(transfer.since).as_nanos() as u64;
             transfer.since = self.now;
-            match &result {
+            match result {
                 Ok(_) => self.requeue(id),
                 Err(why) => {
                     let cause = Cause::Resolve(why.to_string());
@@ -440,7 +452,7 @@ impl Engine {
             return self.give_up_opening(transfer_id, Cause::Resolve(complaint), Phase::Resolve);
         }
         let (_, port) = origin.key.peer();
-        let apart = origin.key.way.as_ref().is_some_and(|way| way.is_local());
+        let apart = origin.key.is_local();
         let first = match apart {
             // what is connected to has no address
             true => Ok(First { address: SocketAddr::new(addresses[0], port), races: false }),

@@ -121,11 +121,9 @@ pub struct Config {
     /// What all transfers together may spend on asking again.
     pub retry_budget: RetryBudget,
     /// What the waits before asking again are spread by: any number, another one for each process that
-    /// asks the same servers. The drivers, and [`crate::Multi`], choose one where it is 0.
-    pub seed: u64,
-    /// The driver carries the deadlines of connections itself (as [`Level::deadline`]) and reports
-    /// [`Engine::handle_deadline`]; the engine's own timers leave them out.
-    pub carried_deadlines: bool,
+    /// asks the same servers. The drivers, and [`crate::Multi`], choose one unless it is set; an engine alone
+    /// takes 0.
+    pub seed: Option<u64>,
     /// What the client nonces of Digest are made from; zeros unless set. A driver sets it, from
     /// getrandom(2).
     pub nonce_seed: Option<[u8; 32]>,
@@ -165,8 +163,7 @@ impl Default for Config {
             server_queries_per_second: None,
             tls: None,
             retry_budget: RetryBudget::default(),
-            seed: 0,
-            carried_deadlines: false,
+            seed: None,
             nonce_seed: None,
             address_policy: None,
         }
@@ -190,6 +187,7 @@ impl Default for Config {
 /// **Ends**: [`Engine::poll_message`].
 pub struct Engine {
     config: Config,
+    carried_deadlines: bool,
     now: Time,
     transfers: Slab<Transfer>,
     pool: Pool,
@@ -238,8 +236,9 @@ impl Engine {
             channels: None,
             keeper: Keeper::new(config.nonce_seed.unwrap_or_default()),
             gates: (rules != Rules::default()).then(|| Box::new(Gates::new(rules))),
-            retries: Retries::new(config.retry_budget, config.seed),
+            retries: Retries::new(config.retry_budget, config.seed.unwrap_or_default()),
             config,
+            carried_deadlines: false,
             now: Time::ZERO,
             transfers: Slab::new(),
             timers: Timers::new(),
@@ -253,6 +252,12 @@ impl Engine {
             families: Families::default(),
             stats: Stats::default(),
         }
+    }
+
+    /// Says whether the driver carries the deadlines of connections itself (as [`Level::deadline`]) and reports
+    /// [`Engine::handle_deadline`]; the engine's own timers then leave them out. They do not unless told.
+    pub fn with_carried_deadlines(self, carried_deadlines: bool) -> Self {
+        Self { carried_deadlines, ..self }
     }
 
     // commands
@@ -289,7 +294,7 @@ impl Engine {
             spent: Spent::default(),
             wire: Wire::default(),
             paused: false,
-            retries: 0,
+            resent: 0,
             hops: None,
             identity,
             retrying: None,
@@ -598,6 +603,7 @@ impl Engine {
 
 /// A transfer that cannot be added.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum AddError {
     /// It is an `https` request, or goes by an `https` proxy, and neither its options nor the engine say
     /// how to verify the peer.

@@ -44,6 +44,11 @@ impl Hash for PoolKey {
 }
 
 impl PoolKey {
+    /// Whether it leads to a socket of this machine, which has no address.
+    pub(super) fn is_local(&self) -> bool {
+        self.way.as_ref().is_some_and(|way| way.is_local())
+    }
+
     pub(super) fn of(head: &RequestHead, options: &Options, default: Option<&TlsPolicy>) -> Self {
         // each option is named, so that a new one cannot be forgotten here
         let Options {

@@ -38,6 +38,8 @@ pub(super) struct Race {
     timer: Option<TimerId>,
     /// When it was time for one more, there was none.
     lacks_addresses: bool,
+    /// All attempts have failed, the last on this connection, and there may be more addresses yet.
+    stranded: Option<(ConnectionId, Cause)>,
     /// The transfer waits for room at addresses that were passed, and goes on with them.
     parked: bool,
 }
@@ -58,7 +60,7 @@ pub(super) struct Families {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Family {
+pub(super) enum Family {
     V4,
     V6,
 }
@@ -80,6 +82,7 @@ impl Race {
             passed: Vec::new(),
             timer: None,
             lacks_addresses: false,
+            stranded: None,
             parked: false,
         }
     }
@@ -168,6 +171,11 @@ impl Families {
         self.better.filter(|(_, until)| *until > now).map(|(family, _)| family)
     }
 
+    /// The family that is tried first of a name that has both.
+    pub(super) fn first(&self, now: Time) -> Family {
+        self.better(now).unwrap_or(Family::V6)
+    }
+
     fn prefer(&mut self, family: Family, now: Time) {
         self.better = Some((family, now + limits::FAMILY_PREFERENCE));
     }
@@ -239,7 +247,8 @@ impl Engine {
         let Some(connection) = self.pool.connections.get(connection_id) else { return false };
         let State::Connecting(state) = &connection.state else { return false };
         let (races, address) = (state.races, connection.remote);
-        if self.gates.is_none() && !races {
+        let free = self.gates.is_none() || self.leads_inside(connection.origin);
+        if free && !races {
             self.dial(connection_id);
             return true;
         }
@@ -311,7 +320,27 @@ impl Engine {
         {
             return self.try_instead(id, connection_id, address);
         }
-        self.goes_on_with_others(id, connection_id)
+        self.goes_on_with_others(id, connection_id) || self.hopes_for_more(id, connection_id, cause)
+    }
+
+    /// Has a transfer whose attempts have all failed wait for addresses of the other family, if those may come: what is
+    /// slower to be looked up may be all that leads there. Its connection has no socket until then.
+    fn hopes_for_more(&mut self, id: TransferId, connection: ConnectionId, cause: &Cause) -> bool {
+        if !self.awaits_more(id) {
+            return false;
+        }
+        let Some(race) = self.race(id) else { return false };
+        race.stranded = Some((connection, cause.clone()));
+        self.schedule(connection);
+        true
+    }
+
+    /// Whether a connection's socket is gone, and its transfer hopes for another address.
+    pub(super) fn is_stranded(&self, id: ConnectionId, connection: &Connection) -> bool {
+        let State::Connecting(state) = &connection.state else { return false };
+        let race = self.transfers.get(state.transfer).and_then(|transfer| transfer.race.as_ref());
+        let stranded = race.and_then(|race| race.stranded.as_ref());
+        stranded.is_some_and(|(stranded, _)| *stranded == id)
     }
 
     /// There was no room for an attempt's socket. Whether the transfer has others under way.
@@ -350,9 +379,12 @@ impl Engine {
         self.await_next(id, (!begun).then_some(limits::MOST_ATTEMPT_DELAY));
     }
 
-    /// There are more addresses of the name to which a transfer may be connecting. If it is past the time for one more,
-    /// one is tried now (RFC 8305, 3).
+    /// There are more addresses of the name to which a transfer may be connecting, or it is known that there are none. If
+    /// it is past the time for one more, one is tried now (RFC 8305, 3).
     pub(super) fn hear_of_more(&mut self, id: TransferId) {
+        if let Some((connection, cause)) = self.race(id).and_then(|race| race.stranded.take()) {
+            return self.attempt_failed(connection, cause);
+        }
         let Some(race) = self.race(id).filter(|race| race.lacks_addresses) else { return };
         if let Some(timer) = race.timer.take() {
             self.timers.cancel(timer);

@@ -5,11 +5,14 @@
 
 use super::connection::{Connection, Exchanging, State};
 use super::decode::Decoding;
+use super::identity::Keeper;
+use super::retry::Retries;
 use super::tls::TlsSession;
-use super::{ConnectionId, Engine, Flow, Response};
+use super::{ConnectionId, Engine, Flow, Handler, Response, Transfer};
 use crate::error::Cause;
-use crate::http::{Event, ProxyFault};
+use crate::http::{Event, ProxyFault, ResponseHead};
 use crate::time::Time;
+use crate::tls::TlsPolicy;
 
 /// What became of bytes that were received.
 pub(super) enum Taken {
@@ -209,111 +212,79 @@ impl Engine {
             if taken < input.len() && !state.exchange.response_started() {
                 state.first_byte = state.first_byte.min(now);
             }
-            let mut answered = false;
-            let (consumed, next) = match state.exchange.read(&input[taken..]) {
-                Ok(read) => {
-                    let Some(transfer) = self.transfers.get_mut(state.transfer) else {
-                        return Taken::Over;
-                    };
-                    let limit = transfer.request.options.max_body;
-                    let (flow, next) = match read.event {
-                        Event::NeedMore => (Flow::Continue, Next::Wait),
-                        Event::Informational(head) => {
-                            answered = true;
-                            transfer.handler.informational(&head);
-                            (Flow::Continue, Next::More)
-                        }
-                        Event::Head(head) => {
-                            state.response =
-                                Some(Response { status: head.status(), version: head.version() });
-                            answered = state.request_sent == Time::NEVER;
-                            let untouched = !state.body_begun;
-                            let (default_tls, keeper) =
-                                (self.config.tls.as_ref(), &mut self.keeper);
-                            let status = head.status();
-                            let led = match transfer.heeds(status) {
-                                true => {
-                                    transfer.take_lead(&head, untouched, default_tls, keeper, now)
-                                }
-                                false => None,
-                            };
-                            let flow = match led {
-                                None if transfer.may_ask_again(status) => self
-                                    .retries
-                                    .take_response(
-                                        transfer,
-                                        &head,
-                                        keeper.known_date(now),
-                                        untouched,
-                                        now,
-                                    )
-                                    .then_some(Flow::Continue),
-                                led => led,
-                            };
-                            state.superseded = flow.is_some();
-                            if let Some(policy) = transfer.request.options.decode
-                                && !state.superseded
-                            {
-                                state.decoding = Decoding::begin(&head, policy);
-                            }
-                            (flow.unwrap_or_else(|| transfer.handler.head(&head)), Next::More)
-                        }
-                        Event::Body(chunk) => match &mut state.decoding {
-                            None => match transfer.handler.body(chunk) {
-                                // as nearly always: on to the next piece
-                                Flow::Continue if limit.is_none() => {
-                                    taken += read.consumed;
-                                    continue;
-                                }
-                                flow => (flow, Next::More),
-                            },
-                            Some(decoding) => {
-                                decoding.take(chunk, &mut *transfer.handler, &mut self.decoded)
-                            }
-                        },
-                        Event::Complete => match &mut state.decoding {
-                            None => (Flow::Continue, Next::Complete),
-                            Some(decoding) => {
-                                decoding.take_end(&mut *transfer.handler, &mut self.decoded)
-                            }
-                        },
-                    };
-                    let next = match flow {
-                        Flow::Continue => next,
-                        Flow::Pause => {
-                            state.paused = true;
-                            transfer.paused = true;
-                            next
-                        }
-                        Flow::Abort(why) => Next::Fail(Cause::Aborted(why)),
-                    };
-                    let consumed = read.consumed;
-                    match limit {
-                        None => (consumed, next),
-                        Some(limit) => {
-                            (consumed, over_limit(state, limit).map_or(next, Next::Fail))
-                        }
-                    }
-                }
-                Err(fault) => (0, Next::Fail(Cause::Http(fault))),
-            };
-            taken += consumed;
-            if answered {
-                // the rest of the body may be wanted now, or not any more
-                self.touch(id);
-            }
-            match next {
-                Next::More => {}
-                Next::Wait => return Taken::All,
-                Next::Yield => self.end_turn(id),
-                Next::Complete => {
-                    self.complete(id);
-                    return if taken < input.len() { Taken::Over } else { Taken::All };
-                }
-                Next::Fail(cause) => {
-                    self.fail(id, cause, None);
+            let read = match state.exchange.read(&input[taken..]) {
+                Ok(read) => read,
+                Err(fault) => {
+                    self.fail(id, Cause::Http(fault), None);
                     return Taken::Over;
                 }
+            };
+            let Some(transfer) = self.transfers.get_mut(state.transfer) else {
+                return Taken::Over;
+            };
+            let mut answered = false;
+            let (flow, next) = match read.event {
+                Event::NeedMore => (Flow::Continue, Next::Wait),
+                Event::Informational(head) => {
+                    answered = true;
+                    transfer.handler.informational(&head);
+                    (Flow::Continue, Next::More)
+                }
+                Event::Head(head) => {
+                    answered = state.request_sent == Time::NEVER;
+                    state.response =
+                        Some(Response { status: head.status(), version: head.version() });
+                    let (tls, untouched) = (self.config.tls.as_ref(), !state.body_begun);
+                    let (keeper, retries) = (&mut self.keeper, &mut self.retries);
+                    let followed = follow(transfer, &head, untouched, tls, keeper, retries, now);
+                    state.superseded = followed.is_some();
+                    if let Some(policy) = transfer.request.options.decode
+                        && !state.superseded
+                    {
+                        state.decoding = Decoding::begin(&head, policy);
+                    }
+                    (followed.unwrap_or_else(|| transfer.handler.head(&head)), Next::More)
+                }
+                Event::Body(chunk) => give_out(
+                    Some(chunk),
+                    &mut state.decoding,
+                    &mut *transfer.handler,
+                    &mut self.decoded,
+                ),
+                Event::Complete => {
+                    give_out(None, &mut state.decoding, &mut *transfer.handler, &mut self.decoded)
+                }
+            };
+            taken += read.consumed;
+            let next = heed(flow, next, state, transfer);
+            if answered {
+                // the rest of the request's body may be wanted now, or not any more
+                self.touch(id);
+            }
+            if let Some(end) = self.proceed(id, next, taken < input.len()) {
+                return end;
+            }
+        }
+    }
+
+    /// Does what an event of an exchange asks for. Says what became of all bytes, if none of the others is to be read
+    /// now.
+    #[inline]
+    fn proceed(&mut self, id: ConnectionId, next: Next, more: bool) -> Option<Taken> {
+        match next {
+            Next::More => None,
+            Next::Wait => Some(Taken::All),
+            Next::Yield => {
+                self.end_turn(id);
+                None
+            }
+            Next::Complete => {
+                self.complete(id);
+                Some(if more { Taken::Over } else { Taken::All })
+            }
+            Next::Fail(cause) => {
+                self.fail(id, cause, None);
+                Some(Taken::Over)
             }
         }
     }
@@ -349,6 +320,63 @@ impl Engine {
                 Err(fault) => self.fail(id, Cause::Http(fault), None),
             },
         }
+    }
+}
+
+/// Whether another request follows on a response with this head, and how the handler then wants it to go on.
+#[inline]
+fn follow(
+    transfer: &mut Transfer,
+    head: &ResponseHead<'_>,
+    untouched: bool,
+    default_tls: Option<&TlsPolicy>,
+    keeper: &mut Keeper,
+    retries: &mut Retries,
+    now: Time,
+) -> Option<Flow> {
+    let status = head.status();
+    if transfer.heeds(status)
+        && let Some(flow) = transfer.take_lead(head, untouched, default_tls, keeper, now)
+    {
+        return Some(flow);
+    }
+    let today = keeper.known_date(now);
+    let again = transfer.may_ask_again(status)
+        && retries.take_response(transfer, head, today, untouched, now);
+    again.then_some(Flow::Continue)
+}
+
+/// Gives the handler a piece of the body, or what is left of it at its end.
+#[inline]
+fn give_out(
+    chunk: Option<&[u8]>,
+    decoding: &mut Option<Box<Decoding>>,
+    handler: &mut dyn Handler,
+    decoded: &mut Vec<u8>,
+) -> (Flow, Next) {
+    match (decoding, chunk) {
+        (None, Some(chunk)) => (handler.body(chunk), Next::More),
+        (None, None) => (Flow::Continue, Next::Complete),
+        (Some(decoding), Some(chunk)) => decoding.take(chunk, handler, decoded),
+        (Some(decoding), None) => decoding.take_end(handler, decoded),
+    }
+}
+
+/// What an event asks for, once its handler has said how to go on.
+#[inline]
+fn heed(flow: Flow, next: Next, state: &mut Exchanging, transfer: &mut Transfer) -> Next {
+    let next = match flow {
+        Flow::Continue => next,
+        Flow::Pause => {
+            state.paused = true;
+            transfer.paused = true;
+            next
+        }
+        Flow::Abort(why) => Next::Fail(Cause::Aborted(why)),
+    };
+    match transfer.request.options.max_body {
+        None => next,
+        Some(limit) => over_limit(state, limit).map_or(next, Next::Fail),
     }
 }
 

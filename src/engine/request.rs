@@ -36,8 +36,8 @@ impl Request {
     /// A request of any method for an absolute `http` or `https` URL. User information in it is a
     /// login for its origin (see [`AuthPolicy`]), and is sent as nothing else.
     pub fn new(method: http::Method, url: &str) -> Result<Self, RequestError> {
-        let url = Url::parse(url).map_err(|why| RequestError::BadUrl { url: url.into(), why })?;
-        Self::for_url(method, &url)
+        let bad = |why: url::ParseError| RequestError::BadUrl { url: url.into(), why: why.into() };
+        Self::for_url(method, &Url::parse(url).map_err(bad)?)
     }
 
     /// As [`Request::new`], for a URL that has been parsed.
@@ -156,6 +156,24 @@ impl Body {
 
 impl From<Vec<u8>> for Body {
     fn from(bytes: Vec<u8>) -> Self {
+        Body::Memory(bytes.into())
+    }
+}
+
+impl From<String> for Body {
+    fn from(text: String) -> Self {
+        Body::Memory(text.into_bytes().into())
+    }
+}
+
+impl From<Arc<[u8]>> for Body {
+    fn from(bytes: Arc<[u8]>) -> Self {
+        Body::Memory(bytes)
+    }
+}
+
+impl From<&[u8]> for Body {
+    fn from(bytes: &[u8]) -> Self {
         Body::Memory(bytes.into())
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! Knows which names are wanted by whom, and which way each is looked up. Must not know how that is done: it
 //! is the engine's own resolver's, or the driver's.
-//! Invariants: one look-up per name at a time; no more in flight, each way, than its limit; a look-up that
-//! nobody waits for is given up at once.
+//! Invariants: one look-up per name at a time, but for one that asks the files and servers of before; no more in
+//! flight, each way, than its limit; a look-up that nobody waits for is given up at once.
 
 mod cache;
 
@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use crate::dns::Switch;
 use crate::engine::TransferId;
+use crate::engine::names::Fixed;
 use crate::http::Host;
 use crate::id::{Id, Slab};
 use crate::time::Time;
@@ -31,7 +32,17 @@ pub(super) type Addresses = Arc<[IpAddr]>;
 pub struct Lookup {
     host: Host,
     way: Way,
-    started: bool,
+    /// The epoch of the files and servers that it was begun with; none before it is begun.
+    begun: Option<u32>,
+    waiters: Vec<TransferId>,
+}
+
+/// A host of which more addresses may be found.
+struct More {
+    /// By which look-up, and since when that is under way.
+    lookup: LookupId,
+    epoch: u32,
+    /// Transfers that would try those.
     waiters: Vec<TransferId>,
 }
 
@@ -47,6 +58,8 @@ pub(super) enum Left {
 /// Who looks a name up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Way {
+    /// The engine's own resolver, which need not ask.
+    Fixed,
     /// The engine's own resolver ([`super::names`]).
     Own,
     /// The system's, by the driver.
@@ -71,14 +84,16 @@ pub(super) enum Outcome {
 pub(super) struct Resolver {
     lookups: Slab<Lookup>,
     by_host: HashMap<Host, LookupId>,
+    fixed: Lane,
     own: Lane,
     system: Lane,
-    /// Which names are the system's; none where all are.
-    switch: Option<Switch>,
+    /// Which names nobody has to be asked for, and which are the system's; none where all are.
+    switch: Option<(Fixed, Switch)>,
+    /// Counts the files and servers that names have been looked up with.
+    epoch: u32,
     /// By host, or for all, and port: the addresses, and until when they hold.
     overrides: HashMap<(Option<Host>, u16), (Addresses, Time)>,
-    /// Hosts of which more addresses may be found, and transfers that would try those.
-    partial: HashMap<Host, Vec<TransferId>>,
+    partial: HashMap<Host, More>,
     cache: Cache,
 }
 
@@ -114,9 +129,11 @@ impl Resolver {
         Self {
             lookups: Slab::new(),
             by_host: HashMap::new(),
+            fixed: Lane::new(usize::MAX),
             own: Lane::new(1),
             system: Lane::new(max_in_flight),
             switch: None,
+            epoch: 0,
             overrides: HashMap::new(),
             partial: HashMap::new(),
             cache: Cache::new(keep),
@@ -125,9 +142,9 @@ impl Resolver {
 
     /// Names are looked up by the engine's own resolver from here on, as many at a time, but for those that are the
     /// system's. Whether it was so before.
-    pub(super) fn set_own(&mut self, max_in_flight: usize, switch: Switch) -> bool {
+    pub(super) fn set_own(&mut self, max_in_flight: usize, fixed: Fixed, switch: Switch) -> bool {
         self.own.max_in_flight = max_in_flight.max(1);
-        if let Some(before) = self.switch.replace(switch) {
+        if let Some((_, before)) = self.switch.replace((fixed, switch)) {
             return before == switch;
         }
         // all were the system's before
@@ -144,17 +161,40 @@ impl Resolver {
         false
     }
 
-    /// Forgets what look-ups found.
+    /// Forgets what look-ups found. Of those that are under way nothing is kept, either.
     pub(super) fn forget_all(&mut self) {
+        self.epoch += 1;
         self.cache.clear();
     }
 
     /// Which way a name is looked up.
-    pub(super) fn way(&self, host: &Host) -> Way {
+    fn way(&self, host: &Host) -> Way {
         match (&self.switch, host.name()) {
-            (Some(switch), Some(name)) if !switch.asks_system(name) => Way::Own,
+            (Some((fixed, _)), _) if fixed.has(host) => Way::Fixed,
+            (Some((_, switch)), Some(name)) if !switch.asks_system(name) => Way::Own,
             _ => Way::System,
         }
+    }
+
+    /// Which way a look-up goes that is not over.
+    pub(super) fn way_of(&self, id: LookupId) -> Option<Way> {
+        Some(self.lookups.get(id)?.way)
+    }
+
+    /// Has a look-up that was begun by the system wait for its turn to be the engine's own. False if it is the system's.
+    pub(super) fn take_over(&mut self, id: LookupId, host: &Host) -> bool {
+        let way = self.way(host);
+        if way == Way::System {
+            return false;
+        }
+        if let Some(lookup) = self.lookups.get_mut(id)
+            && lookup.begun.take().is_some()
+        {
+            let before = std::mem::replace(&mut lookup.way, way);
+            self.lane(before).in_flight -= 1;
+            self.lane(way).queue.push_back(id);
+        }
+        true
     }
 
     pub(super) fn set_override(
@@ -190,22 +230,35 @@ impl Resolver {
         self.cache.get_failure(host, now)
     }
 
-    /// All addresses of a host, of which a part was known. To be told to these transfers.
+    /// All addresses of a host, of which a look-up had found a part. To be told to these transfers.
     pub(super) fn learn(
         &mut self,
+        lookup: LookupId,
         host: Host,
         addresses: Addresses,
         ttl: Option<Duration>,
         now: Time,
     ) -> Vec<TransferId> {
-        let waiters = self.partial.remove(&host).unwrap_or_default();
-        self.cache.insert(host, &Outcome::Found { addresses, ttl }, now);
+        let Some(More { epoch, waiters, .. }) = self.take_more(lookup, &host) else {
+            return Vec::new();
+        };
+        if epoch == self.epoch {
+            self.cache.insert(host, &Outcome::Found { addresses, ttl }, now);
+        } else {
+            self.cache.lend(host, &addresses, now);
+        }
         waiters
     }
 
-    /// What is known of a host is all that there is.
-    pub(super) fn learn_no_more(&mut self, host: &Host) {
-        self.partial.remove(host);
+    /// What a look-up has found of a host is all that there is.
+    /// To be told to these transfers.
+    pub(super) fn learn_no_more(&mut self, lookup: LookupId, host: &Host) -> Vec<TransferId> {
+        self.take_more(lookup, host).map(|more| more.waiters).unwrap_or_default()
+    }
+
+    fn take_more(&mut self, lookup: LookupId, host: &Host) -> Option<More> {
+        self.partial.get(host).filter(|more| more.lookup == lookup)?;
+        self.partial.remove(host)
     }
 
     /// Whether more addresses of any host may be found.
@@ -216,20 +269,21 @@ impl Resolver {
 
     /// Whether more addresses of this host may be found, of which the transfer is to hear.
     pub(super) fn await_more(&mut self, host: &Host, transfer: TransferId) -> bool {
-        let waiters = self.partial.get_mut(host);
-        waiters.map(|waiters| waiters.push(transfer)).is_some()
+        let more = self.partial.get_mut(host);
+        more.map(|more| more.waiters.push(transfer)).is_some()
     }
 
     /// Makes a transfer wait for a name.
     pub(super) fn join(&mut self, host: &Host, transfer: TransferId) -> LookupId {
         if let Some(&id) = self.by_host.get(host)
             && let Some(lookup) = self.lookups.get_mut(id)
+            && lookup.begun.is_none_or(|epoch| epoch == self.epoch)
         {
             lookup.waiters.push(transfer);
             return id;
         }
         let way = self.way(host);
-        let lookup = Lookup { host: host.clone(), way, started: false, waiters: vec![transfer] };
+        let lookup = Lookup { host: host.clone(), way, begun: None, waiters: vec![transfer] };
         let id = self.lookups.insert(lookup);
         self.by_host.insert(host.clone(), id);
         self.lane(way).queue.push_back(id);
@@ -237,7 +291,12 @@ impl Resolver {
     }
 
     pub(super) fn is_started(&self, id: LookupId) -> bool {
-        self.lookups.get(id).is_some_and(|lookup| lookup.started)
+        self.lookups.get(id).is_some_and(|lookup| lookup.begun.is_some())
+    }
+
+    /// Who waits for a look-up.
+    pub(super) fn waiters(&self, id: LookupId) -> &[TransferId] {
+        self.lookups.get(id).map_or(&[], |lookup| &lookup.waiters)
     }
 
     /// A transfer no longer waits.
@@ -247,19 +306,26 @@ impl Resolver {
         if !lookup.waiters.is_empty() {
             return Left::Nothing;
         }
-        if self.take(id).is_some_and(|lookup| lookup.started) {
+        if self.take(id).is_some_and(|lookup| lookup.begun.is_some()) {
             Left::Abandon(id)
         } else {
             Left::Nothing
         }
     }
 
-    /// Starts a look-up whose turn it is, if the limits allow: its name and who waits for it. [`Resolver::way`]
-    /// says whose it is.
-    pub(super) fn start_next(&mut self) -> Option<(LookupId, Host, &[TransferId])> {
-        let id = self.own.next(&self.lookups).or_else(|| self.system.next(&self.lookups))?;
+    /// Whether a look-up waits that the engine's own resolver would have to ask for.
+    pub(super) fn has_queued_own(&self) -> bool {
+        !self.own.queue.is_empty()
+    }
+
+    /// Starts a look-up whose turn it is, if the limits allow: its name and who waits for it. [`Resolver::way_of`]
+    /// says whose it is. One of the engine's own resolver needs `room` there.
+    pub(super) fn start_next(&mut self, room: bool) -> Option<(LookupId, Host, &[TransferId])> {
+        let Resolver { lookups, fixed, own, system, .. } = self;
+        let asked = || if room { own.next(lookups) } else { None };
+        let id = fixed.next(lookups).or_else(asked).or_else(|| system.next(lookups))?;
         let lookup = self.lookups.get_mut(id)?;
-        lookup.started = true;
+        lookup.begun = Some(self.epoch);
         Some((id, lookup.host.clone(), &lookup.waiters))
     }
 
@@ -273,9 +339,7 @@ impl Resolver {
         let result = match &outcome {
             Outcome::Found { addresses, .. } => Ok(addresses.clone()),
             Outcome::Partial { addresses, .. } => {
-                if let Some(lookup) = self.lookups.get(id) {
-                    self.partial.insert(lookup.host.clone(), Vec::new());
-                }
+                self.note_partial(id);
                 Ok(addresses.clone())
             }
             Outcome::Nothing { why, .. } | Outcome::Failed { why } | Outcome::Unknown { why } => {
@@ -283,21 +347,48 @@ impl Resolver {
             }
         };
         let Some(lookup) = self.take(id) else { return (Vec::new(), result) };
+        if lookup.begun != Some(self.epoch) {
+            if let Ok(addresses) = &result {
+                self.cache.lend(lookup.host, addresses, now);
+            }
+            return (lookup.waiters, result);
+        }
         let stale = self.cache.insert(lookup.host, &outcome, now);
         (lookup.waiters, stale.map_or(result, Ok))
     }
 
+    /// A look-up has found a part. Who waits for the rest of an earlier one waits for its.
+    fn note_partial(&mut self, id: LookupId) {
+        let Some(Lookup { host, begun: Some(epoch), .. }) = self.lookups.get(id) else { return };
+        let waiters = self.partial.remove(host).map(|more| more.waiters).unwrap_or_default();
+        self.partial.insert(host.clone(), More { lookup: id, epoch: *epoch, waiters });
+    }
+
+    /// Who waits for a look-up that is slow need not: there are addresses that have expired. The look-up goes on for those
+    /// who come later.
+    pub(super) fn take_stale(
+        &mut self,
+        id: LookupId,
+        now: Time,
+    ) -> Option<(Vec<TransferId>, Addresses)> {
+        let lookup = self.lookups.get_mut(id)?;
+        let addresses = self.cache.get_stale(&lookup.host, now)?;
+        Some((std::mem::take(&mut lookup.waiters), addresses))
+    }
+
     /// Whether a look-up may wait for its turn.
     pub(super) fn has_queued(&self) -> bool {
-        !(self.own.queue.is_empty() && self.system.queue.is_empty())
+        [&self.fixed, &self.own, &self.system].iter().any(|lane| !lane.queue.is_empty())
     }
 
     pub(super) fn is_idle(&self) -> bool {
-        self.lookups.is_empty() && self.own.in_flight + self.system.in_flight == 0
+        self.lookups.is_empty()
+            && [&self.fixed, &self.own, &self.system].iter().all(|lane| lane.in_flight == 0)
     }
 
     fn lane(&mut self, way: Way) -> &mut Lane {
         match way {
+            Way::Fixed => &mut self.fixed,
             Way::Own => &mut self.own,
             Way::System => &mut self.system,
         }
@@ -305,13 +396,17 @@ impl Resolver {
 
     fn take(&mut self, id: LookupId) -> Option<Lookup> {
         let lookup = self.lookups.remove(id)?;
-        self.by_host.remove(&lookup.host);
+        // another one, with the files of now, may have its place
+        if self.by_host.get(&lookup.host) == Some(&id) {
+            self.by_host.remove(&lookup.host);
+        }
         let left = self.lookups.len();
         let lane = match lookup.way {
+            Way::Fixed => &mut self.fixed,
             Way::Own => &mut self.own,
             Way::System => &mut self.system,
         };
-        if lookup.started {
+        if lookup.begun.is_some() {
             lane.in_flight -= 1;
         } else if lane.queue.len() > 2 * left + 32 {
             // ids of look-ups given up must not pile up behind one that never starts

@@ -326,7 +326,7 @@ impl Engine {
         }
         transfer.place = Place::Later(self.now + wait);
         transfer.since = self.now;
-        self.stats.asked_again += 1;
+        self.stats.retried += 1;
         if wait.is_zero() {
             self.seek_connection(id);
         } else {

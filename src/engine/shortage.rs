@@ -9,7 +9,7 @@ use super::transfer::Transfer;
 use crate::error::Operation;
 
 /// That the system had no descriptor, port or memory for a transfer's connection, so that the transfer went
-/// back to its queue.
+/// back to its queue; or for a socket to the DNS server that was to be asked for its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Exhausted {
     /// What was refused, the last time.
@@ -19,7 +19,8 @@ pub struct Exhausted {
     /// How often.
     pub times: u32,
     /// How long the transfer waited after each for what came next, all together; part of
-    /// [`Times::queue`](super::Times::queue).
+    /// [`Times::queue`](super::Times::queue). What a look-up waited is not in here, but in
+    /// [`Times::resolve`](super::Times::resolve).
     pub waited: Duration,
 }
 
@@ -34,15 +35,27 @@ impl Transfer {
     /// Was refused, and goes back to its queue.
     #[cold]
     pub(super) fn note_shortage(&mut self, operation: Operation, errno: i32, stats: &mut Stats) {
-        self.count_shortage(Duration::from_nanos(self.spent.queue), stats);
-        let none = Exhausted { operation, errno, times: 0, waited: Duration::ZERO };
-        let first = || Box::new(Shortage { exhausted: none, queued_before: None });
-        let Shortage { exhausted, queued_before } = &mut **self.shortage.get_or_insert_with(first);
-        let times = exhausted.times + 1;
-        *exhausted = Exhausted { operation, errno, times, ..*exhausted };
-        *queued_before = Some(Duration::from_nanos(self.spent.queue));
+        let queued = Duration::from_nanos(self.spent.queue);
+        self.count_shortage(queued, stats);
+        self.shortage(operation, errno).queued_before = Some(queued);
         stats.exhausted += 1;
         stats.exhausted_last = Some((operation, errno));
+    }
+
+    /// There was no room for a socket of the look-up that it waits for.
+    #[cold]
+    pub(super) fn note_starved_lookup(&mut self, (operation, errno): (Operation, i32)) {
+        self.shortage(operation, errno);
+    }
+
+    /// Counts one more time that something was refused.
+    fn shortage(&mut self, operation: Operation, errno: i32) -> &mut Shortage {
+        let none = Exhausted { operation, errno, times: 0, waited: Duration::ZERO };
+        let first = || Box::new(Shortage { exhausted: none, queued_before: None });
+        let shortage = self.shortage.get_or_insert_with(first);
+        let times = shortage.exhausted.times + 1;
+        shortage.exhausted = Exhausted { operation, errno, times, ..shortage.exhausted };
+        shortage
     }
 
     /// Counts what was waited, of so long in the queue by now.

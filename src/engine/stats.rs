@@ -6,6 +6,7 @@ use crate::error::Operation;
 
 /// What an engine has done since it was made, and what it holds now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct Stats {
     /// Transfers added.
     pub added: u64,
@@ -16,9 +17,9 @@ pub struct Stats {
     /// Transfers removed before their end.
     pub removed: u64,
     /// Requests sent again because a kept connection had gone stale.
+    pub resent: u64,
+    /// Requests retried by their transfers' policies, or without an expectation that the peer does not meet.
     pub retried: u64,
-    /// Requests asked again by their transfers' policies.
-    pub asked_again: u64,
     /// Connections opened, connected or not.
     pub opened: u64,
     /// Exchanges begun on a connection that had served another.
@@ -34,7 +35,7 @@ pub struct Stats {
     /// DNS queries sent for them, those sent again included.
     pub queries: u64,
     /// Times that the system had no descriptor, port or memory left for one more connection, and
-    /// the transfer went back to its queue.
+    /// the transfer went back to its queue; or for one more socket to a DNS server.
     pub exhausted: u64,
     /// What was refused the last time, and why, as in errno(3).
     pub exhausted_last: Option<(Operation, i32)>,

@@ -3,6 +3,7 @@
 //! Knows what belongs to a transfer for its whole life. What it has only while it occupies a
 //! connection is with the connection, so that a million queued transfers stay small.
 
+use std::any::Any;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -41,7 +42,7 @@ pub struct Transfer {
     pub(super) wire: Wire,
     pub(super) paused: bool,
     /// Sent again after a kept connection had gone stale.
-    pub(super) retries: u8,
+    pub(super) resent: u8,
     pub(super) hops: Option<Box<Hops>>,
     pub(super) identity: Option<Box<Identity>>,
     pub(super) retrying: Option<Box<Retrying>>,
@@ -108,9 +109,10 @@ pub struct Response {
 
 /// What a transfer took.
 ///
-/// Where redirects were followed, times of waits, bytes on the wire and retries are sums over all
+/// Where redirects were followed, times of waits, bytes on the wire and what was sent again are sums over all
 /// hops; all else is of the last one. [`Report::hops`] has each by itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct Report {
     /// Times of each wait.
     pub times: Times,
@@ -133,8 +135,8 @@ pub struct Report {
     /// What was agreed on, over TLS, once the handshake was done.
     pub tls: Option<TlsSummary>,
     /// How often the request was sent again because a kept connection had gone stale.
-    pub retries: u8,
-    /// The requests that were asked again, over all hops and in order, by the transfer's
+    pub resent: u8,
+    /// The requests that were retried, over all hops and in order, by the transfer's
     /// [`RetryPolicy`](super::RetryPolicy), or without an expectation that the peer does not meet.
     pub retried: Vec<Retried>,
     /// What the system had no room for meanwhile, where that was so.
@@ -148,6 +150,7 @@ pub struct Report {
 
 /// One request of several that a transfer made, and what it took.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Hop {
     /// What was asked for, with the fragment that it has or inherited.
     pub url: Url,
@@ -167,8 +170,8 @@ pub struct Hop {
     pub wire_sent: u64,
     /// Bytes received.
     pub wire_received: u64,
-    /// As [`Report::retries`].
-    pub retries: u8,
+    /// As [`Report::resent`].
+    pub resent: u8,
     /// As [`Report::attempts`].
     pub attempts: Option<Box<Attempts>>,
 }
@@ -184,7 +187,7 @@ impl Hop {
             remote,
             reused,
             tls,
-            retries,
+            resent,
             attempts,
             ..
         } = report;
@@ -200,7 +203,7 @@ impl Hop {
             times,
             wire_sent,
             wire_received,
-            retries,
+            resent,
             attempts,
         }
     }
@@ -217,6 +220,7 @@ pub struct TlsSummary {
 
 /// How long a transfer spent in each wait. Zero for a wait that it did not have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct Times {
     /// Waiting for a connection, a connection slot, or a resolver slot.
     pub queue: Duration,
@@ -245,10 +249,19 @@ pub struct Message {
 }
 
 impl Message {
-    /// The handler as the type it was added as, if it is that type.
-    pub fn into_handler<H: Handler>(self) -> Option<H> {
-        let any: Box<dyn std::any::Any> = self.handler;
-        any.downcast().ok().map(|handler| *handler)
+    /// How the transfer ended, and its handler as the type that it was added as.
+    ///
+    /// # Errors
+    ///
+    /// The message itself, if the handler is of another type.
+    #[expect(clippy::result_large_err, reason = "what is handed back was handed in")]
+    pub fn into_parts<H: Handler>(self) -> Result<(Outcome, H), Message> {
+        let Message { transfer, outcome, handler } = self;
+        if !(&*handler as &dyn Any).is::<H>() {
+            return Err(Message { transfer, outcome, handler });
+        }
+        let handler: Box<dyn Any> = handler;
+        Ok((outcome, *handler.downcast().expect("the type was looked at")))
     }
 }
 

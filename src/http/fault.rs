@@ -105,7 +105,7 @@ pub enum RequestError {
         /// The URL. Displays without its user information.
         url: Box<str>,
         /// What is wrong with it.
-        why: url::ParseError,
+        why: UrlFault,
     },
     /// The URL's scheme is neither `http` nor `https`.
     UnsupportedScheme(Box<str>),
@@ -152,6 +152,10 @@ pub enum RequestError {
     /// The method allows no body (RFC 9110, 9.3.6 and 9.3.8).
     BodyNotAllowed(Method),
 }
+
+/// Why a text is no absolute URL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UrlFault(url::ParseError);
 
 /// The source of a request's body broke its word. The request cannot be completed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -305,6 +309,25 @@ impl fmt::Display for RequestError {
 
 impl std::error::Error for RequestError {}
 
+impl From<url::ParseError> for UrlFault {
+    fn from(why: url::ParseError) -> Self {
+        UrlFault(why)
+    }
+}
+
+impl fmt::Display for UrlFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            url::ParseError::RelativeUrlWithoutBase => {
+                f.write_str("neither http:// nor https:// begins it")
+            }
+            why => write!(f, "{why}"),
+        }
+    }
+}
+
+impl std::error::Error for UrlFault {}
+
 impl fmt::Display for BodyFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -352,12 +375,12 @@ mod tests {
         let table = [
             ("http://a b/", "bad URL \"http://a b/\": invalid international domain name"),
             ("http://user:p@ss@a:x/@/", "bad URL \"http://…@a:x/@/\": invalid port number"),
-            ("//user:secret@a", "bad URL \"//…@a\": relative URL without a base"),
-            ("user@a/b\n", "bad URL \"…@a/b\\n\": relative URL without a base"),
-            ("", "bad URL \"\": relative URL without a base"),
+            ("//user:secret@a", "bad URL \"//…@a\": neither http:// nor https:// begins it"),
+            ("user@a/b\n", "bad URL \"…@a/b\\n\": neither http:// nor https:// begins it"),
+            ("", "bad URL \"\": neither http:// nor https:// begins it"),
         ];
         for (text, message) in table {
-            let why = url::Url::parse(text).expect_err(text);
+            let why = url::Url::parse(text).expect_err(text).into();
             let error = RequestError::BadUrl { url: text.into(), why };
             assert_eq!(error.to_string(), message);
         }

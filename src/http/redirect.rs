@@ -206,7 +206,7 @@ fn resolve(request: &RequestHead, location: &[u8]) -> Result<Url, RedirectFault>
     let text = text(location);
     let mut url = request.url().join(&text).map_err(|why| RedirectFault::BadLocation {
         location: shown(location),
-        why: RequestError::BadUrl { url: shown(location), why },
+        why: RequestError::BadUrl { url: shown(location), why: why.into() },
     })?;
     if url.as_str().len() > limit {
         return Err(RedirectFault::TooLong { limit });

@@ -18,13 +18,12 @@ use crate::time::Time;
 pub(super) enum Entered {
     /// The kernel consumed this many SQEs, and there may be CQEs.
     Submitted(u32),
-    /// `ETIME`: the wait's deadline passed. `EINTR`: a signal arrived. Nothing was submitted.
+    /// `ETIME`: the wait's deadline passed. `EINTR`: a signal arrived. `EBADR`: a completion was lost, which the
+    /// completion queue tells too. Nothing was submitted.
     Nothing,
     /// `EAGAIN`: no memory for another request. `EBUSY`: completions are kept aside because the CQ is
     /// full. Reap, then try again.
     Crowded(Errno),
-    /// `EBADR`: the kernel had no memory to keep a completion aside, and dropped it.
-    Lost,
 }
 
 /// How long io_uring_enter(2) waits, and what for.
@@ -159,9 +158,8 @@ impl RingFd {
             return Ok(Entered::Submitted(n));
         }
         match Errno::last() {
-            Errno::ETIME | Errno::EINTR => Ok(Entered::Nothing),
+            Errno::ETIME | Errno::EINTR | Errno::EBADR => Ok(Entered::Nothing),
             errno @ (Errno::EAGAIN | Errno::EBUSY) => Ok(Entered::Crowded(errno)),
-            Errno::EBADR => Ok(Entered::Lost),
             errno => Err(errno),
         }
     }

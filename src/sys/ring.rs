@@ -25,6 +25,7 @@ use super::poll::{self, Poll, PollId, State, Verdict};
 use super::readiness::{Interest, Readiness};
 use super::setup;
 use super::token::Token;
+use crate::limits;
 use crate::time::Time;
 
 pub use super::setup::{Batch, Options, Report, SetupError, SetupFlag, SqPoll, ZeroCopy};
@@ -49,6 +50,8 @@ pub struct Ring {
     /// SQEs pushed so far, wrapping; names the cell of the next.
     pushed: u32,
     polls: InFlight<Poll>,
+    /// Those of them that were removed.
+    removed: usize,
     /// CQEs owed for operations that have no slot.
     owed_slotless: usize,
     /// CQEs copied out of the ring and not yet interpreted.
@@ -57,6 +60,12 @@ pub struct Ring {
     buffers_reaped: usize,
     /// Links pushed of a chain whose end is still to be pushed.
     chain: Vec<squeue::Entry>,
+    /// For each entry of the submission queue, whether the SQE there is linked to the one before it.
+    linked: Box<[bool]>,
+    /// Completions that the kernel had no memory to keep aside, and dropped.
+    lost: u32,
+    /// Why the ring is of no use any more.
+    broken: Option<Errno>,
     batch: Option<Batch>,
     /// How long a wait spins, where a kernel thread submits.
     spin: Option<Duration>,
@@ -64,7 +73,7 @@ pub struct Ring {
     immediate: u32,
     report: Report,
     /// How long the drop waits for anything in flight to be cancelled.
-    patience: Duration,
+    pub(super) patience: Duration,
     /// SINGLE_ISSUER and the registered fd bind the ring to its thread.
     not_send: PhantomData<*const ()>,
 }
@@ -186,10 +195,14 @@ impl Ring {
             cells: vec![Cell::default(); report.sq_entries as usize].into_boxed_slice(),
             pushed: 0,
             polls: InFlight::new(),
+            removed: 0,
             owed_slotless: 0,
             reaped: VecDeque::new(),
             buffers_reaped: 0,
             chain: Vec::new(),
+            linked: vec![false; report.sq_entries as usize].into_boxed_slice(),
+            lost: 0,
+            broken: None,
             batch: options.batch,
             spin: options.sq_poll.map(|sq_poll| sq_poll.spin),
             immediate: 0,
@@ -209,6 +222,11 @@ impl Ring {
         &self.ring
     }
 
+    /// Whether it ended in a way that says nothing of what the kernel still has in flight.
+    pub(super) fn is_broken(&self) -> bool {
+        self.broken.is_some()
+    }
+
     /// CQEs that the kernel has yet to post or the caller to take: zero means that nothing is in flight.
     pub fn owed(&self) -> usize {
         self.polls.owed() + self.owed_slotless
@@ -222,6 +240,11 @@ impl Ring {
     /// Polls whose memory is still held: armed, or over but owed CQEs.
     pub fn polls(&self) -> usize {
         self.polls.len()
+    }
+
+    /// Polls that were removed, whose sockets the kernel still holds.
+    pub fn removed(&self) -> usize {
+        self.removed
     }
 
     /// Watches `fd` once: for `interest` (errors and hang-ups always), until `deadline` if there is one
@@ -287,8 +310,15 @@ impl Ring {
         let Some(op) = self.polls.get_mut(poll.0) else { return Ok(()) };
         let was = std::mem::replace(&mut op.state, State::Removed);
         match was {
-            State::Armed => self.push_remove(poll.0),
-            State::Cancelled | State::Removed => Ok(()),
+            State::Armed => {
+                self.removed += 1;
+                self.push_remove(poll.0)
+            }
+            State::Cancelled => {
+                self.removed += 1;
+                Ok(())
+            }
+            State::Removed => Ok(()),
             State::Delivered => {
                 op.state = State::Delivered;
                 Ok(())
@@ -371,7 +401,8 @@ impl Ring {
     /// # Errors
     ///
     /// `EAGAIN`, `EBUSY`: the kernel is short of memory and there is nothing to reap; what was pushed
-    /// stays pushed. Any other: the ring is of no use.
+    /// stays pushed. Any other: the ring is of no use; `ENOMEM` after a chain was cut, `EBADR` after a completion was lost
+    /// for want of memory.
     pub fn submit_and_wait(&mut self, now: Time, until: Option<Time>) -> Result<(), Errno> {
         let wait = self.wait_for(now, until);
         self.immediate = 0;
@@ -379,18 +410,32 @@ impl Ring {
             Some(spin) => self.enter_beside_thread(wait, now, spin)?,
             None => {
                 let unsubmitted = self.unsubmitted();
-                self.fd.enter(unsubmitted, wait)?
+                self.enter(unsubmitted, wait)?
             }
         };
-        let found = self.reap()?;
-        match entered {
-            Entered::Crowded(errno) if found == 0 && self.reaped.is_empty() => Err(errno),
-            Entered::Submitted(_) | Entered::Nothing | Entered::Crowded(_) => Ok(()),
-            Entered::Lost => {
-                count::add(Counter::LostCqes, 1);
-                Ok(())
-            }
+        let mut found = self.reap()?;
+        let Entered::Crowded(errno) = entered else { return Ok(()) };
+        if found == 0 && wait.completions > 0 {
+            // what completes gives memory back
+            let until = now + limits::SUBMIT_AGAIN;
+            self.enter(0, Wait { completions: 1, deadline: self.deadline(now, until), ..wait })?;
+            found = self.reap()?;
         }
+        if found == 0 && self.reaped.is_empty() { Err(errno) } else { Ok(()) }
+    }
+
+    /// Submits the first so many of the SQEs pushed, waits, and has the kernel post what has completed.
+    fn enter(&mut self, submit: u32, wait: Wait) -> Result<Entered, Errno> {
+        if let Some(errno) = self.broken {
+            return Err(errno);
+        }
+        let entered = self.fd.enter(submit, wait)?;
+        let left = self.unsubmitted();
+        if left > 0 && self.linked[self.entry_of(self.pushed.wrapping_sub(left))] {
+            // what the kernel makes of the two parts of a chain is not what either was for
+            return Err(*self.broken.insert(Errno::ENOMEM));
+        }
+        Ok(entered)
     }
 
     /// What was pushed is the kernel's thread's already. The system call wakes it, or sleeps when completions do not
@@ -402,10 +447,15 @@ impl Ring {
         spin: Duration,
     ) -> Result<Entered, Errno> {
         let awake = !self.ring.submission().need_wakeup();
-        if awake && (wait.completions == 0 || self.look_for(wait.completions, now + spin)) {
+        let until = match wait.deadline {
+            Deadline::None => now + spin,
+            Deadline::At(until) => until.min(now + spin),
+            Deadline::After(nanos) => now + spin.min(Duration::from_nanos(nanos)),
+        };
+        if awake && (wait.completions == 0 || self.look_for(wait.completions, until)) {
             return Ok(Entered::Nothing);
         }
-        self.fd.enter(0, wait)
+        self.enter(0, wait)
     }
 
     /// Looks for completions until there are so many; false if they do not come in time, or the kernel's thread falls
@@ -433,11 +483,7 @@ impl Ring {
             None => Some(now + UNHEARD),
             Some(until) => Some(until.min(now + UNHEARD)),
         };
-        let deadline = match until {
-            None => Deadline::None,
-            Some(until) if self.report.absolute_wait => Deadline::At(until),
-            Some(until) => Deadline::After((until - now).as_nanos() as u64),
-        };
+        let deadline = until.map_or(Deadline::None, |until| self.deadline(now, until));
         let (completions, within) =
             self.batch.map_or((1, Duration::ZERO), |batch| (batch.completions, batch.within));
         Wait {
@@ -445,6 +491,14 @@ impl Ring {
             completions: self.immediate.saturating_add(completions.max(1)),
             deadline,
             min_wait_usec: u32::try_from(within.as_micros()).unwrap_or(u32::MAX),
+        }
+    }
+
+    fn deadline(&self, now: Time, until: Time) -> Deadline {
+        if self.report.absolute_wait {
+            Deadline::At(until)
+        } else {
+            Deadline::After((until - now).as_nanos() as u64)
         }
     }
 
@@ -512,10 +566,12 @@ impl Ring {
         // what a silent deadline posts although it should not, settles nothing
         let unowed = kind == Kind::PollDeadline && self.report.silent_deadlines;
         let more = cqe.more() || unowed;
-        let Some((user, verdict)) = self
-            .polls
-            .settle(id, more, |poll, last| (poll.user, poll.handle_cqe(kind, cqe.res, more, last)))
-        else {
+        let removed = &mut self.removed;
+        let settled = self.polls.settle(id, more, |poll, last| {
+            *removed -= usize::from(last && poll.state == State::Removed);
+            (poll.user, poll.handle_cqe(kind, cqe.res, more, last))
+        });
+        let Some((user, verdict)) = settled else {
             count::add(Counter::StaleCqes, 1);
             return None;
         };
@@ -600,15 +656,11 @@ impl Ring {
                 return Ok(());
             }
             count::add(Counter::SqFull, 1);
-            let consumed = match self.fd.enter(unsubmitted, Wait::FOR_ROOM)? {
+            let consumed = match self.enter(unsubmitted, Wait::FOR_ROOM)? {
                 Entered::Submitted(consumed) => consumed,
                 Entered::Nothing => 0,
                 Entered::Crowded(errno) if tries == CROWDED_TRIES => return Err(errno),
                 Entered::Crowded(_) => 0,
-                Entered::Lost => {
-                    count::add(Counter::LostCqes, 1);
-                    0
-                }
             };
             if consumed == 0 {
                 self.reap()?;
@@ -625,8 +677,9 @@ impl Ring {
     /// The one door to the submission queue. There must be room. A chain goes through it as a whole, when its end
     /// comes: a kernel thread that submits takes what it sees.
     pub(super) fn push(&mut self, op: Op, token: Token, flags: squeue::Flags) {
-        let cell = &mut self.cells[self.pushed as usize % self.report.sq_entries as usize];
-        let entry = op.entry(cell).user_data(token.to_bits()).flags(flags);
+        let at = self.entry_of(self.pushed);
+        self.linked[at] = !self.chain.is_empty();
+        let entry = op.entry(&mut self.cells[at]).user_data(token.to_bits()).flags(flags);
         self.pushed = self.pushed.wrapping_add(1);
         count::add(Counter::Sqes, 1);
         self.chain.push(entry);
@@ -643,18 +696,21 @@ impl Ring {
         self.chain.clear();
     }
 
+    /// The place in the submission queue of the SQE of this number.
+    fn entry_of(&self, pushed: u32) -> usize {
+        pushed as usize % self.report.sq_entries as usize
+    }
+
     /// Copies out all CQEs, those that did not fit into the ring too; how many.
     fn reap(&mut self) -> Result<usize, Errno> {
-        let mut found = self.copy_cqes();
+        let mut found = self.copy_cqes()?;
         if !self.ring.submission().cq_overflow() {
             return Ok(found);
         }
         count::add(Counter::CqOverflows, 1);
         while self.ring.submission().cq_overflow() {
-            if self.fd.enter(0, Wait::NO)? == Entered::Lost {
-                count::add(Counter::LostCqes, 1);
-            }
-            let more = self.copy_cqes();
+            self.enter(0, Wait::NO)?;
+            let more = self.copy_cqes()?;
             if more == 0 {
                 break;
             }
@@ -663,9 +719,9 @@ impl Ring {
         Ok(found)
     }
 
-    fn copy_cqes(&mut self) -> usize {
+    fn copy_cqes(&mut self) -> Result<usize, Errno> {
         let cqes = self.ring.completion();
-        let found = cqes.len();
+        let (found, lost) = (cqes.len(), cqes.overflow());
         self.reaped.extend(cqes.map(|cqe| {
             let token = Token::from_bits(cqe.user_data());
             let cqe = Cqe { token, res: cqe.result(), flags: cqe.flags() };
@@ -673,7 +729,13 @@ impl Ring {
             cqe
         }));
         count::add(Counter::Cqes, found as u64);
-        found
+        if lost != self.lost {
+            // what they would have ended never ends
+            count::add(Counter::LostCqes, lost.wrapping_sub(self.lost).into());
+            self.lost = lost;
+            return Err(*self.broken.insert(Errno::EBADR));
+        }
+        Ok(found)
     }
 }
 
@@ -696,5 +758,26 @@ impl fmt::Debug for Ring {
             .field("reaped", &self.reaped.len())
             .field("report", &self.report)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As where the kernel runs out of memory between the two.
+    #[test]
+    fn a_chain_that_was_cut_ends_the_ring() {
+        let Ok(mut ring) = Ring::new(&Options::default()) else {
+            eprintln!("skipped: no io_uring here");
+            return;
+        };
+        ring.nop().expect("pushes");
+        let (at, now) = (Interest::RECV, clock::now());
+        ring.poll_add(-1, at, 0, Some(now + Duration::from_secs(9))).expect("pushes");
+        assert_eq!(ring.enter(1, Wait::NO), Ok(Entered::Submitted(1)), "between chains");
+        assert_eq!(ring.enter(1, Wait::NO), Err(Errno::ENOMEM), "within one");
+        assert!(ring.is_broken());
+        assert_eq!(ring.submit_and_wait(now, None), Err(Errno::ENOMEM), "from then on");
     }
 }

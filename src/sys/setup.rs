@@ -13,12 +13,13 @@ use io_uring::{Builder, IoUring};
 use super::count::{self, Counter};
 use super::enter::RingFd;
 use super::errno::Errno;
+use crate::limits;
 
 /// How a [`Ring`](super::Ring) is to be set up.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// Entries of the submission queue: SQEs pushed between two system calls. Rounded up to a power of
-    /// two, clamped by the kernel.
+    /// two, 8 at least, clamped by the kernel.
     pub sq_entries: u32,
     /// Entries of the completion queue. Far more than can be submitted at once, since what was
     /// submitted earlier completes too; beyond it the kernel keeps CQEs aside, at a cost.
@@ -308,7 +309,7 @@ fn build(options: &Options, flags: &[SetupFlag]) -> io::Result<IoUring> {
         };
     }
     count::add(Counter::RingSetup, 1);
-    let ring = builder.build(options.sq_entries)?;
+    let ring = builder.build(options.sq_entries.max(limits::LEAST_SUBMISSIONS))?;
     // the two queues share a mapping since Linux 5.4, the SQEs have their own; each is kept from forks
     count::add(Counter::Mmap, 2);
     count::add(Counter::Madvise, 2);

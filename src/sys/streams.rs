@@ -116,6 +116,8 @@ pub struct Streams {
     entries: Slab<Entry>,
     /// CQEs owed for all streams together.
     owed: usize,
+    /// Streams that the caller has closed.
+    closed: usize,
     /// Streams that want operations for which the queue had no room.
     unsettled: Vec<StreamId>,
     /// A CLOSE was pushed that the kernel may not have seen: the place that it empties is not to be filled yet.
@@ -170,6 +172,7 @@ impl Streams {
             ring,
             entries: Slab::new(),
             owed: 0,
+            closed: 0,
             unsettled: Vec::new(),
             closing: false,
             queue: VecDeque::new(),
@@ -226,11 +229,12 @@ impl Streams {
             }
             now = clock::now();
         }
+        if owed > 0 {
+            return Err(SetupError::Lacks("operations that complete"));
+        }
         let result = |kind| found.iter().find(|found| found.0 == Some(kind)).map(|found| found.1);
-        match result(Kind::Socket) {
-            Some(0) => {}
-            Some(refusal) => return Err(SetupError::Trial("SOCKET", Errno(-refusal))),
-            None => return Err(SetupError::Lacks("operations that complete")),
+        if let Some(refusal @ ..0) = result(Kind::Socket) {
+            return Err(SetupError::Trial("SOCKET", Errno(-refusal)));
         }
         if result(Kind::Recv) != Some(-Errno::ENOTCONN.raw()) {
             return Err(SetupError::Lacks("multishot RECV (Linux 6.0)"));
@@ -463,11 +467,17 @@ impl Streams {
         }
     }
 
+    /// Streams that are closed, but not yet as far as the kernel is concerned.
+    pub fn closing(&self) -> usize {
+        self.closed
+    }
+
     /// Closes a stream, whatever it is doing, after one attempt to send `last_words`. No event of it comes
     /// any more. What was sent without a copy and not acknowledged by the peer is waited for, for some seconds; then the
     /// connection is reset.
     pub fn close(&mut self, id: StreamId, last_words: &[u8]) {
         let Some(entry) = self.entries.get_mut(id) else { return };
+        self.closed += usize::from(entry.state.open);
         if entry.state.close()
             && let Some(slot) = entry.slot.take()
             && let Some(slots) = &mut self.slots
@@ -523,8 +533,15 @@ impl Streams {
             if let Some(entry) = self.entries.get_mut(id) {
                 entry.unsettled = false;
                 self.settle(id);
+                self.free_if_over(id);
             }
         }
+        // what found no room does not wait for what others wait for
+        let until = match until {
+            _ if self.unsettled.is_empty() => until,
+            None => Some(now + limits::SUBMIT_AGAIN),
+            Some(until) => Some(until.min(now + limits::SUBMIT_AGAIN)),
+        };
         let until =
             if self.lingering.is_empty() { until } else { self.hurry_lingering(now, until) };
         self.turn = self.turn.wrapping_add(1);
@@ -787,10 +804,12 @@ impl Streams {
     }
 
     fn free_if_over(&mut self, id: StreamId) {
-        if self.entries.get(id).is_some_and(|entry| entry.state.is_over())
-            && let Some(entry) = self.entries.remove(id)
-            && let (Some(slot), Some(slots)) = (entry.slot, &mut self.slots)
-        {
+        if !self.entries.get(id).is_some_and(|entry| entry.state.is_over()) {
+            return;
+        }
+        let Some(entry) = self.entries.remove(id) else { return };
+        self.closed -= 1;
+        if let (Some(slot), Some(slots)) = (entry.slot, &mut self.slots) {
             slots.give_back(slot);
         }
     }
@@ -800,7 +819,7 @@ impl Streams {
     /// of that; then their connections are reset. Returns how many CQEs were still owed: not zero only if
     /// the kernel did not cancel in time, and then what it may yet touch is leaked.
     pub fn shutdown(mut self, patience: Duration) -> usize {
-        self.patience = Duration::ZERO;
+        (self.patience, self.ring.patience) = (Duration::ZERO, patience);
         self.come_to_rest(patience)
     }
 
@@ -934,7 +953,7 @@ impl Drop for Streams {
     fn drop(&mut self) {
         let leaked = self.come_to_rest(self.patience);
         count::add(Counter::LeakedCqes, leaked as u64);
-        if self.owed > 0 {
+        if self.owed > 0 || self.ring.is_broken() {
             // the kernel may yet receive into the buffers and read what was to be sent
             if let Some(buffers) = self.buffers.take() {
                 buffers.leak();

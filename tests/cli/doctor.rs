@@ -30,6 +30,11 @@ fn findings_are_told_to_people_and_machines_alike() {
     let picked = findings["auto"]["driver"].as_str().expect("epoll at least");
     assert!(text.contains(&format!("{:<24}{picked}: ", "auto picks")), "{text}");
     assert!(findings["limits"]["open_files"]["soft"].is_u64(), "{findings}");
+    if let Some(ring) = findings["ring"].as_object() {
+        let flags: Vec<_> = ring["flags"].as_array().expect("flags").iter().collect();
+        let told = flags.iter().map(|flag| flag.as_str().expect("a name"));
+        assert!(text.contains(&told.collect::<Vec<_>>().join(" | ")), "{flags:?}: {text}");
+    }
 }
 
 #[test]

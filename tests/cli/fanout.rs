@@ -35,7 +35,7 @@ fn a_limit_per_host_holds() {
         .run()
         .exits(0)
         .says(&["done", "500 (2xx 500)"])
-        .says(&["sockets", "3 opened, 497 uses again"]);
+        .says(&["sockets", "3 opened, 497 reused"]);
 }
 
 #[test]

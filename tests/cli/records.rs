@@ -15,12 +15,12 @@ const FIELDS: [&str; 18] = [
     "exhausted",
     "body_bytes",
     "decoded_bytes",
-    "wire_bytes",
+    "wire_received",
     "wire_sent",
     "remote",
     "reused",
     "http_version",
-    "retries",
+    "resent",
     "file",
     "times",
     "hops",
@@ -70,7 +70,7 @@ fn every_transfer_has_its_record_on_every_driver() {
         assert_eq!((&ok["error"], &ok["body_bytes"]), (&Value::Null, &json!(12)));
         assert_eq!((&ok["remote"], &ok["reused"]), (&json!(addr), &json!(false)));
         assert_eq!(ok["http_version"], "1.1");
-        assert!(ok["wire_bytes"].as_u64() > Some(100) && ok["wire_sent"].as_u64() > Some(50));
+        assert!(ok["wire_received"].as_u64() > Some(100) && ok["wire_sent"].as_u64() > Some(50));
         assert!(ok["times"]["total"].as_u64() > Some(0));
 
         assert_eq!((&none["status"], &none["reused"]), (&json!(404), &json!(true)));

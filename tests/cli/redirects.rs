@@ -118,8 +118,8 @@ fn records_have_each_hop() {
     let want = [(server.url("/7"), 302), (server.url("/8"), 302), (server.url("/9"), 200)];
     assert_eq!(seen, want.each_ref().map(|(url, status)| (Some(&url[..]), Some(*status))));
     assert_eq!((&redirected["status"], &redirected["body_bytes"]), (&200.into(), &3.into()));
-    let sum: u64 = hops.iter().map(|hop| hop["wire_bytes"].as_u64().expect("a number")).sum();
-    assert_eq!(redirected["wire_bytes"], sum);
+    let sum: u64 = hops.iter().map(|hop| hop["wire_received"].as_u64().expect("a number")).sum();
+    assert_eq!(redirected["wire_received"], sum);
     assert!(hops.iter().all(|hop| hop["times"]["total"].as_u64() > Some(0)), "{redirected}");
     assert_eq!(record(&urls[1])["hops"], Value::Array(vec![]));
     assert!(ended.stderr.contains("followed  2 redirects"), "{}", ended.stderr);

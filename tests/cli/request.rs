@@ -98,7 +98,7 @@ fn without_fail_an_error_page_is_a_body_and_with_it_a_failure() {
         .exits(1)
         .says(&[&bad, "status 404"])
         .says(&["failed", "2 (status 2)"])
-        .says(&["sockets", "1 opened, 2 uses again"]);
+        .says(&["sockets", "1 opened, 2 reused"]);
     assert_eq!(fs::read_dir(directory.path()).expect("a directory").count(), 1);
     assert_eq!(Ringdove::fetch(["--fail", &bad]).run().exits(1).stdout, b"");
     let head = Ringdove::fetch(["--fail", "-I", &bad]).run().exits(1).text();

@@ -109,7 +109,7 @@ fn plain_and_tls_urls_go_together() {
         .path("--cacert", &authority.ca_file())
         .run()
         .exits(0)
-        .says(&["sockets", "2 opened, 1 uses again"]);
+        .says(&["sockets", "2 opened, 1 reused"]);
     assert_eq!(ended.stdout, OK_BODY.repeat(3));
     let url = nginx.tls_url("/ok");
     Ringdove::fetch(["-v", "-k", "-H", "Connection: close", &url, &url])

@@ -143,5 +143,5 @@ fn one_letter_for_a_number_of_connections_and_a_file_of_cookies() {
     let url = server.url("/");
     Ringdove::fetch(["-c", "2", &url]).path("-c", &jar).run().exits(0);
     assert!(jar.exists());
-    Ringdove::fetch(["-c", "0", &url]).run().exits(2).says(&["-c", "no connections at all"]);
+    Ringdove::fetch(["-c", "0", &url]).run().exits(2).says(&["-c", "must be at least 1"]);
 }

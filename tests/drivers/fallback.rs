@@ -39,13 +39,22 @@ fn refusing(test: &str, call: Call, errno: Errno, expected: Kind) {
         let driver = Driver::auto(Config::default()).expect("there is always epoll");
         assert_eq!(driver.kind(), expected, "{}", driver.why());
         assert!(driver.why().contains(errno.name().unwrap()), "{}", driver.why());
+        // what is said of io_uring is true of the driver that was taken
+        let polls_work = driver.why().ends_with("; polls on io_uring work");
+        assert_eq!(polls_work, expected == Kind::Poll, "{}", driver.why());
+        assert!(!driver.why().contains("works here"), "{}", driver.why());
         drop(driver);
         CORE.iter().for_each(|behaviour| behaviour(expected));
         if expected == Kind::Epoll {
             for kind in [Kind::Ring, Kind::Poll] {
                 let refused = Driver::new(kind, Config::default()).err().expect("it is denied");
                 assert_eq!(refused.kind, kind);
+                assert!(refused.reason.contains(errno.name().unwrap()), "{refused}");
             }
+        } else {
+            let refused = Driver::new(Kind::Ring, Config::default()).err().expect("it is denied");
+            assert_eq!(refused.kind, Kind::Ring);
+            assert!(refused.reason.contains(errno.name().unwrap()), "{refused}");
         }
     });
 }

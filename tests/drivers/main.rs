@@ -38,5 +38,6 @@ mod scarcity;
 mod silence;
 mod squid;
 mod uploads;
+mod waking;
 mod ways;
 mod zero_copy;

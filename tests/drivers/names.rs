@@ -211,7 +211,7 @@ fn addresses_that_expired_serve_if_that_is_wanted(kind: Kind) {
         assert!(get(&mut run).outcome().result.is_ok());
         // a second is the least that an answer is kept
         run.turn_for(Duration::from_millis(1100));
-        run.driver.engine_mut().close_idle();
+        run.driver.close_idle().unwrap();
         let after = get(&mut run);
         assert!(names.asked_for("fading") > 2, "it was asked again");
         match serve_stale {

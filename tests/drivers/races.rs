@@ -29,7 +29,7 @@ fn resolve(run: &mut Run, port: u16, addresses: &[&str]) {
     let url = format!("http://a.test:{port}/");
     let host = Request::get(&url).expect("a good URL").head().origin().host().clone();
     let addresses: Arc<[IpAddr]> = addresses.iter().map(|ip| ip.parse().unwrap()).collect();
-    run.driver.engine_mut().set_override(host, port, addresses);
+    run.driver.settings().set_override(host, port, addresses);
 }
 
 /// A black hole, and a server with the same port at 127.0.0.2.

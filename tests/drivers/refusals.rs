@@ -30,7 +30,7 @@ fn set_override(run: &mut Run, name: &str, port: u16, addresses: &[&str]) {
     let url = format!("http://{name}:{port}/");
     let host = Request::get(&url).expect("a good URL").head().origin().host().clone();
     let addresses: Arc<[IpAddr]> = addresses.iter().map(|ip| ip.parse().unwrap()).collect();
-    run.driver.engine_mut().set_override(host, port, addresses);
+    run.driver.settings().set_override(host, port, addresses);
 }
 
 #[track_caller]

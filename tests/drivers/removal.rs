@@ -22,6 +22,8 @@ on_every_driver! {
     in_the_body,
     while_paused,
     after_the_end,
+    all_of_many_without_another_turn,
+    the_only_one_without_another_turn,
     a_dropped_driver_drops_all,
 }
 
@@ -177,6 +179,33 @@ fn while_paused(kind: Kind) {
     remove(&mut run, &transfer);
     assert_peer_sees_the_end(&server);
     assert_others_unharmed(&mut run, &server);
+}
+
+/// Whoever has no transfer left may never take another turn.
+fn all_of_many_without_another_turn(kind: Kind) {
+    let server = ok().path("/stall", Script::new().stall()).start();
+    let config = Config { max_connections: 200, max_per_origin: 200, ..Config::default() };
+    let mut run = Run::with(kind, config);
+    let transfers: Vec<_> = (0..200).map(|_| run.get(&server.url("/stall"))).collect();
+    run.turn_until("all requests have arrived", |_| server.requests().len() == 200);
+    for transfer in transfers {
+        run.driver.remove(transfer.id).expect("it runs");
+    }
+    assert_peer_sees_the_end(&server);
+}
+
+fn the_only_one_without_another_turn(kind: Kind) {
+    let server = ok().path("/stall", Script::new().stall()).start();
+    for turns in [0, 1, 1, 1, 2, 3] {
+        let mut run = Run::new(kind);
+        let transfer = run.get(&server.url("/stall"));
+        for _ in 0..turns {
+            run.driver.turn(Some(Duration::ZERO)).expect("the driver can go on");
+        }
+        run.driver.remove(transfer.id).expect("it runs");
+        assert_peer_sees_the_end(&server);
+        assert_eq!(run.driver.ring_in_use().unwrap_or_default().streams, 0);
+    }
 }
 
 fn after_the_end(kind: Kind) {

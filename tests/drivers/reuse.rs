@@ -63,7 +63,7 @@ fn an_idle_connection_that_ends_is_dropped_at_once(kind: Kind) {
         transfer.assert_response(200, b"bye");
         run.turn_until("the end was seen", |run| run.driver.stats().connections == 0);
         let stats = run.driver.stats();
-        assert_eq!((stats.opened, stats.retried), (request, 0));
+        assert_eq!((stats.opened, stats.resent), (request, 0));
     }
 }
 
@@ -113,12 +113,12 @@ pub(crate) fn a_stale_connection_is_replaced_where_that_is_safe(kind: Kind) {
         let report = transfer.outcome().report;
         if again {
             transfer.assert_response(200, b"ok");
-            assert_eq!((report.retries, report.reused), (1, false));
-            assert_eq!(run.driver.stats().retried, 1);
+            assert_eq!((report.resent, report.reused), (1, false));
+            assert_eq!(run.driver.stats().resent, 1);
         } else {
             let error = transfer.error();
             assert_eq!((error.cause, error.progress), (Cause::Closed, Progress::RequestSent));
-            assert_eq!((report.retries, report.reused), (0, true));
+            assert_eq!((report.resent, report.reused), (0, true));
             assert_eq!(server.requests().len(), 2, "{}", server.dump());
         }
     }
@@ -138,7 +138,7 @@ fn a_stale_tls_connection_is_replaced(kind: Kind) {
     let transfer = run.get(&server.url("/"));
     run.finish();
     transfer.assert_response(200, b"ok");
-    assert_eq!(transfer.outcome().report.retries, 1);
+    assert_eq!(transfer.outcome().report.resent, 1);
 }
 
 fn connection_close_is_obeyed(kind: Kind) {

@@ -209,8 +209,8 @@ impl Run {
     pub(crate) fn turn(&mut self, max: Duration) {
         self.driver.turn(Some(max)).expect("the driver can go on");
         while let Some(message) = self.driver.next_message() {
-            let outcome = message.outcome.clone();
-            let recorder = message.into_handler::<Recorder>().expect("the handler that was added");
+            let (outcome, recorder) =
+                message.into_parts::<Recorder>().expect("the handler that was added");
             let mut record = recorder.record.borrow_mut();
             assert_eq!(record.outcome.as_ref(), Some(&outcome), "done and the message differ");
             record.ended = Some(Instant::now());
@@ -223,13 +223,16 @@ impl Drop for Run {
         if std::thread::panicking() {
             return;
         }
-        self.driver.engine_mut().close_idle();
+        let threads = Census::take().threads;
+        let worker = threads.values().find(|name| name.starts_with("iou-wrk"));
+        assert_eq!(worker, None, "an operation fell to a worker of io_uring");
+        self.driver.close_idle().unwrap();
         self.turn(Duration::ZERO);
         let stats = self.driver.stats();
         let held = [stats.running, stats.connections, stats.idle, stats.origins, stats.timers];
         assert_eq!(held, [0; 5], "not given back: {stats:?}");
         assert_eq!(stats.added, stats.succeeded + stats.failed + stats.removed, "{stats:?}");
-        assert!(self.driver.engine_mut().is_empty());
+        assert!(self.driver.is_empty());
     }
 }
 

@@ -112,8 +112,7 @@ fn idle_after_a_long_wait_for_the_first_byte() {
     h.times_out(6_100, Deadline::Idle, Phase::Receive);
 
     // a driver that carries the deadline is told that it is another one
-    let config = Config { carried_deadlines: true, ..Config::default() };
-    let mut h = Harness::with(config);
+    let mut h = Harness::with_carried_deadlines(Config::default(), true);
     h.add(get("/").options(options));
     let connection = h.ask();
     assert_eq!(h.deadline(connection), Some(11_000));

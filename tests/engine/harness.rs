@@ -94,7 +94,16 @@ impl Harness {
     }
 
     pub(crate) fn with(config: Config) -> Self {
-        let mut harness = Harness { engine: Engine::new(config), now: 0 };
+        Self::around(Engine::new(config))
+    }
+
+    /// With a driver that carries the deadlines of connections, or does not.
+    pub(crate) fn with_carried_deadlines(config: Config, carried: bool) -> Self {
+        Self::around(Engine::new(config).with_carried_deadlines(carried))
+    }
+
+    fn around(engine: Engine) -> Self {
+        let mut harness = Harness { engine, now: 0 };
         harness.at(1_000);
         harness
     }

@@ -1,105 +1,14 @@
 //! Addresses of one family that are found when the other's are being connected to already: they join the race
-//! (RFC 8305, 3). The engine looks names up itself, and the test plays the server.
+//! (RFC 8305, 3).
 
-use std::net::{IpAddr, SocketAddr};
+use ringdove::engine::{Config, ConnectionId};
+use ringdove::error::{Cause, Deadline, Operation, Phase};
 
-use ringdove::dns::{Conf, Switch};
-use ringdove::engine::{Config, ConnectionId, NamesConfig, Output};
-use ringdove::error::Operation;
-
-use crate::harness::{Harness, OK, every, get_url};
+use crate::harness::{Harness, OK, every, get_url, ms, timeouts};
+use crate::own_lookups::{A, AAAA, World, harness, looking_up};
 
 const ECONNREFUSED: i32 = 111;
-const A: u8 = 1;
-const AAAA: u8 = 28;
-
-/// What the engine wants, sorted; queries are answered by hand.
-#[derive(Default)]
-struct World {
-    /// Queries that were sent: where, and the message.
-    asked: Vec<(ConnectionId, Vec<u8>)>,
-    /// Connections that are wanted, and where they lead.
-    connects: Vec<(ConnectionId, IpAddr)>,
-    closed: Vec<ConnectionId>,
-}
-
-fn server() -> SocketAddr {
-    "192.0.2.53:53".parse().unwrap()
-}
-
-fn harness(config: Config) -> Harness {
-    let mut h = Harness::with(config);
-    let conf = Conf { servers: vec![server()], ..Conf::default() };
-    let names = NamesConfig { conf, ..NamesConfig::default() };
-    h.engine.set_names(names, Switch::default(), [7; 32]);
-    h
-}
-
-impl World {
-    fn turn(&mut self, h: &mut Harness) {
-        loop {
-            let wants: Vec<_> = std::iter::from_fn(|| h.engine.poll_output()).collect();
-            if wants.is_empty() {
-                return;
-            }
-            for want in wants {
-                match want {
-                    Output::Connect { connection, dial } => {
-                        let to = dial.remote.ip().expect("an address");
-                        if to == server() {
-                            h.engine.handle_connected(connection);
-                        } else {
-                            self.connects.push((connection, to.ip()));
-                        }
-                    }
-                    Output::Level { connection } => self.take_queries(h, connection),
-                    Output::Close { connection, .. } => self.closed.push(connection),
-                    other => panic!("wants {other:?}"),
-                }
-            }
-        }
-    }
-
-    fn take_queries(&mut self, h: &mut Harness, channel: ConnectionId) {
-        if self.connects.iter().any(|(id, _)| *id == channel) {
-            return;
-        }
-        while h.level(channel).send {
-            let mut buffer = [0; 512];
-            let length = h.engine.fill(channel, &mut buffer);
-            h.engine.handle_sent(channel, length);
-            self.asked.push((channel, buffer[..length].to_vec()));
-        }
-    }
-
-    /// The query of this kind is answered with this address, or with none.
-    #[track_caller]
-    fn answer(&mut self, h: &mut Harness, kind: u8, address: Option<&str>) {
-        let question = |query: &[u8]| 12 + query[12..].iter().position(|&b| b == 0).unwrap() + 5;
-        let of_kind = |query: &[u8]| query[question(query) - 3] == kind;
-        let at = self.asked.iter().position(|(_, query)| of_kind(query)).expect("it was asked");
-        let (channel, query) = self.asked.remove(at);
-        let mut answer = query[..2].to_vec();
-        answer.extend([0x81, 0x80, 0, 1, 0, u8::from(address.is_some()), 0, 0, 0, 0]);
-        answer.extend(&query[12..question(&query)]);
-        if let Some(address) = address {
-            let octets = match address.parse().unwrap() {
-                IpAddr::V4(ip) => ip.octets().to_vec(),
-                IpAddr::V6(ip) => ip.octets().to_vec(),
-            };
-            answer.extend([0xc0, 12, 0, kind, 0, 1, 0, 0, 1, 44, 0, octets.len() as u8]);
-            answer.extend(octets);
-        }
-        h.engine.handle_received(channel, &answer);
-        self.turn(h);
-    }
-
-    #[track_caller]
-    fn connects_to(&self, expected: &[&str]) {
-        let to: Vec<_> = self.connects.iter().map(|(_, ip)| ip.to_string()).collect();
-        assert_eq!(to, expected);
-    }
-}
+const ENETUNREACH: i32 = 101;
 
 /// A look-up under way, of which IPv6 alone is answered, and the connection to that.
 fn half_known(config: Config) -> (Harness, World) {
@@ -107,11 +16,9 @@ fn half_known(config: Config) -> (Harness, World) {
     let mut world = World::default();
     h.add(get_url("http://a.test/"));
     world.turn(&mut h);
-    world.answer(&mut h, AAAA, Some("2001:db8::1"));
-    h.at(1_040);
-    world.turn(&mut h);
-    world.connects_to(&[]);
     h.at(1_052);
+    world.answer(&mut h, AAAA, Some("2001:db8::1"));
+    h.again();
     world.turn(&mut h);
     world.connects_to(&["2001:db8::1"]);
     (h, world)
@@ -223,5 +130,84 @@ fn what_comes_after_the_end_changes_nothing() {
     world.connects_to(&["2001:db8::1"]);
     h.received(first, OK);
     h.succeeds();
+    h.ends_empty();
+}
+
+/// IPv4 waits a moment for IPv6, but not where it has proven to be the better of the two.
+#[test]
+fn the_family_that_is_not_the_better_one_waits() {
+    let (mut h, mut world) = half_known(Config::default());
+    world.answer(&mut h, A, Some("192.0.2.1"));
+    h.engine.handle_failed(world.connects[0].0, Operation::Connect, ENETUNREACH);
+    world.turn(&mut h);
+    world.connects_to(&["2001:db8::1", "192.0.2.1"]);
+    h.engine.handle_connected(world.connects[1].0);
+    h.add(get_url("http://b.test/"));
+    world.turn(&mut h);
+    world.answer(&mut h, A, Some("192.0.2.2"));
+    h.again();
+    world.turn(&mut h);
+    world.connects_to(&["2001:db8::1", "192.0.2.1", "192.0.2.2"]);
+
+    let (mut h, mut world) = (harness(Config::default()), World::default());
+    h.add(get_url("http://a.test/"));
+    world.turn(&mut h);
+    world.answer(&mut h, A, Some("192.0.2.1"));
+    h.at(1_040);
+    world.turn(&mut h);
+    world.connects_to(&[]);
+    h.at(1_052);
+    world.turn(&mut h);
+    world.connects_to(&["192.0.2.1"]);
+}
+
+/// Nothing leads to IPv6 addresses, and that is known before there are others.
+#[test]
+fn who_has_nothing_left_hopes_for_the_late_family() {
+    let gates = Config { max_per_address: Some(1), ..Config::default() };
+    for config in [Config::default(), gates] {
+        let (mut h, mut world) = half_known(config);
+        let first = world.connects[0].0;
+        h.engine.handle_failed(first, Operation::Connect, ENETUNREACH);
+        h.at(1_700);
+        world.turn(&mut h);
+        assert!(h.engine.poll_message().is_none());
+        world.answer(&mut h, A, Some("192.0.2.1"));
+        world.connects_to(&["2001:db8::1", "192.0.2.1"]);
+        assert_eq!(world.connects[1].0, first, "on the same connection");
+        ends_well(h, world, first);
+    }
+}
+
+#[test]
+fn hope_for_the_late_family_has_an_end() {
+    let half_failed = || {
+        let mut h = looking_up(Harness::with_carried_deadlines(Config::default(), true));
+        let mut world = World::default();
+        let options = timeouts(|t| t.connect = Some(ms(500)));
+        let id = h.add(get_url("http://a.test/").options(options));
+        world.turn(&mut h);
+        world.answer(&mut h, AAAA, Some("2001:db8::1"));
+        h.again();
+        world.turn(&mut h);
+        h.engine.handle_failed(world.connects[0].0, Operation::Connect, ENETUNREACH);
+        world.turn(&mut h);
+        (h, world, id)
+    };
+    // there is no other address
+    let (mut h, mut world, _) = half_failed();
+    world.answer(&mut h, A, None);
+    let cause = Cause::Os { operation: Operation::Connect, errno: ENETUNREACH };
+    assert_eq!(h.fails().cause, cause);
+    h.ends_empty();
+    // its deadline passes, which no socket carries
+    let (mut h, _, _) = half_failed();
+    h.times_out(1_500, Deadline::Connect, Phase::Connect);
+    // nobody wants it any more
+    let (mut h, mut world, id) = half_failed();
+    assert!(h.engine.remove(id).is_some());
+    world.answer(&mut h, A, Some("192.0.2.1"));
+    world.connects_to(&["2001:db8::1"]);
+    assert_eq!(world.closed, [world.connects[0].0]);
     h.ends_empty();
 }

@@ -4,11 +4,12 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use ringdove::TlsPolicy;
-use ringdove::dns::{Hosts, Switch};
+use ringdove::dns::{Conf, Hosts, Switch};
 use ringdove::engine::{Config, NamesConfig, Output};
 use ringdove::error::{Cause, Operation, Phase, Progress};
 
-use crate::harness::{Harness, OK, get_url, ms};
+use crate::harness::{Harness, OK, get_url, ms, timeouts};
+use crate::own_lookups::{self, A, AAAA, World};
 
 #[test]
 fn transfers_to_the_same_name_share_a_look_up() {
@@ -106,6 +107,225 @@ fn other_files_end_what_was_known_by_the_old_ones() {
     set(&mut h, "10.0.0.3 a.test");
     leads_to(&mut h, "10.0.0.7");
     assert_eq!(h.engine.stats().lookups, 2);
+    h.ends_empty();
+}
+
+/// Who has waited since before is told what the old files and servers say; whoever comes later is not.
+#[test]
+fn other_files_count_for_look_ups_that_are_under_way() {
+    let fixed = |address: &str| {
+        let hosts = Arc::new(Hosts::parse(format!("{address} a.test").as_bytes()));
+        NamesConfig { hosts, ..own_lookups::names() }
+    };
+    let (mut h, mut world) = (own_lookups::harness(Config::default()), World::default());
+    h.add(get_url("http://a.test/"));
+    world.turn(&mut h);
+    h.engine.set_names(fixed("10.0.0.9"), Switch::default(), [1; 32]);
+    world.answer(&mut h, A, Some("10.0.0.1"));
+    world.answer(&mut h, AAAA, None);
+    world.connects_to(&["10.0.0.1"]);
+    h.at(1_001);
+    h.add(get_url("http://a.test:81/"));
+    world.turn(&mut h);
+    world.connects_to(&["10.0.0.1", "10.0.0.9"]);
+
+    // whoever comes before the end of the old one waits for none
+    let (mut h, mut world) = (own_lookups::harness(Config::default()), World::default());
+    h.add(get_url("http://a.test/"));
+    world.turn(&mut h);
+    h.engine.set_names(fixed("10.0.0.9"), Switch::default(), [1; 32]);
+    h.add(get_url("http://a.test:81/"));
+    world.turn(&mut h);
+    world.connects_to(&["10.0.0.9"]);
+    world.answer(&mut h, A, Some("10.0.0.1"));
+    world.answer(&mut h, AAAA, None);
+    world.connects_to(&["10.0.0.9", "10.0.0.9"]);
+}
+
+#[test]
+fn what_old_servers_say_is_not_kept() {
+    let later = |conf: &mut Conf| conf.servers = vec!["192.0.2.53:5353".parse().unwrap()];
+    // the whole answer comes too late, or its second half
+    for halves in [false, true] {
+        let (mut h, mut world) = (own_lookups::harness(Config::default()), World::default());
+        h.add(get_url("http://a.test/"));
+        world.turn(&mut h);
+        if halves {
+            world.answer(&mut h, AAAA, Some("2001:db8::1"));
+            h.again();
+            world.turn(&mut h);
+        }
+        let mut names = own_lookups::names();
+        later(&mut names.conf);
+        h.engine.set_names(names, Switch::default(), [1; 32]);
+        world.answer(&mut h, A, Some("10.0.0.1"));
+        if !halves {
+            world.answer(&mut h, AAAA, None);
+        }
+        assert_eq!(world.connects.len(), 1);
+        h.at(1_001);
+        h.add(get_url("http://a.test:81/"));
+        let wants = h.wants();
+        let asks = |want: &Output| matches!(want, Output::Connect { dial, .. } if dial.remote.ip().unwrap().port() == 5353);
+        assert!(wants.iter().any(asks), "{halves}: {wants:?}");
+    }
+}
+
+/// A service that has names of one label comes after what is in the file, and after what is this machine's anyhow.
+#[test]
+fn hosts_and_localhost_come_before_the_systems_resolver() {
+    for line in ["hosts: files myhostname dns", "hosts: wins dns", "hosts: files"] {
+        let (mut h, mut world) = (own_lookups::harness(Config::default()), World::default());
+        let hosts = Arc::new(Hosts::parse(b"10.0.0.5 box\n10.0.0.6 printer.local"));
+        let names = NamesConfig { hosts, ..own_lookups::names() };
+        h.engine.set_names(names, Switch::parse(line.as_bytes()), [1; 32]);
+        for (host, address) in [
+            ("box", "10.0.0.5"),
+            ("printer.local", "10.0.0.6"),
+            ("localhost", "127.0.0.1"),
+            ("a.localhost", "127.0.0.1"),
+        ] {
+            h.add(get_url(&format!("http://{host}/")));
+            world.turn(&mut h);
+            world.connects_to(&[address]);
+            world.connects.clear();
+        }
+        h.add(get_url("http://a.invalid/"));
+        assert!(matches!(h.fails().cause, Cause::Resolve(_)));
+        h.add(get_url("http://other/"));
+        let wants = h.wants();
+        assert!(matches!(wants[..], [Output::Resolve { .. }]), "{line}: {wants:?}");
+    }
+}
+
+/// A limit makes names wait, in the queue, and fails none.
+#[test]
+fn names_wait_for_the_rate() {
+    const CLOSE: &[u8] = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+    let (mut h, mut world) = (Harness::with(Config::default()), World::default());
+    let names = NamesConfig { queries_per_second: Some(20), ..own_lookups::names() };
+    h.engine.set_names(names, Switch::default(), [1; 32]);
+    let options = timeouts(|t| t.resolve = Some(ms(1_000)));
+    for n in 0..300 {
+        h.add(get_url(&format!("http://n{n}.test/")).options(options.clone()));
+    }
+    // of which no server is asked
+    h.add(get_url("http://localhost/").options(options));
+    let (mut now, mut done) = (1_000, 0);
+    while done < 301 {
+        world.turn(&mut h);
+        world.answer_all(&mut h, "10.0.0.1");
+        for (connection, _) in std::mem::take(&mut world.connects) {
+            h.engine.handle_connected(connection);
+            h.sent(connection);
+            h.received(connection, CLOSE);
+        }
+        while let Some(message) = h.engine.poll_message() {
+            assert!(message.outcome.result.is_ok(), "{message:?}");
+            assert!(message.outcome.report.times.resolve < ms(200));
+            done += 1;
+        }
+        assert!(now > 1_000 || done > 0, "localhost waits for nobody");
+        assert!(now < 40_000, "{done}");
+        now += 10;
+        h.at(now);
+    }
+    assert!(now > 29_000, "{now}");
+    assert_eq!(h.engine.stats().queries, 600);
+    h.ends_empty();
+}
+
+/// Places are given back by answers; names that nobody answers for hold theirs, and fail in their own time.
+#[test]
+fn names_wait_for_a_place() {
+    let (mut h, mut world) = (Harness::with(Config::default()), World::default());
+    let names = NamesConfig { max_queries: 2, ..own_lookups::names() };
+    h.engine.set_names(names, Switch::default(), [1; 32]);
+    for n in 0..3 {
+        h.add(get_url(&format!("http://n{n}.test/")));
+    }
+    world.turn(&mut h);
+    assert_eq!(world.asked.len(), 2);
+    let mut now = 1_000;
+    for n in 0..3 {
+        let began = now;
+        let message = loop {
+            now += 10;
+            h.at(now);
+            world.turn(&mut h);
+            if let Some(message) = h.engine.poll_message() {
+                break message;
+            }
+        };
+        assert!(matches!(message.outcome.result.unwrap_err().cause, Cause::Resolve(_)));
+        assert!((12_000..12_050).contains(&(now - began)), "{n}: {}", now - began);
+    }
+    h.ends_empty();
+}
+
+/// The look-up goes on meanwhile, and what it finds is there for the next.
+#[test]
+fn who_is_slow_is_stood_in_for_by_what_has_expired() {
+    let config = Config { serve_stale: Some(ms(1_000_000)), ..Config::default() };
+    let (mut h, mut world) = (Harness::with(config), World::default());
+    let names = NamesConfig { patience: Some(ms(1_800)), ..own_lookups::names() };
+    h.engine.set_names(names, Switch::default(), [1; 32]);
+    let add = |h: &mut Harness, world: &mut World, port: u16| {
+        h.add(get_url(&format!("http://a.test:{port}/")));
+        world.turn(h);
+    };
+    add(&mut h, &mut world, 80);
+    world.answer_all(&mut h, "10.0.0.1");
+    world.connects_to(&["10.0.0.1"]);
+    // its TTL is 300 s
+    h.at(400_000);
+    add(&mut h, &mut world, 81);
+    h.at(401_790);
+    world.turn(&mut h);
+    world.connects_to(&["10.0.0.1"]);
+    h.at(401_803);
+    world.turn(&mut h);
+    world.connects_to(&["10.0.0.1", "10.0.0.1"]);
+    world.answer_all(&mut h, "10.0.0.2");
+    add(&mut h, &mut world, 82);
+    world.connects_to(&["10.0.0.1", "10.0.0.1", "10.0.0.2"]);
+}
+
+/// An idle connection gives its descriptor, and whoever waits hears in the end what there was none of.
+#[test]
+fn a_socket_to_a_server_may_find_no_descriptor() {
+    const EMFILE: i32 = 24;
+    let mut h = Harness::new(4);
+    let idle = h.idle();
+    h.engine.set_names(own_lookups::names(), Switch::default(), [1; 32]);
+    h.add(get_url("http://a.test/"));
+    // each family has a socket of its own
+    for want in h.wants() {
+        let Output::Connect { connection, .. } = want else { panic!("{want:?}") };
+        h.engine.handle_exhausted(connection, Operation::Socket, EMFILE);
+    }
+    let closes =
+        |want: &Output| matches!(want, Output::Close { connection, .. } if *connection == idle);
+    assert_eq!(h.wants().iter().filter(|want| closes(want)).count(), 1);
+    let stats = h.engine.stats();
+    assert_eq!((stats.exhausted, stats.evicted), (2, 1));
+    assert_eq!(stats.exhausted_last, Some((Operation::Socket, EMFILE)));
+    h.at(1_102);
+    let mut world = World::default();
+    world.turn(&mut h);
+    world.answer_all(&mut h, "10.0.0.1");
+    h.again();
+    world.turn(&mut h);
+    world.connects_to(&["10.0.0.1"]);
+    let connection = world.connects[0].0;
+    h.engine.handle_connected(connection);
+    h.sent(connection);
+    h.received(connection, OK);
+    let exhausted = h.succeeds().outcome.report.exhausted.expect("it was");
+    assert_eq!(
+        (exhausted.operation, exhausted.errno, exhausted.times),
+        (Operation::Socket, EMFILE, 2)
+    );
     h.ends_empty();
 }
 

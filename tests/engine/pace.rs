@@ -14,7 +14,7 @@ fn at_most(rate: u64) -> Arc<Options> {
 fn receiving_pauses_until_what_came_is_paid_for() {
     for carried_deadlines in [false, true] {
         let log = Log::default();
-        let mut h = Harness::with(Config { carried_deadlines, ..Config::default() });
+        let mut h = Harness::with_carried_deadlines(Config::default(), carried_deadlines);
         h.add_with(get("/").options(at_most(1_000)), log.clone());
         let connection = h.connect();
         let sent = h.sent(connection).len() as u64;

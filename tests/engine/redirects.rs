@@ -629,8 +629,8 @@ fn a_hop_on_a_stale_connection_is_sent_again() {
     h.sent(connection);
     h.received(connection, OK);
     let report = h.succeeds().outcome.report;
-    assert_eq!(report.hops.iter().map(|hop| hop.retries).collect::<Vec<_>>(), [0, 1]);
-    assert_eq!(report.retries, 1);
+    assert_eq!(report.hops.iter().map(|hop| hop.resent).collect::<Vec<_>>(), [0, 1]);
+    assert_eq!(report.resent, 1);
     h.ends_empty();
 }
 

@@ -56,7 +56,7 @@ fn a_transient_response_is_asked_for_again_and_not_delivered() {
     assert!(report.times.total >= ms(102));
     let seen = log.seen.borrow();
     assert_eq!((seen.status, &seen.body[..], seen.done), (Some(200), &b"ok"[..], 1));
-    assert_eq!(h.engine.stats().asked_again, 1);
+    assert_eq!(h.engine.stats().retried, 1);
     drop(seen);
     h.ends_empty();
 }
@@ -324,7 +324,7 @@ fn all_transfers_share_a_budget() {
     }
     // five from the beginning, and a tenth of a hundred
     assert!((105..=115).contains(&asked), "{asked}");
-    assert_eq!(h.engine.stats().asked_again, asked - 100);
+    assert_eq!(h.engine.stats().retried, asked - 100);
 }
 
 #[test]

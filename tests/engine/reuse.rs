@@ -154,7 +154,7 @@ fn stale_connections() {
                 h.engine.handle_connected(connection);
                 h.sent(connection);
                 h.received(connection, OK);
-                assert_eq!(h.succeeds().outcome.report.retries, 1, "row {row}");
+                assert_eq!(h.succeeds().outcome.report.resent, 1, "row {row}");
             }
         }
         h.ends_empty();
@@ -235,7 +235,7 @@ fn a_transfer_gives_up_on_stale_connections() {
         |h: &Harness| connections.iter().copied().find(|&id| h.engine.transfer_on(id).is_some());
     let connection = transfer(&h).expect("a kept connection is used");
     h.engine.handle_end(connection);
-    assert_eq!(h.engine.stats().retried, 1);
+    assert_eq!(h.engine.stats().resent, 1);
     let wants = h.wants();
     let Some(&Output::Connect { connection, .. }) = wants.last() else { panic!("{wants:?}") };
     h.engine.handle_connected(connection);

@@ -30,7 +30,7 @@ fn the_report_says_what_it_took() {
     assert_eq!((report.wire_sent, report.wire_received), (sent.len() as u64, OK.len() as u64));
     assert_eq!((report.body_received, report.status), (2, Some(200)));
     assert_eq!(report.remote.unwrap().to_string(), "10.0.0.9:80");
-    assert_eq!((report.reused, report.retries), (false, 0));
+    assert_eq!((report.reused, report.resent), (false, 0));
     // the second on the connection counts for itself alone
     h.at(1_200);
     h.add(get_url("http://a.test/"));
@@ -188,7 +188,11 @@ fn a_message_comes_after_its_end_and_its_handler_with_it() {
     assert!(h.engine.remove(id).is_none(), "it is over already");
     let message = h.succeeds();
     assert_eq!(message.transfer, id);
-    assert_eq!(message.into_handler::<ringdove::Collect>().unwrap().body, b"ok");
+    let message = message.into_parts::<ringdove::Discard>().expect_err("it is of another type");
+    let (outcome, page) = message.into_parts::<ringdove::Collect>().unwrap();
+    let head = page.head.expect("it has arrived");
+    assert_eq!((outcome.result.unwrap().status, head.status.as_u16()), (200, 200));
+    assert_eq!(page.body, b"ok");
 }
 
 #[test]

@@ -162,6 +162,22 @@ fn a_unix_socket_needs_no_look_up_and_has_no_address() {
     h.ends_empty();
 }
 
+/// Nor a place among the connections to one.
+#[test]
+fn unix_sockets_share_no_gate_of_an_address() {
+    let config = Config { max_per_address: Some(1), ..Config::default() };
+    let mut h = Harness::with(config);
+    for path in ["/a", "/b"] {
+        let ways = Ways { unix_socket: Some(unix(path)), ..Ways::default() };
+        h.add(get_by("http://a.test/", ways));
+        assert_eq!(wants_dial(&mut h).1, Dial::unix(unix(path)));
+    }
+    h.add(get_url("http://0.0.0.0/"));
+    wants_dial(&mut h);
+    h.add(get_url("http://0.0.0.0:81/"));
+    assert!(h.wants().is_empty(), "that is an address");
+}
+
 #[test]
 fn addresses_of_the_other_family_are_not_tried() {
     let mut h = Harness::new(4);

@@ -60,6 +60,18 @@ fn a_full_submission_queue_is_submitted_and_nothing_is_lost() {
 }
 
 #[test]
+fn a_queue_that_is_wanted_small_still_takes_a_chain() {
+    for options in every_step() {
+        let options = Options { sq_entries: 1, ..options };
+        let Some(mut ring) = ring_with(&options) else { continue };
+        let (socket, _peer) = pair();
+        let soon = within(Duration::from_millis(1));
+        ring.poll_add(fd(&socket), Interest::RECV, 1, soon).expect("adds");
+        assert!(matches!(next(&mut ring), Completion::DeadlinePassed { user: 1, .. }));
+    }
+}
+
+#[test]
 fn an_overflown_completion_queue_loses_nothing_and_is_counted() {
     for options in every_step() {
         let options = Options { sq_entries: 8, cq_entries: 16, ..options };

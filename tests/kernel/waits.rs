@@ -57,6 +57,32 @@ fn a_turn_is_one_system_call_and_reads_no_clock() {
 }
 
 #[test]
+fn a_wait_beside_a_kernel_thread_ends_at_its_deadline() {
+    let long = Duration::from_secs(5);
+    let sq_poll = SqPoll { idle: long, spin: long, cpu: None };
+    let Some(mut ring) = ring_with(&Options { sq_poll: Some(sq_poll), ..small() }) else { return };
+    // the thread is awake, so that there is nothing to enter the kernel for
+    ring.nop().expect("pushes");
+    ring.submit_and_wait(clock::now(), within(long)).expect("waits");
+    assert_eq!(ring.take_completion(), None);
+    let begin = clock::now();
+    ring.submit_and_wait(begin, Some(begin + Duration::from_millis(2))).expect("waits");
+    assert!(clock::now() - begin < long / 2, "it went on looking");
+}
+
+#[test]
+fn a_wait_that_polls_the_network_device_says_so() {
+    let options = Options { busy_poll: Some(Duration::from_micros(20)), ..small() };
+    let Some(mut ring) = ring_with(&options) else { return };
+    assert!(ring.report().busy_poll);
+    let (socket, mut peer) = pair();
+    ring.poll_add(fd(&socket), Interest::RECV, 1, None).expect("adds");
+    peer.write_all(b"x").expect("writes");
+    assert!(matches!(next(&mut ring), Completion::Polled { user: 1, .. }));
+    assert!(!ring_with(&small()).expect("as before").report().busy_poll);
+}
+
+#[test]
 fn a_kernel_thread_that_submits_leaves_no_system_call_in_a_steady_state() {
     let long = Duration::from_secs(5);
     let sq_poll = SqPoll { idle: long, spin: long, cpu: None };

@@ -89,6 +89,22 @@ fn a_removal_that_fails_loses_no_transfer() {
     assert!(message.outcome.result.is_err());
 }
 
+/// The transfer is gone, and so is its handler; one that is not there is told apart.
+#[test]
+fn a_removal_of_a_transfer_that_cannot_be_told() {
+    let server = ok().start();
+    let mut turning = Loop::new();
+    let id = turning.get(&server.url("/stall"));
+    turning.turn_until("it is sent", |turning| turning.actions().last() == Some(&Action::In));
+    turning.record.borrow_mut().fail_socket = Some("not now");
+    assert_callback(turning.multi.remove(id).map(drop), "not now");
+    assert_eq!(turning.multi.running(), 0);
+    let again = turning.multi.remove(id).map(drop);
+    assert!(matches!(again, Err(MultiError::UnknownTransfer(unknown)) if unknown == id));
+    turning.multi.socket_actions([]).unwrap();
+    assert!(turning.multi.is_empty(), "{:?}", turning.multi.stats());
+}
+
 #[test]
 fn a_timer_callback_that_fails() {
     let server = ok().start();

@@ -181,8 +181,8 @@ fn transfers_may_be_removed_and_added_at_any_time() {
     for id in running {
         let _ = turning.multi.remove(id);
     }
-    turning.multi.engine_mut().close_idle();
+    turning.multi.close_idle().unwrap();
     turning.turn().unwrap();
     assert_eq!(turning.watched(), []);
-    assert!(turning.multi.engine_mut().is_empty(), "{:?}", turning.multi.stats());
+    assert!(turning.multi.is_empty(), "{:?}", turning.multi.stats());
 }

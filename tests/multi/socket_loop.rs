@@ -196,8 +196,8 @@ impl<const CARRIES: bool> Loop<CARRIES> {
     pub(crate) fn response(&mut self) -> (u16, Vec<u8>) {
         let (message, left) = self.multi.info_read().expect("a transfer is over");
         assert_eq!(left, 0);
-        let status = message.outcome.result.as_ref().expect("it ended well").status;
-        (status, message.into_handler::<Collect>().expect("as added").body)
+        let (outcome, Collect { body, .. }) = message.into_parts().expect("as added");
+        (outcome.result.expect("it ended well").status, body)
     }
 
     #[track_caller]

@@ -74,7 +74,7 @@ fn a_paused_transfer_is_watched_for_nothing() {
     turning.finish();
     assert_eq!(turning.actions().last(), Some(&Action::In));
     let (message, _) = turning.multi.info_read().unwrap();
-    assert_eq!(message.into_handler::<PausesAtOnce>().unwrap().0.body, b"fine");
+    assert_eq!(message.into_parts::<PausesAtOnce>().unwrap().1.0.body, b"fine");
 }
 
 /// That REMOVE comes before the close, once for each socket, is asserted by the loop itself.
@@ -93,7 +93,7 @@ fn every_socket_that_was_told_is_removed_once() {
     let stalled = turning.get(&server.url("/stall"));
     turning.turn_until("the others are over", |turning| turning.multi.running() == 1);
     turning.multi.remove(stalled).unwrap();
-    turning.multi.engine_mut().close_idle();
+    turning.multi.close_idle().unwrap();
     turning.turn().unwrap();
     assert_eq!(turning.watched(), []);
     let actions = turning.actions();

@@ -103,7 +103,7 @@ fn the_next_address_is_not_its_predecessor() {
         // nobody listens on this port of the first
         let addresses: Arc<[IpAddr]> =
             ["127.0.0.2", "127.0.0.1"].map(|ip| ip.parse().unwrap()).into();
-        turning.multi.engine_mut().set_override(host, port, addresses);
+        turning.multi.settings().set_override(host, port, addresses);
         turning.get(&url);
         turning.multi.socket_action(Event::Timeout).unwrap();
         let old = turning.watched()[0];

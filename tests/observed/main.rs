@@ -9,6 +9,7 @@
 mod support;
 
 mod calls;
+mod faults;
 mod switch;
 mod tracepoints;
 mod work;

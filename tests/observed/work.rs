@@ -69,7 +69,7 @@ fn work(kind: Kind, url: &str) {
     fetch(&mut driver, url, REQUESTS);
     let steady = count::snapshot().since(&steady);
     mark(2);
-    driver.engine_mut().close_idle();
+    driver.close_idle().unwrap();
     driver.turn(Some(std::time::Duration::ZERO)).expect("the driver can go on");
     driver.turn(Some(std::time::Duration::ZERO)).expect("the driver can go on");
     drop(driver);
@@ -88,8 +88,9 @@ fn fetch(driver: &mut Driver, url: &str, requests: u64) {
     while driver.running() > 0 {
         driver.turn(None).expect("the driver can go on");
         while let Some(message) = driver.next_message() {
-            message.outcome.result.clone().expect("it ends well");
-            bodies += u64::from(message.into_handler::<Collect>().unwrap().body == OK_BODY);
+            let (outcome, Collect { body, .. }) = message.into_parts().expect("as added");
+            outcome.result.expect("it ends well");
+            bodies += u64::from(body == OK_BODY);
         }
     }
     assert_eq!(bodies, requests);

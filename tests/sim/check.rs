@@ -52,12 +52,12 @@ impl World {
         assert_eq!(report.body_received, seen.body as u64, "the body of {index}");
         assert_eq!(report.status, seen.status, "the status of {index}");
         let processed = u32::from(transfer.processed);
-        assert!(processed <= u32::from(report.retries) + 1, "{index} was sent again in silence");
+        assert!(processed <= u32::from(report.resent) + 1, "{index} was sent again in silence");
         let timeouts = &plan.options.timeouts;
         let late = Duration::from_nanos(TOLERANCE + self.scenario.lateness);
         // one whose addresses had no room connects again, as often as others come before it
         let again = transfer.exhausted || self.gates.has_rules();
-        let rounds = u32::from(report.retries) + 1 + u32::from(again) * 1_000;
+        let rounds = u32::from(report.resent) + 1 + u32::from(again) * 1_000;
         let within = |time: Duration, most: Option<Duration>| {
             most.is_none_or(|most| time <= (most + late) * rounds)
         };
@@ -166,11 +166,11 @@ impl World {
             Retry::No => false,
         };
         if error.progress == Progress::NothingSent
-            && self.transfers[index].processed > report.retries
+            && self.transfers[index].processed > report.resent
         {
             return Err("the server has seen the request".into());
         }
-        if report.reused && safe && rewinds && report.retries < 3 {
+        if report.reused && safe && rewinds && report.resent < 3 {
             return Err("it could have been sent again".into());
         }
         Ok(())
@@ -208,6 +208,7 @@ impl World {
                 };
             }
             Deadline::Tls => (timeouts.tls, on_link(|times| times.connected)?),
+            other => return Err(format!("a deadline that is not known here: {other:?}")),
         };
         if set != Some(after) {
             return Err(format!("the deadline is {set:?}"));
@@ -216,7 +217,7 @@ impl World {
             return Err(format!("early: it has waited for {waited:?}"));
         }
         // each wait counts for itself, and the report has them all together
-        let waits = report.retries + u8::from(transfer.exhausted || self.gates.has_rules());
+        let waits = report.resent + u8::from(transfer.exhausted || self.gates.has_rules());
         let again = deadline == Deadline::Resolve && self.looked_up.get(&plan.host) > Some(&1);
         let once = waits == 0 && !again;
         if waited > after + late && once {

@@ -80,7 +80,7 @@ impl World {
 
     /// Tells the engine of the deadlines that have passed, where the driver carries them.
     pub(crate) fn report_deadlines(&mut self) {
-        if !self.scenario.config.carried_deadlines {
+        if !self.scenario.carried_deadlines {
             return;
         }
         let due: Vec<_> =

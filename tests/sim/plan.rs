@@ -29,6 +29,8 @@ pub(crate) enum Flavour {
 pub(crate) struct Scenario {
     pub(crate) flavour: Flavour,
     pub(crate) config: Config,
+    /// The driver carries the deadlines of connections itself.
+    pub(crate) carried_deadlines: bool,
     /// How much later than asked a batch may begin, in nanoseconds.
     pub(crate) lateness: u64,
     pub(crate) latency: u64,
@@ -218,12 +220,12 @@ impl Scenario {
             server_queries: None,
             server_queries_per_second: None,
             retry_budget: Default::default(),
-            seed: 1,
+            seed: Some(1),
             nonce_seed: None,
             address_policy: None,
             tls: tls.then(|| TlsPolicy::builder().insecure().build().expect("a policy")),
-            carried_deadlines: random.chance(50),
         };
+        let carried_deadlines = random.chance(50);
         let limits = (0..if random.chance(20) { 3 } else { 0 })
             .map(|_| (random.below(500 * MS), random.size(1, 8), random.size(1, 6)))
             .collect();
@@ -233,6 +235,7 @@ impl Scenario {
         Scenario {
             flavour: random.pick(&[Flavour::Readiness, Flavour::Completion]),
             config,
+            carried_deadlines,
             lateness: if random.chance(20) { random.below(10 * MS) } else { 0 },
             latency: random.below(10 * MS),
             cut,

@@ -83,7 +83,8 @@ impl World {
     pub(crate) fn new(seed: u64, trace: bool) -> World {
         let mut random = Random::new(seed);
         let scenario = Scenario::new(&mut random);
-        let mut engine = Engine::new(scenario.config.clone());
+        let mut engine =
+            Engine::new(scenario.config.clone()).with_carried_deadlines(scenario.carried_deadlines);
         for (host, plan) in scenario.hosts.iter().enumerate() {
             if plan.lookup == LookupPlan::Override && !plan.literal {
                 let url = format!("http://{}/", host_name(host));
@@ -177,7 +178,7 @@ impl World {
     fn next_time(&self) -> Option<u64> {
         let engine = self.engine.next_time().map(Time::as_nanos);
         let carried = self.links.values().map(|link| link.deadline).filter(|&at| at != u64::MAX);
-        let carried = if self.scenario.config.carried_deadlines { carried.min() } else { None };
+        let carried = if self.scenario.carried_deadlines { carried.min() } else { None };
         [engine, carried, self.events.next_time()].into_iter().flatten().min()
     }
 

@@ -146,10 +146,10 @@ impl Torture {
     /// Nothing is left of any transfer.
     fn assert_all_given_back(&mut self) {
         let Self { driver, seed, .. } = self;
-        driver.engine_mut().close_idle();
+        driver.close_idle().unwrap();
         let clean = |driver: &mut Driver| {
             let held = driver.ring_in_use().is_some_and(|held| held != InUse::default());
-            driver.engine_mut().is_empty() && !held
+            driver.is_empty() && !held
         };
         let done = eventually(PATIENCE, || {
             driver.turn(Some(Duration::ZERO)).expect("closes");

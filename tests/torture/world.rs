@@ -129,7 +129,7 @@ impl World {
             let request = Request::get(&format!("http://{name}:{port}/")).expect("a URL");
             let host = request.head().origin().host().clone();
             let addresses = [dead, LIVE].map(IpAddr::from);
-            driver.engine_mut().set_override(host, port, addresses.into());
+            driver.settings().set_override(host, port, addresses.into());
         }
     }
 

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::Args;
-use ringdove::driver::Kind;
+use ringdove::driver::{Kind, UnknownKind};
 
 use crate::cli::lookup::LookupArgs;
 use crate::cli::ring::RingArgs;
@@ -48,12 +48,11 @@ pub(crate) struct BenchArgs {
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(super) rounds: u32,
 
-    /// Requests to make before the measured ones; twice the connections, and 1000 at least, unless
-    /// given
+    /// Requests to make before the measured ones (default: twice the connections, and 1000 at least)
     #[arg(long, value_name = "N")]
     pub(super) warm_up: Option<u64>,
 
-    /// Open loop: start so many requests per second, whether or not earlier ones have ended.
+    /// Open loop: start this many requests per second, whether or not earlier ones have ended.
     /// Latency then counts from when a request was to start
     #[arg(long, value_name = "N", value_parser = rate)]
     pub(super) rate: Option<f64>,
@@ -70,8 +69,8 @@ pub(crate) struct BenchArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=16_000))]
     pub(super) hosts: Option<u32>,
 
-    /// Pin the client's threads to the CPUs from this one on; 0 with the server of ringdove's own,
-    /// otherwise they are not pinned unless given
+    /// Pin the client's threads to the CPUs from this one on (default: 0 with ringdove's own server,
+    /// otherwise not pinned)
     #[arg(long, value_name = "CPU")]
     pub(super) cpu: Option<usize>,
 
@@ -135,11 +134,10 @@ impl FromStr for Drivers {
         if text == "all" {
             return Ok(Drivers::All);
         }
-        let kind = Kind::ALL.into_iter().find(|kind| kind.name() == text);
-        kind.map(Drivers::Only).ok_or_else(|| {
-            let known: Vec<_> = Kind::ALL.iter().map(|kind| kind.name()).collect();
-            format!("no driver '{text}' here: there are all, {}", known.join(", "))
-        })
+        match text.parse() {
+            Ok(kind) => Ok(Drivers::Only(kind)),
+            Err(UnknownKind) => Err(format!("no driver '{text}' here: {UnknownKind}; or all")),
+        }
     }
 }
 

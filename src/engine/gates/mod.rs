@@ -112,7 +112,7 @@ impl Engine {
             let transfer = connection.transfer().and_then(|id| self.transfers.get(id));
             let beside = transfer.is_some_and(|transfer| transfer.place != Place::Exchange(id));
             let stage = Stage { in_flight: !is_idle, starting, beside };
-            let ip = Some(connection.remote.ip()).filter(|ip| !ip.is_unspecified());
+            let ip = (!origin.key.is_local()).then(|| connection.remote.ip());
             gates.adopt((id, connection.origin), ip, stage, self.now);
         }
         self.gates = Some(Box::new(gates));
@@ -194,7 +194,12 @@ impl Engine {
     /// Whether one of the addresses may have one more connection, and a request. If not, the origin waits.
     #[inline]
     pub(super) fn has_address(&mut self, id: OriginId, addresses: &Addresses) -> bool {
-        self.gates.is_none() || self.has_address_at_gates(id, addresses)
+        self.gates.is_none() || self.leads_inside(id) || self.has_address_at_gates(id, addresses)
+    }
+
+    /// Whether an origin's sockets are Unix sockets, which have no address, and so no gate of one.
+    pub(super) fn leads_inside(&self, id: OriginId) -> bool {
+        self.pool.get(id).is_some_and(|origin| origin.key.is_local())
     }
 
     #[cold]
@@ -219,7 +224,9 @@ impl Engine {
     ) {
         if self.gates.is_some() {
             let left = self.left_to_try(transfer, addresses);
-            self.clear_the_way_to(id, left.as_ref().unwrap_or(addresses));
+            let left = left.as_ref().unwrap_or(addresses);
+            let with_gates = if self.leads_inside(id) { &[] } else { &**left };
+            self.clear_the_way_to(id, with_gates);
         }
     }
 

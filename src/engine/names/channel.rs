@@ -19,8 +19,8 @@ pub(super) struct Line {
     pub(super) transport: Transport,
     /// Connected, so that it can be sent on.
     open: bool,
-    /// A message has come.
-    pub(super) answered: bool,
+    /// When an answer came last.
+    pub(super) heard: Option<Time>,
     /// The engine has been told that there is something to send.
     told: bool,
     retired: bool,
@@ -29,8 +29,10 @@ pub(super) struct Line {
     unsent: usize,
     in_flight: IdMap<u16, Flight>,
     queries: u32,
-    /// Messages that nobody waited for.
-    strays: u32,
+    /// Ids of queries that are over: answers to these are late, or come twice.
+    past: IdMap<u16, ()>,
+    /// Messages with ids that no query had.
+    guesses: u32,
     since: Time,
     used: Time,
     /// When it is seen to again.
@@ -51,14 +53,15 @@ impl Line {
             server,
             transport,
             open: false,
-            answered: false,
+            heard: None,
             told: false,
             retired: false,
             to_send: VecDeque::new(),
             unsent: 0,
             in_flight: IdMap::default(),
             queries: 0,
-            strays: 0,
+            past: IdMap::default(),
+            guesses: 0,
             since: now,
             used: now,
             timer: None,
@@ -75,11 +78,15 @@ impl Line {
             || (self.transport == Transport::Udp && self.since + limits::CHANNEL_AGE <= now)
     }
 
-    /// A message that nobody waited for came. True where there were so many that somebody may be guessing ids, so
-    /// that another port is better.
-    pub(super) fn note_stray(&mut self) -> bool {
-        self.strays += 1;
-        self.strays == limits::CHANNEL_STRAYS && !self.retired
+    /// Whether a query had this id.
+    pub(super) fn has_had(&self, id: u16) -> bool {
+        self.past.contains_key(&id)
+    }
+
+    /// A message came with an id that no query has had. True where there were so many that another port is better.
+    pub(super) fn note_guess(&mut self) -> bool {
+        self.guesses += 1;
+        self.guesses == limits::CHANNEL_GUESSES
     }
 
     /// The query that waits for an answer with this id.
@@ -111,6 +118,7 @@ impl Line {
     fn forget(&mut self, id: u16) {
         let Some(flight) = self.in_flight.remove(&id) else { return };
         if flight.sent {
+            self.past.insert(id, ());
             return;
         }
         self.unsent -= 1;
@@ -197,7 +205,7 @@ impl Names {
     }
 
     fn encode(&mut self, dns_id: u16, query: Query, server: usize) -> bool {
-        let plain = self.servers[server].plain;
+        let plain = self.servers[server].is_plain(self.now);
         let Some(look) = self.looks.get(query.look) else { return false };
         let edns = !plain && !look.half(query.kind).ask.plain;
         message::encode(dns_id, look.name(query.kind), query.kind, edns, &mut self.scratch)
@@ -331,6 +339,19 @@ impl Names {
             && let Some(oldest) = server.retired.pop_front()
         {
             self.close_channel(oldest);
+        }
+    }
+
+    /// A try on a channel was not answered in time. A TCP connection on which nothing has come since may be dead, though
+    /// nobody says so: the next query opens another.
+    pub(super) fn doubt(&mut self, channel: Option<ChannelId>, sent: Time) {
+        let line = channel.and_then(|id| Some((id, self.channels.get(id)?)));
+        if let Some((id, Channel(line))) = line
+            && line.transport == Transport::Tcp
+            && !line.retired
+            && line.heard.is_none_or(|heard| heard <= sent)
+        {
+            self.retire(id);
         }
     }
 

@@ -1,16 +1,17 @@
 //! Look-ups: the names that one tries, its two families, and when it is over.
 //!
-//! Knows the search list, names with fixed answers, and what both families found. Must not know servers or
+//! Knows the search list, and what both families found. Must not know servers or
 //! channels. Invariants: a look-up is reported once; a name of the search list is tried only after the one
 //! before is known not to be there.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 use std::time::Duration;
 
+use super::fixed::Fixed;
 use super::query::Ask;
 use super::{Found, NameError, NameErrorKind, Names, Query, Timer, Want};
 use crate::dns::message::is_a_name;
-use crate::dns::{Conf, Hosts, Kind, is_within};
+use crate::dns::{Conf, Kind};
 use crate::engine::LookupId;
 use crate::engine::timers::TimerId;
 use crate::http::Host;
@@ -20,15 +21,19 @@ use crate::time::Time;
 
 /// A look-up.
 pub(super) struct Look {
-    /// None once it has been reported: then it goes on for what comes later.
-    lookup: Option<LookupId>,
+    lookup: LookupId,
+    /// Once it has been reported it goes on for what comes later.
+    reported: bool,
     host: Host,
     /// Names of the search list that have been tried, or are.
     candidates: usize,
     /// The name that is tried, where it is not the host's own.
     candidate: Option<Box<str>>,
     halves: [Half; 2],
+    /// The family that is tried first: its addresses wait for none of the other.
+    first: Kind,
     deadline: Option<TimerId>,
+    patience: Option<TimerId>,
     delay: Option<TimerId>,
     /// A name that was tried exists, and has no address.
     exists: bool,
@@ -100,6 +105,11 @@ impl Look {
         &mut self.halves[kind as usize]
     }
 
+    /// The look-up, as long as somebody waits for it.
+    pub(super) fn waited_for(&self) -> Option<LookupId> {
+        (!self.reported).then_some(self.lookup)
+    }
+
     /// The name that a family has come to.
     pub(super) fn name(&self, kind: Kind) -> &str {
         match &self.half(kind).alias {
@@ -159,19 +169,22 @@ enum Verdict {
 }
 
 impl Names {
-    /// Begins a look-up.
-    pub(crate) fn start(&mut self, lookup: LookupId, host: &Host, now: Time) {
+    /// Begins a look-up, of which addresses of the `first` family are told as soon as they are there.
+    pub(crate) fn start(&mut self, lookup: LookupId, host: &Host, first: Kind, now: Time) {
         self.now = self.now.max(now);
-        if let Some(result) = self.without_asking(host) {
+        if let Some(result) = Fixed::of(&self.config).answer(host) {
             return self.wants.push_back(Want::Found { lookup, result });
         }
         let look = Look {
-            lookup: Some(lookup),
+            lookup,
+            reported: false,
             host: host.clone(),
             candidates: 0,
             candidate: None,
             halves: [Half::new(false), Half::new(false)],
+            first,
             deadline: None,
+            patience: None,
             delay: None,
             exists: false,
             negative_ttl: None,
@@ -179,8 +192,10 @@ impl Names {
         let id = self.looks.insert(look);
         self.by_lookup.insert(lookup, id);
         let deadline = self.timers.set(self.now + self.most, Timer::Deadline(id));
+        let patience = self.config.patience.map(|patience| self.now + patience);
+        let patience = patience.map(|at| self.timers.set(at, Timer::Patience(id)));
         if let Some(look) = self.looks.get_mut(id) {
-            look.deadline = Some(deadline);
+            (look.deadline, look.patience) = (Some(deadline), patience);
         }
         self.begun += 1;
         if !self.try_name(id) {
@@ -195,27 +210,6 @@ impl Names {
         self.remove(id);
         self.pump_freed();
         true
-    }
-
-    /// What is known without a query: addresses, fixed names, and names that are never asked for.
-    fn without_asking(&self, host: &Host) -> Option<Result<Found, NameError>> {
-        let found = |addresses| Some(Ok(Found { addresses, ttl: None, partial: false }));
-        let Some(name) = host.name() else { return found(host.ip().into_iter().collect()) };
-        if is_within(name, "localhost") {
-            return found(loopback(&self.config.hosts, name, self.config.ipv4, self.config.ipv6));
-        }
-        let of_family = |address: &&IpAddr| match address {
-            IpAddr::V4(_) => self.config.ipv4,
-            IpAddr::V6(_) => self.config.ipv6,
-        };
-        if let Some(addresses) = self.config.hosts.get(name) {
-            let addresses: Vec<_> = addresses.iter().filter(of_family).copied().collect();
-            if !addresses.is_empty() {
-                return found(addresses);
-            }
-        }
-        let special = is_within(name, "invalid") || is_within(name, "onion");
-        special.then_some(Err(NameError { kind: NameErrorKind::Special, ttl: None }))
     }
 
     /// Asks for the next name that is to be tried. False if there is none.
@@ -259,14 +253,19 @@ impl Names {
     fn conclude(&mut self, id: Id<Look>) {
         let Some(look) = self.looks.get_mut(id) else { return };
         if !look.is_over() {
-            let found = KINDS.iter().any(|&kind| look.half(kind).state.is_found());
-            if found && look.lookup.is_some() && look.delay.is_none() {
+            if look.reported {
+                return;
+            }
+            if look.half(look.first).state.is_found() {
+                // the other's answer may be in the same batch
+                self.ready.push(id);
+            } else if look.found().is_some() && look.delay.is_none() {
                 let delay = self.now + self.config.resolution_delay;
                 look.delay = Some(self.timers.set(delay, Timer::Delay(id)));
             }
             return;
         }
-        if look.lookup.is_none() {
+        if look.reported {
             return self.end_later(id);
         }
         match look.verdict() {
@@ -312,7 +311,7 @@ impl Names {
     pub(super) fn deadline(&mut self, id: Id<Look>) {
         let Some(look) = self.looks.get_mut(id) else { return };
         look.deadline = None;
-        if look.lookup.is_none() {
+        if look.reported {
             return self.end_later(id);
         }
         if look.found().is_some() {
@@ -324,6 +323,12 @@ impl Names {
         self.report_error(id, kind);
     }
 
+    pub(super) fn patience_over(&mut self, id: Id<Look>) {
+        let Some(look) = self.looks.get_mut(id) else { return };
+        look.patience = None;
+        self.wants.extend(look.waited_for().map(|lookup| Want::Slow { lookup }));
+    }
+
     /// One family has waited long enough for the other: what comes later is told later.
     pub(super) fn delay_over(&mut self, id: Id<Look>) {
         let Some(look) = self.looks.get_mut(id) else { return };
@@ -331,19 +336,36 @@ impl Names {
         self.report_found(id);
     }
 
+    /// Tells of look-ups of which the first family alone is there.
+    pub(super) fn report_ready(&mut self) {
+        for id in std::mem::take(&mut self.ready) {
+            let Some(look) = self.looks.get_mut(id) else { continue };
+            if let Some(delay) = look.delay.take() {
+                self.timers.cancel(delay);
+            }
+            self.report_found(id);
+        }
+    }
+
     // ends
 
     fn report_found(&mut self, id: Id<Look>) {
         let Some(look) = self.looks.get_mut(id) else { return };
         let Some(found) = look.found() else { return };
-        let Some(lookup) = look.lookup.take() else { return };
+        if std::mem::replace(&mut look.reported, true) {
+            return;
+        }
+        let lookup = look.lookup;
         self.by_lookup.remove(&lookup);
         self.wants.push_back(Want::Found { lookup, result: Ok(found) });
     }
 
     fn report_error(&mut self, id: Id<Look>, kind: NameErrorKind) {
         let Some(look) = self.looks.get_mut(id) else { return };
-        let Some(lookup) = look.lookup.take() else { return };
+        if std::mem::replace(&mut look.reported, true) {
+            return;
+        }
+        let lookup = look.lookup;
         let ttl = look.negative_ttl.map(|ttl| Duration::from_secs(ttl.into()));
         let mut error = NameError { kind, ttl };
         error.ttl = error.ttl.filter(|_| error.is_negative());
@@ -357,7 +379,8 @@ impl Names {
         if let Some(look) = self.looks.get(id) {
             let all = KINDS.iter().all(|&kind| look.half(kind).state.is_found());
             let found = look.found().filter(|_| all);
-            self.wants.push_back(Want::Later { host: look.host.clone(), found });
+            let (lookup, host) = (look.lookup, look.host.clone());
+            self.wants.push_back(Want::Later { lookup, host, found });
         }
         self.remove(id);
     }
@@ -367,7 +390,7 @@ impl Names {
             self.leave(Query { look: id, kind });
         }
         let Some(look) = self.looks.remove(id) else { return };
-        for timer in [look.deadline, look.delay].into_iter().flatten() {
+        for timer in [look.deadline, look.patience, look.delay].into_iter().flatten() {
             self.timers.cancel(timer);
         }
     }
@@ -383,17 +406,6 @@ fn candidate(host: &str, conf: &Conf, n: usize) -> Option<Option<Box<str>>> {
     }
     let domain = conf.search.get(n - usize::from(n > own))?;
     Some(Some(format!("{host}.{domain}").into()))
-}
-
-/// The addresses of `localhost` and the names below it, which are this machine's whatever a file or a server says
-/// (RFC 6761, 6.3): those of the hosts file, if they are, or both.
-fn loopback(hosts: &Hosts, name: &str, ipv4: bool, ipv6: bool) -> Vec<IpAddr> {
-    // a machine without IPv6 has no ::1, and most servers listen on IPv4
-    let both = [IpAddr::from(Ipv4Addr::LOCALHOST), IpAddr::from(Ipv6Addr::LOCALHOST)];
-    let fits = |ip: &IpAddr| ip.is_loopback() && if ip.is_ipv4() { ipv4 } else { ipv6 };
-    let known = hosts.get(name).or_else(|| hosts.get("localhost")).unwrap_or(&both);
-    let found: Vec<_> = known.iter().copied().filter(fits).collect();
-    if found.is_empty() { both.into_iter().filter(fits).collect() } else { found }
 }
 
 /// One of each by turns, the first list's first, and not more than are tried.
@@ -449,20 +461,5 @@ mod tests {
             let list = |texts: &[&str]| texts.iter().map(ip).collect::<Vec<_>>();
             assert_eq!(by_turns([&list(six), &list(four)]), list(expected));
         }
-    }
-
-    #[test]
-    fn localhost_is_this_machine() {
-        let hosts = Hosts::parse(b"127.0.0.2 localhost\n192.0.2.1 localhost evil.localhost");
-        let found = |hosts: &Hosts, name, ipv4, ipv6| {
-            let found = loopback(hosts, name, ipv4, ipv6);
-            found.iter().map(IpAddr::to_string).collect::<Vec<_>>().join(" ")
-        };
-        let none = Hosts::default();
-        assert_eq!(found(&none, "localhost", true, true), "127.0.0.1 ::1");
-        assert_eq!(found(&none, "a.localhost", false, true), "::1");
-        assert_eq!(found(&hosts, "localhost", true, true), "127.0.0.2");
-        assert_eq!(found(&hosts, "evil.localhost", true, true), "127.0.0.1 ::1");
-        assert_eq!(found(&hosts, "localhost", false, true), "::1");
     }
 }

@@ -9,6 +9,7 @@
 //! What it does is told in docs/names.md.
 
 mod channel;
+mod fixed;
 mod lookup;
 mod query;
 mod random;
@@ -30,6 +31,7 @@ use crate::limits;
 use crate::time::Time;
 
 use channel::Line;
+pub(crate) use fixed::Fixed;
 use lookup::Look;
 use random::Random;
 use server::Server;
@@ -57,7 +59,9 @@ pub struct NamesConfig {
     pub queries_per_second: Option<u32>,
     /// How long one look-up takes at most; what its tries take together unless set, at most 30 s.
     pub deadline: Option<Duration>,
-    /// How long addresses of one family wait for those of the other: 50 ms (RFC 8305, 3).
+    /// After how long it is told that a look-up is slow, so that something else may do meanwhile; not unless set.
+    pub patience: Option<Duration>,
+    /// How long addresses of the family that is not tried first wait for those of the other: 50 ms (RFC 8305, 3).
     pub resolution_delay: Duration,
 }
 
@@ -71,6 +75,7 @@ impl Default for NamesConfig {
             max_queries: limits::NAME_QUERIES,
             queries_per_second: None,
             deadline: None,
+            patience: None,
             resolution_delay: Duration::from_millis(50),
         }
     }
@@ -87,9 +92,13 @@ pub(crate) enum Want {
     Close { channel: ChannelId },
     /// A look-up is over.
     Found { lookup: LookupId, result: Result<Found, NameError> },
-    /// The other family of a host, of which a part was found, is over: all its addresses, or none if there are no
+    /// A look-up has taken for as long as [`NamesConfig::patience`], and goes on.
+    Slow { lookup: LookupId },
+    /// The system has no room for a socket that a look-up needs; it is tried again.
+    Starved { lookup: LookupId },
+    /// The other family of a host, of which a look-up found a part, is over: all its addresses, or none if there are no
     /// more.
-    Later { host: Host, found: Option<Found> },
+    Later { lookup: LookupId, host: Host, found: Option<Found> },
 }
 
 /// How a channel speaks.
@@ -153,6 +162,8 @@ pub(crate) enum NameErrorKind {
     BadAnswer,
     /// The servers cannot be reached.
     Unreachable(String),
+    /// This machine had no descriptor or port left to ask them.
+    Exhausted,
 }
 
 impl NameError {
@@ -178,6 +189,9 @@ impl std::fmt::Display for NameError {
             }
             NameErrorKind::Loop => "the name's aliases lead in a circle",
             NameErrorKind::BadAnswer => "the DNS server's answers could not be used",
+            NameErrorKind::Exhausted => {
+                "the system had no descriptor or port left to ask a DNS server"
+            }
             NameErrorKind::Unreachable(why) => {
                 return write!(f, "no DNS server can be reached: {why}");
             }
@@ -219,6 +233,8 @@ struct Query {
 enum Timer {
     /// A look-up has taken too long.
     Deadline(Id<Look>),
+    /// A look-up is slow.
+    Patience(Id<Look>),
     /// One family has waited for the other.
     Delay(Id<Look>),
     /// A try has taken too long.
@@ -251,6 +267,8 @@ pub(crate) struct Names {
     most: Duration,
     /// Servers that have a place for queries that wait.
     freed: Vec<usize>,
+    /// Look-ups of which the family is there that comes first, to be told of when the batch ends.
+    ready: Vec<Id<Look>>,
     /// Look-ups begun: with `rotate` each begins with another server.
     begun: usize,
     channels: Slab<Channel>,
@@ -277,6 +295,7 @@ impl Names {
             now: Time::ZERO,
             most: Duration::ZERO,
             freed: Vec::new(),
+            ready: Vec::new(),
             begun: 0,
             channels: Slab::new(),
             timers: Timers::new(),
@@ -339,7 +358,7 @@ impl Names {
 
     /// By when [`Names::expire`] is due.
     pub(crate) fn next_time(&self) -> Option<Time> {
-        self.timers.next()
+        if self.ready.is_empty() { self.timers.next() } else { Some(self.now) }
     }
 
     /// Sees to all that is due.
@@ -348,6 +367,7 @@ impl Names {
         while let Some(timer) = self.timers.expire(self.now) {
             match timer {
                 Timer::Deadline(look) => self.deadline(look),
+                Timer::Patience(look) => self.patience_over(look),
                 Timer::Delay(look) => self.delay_over(look),
                 Timer::Try(query) => self.try_over(query),
                 Timer::Server(server) => {
@@ -357,6 +377,7 @@ impl Names {
                 Timer::Channel(channel) => self.look_after(channel),
             }
         }
+        self.report_ready();
         self.pump_freed();
     }
 

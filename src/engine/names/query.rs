@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use super::lookup::State;
-use super::{ChannelId, Failure, NameErrorKind, Names, Query, Timer, Transport};
+use super::{ChannelId, Failure, NameErrorKind, Names, Query, Timer, Transport, Want};
 use crate::dns::message;
 use crate::dns::{Answer, Code, Data, Fault};
 use crate::engine::timers::TimerId;
@@ -31,6 +31,8 @@ pub(super) struct Ask {
     /// A TCP connection that had answered others was closed on it.
     reconnected: bool,
     bad: u8,
+    /// Sockets that were left in this try because ids were guessed on them.
+    escapes: u8,
     sent: Time,
     timer: Option<TimerId>,
     /// Where answers are awaited, the last try's last.
@@ -42,6 +44,9 @@ pub(super) struct Ask {
 /// Waits for the answers to the first tries where resolv.conf(5) does not say: a lost packet costs a second, and all
 /// together take as long as glibc's defaults do with one server.
 const WAITS: [u64; 6] = [1, 1, 2, 2, 3, 3];
+
+/// The wait for each where resolv.conf(5) says how often is asked, and not how long is waited: its own default.
+const FILE_WAIT: Duration = Duration::from_secs(5);
 
 impl Names {
     /// The most that a look-up takes.
@@ -62,8 +67,12 @@ impl Names {
 
     /// How long the nth try waits.
     fn wait(&self, n: u32) -> Duration {
-        let own = WAITS[(n as usize).min(WAITS.len() - 1)];
-        self.config.conf.timeout.unwrap_or(Duration::from_secs(own))
+        let conf = &self.config.conf;
+        let own = match conf.attempts {
+            Some(_) => FILE_WAIT,
+            None => Duration::from_secs(WAITS[(n as usize).min(WAITS.len() - 1)]),
+        };
+        conf.timeout.unwrap_or(own)
     }
 
     /// Begins a query of the name that its look-up has come to.
@@ -83,10 +92,12 @@ impl Names {
             let reason = ask.reason.clone().unwrap_or(NameErrorKind::Timeout);
             return self.settle(query, State::Failed(reason));
         };
+        // what one server does not understand another may
+        ask.plain &= ask.server == server;
         ask.server = server;
         ask.tries += 1;
         ask.tried |= 1 << server;
-        (ask.tcp, ask.reconnected, ask.bad) = (tcp, false, 0);
+        (ask.tcp, ask.reconnected, ask.bad, ask.escapes) = (tcp, false, 0, 0);
         self.servers[server].probe(self.now);
         self.submit(query);
     }
@@ -112,6 +123,25 @@ impl Names {
         None
     }
 
+    /// Whether one more look-up would be asked for at once: its first server has a place and a turn for it, and nobody
+    /// waits there. If not, a fact comes, or [`Names::next_time`], when that may have changed.
+    pub(crate) fn has_room(&mut self, now: Time) -> bool {
+        self.now = self.now.max(now);
+        let first = if self.config.conf.rotate { self.begun + 1 } else { 0 };
+        let in_turn = (0..self.order.len()).map(|at| self.order[(first + at) % self.order.len()]);
+        let answers = |&server: &usize| !self.servers[server].is_shunned(self.now);
+        let Some(at) = in_turn.clone().find(answers).or(in_turn.clone().next()) else {
+            return true;
+        };
+        self.pump(at);
+        if !self.servers[at].queue.is_empty() {
+            return false;
+        }
+        let turn = self.servers[at].turn(self.config.max_queries.max(1), self.now);
+        self.await_server(at, turn);
+        turn <= self.now
+    }
+
     /// Sends a query to its server, or puts it behind those that wait for the server.
     fn submit(&mut self, query: Query) {
         let Some(look) = self.looks.get_mut(query.look) else { return };
@@ -134,6 +164,11 @@ impl Names {
                 return self.await_server(at, turn);
             }
             if !self.send(query) {
+                if self.servers[at].open_after > self.now
+                    && let Some(ask) = self.ask_mut(query)
+                {
+                    ask.reason = Some(NameErrorKind::Exhausted);
+                }
                 let pause = self.now + limits::NAME_PAUSE;
                 return self.await_server(at, pause);
             }
@@ -159,7 +194,7 @@ impl Names {
     /// A server's queue is seen to again at `time`; where that is never, a place that becomes free does it.
     fn await_server(&mut self, at: usize, time: Time) {
         let server = &mut self.servers[at];
-        if time < Time::NEVER && !server.awaited {
+        if time > self.now && time < Time::NEVER && !server.awaited {
             server.awaited = true;
             self.timers.set(time, Timer::Server(at));
         }
@@ -244,8 +279,10 @@ impl Names {
         ask.timer = None;
         ask.reason = Some(NameErrorKind::Timeout);
         let (server, sent) = (ask.server, ask.sent);
+        let channel = ask.flights.last().copied().flatten().map(|(channel, _)| channel);
         self.stats.timeouts += 1;
         self.servers[server].note_silence(sent, self.now);
+        self.doubt(channel, sent);
         self.leave_server_of(query);
         self.next_try(query);
     }
@@ -257,12 +294,13 @@ impl Names {
         let awaiting = message::id(bytes).and_then(|id| Some((id, line.awaiting(id)?)));
         let Some((dns_id, query)) = awaiting else {
             self.stats.strays += 1;
-            if line.note_stray() {
-                self.retire(id);
+            let guessed = message::id(bytes).is_none_or(|id| !line.has_had(id));
+            if guessed && line.note_guess() {
+                self.flee(id);
             }
             return;
         };
-        line.answered = true;
+        line.heard = Some(self.now);
         let Some(look) = self.looks.get(query.look) else { return };
         match message::decode(bytes, dns_id, look.name(query.kind), query.kind) {
             Ok(answer) => {
@@ -306,8 +344,9 @@ impl Names {
     fn take_data(&mut self, query: Query, server: usize, exists: bool, data: Data) {
         let Some(look) = self.looks.get_mut(query.look) else { return };
         let half = look.half_mut(query.kind);
-        // the server does not know EDNS, and is asked without from here on
-        self.servers[server].plain |= half.ask.plain;
+        if half.ask.plain && half.ask.server == server {
+            self.servers[server].note_plain(self.now);
+        }
         let state = match data {
             Data::Addresses { addresses, ttl } => {
                 State::Found { addresses, ttl: ttl.min(half.alias_ttl) }
@@ -347,9 +386,9 @@ impl Names {
 
     /// The server is asked without EDNS, once (RFC 6891, 6.2.2).
     fn not_understood(&mut self, query: Query, server: usize) {
-        let plain = self.servers[server].plain;
+        let plain = self.servers[server].is_plain(self.now);
         let Some(ask) = self.ask_mut(query) else { return };
-        if ask.plain || plain {
+        if (ask.plain && ask.server == server) || plain {
             return self.refused(query, server, NameErrorKind::NotUnderstood);
         }
         self.leave(query);
@@ -380,6 +419,7 @@ impl Names {
             Failure::Refused(_) => self.servers[line.server].shun(self.now),
             Failure::Exhausted => {
                 self.servers[line.server].open_after = self.now + limits::NAME_PAUSE;
+                self.tell_starved(&queries);
             }
         }
         for query in queries {
@@ -388,35 +428,73 @@ impl Names {
         self.pump_freed();
     }
 
+    /// There is no socket for these queries.
+    fn tell_starved(&mut self, queries: &[Query]) {
+        let looks = queries.iter().filter_map(|query| self.looks.get(query.look));
+        let mut lookups: Vec<_> = looks.filter_map(|look| look.waited_for()).collect();
+        // both families of a look-up may be among them
+        lookups.sort_unstable_by_key(|lookup| lookup.to_bits());
+        lookups.dedup();
+        self.wants.extend(lookups.into_iter().map(|lookup| Want::Starved { lookup }));
+    }
+
     /// The server has closed a TCP connection.
     pub(crate) fn ended(&mut self, id: ChannelId, now: Time) {
         self.failed(id, Failure::Refused("the connection was closed".to_owned()), now);
     }
 
+    /// Somebody guesses ids on a channel. It is closed, so that the right guess comes too late, and its queries are asked
+    /// on others, which is no try of theirs.
+    fn flee(&mut self, id: ChannelId) {
+        let Some((line, queries)) = self.take_channel(id) else { return };
+        self.wants.push_back(Want::Close { channel: id });
+        for query in queries {
+            let is_last = self.was_on(query, id, &line);
+            let Some(ask) = self.ask_mut(query) else { continue };
+            if is_last && ask.escapes < limits::ESCAPES {
+                ask.escapes += 1;
+                self.ask_again(query);
+            }
+        }
+    }
+
     /// A query was on a channel that is no more.
     fn lost(&mut self, query: Query, id: ChannelId, line: &super::Line, why: &Failure) {
-        let Some(look) = self.looks.get_mut(query.look) else { return };
+        if !self.was_on(query, id, line) {
+            return;
+        }
+        let Some(ask) = self.ask_mut(query) else { return };
+        match why {
+            Failure::Exhausted => {
+                ask.reason = Some(NameErrorKind::Exhausted);
+                self.ask_again(query);
+            }
+            // a server may close a kept connection whenever it likes (RFC 7766, 6.2.4)
+            Failure::Refused(_) if line.heard.is_some() && !ask.reconnected => {
+                ask.reconnected = true;
+                self.ask_again(query);
+            }
+            Failure::Refused(why) => {
+                self.refused(query, line.server, NameErrorKind::Unreachable(why.clone()));
+            }
+        }
+    }
+
+    /// Forgets that a query was on a channel that is no more. Whether its try was: another may be under way.
+    fn was_on(&mut self, query: Query, id: ChannelId, line: &super::Line) -> bool {
+        let Some(look) = self.looks.get_mut(query.look) else { return false };
         let half = look.half_mut(query.kind);
-        let is_last =
-            half.ask.flights.last().is_some_and(|last| last.is_some_and(|(at, _)| at == id));
+        let last = half.ask.flights.last().copied().flatten();
         for flight in half.ask.flights.iter_mut() {
             *flight = flight.filter(|&(channel, _)| channel != id);
         }
-        // another try is under way
-        if !is_last || half.state != State::Sent || half.ask.server != line.server {
-            return;
-        }
-        let again = match why {
-            Failure::Exhausted => true,
-            // a server may close a kept connection whenever it likes (RFC 7766, 6.2.4)
-            Failure::Refused(_) => line.answered && !half.ask.reconnected,
-        };
-        if again {
-            half.ask.reconnected |= *why != Failure::Exhausted;
-            self.leave_server_of(query);
-            return self.submit(query);
-        }
-        let Failure::Refused(why) = why else { return };
-        self.refused(query, line.server, NameErrorKind::Unreachable(why.clone()));
+        let is_last = last.is_some_and(|(channel, _)| channel == id);
+        is_last && half.state == State::Sent && half.ask.server == line.server
+    }
+
+    /// The try that a query has is made once more, with the same server.
+    fn ask_again(&mut self, query: Query) {
+        self.leave_server_of(query);
+        self.submit(query);
     }
 }

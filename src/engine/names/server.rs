@@ -22,8 +22,8 @@ pub(super) struct Server {
     /// Queries that wait for its limits. May hold those that have gone elsewhere.
     pub(super) queue: VecDeque<Query>,
     pub(super) in_flight: usize,
-    /// It answered a query without EDNS that it had not understood with it.
-    pub(super) plain: bool,
+    /// Until when it is asked without EDNS; long ago if it is asked with.
+    plain: Time,
     /// No channel is opened before.
     pub(super) open_after: Time,
     /// Somebody has a timer for when it may be asked again.
@@ -44,7 +44,7 @@ impl Server {
             tcp: None,
             queue: VecDeque::new(),
             in_flight: 0,
-            plain: false,
+            plain: Time::ZERO,
             open_after: Time::ZERO,
             awaited: false,
             bucket: None,
@@ -83,6 +83,15 @@ impl Server {
         if let Some(bucket) = &mut self.bucket {
             bucket.take();
         }
+    }
+
+    /// It answered a query without EDNS that it had not understood with it.
+    pub(super) fn note_plain(&mut self, now: Time) {
+        self.plain = now + limits::SERVER_PLAIN;
+    }
+
+    pub(super) fn is_plain(&self, now: Time) -> bool {
+        self.plain > now
     }
 
     /// It answered, whatever.

@@ -2,7 +2,7 @@
 //!
 //! Knows addresses, ranges of them, and what IANA says they are for. Must not know names: an address is
 //! checked as it is about to be connected to, whatever was written or looked up to get it. Invariant: an
-//! IPv6 address that leads to an IPv4 address is allowed only if both are.
+//! address that leads to another is allowed only if both are.
 
 mod range;
 mod special;
@@ -30,7 +30,8 @@ pub use range::{AddressRange, AddressRangeError};
 /// check, if there is one.
 ///
 /// An IPv6 address that has an IPv4 address within (IPv4-mapped and -compatible, NAT64, 6to4, Teredo, ISATAP) must be
-/// allowed both as it is and as what is within.
+/// allowed both as it is and as what is within; so must the unspecified address (`0.0.0.0`, `::`) as itself and as
+/// loopback, where Linux connects to then.
 ///
 /// A proxy that is given names looks them up where no policy of ours reaches. With a policy, a request by such a
 /// proxy for a name is refused, unless [`AddressPolicy::let_proxies_resolve`] says otherwise; one for an address
@@ -93,8 +94,8 @@ impl AddressPolicy {
         self
     }
 
-    /// Asks `check` last, of each address that is allowed so far, and of each IPv4 address within one. Its error says why
-    /// it is denied.
+    /// Asks `check` last, of each address that is allowed so far, and of each address within one. Its error says why
+    /// it is denied. It is asked at connects alone: connections that are there stay in use when it changes its mind.
     #[must_use]
     pub fn ask(
         mut self,
@@ -119,7 +120,7 @@ impl AddressPolicy {
     pub fn check(&self, address: IpAddr) -> Result<(), Cow<'static, str>> {
         self.check_itself(address)?;
         for within in special::within(address) {
-            self.check_itself(within.into()).map_err(|why| format!("{why}, as {within}"))?;
+            self.check_itself(within).map_err(|why| format!("{why}, as {within}"))?;
         }
         Ok(())
     }

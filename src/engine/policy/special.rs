@@ -83,13 +83,23 @@ pub(super) fn check(address: IpAddr) -> Result<(), Cow<'static, str>> {
     purpose.map_or(Ok(()), |purpose| Err(purpose.into()))
 }
 
-/// The IPv4 addresses that an IPv6 address leads to.
-pub(super) fn within(address: IpAddr) -> impl Iterator<Item = Ipv4Addr> {
+/// The addresses that an address leads to: IPv4 addresses within an IPv6 address, and loopback for the unspecified
+/// address, since Linux connects to itself there.
+pub(super) fn within(address: IpAddr) -> impl Iterator<Item = IpAddr> {
     let found = match address {
         IpAddr::V4(_) => [None; 2],
-        IpAddr::V6(ip) => within_v6(ip),
+        IpAddr::V6(ip) => within_v6(ip).map(|within| within.map(IpAddr::from)),
     };
-    found.into_iter().flatten()
+    let all = [Some(address), found[0], found[1]];
+    let itself = all.map(|ip| ip.filter(IpAddr::is_unspecified).map(loopback));
+    found.into_iter().chain(itself).flatten()
+}
+
+fn loopback(unspecified: IpAddr) -> IpAddr {
+    match unspecified {
+        IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+    }
 }
 
 fn within_v6(ip: Ipv6Addr) -> [Option<Ipv4Addr>; 2] {

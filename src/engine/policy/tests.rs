@@ -182,6 +182,34 @@ fn rules_decide_in_their_order() {
     }
 }
 
+/// Linux connects to itself where a socket is to be connected to the unspecified address.
+#[test]
+fn the_unspecified_address_is_loopback() {
+    let four = AddressPolicy::new().deny(range("127.0.0.0/8"));
+    let six = AddressPolicy::new().deny(range("::1"));
+    let table = [
+        ("0.0.0.0", Some("denied by 127.0.0.0/8, as 127.0.0.1"), None),
+        ("::ffff:0.0.0.0", Some("denied by 127.0.0.0/8, as 127.0.0.1"), None),
+        ("64:ff9b::", Some("denied by 127.0.0.0/8, as 127.0.0.1"), None),
+        ("2002::", Some("denied by 127.0.0.0/8, as 127.0.0.1"), None),
+        ("::", None, Some("denied by ::1/128, as ::1")),
+        ("::1", None, Some("denied by ::1/128")),
+        ("::2", None, None),
+        ("0.0.0.1", None, None),
+    ];
+    for (address, by_four, by_six) in table {
+        for (policy, expected) in [(&four, by_four), (&six, by_six)] {
+            let why = policy.check(ip(address)).err();
+            assert_eq!(why.as_deref(), expected, "{address}");
+        }
+    }
+    // and allowed where both are
+    let both = AddressPolicy::deny_private().allow(range("0.0.0.0")).allow(range("::"));
+    assert_eq!(both.check(ip("0.0.0.0")), Err("loopback, as 127.0.0.1".into()));
+    let both = both.allow(range("127.0.0.1")).allow(range("::1"));
+    assert_eq!((both.check(ip("0.0.0.0")), both.check(ip("::"))), (Ok(()), Ok(())));
+}
+
 #[test]
 fn a_check_of_the_callers_own() {
     let policy = AddressPolicy::deny_private().ask(|ip| match ip {

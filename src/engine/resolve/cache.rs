@@ -136,7 +136,7 @@ impl Cache {
                 (Known::Failure(why.clone()), ttl.min(keep.most_negative).max(keep.least))
             }
             Outcome::Failed { .. } | Outcome::Unknown { .. } if self.has_stale(&host, now) => {
-                return self.revive(&host, now);
+                return self.get_stale(&host, now);
             }
             Outcome::Failed { why } => (Known::Failure(why.clone()), keep.failure),
             Outcome::Unknown { .. } => return None,
@@ -148,10 +148,28 @@ impl Cache {
         None
     }
 
+    /// Has those who wait for addresses find them, and nobody later, unless something is known already.
+    pub(super) fn lend(&mut self, host: Host, addresses: &Addresses, now: Time) {
+        if self.entry(&host, now).is_some() {
+            return;
+        }
+        self.remove(&host);
+        let known = Known::Addresses(addresses.clone());
+        let expires = now + Duration::from_nanos(1);
+        let entry = Entry { host, known, expires, used: Cell::new(false) };
+        self.make_room(entry.bytes(), now);
+        self.put(entry);
+    }
+
     fn entry(&self, host: &Host, now: Time) -> Option<&Entry> {
         let entry = self.slots[*self.by_host.get(host)?].as_ref()?;
         entry.used.set(true);
         (entry.expires > now).then_some(entry)
+    }
+
+    /// Addresses that had expired: they are given out for a while now.
+    pub(super) fn get_stale(&mut self, host: &Host, now: Time) -> Option<Addresses> {
+        if self.has_stale(host, now) { self.revive(host, now) } else { None }
     }
 
     fn has_stale(&self, host: &Host, now: Time) -> bool {

@@ -11,7 +11,7 @@ use hickory_proto::rr::{Name, RData, Record, RecordType};
 use super::super::{
     ChannelId, Failure, Found, NameError, NameStats, Names, NamesConfig, Transport, Want,
 };
-use crate::dns::Conf;
+use crate::dns::{Conf, Kind};
 use crate::engine::LookupId;
 use crate::http::{Host, Origin};
 use crate::limits;
@@ -27,6 +27,8 @@ pub(super) struct Asked {
     pub(super) kind: RecordType,
     pub(super) edns: bool,
     pub(super) tcp: bool,
+    /// The socket that it came from, which is known by its port.
+    pub(super) socket: u64,
     pub(super) message: Vec<u8>,
 }
 
@@ -44,7 +46,7 @@ impl Reply {
 }
 
 impl Asked {
-    fn of(message: &[u8], tcp: bool) -> Asked {
+    fn of(message: &[u8], tcp: bool, socket: u64) -> Asked {
         let read = Message::from_vec(message).expect("our queries are good");
         assert_eq!(read.message_type, MessageType::Query);
         let query = &read.queries[0];
@@ -54,6 +56,7 @@ impl Asked {
             kind: query.query_type(),
             edns: read.edns.is_some(),
             tcp,
+            socket,
             message: message.to_vec(),
         }
     }
@@ -211,12 +214,16 @@ pub(super) struct World {
     pub(super) loss: u64,
     /// Sockets that cannot be opened.
     pub(super) exhausted: usize,
+    /// The family that is tried first.
+    pub(super) first: Kind,
     chance: Chance,
     events: BinaryHeap<std::cmp::Reverse<(Time, u64, Event)>>,
     sequence: u64,
     open: HashMap<u64, (SocketAddr, Transport, Vec<u8>)>,
     hosts: HashMap<LookupId, String>,
     done: Vec<Done>,
+    /// How often a look-up was told that there is no socket for it.
+    pub(super) starved: usize,
     pub(super) later: Vec<(Host, Found)>,
     /// Queries by name and family.
     pub(super) asked: HashMap<(String, RecordType), usize>,
@@ -241,12 +248,14 @@ impl World {
             servers: HashMap::new(),
             loss: 0,
             exhausted: 0,
+            first: Kind::Aaaa,
             chance: Chance(seed.wrapping_mul(0x1234_5678_9abc_def1) | 1),
             events: BinaryHeap::new(),
             sequence: 0,
             open: HashMap::new(),
             hosts: HashMap::new(),
             done: Vec::new(),
+            starved: 0,
             later: Vec::new(),
             asked: HashMap::new(),
             per_server: BTreeMap::new(),
@@ -279,7 +288,7 @@ impl World {
         let origin = Origin::from_url(&url).unwrap();
         let lookup = LookupId::from_bits(self.hosts.len() as u64);
         self.hosts.insert(lookup, host.to_owned());
-        self.names.start(lookup, origin.host(), self.now);
+        self.names.start(lookup, origin.host(), self.first, self.now);
         lookup
     }
 
@@ -394,7 +403,11 @@ impl World {
                     let number = number(&host);
                     self.done.push(Done { host, number, at: self.now, result });
                 }
-                Want::Later { host, found } => self.later.extend(found.map(|found| (host, found))),
+                Want::Slow { .. } => {}
+                Want::Starved { .. } => self.starved += 1,
+                Want::Later { host, found, .. } => {
+                    self.later.extend(found.map(|found| (host, found)))
+                }
             }
         }
     }
@@ -448,7 +461,7 @@ impl World {
         transport: Transport,
         message: &[u8],
     ) {
-        let asked = Asked::of(message, transport == Transport::Tcp);
+        let asked = Asked::of(message, transport == Transport::Tcp, channel.to_bits());
         assert!(message.len() <= limits::DNS_PAYLOAD.into());
         *self.asked.entry((asked.name.clone(), asked.kind)).or_default() += 1;
         *self.per_server.entry(server).or_default() += 1;
