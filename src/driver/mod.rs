@@ -268,7 +268,7 @@ impl Driver {
     }
 
     /// Whoever has no transfer left may never take another turn: what was closed is closed now, so
-    /// that its peer hears of it.
+    /// that its peer hears of it (where a kernel thread submits: as far as that comes to it meanwhile).
     fn flush_if_idle(&mut self) -> Result<(), MultiError> {
         let (mut left, mut tries) = (usize::MAX, 0);
         while self.running() == 0 && left > 0 && tries < limits::FLUSHES {

@@ -245,6 +245,18 @@ impl Engine {
                     }
                     (followed.unwrap_or_else(|| transfer.handler.head(&head)), Next::More)
                 }
+                Event::Body(chunk)
+                    if state.decoding.is_none() && transfer.request.options.max_body.is_none() =>
+                {
+                    match transfer.handler.body(chunk) {
+                        // as nearly always: on to the next piece
+                        Flow::Continue => {
+                            taken += read.consumed;
+                            continue;
+                        }
+                        flow => (flow, Next::More),
+                    }
+                }
                 Event::Body(chunk) => give_out(
                     Some(chunk),
                     &mut state.decoding,

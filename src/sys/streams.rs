@@ -467,9 +467,9 @@ impl Streams {
         }
     }
 
-    /// Streams that are closed, but not yet as far as the kernel is concerned.
+    /// Streams that are closed, but not yet as far as the kernel is concerned, except for those that wait for their peers.
     pub fn closing(&self) -> usize {
-        self.closed
+        self.closed.saturating_sub(self.lingering.len())
     }
 
     /// Closes a stream, whatever it is doing, after one attempt to send `last_words`. No event of it comes
