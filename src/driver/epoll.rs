@@ -40,9 +40,7 @@ impl EpollDriver {
         let max = if self.multi.ends_as_it_begins()? { Some(Duration::ZERO) } else { max };
         let wait = soonest(self.multi.timeout(), max);
         let epoll = &mut self.multi.watch_mut().epoll;
-        epoll
-            .wait(wait)
-            .map_err(|errno| MultiError::Os { operation: Operation::Poll, errno: errno.raw() })?;
+        epoll.wait(wait).map_err(|errno| super::refused(Operation::Poll, errno))?;
         let ready = |(token, readiness)| Event::Ready(Token::from_bits(token), readiness);
         self.events.extend(epoll.events().map(ready));
         self.multi.socket_actions(self.events.drain(..))

@@ -446,6 +446,11 @@ impl From<AddError> for MultiError {
     }
 }
 
+/// What the system refused a handle.
+fn refused(operation: Operation, errno: Errno) -> MultiError {
+    MultiError::Os { operation, errno: errno.raw() }
+}
+
 /// The sooner of two waits, of which either may be endless.
 fn soonest<T: Ord>(one: Option<T>, other: Option<T>) -> Option<T> {
     match (one, other) {

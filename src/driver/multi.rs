@@ -327,7 +327,7 @@ impl<W: Watch> Multi<W> {
             .map(|entry| (entry.waker.as_raw_fd(), Interest { recv: true, send: false }));
         let wait = self.timeout().map_or(max, |timeout| timeout.min(max));
         sys::wait_any(sockets.chain(waker), wait)
-            .map_err(|errno| MultiError::Os { operation: Operation::Poll, errno: errno.raw() })
+            .map_err(|errno| super::refused(Operation::Poll, errno))
     }
 
     /// Wakes the handle from another thread (curl_multi_wakeup): its loop's wait ends.
@@ -335,10 +335,8 @@ impl<W: Watch> Multi<W> {
         let entry = match &mut self.waker {
             Some(entry) => entry,
             None => {
-                let waker = Waker::new().map_err(|errno| MultiError::Os {
-                    operation: Operation::Socket,
-                    errno: errno.raw(),
-                })?;
+                let waker =
+                    Waker::new().map_err(|errno| super::refused(Operation::Socket, errno))?;
                 self.waker.insert(WakerEntry { waker, told: false, value: None })
             }
         };

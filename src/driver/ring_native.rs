@@ -13,7 +13,7 @@ use super::names::NameFiles;
 use super::readiness::report_refused;
 use super::resolver::Lookups;
 use super::settings::Settings;
-use super::{MultiError, provide_tls, seeded, soonest};
+use super::{MultiError, provide_tls, refused, seeded, soonest};
 use crate::dial::Dial;
 use crate::engine::{
     Config, ConnectionId, Engine, Handler, Message, Output, Request, Stats, TransferId,
@@ -334,10 +334,6 @@ fn handle(
 fn find(connections: &mut [Option<Carried>], id: ConnectionId) -> Option<&mut Carried> {
     let carried = connections.get_mut(id.slot())?.as_mut()?;
     (carried.connection == id).then_some(carried)
-}
-
-fn refused(operation: Operation, errno: Errno) -> MultiError {
-    MultiError::Os { operation, errno: errno.raw() }
 }
 
 fn room() -> Room {

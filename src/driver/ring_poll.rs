@@ -13,7 +13,7 @@ use slab::Slab;
 
 use super::interest::Action;
 use super::multi::{CallbackError, Event, Multi, SocketChange, Token, Watch};
-use super::{MultiError, soonest};
+use super::{MultiError, refused, soonest};
 use crate::engine::Config;
 use crate::error::Operation;
 use crate::limits;
@@ -93,17 +93,15 @@ impl RingWatch {
     }
 
     fn submit_and_wait(&mut self, now: Time, until: Option<Time>) -> Result<(), MultiError> {
-        let refused =
-            |errno: Errno| MultiError::Os { operation: Operation::Poll, errno: errno.raw() };
         let until = match self.arm() {
             Ok(()) => until,
             // the kernel is short of memory: deadlines go on, and what was pushed stays pushed
             Err(Errno::EAGAIN | Errno::EBUSY) => soonest(until, Some(now + limits::SUBMIT_AGAIN)),
-            Err(errno) => return Err(refused(errno)),
+            Err(errno) => return Err(refused(Operation::Poll, errno)),
         };
         match self.ring.submit_and_wait(now, until) {
             Ok(()) | Err(Errno::EAGAIN | Errno::EBUSY) => Ok(()),
-            Err(errno) => Err(refused(errno)),
+            Err(errno) => Err(refused(Operation::Poll, errno)),
         }
     }
 
