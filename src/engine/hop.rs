@@ -85,11 +85,11 @@ impl Transfer {
 
     /// Which connections its next request may use.
     fn pool_key(&self, default_tls: Option<&TlsPolicy>) -> PoolKey {
-        let mut key = PoolKey::of(&self.request.head, &self.request.options, default_tls);
-        if self.hops.as_ref().is_some_and(|hops| hops.stripped) {
-            key.tls = key.tls.map(|policy| policy.without_identity());
+        let key = PoolKey::of(&self.request.head, &self.request.options, default_tls);
+        match self.hops.as_ref().is_some_and(|hops| hops.stripped) {
+            true => key.without_credentials(),
+            false => key,
         }
-        key
     }
 
     pub(super) fn past(&self) -> impl Iterator<Item = &Past> {

@@ -84,6 +84,16 @@ impl PoolKey {
         Self { origin, tls, via, way }
     }
 
+    /// The same for a request that has left the scope of its credentials: the origin is shown no certificate of the
+    /// client's, and all that was demanded of origins is demanded of it. A proxy that forwards is who it was.
+    pub(super) fn without_credentials(self) -> Self {
+        if self.via.as_ref().is_some_and(|via| via.forwards) {
+            return self;
+        }
+        let tls = self.tls.map(|policy| policy.without_client_certificate());
+        Self { tls, ..self }
+    }
+
     /// Whether nothing says how a peer is verified that has to be.
     pub(super) fn lacks_tls(&self) -> bool {
         let origin = self.origin.scheme() == Scheme::Https && self.tls.is_none();

@@ -37,7 +37,7 @@ impl Via {
         let elsewhere = way.is_some_and(|way| way.target.is_some());
         let tunnels = proxies.always_tunnels() || elsewhere;
         let forwards = plain && proxy.protocol().is_http() && !tunnels;
-        let default = || default.map(TlsPolicy::without_identity);
+        let default = || default.map(TlsPolicy::for_proxies);
         let tls = match proxy.protocol() {
             ProxyProtocol::Https => options.proxy_tls.clone().or_else(default),
             _ => None,

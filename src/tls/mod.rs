@@ -43,16 +43,18 @@ struct Policy {
     verifies: bool,
     /// What it has for origins alone.
     own: Own,
-    /// The same without that, once it was asked for.
+    /// The same without the client's certificate, once it was asked for.
     anonymous: OnceLock<TlsPolicy>,
+    /// The same without pinned keys, once it was asked for.
+    unpinned: OnceLock<TlsPolicy>,
 }
 
 /// What concerns origins, and not the proxies on the way to them.
 #[derive(Default)]
 struct Own {
-    /// It presents a client's certificate.
-    identity: bool,
-    /// It demands certain public keys besides what this verifies.
+    /// It presents a client's certificate: a credential, which stays behind where others do.
+    client_certificate: bool,
+    /// It demands certain public keys besides what this verifies: a demand, which holds on every hop.
     unpinned: Option<Arc<dyn ServerCertVerifier>>,
 }
 
@@ -173,22 +175,37 @@ impl TlsPolicy {
         &self.0.config
     }
 
-    /// The same demands without the client's identity and without pinned keys, for proxies: always the same
-    /// policy, and this one if it has neither. No session that was opened with them is resumed under it.
-    pub(crate) fn without_identity(&self) -> TlsPolicy {
-        let Own { identity, unpinned } = &self.0.own;
-        if !identity && unpinned.is_none() {
+    /// The same demands of a peer that gets no credentials: every pin, version and root stands, and no client's
+    /// certificate is shown. Always the same policy, and this one if it has no certificate to show. No session that was
+    /// opened with one is resumed under it.
+    pub(crate) fn without_client_certificate(&self) -> TlsPolicy {
+        if !self.0.own.client_certificate {
             return self.clone();
         }
         let anonymous = || {
             let mut config = ClientConfig::clone(&self.0.config);
             config.client_auth_cert_resolver = Arc::new(anonymous::NoIdentity);
-            if let Some(verifier) = unpinned {
-                config.dangerous().set_certificate_verifier(verifier.clone());
-            }
-            TlsPolicy::new(config, self.0.session_hosts, self.0.verifies, Own::default())
+            let own = Own { client_certificate: false, unpinned: self.0.own.unpinned.clone() };
+            TlsPolicy::new(config, self.0.session_hosts, self.0.verifies, own)
         };
         self.0.anonymous.get_or_init(anonymous).clone()
+    }
+
+    /// What is demanded of a proxy of which nobody has said how it is verified: all that does not concern origins alone,
+    /// which are the client's certificate and pinned keys. For proxies, and never for where a redirect leads.
+    pub(crate) fn for_proxies(&self) -> TlsPolicy {
+        self.without_client_certificate().without_pins()
+    }
+
+    fn without_pins(&self) -> TlsPolicy {
+        let Some(verifier) = &self.0.own.unpinned else { return self.clone() };
+        let unpinned = || {
+            let mut config = ClientConfig::clone(&self.0.config);
+            config.dangerous().set_certificate_verifier(verifier.clone());
+            let own = Own { unpinned: None, ..self.0.own };
+            TlsPolicy::new(config, self.0.session_hosts, self.0.verifies, own)
+        };
+        self.0.unpinned.get_or_init(unpinned).clone()
     }
 
     /// Whether servers are verified: not under [`TlsPolicyBuilder::insecure`], whatever keys are pinned.
@@ -210,6 +227,7 @@ impl TlsPolicy {
             verifies,
             own,
             anonymous: OnceLock::new(),
+            unpinned: OnceLock::new(),
         }))
     }
 
@@ -292,8 +310,8 @@ impl TlsPolicyBuilder {
 
     /// Demands that a server's certificate have one of these public keys, besides whatever else is demanded of it,
     /// with [`insecure`](Self::insecure) too: `sha256//` and the base64 of the SHA-256 of its SubjectPublicKeyInfo
-    /// (RFC 7469, 2.4), several with `;` between; or the name of a file with one public key in PEM or DER. Not demanded
-    /// of proxies.
+    /// (RFC 7469, 2.4), several with `;` between; or the name of a file with one public key in PEM or DER. Demanded of every
+    /// server that a redirect leads to, and not of proxies.
     pub fn pinned_public_keys(mut self, keys: impl Into<String>) -> Self {
         self.pinned = Some(keys.into());
         self
@@ -346,7 +364,7 @@ impl TlsPolicyBuilder {
         };
         config.enable_sni = self.sni;
         config.alpn_protocols = check_alpn(self.alpn)?;
-        let own = Own { identity: self.identity.is_some(), unpinned };
+        let own = Own { client_certificate: self.identity.is_some(), unpinned };
         Ok(TlsPolicy::new(config, self.session_hosts, self.verify, own))
     }
 

@@ -139,3 +139,34 @@ fn added_roots_stand_beside_the_systems() {
 fn no_cache_is_too_large_to_build() {
     assert!(TlsPolicy::builder().insecure().session_cache(usize::MAX).build().is_ok());
 }
+
+/// What is a credential stays behind, what is a demand does not.
+#[test]
+fn credentials_are_one_thing_and_demands_another() {
+    let (certificate, key) = self_signed("client");
+    let pin = "sha256//47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=";
+    let policy = |shows: bool, pins: bool| {
+        let mut builder = TlsPolicy::builder().insecure();
+        if shows {
+            builder = builder.client_identity_pem(certificate.as_str(), key.as_str());
+        }
+        if pins {
+            builder = builder.pinned_public_keys(pin);
+        }
+        builder.build().expect("a policy")
+    };
+    let shows = |policy: &TlsPolicy| policy.config().client_auth_cert_resolver.has_certs();
+    let pins = |policy: &TlsPolicy| policy.0.own.unpinned.is_some();
+    for (certificate, pinned) in [(true, true), (true, false), (false, true), (false, false)] {
+        let policy = policy(certificate, pinned);
+        assert_eq!((shows(&policy), pins(&policy)), (certificate, pinned));
+        let elsewhere = policy.without_client_certificate();
+        assert_eq!((shows(&elsewhere), pins(&elsewhere)), (false, pinned));
+        assert_eq!(elsewhere == policy, !certificate, "without one to show it is the same policy");
+        assert_eq!(elsewhere, policy.without_client_certificate());
+        let proxies = policy.for_proxies();
+        assert_eq!((shows(&proxies), pins(&proxies)), (false, false));
+        assert_eq!(proxies == policy, !certificate && !pinned);
+        assert_eq!(proxies, policy.for_proxies());
+    }
+}

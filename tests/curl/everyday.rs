@@ -214,6 +214,8 @@ const OVER_TLS: &[Case] = &[
     Case::new("its hash", &["--cacert", "ca.pem", "--pinnedpubkey", "PIN", "URL/"]),
     Case::new("another key", &["--cacert", "ca.pem", "--pinnedpubkey", "other-key.pem", "URL/"]),
     Case::new("-k and another key", &["-k", "--pinnedpubkey", "other-key.pem", "URL/"]),
+    Case::new("a pinned key behind a redirect", &["-k", "-L", "--pinnedpubkey", "PIN", "URL/self"]),
+    Case::new("another key there", &["-k", "-L", "--pinnedpubkey", "PIN", "URL/away"]),
     Case::new("verified", &["--cacert", "ca.pem", "-w", "%{ssl_verify_result}", "URL/"]),
     Case::new("nobody vouches", &["--cacert", "other.pem", "-w", "%{ssl_verify_result}", "URL/"]),
     Case::new("--hsts", &["--cacert", "ca.pem", "--hsts", "hsts", "http://localhost:PORT/"]),
@@ -232,8 +234,17 @@ fn servers_are_verified_as_by_curl() {
         ("other-key.pem", &*another.public_key_pem()),
         ("hsts", "localhost \"20991231 23:59:59\"\n"),
     ];
-    let server = || served().tls(identity.server_config());
+    let away = Plan::new().path("/", Script::new().ok("away")).tls(another.server_config()).start();
+    let there = format!("302 X\r\nLocation: {}", away.url("/"));
+    let back = "302 X\r\nLocation: /";
+    let server = || {
+        served()
+            .path("/away", Script::new().respond(&there, Framing::ContentLength, ""))
+            .path("/self", Script::new().respond(back, Framing::ContentLength, ""))
+            .tls(identity.server_config())
+    };
     compare_by(OVER_TLS, server, &files, &[("PIN", identity.pin())]);
+    assert_eq!(away.requests().len(), 0);
 }
 
 const SHOWN: &[Case] = &[

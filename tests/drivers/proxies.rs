@@ -6,7 +6,7 @@ use std::time::Duration;
 use ringdove::driver::Kind;
 use ringdove::error::{Cause, Deadline, Phase};
 use ringdove::http::ProxyFault;
-use ringdove::{Bypass, Config, Options, Proxies, Proxy, Timeouts, TlsPolicy};
+use ringdove::{Bypass, Config, Options, Proxies, Proxy, RedirectPolicy, Timeouts, TlsPolicy};
 
 use crate::run::{Run, Transfer, on_every_driver, policy};
 use crate::support::certs::Authority;
@@ -272,7 +272,8 @@ fn a_clients_certificate_is_for_origins(kind: Kind) {
     let identity = authority.client("me");
     let asking = format!(
         "ssl_client_certificate \"{}\"; ssl_verify_client optional;\n\
-         location = /who {{ return 200 $ssl_client_verify; }}\n",
+         location = /who {{ return 200 $ssl_client_verify; }}\n\
+         location = /moved {{ return 302 http://other.test/who; }}\n",
         authority.ca_file().display()
     );
     let tls = Some(NginxTls::new(&authority.server()));
@@ -288,11 +289,15 @@ fn a_clients_certificate_is_for_origins(kind: Kind) {
     let mut run = Run::with(kind, Config { tls: Some(presenting.clone()), ..Config::default() });
     let proxy = || by(&format!("https://localhost:{}", nginx.tls_addr().port()));
     let own = Options { proxy_tls: Some(presenting), ..proxy() };
+    let redirects = Some(RedirectPolicy::default());
+    // whose request it is changes, and who the proxy is does not
+    let led_on = Options { redirects, ..own.clone() };
     for (url, options, verdict) in [
         ("http://ringdove.test/who", proxy(), "NONE"),
         (&nginx.tls_url("/who")[..], Options::default(), "SUCCESS"),
         ("http://ringdove.test/who", proxy(), "NONE"),
         ("http://ringdove.test/who", own, "SUCCESS"),
+        ("http://ringdove.test/moved", led_on, "SUCCESS"),
     ] {
         fetch(&mut run, url, options).assert_response(200, verdict.as_bytes());
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use ringdove::driver::Kind;
 use ringdove::error::Cause;
 use ringdove::http::RedirectFault;
+use ringdove::tls::TlsVersion;
 use ringdove::{Config, KeepPost, Options, RedirectPolicy, Request, TlsPolicy};
 
 use crate::run::{Run, Told, Transfer, on_every_driver, policy};
@@ -19,6 +20,7 @@ on_every_driver! {
     bodies_go_along_or_not,
     credentials_stay_behind,
     a_client_certificate_stays_behind,
+    demands_of_tls_go_along,
     bodies_of_redirects_are_not_delivered,
     where_it_ends,
 }
@@ -219,6 +221,54 @@ fn a_client_certificate_stays_behind(kind: Kind) {
     let transfer = get(&mut run, &urls[3].0);
     run.finish();
     transfer.assert_response(200, b"NONE");
+}
+
+/// Pins and versions hold for whoever a redirect leads to, also where credentials stay behind, and on the way back.
+fn demands_of_tls_go_along(kind: Kind) {
+    let authority = Authority::new();
+    let (pinned, other, me) = (authority.server(), authority.server(), authority.client("me"));
+    let start = |tls| redirecting(NginxConfig { tls: Some(tls), ..NginxConfig::default() });
+    let (home, also) = (start(NginxTls::new(&pinned)), start(NginxTls::new(&pinned)));
+    let away = start(NginxTls::new(&other));
+    let old = start(NginxTls { protocols: "TLSv1.2", ..NginxTls::new(&pinned) });
+    let read = |path| std::fs::read(path).expect("a file");
+    let build = |insecure: bool| {
+        let builder = TlsPolicy::builder().only_these_roots().add_roots_file(authority.ca_file());
+        let builder = if insecure { builder.insecure() } else { builder };
+        builder
+            .client_identity_pem(read(&me.cert_file), read(&me.key_file))
+            .pinned_public_keys(pinned.pin())
+            .versions(TlsVersion::Tls13, TlsVersion::Tls13)
+            .build()
+            .expect("a good policy")
+    };
+    let through = |nginx: &Nginx, to: &str| nginx.tls_url(&format!("/302?to={to}"));
+    let jump = |to: &str| home.url(&format!("/302?to={to}"));
+    let urls = [
+        (through(&home, &also.tls_url("/ok")), None),
+        (through(&home, &through(&also, &home.tls_url("/ok"))), None),
+        (through(&home, &away.tls_url("/ok")), Some("pinned")),
+        (through(&home, &through(&also, &away.tls_url("/ok"))), Some("pinned")),
+        // from plaintext, and by way of it
+        (jump(&away.tls_url("/ok")), Some("pinned")),
+        (through(&home, &jump(&away.tls_url("/ok"))), Some("pinned")),
+        (through(&home, &old.tls_url("/ok")), Some("no version of TLS")),
+    ];
+    for tls in [build(false), build(true)] {
+        let mut run = Run::with(kind, Config { tls: Some(tls), ..Config::default() });
+        for (url, why) in &urls {
+            let transfer = get(&mut run, url);
+            run.finish();
+            match why {
+                None => transfer.assert_response(200, OK_BODY),
+                Some(why) => {
+                    let error = transfer.error();
+                    let says = matches!(&error.cause, Cause::Tls(said) if said.contains(why));
+                    assert!(says, "{url}: {error:?}");
+                }
+            }
+        }
+    }
 }
 
 fn bodies_of_redirects_are_not_delivered(kind: Kind) {
