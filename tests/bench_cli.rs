@@ -1,12 +1,15 @@
 //! `ringdove bench` tells the truth: its counts are strace's, its CPU is the kernel's, its latency
 //! has no coordinated omission; and it tells all of it, in each of its forms.
 
+mod support;
+
 use std::collections::HashMap;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::process::{Child, ChildStdin, Command, Stdio};
 
 use serde_json::{Value, json};
+use support::hostile::{Framing, Plan, Script};
 
 const RINGDOVE: &str = env!("CARGO_BIN_EXE_ringdove");
 
@@ -293,6 +296,76 @@ fn errors_are_counted_by_their_kind() {
     assert!(child.wait().expect("ends").success());
     assert_eq!(outcome["errors"], json!({"body": 100}), "{outcome}");
     assert_eq!(outcome["first_error"], "a body of 12 bytes");
+}
+
+#[test]
+fn requests_are_described_as_to_fetch() {
+    let words = ["-X", "PUT", "-H", "X-A: b", "-d", "a=1", "-d", "c", "--compressed"];
+    let mut seen = Vec::new();
+    for command in [
+        &["bench", "--driver", "epoll", "--rounds", "1", "-c", "1", "-n", "1", "--warm-up", "0"][..],
+        &["fetch"],
+    ] {
+        let server = Plan::new().path("/", Script::new().read_body().ok("taken")).start();
+        let url = server.url("/");
+        let mut command = [command, &words].concat();
+        command.push(&url);
+        let output = Command::new(RINGDOVE).args(command).output().expect("runs");
+        assert!(output.status.success(), "{output:?}");
+        let requests = server.requests();
+        assert_eq!(requests.len(), 1, "{}", server.dump());
+        let fields = ["x-a", "accept-encoding", "content-type", "content-length"];
+        let fields = fields.map(|name| requests[0].field(name).expect(name));
+        seen.push((requests[0].method(), fields, requests[0].body.clone()));
+    }
+    assert_eq!(seen[0], seen[1], "bench, fetch");
+    let output = Command::new(RINGDOVE).args(["bench", "-n", "1", "-d", "@nowhere"]).output();
+    let said = String::from_utf8_lossy(&output.expect("runs").stderr).into_owned();
+    assert!(said.contains("cannot read -d @nowhere"), "{said}");
+}
+
+#[test]
+fn the_embedded_server_takes_any_request() {
+    // the end of a head, and what asks for a close, within a body
+    let body = format!("x\r\n\r\ny: close\r\n\r\n{}", "z".repeat(40_000));
+    for options in [&["--data-raw", &body][..], &["-X", "HEAD"], &["--compressed", "--tls"]] {
+        let args = ["--rounds", "1", "-c", "2", "-n", "50", "--warm-up", "4", "--driver", "epoll"];
+        let summary = &bench_json(&[&args[..], options].concat())[0];
+        assert_eq!((number(summary, "requests"), &summary["errors"]), (50.0, &json!({})));
+    }
+}
+
+#[test]
+fn answers_that_are_not_2xx_and_requests_sent_again_are_shown() {
+    let moved = Script::new().respond("301 Moved", Framing::ContentLength, "");
+    // each connection is closed on its second request
+    let script = Script::new().serve_once().read_head().close();
+    let server = Plan::new().connection(script).path("/moved", moved).start();
+    let urls = [server.url("/moved"), server.url("/none")];
+    let args = ["--driver", "epoll", "--rounds", "1", "-c", "1", "-n", "10", "--warm-up", "0"];
+    let dir = tempfile::tempdir().expect("a directory");
+    let plot = dir.path().join("plot.svg");
+    for json in [true, false] {
+        let mut command = Command::new(RINGDOVE);
+        command.args(["bench"]).args(args).args(&urls).arg("--plot").arg(&plot);
+        let output = command.args(json.then_some("--json")).output().expect("runs");
+        assert_eq!(output.status.code(), Some(1), "404 is an error: {output:?}");
+        let text = String::from_utf8_lossy(&output.stdout);
+        let html = fs::read_to_string(dir.path().join("plot.svg.html")).expect("the report");
+        let said = [
+            "epoll, 1: answers that are not 2xx: 5 × 301, 5 × 404",
+            "epoll, 1: requests sent again, as their connections were closed: 9",
+        ];
+        for line in said {
+            assert!(html.contains(line), "{line}: {html}");
+            assert!(json || text.contains(line), "{line}: {text}");
+        }
+        if json {
+            let summary: Value = serde_json::from_str(&text).expect("JSON");
+            assert_eq!(summary["not_2xx"], json!({"301": 5, "404": 5}), "{summary}");
+            assert_eq!(summary["sent_again"], 9, "{summary}");
+        }
+    }
 }
 
 #[test]

@@ -57,6 +57,10 @@ pub(crate) struct BodyArgs {
 #[derive(Debug, Default)]
 pub(crate) struct DataArgs(Vec<(DataKind, String)>);
 
+/// The same without `--json`, for a command to which that is something else.
+#[derive(Debug, Default)]
+pub(crate) struct PlainDataArgs(Vec<(DataKind, String)>);
+
 /// `-F` and `--form-string`, in the order in which they were given.
 #[derive(Debug, Default)]
 pub(crate) struct FormArgs(Vec<(FormKind, String)>);
@@ -174,6 +178,24 @@ impl Content {
         }
         if let Some(file) = upload_file.first() {
             content.take_upload(file, stdin)?;
+        }
+        Ok(content)
+    }
+
+    /// What -d and its like alone give.
+    pub(crate) fn of_data(
+        data: &PlainDataArgs,
+        stdin: &mut StandardInput,
+    ) -> Result<Content, String> {
+        let mut content = Content {
+            payload: Payload::None,
+            query: None,
+            file_name: None,
+            method: None,
+            fields: Vec::new(),
+        };
+        if !data.0.is_empty() {
+            content.take_data(&data.0, false, stdin)?;
         }
         Ok(content)
     }
@@ -342,7 +364,7 @@ fn read(path: &str, option: &'static str, stdin: &mut StandardInput) -> Result<V
 
 // what they are called
 
-const DATA: [Repeatable<DataKind>; 6] = [
+const PLAIN_DATA: [Repeatable<DataKind>; 5] = [
     (
         "data",
         Some('d'),
@@ -362,15 +384,20 @@ const DATA: [Repeatable<DataKind>; 6] = [
         "Like -d, percent-encoded: CONTENT, =CONTENT, NAME=CONTENT, @FILE, NAME@FILE",
         DataKind::UrlEncode,
     ),
-    (
+];
+
+const DATA: [Repeatable<DataKind>; 6] = {
+    let [data, ascii, raw, binary, encoded] = PLAIN_DATA;
+    let json = (
         "json",
         None,
         "DATA",
         "Like --data-binary, joined by nothing; Content-Type and Accept are application/json by \
          default",
         DataKind::Json,
-    ),
-];
+    );
+    [data, ascii, raw, binary, encoded, json]
+};
 
 const FORM: [Repeatable<FormKind>; 2] = [
     (
@@ -386,6 +413,7 @@ const FORM: [Repeatable<FormKind>; 2] = [
 ];
 
 ordered!(DataArgs, DATA);
+ordered!(PlainDataArgs, PLAIN_DATA);
 ordered!(FormArgs, FORM);
 
 #[cfg(test)]

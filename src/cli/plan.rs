@@ -276,7 +276,7 @@ fn leave_out(fields: &[Field], options: &mut Options) {
 }
 
 /// Whether a field is not to be sent.
-fn leaves_out(fields: &[Field], name: &str) -> bool {
+pub(crate) fn leaves_out(fields: &[Field], name: &str) -> bool {
     fields.iter().any(|field| field.is(name) && field.value.is_none())
 }
 
@@ -388,10 +388,7 @@ fn fields(
         Field::new("User-Agent", concat!("ringdove/", env!("CARGO_PKG_VERSION"))),
         Field::new("Accept", "*/*"),
     ];
-    for field in &content.fields {
-        fields.retain(|default| !default.name.eq_ignore_ascii_case(&field.name));
-        fields.push(field.clone());
-    }
+    fields = in_place(fields, content.fields.clone());
     if content.payload.asks_first() && !http1_0 {
         fields.push(Field::new("Expect", "100-continue"));
     }
@@ -406,8 +403,18 @@ fn fields(
         let field = value.as_deref().map(|value| Field::unless_empty(name, value));
         given.extend(field.filter(|_| !is_given));
     }
-    fields.retain(|default| !given.iter().any(|f| f.name.eq_ignore_ascii_case(&default.name)));
-    fields.extend(given);
+    sent(in_place(fields, given))
+}
+
+/// The defaults that none of those that were given stands in for, and these.
+pub(crate) fn in_place(mut defaults: Vec<Field>, given: Vec<Field>) -> Vec<Field> {
+    defaults.retain(|default| !given.iter().any(|field| field.is(&default.name)));
+    defaults.extend(given);
+    defaults
+}
+
+/// The lines of these fields, without those that are to be left out.
+pub(crate) fn sent(fields: Vec<Field>) -> Vec<(String, String)> {
     fields.into_iter().filter_map(|field| Some((field.name, field.value?))).collect()
 }
 

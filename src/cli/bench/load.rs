@@ -14,15 +14,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
-use http::Method;
 use ringdove::driver::Kind;
 use ringdove::engine::NameService;
 use ringdove::sys::count::{self, Counts};
 use ringdove::sys::usage::{self, Usage};
 use ringdove::sys::{affinity, clock, ring};
-use ringdove::{Config, Discard, Driver, Message, Options, Request, Time, TransferId};
+use ringdove::{Config, Discard, Driver, Message, Options, Time, TransferId};
 use url::Url;
 
+use super::asked::Requests;
 use super::plan::{Measured, Stop};
 
 /// How long requests in flight may take after the last was started.
@@ -43,6 +43,7 @@ pub(super) struct Load {
     pub(super) rate: Option<f64>,
     pub(super) keepalive: bool,
     pub(super) cpu: Option<usize>,
+    pub(super) requests: Requests,
     pub(super) options: Arc<Options>,
     pub(super) body_bytes: Option<u64>,
     pub(super) ring: ring::Options,
@@ -219,7 +220,7 @@ impl Running {
         let load = &mut self.load;
         let url = &load.urls[load.next_url];
         load.next_url = if load.next_url + 1 == load.urls.len() { 0 } else { load.next_url + 1 };
-        let mut request = Request::for_url(Method::GET, url)?.options(load.options.clone());
+        let mut request = load.requests.request(url)?.options(load.options.clone());
         if !load.keepalive {
             request = request.field("Connection", "close")?;
         }
@@ -260,6 +261,10 @@ impl Running {
         let report = &message.outcome.report;
         self.measured.requests += 1;
         self.measured.body_bytes += report.body_received;
+        self.measured.sent_again += u64::from(report.resent);
+        if let Some(status) = report.status.filter(|status| !(200..300).contains(status)) {
+            *self.measured.not_2xx.entry(status).or_default() += 1;
+        }
         match &message.outcome.result {
             Err(error) => self.count_error(error.kind(), &error.to_string()),
             Ok(response) if response.status >= 400 => {

@@ -1,6 +1,6 @@
 //! `ringdove bench`: what a request costs, measured on the real engine.
 //!
-//! What was typed ([`options`]) → plans ([`plan`]) → rounds, each in a process of its own
+//! What was typed ([`options`], [`asked`]) → plans ([`plan`]) → rounds, each in a process of its own
 //! ([`child`], [`round`], [`load`]) against a server ([`server`]) → medians ([`summary`]) → what is
 //! shown ([`table`], [`plot`]).
 //!
@@ -8,6 +8,7 @@
 //! different drivers are interleaved; what costs the server or the command nothing is counted of
 //! the client alone.
 
+mod asked;
 mod child;
 mod load;
 mod machine;
@@ -30,6 +31,7 @@ use ringdove::sys::affinity;
 use ringdove::{Config, Request};
 use url::Url;
 
+use asked::Asked;
 use child::Server;
 use machine::Machine;
 use options::Role;
@@ -57,11 +59,12 @@ fn command(args: &BenchArgs) -> Result<bool, Failure> {
     let kinds = available(args)?;
     let cpus = affinity::allowed()?;
     let urls = urls(args)?;
+    let asked = args.asked.read(args.input.as_deref())?;
     let server = match urls.is_empty() {
-        true => Some(Server::start(&serve(args, &cpus))?),
+        true => Some(Server::start(&serve(args, &asked, &cpus))?),
         false => None,
     };
-    let base = plan(args, urls, server.as_ref(), &cpus)?;
+    let base = plan(args, urls, asked, server.as_ref(), &cpus)?;
     let rounds = measure(args, &base, &kinds)?;
     let machine = Machine::this();
     let summaries: Vec<_> =
@@ -101,7 +104,7 @@ fn available(args: &BenchArgs) -> Result<Vec<Kind>, Failure> {
 }
 
 /// The server's CPU is the last, the client's are those from the first on.
-fn serve(args: &BenchArgs, cpus: &[usize]) -> Serve {
+fn serve(args: &BenchArgs, asked: &Asked, cpus: &[usize]) -> Serve {
     if cpus.len() < 2 {
         eprintln!("only one CPU: server and client share it, and wait for each other");
     }
@@ -110,6 +113,8 @@ fn serve(args: &BenchArgs, cpus: &[usize]) -> Serve {
         body_bytes: args.body_size,
         cpu: cpus.last().copied(),
         tls: args.tls,
+        request_bytes: asked.body_bytes(),
+        heads_only: asked.is_head(),
         freeze: None,
     }
 }
@@ -117,6 +122,7 @@ fn serve(args: &BenchArgs, cpus: &[usize]) -> Serve {
 fn plan(
     args: &BenchArgs,
     urls: Vec<Url>,
+    asked: Asked,
     server: Option<&Server>,
     cpus: &[usize],
 ) -> Result<Plan, Failure> {
@@ -145,7 +151,8 @@ fn plan(
         keepalive: !args.no_keepalive,
         cpus: client_cpus(args, server.is_some(), cpus)?,
         trust,
-        body_bytes: server.map(|_| args.body_size as u64),
+        body_bytes: server.map(|_| if asked.is_head() { 0 } else { args.body_size as u64 }),
+        asked,
         ring: args.ring,
         lookup: args.lookup.clone(),
         progress: std::io::IsTerminal::is_terminal(&std::io::stderr()),

@@ -11,6 +11,8 @@ use ringdove::driver::{Kind, UnknownKind};
 use crate::cli::lookup::LookupArgs;
 use crate::cli::ring::RingArgs;
 
+use super::asked::AskedArgs;
+
 /// Measure what a request costs, on the real engine: CPU, system calls, latency.
 ///
 /// Without a URL, a server of ringdove's own is started on another CPU, and all drivers are
@@ -19,6 +21,7 @@ use crate::cli::ring::RingArgs;
 ///
 /// Exit status: 0 all measured, 1 some requests failed, 2 nothing was measured.
 #[derive(Debug, Args)]
+#[command(args_override_self = true)]
 pub(crate) struct BenchArgs {
     /// URLs to load, in turn, http or https
     #[arg(value_name = "URL")]
@@ -37,7 +40,7 @@ pub(crate) struct BenchArgs {
     pub(super) requests: Option<u64>,
 
     /// Seconds of each round
-    #[arg(short, long, value_name = "SECONDS", default_value_t = 2.0, value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 2.0, value_parser = seconds)]
     pub(super) duration: f64,
 
     /// Which drivers: all, or some of ring, poll, epoll
@@ -97,6 +100,9 @@ pub(crate) struct BenchArgs {
     /// Plot CPU and system calls per request, and latency, into FILE, and a report into FILE.html
     #[arg(long, value_name = "FILE.svg")]
     pub(super) plot: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(super) asked: AskedArgs,
 
     #[command(flatten)]
     pub(super) ring: RingArgs,

@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 use crate::cli::lookup::LookupArgs;
 use crate::cli::ring::RingArgs;
 
+use super::asked::Asked;
+
 /// What one round does.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Plan {
@@ -30,6 +32,9 @@ pub(super) struct Plan {
     pub(super) trust: Trust,
     /// Bytes that each body must have, where that is known.
     pub(super) body_bytes: Option<u64>,
+    /// What requests have beside their URLs.
+    #[serde(default)]
+    pub(super) asked: Asked,
     /// How rings are set up.
     #[serde(default)]
     pub(super) ring: RingArgs,
@@ -67,6 +72,10 @@ pub(super) struct Measured {
     /// By kind.
     pub(super) errors: BTreeMap<String, u64>,
     pub(super) first_error: Option<String>,
+    /// Answers with another status than 2xx, by status.
+    pub(super) not_2xx: BTreeMap<u16, u64>,
+    /// Times that a request was sent again, as its connection was closed before any answer.
+    pub(super) sent_again: u64,
     pub(super) seconds: f64,
     /// CPU time of the threads that make requests.
     pub(super) user_us: u64,
@@ -105,6 +114,12 @@ pub(super) struct Serve {
     pub(super) body_bytes: usize,
     pub(super) cpu: Option<usize>,
     pub(super) tls: bool,
+    /// Bytes of the body that each request has.
+    #[serde(default)]
+    pub(super) request_bytes: usize,
+    /// Answers have no body, as those to HEAD.
+    #[serde(default)]
+    pub(super) heads_only: bool,
     /// To see whether a client notices.
     pub(super) freeze: Option<Freeze>,
 }

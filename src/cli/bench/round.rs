@@ -48,6 +48,7 @@ fn share(plan: &Plan, thread: usize) -> Result<Load, Failure> {
     if urls.iter().any(|url| url.scheme() == "https") {
         options.tls = Some(trust(&plan.trust)?);
     }
+    options.decode = plan.asked.decode();
     Ok(Load {
         kind: kind.ok_or("no such driver")?,
         // threads begin at different URLs
@@ -62,6 +63,7 @@ fn share(plan: &Plan, thread: usize) -> Result<Load, Failure> {
         keepalive: plan.keepalive,
         cpu: plan.cpus.get(thread).copied(),
         options: Arc::new(options),
+        requests: plan.asked.requests()?,
         body_bytes: plan.body_bytes,
         ring: plan.ring.options(),
         names: plan.lookup.service(),
@@ -93,6 +95,10 @@ fn merge(outcomes: Vec<load::Outcome>) -> Measured {
         all.requests += one.requests;
         sum(&mut all.errors, one.errors);
         sum(&mut all.counts, one.counts);
+        for (status, count) in one.not_2xx {
+            *all.not_2xx.entry(status).or_default() += count;
+        }
+        all.sent_again += one.sent_again;
         all.first_error = all.first_error.or(one.first_error);
         // threads run side by side
         all.seconds = all.seconds.max(one.seconds);

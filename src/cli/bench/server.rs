@@ -1,8 +1,8 @@
 //! The embedded server: a process of its own on a CPU of its own, that answers every request with
 //! the same bytes.
 //!
-//! Knows just enough HTTP for ringdove's own GET requests: a request is what ends with an empty
-//! line. Listens on loopback alone, and ends with the process that started it.
+//! Knows just enough HTTP for ringdove's own requests: a request is what ends with an empty line and
+//! as many bytes of a body as the server was told that each has. Listens on loopback alone, and ends with the process that started it.
 
 use std::cell::Cell;
 use std::io::{self, ErrorKind, Read, Write};
@@ -16,7 +16,7 @@ use rustls::{ServerConfig, ServerConnection};
 
 use super::plan::{Freeze, Serve, Serving};
 
-/// Bytes of a request that may lie before its end is found.
+/// Bytes of a request's head that may lie before its end is found.
 const REQUEST_BYTES: usize = 16 * 1024;
 const STDIN: u64 = u64::MAX;
 const READ: Interest = Interest { recv: true, send: false };
@@ -40,7 +40,8 @@ pub(super) fn run(serve: &Serve) -> Result<(), Failure> {
         epoll: Epoll::new()?,
         listeners,
         connections: Vec::new(),
-        answers: Answers::new(serve.body_bytes),
+        answers: Answers::new(serve.body_bytes, serve.heads_only),
+        request_bytes: serve.request_bytes,
         tls,
         buffer: vec![0; REQUEST_BYTES],
     };
@@ -59,6 +60,8 @@ struct Server {
     /// By descriptor; their tokens are beyond those of the listeners.
     connections: Vec<Option<Connection>>,
     answers: Answers,
+    /// Of the body of each request.
+    request_bytes: usize,
     tls: Option<Arc<ServerConfig>>,
     buffer: Vec<u8>,
 }
@@ -90,14 +93,16 @@ struct Answers {
 }
 
 impl Answers {
-    fn new(body_bytes: usize) -> Self {
+    fn new(body_bytes: usize, heads_only: bool) -> Self {
         let answer = |connection| {
             let head = format!(
                 "HTTP/1.1 200 OK\r\nServer: ringdove\r\nContent-Type: text/plain\r\n\
                  Content-Length: {body_bytes}\r\nConnection: {connection}\r\n\r\n"
             );
             let mut answer = head.into_bytes();
-            answer.resize(answer.len() + body_bytes, b'x');
+            if !heads_only {
+                answer.resize(answer.len() + body_bytes, b'x');
+            }
             answer
         };
         Self { keep: answer("keep-alive"), close: answer("close"), given: Cell::new(0) }
@@ -154,7 +159,7 @@ impl Server {
     fn serve(&mut self, slot: usize) {
         let token = self.token(slot);
         let Some(Some(connection)) = self.connections.get_mut(slot) else { return };
-        let served = connection.serve(&self.answers, &mut self.buffer);
+        let served = connection.serve(&self.answers, self.request_bytes, &mut self.buffer);
         let alive = match served {
             Ok(true) => connection.watch(&self.epoll, token).is_ok(),
             Ok(false) | Err(_) => false,
@@ -171,7 +176,12 @@ impl Server {
 
 impl Connection {
     /// Answers and reads as far as it goes. False: the connection is over.
-    fn serve(&mut self, answers: &Answers, buffer: &mut [u8]) -> io::Result<bool> {
+    fn serve(
+        &mut self,
+        answers: &Answers,
+        request_bytes: usize,
+        buffer: &mut [u8],
+    ) -> io::Result<bool> {
         loop {
             if !self.answer(answers)? {
                 return Ok(false);
@@ -182,7 +192,7 @@ impl Connection {
             match self.read(buffer) {
                 Ok(0) => return Ok(false),
                 Ok(n) => {
-                    self.find_requests(&buffer[..n])?;
+                    self.find_requests(&buffer[..n], request_bytes)?;
                     if n < buffer.len() && self.tls.is_none() {
                         // should there be more, epoll tells
                         return self.answer(answers);
@@ -208,12 +218,16 @@ impl Connection {
         }
     }
 
-    fn find_requests(&mut self, bytes: &[u8]) -> io::Result<()> {
+    fn find_requests(&mut self, bytes: &[u8], body_bytes: usize) -> io::Result<()> {
         self.request.extend_from_slice(bytes);
         let mut begin = 0;
         while let Some(length) = memchr::memmem::find(&self.request[begin..], b"\r\n\r\n") {
             let head = &self.request[begin..begin + length];
-            begin += length + 4;
+            let end = begin + length + 4 + body_bytes;
+            if end > self.request.len() {
+                break;
+            }
+            begin = end;
             self.owed.keep += 1;
             if memchr::memmem::find(head, b": close").is_some() {
                 self.owed.keep -= 1;
@@ -221,7 +235,7 @@ impl Connection {
             }
         }
         self.request.drain(..begin);
-        if self.request.len() > REQUEST_BYTES {
+        if self.request.len() > REQUEST_BYTES + body_bytes {
             return Err(io::Error::other("a request without end"));
         }
         Ok(())

@@ -26,6 +26,8 @@ pub(super) struct Summary {
     pub(super) requests: u64,
     pub(super) errors: BTreeMap<String, u64>,
     pub(super) first_error: Option<String>,
+    pub(super) not_2xx: BTreeMap<u16, u64>,
+    pub(super) sent_again: u64,
     pub(super) warnings: Vec<String>,
     #[serde(flatten)]
     pub(super) figures: Figures,
@@ -89,10 +91,14 @@ impl Summary {
         let service = all(rounds.iter().map(|round| &round.service));
         let requests = rounds.iter().map(|round| round.requests).sum();
         let mut errors = BTreeMap::new();
+        let mut not_2xx = BTreeMap::new();
         let mut counts = BTreeMap::new();
         for round in rounds {
             for (kind, count) in &round.errors {
                 *errors.entry(kind.clone()).or_default() += count;
+            }
+            for (&status, count) in &round.not_2xx {
+                *not_2xx.entry(status).or_default() += count;
             }
             for (name, &count) in &round.counts {
                 *counts.entry(name.clone()).or_default() += count as f64 / f64_of(requests);
@@ -113,6 +119,8 @@ impl Summary {
             requests,
             errors,
             first_error: rounds.iter().find_map(|round| round.first_error.clone()),
+            not_2xx,
+            sent_again: rounds.iter().map(|round| round.sent_again).sum(),
             warnings: Vec::new(),
             figures,
             counts_per_request: counts,

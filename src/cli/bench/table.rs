@@ -107,6 +107,18 @@ fn remarks(text: &mut String, summary: &Summary) {
     for warning in &summary.warnings {
         let _ = writeln!(text, "{driver}, {connections}: {warning}");
     }
+    if !summary.not_2xx.is_empty() {
+        let statuses = summary.not_2xx.iter().map(|(status, count)| format!("{count} × {status}"));
+        let statuses = statuses.collect::<Vec<_>>().join(", ");
+        let _ = writeln!(text, "{driver}, {connections}: answers that are not 2xx: {statuses}");
+    }
+    if summary.sent_again > 0 {
+        let again = summary.sent_again;
+        let _ = writeln!(
+            text,
+            "{driver}, {connections}: requests sent again, as their connections were closed: {again}"
+        );
+    }
     if !summary.errors.is_empty() {
         let kinds = summary.errors.iter().map(|(kind, count)| format!("{count} {kind}"));
         let kinds = kinds.collect::<Vec<_>>().join(", ");
