@@ -12,6 +12,7 @@ use ringdove::{Flow, Handler, Outcome, Redirect};
 use super::condition::{TimeCondition, save};
 use super::console::{Console, printable};
 use super::output::{Refusal, SharedStream, Sink, WriteError};
+use super::partial::Wanted;
 use super::plan::Fail;
 use super::proxy::Unusable;
 use super::record::Failure;
@@ -99,6 +100,8 @@ enum Trouble {
     Rest(String),
     /// It is of a date at which it is not wanted.
     Unmet,
+    /// What it could bring is there already.
+    Complete,
 }
 
 impl Rules {
@@ -138,7 +141,7 @@ impl Delivery {
 
     /// The transfer is over: completes what was written, or gives it up.
     pub(crate) fn finish(self, outcome: &Outcome) -> Delivered {
-        let Delivery { sink, version, trouble, rules, etag, content_type, .. } = self;
+        let Delivery { ticket, sink, version, trouble, rules, etag, content_type, .. } = self;
         let (location, fields, head_bytes) = (self.location, self.fields, self.head_bytes);
         let delivered = |file, failure, unread| Delivered {
             version,
@@ -150,7 +153,13 @@ impl Delivery {
             failure,
             unread,
         };
+        let missing = sink.missing();
         match (trouble, &outcome.result) {
+            // whatever became of its body
+            (Some(Trouble::Complete), _) => match sink.finish() {
+                Ok(file) => delivered(file, None, false),
+                Err(error) => refused(error, delivered),
+            },
             (Some(Trouble::Write(error)), _) => refused(error, delivered),
             (Some(Trouble::Rest(why)), _) => delivered(None, Some(Failure::of_rest(why)), false),
             (_, Err(error)) => {
@@ -171,7 +180,14 @@ impl Delivery {
                 Ok(file) if rules.fail == Fail::WithBody && response.status >= 400 => {
                     delivered(file, Some(Failure::of_status(response.status)), false)
                 }
-                Ok(file) => delivered(file, None, false),
+                Ok(file) => {
+                    if missing > 0 {
+                        rules.console.warn(&format!(
+                            "{ticket}: {missing} bytes are still missing: the server sent a part of what -C asked for"
+                        ));
+                    }
+                    delivered(file, None, false)
+                }
                 Err(error) => refused(error, delivered),
             },
         }
@@ -289,7 +305,8 @@ impl Handler for Delivery {
             self.tell_heads(head);
         }
         let flow = self.write_head(head);
-        if self.rules.fail == Fail::WithoutBody && head.status() >= 400 && self.trouble.is_none() {
+        let may_fail = head.status() >= 400 && !self.sink.may_be_complete_by(head.status());
+        if self.rules.fail == Fail::WithoutBody && may_fail && self.trouble.is_none() {
             // the body is taken all the same, which keeps the connection
             self.trouble = Some(Trouble::Status(head.status()));
         }
@@ -300,10 +317,18 @@ impl Handler for Delivery {
             return flow;
         }
         match self.sink.begin(head) {
-            Ok(()) if self.rules.etag_save.is_some() && flow == Flow::Continue => {
+            Ok(Wanted::No) => {
+                self.trouble = Some(Trouble::Complete);
+                // a whole that nobody reads costs more than a connection, and what 416 says does not
+                match head.status() {
+                    416 => flow,
+                    _ => Flow::Abort("all of it is there".to_owned()),
+                }
+            }
+            Ok(Wanted::Yes) if self.rules.etag_save.is_some() && flow == Flow::Continue => {
                 self.take_etag(head)
             }
-            Ok(()) => flow,
+            Ok(Wanted::Yes) => flow,
             Err(Refusal::Write(error)) => self.go_on(Err(error)),
             Err(Refusal::Rest(why)) => {
                 self.trouble = Some(Trouble::Rest(why.clone()));

@@ -31,6 +31,7 @@ use super::source::Pipe;
 use super::tally::{Summary, Tally};
 use super::values::DriverChoice;
 use super::write_out::{Told, render};
+use super::writers::Writers;
 
 /// Entries taken before transfers get their turn: junk is passed over faster than it is fetched.
 const ENTRIES_PER_TURN: usize = 1024;
@@ -56,6 +57,7 @@ struct Run {
     kept: Kept,
     output: Output,
     resume: Option<Resume>,
+    writers: Writers,
     records: Option<SharedStream>,
     /// What is written after each transfer, and where to.
     write_out: Option<(String, SharedStream)>,
@@ -145,6 +147,7 @@ impl Run {
             kept: plan.kept,
             output: plan.output,
             resume: plan.resume,
+            writers: Writers::default(),
             records: plan.records,
             write_out,
             rules: Rc::new(rules),
@@ -286,7 +289,7 @@ impl Run {
         let request = self.template.request(&url, text).map_err(Failure::of_input)?;
         let mut sink = self.output.sink(&url, ticket.number).map_err(Failure::of_input)?;
         if let Some(resume) = &self.resume {
-            sink = sink.resumed(resume).map_err(Failure::of_input)?;
+            sink = sink.resumed(resume, &self.writers).map_err(Failure::of_place)?;
         }
         let request = sink.ask(request).map_err(|error| Failure::of_input(error.to_string()))?;
         let head = match self.rules.verbose {

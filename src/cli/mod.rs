@@ -46,6 +46,7 @@ mod target;
 mod values;
 mod ways;
 mod write_out;
+mod writers;
 
 use std::process::ExitCode;
 

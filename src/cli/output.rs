@@ -19,8 +19,9 @@ use ringdove::{Request, RequestError};
 use tempfile::NamedTempFile;
 use url::Url;
 
-use super::partial::{Rest, Resume};
+use super::partial::{Rest, Resume, Wanted};
 use super::remote::name_in_url;
+use super::writers::{Writers, directory, follow};
 
 /// Bytes of a body that are gathered before they are written.
 const BUFFER: usize = 16 * 1024;
@@ -107,8 +108,9 @@ impl Output {
             return Stream::standard_output().map(Output::Stream).map_err(fail);
         }
         make_directories(path, create_dirs)?;
-        // a link stays one, and what it leads to is replaced
-        let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        // a link stays one, and what it leads to is replaced, or made
+        let is_file = path.metadata().map_or(true, |metadata| metadata.is_file());
+        let path = if is_file { follow(path).map_err(fail)? } else { path.to_owned() };
         match path.metadata().map(|metadata| metadata.file_type()) {
             Ok(kind) if kind.is_dir() => Err(fail(io::ErrorKind::IsADirectory.into())),
             // what is no plain file is written to, and stays what it is
@@ -189,11 +191,11 @@ impl Output {
 
 impl Sink {
     /// The same place, for the rest of a body.
-    pub(crate) fn resumed(self, resume: &Resume) -> Result<Sink, String> {
+    pub(crate) fn resumed(self, resume: &Resume, writers: &Writers) -> Result<Sink, Refusal> {
         let rest = match self {
             Sink::Discard | Sink::Rest(_) => return Ok(self),
             Sink::Stream(stream) => Rest::of_stream(stream, resume)?,
-            Sink::File(file) => Rest::of_file(file.path, resume)?,
+            Sink::File(file) => Rest::of_file(&file.path, resume, writers)?,
         };
         Ok(Sink::Rest(Box::new(rest)))
     }
@@ -207,11 +209,25 @@ impl Sink {
     }
 
     /// Takes the head of the response whose body is to come. The error says why it is not wanted.
-    pub(crate) fn begin(&mut self, head: &ResponseHead<'_>) -> Result<(), Refusal> {
+    pub(crate) fn begin(&mut self, head: &ResponseHead<'_>) -> Result<Wanted, Refusal> {
         match self {
-            Sink::Rest(rest) => rest.begin(head).map_err(Refusal::Rest),
-            Sink::File(file) => file.begin(head).map_err(Refusal::Write),
-            Sink::Discard | Sink::Stream(_) => Ok(()),
+            Sink::Rest(rest) => return rest.begin(head),
+            Sink::File(file) => file.begin(head).map_err(Refusal::Write)?,
+            Sink::Discard | Sink::Stream(_) => {}
+        }
+        Ok(Wanted::Yes)
+    }
+
+    /// Whether this status may say that all is there already.
+    pub(crate) fn may_be_complete_by(&self, status: u16) -> bool {
+        matches!(self, Sink::Rest(_)) && status == 416
+    }
+
+    /// Bytes that are not there yet, though the body is whole.
+    pub(crate) fn missing(&self) -> u64 {
+        match self {
+            Sink::Rest(rest) => rest.missing(),
+            Sink::Discard | Sink::Stream(_) | Sink::File(_) => 0,
         }
     }
 
@@ -402,15 +418,11 @@ fn make_directories(path: &Path, wanted: bool) -> Result<(), String> {
 /// replace, or those of a new one.
 fn make_aside(path: &Path) -> io::Result<NamedTempFile> {
     let old = path.symlink_metadata().ok().filter(Metadata::is_file);
-    let directory = match path.parent() {
-        Some(parent) if parent != Path::new("") => parent,
-        _ => Path::new("."),
-    };
     let aside = tempfile::Builder::new()
         .prefix(".ringdove-")
         .suffix(".part")
         .permissions(Permissions::from_mode(if old.is_some() { 0o600 } else { 0o666 }))
-        .tempfile_in(directory)
+        .tempfile_in(directory(path))
         .map_err(without_file_aside)?;
     if let Some(old) = old {
         take_after(aside.as_file(), &old)?;

@@ -1,11 +1,12 @@
 //! Parts of bodies: ranges (`-r`), and files that are gone on with (`-C`).
 //!
-//! Knows the options, and files that grow in place. Must not know what a response means: that is
-//! [`Resumption`]'s. Invariants: a file is touched only by a response that said where its bytes
-//! belong; of these no more are written than were announced, and fewer are a failure.
+//! Knows the options, and files that grow in place. Must not know what a response means, which is
+//! [`Resumption`]'s, nor who else writes, which is [`Writers`]'s. Invariants: a file is touched only by a
+//! response that said where its bytes belong, and there alone; of these no more are written than were
+//! announced, and fewer are a failure.
 
 use std::fs::File;
-use std::io::{self, BufWriter, Write as _};
+use std::io::{self, BufWriter, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -13,8 +14,9 @@ use clap::Args as Group;
 use ringdove::http::{ResponseHead, Resumption};
 use ringdove::{Request, RequestError};
 
-use super::output::{SharedStream, WriteError};
+use super::output::{Refusal, SharedStream, WriteError};
 use super::values::Field;
+use super::writers::{Claim, Writers};
 
 #[derive(Debug, Group)]
 #[command(next_help_heading = "Parts of bodies")]
@@ -62,21 +64,31 @@ pub(crate) struct Rest {
     place: Place,
     /// Bytes that are there already, here or elsewhere.
     have: u64,
-    /// Bytes of the file.
-    length: u64,
+    /// Where in the file the next byte belongs.
+    position: u64,
     /// The file may be begun again.
     may_restart: bool,
     etag: Option<String>,
     own_range: bool,
     /// What is still to come, if that is known.
     left: Option<u64>,
+    /// Bytes of the whole that the server keeps for another time.
+    missing: u64,
+}
+
+/// What becomes of a body that is about to come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    Yes,
+    /// All that it could bring is there.
+    No,
 }
 
 #[derive(Debug)]
 enum Place {
     Stream(SharedStream),
-    File(PathBuf),
-    Open(PathBuf, BufWriter<File>),
+    File(Claim),
+    Open(Claim, BufWriter<File>),
     /// There is no more.
     Complete(Option<PathBuf>),
 }
@@ -91,15 +103,15 @@ impl RangeArgs {
 }
 
 impl Rest {
-    /// The rest into the file `path`.
-    pub(crate) fn of_file(path: PathBuf, resume: &Resume) -> Result<Rest, String> {
-        let length = match path.metadata() {
-            Ok(metadata) if metadata.is_file() => metadata.len(),
-            Ok(_) => return Err(format!("-C: {} is no plain file", path.display())),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
-            Err(error) => return Err(format!("-C: {}: {error}", path.display())),
-        };
-        let offset = resume.offset;
+    /// The rest into the file `path`, to which none of `writers` may write.
+    pub(crate) fn of_file(
+        path: &Path,
+        resume: &Resume,
+        writers: &Writers,
+    ) -> Result<Rest, Refusal> {
+        let claim =
+            writers.claim(path).map_err(|error| Refusal::Write(WriteError::new(path, error)))?;
+        let (offset, length) = (resume.offset, claim.length());
         let have = match offset {
             Offset::End => length,
             // the file is begun again, as by curl
@@ -107,22 +119,33 @@ impl Rest {
             Offset::At(at) if length == 0 || length == at => at,
             Offset::At(at) => {
                 let path = path.display();
-                return Err(format!("-C {at}: {path} has {length} bytes: neither {at} nor none"));
+                let why = format!("-C {at}: {path} has {length} bytes: neither {at} nor none");
+                return Err(Refusal::Rest(why));
             }
         };
-        let (place, may_restart) = (Place::File(path), offset == Offset::End || have == 0);
+        let (place, may_restart) = (Place::File(claim), offset == Offset::End || have == 0);
         let Resume { etag, own_range, .. } = resume.clone();
-        Ok(Rest { place, have, length, may_restart, etag, own_range, left: None })
+        Ok(Rest {
+            place,
+            have,
+            position: length,
+            may_restart,
+            etag,
+            own_range,
+            left: None,
+            missing: 0,
+        })
     }
 
     /// The rest into a stream.
-    pub(crate) fn of_stream(stream: SharedStream, resume: &Resume) -> Result<Rest, String> {
+    pub(crate) fn of_stream(stream: SharedStream, resume: &Resume) -> Result<Rest, Refusal> {
         let Offset::At(have) = resume.offset else {
-            return Err("-C - goes on with a file: say which by -o, -O or --output-dir".to_owned());
+            let why = "-C - goes on with a file: say which by -o, -O or --output-dir";
+            return Err(Refusal::Rest(why.to_owned()));
         };
         let (place, may_restart) = (Place::Stream(stream), have == 0);
         let Resume { etag, own_range, .. } = resume.clone();
-        Ok(Rest { place, have, length: 0, may_restart, etag, own_range, left: None })
+        Ok(Rest { place, have, position: 0, may_restart, etag, own_range, left: None, missing: 0 })
     }
 
     /// The request, for the rest alone.
@@ -138,34 +161,53 @@ impl Rest {
     }
 
     /// Takes the head of the response; the error says why its body is not what is wanted.
-    pub(crate) fn begin(&mut self, head: &ResponseHead<'_>) -> Result<(), String> {
+    pub(crate) fn begin(&mut self, head: &ResponseHead<'_>) -> Result<Wanted, Refusal> {
         let etag = self.etag.as_deref().map(str::as_bytes);
-        let means = Resumption::of(head, self.have, etag).map_err(|fault| fault.to_string())?;
+        let means = Resumption::of(head, self.have, etag)
+            .map_err(|fault| Refusal::Rest(fault.to_string()))?;
         if means == Resumption::Restart && !self.may_restart {
-            return Err("the server sends the whole and no part: -C with an offset cannot be \
-                        followed"
-                .to_owned());
+            let why =
+                "the server sends the whole and no part: -C with an offset cannot be followed";
+            return Err(Refusal::Rest(why.to_owned()));
         }
-        self.left = match means {
-            Resumption::Append(left) => Some(left),
-            Resumption::Restart | Resumption::Complete => None,
+        (self.left, self.missing) = match means {
+            Resumption::Append { length, missing } => (Some(length), missing),
+            Resumption::Restart | Resumption::Complete => (None, 0),
         };
-        let (Place::File(path) | Place::Open(path, _)) = &self.place else {
-            if means == Resumption::Complete {
-                self.place = Place::Complete(None);
+        let place = std::mem::replace(&mut self.place, Place::Complete(None));
+        self.place = match (place, means) {
+            (Place::File(claim) | Place::Open(claim, _), Resumption::Complete) => {
+                Place::Complete(claim.is_there().then(|| claim.path().to_owned()))
             }
-            return Ok(());
+            (_, Resumption::Complete) => Place::Complete(None),
+            (Place::File(claim), Resumption::Append { .. }) => self.open(claim, false)?,
+            (Place::File(claim), Resumption::Restart) => self.open(claim, true)?,
+            (place, Resumption::Append { .. } | Resumption::Restart) => place,
         };
-        self.place = match means {
-            Resumption::Complete => Place::Complete(Some(path.clone())),
-            Resumption::Append(_) | Resumption::Restart => {
-                let anew = means == Resumption::Restart || self.have == 0;
-                let file = open(path, self.length, anew)
-                    .map_err(|error| format!("cannot write to {}: {error}", path.display()))?;
-                Place::Open(path.clone(), BufWriter::new(file))
+        Ok(if means == Resumption::Complete { Wanted::No } else { Wanted::Yes })
+    }
+
+    /// Bytes of the whole that are not there yet, though all came that this response has.
+    pub(crate) fn missing(&self) -> u64 {
+        self.missing
+    }
+
+    /// Has the file written from its end on, or, `anew`, from its beginning.
+    fn open(&mut self, mut claim: Claim, anew: bool) -> Result<Place, Refusal> {
+        if anew {
+            self.position = 0;
+        }
+        let opened = claim.open().and_then(|mut file| {
+            if anew {
+                file.set_len(0)?;
             }
-        };
-        Ok(())
+            file.seek(SeekFrom::Start(self.position))?;
+            Ok(BufWriter::new(file))
+        });
+        match opened {
+            Ok(file) => Ok(Place::Open(claim, file)),
+            Err(error) => Err(Refusal::Write(WriteError::new(claim.path(), error))),
+        }
     }
 
     pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<(), WriteError> {
@@ -178,8 +220,9 @@ impl Rest {
         }
         match &mut self.place {
             Place::Stream(stream) => stream.borrow_mut().write(bytes),
-            Place::Open(path, file) => {
-                file.write_all(bytes).map_err(|error| WriteError::new(path, error))
+            Place::Open(claim, file) => {
+                self.position += bytes.len() as u64;
+                file.write_all(bytes).map_err(|error| WriteError::new(claim.path(), error))
             }
             Place::File(_) | Place::Complete(_) => Ok(()),
         }
@@ -193,10 +236,13 @@ impl Rest {
         }
         match self.place {
             Place::Stream(stream) => stream.borrow_mut().flush().map(|()| None),
-            Place::Open(path, mut file) => match file.flush() {
-                Ok(()) => Ok(Some(path)),
-                Err(error) => Err(WriteError::new(&path, error)),
-            },
+            Place::Open(claim, mut file) => {
+                let whole = file.flush().and_then(|()| claim.check(file.get_ref(), self.position));
+                match whole {
+                    Ok(()) => Ok(Some(claim.path().to_owned())),
+                    Err(error) => Err(WriteError::new(claim.path(), error)),
+                }
+            }
             Place::Complete(path) => Ok(path),
             Place::File(_) => Ok(None),
         }
@@ -204,22 +250,11 @@ impl Rest {
 
     fn fail(&self, error: io::Error) -> WriteError {
         let to = match &self.place {
-            Place::File(path) | Place::Open(path, _) | Place::Complete(Some(path)) => path,
+            Place::File(claim) | Place::Open(claim, _) => claim.path(),
+            Place::Complete(Some(path)) => path,
             Place::Stream(_) | Place::Complete(None) => Path::new("standard output"),
         };
         WriteError::new(to, error)
-    }
-}
-
-/// The file, to be written from its end, or from its beginning if that is to be `anew`.
-fn open(path: &Path, length: u64, anew: bool) -> io::Result<File> {
-    if anew {
-        return File::create(path);
-    }
-    let file = File::options().append(true).create(true).open(path)?;
-    match file.metadata()?.len() {
-        now if now == length => Ok(file),
-        _ => Err(io::Error::other("it has changed since")),
     }
 }
 

@@ -13,7 +13,7 @@ use ringdove::{Error, Exhausted, Hop, Report, TlsSummary};
 use serde::{Serialize, Serializer};
 
 use super::addresses::AttemptRecord;
-use super::output::WriteError;
+use super::output::{Refusal, WriteError};
 use super::retry::RetriedRecord;
 use super::tally::time_text;
 
@@ -120,6 +120,14 @@ impl Failure {
     pub(crate) fn of_output(error: &WriteError) -> Failure {
         let message = error.to_string();
         Failure { kind: "output", phase: "receive", message, retryable: false }
+    }
+
+    /// There is no place for what would come.
+    pub(crate) fn of_place(refusal: Refusal) -> Failure {
+        match refusal {
+            Refusal::Rest(why) => Failure::of_input(why),
+            Refusal::Write(error) => Failure { phase: "input", ..Failure::of_output(&error) },
+        }
     }
 
     /// The response is not the rest of what is there.

@@ -39,3 +39,4 @@ mod tls;
 mod usage;
 mod ways;
 mod write_out;
+mod writers;

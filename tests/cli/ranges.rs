@@ -90,13 +90,14 @@ fn what_is_longer_than_the_whole_is_left_alone() {
 fn nothing_is_appended_that_is_not_the_rest() {
     let table = [
         ("206 X\r\nContent-Range: bytes 4-15/16", "456789abcdef", "another range: bytes 4-15/16"),
-        ("206 X\r\nContent-Range: bytes 5-8/16", "5678", "another range"),
+        ("206 X\r\nContent-Range: bytes 6-8/16", "678", "another range"),
+        ("200 OK\r\nContent-Range: bytes 4-15/16", "456789abcdef", "another range: bytes 4-15/16"),
         ("206 X\r\nContent-Range: lines 5-15/16", "56789abcdef", "does not say which range"),
         ("206 X", "56789abcdef", "does not say which range"),
         ("206 X\r\nContent-Range: bytes 5-15/16", "56789abcdefg", "more bytes came"),
         ("206 X\r\nContent-Type: multipart/byteranges; boundary=x", "--x", "does not say"),
-        ("416 X", "", "does not say which range"),
         ("416 X\r\nContent-Range: bytes */4", "", "4 bytes, which is not the length"),
+        ("416 X\r\nContent-Range: */4", "", "4 bytes, which is not the length"),
         ("404 X", "not found", "status 404 brings no rest"),
     ];
     for (head, body, why) in table {
@@ -109,6 +110,47 @@ fn nothing_is_appended_that_is_not_the_rest() {
     let part = Part::new(Some("01234"));
     part.fetch("-", &[&server.url("/")]).exits(1).says(&["6 bytes that were announced"]);
     part.has("0123456789");
+}
+
+#[test]
+fn what_says_less_than_it_should_is_taken_as_curl_takes_it() {
+    let table = [
+        ("416 X", "what is wrong", "01234"),
+        ("416 X\r\nContent-Range: */5", "", "01234"),
+        ("416 X\r\nContent-Range: bytes */*", "", "01234"),
+        ("206 X\r\nContent-Range: bytes 5-8/16", "5678", "012345678"),
+        ("206 X\r\nContent-Range: 5-8/9", "5678", "012345678"),
+        ("206 X\r\nContent-Range: bytes: 5-8/9", "5678", "012345678"),
+        ("200 OK\r\nContent-Range: bytes 5-8/9", "5678", "012345678"),
+        ("200 OK", "abcde", "01234"),
+    ];
+    for (head, body, want) in table {
+        let server = answering(head, body);
+        let first = Plan::new()
+            .path("/", Script::new().send(format!("HTTP/1.1 302 X\r\nLocation: {}\r\nContent-Range: bytes 0-4/5\r\nContent-Length: 5\r\n\r\nmoved", server.url("/"))))
+            .start();
+        for (url, more) in [(server.url("/"), "-f"), (first.url("/"), "-L")] {
+            let part = Part::new(Some("01234"));
+            part.fetch("-", &[more, &url]).exits(0);
+            part.has(want);
+        }
+        assert_eq!(first.requests()[0].field("range").as_deref(), Some("bytes=5-"));
+    }
+    // what is still missing is told
+    let server = answering("206 X\r\nContent-Range: bytes 5-8/16", "5678");
+    let part = Part::new(Some("01234"));
+    Ringdove::fetch(["-C", "-", &server.url("/")])
+        .path("-o", &part.path)
+        .run()
+        .exits(0)
+        .says(&[&server.url("/"), "7 bytes are still missing"]);
+    // and nobody waits for a whole that is there
+    let head = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n";
+    let server = Plan::new().path("/", Script::new().send(head).stall()).start();
+    part.fetch("5", &[&server.url("/")]).exits(1).says(&["has 9 bytes: neither 5 nor none"]);
+    let part = Part::new(Some("01234"));
+    part.fetch("-", &[&server.url("/")]).exits(0);
+    part.has("01234");
 }
 
 #[test]

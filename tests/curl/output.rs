@@ -141,9 +141,19 @@ fn files_are_named_as_curl_does() {
 }
 
 fn ranges() -> Plan {
-    let part = "206 Partial Content\r\nContent-Range: bytes 4-8/9";
+    let rest = "206 Partial Content\r\nContent-Range: bytes 4-8/9";
+    let part = |head: &str, body: &str| Script::new().respond(head, Framing::ContentLength, body);
     Plan::new()
-        .path("/rest", Script::new().respond(part, Framing::ContentLength, "56789"))
+        .path("/416", part("416 X", "out of range"))
+        .path("/416?unit", part("416 X\r\nContent-Range: */4", ""))
+        .path("/416?length", part("416 X\r\nContent-Range: bytes */*", ""))
+        .path("/short", part("206 X\r\nContent-Range: bytes 4-5/9", "56"))
+        .path("/unitless", part("206 X\r\nContent-Range: 4-8/9", "56789"))
+        .path("/named", part("200 X\r\nContent-Range: bytes 4-8/9", "56789"))
+        .path("/same", part("200 X", "abcd"))
+        .path("/moved?rest", part("302 X\r\nLocation: /rest", "moved"))
+        .path("/moved?416", part("302 X\r\nLocation: /416", "moved"))
+        .path("/rest", part(rest, "56789"))
         .path("/whole", Script::new().ok("123456789"))
         .path(
             "/end",
@@ -247,6 +257,16 @@ const RANGES: &[Case] = &[
     Case::new("-C OFFSET and the whole", &["-C", "4", "-o", "part", "URL/whole"]),
     Case::new("-C 0 onto a file", &["-C", "0", "-o", "part", "URL/whole"]),
     Case::new("-C - and another range", &["-C", "-", "-o", "part", "URL/other"]),
+    Case::new("416 without a range", &["-f", "-C", "-", "-o", "part", "URL/416"]),
+    Case::new("416 without a unit", &["-C", "-", "-o", "part", "URL/416?unit"]),
+    Case::new("416 without a length", &["-C", "-", "-o", "part", "URL/416?length"]),
+    Case::new("a 206 that ends earlier", &["-C", "-", "-o", "part", "URL/short"]),
+    Case::new("a 206 without a unit", &["-C", "-", "-o", "part", "URL/unitless"]),
+    Case::new("a 200 that is a part", &["-C", "-", "-o", "part", "URL/named"]),
+    Case::new("a whole as long as the file", &["-C", "-", "-o", "part", "URL/same"]),
+    Case::new("a rest behind a redirect", &["-L", "-C", "-", "-o", "part", "URL/moved?rest"]),
+    Case::new("a 416 behind a redirect", &["-L", "-C", "-", "-o", "part", "URL/moved?416"]),
+    Case::new("a redirect that is not followed", &["-C", "-", "-o", "part", "URL/moved?rest"]),
 ];
 
 #[test]
