@@ -10,8 +10,6 @@ use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use url::Url;
-
 use crate::http::{CodingFault, HttpFault, ProxyFault, RedirectFault};
 
 pub use attempts::{Attempt, AttemptEnd, Attempts};
@@ -87,15 +85,15 @@ pub struct RedirectError {
     pub fault: RedirectFault,
     /// The responses that redirected, in order; the last is the one that cannot be followed.
     pub chain: Vec<Redirected>,
-    /// Where it leads, where that is known.
-    pub next: Option<Url>,
+    /// Where it leads, where that is known; the beginning of what is long.
+    pub next: Option<Box<str>>,
 }
 
 /// A URL that redirects.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Redirected {
-    /// The URL.
-    pub url: Url,
+    /// The URL; the beginning of one that is long.
+    pub url: Box<str>,
     /// The status with which it redirects.
     pub status: u16,
 }
@@ -287,9 +285,6 @@ impl std::error::Error for Error {}
 /// Of a longer chain, so many at either end are shown.
 const CHAIN_ENDS: usize = 4;
 
-/// Of a longer URL, so many bytes are shown.
-const URL_BYTES: usize = 120;
-
 impl fmt::Display for RedirectError {
     /// The fault, and the chain: `redirect loop: http://a/ (302) → http://b/ (301) → http://a/`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -303,24 +298,16 @@ impl fmt::Display for RedirectError {
             if left_out.contains(&at) {
                 continue;
             }
-            write!(f, "{} ({status})", cut(url))?;
+            write!(f, "{url} ({status})")?;
             if at < last || self.next.is_some() {
                 f.write_str(" → ")?;
             }
         }
-        self.next.as_ref().map_or(Ok(()), |url| f.write_str(&cut(url)))
+        self.next.as_ref().map_or(Ok(()), |url| f.write_str(url))
     }
 }
 
 impl std::error::Error for RedirectError {}
-
-/// A URL, which is ASCII, cut where it is long.
-fn cut(url: &Url) -> std::borrow::Cow<'_, str> {
-    match url.as_str().get(..URL_BYTES) {
-        Some(begin) if url.as_str().len() > URL_BYTES => format!("{begin}…").into(),
-        _ => url.as_str().into(),
-    }
-}
 
 impl Operation {
     /// The name of the system call.

@@ -155,6 +155,12 @@ pub(crate) const LOCATION: usize = 16 * 1024;
 /// through for loops.
 pub const REDIRECTS: u32 = 1000;
 
+/// Bytes of the targets in the record of one transfer's hops, where one is asked for: fifty redirects of 2.5 KiB.
+pub const HOP_URLS: usize = 128 * 1024;
+
+/// Bytes of a URL that are shown in messages, and kept of each that redirected.
+pub(crate) const SHOWN_URL: usize = 120;
+
 /// Content codings of one body, one over the other: curl's number. More than two are not met.
 pub(crate) const CODINGS: usize = 5;
 

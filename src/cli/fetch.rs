@@ -346,7 +346,7 @@ impl Run {
             if let Some(attempts) = &report.attempts {
                 self.console.say(&format!("* {url}: tried {attempts}"));
             }
-            self.console.say(&format!("* {url}: {}", record.told(report.tls)));
+            self.console.say(&format!("* {url}: {}", record.told(report)));
         }
         self.write(&record)
     }

@@ -32,6 +32,7 @@ use super::ring::RingArgs;
 use super::source::Pipe;
 use super::target::{Schemes, TargetArgs};
 use super::values::{CountOrJar, DriverChoice, Field};
+use super::write_out;
 
 /// Transfers in the engine for each connection, so that one that becomes free finds its next there.
 const AHEAD: usize = 2;
@@ -134,6 +135,9 @@ impl Plan {
             return Err("-T sends a file whole: -r is about what is to come".to_owned());
         }
         options.auth = args.credentials.policy()?;
+        let write_out = args.write_out.format()?;
+        let tells_hops = write_out.as_deref().is_some_and(write_out::tells_hops);
+        options.record_hops = args.output.jsonl || tells_hops;
         leave_out(&args.request.fields, &mut options);
         args.request.fields.extend(args.cookies.field(&args.request.fields));
         let resume = ask_for_part(&mut args.request, &args.range, &args.condition, one_url)?;
@@ -170,7 +174,7 @@ impl Plan {
             resume,
             condition: args.condition.time(),
             etag_save: args.condition.etag_save,
-            write_out: args.write_out.format()?,
+            write_out,
             dump,
             fail,
             verbose: args.verbose,

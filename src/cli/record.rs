@@ -11,6 +11,7 @@ use ringdove::http::Version;
 use ringdove::sys::Errno;
 use ringdove::{Error, Exhausted, Hop, Report, TlsSummary};
 use serde::{Serialize, Serializer};
+use url::Url;
 
 use super::addresses::AttemptRecord;
 use super::output::{Refusal, WriteError};
@@ -74,7 +75,8 @@ pub(crate) struct ExhaustedRecord {
 /// One request of a transfer that followed redirects.
 #[derive(Debug, Serialize)]
 pub(crate) struct HopRecord<'a> {
-    url: &'a str,
+    /// None of one that was not kept.
+    url: Option<&'a str>,
     method: &'a str,
     status: Option<u16>,
     wire_received: u64,
@@ -202,18 +204,18 @@ impl<'a> Record<'a> {
     }
 
     /// In words, for a transfer that is done.
-    pub(crate) fn told(&self, tls: Option<TlsSummary>) -> String {
+    pub(crate) fn told(&self, report: &Report) -> String {
         let status = self.status.unwrap_or_default();
         let version = self.http_version.map_or("", version_name);
         let remote = self.remote.map_or("nowhere".to_owned(), |remote| remote.to_string());
         let connection = if self.reused { "a kept connection" } else { "a new connection" };
-        let tls = match tls {
+        let tls = match report.tls {
             None => String::new(),
             Some(TlsSummary { version, resumed: false }) => format!(" over {version}"),
             Some(TlsSummary { version, resumed: true }) => format!(" over {version}, resumed,"),
         };
         let (bytes, total) = (self.body_bytes, time_text(self.times.total));
-        let redirects = match self.hops.len() {
+        let redirects = match report.requests {
             0 | 1 => String::new(),
             2 => ", after 1 redirect".to_owned(),
             hops => format!(", after {} redirects", hops - 1),
@@ -255,7 +257,7 @@ pub(crate) fn errno_name(errno: i32) -> String {
 impl<'a> HopRecord<'a> {
     fn of(hop: &'a Hop) -> HopRecord<'a> {
         HopRecord {
-            url: hop.url.as_str(),
+            url: hop.url.as_ref().map(Url::as_str),
             method: hop.method.as_str(),
             status: hop.status,
             wire_received: hop.wire_received,

@@ -90,6 +90,23 @@ const NAMES: [&str; 34] = [
     "urlnum",
 ];
 
+/// Variables that are told from the hops of a transfer.
+const OF_HOPS: [&str; 8] = [
+    "json",
+    "method",
+    "num_connects",
+    "num_redirects",
+    "redirect_url",
+    "scheme",
+    "time_redirect",
+    "url_effective",
+];
+
+/// Whether `format` may tell of a transfer's hops.
+pub(crate) fn tells_hops(format: &str) -> bool {
+    OF_HOPS.iter().any(|name| format.contains(&format!("{{{name}}}")))
+}
+
 /// The text of `format` for this transfer, and the names in it that are no variables.
 pub(crate) fn render<'f>(format: &'f str, told: &Told<'_>) -> (String, Vec<&'f str>) {
     let (mut text, mut unknown) = (String::new(), Vec::new());
@@ -206,7 +223,7 @@ impl Told<'_> {
 
     fn last_url(&self) -> Option<Url> {
         match self.report.and_then(|report| report.hops.last()) {
-            Some(hop) => Url::parse(hop.url.as_str()).ok(),
+            Some(hop) => hop.url.clone(),
             None => Url::parse(self.url).ok(),
         }
     }

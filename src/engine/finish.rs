@@ -362,6 +362,7 @@ impl Engine {
             resent: transfer.resent,
             retried: Vec::new(),
             exhausted: None,
+            requests: 0,
             hops: Vec::new(),
             attempts,
         }

@@ -3,16 +3,18 @@
 //! Knows what a response leads to, a redirect's target or the same request with credentials, and
 //! begins it when the exchange is over: the same transfer, handler and total deadline, but another
 //! request, at the front of its origin's queue, with waits of its own. Knows what each hop took. Must
-//! not know what a redirect or a challenge asks for: see [`super::redirect`] and [`super::identity`].
+//! not know what a redirect or a challenge asks for: see [`super::redirect`] and [`super::identity`]; nor what is kept of the
+//! past: [`super::history`].
 //! Invariant: a transfer that was never led on has nothing of this but a null pointer.
 
+use super::history::History;
 use super::identity::Keeper;
 use super::pool::PoolKey;
 use super::receive::Taken;
 use super::request::Body;
-use super::transfer::{Hop, Spent, Transfer, Wire};
-use super::{ConnectionId, Engine, Flow, Outcome, Report, Times, TransferId};
-use crate::error::{Cause, Progress};
+use super::transfer::{Spent, Transfer, Wire};
+use super::{ConnectionId, Engine, Flow, Outcome, Report, TransferId};
+use crate::error::Cause;
 use crate::http::{
     BodyLength, CloseReason, Event, Exchange, Read, Redirect, RequestHead, ResponseHead, redirects,
 };
@@ -24,8 +26,8 @@ use crate::tls::TlsPolicy;
 pub(super) struct Hops {
     /// What the head of the exchange under way leads to, or why that cannot be.
     next: Option<Result<Next, Cause>>,
-    /// The requests that others followed on, in order.
-    past: Vec<Past>,
+    /// The requests that others followed on.
+    history: History,
     /// When the one under way began to wait.
     began: Time,
     /// It has left the scope of its credentials.
@@ -38,13 +40,6 @@ pub(super) enum Next {
     Redirect(Redirect),
     /// The same, with credentials that answer a challenge.
     Again,
-}
-
-/// A request that another followed on.
-pub(super) struct Past {
-    pub(super) head: RequestHead,
-    pub(super) has_body: bool,
-    pub(super) hop: Hop,
 }
 
 impl Transfer {
@@ -78,7 +73,8 @@ impl Transfer {
             Ok(Next::Again) => self.handler.challenged(head),
             Err(_) => Flow::Continue,
         };
-        let hops = self.hops.get_or_insert_with(|| Box::new(Hops::new(self.added)));
+        let records = self.request.options.record_hops;
+        let hops = self.hops.get_or_insert_with(|| Box::new(Hops::new(self.added, records)));
         hops.next = Some(next);
         Some(flow)
     }
@@ -92,19 +88,13 @@ impl Transfer {
         }
     }
 
-    pub(super) fn past(&self) -> impl Iterator<Item = &Past> {
-        self.hops.iter().flat_map(|hops| &hops.past)
+    /// What it has asked for before.
+    pub(super) fn history(&self) -> Option<&History> {
+        self.hops.as_ref().map(|hops| &hops.history)
     }
 
     pub(super) fn has_body(&self) -> bool {
         !matches!(self.request.body, Body::Empty)
-    }
-}
-
-impl Past {
-    /// Whether a redirect led on from it.
-    pub(super) fn was_redirected(&self) -> bool {
-        self.hop.status.is_some_and(redirects)
     }
 }
 
@@ -179,23 +169,19 @@ impl Engine {
     pub(super) fn lead_on(&mut self, id: TransferId, report: Report) {
         let Some(transfer) = self.transfers.get_mut(id) else { return };
         let Some(next) = transfer.hops.as_mut().and_then(|hops| hops.next.take()) else { return };
-        let has_body = transfer.has_body();
-        let past = match next {
+        let (has_body, queued) = (transfer.has_body(), report.times.queue);
+        let Some(hops) = &mut transfer.hops else { return };
+        let before = hops.began.since(transfer.added);
+        hops.history.push(&transfer.request.head, has_body, report, before);
+        hops.began = self.now;
+        match next {
             Ok(Next::Redirect(next)) => {
                 self.stats.redirects += 1;
-                transfer.follow(next)
+                transfer.follow(next);
             }
-            Ok(Next::Again) => {
-                self.stats.challenges += 1;
-                transfer.request.head.clone()
-            }
+            Ok(Next::Again) => self.stats.challenges += 1,
             Err(_) => return,
-        };
-        let Some(hops) = &mut transfer.hops else { return };
-        let queued = report.times.queue;
-        let hop = Hop::new(&past, report, hops.began.since(transfer.added));
-        hops.past.push(Past { head: past, has_body, hop });
-        hops.began = self.now;
+        }
         transfer.count_shortage(queued, &mut self.stats);
         (transfer.spent, transfer.wire, transfer.resent) = (Spent::default(), Wire::default(), 0);
         self.seek_connection(id);
@@ -216,8 +202,8 @@ impl Engine {
 }
 
 impl Hops {
-    fn new(began: Time) -> Hops {
-        Hops { next: None, past: Vec::new(), began, stripped: false }
+    fn new(began: Time, records: bool) -> Hops {
+        Hops { next: None, history: History::new(records), began, stripped: false }
     }
 
     /// The transfer leaves the scope of its credentials, for good.
@@ -226,30 +212,7 @@ impl Hops {
     }
 
     /// Makes of the last hop's outcome that of the whole transfer.
-    #[cold]
     pub(super) fn conclude(self, head: &RequestHead, added: Time, outcome: &mut Outcome) {
-        if self.past.is_empty() {
-            return;
-        }
-        let Outcome { result, report } = outcome;
-        if let Err(error) = result {
-            // whatever became of the last request, the first has been acted upon
-            error.progress = error.progress.max(Progress::RequestSent);
-        }
-        let last = Hop::new(head, report.clone(), self.began.since(added));
-        let Report { times, wire_sent, wire_received, resent, hops, .. } = report;
-        for hop in self.past.into_iter().map(|past| past.hop) {
-            let Times { queue, resolve, connect, proxy, tls, first_byte: _, total: _ } = hop.times;
-            times.queue += queue;
-            times.resolve += resolve;
-            times.connect += connect;
-            times.proxy += proxy;
-            times.tls += tls;
-            *wire_sent += hop.wire_sent;
-            *wire_received += hop.wire_received;
-            *resent = resent.saturating_add(hop.resent);
-            hops.push(hop);
-        }
-        hops.push(last);
+        self.history.conclude(head, self.began.since(added), outcome);
     }
 }

@@ -188,9 +188,9 @@ impl Transfer {
     pub(super) fn cookies_for(&self, head: &RequestHead, date: Date) -> Option<Vec<u8>> {
         let jar = self.request.options.cookies.as_ref()?;
         let host = head.origin().host();
-        let mut before =
-            self.past().map(|past| &past.head).chain([&self.request.head]).map(RequestHead::origin);
-        let is_cross_site = before.any(|origin| !is_same_site(origin.host(), host));
+        let here = self.request.head.origin();
+        let is_cross_site = !is_same_site(here.host(), host)
+            || self.history().is_some_and(|history| history.leads_elsewhere(here));
         let initiator = Initiator::of(head.method(), is_cross_site);
         jar.field(head.origin(), head.target(), initiator, date)
     }

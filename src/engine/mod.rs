@@ -16,6 +16,7 @@ mod decode;
 mod finish;
 mod gates;
 mod handler;
+mod history;
 mod hop;
 mod identity;
 mod launch;

@@ -58,6 +58,7 @@ impl PoolKey {
             decode: _,
             raw: _,
             redirects: _,
+            record_hops: _,
             auth: _,
             cookies: _,
             hsts: _,

@@ -4,12 +4,12 @@
 //! that it asks for the transfer's own. Must not know what a redirect asks for: that is
 //! [`RedirectPolicy`](crate::http::RedirectPolicy)'s.
 
-use super::hop::Past;
+use super::history::History;
 use super::pool::PoolKey;
 use super::request::Body;
 use super::transfer::Transfer;
 use crate::error::{Cause, RedirectError, Redirected};
-use crate::http::{Date, Host, Redirect, RedirectFault, RequestHead, ResponseHead};
+use crate::http::{Date, Host, Redirect, RedirectFault, ResponseHead};
 use crate::limits;
 use crate::tls::TlsPolicy;
 
@@ -40,8 +40,8 @@ impl Transfer {
         }
     }
 
-    /// Makes the next request the transfer's own. Returns the head of the one before.
-    pub(super) fn follow(&mut self, next: Redirect) -> RequestHead {
+    /// Makes the next request the transfer's own.
+    pub(super) fn follow(&mut self, next: Redirect) {
         let past = std::mem::replace(&mut self.request.head, next.head);
         if !next.keeps_body {
             self.request.body = Body::Empty;
@@ -52,7 +52,6 @@ impl Transfer {
             hops.strip();
         }
         self.change_scope(past.origin(), next.strips_credentials);
-        past
     }
 
     /// What stands against the next request on the transfer's side.
@@ -64,7 +63,7 @@ impl Transfer {
         default_tls: Option<&TlsPolicy>,
     ) -> Option<RedirectFault> {
         let limit = max.min(limits::REDIRECTS);
-        let followed = self.past().filter(|past| past.was_redirected()).count();
+        let followed = self.history().map_or(0, History::redirects);
         let without_tls = PoolKey::of(&next.head, &self.request.options, default_tls).lacks_tls();
         if followed >= limit as usize {
             Some(RedirectFault::TooMany { limit })
@@ -83,10 +82,8 @@ impl Transfer {
     fn has_sent(&self, next: &Redirect) -> bool {
         let has_body = self.has_body();
         let next_has_body = next.keeps_body && has_body;
-        self.past()
-            .map(|past| (&past.head, past.has_body))
-            .chain([(&self.request.head, has_body)])
-            .any(|(head, body)| body == next_has_body && head.is_same_request(&next.head))
+        (next_has_body == has_body && self.request.head.is_same_request(&next.head))
+            || self.history().is_some_and(|history| history.has_asked(&next.head, next_has_body))
     }
 
     fn broken(
@@ -95,14 +92,9 @@ impl Transfer {
         fault: RedirectFault,
         next: Option<&Redirect>,
     ) -> Cause {
-        let redirected = |past: &Past| Redirected {
-            url: past.hop.url.clone(),
-            status: past.hop.status.unwrap_or(0),
-        };
-        let past = self.past().filter(|past| past.was_redirected());
-        let mut chain: Vec<_> = past.map(redirected).collect();
-        chain.push(Redirected { url: self.request.head.url(), status: head.status() });
-        let next = next.map(|next| next.head.url());
+        let mut chain = self.history().map_or_else(Vec::new, History::chain);
+        chain.push(Redirected { url: self.request.head.shown_url(), status: head.status() });
+        let next = next.map(|next| next.head.shown_url());
         Cause::Redirect(Box::new(RedirectError { fault, chain, next }))
     }
 }

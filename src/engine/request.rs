@@ -214,6 +214,9 @@ pub struct Options {
     pub retry: Option<Arc<RetryPolicy>>,
     /// Which redirects are followed; none unless set.
     pub redirects: Option<RedirectPolicy>,
+    /// Whether the report has every hop by itself ([`Report::hops`](crate::Report::hops)): a record as long as the peers like
+    /// to redirect.
+    pub record_hops: bool,
     /// Who the requests are made for; nobody unless set, or in the URL.
     pub auth: Option<AuthPolicy>,
     /// Where cookies are kept and taken from; none are unless set.

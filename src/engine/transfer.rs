@@ -19,7 +19,7 @@ use crate::engine::shortage::{Exhausted, Shortage};
 use crate::engine::timers::TimerId;
 use crate::engine::{ConnectionId, Discard, Handler, Request};
 use crate::error::{Attempts, Error};
-use crate::http::{RequestHead, Version};
+use crate::http::Version;
 use crate::id::Id;
 use crate::time::Time;
 use crate::tls::TlsVersion;
@@ -110,7 +110,7 @@ pub struct Response {
 /// What a transfer took.
 ///
 /// Where redirects were followed, times of waits, bytes on the wire and what was sent again are sums over all
-/// hops; all else is of the last one. [`Report::hops`] has each by itself.
+/// hops; all else is of the last one. [`Report::hops`] has each by itself, where that was asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Report {
@@ -141,8 +141,11 @@ pub struct Report {
     pub retried: Vec<Retried>,
     /// What the system had no room for meanwhile, where that was so.
     pub exhausted: Option<Box<Exhausted>>,
-    /// Every request of a transfer that followed redirects or answered challenges, the last one
-    /// included. Empty where there was one alone.
+    /// How many requests it made one after the other, where it followed redirects or answered challenges; 0 where it made
+    /// one alone.
+    pub requests: u32,
+    /// Each of these, the last one included, if [`Options::record_hops`](super::Options::record_hops) asks for it. Empty where
+    /// there was one alone.
     pub hops: Vec<Hop>,
     /// The addresses that were tried for its connection, where there was more than one, or where one failed.
     pub attempts: Option<Box<Attempts>>,
@@ -152,8 +155,9 @@ pub struct Report {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Hop {
-    /// What was asked for, with the fragment that it has or inherited.
-    pub url: Url,
+    /// What was asked for, with the fragment that it has or inherited. Of a transfer that was led over very long URLs those
+    /// beyond [`limits::HOP_URLS`](crate::limits::HOP_URLS) are not kept; the last one is.
+    pub url: Option<Url>,
     /// The method.
     pub method: http::Method,
     /// The status, if a final response's head arrived.
@@ -178,7 +182,12 @@ pub struct Hop {
 
 impl Hop {
     /// Of a report whose total has run since the transfer was admitted, `before` this hop began.
-    pub(super) fn new(head: &RequestHead, report: Report, before: Duration) -> Hop {
+    pub(super) fn new(
+        url: Option<Url>,
+        method: http::Method,
+        report: Report,
+        before: Duration,
+    ) -> Hop {
         let Report {
             times,
             wire_sent,
@@ -192,7 +201,6 @@ impl Hop {
             ..
         } = report;
         let times = Times { total: times.total.saturating_sub(before), ..times };
-        let (url, method) = (head.url(), head.method().clone());
         Hop {
             url,
             method,

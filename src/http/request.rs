@@ -6,6 +6,7 @@
 //! written here alone; what a queued request keeps is its target and its own field lines.
 
 use std::fmt;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::net::IpAddr;
 
 use ::http::Method;
@@ -18,6 +19,7 @@ use super::head::Version;
 use super::host::{Origin, is_reg_name_byte};
 use super::reuse::{CloseReason, CloseReasons};
 use super::trailers::validate_trailer_name;
+use crate::limits;
 
 /// A request without its body. At most 112 bytes, and its strings.
 ///
@@ -391,6 +393,32 @@ impl RequestHead {
             && self.host() == other.host()
             && self.cookies() == other.cookies()
             && self.version == other.version
+    }
+
+    /// Stands for what is sent, with or without a body: [`is_same_request`](Self::is_same_request), for as good as sure.
+    pub(crate) fn hash_of_request(&self, has_body: bool) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        let RequestHead { method, origin, target, fields, version, .. } = self;
+        (method, origin, target, fields, *version as u8).hash(&mut hasher);
+        (self.host(), self.cookies().map(|cookies| &cookies.0), has_body).hash(&mut hasher);
+        hasher.finish()
+    }
+
+    /// The URL as it is shown to people: the beginning of one that is long.
+    pub(crate) fn shown_url(&self) -> Box<str> {
+        let mut text = self.origin.to_string();
+        if self.target.starts_with('/') {
+            text.push_str(&self.target[..self.target.len().min(limits::SHOWN_URL)]);
+        }
+        if let Some(fragment) = self.fragment().filter(|_| text.len() < limits::SHOWN_URL) {
+            text.extend(["#", fragment]);
+        }
+        // all of it is ASCII
+        if text.len() > limits::SHOWN_URL {
+            text.truncate(limits::SHOWN_URL);
+            text.push('…');
+        }
+        text.into()
     }
 
     pub(super) fn fragment(&self) -> Option<&str> {

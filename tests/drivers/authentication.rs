@@ -24,7 +24,7 @@ fn policy(scheme: AuthScheme) -> AuthPolicy {
 }
 
 fn with(scheme: AuthScheme) -> Arc<Options> {
-    Arc::new(Options { auth: Some(policy(scheme)), ..Options::default() })
+    Arc::new(Options { auth: Some(policy(scheme)), record_hops: true, ..Options::default() })
 }
 
 fn a_real_server_asks_for_basic(kind: Kind) {
@@ -141,7 +141,12 @@ fn a_crowd_shares_a_jar(kind: Kind) {
         .start();
     let jar = CookieJar::new();
     let redirects = Some(RedirectPolicy::default());
-    let options = Arc::new(Options { cookies: Some(jar.clone()), redirects, ..Options::default() });
+    let options = Arc::new(Options {
+        cookies: Some(jar.clone()),
+        redirects,
+        record_hops: true,
+        ..Options::default()
+    });
     let mut run = Run::with(kind, Config { max_connections: 4, ..Config::default() });
     let add = |run: &mut Run, path: &str| {
         run.add(Request::get(&server.url(path)).unwrap().options(options.clone()))

@@ -129,7 +129,10 @@ fn no_redirect_reaches_the_inside(kind: Kind) {
         let mut run = run(kind);
         resolve(&mut run, "rebound.test", port, &["127.0.0.1"]);
         let redirects = Some(RedirectPolicy::default());
-        let transfer = run.get_with(&server.url("/"), Options { redirects, ..Options::default() });
+        let transfer = run.get_with(
+            &server.url("/"),
+            Options { redirects, record_hops: true, ..Options::default() },
+        );
         run.finish();
         assert_denied(&transfer);
         assert_eq!(transfer.outcome().report.hops.len(), 2);
@@ -169,14 +172,22 @@ fn no_proxy_is_sent_inside(kind: Kind) {
     let mut run = run(kind);
     for proxy in ["http", "socks4", "socks5h"] {
         let proxy = Proxy::parse(&format!("{proxy}://{}", server.addr())).expect("a proxy");
-        let by = |proxies| Options { proxies: Some(Arc::new(proxies)), ..Options::default() };
+        let by = |proxies| Options {
+            proxies: Some(Arc::new(proxies)),
+            record_hops: true,
+            ..Options::default()
+        };
         let options = by(Proxies::all(proxy));
         let transfer = run.get_with(&format!("http://127.0.0.1:{}/", inside.port), options);
         run.finish();
         assert_denied(&transfer);
     }
     let proxy = Proxy::parse(&format!("http://127.0.0.1:{}", inside.port)).expect("a proxy");
-    let options = Options { proxies: Some(Arc::new(Proxies::all(proxy))), ..Options::default() };
+    let options = Options {
+        proxies: Some(Arc::new(Proxies::all(proxy))),
+        record_hops: true,
+        ..Options::default()
+    };
     let transfer = run.get_with(&server.url("/"), options);
     run.finish();
     assert_denied(&transfer);
@@ -234,7 +245,7 @@ fn no_other_way_leads_inside(kind: Kind) {
         Some(Arc::new(Ways { connect_to: vec![there], ..Ways::default() }))
     };
     for host in ["127.0.0.1", "[::ffff:127.0.0.1]", "localhost", "0x7f.1"] {
-        let straight = Options { ways: to(host), ..Options::default() };
+        let straight = Options { ways: to(host), record_hops: true, ..Options::default() };
         let transfer = run.get_with("http://127.0.0.2/", straight);
         run.finish();
         assert_denied(&transfer);
@@ -243,7 +254,7 @@ fn no_other_way_leads_inside(kind: Kind) {
             let proxies = Some(Arc::new(Proxies::all(by)));
             let transfer = run.get_with(
                 "http://127.0.0.2/",
-                Options { ways: to(host), proxies, ..Options::default() },
+                Options { ways: to(host), proxies, record_hops: true, ..Options::default() },
             );
             run.finish();
             assert_denied(&transfer);

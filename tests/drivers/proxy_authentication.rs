@@ -24,7 +24,7 @@ on_every_driver! {
 fn by(proxy: &Hostile, scheme: AuthScheme, password: &str) -> Options {
     let proxy = Proxy::parse(&format!("user:{password}@{}", proxy.addr())).unwrap();
     let proxies = Proxies::all(proxy).with_scheme(scheme);
-    Options { proxies: Some(Arc::new(proxies)), ..Options::default() }
+    Options { proxies: Some(Arc::new(proxies)), record_hops: true, ..Options::default() }
 }
 
 #[track_caller]
@@ -129,7 +129,8 @@ fn a_tunnel_through_a_proxy_over_tls(kind: Kind) {
     let at = format!("https://user:pass@localhost:{}", proxy.addr().port());
     let proxies = Proxies::all(Proxy::parse(&at).unwrap());
     let proxies = proxies.with_scheme(AuthScheme::Any).tunnel(true);
-    let options = Options { proxies: Some(Arc::new(proxies)), ..Options::default() };
+    let options =
+        Options { proxies: Some(Arc::new(proxies)), record_hops: true, ..Options::default() };
     fetch(&mut run, "http://ringdove.test/", options).assert_response(200, b"inside");
     assert_eq!(run.driver.stats().opened, 1);
     assert_eq!(told(&proxy, "nc"), [None, Some("00000001".to_owned()), None]);
@@ -162,7 +163,7 @@ fn proxies_that_close_after_a_challenge(kind: Kind) {
         let mut run = Run::new(kind);
         let proxies = by(&proxy, AuthScheme::Any, "pass").proxies.unwrap();
         let proxies = Arc::new(Proxies::clone(&proxies).tunnel(true));
-        let options = Options { proxies: Some(proxies), ..Options::default() };
+        let options = Options { proxies: Some(proxies), record_hops: true, ..Options::default() };
         let transfer = fetch(&mut run, "http://ringdove.test/", options);
         transfer.assert_response(200, b"inside");
         assert_eq!(run.driver.stats().opened, 2, "{way}: {}", proxy.dump());

@@ -35,7 +35,7 @@ fn known(proxy: &RealProxy, scheme: AuthScheme) -> Proxies {
 }
 
 fn options(proxies: Proxies) -> Options {
-    Options { proxies: Some(Arc::new(proxies)), ..Options::default() }
+    Options { proxies: Some(Arc::new(proxies)), record_hops: true, ..Options::default() }
 }
 
 fn nginx(authority: &Authority) -> Nginx {

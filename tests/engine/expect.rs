@@ -231,6 +231,7 @@ fn a_body_that_nobody_has_read_need_not_be_rewound() {
         for (was_read, length) in [(false, Some(5)), (false, None), (true, Some(5)), (true, None)] {
             let mut request = asking(Body::Stream { length, source: Box::new(Pipe(b"bytes")) });
             let options = Options {
+                record_hops: true,
                 redirects: Some(RedirectPolicy::default()),
                 auth: Some(AuthPolicy {
                     scheme: AuthScheme::Digest,

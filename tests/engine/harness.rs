@@ -66,7 +66,11 @@ pub(crate) fn timeouts(set: impl FnOnce(&mut Timeouts)) -> Arc<Options> {
 
 /// Options that follow redirects, and are otherwise the usual ones.
 pub(crate) fn following() -> Arc<Options> {
-    Arc::new(Options { redirects: Some(RedirectPolicy::default()), ..Options::default() })
+    Arc::new(Options {
+        record_hops: true,
+        redirects: Some(RedirectPolicy::default()),
+        ..Options::default()
+    })
 }
 
 /// Sends what there is in both directions, until there is no more; returns what the client said.

@@ -204,7 +204,7 @@ fn other_addresses_of_the_name_are_tried() {
 fn what_is_denied_is_not_asked_again() {
     let mut h = harness(policy());
     let retry = RetryPolicy { all_errors: true, ..RetryPolicy::default() };
-    let options = Options { retry: Some(Arc::new(retry)), ..Options::default() };
+    let options = Options { retry: Some(Arc::new(retry)), record_hops: true, ..Options::default() };
     h.add(get_url("http://127.0.0.1/").options(Arc::new(options)));
     let (error, _) = is_denied(&mut h);
     assert_eq!(error.cause, denied("127.0.0.1", "loopback"));
@@ -213,7 +213,12 @@ fn what_is_denied_is_not_asked_again() {
 fn by(proxy: &str) -> Arc<Options> {
     let proxies = Proxies::all(Proxy::parse(proxy).expect(proxy));
     let redirects = Some(RedirectPolicy::default());
-    Arc::new(Options { proxies: Some(Arc::new(proxies)), redirects, ..Options::default() })
+    Arc::new(Options {
+        proxies: Some(Arc::new(proxies)),
+        redirects,
+        record_hops: true,
+        ..Options::default()
+    })
 }
 
 #[test]

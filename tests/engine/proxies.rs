@@ -18,7 +18,7 @@ fn proxies(proxy: &str) -> Proxies {
 }
 
 fn by(proxies: Proxies) -> Options {
-    Options { proxies: Some(Arc::new(proxies)), ..Options::default() }
+    Options { proxies: Some(Arc::new(proxies)), record_hops: true, ..Options::default() }
 }
 
 fn get_by(url: &str, options: Options) -> Request {
@@ -256,8 +256,11 @@ fn a_refused_tunnel_says_the_status() {
     ];
     for (answer, retry, message) in table {
         let mut h = harness();
-        let options =
-            Options { redirects: Some(RedirectPolicy::default()), ..by(proxies("10.9.9.9")) };
+        let options = Options {
+            record_hops: true,
+            redirects: Some(RedirectPolicy::default()),
+            ..by(proxies("10.9.9.9"))
+        };
         h.add(get_by("https://a.test/", options));
         let connection = h.ask();
         h.received(connection, answer);
@@ -419,7 +422,8 @@ fn the_close_of_a_tunnel_within_tls_is_clean_with_close_notify_alone() {
 fn redirects_choose_their_proxy_anew() {
     let mut h = harness();
     let proxies = proxies("u:p@10.9.9.9").except(Bypass::parse("10.0.0.3"));
-    let options = Options { redirects: Some(RedirectPolicy::default()), ..by(proxies) };
+    let options =
+        Options { record_hops: true, redirects: Some(RedirectPolicy::default()), ..by(proxies) };
     h.add(get_by("http://one.test/", options));
     let connection = h.connect();
     assert!(text(h.sent(connection)).contains("Proxy-Authorization: Basic dTpw\r\n"));

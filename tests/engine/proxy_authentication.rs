@@ -20,7 +20,7 @@ fn proxies(scheme: AuthScheme) -> Proxies {
 }
 
 fn by(proxies: Proxies) -> Options {
-    Options { proxies: Some(Arc::new(proxies)), ..Options::default() }
+    Options { proxies: Some(Arc::new(proxies)), record_hops: true, ..Options::default() }
 }
 
 fn get_by(url: &str, options: Options) -> Request {
@@ -237,7 +237,7 @@ fn a_redirect_past_the_proxy_leaves_its_credentials_behind() {
     let mut h = harness();
     let past = proxies(AuthScheme::Any).except(Bypass::parse("10.0.0.1"));
     let trusting = RedirectPolicy { trust_all_origins: true, ..RedirectPolicy::default() };
-    let options = Options { redirects: Some(trusting), ..by(past) };
+    let options = Options { record_hops: true, redirects: Some(trusting), ..by(past) };
     h.add(get_by("http://a.test/", options));
     let answers = [
         challenge("n", ""),

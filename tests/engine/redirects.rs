@@ -16,7 +16,7 @@ fn to(status: u16, location: &str) -> Vec<u8> {
 }
 
 fn with_policy(policy: RedirectPolicy) -> Arc<Options> {
-    Arc::new(Options { redirects: Some(policy), ..Options::default() })
+    Arc::new(Options { record_hops: true, redirects: Some(policy), ..Options::default() })
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -59,7 +59,7 @@ fn a_redirect_within_the_origin_stays_on_its_connection() {
         assert_eq!((seen.status, &seen.body[..], seen.done), (Some(200), &b"ok"[..], 1));
     }
     let report = message.outcome.report;
-    let urls: Vec<_> = report.hops.iter().map(|hop| hop.url.as_str()).collect();
+    let urls: Vec<_> = report.hops.iter().map(|hop| hop.url.as_ref().unwrap().as_str()).collect();
     assert_eq!(urls, ["http://10.0.0.1/a#part", "http://10.0.0.1/b?c#part"]);
     let [first, last] = &report.hops[..] else { panic!("{report:?}") };
     assert_eq!((first.status, last.status), (Some(302), Some(200)));
@@ -637,6 +637,7 @@ fn a_hop_on_a_stale_connection_is_sent_again() {
 #[test]
 fn the_limit_of_the_body_is_the_last_ones() {
     let options = Options {
+        record_hops: true,
         redirects: Some(RedirectPolicy::default()),
         max_body: Some(2),
         ..Options::default()

@@ -343,6 +343,7 @@ fn bodies_are_sent_again_from_their_beginning() {
 fn redirects_and_retries_go_together() {
     let options = Options {
         retry: Some(Arc::new(policy())),
+        record_hops: true,
         redirects: Some(RedirectPolicy::default()),
         ..Options::default()
     };
