@@ -245,6 +245,13 @@ pub(crate) const ALIASES: usize = 16;
 /// Compression pointers that one name in a DNS message may lead over. Real ones have one or two.
 pub(crate) const DNS_POINTERS: usize = 32;
 
+/// Labels and pointers of names that are followed in one DNS message; what stands behind is left unread. The 4,000 addresses
+/// that the longest message has room for are 24,000; a message of nothing but long names ends here after a millisecond.
+pub(crate) const DNS_STEPS: usize = 32 * 1024;
+
+/// Names of one answer, beside those that its aliases have led to so far, whose records are kept until an alias does.
+pub(crate) const DNS_OWNERS: usize = 64;
+
 /// Servers that are asked: resolv.conf(5) has three, a command line may have more.
 pub(crate) const NAME_SERVERS: usize = 16;
 

@@ -2,7 +2,7 @@
 //!
 //! Knows DNS messages (RFC 1035, with EDNS of RFC 6891), aliases within one answer, and negative answers
 //! (RFC 2308). Must not know who asks whom, or how often. Invariants: an answer is taken for one question
-//! alone, which it must repeat; whatever is wrong with it is a [`Fault`]; the work is linear in its size.
+//! alone, which it must repeat; an answer that is wrong is a [`Fault`]; the work is linear in its size, and bounded.
 
 mod chain;
 mod reader;
@@ -58,7 +58,8 @@ pub enum Code {
     NotUnderstood,
     /// SERVFAIL.
     ServerFailure,
-    /// REFUSED, or a referral instead of an answer.
+    /// REFUSED; or neither addresses nor a word of why there are none, from a server that refers to others or does not ask
+    /// them (RA is 0).
     Refused,
     /// Any other.
     Other(u16),
@@ -123,37 +124,47 @@ pub fn id(message: &[u8]) -> Option<u16> {
 }
 
 /// Reads the answer to a question: `name` as it was asked for.
+///
+/// A record that cannot be read takes nothing from addresses that others give, nor from the code of an error; that there
+/// is nothing, or an alias alone, counts only if all was read.
 pub fn decode(message: &[u8], id: u16, name: &str, kind: Kind) -> Result<Answer, Fault> {
-    let mut reader = Reader::new(message);
+    read(&mut Reader::new(message), id, name, kind)
+}
+
+fn read(reader: &mut Reader<'_>, id: u16, name: &str, kind: Kind) -> Result<Answer, Fault> {
     let header = Header::read(&mut reader.decoder).map_err(|_| Fault::Malformed)?;
     let answers = header.message_type == MessageType::Response && header.op_code == OpCode::Query;
     if !answers || header.id != id {
         return Err(Fault::Mismatch);
     }
     let mut code = Code::of(header.response_code);
+    let mut chain = Chain::new(chain::wire(name), kind);
     // servers that do not understand a query may not repeat it
     let silent = header.counts.queries == 0 && !matches!(code, Code::NoError | Code::NoName);
     if !silent {
         if header.counts.queries != 1 {
             return Err(Fault::Mismatch);
         }
-        reader.question(name, kind)?;
+        reader.question(chain.asked(), kind)?;
     }
     if header.truncation {
         return Ok(Answer { code, truncated: true, data: Data::Nothing { ttl: None } });
     }
-    let mut chain = Chain::new(name, kind);
-    reader.answers(header.counts.answers, &mut chain)?;
-    let authority = reader.authority(header.counts.authorities)?;
-    if let Some(high) = reader.extended_code(header.counts.additionals)? {
+    reader.answers(header.counts.answers, &mut chain);
+    let authority = reader.authority(header.counts.authorities);
+    if let Some(high) = reader.extended_code(header.counts.additionals) {
         code = Code::of(ResponseCode::from(high, header.response_code.low()));
     }
-    let referral = authority.servers && authority.negative_ttl.is_none();
-    let empty = header.counts.answers == 0;
-    if code == Code::NoError && empty && referral && !header.authoritative {
-        code = Code::Refused;
+    if reader.broken && code == Code::NoError && !chain.has_addresses() {
+        return Err(Fault::Malformed);
     }
     let data = chain.end(code, authority.negative_ttl);
+    // a server that has neither looked nor says what it knows leaves that to others
+    let knows = header.authoritative || authority.negative_ttl.is_some();
+    let refers = authority.servers || !header.recursion_available;
+    if code == Code::NoError && matches!(data, Data::Nothing { .. }) && refers && !knows {
+        code = Code::Refused;
+    }
     Ok(Answer { code, truncated: false, data })
 }
 

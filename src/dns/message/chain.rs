@@ -1,91 +1,154 @@
 //! The aliases of an answer, from the name that was asked for to its addresses.
 //!
-//! Knows names on the wire and their order in an answer. Must not know where records stand. Invariant: no more
-//! aliases are followed than `limits::ALIASES`.
+//! Knows names on the wire, in lower case, and their order in an answer. Must not know where records stand. Invariants:
+//! records are given once, whatever their order; no more aliases are followed than `limits::ALIASES`, and none to where
+//! they have been; records of no more than `limits::DNS_OWNERS` other names are remembered.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
-
-use hickory_proto::rr::Name;
 
 use super::{Code, Data, Kind, NAME_BYTES};
 use crate::limits;
 
 /// Follows the aliases of an answer from the name that was asked for.
-pub(super) struct Chain<'a> {
-    asked: &'a str,
+pub(super) struct Chain {
     pub(super) kind: Kind,
-    /// The name that the last alias led to.
-    current: Option<Name>,
-    pub(super) steps: usize,
+    /// The names on the way: the one that was asked for, and what each alias led to.
+    path: Vec<Vec<u8>>,
+    /// The aliases lead in a circle, or over too many names.
+    lost: bool,
+    /// What there is about the last name.
+    set: Set,
+    /// The least TTL of the aliases.
     ttl: u32,
-    pub(super) addresses: Vec<IpAddr>,
+    /// Records of names that no alias has led to so far.
+    aside: HashMap<Vec<u8>, Set>,
 }
 
-impl<'a> Chain<'a> {
-    pub(super) fn new(asked: &'a str, kind: Kind) -> Chain<'a> {
-        Chain { asked, kind, current: None, steps: 0, ttl: u32::MAX, addresses: Vec::new() }
-    }
+/// The records of one name.
+struct Set {
+    addresses: Vec<IpAddr>,
+    alias: Option<Vec<u8>>,
+    /// The least TTL of theirs.
+    ttl: u32,
+}
 
-    pub(super) fn is_at(&self, owner: &Name) -> bool {
-        match &self.current {
-            None => same(owner, self.asked),
-            Some(current) => owner == current,
-        }
-    }
+impl Set {
+    const EMPTY: Set = Set { addresses: Vec::new(), alias: None, ttl: u32::MAX };
 
-    pub(super) fn is_too_long(&self) -> bool {
-        self.steps > limits::ALIASES
-    }
-
-    pub(super) fn follow(&mut self, target: Name, ttl: u32) {
-        self.current = Some(target);
-        self.steps += 1;
-        self.ttl = self.ttl.min(ttl);
-    }
-
-    pub(super) fn add(&mut self, address: IpAddr, ttl: u32) {
+    fn add(&mut self, address: IpAddr, ttl: u32) {
         self.ttl = self.ttl.min(ttl);
         if self.addresses.len() < limits::ADDRESSES && !self.addresses.contains(&address) {
             self.addresses.push(address);
         }
     }
+}
 
-    pub(super) fn end(self, code: Code, negative_ttl: Option<u32>) -> Data {
-        if self.is_too_long() {
+impl Chain {
+    /// From a name on the wire.
+    pub(super) fn new(asked: Vec<u8>, kind: Kind) -> Chain {
+        let path = vec![asked];
+        Chain { kind, path, lost: false, set: Set::EMPTY, ttl: u32::MAX, aside: HashMap::new() }
+    }
+
+    /// `owner` is an alias of `target`. Records mostly stand in the order of the chain, and are followed at once.
+    pub(super) fn alias(&mut self, owner: &[u8], target: Vec<u8>, ttl: u32) {
+        if self.is_at(owner) && self.set.addresses.is_empty() {
+            return self.follow(target, ttl);
+        }
+        let Some(set) = self.set_of(owner) else { return };
+        if set.alias.is_none() {
+            set.alias = Some(target);
+            set.ttl = set.ttl.min(ttl);
+        }
+    }
+
+    /// `owner` has an address.
+    pub(super) fn address(&mut self, owner: &[u8], address: IpAddr, ttl: u32) {
+        if let Some(set) = self.set_of(owner) {
+            set.add(address, ttl);
+        }
+    }
+
+    /// The name that was asked for.
+    pub(super) fn asked(&self) -> &[u8] {
+        self.path.first().map_or(&[], Vec::as_slice)
+    }
+
+    fn is_at(&self, owner: &[u8]) -> bool {
+        self.path.last().is_some_and(|name| name == owner)
+    }
+
+    /// Where the records of a name belong. Nowhere, where there are too many names.
+    fn set_of(&mut self, owner: &[u8]) -> Option<&mut Set> {
+        if self.is_at(owner) {
+            return Some(&mut self.set);
+        }
+        if self.aside.len() < limits::DNS_OWNERS || self.aside.contains_key(owner) {
+            return Some(self.aside.entry(owner.to_vec()).or_insert(Set::EMPTY));
+        }
+        None
+    }
+
+    /// Goes to the name that an alias leads to, and takes what was said about it before.
+    fn follow(&mut self, target: Vec<u8>, ttl: u32) {
+        self.ttl = self.ttl.min(ttl);
+        if self.lost || self.path.len() > limits::ALIASES || self.path.contains(&target) {
+            self.lost = true;
+            return;
+        }
+        self.set = self.aside.remove(&target).unwrap_or(Set::EMPTY);
+        self.path.push(target);
+        if self.set.addresses.is_empty()
+            && let Some(next) = self.set.alias.take()
+        {
+            self.follow(next, self.set.ttl);
+        }
+    }
+
+    pub(super) fn has_addresses(&self) -> bool {
+        !self.set.addresses.is_empty() && !self.lost
+    }
+
+    pub(super) fn end(mut self, code: Code, negative_ttl: Option<u32>) -> Data {
+        if self.lost {
             return Data::Loop;
         }
-        if !self.addresses.is_empty() {
-            return Data::Addresses { addresses: self.addresses, ttl: self.ttl };
+        if self.has_addresses() {
+            let ttl = self.ttl.min(self.set.ttl);
+            return Data::Addresses { addresses: self.set.addresses, ttl };
         }
-        match self.current {
+        let steps = self.path.len() - 1;
+        match self.path.pop().filter(|_| steps > 0) {
             // a server that says why there is nothing has followed the aliases
-            Some(name) if code == Code::NoError && negative_ttl.is_none() => {
-                if same(&name, self.asked) {
-                    return Data::Loop;
-                }
-                match text(&name) {
-                    Some(name) => Data::Alias { name, steps: self.steps, ttl: self.ttl },
-                    None => Data::Nothing { ttl: None },
-                }
-            }
+            Some(name) if code == Code::NoError && negative_ttl.is_none() => match text(&name) {
+                Some(name) => Data::Alias { name, steps, ttl: self.ttl },
+                None => Data::Nothing { ttl: None },
+            },
             Some(_) => Data::Nothing { ttl: negative_ttl.map(|ttl| ttl.min(self.ttl)) },
             None => Data::Nothing { ttl: negative_ttl },
         }
     }
 }
 
-/// Whether a name on the wire is this one, in any case.
-pub(super) fn same(name: &Name, text: &str) -> bool {
-    let mut labels = text.split('.');
-    name.iter().all(|label| {
-        labels.next().is_some_and(|other| label.eq_ignore_ascii_case(other.as_bytes()))
-    }) && labels.next().is_none()
+/// A name as it is on the wire, in lower case.
+pub(super) fn wire(text: &str) -> Vec<u8> {
+    let mut name = Vec::with_capacity(text.len() + 2);
+    for label in text.split('.') {
+        name.push(label.len() as u8);
+        name.extend(label.bytes().map(|byte| byte.to_ascii_lowercase()));
+    }
+    name.push(0);
+    name
 }
 
-/// A name as text in lower case, if it has labels and they have characters alone that need no escape.
-fn text(name: &Name) -> Option<String> {
+/// A name on the wire as text, if it has labels and they have characters alone that need no escape.
+fn text(mut name: &[u8]) -> Option<String> {
     let mut text = String::with_capacity(NAME_BYTES);
-    for label in name.iter() {
+    while let Some((&length, rest)) = name.split_first()
+        && length > 0
+    {
+        let (label, rest) = rest.split_at_checked(length.into())?;
         if !text.is_empty() {
             text.push('.');
         }
@@ -93,8 +156,9 @@ fn text(name: &Name) -> Option<String> {
             if !byte.is_ascii_graphic() || byte == b'.' || byte == b'\\' {
                 return None;
             }
-            text.push(byte.to_ascii_lowercase().into());
+            text.push(byte.into());
         }
+        name = rest;
     }
     (!text.is_empty()).then_some(text)
 }

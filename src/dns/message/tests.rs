@@ -4,7 +4,6 @@ use hickory_proto::op::{Message, Query};
 use hickory_proto::rr::rdata::{A, AAAA, CNAME, NS, SOA};
 use hickory_proto::rr::{Name, RData, Record};
 
-use super::reader::end_of_name;
 use super::*;
 
 const ID: u16 = 0x1234;
@@ -249,13 +248,94 @@ fn rich() -> Vec<u8> {
     message.to_vec().unwrap()
 }
 
+/// Where an answer is cut, the addresses before the cut are good; without one it is none.
 #[test]
-fn every_prefix_is_malformed() {
+fn every_prefix_is_malformed_or_has_addresses() {
     let bytes = rich();
     assert!(decode(&bytes, ID, NAME, Kind::A).is_ok());
+    let mut most = 0;
     for length in 0..bytes.len() {
-        assert_eq!(decode(&bytes[..length], ID, NAME, Kind::A), Err(Fault::Malformed), "{length}");
+        let found = match decode(&bytes[..length], ID, NAME, Kind::A) {
+            Ok(answer) if answer.data == addresses(&[1], 50) => 1,
+            Ok(answer) if answer.data == addresses(&[1, 2], 50) => 2,
+            Err(Fault::Malformed) => 0,
+            other => panic!("{length}: {other:?}"),
+        };
+        assert!(found >= most, "{length}");
+        most = found;
     }
+    assert_eq!(most, 2);
+}
+
+/// Records as bytes: the owner, the type, and the data.
+fn raw(records: &[(&[u8], u16, &[u8])]) -> Vec<u8> {
+    let mut bytes = vec![0x12, 0x34, 0x81, 0x80, 0, 1, 0, records.len() as u8, 0, 0, 0, 0];
+    bytes.extend_from_slice(b"\x03www\x07example\x03com\x00\x00\x01\x00\x01");
+    for (owner, kind, data) in records {
+        bytes.extend_from_slice(owner);
+        bytes.extend_from_slice(&kind.to_be_bytes());
+        bytes.extend_from_slice(&[0, 1, 0, 0, 0, 9, 0, data.len() as u8]);
+        bytes.extend_from_slice(data);
+    }
+    bytes
+}
+
+const QUESTION: &[u8] = &[0xc0, 12];
+
+#[test]
+fn a_record_that_cannot_be_read_takes_nothing_from_the_others() {
+    let good: (&[u8], u16, &[u8]) = (QUESTION, 1, &[192, 0, 2, 1]);
+    let bad: [(&[u8], u16, &[u8]); 6] = [
+        (QUESTION, 1, &[192, 0, 2]),
+        (QUESTION, 1, &[]),
+        (&[0xc0, 0xff], 1, &[192, 0, 2, 9]),
+        (b"\x01b\x00", 5, &[0xc0, 12, 0]),
+        (b"\x01b\x00", 5, &[0x40]),
+        (QUESTION, 5, &[0xff, 0xff]),
+    ];
+    for bad in bad {
+        for records in [[good, bad], [bad, good]] {
+            let answer = decode(&raw(&records), ID, NAME, Kind::A);
+            assert_eq!(answer.map(|answer| answer.data), Ok(addresses(&[1], 9)), "{records:x?}");
+        }
+        assert_eq!(decode(&raw(&[bad]), ID, NAME, Kind::A), Err(Fault::Malformed), "{bad:x?}");
+    }
+    // neither a name that ends nowhere nor one beside it hides an address before it
+    let records: [(&[u8], u16, &[u8]); 2] = [good, (&[0x80], 1, &[192, 0, 2, 2])];
+    assert_eq!(decode(&raw(&records), ID, NAME, Kind::A).unwrap().data, addresses(&[1], 9));
+}
+
+#[test]
+fn other_sections_take_nothing_from_an_answer() {
+    for (section, text) in [(8, "authority"), (10, "additional")] {
+        let mut bytes = reply(vec![a(NAME, 60, 1)], vec![]).to_vec().unwrap();
+        bytes[section + 1] = 3;
+        bytes.extend_from_slice(&[0xc0, 12, 0, 6, 0, 1, 0, 0, 0, 9, 0, 1, 0, 0x80]);
+        assert_eq!(decode(&bytes, ID, NAME, Kind::A).unwrap().data, addresses(&[1], 60), "{text}");
+        // that there is no such name is no less true
+        bytes[3] |= 3;
+        bytes[7] = 0;
+        assert_eq!(decode(&bytes, ID, NAME, Kind::A).unwrap().code, Code::NoName, "{text}");
+        bytes[3] &= !3;
+        assert_eq!(decode(&bytes, ID, NAME, Kind::A), Err(Fault::Malformed), "{text}");
+    }
+}
+
+/// A server that looks nothing up for others has not said that there is nothing.
+#[test]
+fn nothing_without_recursion_is_no_answer() {
+    let answer = |change: fn(&mut Message)| {
+        let mut message = reply(vec![], vec![]);
+        message.metadata.recursion_available = false;
+        change(&mut message);
+        read(&message).unwrap().code
+    };
+    assert_eq!(answer(|_| ()), Code::Refused);
+    assert_eq!(answer(|message| message.metadata.authoritative = true), Code::NoError);
+    assert_eq!(answer(|message| message.metadata.recursion_available = true), Code::NoError);
+    assert_eq!(answer(|message| message.authorities.push(soa(900, 30))), Code::NoError);
+    assert_eq!(answer(|message| message.answers.push(a(NAME, 9, 1))), Code::NoError);
+    assert_eq!(answer(|message| message.answers.push(a("b.example", 9, 1))), Code::Refused);
 }
 
 #[test]
@@ -296,35 +376,95 @@ fn names_that_lead_nowhere() {
     assert_eq!(question(&[0]), Err(Fault::Mismatch));
 }
 
-/// Pointers to pointers, as far back as they go, in as many records as there is room for: each name is given up
-/// after a few.
-#[test]
-fn work_is_linear_in_size() {
-    let mut bytes = vec![0x12, 0x34, 0x80, 0, 0, 1, 0, 0, 0, 0, 0, 0];
-    bytes.extend_from_slice(b"\x03www\x07example\x03com\x00\x00\x01\x00\x01");
-    let ladder = bytes.len();
-    bytes.extend_from_slice(&[0xc0, 12, 0, 16, 0, 1, 0, 0, 0, 0, 0x20, 0]);
-    let mut target = ladder;
-    for _ in 0..0x2000 / 2 {
-        let at = bytes.len();
-        bytes.extend_from_slice(&[0xc0 | (target >> 8) as u8, target as u8]);
-        target = at;
-    }
-    let mut count = 1_u16;
-    while bytes.len() < 65_000 {
-        bytes.extend_from_slice(&[0xc0 | (target >> 8) as u8, target as u8]);
-        bytes.extend_from_slice(&[0, 1, 0, 1, 0, 0, 0, 0, 0, 4, 192, 0, 2, 1]);
+/// How many labels and pointers were followed, and what came of it.
+fn work(bytes: &[u8]) -> (usize, Result<Answer, Fault>) {
+    let mut reader = Reader::new(bytes);
+    let answer = super::read(&mut reader, ID, NAME, Kind::A);
+    (reader.steps, answer)
+}
+
+/// An answer of the longest size: the question, `first`, and as many records as `next` gives.
+fn longest(first: &[u8], mut next: impl FnMut(u16) -> Vec<u8>) -> Vec<u8> {
+    let mut bytes = raw(&[]);
+    bytes.extend_from_slice(first);
+    let mut count = u16::from(!first.is_empty());
+    loop {
+        let record = next(bytes.len() as u16);
+        if bytes.len() + record.len() > 65_535 {
+            break;
+        }
+        bytes.extend_from_slice(&record);
         count += 1;
     }
     bytes[6..8].copy_from_slice(&count.to_be_bytes());
-    assert_eq!(decode(&bytes, ID, NAME, Kind::A), Err(Fault::Malformed));
-    // within the bound of pointers, all is read
-    let mut hops = 0;
-    let mut at = ladder + 12;
-    while end_of_name(&bytes, at).is_ok() {
-        (hops, at) = (hops + 1, at + 2);
-    }
-    assert!(hops <= limits::DNS_POINTERS + 1, "{hops}");
+    bytes
+}
+
+fn record_bytes(owner: &[u8], kind: u8, data: &[u8]) -> Vec<u8> {
+    let fixed = [0, kind, 0, 1, 0, 0, 0, 9, (data.len() >> 8) as u8, data.len() as u8];
+    [owner, &fixed, data].concat()
+}
+
+/// Messages of the longest size that a server makes for what they cost: each of their records is looked at once, whatever
+/// the order, and of the labels and pointers in them no more than a bound.
+#[test]
+fn work_is_linear_in_size_and_bounded() {
+    let back = |at: usize| [0xc0 | (at >> 8) as u8, at as u8];
+    // many addresses, all of them the name's: all are read
+    let addresses = longest(&[], |at| record_bytes(QUESTION, 1, &[192, 0, 2, (at / 16) as u8]));
+    let (steps, answer) = work(&addresses);
+    assert!(matches!(answer.unwrap().data, Data::Addresses { .. }));
+    assert!(steps <= 65_535 / 16 * 6 + 8, "{steps}");
+
+    // a chain of aliases that stands in the wrong order, each link behind thousands of others
+    let name = |n: usize| if n == 0 { chain::wire(NAME) } else { chain::wire(&format!("n{n}")) };
+    let links = (0..limits::ALIASES).rev();
+    let first: Vec<_> = links.map(|n| record_bytes(&name(n), 5, &name(n + 1))).collect();
+    let mut first = first.into_iter();
+    let reversed =
+        longest(&[], |_| first.next().unwrap_or(record_bytes(b"\x01x\x00", 5, b"\x01y\x00")));
+    let (steps, answer) = work(&reversed);
+    let alias = format!("n{}", limits::ALIASES);
+    assert!(matches!(answer.unwrap().data, Data::Alias { name, .. } if name == alias));
+    assert!(steps <= 65_535 / 16 * 6 + 512, "{steps}");
+
+    // names as long as they may be, each a pointer to the same: reading ends at the bound
+    let long = [[1, b'a'].repeat(126), vec![0]].concat();
+    let target = raw(&[]).len();
+    let first = record_bytes(&long, 1, &[192, 0, 2, 1]);
+    let pointers = longest(&first, |_| record_bytes(&back(target), 5, &back(target)));
+    let (steps, answer) = work(&pointers);
+    assert_eq!((steps, answer), (limits::DNS_STEPS, Err(Fault::Malformed)));
+
+    // pointers to pointers, as far back as they go: no name leads over more than some
+    let ladder_at = target + 12;
+    let ladder = (0..0x1000).map(|n| back(if n == 0 { 12 } else { ladder_at + 2 * (n - 1) }));
+    let first = record_bytes(QUESTION, 16, &ladder.flatten().collect::<Vec<_>>());
+    let last = back(ladder_at + 2 * 0xfff);
+    let ladders = longest(&first, |_| record_bytes(&last, 1, &[192, 0, 2, 1]));
+    let (steps, answer) = work(&ladders);
+    assert_eq!((steps, answer), (limits::DNS_STEPS, Err(Fault::Malformed)));
+    let one = [&ladders[..ladder_at + 0x2000], &record_bytes(&last, 1, &[192, 0, 2, 1])].concat();
+    let one = [&one[..6], &[0, 2], &one[8..]].concat();
+    assert!(work(&one).0 < limits::DNS_POINTERS + 20, "{}", work(&one).0);
+
+    // SOA records whose names go on over the whole message
+    let mut soas = longest(&[], |_| record_bytes(&[1, 6, 0], 6, &[1, 1, 1, 1]));
+    soas.swap(6, 8);
+    soas.swap(7, 9);
+    let (steps, answer) = work(&soas);
+    assert_eq!(answer, Err(Fault::Malformed));
+    assert!(steps <= limits::DNS_STEPS, "{steps}");
+}
+
+/// Records of more names than an answer has are not kept: the first some are, and those that the aliases lead to.
+#[test]
+fn names_that_nobody_asked_for_are_not_piled_up() {
+    let mut records: Vec<_> =
+        (0..4 * limits::DNS_OWNERS).map(|n| a(&format!("n{n}.example"), 9, 9)).collect();
+    records.push(cname(NAME, 9, "b.example"));
+    records.push(a("b.example", 9, 1));
+    assert_eq!(data(records, vec![]), addresses(&[1], 9));
 }
 
 #[test]

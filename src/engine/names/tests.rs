@@ -400,6 +400,19 @@ fn who_fails_alone_is_asked_once() {
     world.is_clean();
 }
 
+/// One that asks no others has nothing to say of names that are not its own.
+#[test]
+fn who_asks_no_others_is_followed_by_the_next() {
+    let mut world = World::new(40);
+    world.serve(|asked| vec![Reply::after(MILLI, asked.nothing_without_recursion())]);
+    world.add_server(honest);
+    world.start("n7.example");
+    let done = world.run();
+    assert_eq!(addresses(&done[0].result), expected(7));
+    assert_eq!(world.packets(), 4);
+    world.is_clean();
+}
+
 #[test]
 fn servers_that_do_not_know_edns() {
     let mut world = World::new(14);

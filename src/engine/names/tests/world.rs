@@ -101,6 +101,12 @@ impl Asked {
         message.to_vec().unwrap()
     }
 
+    pub(super) fn nothing_without_recursion(&self) -> Vec<u8> {
+        let mut message = self.reply();
+        message.metadata.recursion_available = false;
+        message.to_vec().unwrap()
+    }
+
     pub(super) fn truncated(&self) -> Vec<u8> {
         let mut message = self.reply();
         message.metadata.truncation = true;
