@@ -226,13 +226,13 @@ pub(crate) const COOKIE_AGE: u64 = 400 * 24 * 60 * 60;
 /// Cookies of one registrable domain, its subdomains included; RFC 6265bis, 6.1 asks for 50 at least.
 pub(crate) const COOKIES_PER_SITE: usize = 180;
 
-/// Cookies of one jar; RFC 6265bis, 6.1 asks for 3,000 at least. Each is 200 bytes, and its text.
+/// Cookies of one jar, unless files have more; RFC 6265bis, 6.1 asks for 3,000 at least. Each is 200 bytes, and its text.
 pub const COOKIES: usize = 10_000;
 
 /// Bytes of a Cookie field; servers commonly refuse heads of more. Cookies that do not fit are left out.
 pub(crate) const COOKIE_FIELD: usize = 8 * 1024;
 
-/// Hosts that are known to want TLS. Each is 100 bytes, and its name.
+/// Hosts that are known to want TLS, unless a file has more. Each is 120 bytes, and its name.
 pub(crate) const HSTS_HOSTS: usize = 10_000;
 
 /// Bytes of a UDP answer that servers are told to keep to: what fits an unfragmented packet nearly everywhere

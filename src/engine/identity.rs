@@ -18,7 +18,7 @@ use super::transfer::Transfer;
 use crate::error::Cause;
 use crate::http::{
     Attempt, AuthPolicy, AuthScheme, Authenticator, ClientNonces, Credentials, Date, Initiator,
-    Origin, RequestHead, ResponseHead, Scheme, is_same_site,
+    Origin, Owner, RequestHead, ResponseHead, Scheme, Seat, is_same_site, who_goes,
 };
 use crate::limits;
 use crate::time::Time;
@@ -59,6 +59,7 @@ struct Authenticators {
 
 struct Known {
     authenticator: Authenticator,
+    since: u64,
     used: u64,
 }
 
@@ -287,22 +288,27 @@ impl Authenticators {
         self.uses += 1;
         let key = (credentials.clone(), scheme);
         if self.known.len() >= limits::AUTHENTICATORS && !self.known.contains_key(&key) {
-            self.forget_half();
+            self.forget_some();
         }
         let known = self.known.entry(key).or_insert_with(|| Known {
             authenticator: Authenticator::new(credentials.clone(), scheme),
+            since: self.uses,
             used: 0,
         });
         known.used = self.uses;
         &mut known.authenticator
     }
 
-    /// Forgets those that were not used for longest: half of them, so that it is seldom done.
-    fn forget_half(&mut self) {
-        let mut used: Vec<_> = self.known.values().map(|known| known.used).collect();
-        let middle = used.len() / 2;
-        let (_, &mut middle, _) = used.select_nth_unstable(middle);
-        self.known.retain(|_, known| known.used >= middle);
+    /// Makes room: redirects may lead to origins without number, which are all shown the same.
+    fn forget_some(&mut self) {
+        let seats = self.known.iter().map(|((credentials, _), &Known { since, used, .. })| Seat {
+            owner: Owner::of(credentials.scope().origin.host()),
+            since,
+            used,
+            is_dear: false,
+        });
+        let goes = who_goes(&seats.collect::<Vec<_>>(), 0, limits::AUTHENTICATORS / 16);
+        self.known.retain(|_, known| !goes.contains(&known.since));
     }
 }
 
@@ -324,5 +330,24 @@ mod tests {
             assert!(authenticators.known.len() <= limits::AUTHENTICATORS);
             assert!(authenticators.known.contains_key(&(credentials, AuthScheme::Any)));
         }
+    }
+
+    /// Guard: whoever leads to hosts without number has nobody else's nonces forgotten.
+    #[test]
+    fn a_flood_of_origins_costs_its_site_alone() {
+        let mut authenticators = Authenticators::default();
+        let secret = Secret::login("user", "").unwrap();
+        let credentials = |host: &str| {
+            let origin =
+                Origin::from_url(&Url::parse(&format!("http://{host}/")).unwrap()).unwrap();
+            secret.clone().scoped(origin, Role::Server)
+        };
+        let good = credentials("good.example");
+        authenticators.of(&good, AuthScheme::Any);
+        for n in 0..3 * limits::AUTHENTICATORS {
+            authenticators.of(&credentials(&format!("h{n}.evil.example")), AuthScheme::Any);
+        }
+        assert!(authenticators.known.contains_key(&(good, AuthScheme::Any)));
+        assert!(authenticators.known.len() <= limits::AUTHENTICATORS);
     }
 }

@@ -13,14 +13,32 @@ use std::time::Duration;
 use url::Url;
 
 use super::date::Date;
+use super::eviction::{Owner, Seat, who_goes};
 use super::head::ResponseHead;
 use super::host::{Host, Origin, Scheme};
 use crate::limits;
 
 /// The hosts that are known to want TLS. Clones are the same list: transfers of one or more engines may
 /// share it.
+///
+/// All hosts of a file are kept, and as many as make 10,000 with them of those that say so themselves. Beyond, the
+/// registrable domain that has most of the newer half gives its own for the next.
 #[derive(Clone, Default)]
-pub struct Hsts(Arc<Mutex<HashMap<String, Policy>>>);
+pub struct Hsts(Arc<Mutex<List>>);
+
+struct List {
+    known: HashMap<String, Known>,
+    /// The bound on their number: more if a file had more.
+    most: usize,
+    /// Rises with each host that is added or asked for.
+    clock: u64,
+}
+
+struct Known {
+    policy: Policy,
+    since: u64,
+    used: u64,
+}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Policy {
@@ -37,12 +55,7 @@ impl Hsts {
     /// Whether a host is to be asked over TLS alone.
     pub fn covers(&self, host: &Host, now: Date) -> bool {
         let Some(name) = host.name() else { return false };
-        let known = self.lock();
-        let own = known.get(name).is_some_and(|policy| policy.expires > now);
-        own || parents(name).any(|parent| {
-            let policy = known.get(parent);
-            policy.is_some_and(|policy| policy.include_subdomains && policy.expires > now)
-        })
+        self.lock().covers(name, now)
     }
 
     /// Takes the policy that a response has, if it has one and came over TLS; not to be called where the
@@ -52,29 +65,36 @@ impl Hsts {
         // only the first counts
         let Some(value) = head.field("strict-transport-security") else { return };
         if let Some(policy) = policy(&value, now) {
-            insert(&mut self.lock(), name, policy, now);
+            let mut list = self.lock();
+            list.insert(name, policy, now);
+            list.make_room(now);
         }
     }
 
-    /// Adds the hosts of a file in curl's format. Lines that are none are passed over. Returns how many
-    /// hosts there were.
+    /// Adds the hosts of a file in curl's format, however many: they are the caller's choice. Lines that are none are
+    /// passed over. Returns how many hosts there were.
     pub fn read_file(&self, text: &str, now: Date) -> usize {
-        let mut known = self.lock();
+        let mut list = self.lock();
         let mut count = 0;
+        // some editors begin a file with a byte order mark
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         for (name, policy) in text.lines().filter_map(entry) {
-            insert(&mut known, &name, policy, now);
+            list.insert(&name, policy, now);
             count += 1;
         }
+        list.most = list.most.max(list.known.len());
         count
     }
 
-    /// The hosts as a file in curl's format, sorted.
+    /// The hosts as a file in curl's format, in the order in which they became known: it is that of the next list,
+    /// too, and what has been known for longest is forgotten last.
     pub fn to_file(&self, now: Date) -> String {
-        let known = self.lock();
-        let mut alive: Vec<_> = known.iter().filter(|(_, policy)| policy.expires > now).collect();
-        alive.sort_by_key(|(name, _)| *name);
+        let list = self.lock();
+        let mut alive: Vec<_> =
+            list.known.iter().filter(|(_, known)| known.policy.expires > now).collect();
+        alive.sort_by_key(|(_, known)| known.since);
         let mut text = "# HSTS hosts, in curl's format. Written by ringdove.\n".to_owned();
-        for (name, Policy { expires, include_subdomains }) in alive {
+        for (name, Known { policy: Policy { expires, include_subdomains }, .. }) in alive {
             let dot = if *include_subdomains { "." } else { "" };
             let (year, month, day) = expires.day();
             let (hour, minute, second) = expires.time();
@@ -85,31 +105,65 @@ impl Hsts {
         text
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Policy>> {
+    fn lock(&self) -> MutexGuard<'_, List> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Default for List {
+    fn default() -> List {
+        List { known: HashMap::new(), most: limits::HSTS_HOSTS, clock: 0 }
+    }
+}
+
+impl List {
+    fn covers(&mut self, name: &str, now: Date) -> bool {
+        self.clock += 1;
+        let (known, used) = (&mut self.known, self.clock);
+        let mut has = |name: &str, is_parent: bool| {
+            let known = known.get_mut(name).filter(|known| {
+                known.policy.expires > now && (known.policy.include_subdomains || !is_parent)
+            });
+            known.map(|known| known.used = used).is_some()
+        };
+        has(name, false) || parents(name).any(|parent| has(parent, true))
+    }
+
+    fn insert(&mut self, name: &str, policy: Policy, now: Date) {
+        self.clock += 1;
+        let clock = self.clock;
+        if policy.expires <= now {
+            self.known.remove(name);
+        } else if let Some(known) = self.known.get_mut(name) {
+            (known.policy, known.used) = (policy, clock);
+        } else {
+            self.known.insert(name.to_owned(), Known { policy, since: clock, used: clock });
+        }
+    }
+
+    /// Forgets who has expired, then whose turn it is: a hundredth of all, so that it is seldom done.
+    fn make_room(&mut self, now: Date) {
+        if self.known.len() <= self.most {
+            return;
+        }
+        self.known.retain(|_, known| known.policy.expires > now);
+        if self.known.len() <= self.most {
+            return;
+        }
+        let seats = self.known.iter().map(|(name, &Known { since, used, .. })| Seat {
+            owner: Owner::of_text(name),
+            since,
+            used,
+            is_dear: false,
+        });
+        let goes = who_goes(&seats.collect::<Vec<_>>(), self.most / 2, self.most / 100);
+        self.known.retain(|_, known| !goes.contains(&known.since));
     }
 }
 
 /// The names above a name.
 fn parents(name: &str) -> impl Iterator<Item = &str> {
     name.match_indices('.').map(|(at, _)| &name[at + 1..])
-}
-
-fn insert(known: &mut HashMap<String, Policy>, name: &str, policy: Policy, now: Date) {
-    if policy.expires <= now {
-        known.remove(name);
-        return;
-    }
-    known.insert(name.to_owned(), policy);
-    if known.len() > limits::HSTS_HOSTS {
-        known.retain(|_, policy| policy.expires > now);
-    }
-    if known.len() > limits::HSTS_HOSTS {
-        let mut ends: Vec<_> = known.values().map(|policy| policy.expires).collect();
-        let (_, &mut soonest, _) = ends.select_nth_unstable(limits::HSTS_HOSTS / 10);
-        // of many that end at once the newest stays in any case
-        known.retain(|other, policy| policy.expires > soonest || other == name);
-    }
 }
 
 /// What a field's value says (RFC 6797, 6.1); `None` if it is malformed.
@@ -176,7 +230,7 @@ fn file_date(text: &str) -> Option<Date> {
 
 impl fmt::Debug for Hsts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Hsts({} hosts)", self.lock().len())
+        write!(f, "Hsts({} hosts)", self.lock().known.len())
     }
 }
 
@@ -291,11 +345,12 @@ mod tests {
                     .a.example \"20231114 22:13:30\"\n\
                     b.example \"99991231 23:59:59\"\n";
         let hsts = Hsts::new();
+        note(&hsts, "https://a.example/", "max-age=10; includeSubDomains");
         note(&hsts, "https://b.example/", "max-age=999999999999999");
         note(&hsts, "https://a.example/", "max-age=10; includeSubDomains");
         assert_eq!(hsts.to_file(NOW), text);
         let other = Hsts::new();
-        assert_eq!(other.read_file(text, NOW), 2);
+        assert_eq!(other.read_file(&format!("\u{feff}{}", &text[53..]), NOW), 2);
         assert_eq!(other.to_file(NOW), text);
         let bad = "a.example\na.example 20300101\na.example \"2030\"\na/b \"unlimited\"\n\
                    127.0.0.1 \"unlimited\"\na..b \"unlimited\"\na.example \"20301301 00:00:00\"\n";
@@ -305,13 +360,61 @@ mod tests {
         assert!(!covers(&past, "http://a.example/"));
     }
 
+    /// One site with a wildcard certificate and the longest of lifetimes, against hosts that each have a site.
     #[test]
-    fn the_number_of_hosts_is_bounded() {
+    fn a_flood_of_hosts_costs_the_flood_alone() {
         let hsts = Hsts::new();
-        for n in 0..limits::HSTS_HOSTS + 5 {
-            note(&hsts, &format!("https://h{n}.example/"), "max-age=10");
+        hsts.read_file("bank.example \"20231114 22:13:30\"", NOW);
+        note(&hsts, "https://before.example/", "max-age=10");
+        for n in 0..limits::HSTS_HOSTS + 50 {
+            if n == limits::HSTS_HOSTS / 2 + 7 {
+                note(&hsts, "https://amidst.example/", "max-age=10");
+            }
+            note(&hsts, &format!("https://h{n}.evil.example/"), "max-age=99999999999");
+            assert!(hsts.lock().known.len() <= limits::HSTS_HOSTS);
         }
-        assert!(hsts.lock().len() <= limits::HSTS_HOSTS);
-        assert!(covers(&hsts, &format!("http://h{}.example/", limits::HSTS_HOSTS + 4)));
+        assert!(hsts.lock().known.len() > limits::HSTS_HOSTS * 9 / 10);
+        let good = ["bank", "before", "amidst"];
+        assert!(good.iter().all(|name| covers(&hsts, &format!("http://{name}.example/"))));
+        assert!(covers(&hsts, &format!("http://h{}.evil.example/", limits::HSTS_HOSTS + 49)));
+        // and so in the file, and with it in the next run, whatever floods that
+        let next = Hsts::new();
+        next.read_file(&hsts.to_file(NOW), NOW);
+        for n in 0..limits::HSTS_HOSTS + 50 {
+            note(&next, &format!("https://h{n}.worse.example/"), "max-age=99999999999");
+        }
+        assert!(good.iter().all(|name| covers(&next, &format!("http://{name}.example/"))));
+    }
+
+    #[test]
+    fn a_flood_of_sites_leaves_those_that_were_known_before() {
+        let hsts = Hsts::new();
+        for n in 0..limits::HSTS_HOSTS / 2 {
+            note(&hsts, &format!("https://good{n}.example/"), "max-age=10");
+        }
+        for n in 0..limits::HSTS_HOSTS + 50 {
+            note(&hsts, &format!("https://evil{n}.example/"), "max-age=99999999999");
+        }
+        for n in 0..limits::HSTS_HOSTS / 2 {
+            assert!(covers(&hsts, &format!("http://good{n}.example/")), "{n}");
+        }
+        assert!(hsts.lock().known.len() <= limits::HSTS_HOSTS);
+    }
+
+    /// Who has a longer file than we would write loses nothing of it, but as newer ones come.
+    #[test]
+    fn a_file_is_kept_whole_and_bounds_what_is_added() {
+        let most = 2 * limits::HSTS_HOSTS;
+        let line = |n: usize| format!("n{n}.example \"unlimited\"\n");
+        let file: String = (0..most).map(line).collect();
+        let hsts = Hsts::new();
+        assert_eq!(hsts.read_file(&file, NOW), most);
+        assert_eq!(hsts.to_file(NOW).lines().count(), most + 1);
+        for n in 0..300 {
+            note(&hsts, &format!("https://h{n}.evil.example/"), "max-age=10");
+        }
+        let lines = hsts.to_file(NOW).lines().count() - 1;
+        assert!((most - most / 100..=most).contains(&lines), "{lines}");
+        assert!((0..most / 2).all(|n| covers(&hsts, &format!("http://n{n}.example/"))));
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! Knows names, what was found and until when. Must not know who wants it. Invariants: no more entries and bytes
 //! than the bounds, at a cost for each insertion that does not grow with what is kept; what has expired is
-//! given to nobody, but for addresses that nothing better was found for, if that is wanted.
+//! given to nobody, but for addresses that nothing better was found for, if that is wanted. Where there is no
+//! room for more, the names go of whoever has most of those that are looked at ([`who_goes`]).
 
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -11,7 +12,7 @@ use std::time::Duration;
 
 use super::{Addresses, Outcome};
 use crate::engine::Config;
-use crate::http::Host;
+use crate::http::{Host, Owner, Seat, who_goes};
 use crate::limits;
 use crate::time::Time;
 
@@ -59,6 +60,10 @@ const STALE_FOR: Duration = Duration::from_secs(30);
 /// Entries that are looked at with each insertion, whether they have expired.
 const SWEEP: usize = 2;
 
+/// Entries of which some go when there is no room for more. However many there are, whoever floods the cache has
+/// most of these as well.
+const WINDOW: usize = 1024;
+
 pub(super) struct Cache {
     keep: Keep,
     by_host: HashMap<Host, usize>,
@@ -67,14 +72,16 @@ pub(super) struct Cache {
     /// The slot that is looked at next.
     hand: usize,
     bytes: usize,
+    /// Rises with each entry that is made or asked for.
+    clock: Cell<u64>,
 }
 
 struct Entry {
     host: Host,
     known: Known,
     expires: Time,
-    /// It was asked for since the hand was here.
-    used: Cell<bool>,
+    since: u64,
+    used: Cell<u64>,
 }
 
 enum Known {
@@ -102,6 +109,7 @@ impl Cache {
             free: Vec::new(),
             hand: 0,
             bytes: 0,
+            clock: Cell::new(0),
         }
     }
 
@@ -141,10 +149,7 @@ impl Cache {
             Outcome::Failed { why } => (Known::Failure(why.clone()), keep.failure),
             Outcome::Unknown { .. } => return None,
         };
-        self.remove(&host);
-        let entry = Entry { host, known, expires: now + time, used: Cell::new(false) };
-        self.make_room(entry.bytes(), now);
-        self.put(entry);
+        self.put(host, known, now + time, now);
         None
     }
 
@@ -153,17 +158,18 @@ impl Cache {
         if self.entry(&host, now).is_some() {
             return;
         }
-        self.remove(&host);
         let known = Known::Addresses(addresses.clone());
-        let expires = now + Duration::from_nanos(1);
-        let entry = Entry { host, known, expires, used: Cell::new(false) };
-        self.make_room(entry.bytes(), now);
-        self.put(entry);
+        self.put(host, known, now + Duration::from_nanos(1), now);
+    }
+
+    fn tick(&self) -> u64 {
+        self.clock.set(self.clock.get() + 1);
+        self.clock.get()
     }
 
     fn entry(&self, host: &Host, now: Time) -> Option<&Entry> {
         let entry = self.slots[*self.by_host.get(host)?].as_ref()?;
-        entry.used.set(true);
+        entry.used.set(self.tick());
         (entry.expires > now).then_some(entry)
     }
 
@@ -197,30 +203,44 @@ impl Cache {
         entry.expires + stale > now
     }
 
-    /// Looks at a few entries, and at as many as it takes to have room for one more: those that have expired go, and
-    /// those that nobody has asked for since the last time.
+    /// Looks at a few entries, whether they have expired, and at as many as it takes to have room for one more.
     fn make_room(&mut self, bytes: usize, now: Time) {
-        let mut looks = 0;
-        loop {
-            let is_full = self.by_host.len() >= self.keep.entries.max(1)
-                || (self.bytes + bytes > self.keep.bytes && !self.by_host.is_empty());
-            if self.slots.is_empty() || (looks >= SWEEP && !is_full) {
-                return;
-            }
-            looks += 1;
-            let slot = self.hand;
-            self.hand = (slot + 1) % self.slots.len();
-            let Some(entry) = &self.slots[slot] else { continue };
-            if !self.is_of_use(entry, now) || (is_full && !entry.used.get()) {
-                let host = entry.host.clone();
-                self.remove(&host);
-            } else if is_full {
-                entry.used.set(false);
-            }
+        self.pass(SWEEP, false, now);
+        while self.by_host.len() >= self.keep.entries.max(1)
+            || (self.bytes + bytes > self.keep.bytes && !self.by_host.is_empty())
+        {
+            self.pass(WINDOW, true, now);
         }
     }
 
-    fn put(&mut self, entry: Entry) {
+    /// Looks at the next entries: those that have expired go; if none has and room is needed, a sixteenth of them.
+    fn pass(&mut self, entries: usize, needs_room: bool, now: Time) {
+        let len = self.slots.len();
+        let window = entries.min(len);
+        let slots = (self.hand..self.hand + window).map(|slot| slot % len);
+        let looked_at: Vec<&Entry> = slots.filter_map(|slot| self.slots[slot].as_ref()).collect();
+        let expired = looked_at.iter().filter(|entry| !self.is_of_use(entry, now));
+        let mut goes: Vec<Host> = expired.map(|entry| entry.host.clone()).collect();
+        if goes.is_empty() && needs_room {
+            let seats = looked_at.iter().map(|entry| Seat {
+                owner: Owner::of(&entry.host),
+                since: entry.since,
+                used: entry.used.get(),
+                is_dear: false,
+            });
+            let chosen = who_goes(&seats.collect::<Vec<_>>(), 0, looked_at.len().div_ceil(16));
+            let chosen = looked_at.iter().filter(|entry| chosen.contains(&entry.since));
+            goes.extend(chosen.map(|entry| entry.host.clone()));
+        }
+        goes.iter().for_each(|host| self.remove(host));
+        self.hand = (self.hand + window) % len.max(1);
+    }
+
+    fn put(&mut self, host: Host, known: Known, expires: Time, now: Time) {
+        self.remove(&host);
+        let (since, used) = (self.tick(), Cell::new(self.clock.get()));
+        let entry = Entry { host, known, expires, since, used };
+        self.make_room(entry.bytes(), now);
         self.bytes += entry.bytes();
         let slot = self.free.pop().unwrap_or(self.slots.len());
         self.by_host.insert(entry.host.clone(), slot);
@@ -350,6 +370,27 @@ mod tests {
             assert!(cache.slots.len() <= 400, "{}", cache.slots.len());
             let sum: usize = cache.slots.iter().flatten().map(Entry::bytes).sum();
             assert_eq!(sum, cache.bytes);
+        }
+    }
+
+    /// One zone that has a name for everybody, against names that nobody asks for meanwhile.
+    #[test]
+    fn a_flood_of_names_of_one_zone_costs_the_zone_alone() {
+        for entries in [100, 5000] {
+            let mut cache = Cache::new(Keep { entries, ..keep() });
+            let good: Vec<_> = (0..20).map(|n| host(&format!("www.good{n}.example"))).collect();
+            for (n, name) in good.iter().enumerate() {
+                cache.insert(name.clone(), &found(Some(1 << 20)), at(0));
+                for m in 0..2 * entries / 20 {
+                    let name = host(&format!("n{m}.x{n}.evil.example"));
+                    cache.insert(name, &found(Some(1 << 20)), at(0));
+                }
+            }
+            for m in 0..2 * entries {
+                cache.insert(host(&format!("m{m}.evil.example")), &found(Some(1 << 20)), at(0));
+            }
+            assert!(good.iter().all(|host| cache.get(host, at(1)).is_some()), "{entries}");
+            assert!(cache.by_host.len() > entries / 2);
         }
     }
 

@@ -10,6 +10,7 @@ use url::Url;
 
 use super::jar::{Cookie, Jar, is_public_suffix};
 use super::set::SetCookie;
+use super::site;
 use crate::http::{Date, Host, Origin, Scheme};
 use crate::limits;
 
@@ -18,16 +19,20 @@ const HEADER: &str =
 
 const HTTP_ONLY: &[u8] = b"#HttpOnly_";
 
+/// What some editors begin a file with.
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
 const SET_COOKIE: &[u8] = b"set-cookie:";
 
 /// Adds what lines there are, and says how many.
 pub(super) fn read(jar: &mut Jar, text: &[u8], now: Date) -> usize {
     let mut count = 0;
+    let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
     for line in text.split(|&byte| byte == b'\n') {
         if let Some(value) = field(line.trim_ascii_end()) {
             count += usize::from(set(jar, value.trim_ascii(), now));
         } else if let Some((site, cookie)) = cookie(line.trim_ascii_end(), line, now) {
-            jar.insert(site, cookie, now);
+            jar.insert_given(&site, cookie, now);
             count += 1;
         }
     }
@@ -48,13 +53,16 @@ fn set(jar: &mut Jar, value: &[u8], now: Date) -> bool {
         return false;
     }
     let origin = Origin::new(host, 443, Scheme::Https);
-    jar.set(&origin, "/", value, now);
+    if let Some(cookie) = jar.accept(&origin, "/", value, now) {
+        jar.insert_given(&site(origin.host()), cookie, now);
+    }
     true
 }
 
 pub(super) fn write(jar: &Jar, now: Date) -> Vec<u8> {
     let mut cookies: Vec<_> = jar.iter().filter(|cookie| cookie.is_alive(now)).collect();
-    cookies.sort_by(|a, b| (&a.domain, a.created).cmp(&(&b.domain, b.created)));
+    // what came first is forgotten last, in the next jar as in this one
+    cookies.sort_by_key(|cookie| cookie.created);
     let mut text = HEADER.as_bytes().to_vec();
     let flag = |is: bool| if is { "TRUE" } else { "FALSE" };
     for cookie in cookies {
@@ -106,11 +114,19 @@ fn cookie(line: &[u8], whole: &[u8], now: Date) -> Option<(String, Cookie)> {
     let host_only = below.eq_ignore_ascii_case(b"FALSE");
     let secure = secure.eq_ignore_ascii_case(b"TRUE");
     let (site, mut cookie) = Cookie::of_file(&host, host_only, (name, value), path, secure)?;
-    let expires: i64 = std::str::from_utf8(expires).ok()?.parse().ok()?;
+    let expires: i64 = seconds(expires)?;
     let longest = now.after(Duration::from_secs(limits::COOKIE_AGE));
     cookie.expires = (expires != 0).then(|| Date::from_unix(expires).min(longest));
     cookie.http_only = http_only;
     Some((site, cookie))
+}
+
+/// A number of seconds, of which some browsers' exports have a fraction (`1700000000.5`).
+fn seconds(text: &[u8]) -> Option<i64> {
+    let text = std::str::from_utf8(text).ok()?;
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+    let is_number = !fraction.is_empty() && fraction.bytes().all(|byte| byte.is_ascii_digit());
+    if is_number { whole.parse().ok() } else { None }
 }
 
 fn host(text: &[u8]) -> Option<Host> {

@@ -1,8 +1,9 @@
 //! The cookies themselves, by site.
 //!
 //! Knows when a cookie is kept and when it is sent. Invariants: a site has at most so many, and so has
-//! the jar; each operation looks at the cookies of one site alone, but for one in so many that makes
-//! room in all.
+//! the jar, but for those of files; each operation looks at the cookies of one site alone, but for one in so many
+//! that makes room in all. Whose cookies go is [`eviction`](crate::http::eviction)'s rule: within a site those of the
+//! host that set most, in all those of the owner that has most.
 
 use std::collections::HashMap;
 
@@ -10,15 +11,23 @@ use ::http::Method;
 
 use super::set::{SameSite, SetCookie};
 use super::{Initiator, site};
+use crate::http::eviction::{Owner, Seat, who_goes};
 use crate::http::{Date, Host, Origin, Scheme};
 use crate::limits;
 
-#[derive(Default)]
 pub(super) struct Jar {
-    sites: HashMap<String, Vec<Cookie>>,
+    sites: HashMap<String, Site>,
     count: usize,
+    /// The bound on their number: more if files had more.
+    most: usize,
     /// Rises with each cookie that is made or sent.
     clock: u64,
+}
+
+struct Site {
+    cookies: Vec<Cookie>,
+    /// The bound on their number: more if files had more.
+    most: usize,
 }
 
 pub(super) struct Cookie {
@@ -35,14 +44,44 @@ pub(super) struct Cookie {
     pub(super) expires: Option<Date>,
     pub(super) created: u64,
     used: u64,
+    /// The host that set it, where that is not the domain.
+    setter: Option<Box<str>>,
+}
+
+impl Default for Jar {
+    fn default() -> Jar {
+        Jar { sites: HashMap::new(), count: 0, most: limits::COOKIES, clock: 0 }
+    }
+}
+
+impl Default for Site {
+    fn default() -> Site {
+        Site { cookies: Vec::new(), most: limits::COOKIES_PER_SITE }
+    }
 }
 
 impl Jar {
-    /// Keeps the cookie of a Set-Cookie field, if it may be kept (RFC 6265bis, 5.7).
+    /// Keeps the cookie of a Set-Cookie field, if it may be kept.
     pub(super) fn set(&mut self, origin: &Origin, path: &str, value: &[u8], now: Date) {
-        let Some(set) = SetCookie::read(value, now) else { return };
+        let Some(cookie) = self.accept(origin, path, value, now) else { return };
+        let site = site(origin.host());
+        self.insert(&site, cookie, now);
+        self.make_room_at(&site, now);
+        self.make_room(now);
+    }
+
+    /// The cookie of a Set-Cookie field, if it may be kept (RFC 6265bis, 5.7).
+    pub(super) fn accept(
+        &self,
+        origin: &Origin,
+        path: &str,
+        value: &[u8],
+        now: Date,
+    ) -> Option<Cookie> {
+        let set = SetCookie::read(value, now)?;
         let host = origin.host();
-        let Some((domain, host_only)) = domain(host, &set.domain) else { return };
+        let (domain, host_only) = domain(host, &set.domain)?;
+        let setter = Some(host.to_string()).filter(|host| *host != domain);
         let is_secure = origin.scheme() == Scheme::Https;
         let is_bare_root = host_only && set.path.as_deref() == Some(b"/");
         let stands_against = (set.secure && !is_secure)
@@ -50,7 +89,7 @@ impl Jar {
             || !keeps_promise(&set.name, set.secure, is_bare_root)
             || (set.name.is_empty() && !keeps_promise(&set.value, false, false));
         if stands_against {
-            return;
+            return None;
         }
         let cookie = Cookie {
             name: set.name,
@@ -64,18 +103,26 @@ impl Jar {
             expires: set.expires,
             created: 0,
             used: 0,
+            setter: setter.map(Box::from),
         };
-        if !is_secure && self.shadows_secure(&site(host), &cookie) {
-            return;
+        let shadows = !is_secure && self.shadows_secure(&site(host), &cookie);
+        (!shadows).then_some(cookie)
+    }
+
+    /// Keeps a cookie of a file: what a file has is the user's choice, however much it is.
+    pub(super) fn insert_given(&mut self, site: &str, cookie: Cookie, now: Date) {
+        self.insert(site, cookie, now);
+        self.most = self.most.max(self.count);
+        if let Some(site) = self.sites.get_mut(site) {
+            site.most = site.most.max(site.cookies.len());
         }
-        self.insert(site(host), cookie, now);
     }
 
     /// Keeps a cookie in place of the one that it is another version of.
-    pub(super) fn insert(&mut self, site: String, mut cookie: Cookie, now: Date) {
+    fn insert(&mut self, site: &str, mut cookie: Cookie, now: Date) {
         self.clock += 1;
         (cookie.created, cookie.used) = (self.clock, self.clock);
-        let cookies = self.sites.entry(site.clone()).or_default();
+        let cookies = &mut self.sites.entry(site.to_owned()).or_default().cookies;
         let before = cookies.len();
         let same = cookies.iter().position(|known| known.is_version_of(&cookie));
         if let Some(at) = same {
@@ -84,20 +131,9 @@ impl Jar {
         if cookie.is_alive(now) {
             cookies.push(cookie);
         }
-        if cookies.len() > limits::COOKIES_PER_SITE {
-            cookies.retain(|known| known.is_alive(now));
-        }
-        if cookies.len() > limits::COOKIES_PER_SITE
-            && let Some((at, _)) = cookies.iter().enumerate().min_by_key(|(_, c)| c.used)
-        {
-            cookies.remove(at);
-        }
         self.count = self.count + cookies.len() - before;
         if cookies.is_empty() {
-            self.sites.remove(&site);
-        }
-        if self.count > limits::COOKIES {
-            self.make_room(now);
+            self.sites.remove(site);
         }
     }
 
@@ -109,7 +145,7 @@ impl Jar {
         initiator: Initiator,
         now: Date,
     ) -> Option<Vec<u8>> {
-        let cookies = self.sites.get_mut(&site(origin.host()))?;
+        let cookies = &mut self.sites.get_mut(&site(origin.host()))?.cookies;
         let host = origin.host().to_string();
         let path = path_alone(path);
         let mut chosen: Vec<_> = cookies
@@ -152,7 +188,7 @@ impl Jar {
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Cookie> {
-        self.sites.values().flatten()
+        self.sites.values().flat_map(|site| &site.cookies)
     }
 
     /// Whether a cookie that came in plaintext would take the place of a secure one.
@@ -160,7 +196,7 @@ impl Jar {
         let below = |one: &str, other: &str| {
             one == other || one.strip_suffix(other).is_some_and(|rest| rest.ends_with('.'))
         };
-        self.sites.get(site).into_iter().flatten().any(|known| {
+        self.sites.get(site).into_iter().flat_map(|site| &site.cookies).any(|known| {
             known.secure
                 && known.name == cookie.name
                 && (below(&known.domain, &cookie.domain) || below(&cookie.domain, &known.domain))
@@ -168,24 +204,42 @@ impl Jar {
         })
     }
 
-    /// Throws away what has expired, then what was not used for longest: a tenth of all, so that it is
-    /// seldom done.
+    /// Throws away what has expired, then as much as it takes: a hundredth of all, so that it is seldom done.
     fn make_room(&mut self, now: Date) {
-        self.retain(|cookie| cookie.is_alive(now));
-        if self.count <= limits::COOKIES {
+        if self.count <= self.most {
             return;
         }
-        let mut used: Vec<_> = self.iter().map(|cookie| cookie.used).collect();
-        let (_, &mut oldest, _) = used.select_nth_unstable(limits::COOKIES / 10);
-        self.retain(|cookie| cookie.used > oldest);
+        self.retain(|cookie| cookie.is_alive(now));
+        if self.count <= self.most {
+            return;
+        }
+        let seats = self.iter().map(|cookie| cookie.seat(Owner::of_text(&cookie.domain)));
+        let goes = who_goes(&seats.collect::<Vec<_>>(), self.most / 2, self.most / 100);
+        self.retain(|cookie| !goes.contains(&cookie.created));
+    }
+
+    /// The same within a site, a sixteenth at a time.
+    fn make_room_at(&mut self, site: &str, now: Date) {
+        let Some(Site { cookies, most }) = self.sites.get_mut(site) else { return };
+        if cookies.len() <= *most {
+            return;
+        }
+        let before = cookies.len();
+        cookies.retain(|known| known.is_alive(now));
+        if cookies.len() == before {
+            let seats = cookies.iter().map(|cookie| cookie.seat(Owner::Name(cookie.setter())));
+            let goes = who_goes(&seats.collect::<Vec<_>>(), 0, *most / 16);
+            cookies.retain(|cookie| !goes.contains(&cookie.created));
+        }
+        self.count = self.count + cookies.len() - before;
     }
 
     fn retain(&mut self, keep: impl Fn(&Cookie) -> bool) {
-        self.sites.retain(|_, cookies| {
-            cookies.retain(&keep);
-            !cookies.is_empty()
+        self.sites.retain(|_, site| {
+            site.cookies.retain(&keep);
+            !site.cookies.is_empty()
         });
-        self.count = self.sites.values().map(Vec::len).sum();
+        self.count = self.iter().count();
     }
 }
 
@@ -217,8 +271,18 @@ impl Cookie {
             expires: None,
             created: 0,
             used: 0,
+            setter: None,
         };
         Some((site(host), cookie))
+    }
+
+    /// The host that set it; for a file that is its domain.
+    fn setter(&self) -> &str {
+        self.setter.as_deref().unwrap_or(&self.domain)
+    }
+
+    fn seat<'a>(&self, owner: Owner<'a>) -> Seat<'a> {
+        Seat { owner, since: self.created, used: self.used, is_dear: self.secure }
     }
 
     pub(super) fn is_alive(&self, now: Date) -> bool {

@@ -3,8 +3,8 @@
 //! Knows the rules of names, domains, paths, schemes and sites, the public suffix list, and the files
 //! that curl and Netscape keep cookies in. Must not know connections, nor what date it is. Invariants:
 //! where a cookie goes is decided by the canonical [`Origin`]; a cookie of a public suffix is kept for
-//! the one host that set it, or not at all; numbers and sizes are bounded, and what floods the jar
-//! pushes out the cookies of its own site first.
+//! the one host that set it, or not at all; numbers and sizes are bounded, and who floods
+//! the jar pushes out its own cookies first.
 
 mod file;
 mod jar;
@@ -21,8 +21,10 @@ use jar::Jar;
 /// A cookie jar. Clones are the same jar: the transfers of one or more engines may share it.
 ///
 /// All rules are those of RFC 6265bis for a client that makes requests of its user's accord: SameSite
-/// counts where a redirect led from another site. Kept are up to [`limits::COOKIES`] cookies, 180 of one
-/// site; a lifetime is at most 400 days.
+/// counts where a redirect led from another site. Kept are all cookies of files, and of those that servers set as
+/// many as make up [`limits::COOKIES`] with them, and 180 of one site; a lifetime is at most 400 days. Beyond, whoever
+/// has most gives for the next: of a site the host that set most, in all the registrable domain that has most of the
+/// newer half.
 ///
 /// [`limits::COOKIES`]: crate::limits::COOKIES
 #[derive(Clone, Default)]
@@ -66,13 +68,13 @@ impl CookieJar {
         self.lock().field(origin, path, initiator, now)
     }
 
-    /// Adds the cookies of a file in the Netscape format. Lines that are none are passed over. Returns
-    /// how many cookies there were.
+    /// Adds the cookies of a file in the Netscape format, however many: they are the caller's choice. Lines that are
+    /// none are passed over. Returns how many cookies there were.
     pub fn read_netscape(&self, text: &[u8], now: Date) -> usize {
         file::read(&mut self.lock(), text, now)
     }
 
-    /// The cookies as a file in the Netscape format, sorted by domain.
+    /// The cookies as a file in the Netscape format, in the order in which they came.
     pub fn to_netscape(&self, now: Date) -> Vec<u8> {
         file::write(&self.lock(), now)
     }
