@@ -1,8 +1,9 @@
 //! The file name that a response proposes (RFC 6266).
 //!
 //! Knows Content-Disposition, as it should be written and as it is. Must not know file systems. Invariant:
-//! a name is one component of 1 to [`NAME_MAX`] bytes, without separators and control characters, and does
-//! not begin with a dot: it can neither leave its directory nor hide in it.
+//! a name is one component of 1 to [`NAME_MAX`] bytes, without separators, control characters and characters
+//! that cannot be seen, and does not begin with a dot: it can neither leave its directory nor hide in it, nor look
+//! like another.
 
 use percent_encoding::percent_decode;
 
@@ -13,7 +14,7 @@ const NAME_MAX: usize = 255;
 
 /// The file name in the value of a Content-Disposition field, if it has one that is fit to be one.
 ///
-/// Of a path the last segment counts, and leading dots are left out. `filename*` (RFC 8187) stands before
+/// Of a path the last segment counts, and leading dots and characters that cannot be seen are left out. `filename*` (RFC 8187) stands before
 /// `filename`, of which the first of each counts. Parameters may stand without a disposition type, values
 /// with spaces and without quotation marks, or between single ones: some servers write so.
 pub fn proposed_file_name(value: &[u8]) -> Option<String> {
@@ -73,6 +74,11 @@ fn quoted(input: &[u8], mark: u8) -> (Vec<u8>, &[u8]) {
 fn decode(value: &[u8]) -> Option<String> {
     let mut parts = value.splitn(3, |&byte| byte == b'\'');
     let (charset, _language, encoded) = (parts.next()?, parts.next()?, parts.next()?);
+    let is_encoded =
+        |octet: &[u8]| octet.iter().take(2).all(u8::is_ascii_hexdigit) && octet.len() > 1;
+    if !encoded.split(|&byte| byte == b'%').skip(1).all(is_encoded) {
+        return None;
+    }
     let bytes: Vec<u8> = percent_decode(encoded).collect();
     match charset {
         _ if charset.eq_ignore_ascii_case(b"UTF-8") => String::from_utf8(bytes).ok(),
@@ -93,10 +99,22 @@ fn latin1(bytes: &[u8]) -> String {
 /// The name of a file that is proposed by this.
 fn fit(path: &str) -> Option<String> {
     let segment = path.rsplit(['/', '\\']).next().unwrap_or_default();
+    let segment: String = segment.chars().filter(|&char| !is_unseen(char)).collect();
     let hides = |char: char| char == '.' || char.is_whitespace();
     let name = segment.trim_end().trim_start_matches(hides);
     let is_fit = (1..=NAME_MAX).contains(&name.len()) && !name.chars().any(char::is_control);
     is_fit.then(|| name.to_owned())
+}
+
+/// Whether a character has no shape of its own: what sets the direction of writing, has no width, or is ignored where
+/// it is not known (Unicode's `Bidi_Control`, `Default_Ignorable_Code_Point`, `Zl` and `Zp`).
+fn is_unseen(char: char) -> bool {
+    matches!(char,
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
+        | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}'
+        | '\u{fff0}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
+        | '\u{e0000}'..='\u{e0fff}')
 }
 
 #[cfg(test)]
@@ -134,6 +152,16 @@ mod tests {
             ("attachment; filename*=koi8-r''a; filename=plain", "plain"),
             ("attachment; filename*=a; filename=plain", "plain"),
             ("attachment; filename*=UTF-8''..; filename=plain", "plain"),
+            ("attachment; filename*=UTF-8''%zz; filename=ok.txt", "ok.txt"),
+            ("attachment; filename*=UTF-8''a%; filename=ok.txt", "ok.txt"),
+            ("attachment; filename*=UTF-8''a%4; filename=ok.txt", "ok.txt"),
+            ("attachment; filename*=UTF-8''a%4g%20b; filename=ok.txt", "ok.txt"),
+            ("attachment; filename*=UTF-8''%zz; filename*=UTF-8''b; filename=ok.txt", "b"),
+            // what cannot be seen is left out
+            ("attachment; filename*=UTF-8''report%E2%80%AEfdp.exe", "reportfdp.exe"),
+            ("attachment; filename=\"a\u{200b}b\u{2066}c\u{feff}\"", "abc"),
+            ("attachment; filename=\"\u{200f}.bashrc\"", "bashrc"),
+            ("attachment; filename=\"\u{5e9}\u{5dc}.txt\"", "\u{5e9}\u{5dc}.txt"),
             // paths
             ("attachment; filename=/etc/passwd", "passwd"),
             ("attachment; filename=\"..\\\\..\\\\x.dll\"", "x.dll"),
@@ -165,6 +193,9 @@ mod tests {
             "attachment; filename*=UTF-8''a%0d%0ab",
             "attachment; filename*=UTF-8''%00",
             "attachment; filename*=UTF-8''%C2%85",
+            "attachment; filename*=UTF-8''%E2%80%AE",
+            "attachment; filename*=UTF-8''%zz",
+            "attachment; filename=\".\u{200b}.\"",
             "attachment; xfilename=a",
             &long,
         ];

@@ -134,6 +134,27 @@ fn a_refusal_is_a_response() {
     }
 }
 
+/// Nothing is sent twice where nobody asks who it is, and nobody is told.
+#[test]
+fn digest_waits_to_be_asked() {
+    let post = || {
+        let request = Request::new(http::Method::POST, "http://10.0.0.1/").unwrap();
+        request
+            .body(Body::Memory(b"abc".as_slice().into()))
+            .options(with(policy(AuthScheme::Digest)))
+    };
+    let silent = b"HTTP/1.1 401 X\r\nContent-Length: 0\r\n\r\n".to_vec();
+    for answer in [OK.to_vec(), silent, challenge("Basic realm=r")] {
+        let asked = requests(post(), &[answer]);
+        assert_eq!(asked.len(), 1);
+        assert!(asked[0].ends_with("\r\n\r\nabc") && !asked[0].contains("Authorization"));
+    }
+    let sloppy = "Digest nonce=MTI==; realm=my router; qop=auth-int,auth, realm=\"r\"";
+    let asked = requests(post(), &[challenge(sloppy), OK.to_vec()]);
+    let answer = "Digest username=\"u\", realm=\"r\", uri=\"/\", nonce=\"MTI==\", nc=00000001, ";
+    assert!(asked[1].contains(answer) && asked[1].contains("qop=auth, "), "{asked:?}");
+}
+
 /// Guard: the field that the caller gave is neither doubled nor replaced.
 #[test]
 fn a_field_of_the_callers_own_stands() {

@@ -2,6 +2,8 @@
 //!
 //! Knows the grammar of RFC 9110, 11.2, 11.3 and 11.6.1: schemes, `token68`, parameters, quoted
 //! strings, several challenges in one line or in many. Must not know what a scheme means.
+//! Servers in the wild part parameters by semicolons or blanks as well, say them twice (the last one counts), leave
+//! out quotation marks and values: such lines are read as curl reads them, or better.
 //! Invariants: each byte is looked at a bounded number of times; a line is understood up to what is
 //! malformed in it, and the challenge in which that stands is none; numbers are bounded.
 
@@ -46,12 +48,11 @@ pub(super) fn parameters(value: &[u8]) -> Option<Vec<(String, Vec<u8>)>> {
     let mut line = Line { rest: value };
     let mut found = Vec::new();
     loop {
-        line.skip_commas();
+        line.skip_separators();
         if line.rest.is_empty() {
             return Some(found);
         }
         line.parameter(&mut found)?;
-        line.ends_an_element()?;
     }
 }
 
@@ -62,11 +63,11 @@ struct Line<'a> {
 
 impl<'a> Line<'a> {
     fn challenges(&mut self, found: &mut Vec<Challenge>) {
-        self.skip_commas();
+        self.skip_separators();
         while !self.rest.is_empty() && found.len() < limits::CHALLENGES {
             let Some(challenge) = self.challenge() else { return };
             found.push(challenge);
-            self.skip_commas();
+            self.skip_separators();
         }
     }
 
@@ -81,13 +82,34 @@ impl<'a> Line<'a> {
             return Some(challenge);
         }
         // a list: its elements are parameters, as long as they look like one
-        self.skip_commas();
-        while self.is_at_parameter() {
-            self.parameter(&mut challenge.parameters)?;
-            self.ends_an_element()?;
-            self.skip_commas();
+        self.skip_separators();
+        while self.is_at_parameter() || self.bare_word(&mut challenge.parameters) {
+            if self.is_at_parameter() {
+                self.parameter(&mut challenge.parameters)?;
+            }
+            self.skip_separators();
         }
         Some(challenge)
+    }
+
+    /// Passes over an element that is but a word, if it is no scheme: a value of the `qop` before it, of which the
+    /// list has no quotation marks, or the name of a parameter that has no value, before another one.
+    fn bare_word(&mut self, found: &mut [(String, Vec<u8>)]) -> bool {
+        let mut after = Line { rest: self.rest };
+        let Some((word, (name, value))) = after.token().zip(found.last_mut()) else { return false };
+        if after.ends_an_element().is_none() {
+            return false;
+        }
+        after.skip_separators();
+        let is_qop = ["auth", "auth-int"].iter().any(|of| word.eq_ignore_ascii_case(of.as_bytes()));
+        if is_qop && name == "qop" {
+            value.push(b',');
+            value.extend_from_slice(word);
+        } else if !after.is_at_parameter() {
+            return false;
+        }
+        self.rest = after.rest;
+        true
     }
 
     fn parameter(&mut self, found: &mut Vec<(String, Vec<u8>)>) -> Option<()> {
@@ -97,14 +119,39 @@ impl<'a> Line<'a> {
         self.skip_blanks();
         let value = match self.rest.first() {
             Some(b'"') => self.quoted()?,
-            _ => self.token()?.to_vec(),
+            _ => self.unquoted()?,
         };
-        let is_known = found.iter().any(|(known, _)| *known == name);
-        if is_known || found.len() == limits::CHALLENGE_PARAMETERS {
-            return None;
+        let was_blank = self.skip_blanks();
+        if !(was_blank && self.is_at_parameter()) {
+            self.ends_an_element()?;
         }
-        found.push((name, value));
+        match found.iter().position(|(known, _)| *known == name) {
+            Some(before) => found[before].1 = value,
+            None if found.len() == limits::CHALLENGE_PARAMETERS => return None,
+            None => found.push((name, value)),
+        }
         Some(())
+    }
+
+    /// A value without quotation marks, up to a separator or the next parameter: a token by rights, but nonces end in
+    /// `==`, and realms have blanks.
+    fn unquoted(&mut self) -> Option<Vec<u8>> {
+        let ends = |byte: u8| matches!(byte, b' ' | b'\t' | b',' | b';' | b'"');
+        let mut end = 0;
+        loop {
+            end += self.rest[end..].iter().take_while(|&&byte| !ends(byte)).count();
+            let mut after = Line { rest: &self.rest[end..] };
+            after.skip_blanks();
+            match after.rest.first() {
+                Some(b'"') => return None,
+                None | Some(b',' | b';') => break,
+                Some(_) if after.is_at_parameter() => break,
+                Some(_) => end = self.rest.len() - after.rest.len(),
+            }
+        }
+        let (value, rest) = self.rest.split_at(end);
+        self.rest = rest;
+        Some(value.to_vec())
     }
 
     fn token(&mut self) -> Option<&'a [u8]> {
@@ -156,11 +203,11 @@ impl<'a> Line<'a> {
         is_token && ahead.rest.first() == Some(&b'=')
     }
 
-    /// To the comma after an element, or the end.
+    /// To the separator after an element, or the end.
     fn ends_an_element(&mut self) -> Option<()> {
         self.skip_blanks();
         match self.rest.first() {
-            None | Some(b',') => Some(()),
+            None | Some(b',' | b';') => Some(()),
             Some(_) => None,
         }
     }
@@ -173,8 +220,8 @@ impl<'a> Line<'a> {
     }
 
     /// Past empty elements of a list, too.
-    fn skip_commas(&mut self) {
-        let is_between = |byte: u8| matches!(byte, b' ' | b'\t' | b',');
+    fn skip_separators(&mut self) {
+        let is_between = |byte: u8| matches!(byte, b' ' | b'\t' | b',' | b';');
         let length = self.rest.iter().take_while(|&&byte| is_between(byte)).count();
         self.rest = &self.rest[length..];
     }
@@ -238,6 +285,34 @@ mod tests {
         assert_eq!(read(b"Basic realm=\"\xe4\""), ["Basic realm=\\xe4"]);
     }
 
+    #[test]
+    fn as_servers_write() {
+        let table: &[(&str, &[&str])] = &[
+            ("Basic realm=a, realm=b", &["Basic realm=b"]),
+            ("Basic realm=a, x=y, REALM=\"c\"", &["Basic realm=c x=y"]),
+            ("Basic realm=a=b", &["Basic realm=a=b"]),
+            ("Basic realm=(a)", &["Basic realm=(a)"]),
+            ("Basic realm=my old router", &["Basic realm=my old router"]),
+            ("Basic realm=my router , Negotiate", &["Basic realm=my router", "Negotiate"]),
+            ("Digest nonce=MTI==, opaque=, qop=auth", &["Digest nonce=MTI== opaque= qop=auth"]),
+            ("Digest realm=\"r\"; nonce=1;qop=\"auth\"", &["Digest realm=r nonce=1 qop=auth"]),
+            ("Digest realm=\"r\" nonce=1 qop=\"auth\"", &["Digest realm=r nonce=1 qop=auth"]),
+            ("Basic realm=a; Digest realm=b", &["Basic realm=a", "Digest realm=b"]),
+            ("Digest qop=auth-int,auth, nonce=1", &["Digest qop=auth-int,auth nonce=1"]),
+            ("Digest nonce=1, qop=auth , AUTH-INT", &["Digest nonce=1 qop=auth,AUTH-INT"]),
+            ("Digest nonce=1, qop=auth, Basic", &["Digest nonce=1 qop=auth", "Basic"]),
+            (
+                "Digest nonce=1, qop=auth, Basic realm=x",
+                &["Digest nonce=1 qop=auth", "Basic realm=x"],
+            ),
+            ("Digest nonce=1, stale, qop=auth", &["Digest nonce=1 qop=auth"]),
+            ("Digest nonce=1, stale", &["Digest nonce=1", "stale"]),
+        ];
+        for (value, want) in table {
+            assert_eq!(read(value.as_bytes()), *want, "{value}");
+        }
+    }
+
     /// What is malformed takes its challenge along and what comes after it, not what came before.
     #[test]
     fn malformed() {
@@ -248,15 +323,12 @@ mod tests {
             ("Basic realm=\"open\\", &[]),
             ("Basic realm=\"a\"b", &[]),
             ("Basic realm=", &["Basic"]),
-            ("Basic realm=a=b", &[]),
-            ("Basic realm=a b", &[]),
-            ("Basic realm=a, realm=b", &[]),
-            ("Basic realm=a, REALM=\"a\"", &[]),
-            ("Basic realm=(a)", &[]),
+            ("Basic realm=a\"b\"", &[]),
+            ("Basic realm=a \"b\"", &[]),
             ("Basic@x", &[]),
             ("Basic realm=ok, Digest realm=\"open", &["Basic realm=ok"]),
-            ("Basic realm=ok, ;, Digest realm=x", &["Basic realm=ok"]),
-            ("Basic realm=ok, Digest nonce=a b, New x=y", &["Basic realm=ok"]),
+            ("Basic realm=ok, @, Digest realm=x", &["Basic realm=ok"]),
+            ("Basic realm=ok, Digest nonce=\"a\" b, New x=y", &["Basic realm=ok"]),
         ];
         for (value, want) in table {
             assert_eq!(read(value.as_bytes()), *want, "{value}");
@@ -280,7 +352,8 @@ mod tests {
         let read = |value: &str| parameters(value.as_bytes()).map(|found| found.len());
         assert_eq!(read("nextnonce=\"a\", qop=auth"), Some(2));
         assert_eq!(read(""), Some(0));
-        for bad in ["a", "a=b c", "a=\"", "a=b, a=c", "Digest a=b"] {
+        assert_eq!(read("a=b, a=c; d=e"), Some(2));
+        for bad in ["a", "a=\"", "Digest a=b"] {
             assert_eq!(read(bad), None, "{bad}");
         }
     }

@@ -11,6 +11,7 @@ use sha2::digest::Digest as _;
 use sha2::{Sha256, Sha512_256};
 
 use super::challenge::{Challenge, parameters};
+use crate::limits;
 
 /// What a challenge asks for, if that can be given.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,23 +84,29 @@ impl Offer {
                     .map(|(name, hash, is_session)| (Some(name), hash, is_session))?
             }
         };
-        let has_qop = match challenge.parameter("qop") {
-            Some(list) => {
-                let mut options = list.split(|&byte| byte == b',').map(<[u8]>::trim_ascii);
-                if !options.any(|option| option.eq_ignore_ascii_case(b"auth")) {
-                    return None;
-                }
-                true
-            }
-            None if is_session => return None,
-            None => false,
+        let list = challenge.parameter("qop").unwrap_or_default();
+        let offers = |qop: &[u8]| {
+            let mut options = list.split(|byte| matches!(byte, b',' | b';' | b' ' | b'\t'));
+            options.any(|option| option.eq_ignore_ascii_case(qop))
         };
+        // of an empty list, and of one that has nothing that is known, nothing is chosen
+        let has_qop = offers(b"auth");
+        if !has_qop && (is_session || offers(b"auth-int")) {
+            return None;
+        }
+        // a realm that is left out is hashed as an empty one, by servers as by curl
+        let realm = challenge.parameter("realm").unwrap_or_default();
+        let nonce = challenge.parameter("nonce")?;
+        let opaque = challenge.parameter("opaque");
+        if !can_be_kept(&[realm, nonce, opaque.unwrap_or_default()]) {
+            return None;
+        }
         Some(Offer {
-            realm: challenge.parameter("realm")?.to_vec(),
+            realm: realm.to_vec(),
             hash,
             stale: is("stale", "true"),
-            nonce: challenge.parameter("nonce")?.to_vec(),
-            opaque: challenge.parameter("opaque").map(<[u8]>::to_vec),
+            nonce: nonce.to_vec(),
+            opaque: opaque.map(<[u8]>::to_vec),
             algorithm,
             is_session,
             has_qop,
@@ -107,6 +114,12 @@ impl Offer {
             is_utf8: is("charset", "UTF-8"),
         })
     }
+}
+
+/// What a server has said is kept, and said to it again.
+fn can_be_kept(texts: &[&[u8]]) -> bool {
+    let size: usize = texts.iter().map(|text| text.len()).sum();
+    size <= limits::DIGEST_TEXTS && !texts.iter().any(|text| text.iter().any(u8::is_ascii_control))
 }
 
 impl Session {
@@ -169,10 +182,19 @@ impl Session {
         Some(value.0)
     }
 
-    /// Goes on with the nonce that an Authentication-Info names, if it names one.
+    /// Whether an offer is of the same nonce, and so one to go on with: counts of a nonce only rise.
+    pub(super) fn is_of(&self, offer: &Offer) -> bool {
+        self.offer == Offer { stale: self.offer.stale, ..offer.clone() }
+    }
+
+    /// Goes on with the nonce that an Authentication-Info names, if it names another one.
     pub(super) fn note_info(&mut self, info: &[u8]) {
         let Some(found) = parameters(info) else { return };
-        if let Some((_, nonce)) = found.into_iter().find(|(name, _)| name == "nextnonce") {
+        let next = found.into_iter().find(|(name, _)| name == "nextnonce");
+        if let Some((_, nonce)) = next
+            && nonce != self.offer.nonce
+            && can_be_kept(&[&self.offer.realm, &nonce])
+        {
             self.offer.nonce = nonce;
             self.count = 0;
         }
@@ -391,6 +413,13 @@ mod tests {
         session.note_info(b"nextnonce=\"m");
         let value = String::from_utf8(session.answer(b"u", &Method::GET, "/").unwrap()).unwrap();
         has(&value, "nonce=\"m\", nc=00000002");
+        // the one that there is
+        session.note_info(b"nextnonce=\"m\"");
+        let value = String::from_utf8(session.answer(b"u", &Method::GET, "/").unwrap()).unwrap();
+        has(&value, "nonce=\"m\", nc=00000003");
+        session.note_info(format!("nextnonce={}", "x".repeat(limits::DIGEST_TEXTS)).as_bytes());
+        let value = String::from_utf8(session.answer(b"u", &Method::GET, "/").unwrap()).unwrap();
+        has(&value, "nonce=\"m\", nc=00000004");
     }
 
     #[test]
@@ -412,16 +441,45 @@ mod tests {
         assert!(offer(&format!("{good}, stale=TRUE")).is_some_and(|offer| offer.stale));
         let bad = [
             "Basic realm=r",
-            "Digest nonce=n, qop=auth",
             "Digest realm=r, qop=auth",
             "Digest realm=r, nonce=n, qop=auth-int",
-            "Digest realm=r, nonce=n, qop=\"\"",
+            "Digest realm=r, nonce=n, qop=\"\", algorithm=MD5-sess",
+            "Digest realm=r, nonce=\"n\tm\", qop=auth",
             "Digest realm=r, nonce=n, qop=auth, algorithm=SHA-1",
             "Digest realm=r, nonce=n, algorithm=MD5-sess",
             "Digest abc=",
         ];
         for challenge in bad {
             assert_eq!(offer(challenge), None, "{challenge}");
+        }
+        let sized = |size: usize| offer(&format!("Digest nonce={}", "x".repeat(size)));
+        assert!(sized(limits::DIGEST_TEXTS).is_some() && sized(limits::DIGEST_TEXTS + 1).is_none());
+    }
+
+    /// As curl 7.88 answers them, but for the semicolons and the list in blanks, of which it makes nothing.
+    #[test]
+    fn challenges_as_servers_write_them() {
+        let table = [
+            ("realm=r, nonce=n, qop=\"\"", "r", "n", false),
+            ("realm=r, nonce=n, qop=\"later\"", "r", "n", false),
+            ("nonce=n, qop=auth", "", "n", true),
+            ("realm=r, nonce=m, nonce=n, qop=auth", "r", "n", true),
+            ("realm=q, nonce=n, realm=\"r s\", qop=auth", "r s", "n", true),
+            ("realm=r, nonce=n, algorithm=SHA-1, algorithm=MD5, qop=auth", "r", "n", true),
+            ("realm=r, nonce=n, qop=\"auth-int,auth\"", "r", "n", true),
+            ("realm=r, qop=auth-int,auth, nonce=n", "r", "n", true),
+            ("realm=r, qop=auth,auth-int, nonce=n", "r", "n", true),
+            ("realm=r, qop=\"auth auth-int\", nonce=n", "r", "n", true),
+            ("realm=\"r\"; nonce=\"n\"; qop=\"auth\"", "r", "n", true),
+            ("realm=\"r\" nonce=\"n\" qop=\"auth\"", "r", "n", true),
+            ("realm=my router, nonce=ab==, qop=auth", "my router", "ab==", true),
+            ("realm=r, nonce=\"\", qop=auth", "r", "", true),
+        ];
+        for (parameters, realm, nonce, has_qop) in table {
+            let offer = offer(&format!("Digest {parameters}")).expect(parameters);
+            let texts = (&offer.realm[..], &offer.nonce[..]);
+            assert_eq!(texts, (realm.as_bytes(), nonce.as_bytes()), "{parameters}");
+            assert_eq!((offer.has_qop, offer.hash), (has_qop, Hash::Md5), "{parameters}");
         }
     }
 }

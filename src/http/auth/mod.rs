@@ -163,11 +163,15 @@ impl Authenticator {
             }
             (Answer::Digest(offer), _) => {
                 let realm = offer.realm.clone();
-                self.sessions.retain(|session| session.realm() != realm);
+                let known = self.sessions.iter().position(|session| session.realm() == realm);
+                let session = match known.map(|at| self.sessions.remove(at)) {
+                    Some(session) if session.is_of(&offer) => session,
+                    Some(_) | None => Session::new(offer, user, password, nonces),
+                };
                 if self.sessions.len() == limits::REALMS {
                     self.sessions.remove(0);
                 }
-                self.sessions.push(Session::new(offer, user, password, nonces));
+                self.sessions.push(session);
                 attempt.sent = Sent::Digest(realm);
             }
         }

@@ -172,12 +172,28 @@ fn stale_nonces_are_replaced_so_many_times() {
     let mut talk = Talk::with(&mut authenticator);
     talk.sends();
     assert!(talk.answers(&[MD5]));
-    for _ in 1..limits::AUTH_ROUNDS {
+    for round in 2..=limits::AUTH_ROUNDS {
         talk.sends();
-        assert!(talk.answers(&[STALE]));
-        assert!(talk.sends().contains("nonce=\"4\", nc=00000001"));
+        assert!(talk.answers(&[&STALE.replace('4', &round.to_string())]));
+        assert!(talk.sends().contains(&format!("nonce=\"{round}\", nc=00000001")));
     }
     assert!(!talk.answers(&[STALE]));
+}
+
+/// Several requests that are on their way at once are all challenged with the one nonce that a server has.
+#[test]
+fn a_nonce_that_is_named_again_counts_on() {
+    let mut authenticator = authenticator(AuthScheme::Digest, Role::Server);
+    for count in 1..=3 {
+        let mut talk = Talk::with(&mut authenticator);
+        talk.attempt.sent = Sent::Nothing;
+        assert!(talk.answers(&[MD5]));
+        assert!(talk.sends().contains(&format!("nonce=\"1\", nc=0000000{count}")), "{count}");
+    }
+    let (mut talk, stale) = (Talk::with(&mut authenticator), format!("{MD5}, stale=true"));
+    talk.sends();
+    assert!(talk.answers(&[&stale]));
+    assert!(talk.sends().contains("nonce=\"1\", nc=00000005"));
 }
 
 #[test]
