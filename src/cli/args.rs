@@ -15,6 +15,7 @@ use super::condition::ConditionArgs;
 use super::connect::TlsArgs;
 use super::cookies::CookieArgs;
 use super::credentials::CredentialArgs;
+use super::field_lines::FieldLines;
 use super::heads::HeadArgs;
 use super::lookup::{LookupArgs, ResolverArgs};
 use super::partial::RangeArgs;
@@ -82,6 +83,10 @@ pub(crate) struct FetchArgs {
     #[arg(short = 'S', long)]
     pub(crate) show_error: bool,
 
+    /// Write what is told on stderr to FILE instead (- for standard output)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) stderr: Option<PathBuf>,
+
     /// With a number as --connections, with anything else as --cookie-jar (./64 is a file)
     #[arg(short = 'c', value_name = "N|FILE")]
     pub(crate) count_or_jar: Vec<CountOrJar>,
@@ -145,8 +150,12 @@ pub(crate) struct RequestArgs {
     pub(crate) method: Option<Method>,
 
     /// A field for each request, as `Name: value`; `Name;` is one without a value, and `Name:` leaves a default field
-    /// out
-    #[arg(short = 'H', long = "header", value_name = "FIELD", allow_hyphen_values = true)]
+    /// out; or the lines of a file (- for standard input)
+    #[arg(short = 'H', long = "header", value_name = "FIELD|@FILE", allow_hyphen_values = true)]
+    pub(crate) field_lines: Vec<FieldLines>,
+
+    /// Those that `field_lines` come to.
+    #[arg(skip)]
     pub(crate) fields: Vec<Field>,
 
     /// Ask for heads only (HEAD), and write them where the bodies would go

@@ -34,6 +34,11 @@ pub(crate) struct BodyArgs {
     #[command(flatten)]
     pub(crate) form: FormArgs,
 
+    /// Write a backslash before quotation marks and backslashes in names of -F and its files, and not %22: for servers
+    /// that do not know what browsers do
+    #[arg(long)]
+    pub(crate) form_escape: bool,
+
     /// Send FILE as it is by PUT (- for standard input, which is sent chunked). Where a URL's path
     /// ends in a slash, the file's name is added to it
     #[arg(short = 'T', long, value_name = "FILE")]
@@ -147,7 +152,7 @@ impl Payload {
 
 impl Content {
     pub(crate) fn new(args: BodyArgs, stdin: &mut StandardInput) -> Result<Content, String> {
-        let BodyArgs { data, form, upload_file, get, url_query, expect100_timeout: _ } = args;
+        let BodyArgs { data, form, form_escape, upload_file, get, url_query, .. } = args;
         let bodies = [
             (!data.0.is_empty(), "-d"),
             (!form.0.is_empty(), "-F"),
@@ -174,7 +179,7 @@ impl Content {
             content.take_data(&data.0, get, stdin)?;
         }
         if !form.0.is_empty() {
-            content.take_form(&form.0, stdin)?;
+            content.take_form(&form.0, form_escape, stdin)?;
         }
         if let Some(file) = upload_file.first() {
             content.take_upload(file, stdin)?;
@@ -262,9 +267,10 @@ impl Content {
     fn take_form(
         &mut self,
         parts: &[(FormKind, String)],
+        backslashes: bool,
         stdin: &mut StandardInput,
     ) -> Result<(), String> {
-        let mut form = Form::new();
+        let mut form = Form::new(backslashes);
         for (kind, text) in parts {
             match kind {
                 FormKind::Part => form.add(text, || stdin.take("-F")),

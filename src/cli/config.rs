@@ -87,6 +87,8 @@ fn words(text: &str) -> Result<Vec<String>, String> {
     command.build();
     let fetch = command.find_subcommand("fetch").expect("a subcommand");
     let mut words = Vec::new();
+    // some editors begin a file with a byte order mark
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     for (number, line) in (1..).zip(text.lines()) {
         let line = line.trim();
         if line.is_empty() || line.starts_with('#') {
@@ -211,6 +213,7 @@ mod tests {
             "--max-time=5",
         ];
         assert_eq!(words(text).unwrap(), want);
+        assert_eq!(words("\u{feff}fail\n\u{feff}x = y").unwrap(), ["--fail", "--\u{feff}x=y"]);
     }
 
     #[test]

@@ -1,27 +1,67 @@
-//! What a person reads: standard error, and the progress bar if that is a terminal.
+//! What a person reads: standard error, or what stands for it, and the progress bar if that is a terminal.
 //!
 //! Knows the terminal. Must not know what is told. Invariants: nothing that a peer sent reaches the
 //! terminal as a control character; standard error that is closed is no error.
 
 use std::fmt;
+use std::fs::File;
 use std::io::{self, IsTerminal as _, Write as _};
+use std::path::Path;
+use std::rc::Rc;
 use std::time::Duration;
 
 use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressState, ProgressStyle};
 
 use super::tally::Tally;
 
-/// Standard error.
+/// Standard error, or what stands for it.
 pub(crate) struct Console {
+    place: Place,
     quiet: bool,
     bar: Option<ProgressBar>,
 }
 
+/// Where it is told.
+#[derive(Debug, Clone)]
+pub(crate) enum Place {
+    StandardError,
+    StandardOutput,
+    File(Rc<File>),
+}
+
+impl Place {
+    /// What `--stderr` names.
+    pub(crate) fn open(path: Option<&Path>) -> Result<Place, String> {
+        match path {
+            None => Ok(Place::StandardError),
+            Some(path) if path == Path::new("-") => Ok(Place::StandardOutput),
+            Some(path) => match File::create(path) {
+                Ok(file) => Ok(Place::File(Rc::new(file))),
+                Err(error) => Err(format!("cannot write --stderr {}: {error}", path.display())),
+            },
+        }
+    }
+
+    fn is_terminal(&self) -> bool {
+        matches!(self, Place::StandardError) && io::stderr().is_terminal()
+    }
+
+    fn tell(&self, line: &str) {
+        let line = format!("{line}\n");
+        // there is nobody to tell that it could not be told
+        _ = match self {
+            Place::StandardError => io::stderr().write_all(line.as_bytes()),
+            Place::StandardOutput => io::stdout().write_all(line.as_bytes()),
+            Place::File(file) => (&**file).write_all(line.as_bytes()),
+        };
+    }
+}
+
 impl Console {
     /// `progress`: show it, if there is a terminal, towards a total that may be unknown.
-    pub(crate) fn new(quiet: bool, progress: Option<Option<u64>>) -> Console {
-        let progress = progress.filter(|_| io::stderr().is_terminal());
-        Console { quiet, bar: progress.map(progress_bar) }
+    pub(crate) fn new(place: Place, quiet: bool, progress: Option<Option<u64>>) -> Console {
+        let progress = progress.filter(|_| place.is_terminal());
+        Console { place, quiet, bar: progress.map(progress_bar) }
     }
 
     pub(crate) fn progress(&self, tally: &Tally) {
@@ -41,7 +81,7 @@ impl Console {
 
     /// Says something in any case.
     pub(crate) fn say(&self, text: &str) {
-        let print = || _ = writeln!(io::stderr(), "{text}");
+        let print = || self.place.tell(text);
         match &self.bar {
             Some(bar) => bar.suspend(print),
             None => print(),

@@ -78,9 +78,10 @@ impl FromStr for Token {
 }
 
 impl CredentialArgs {
-    /// What was asked for; none where only URLs may have logins, to be sent by Basic.
-    pub(crate) fn policy(self) -> Result<Option<AuthPolicy>, String> {
-        let netrc = self.netrc()?;
+    /// What was asked for; none where only URLs may have logins, to be sent by Basic. What is to be said of it is
+    /// added to `warnings`.
+    pub(crate) fn policy(self, warnings: &mut Vec<String>) -> Result<Option<AuthPolicy>, String> {
+        let netrc = self.netrc(warnings)?;
         let scheme = match (self.anyauth, self.basic, self.digest) {
             (true, ..) | (_, true, true) => AuthScheme::Any,
             (false, false, true) => AuthScheme::Digest,
@@ -93,16 +94,21 @@ impl CredentialArgs {
         Ok(Some(AuthPolicy { scheme, secret, netrc, netrc_before_url: !self.netrc_optional }))
     }
 
-    fn netrc(&self) -> Result<Option<Netrc>, String> {
-        let read = |path: &Path| match fs::read_to_string(path) {
+    fn netrc(&self, warnings: &mut Vec<String>) -> Result<Option<Netrc>, String> {
+        let mut read = |path: &Path| match fs::read_to_string(path) {
             // as curl has it: who has no such file has no logins
             Err(error) if error.kind() == io::ErrorKind::NotFound && self.netrc_file.is_none() => {
                 Ok(None)
             }
             Err(error) => Err(format!("cannot read the netrc file {}: {error}", path.display())),
-            Ok(text) => Netrc::parse(&text)
-                .map(Some)
-                .map_err(|error| format!("netrc file {}: {error}", path.display())),
+            Ok(text) => {
+                let about = format!("netrc file {}", path.display());
+                let netrc = Netrc::parse(&text).map_err(|error| format!("{about}: {error}"))?;
+                warnings.extend(netrc.unusable().map(|(line, why)| {
+                    format!("{about}: the login of line {line} cannot be sent: it has {why}")
+                }));
+                Ok(Some(netrc))
+            }
         };
         match (&self.netrc_file, env::home_dir()) {
             (Some(path), _) => read(path),

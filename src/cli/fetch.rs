@@ -17,7 +17,7 @@ use url::Url;
 
 use super::Status;
 use super::args::FetchArgs;
-use super::console::{Console, printable};
+use super::console::{Console, Place, printable};
 use super::cookies::Kept;
 use super::credentials::without_user_information;
 use super::delivery::{Delivery, Rules, Ticket, encoded};
@@ -41,10 +41,14 @@ const GRACE: Duration = Duration::from_secs(5);
 
 /// Fetches what the command line says.
 pub(crate) fn run(args: FetchArgs) -> Status {
-    match Plan::new(args).and_then(Run::new) {
+    let (place, plan) = match Place::open(args.stderr.as_deref()) {
+        Ok(place) => (place, Plan::new(args)),
+        Err(reason) => (Place::StandardError, Err(reason)),
+    };
+    match plan.and_then(|plan| Run::new(plan, place.clone())) {
         Ok(run) => run.finish(),
         Err(reason) => {
-            Console::new(true, None).fail(&reason);
+            Console::new(place, true, None).fail(&reason);
             Status::Usage
         }
     }
@@ -97,9 +101,10 @@ enum Halt {
 }
 
 impl Run {
-    fn new(plan: Plan) -> Result<Run, String> {
+    fn new(plan: Plan, place: Place) -> Result<Run, String> {
         let shows_progress = !plan.quiet && !plan.output.is_stream();
-        let console = Rc::new(Console::new(plan.quiet, shows_progress.then(|| plan.total())));
+        let console =
+            Rc::new(Console::new(place, plan.quiet, shows_progress.then(|| plan.total())));
         for warning in &plan.warnings {
             console.warn(warning);
         }

@@ -17,6 +17,8 @@ use super::values::Field;
 /// A form in the making.
 pub(crate) struct Form {
     boundary: String,
+    /// Names have backslashes before what would end them, and not percent signs (curl's `--form-escape`).
+    backslashes: bool,
     pieces: Vec<Piece>,
 }
 
@@ -30,10 +32,11 @@ struct Attributes {
 
 impl Form {
     /// An empty form, with a boundary that nobody can foresee and put into a part.
-    pub(crate) fn new() -> Form {
+    pub(crate) fn new(backslashes: bool) -> Form {
         let (one, other) = (RandomState::new().hash_one(0), RandomState::new().hash_one(1));
         Form {
             boundary: format!("------------------------{one:016x}{other:016x}"),
+            backslashes,
             pieces: Vec::new(),
         }
     }
@@ -102,11 +105,11 @@ impl Form {
         attributes: &Attributes,
         content: Piece,
     ) {
-        let name = escaped(name);
+        let name = self.escaped(name);
         let mut head =
             format!("--{}\r\nContent-Disposition: form-data; name=\"{name}\"", self.boundary);
         if let Some(file_name) = file_name {
-            head += &format!("; filename=\"{}\"", escaped(file_name));
+            head += &format!("; filename=\"{}\"", self.escaped(file_name));
         }
         head += "\r\n";
         let fields = &attributes.fields;
@@ -126,6 +129,20 @@ impl Form {
             file => self.pieces.push(file),
         }
         self.write("\r\n");
+    }
+
+    /// A name in quotation marks, as browsers have it (RFC 7578, 5.1; the HTML standard, 4.10.22.8), or by backslashes.
+    /// What would begin a line is percent-encoded either way.
+    fn escaped(&self, name: &str) -> String {
+        let mut escaped = String::with_capacity(name.len());
+        for char in name.chars() {
+            match char {
+                '"' | '\\' if self.backslashes => escaped.extend(['\\', char]),
+                '"' | '\0'..='\x1f' | '\x7f' => escaped += &format!("%{:02X}", char as u32),
+                char => escaped.push(char),
+            }
+        }
+        escaped
     }
 
     fn write(&mut self, text: &str) {
@@ -199,6 +216,8 @@ fn part(text: &str, end: Option<char>) -> Result<(String, Attributes, &str), Str
 fn part_fields(text: &str) -> Result<Vec<Field>, String> {
     let Some(path) = text.strip_prefix('@') else { return Ok(vec![part_field(text)?]) };
     let lines = fs::read_to_string(path).map_err(|error| format!("cannot read {path}: {error}"))?;
+    // some editors begin a file with a byte order mark
+    let lines = lines.strip_prefix('\u{feff}').unwrap_or(&lines);
     let lines = lines.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
     lines.map(part_field).collect()
 }
@@ -260,18 +279,6 @@ fn word(text: &str, end: Option<char>) -> (String, &str) {
     (text[..at].to_owned(), &text[at..])
 }
 
-/// A name in quotation marks, as browsers have it (RFC 7578, 5.1; the HTML standard, 4.10.22.8).
-fn escaped(name: &str) -> String {
-    let mut escaped = String::with_capacity(name.len());
-    for char in name.chars() {
-        match char {
-            '"' | '\0'..='\x1f' | '\x7f' => escaped += &format!("%{:02X}", char as u32),
-            char => escaped.push(char),
-        }
-    }
-    escaped
-}
-
 /// The media type that a file's name says it has.
 fn guess(name: &str) -> Option<&'static str> {
     const TYPES: [(&str, &str); 10] = [
@@ -295,7 +302,11 @@ mod tests {
     use super::*;
 
     fn form(parts: &[&str]) -> Result<String, String> {
-        let mut form = Form { boundary: "B".to_owned(), pieces: Vec::new() };
+        escaped_form(parts, false)
+    }
+
+    fn escaped_form(parts: &[&str], backslashes: bool) -> Result<String, String> {
+        let mut form = Form { boundary: "B".to_owned(), backslashes, pieces: Vec::new() };
         for part in parts {
             form.add(part, || Ok(()))?;
         }
@@ -363,6 +374,20 @@ mod tests {
         for part in ["a", "a=b;c", "a=b;encoder=base64", "a=(b", "a=@/no/such", "a=<", "a=@"] {
             assert!(form(&[part]).is_err(), "{part}");
         }
+    }
+
+    #[test]
+    fn names_with_backslashes_if_that_is_wanted() {
+        let part = r#"a"b\c=x;filename="d\"e\\f""#;
+        for (backslashes, want) in [
+            (false, r#"name="a%22b\c"; filename="d%22e\f""#),
+            (true, r#"name="a\"b\\c"; filename="d\"e\\f""#),
+        ] {
+            let text = escaped_form(&[part], backslashes).unwrap();
+            assert!(text.contains(want), "{text}");
+        }
+        let text = escaped_form(&["a\r\nX: y=x"], true).unwrap();
+        assert!(text.contains("name=\"a%0D%0AX: y\""), "{text}");
     }
 
     /// No name, type or field begins a line of its own.

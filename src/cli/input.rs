@@ -198,7 +198,9 @@ impl Reader {
     }
 
     fn take(&mut self, number: u64, line: &[u8], length: usize) -> Result<(), Unwanted> {
-        let line = line.trim_ascii();
+        // some editors begin a file with a byte order mark
+        let marked = (number == 1).then(|| line.strip_prefix("\u{feff}".as_bytes())).flatten();
+        let line = marked.unwrap_or(line).trim_ascii();
         if line.is_empty() || line.starts_with(b"#") {
             return Ok(());
         }
@@ -310,6 +312,11 @@ mod tests {
         for capacity in [1, 2, 3, 7, 4096] {
             assert_eq!(read_all(text, capacity), want, "{capacity}");
         }
+        // a byte order mark is none of the first line, and nothing that another may begin with
+        let entries = read_all("\u{feff}http://a/\n\u{feff}http://b/".as_bytes(), 2);
+        assert_eq!(entries, [good(1, "http://a/"), good(2, "\u{feff}http://b/")]);
+        assert_eq!(read_all("\u{feff}# no\nhttp://b/".as_bytes(), 16), [good(2, "http://b/")]);
+        assert_eq!(read_all("\u{feff}".as_bytes(), 16), []);
         assert_eq!(read_all(b"", 16), []);
         assert_eq!(read_all(b"\n", 16), []);
     }

@@ -21,6 +21,7 @@ mod date;
 mod delivery;
 pub(crate) mod doctor;
 pub(crate) mod fetch;
+mod field_lines;
 mod form;
 mod heads;
 mod input;

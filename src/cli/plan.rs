@@ -20,6 +20,7 @@ use super::coding;
 use super::condition::{ConditionArgs, TimeCondition};
 use super::connect::TlsArgs;
 use super::cookies::Kept;
+use super::field_lines::lines;
 use super::input::Opened;
 use super::names::file_name;
 use super::output::{Output, SharedStream, Stream};
@@ -124,9 +125,11 @@ impl Plan {
         let heads = args.request.head || args.heads.include;
         let fail = Fail::of(&args.request);
         let config = config(&args)?;
+        let mut stdin = StandardInput { taken: takes_standard_input(&args.config, &args.input) };
+        args.request.fields = lines(&args.request.field_lines, "-H", &mut stdin)?;
+        args.proxy.fields = lines(&args.proxy.proxy_header, "--proxy-header", &mut stdin)?;
         let (mut options, unusable) = transfer_options(&args)?;
         args.ways.apply(&mut options)?;
-        let mut stdin = StandardInput { taken: takes_standard_input(&args.config, &args.input) };
         let content = Content::new(args.body, &mut stdin)?;
         if content.is_for_one() && !one_url {
             return Err("-T of a pipe can be sent once, to one URL".to_owned());
@@ -134,7 +137,8 @@ impl Plan {
         if args.range.range.is_some() && content.method == Some(http::Method::PUT) {
             return Err("-T sends a file whole: -r is about what is to come".to_owned());
         }
-        options.auth = args.credentials.policy()?;
+        let mut warnings = Vec::new();
+        options.auth = args.credentials.policy(&mut warnings)?;
         let write_out = args.write_out.format()?;
         let tells_hops = write_out.as_deref().is_some_and(write_out::tells_hops);
         options.record_hops = args.output.jsonl || tells_hops;
@@ -153,7 +157,8 @@ impl Plan {
         };
         let output = place(args.output, args.input.is_none().then_some(args.urls.len()))?;
         let one_at_a_time = output.is_stream();
-        let (config, mut warnings) = fit(config, output.writes_files())?;
+        let (config, too_many) = fit(config, output.writes_files())?;
+        warnings.extend(too_many);
         warnings.extend(args.condition.warning());
         Ok(Plan {
             urls: args.urls,
@@ -511,7 +516,7 @@ fn place(args: OutputArgs, urls: Option<usize>) -> Result<Output, String> {
 }
 
 /// As many connections as the process may have, of those asked for, and what is to be said of that.
-fn fit(config: Config, with_files: bool) -> Result<(Config, Vec<String>), String> {
+fn fit(config: Config, with_files: bool) -> Result<(Config, Option<String>), String> {
     let limit = rlimit::raise_open_files().map_err(|errno| format!("RLIMIT_NOFILE: {errno}"))?;
     let descriptors = usize::try_from(limit.soft).unwrap_or(usize::MAX);
     // a body that is written has its file open beside its connection
@@ -527,5 +532,5 @@ fn fit(config: Config, with_files: bool) -> Result<(Config, Vec<String>), String
     });
     let max_connections = wanted.min(most);
     let max_per_origin = config.max_per_origin.min(max_connections);
-    Ok((Config { max_connections, max_per_origin, ..config }, warning.into_iter().collect()))
+    Ok((Config { max_connections, max_per_origin, ..config }, warning))
 }

@@ -11,6 +11,7 @@ use percent_encoding::percent_decode_str;
 use ringdove::http::{AuthScheme, Origin, ProxyProtocol};
 use ringdove::{Bypass, Options, Proxies, Proxy, TlsPolicy};
 
+use super::field_lines::FieldLines;
 use super::values::Field;
 
 #[derive(Debug, Default, Group)]
@@ -68,9 +69,14 @@ pub(crate) struct ProxyArgs {
     #[arg(short = 'p', long)]
     pub(crate) proxytunnel: bool,
 
-    /// A field for what is said to an HTTP proxy itself, as `Name: value`
-    #[arg(long, value_name = "FIELD")]
-    pub(crate) proxy_header: Vec<Field>,
+    /// A field for what is said to an HTTP proxy itself, as `Name: value`, or the lines of a file (- for standard
+    /// input)
+    #[arg(long, value_name = "FIELD|@FILE")]
+    pub(crate) proxy_header: Vec<FieldLines>,
+
+    /// Those that `proxy_header` comes to.
+    #[arg(skip)]
+    pub(crate) fields: Vec<Field>,
 
     /// Trust the PEM certificates in FILE instead of the system's, of an https proxy
     #[arg(long, value_name = "FILE")]
@@ -172,7 +178,7 @@ impl ProxyArgs {
                 .with_credentials(&user, &password)
                 .map_err(|error| format!("--proxy-user: {error}"))?;
         }
-        for Field { name, value } in &self.proxy_header {
+        for Field { name, value } in &self.fields {
             let Some(value) = value else { continue };
             proxies =
                 proxies.field(name, value).map_err(|error| format!("--proxy-header: {error}"))?;

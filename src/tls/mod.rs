@@ -443,18 +443,21 @@ impl Identity {
         let bad = |what: &str, error: &dyn fmt::Display| {
             TlsPolicyError::BadIdentity(format!("{what}: {error}"))
         };
-        let chain = CertificateDer::pem_slice_iter(&self.certificates)
+        let chain = CertificateDer::pem_slice_iter(roots::without_mark(&self.certificates))
             .collect::<Result<Vec<_>, _>>()
             .map_err(|error| bad("the client's certificate", &roots::pem_problem(&error)))?;
         if chain.is_empty() {
             return Err(bad("the client's certificate", &"no PEM certificate in it"));
         }
-        let key = PrivateKeyDer::from_pem_slice(&self.key).map_err(|error| match error {
-            rustls::pki_types::pem::Error::NoItemsFound => {
-                bad("the client's key", &"no unencrypted PEM private key in it")
-            }
-            error => bad("the client's key", &roots::pem_problem(&error)),
-        })?;
+        let key =
+            PrivateKeyDer::from_pem_slice(roots::without_mark(&self.key)).map_err(|error| {
+                match error {
+                    rustls::pki_types::pem::Error::NoItemsFound => {
+                        bad("the client's key", &"no unencrypted PEM private key in it")
+                    }
+                    error => bad("the client's key", &roots::pem_problem(&error)),
+                }
+            })?;
         Ok((chain, key))
     }
 }

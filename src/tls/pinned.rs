@@ -16,7 +16,7 @@ use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, DigitallySignedStruct, Error, OtherError, SignatureScheme};
 use sha2::{Digest as _, Sha256};
 
-use super::roots::pem_problem;
+use super::roots::{pem_problem, without_mark};
 
 /// The hash of a public key.
 type Pin = [u8; 32];
@@ -42,9 +42,11 @@ pub(super) fn parse(text: &str) -> Result<Vec<Pin>, String> {
     let key = match content.first() {
         // a SEQUENCE
         Some(0x30) => SubjectPublicKeyInfoDer::from(content),
-        _ => SubjectPublicKeyInfoDer::from_pem_slice(&content).map_err(|error| match error {
-            rustls::pki_types::pem::Error::NoItemsFound => about(&"no PEM public key in it"),
-            error => about(&pem_problem(&error)),
+        _ => SubjectPublicKeyInfoDer::from_pem_slice(without_mark(&content)).map_err(|error| {
+            match error {
+                rustls::pki_types::pem::Error::NoItemsFound => about(&"no PEM public key in it"),
+                error => about(&pem_problem(&error)),
+            }
         })?,
     };
     Ok(vec![Sha256::digest(&key).into()])
@@ -157,6 +159,8 @@ mod tests {
             path.to_str().expect("UTF-8").to_owned()
         };
         assert_eq!(parse(&file("pem", key.public_key_pem().as_bytes())), Ok(vec![pin]));
+        let marked = format!("\u{feff}{}", key.public_key_pem());
+        assert_eq!(parse(&file("marked", marked.as_bytes())), Ok(vec![pin]));
         assert_eq!(parse(&file("der", &key.subject_public_key_info())), Ok(vec![pin]));
         assert!(parse(&file("private", key.serialize_pem().as_bytes())).is_err());
         assert!(parse(&file("empty", b"")).is_err());

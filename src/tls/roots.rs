@@ -32,7 +32,7 @@ pub(super) fn from_pem(
     pem: &[u8],
 ) -> Result<Vec<CertificateDer<'static>>, TlsPolicyError> {
     let bad = |reason: String| TlsPolicyError::BadRoots { from: from.to_owned(), reason };
-    let certificates = CertificateDer::pem_slice_iter(pem)
+    let certificates = CertificateDer::pem_slice_iter(without_mark(pem))
         .collect::<Result<Vec<_>, _>>()
         .map_err(|error| bad(pem_problem(&error)))?;
     if certificates.is_empty() {
@@ -45,6 +45,11 @@ pub(super) fn from_pem(
             .map_err(|_| bad(format!("certificate {} is malformed", index + 1)))?;
     }
     Ok(certificates)
+}
+
+/// A text without the byte order mark that some editors begin a file with.
+pub(super) fn without_mark(text: &[u8]) -> &[u8] {
+    text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(text)
 }
 
 /// What is wrong with a PEM text, on one line.

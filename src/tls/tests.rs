@@ -92,6 +92,8 @@ fn the_clients_identity_is_checked_when_built() {
         TlsPolicy::builder().insecure().client_identity_pem(certificate, key)
     };
     assert!(with(&certificate, &key).build().is_ok());
+    let marked = |pem: &str| format!("\u{feff}{pem}");
+    assert!(with(&marked(&certificate), &marked(&key)).build().is_ok());
     assert_eq!(
         error(with(&certificate, &other_key)),
         "the client's key does not belong to the client's certificate"
@@ -128,7 +130,8 @@ fn added_roots_stand_beside_the_systems() {
         eprintln!("skipped: no roots on this system");
         return;
     };
-    let added = roots::from_pem("test", self_signed("root").0.as_bytes()).unwrap();
+    let marked = format!("\u{feff}{}", self_signed("root").0);
+    let added = roots::from_pem("test", marked.as_bytes()).unwrap();
     let builder = TlsPolicy::builder();
     assert!(Arc::ptr_eq(&builder.root_store(&[]).unwrap(), &system));
     assert_eq!(builder.root_store(&added).unwrap().len(), system.len() + 1);

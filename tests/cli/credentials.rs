@@ -87,6 +87,10 @@ fn netrc_files() {
     Ringdove::fetch(["--oauth2-bearer", "t0k", &url]).run().exits(0);
     let want = [BASIC, BASIC, "Basic eDp5", "Basic eDp5", "Bearer t0k"];
     assert_eq!(authorizations(&server), want.map(|value| Some(value.to_owned())));
+    fs::write(&file, "\u{feff}machine 127.0.0.1\n login a:b password p\n").unwrap();
+    let told = ["warning", path, "line 1", "colon"];
+    Ringdove::fetch(["--netrc-file", path, &url]).run().exits(0).says(&told);
+    assert_eq!(authorizations(&server).last(), Some(&None));
     fs::write(&file, "machine\n").unwrap();
     Ringdove::fetch(["--netrc-file", path, &url]).run().exits(2).says(&["line"]);
     Ringdove::fetch(["--netrc-file", "/nowhere/x", &url]).run().exits(2).says(&["/nowhere/x"]);

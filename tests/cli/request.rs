@@ -158,3 +158,46 @@ fn verbose_tells_heads_and_connections_and_no_control_characters() {
         .says(&["200 by HTTP/1.1", &server.addr().to_string(), "new connection", "4 bytes"]);
     assert!(!ended.stderr.contains('\u{9b}'), "{}", ended.stderr);
 }
+
+#[test]
+fn fields_of_files_are_checked_before_anything_begins() {
+    let server = server();
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("fields");
+    fs::write(&file, "\u{feff}X-One: 1\nX-Two: 2\n").expect("a file");
+    let at_file = format!("@{}", file.display());
+    Ringdove::fetch(["-H", &at_file, &server.url("/")]).run().exits(0);
+    let request = only_request(&server);
+    assert_eq!(["x-one", "x-two"].map(|name| request.field(name).unwrap()), ["1", "2"]);
+    fs::write(&file, "X-One: 1\nContent-Length: 2\n").expect("a file");
+    for option in ["-H", "--proxy-header"] {
+        let fetch = Ringdove::fetch([option, &at_file, &server.url("/")]);
+        fetch.run().exits(2).says(&[option, &at_file, "line 2", "Content-Length"]);
+        let fetch = Ringdove::fetch([option, "@/no/such/file", &server.url("/")]);
+        fetch.run().exits(2).says(&[option, "/no/such/file"]);
+    }
+    let fetch = Ringdove::fetch(["-H", "@-", "--proxy-header", "@-", &server.url("/")]);
+    fetch.run().exits(2).says(&["standard input", "-H", "--proxy-header"]);
+    assert_eq!(server.requests().len(), 1);
+}
+
+#[test]
+fn what_is_told_goes_where_stderr_is_said_to_be() {
+    let server = server();
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("told");
+    fs::write(&file, "of before\n").expect("a file");
+    let told = |args: &[&str], status| {
+        let ended = Ringdove::fetch(args).path("--stderr", &file).run().exits(status);
+        assert_eq!(ended.stderr, "");
+        fs::read_to_string(&file).expect("it is there")
+    };
+    assert_eq!(told(&[&server.url("/")], 0), "");
+    assert!(told(&["-v", &server.url("/")], 0).contains("> GET / HTTP/1.1"));
+    assert!(told(&["http://127.0.0.1:1/"], 1).contains("127.0.0.1:1"));
+    assert!(told(&["-d", "@/no/such/file", &server.url("/")], 2).contains("/no/such/file"));
+    let ended = Ringdove::fetch(["--stderr", "-", "http://127.0.0.1:1/"]).run().exits(1);
+    assert!(ended.stderr.is_empty() && ended.text().contains("127.0.0.1:1"));
+    let ended = Ringdove::fetch(["--stderr", "/no/such/dir/f", &server.url("/")]).run();
+    ended.exits(2).says(&["--stderr", "/no/such/dir/f"]);
+}

@@ -13,8 +13,12 @@ fn server() -> Plan {
 }
 
 /// What stands in the directory of each run.
-const FILES: [(&str, &str); 3] =
-    [("name.txt", "two\nlines\r\n"), ("a;b\"c.txt", "odd"), ("config", "data = \"from=file\"\n")];
+const FILES: [(&str, &str); 4] = [
+    ("name.txt", "two\nlines\r\n"),
+    ("a;b\"c.txt", "odd"),
+    ("config", "data = \"from=file\"\n"),
+    ("fields", "X-One: 1\r\n\r\nX-Two;\n\nAccept:\nX-One: 2"),
+];
 
 const CASES: &[Case] = &[
     Case::new("-d joins by &", &["-d", "a=1", "-d", "b=2", "URL/"]),
@@ -43,6 +47,15 @@ const CASES: &[Case] = &[
     Case::new("-F of a file's content", &["-F", "f=<name.txt", "URL/"]),
     Case::new("-F with a type and a name", &["-F", "f=@name.txt;type=text/x;filename=n", "URL/"]),
     Case::new("--form-string", &["--form-string", "a=@<x;type=y", "URL/"]),
+    Case::new("-F with quotation marks", &["-F", r#"a"b\c=x;filename="d\"e\\f""#, "URL/"]),
+    Case::new(
+        "--form-escape",
+        &["--form-escape", "-F", r#"a"b\c=x;filename="d\"e\\f""#, "-F", "f=@name.txt", "URL/"],
+    ),
+    Case::new("-H @FILE", &["-H", "A: b", "-H", "@fields", "-H", "C: d", "URL/"]),
+    Case::new("-H @-", &["-H", "@-", "URL/"]).fed("A: b\nC: d\n"),
+    Case::new("-H of a file that is not there", &["-H", "@missing", "URL/"])
+        .differs("Files that cannot be read"),
     Case::new("-F of a file that is not there", &["-F", "f=@missing", "URL/"]),
     Case::new("-T", &["-T", "name.txt", "URL/up/name.txt"]).differs("Expect for small uploads"),
     Case::new("-T appends the name", &["-T", "name.txt", "URL/up/"])

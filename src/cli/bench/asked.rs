@@ -17,8 +17,9 @@ use url::Url;
 
 use crate::cli::body::{Content, Payload, PlainDataArgs, StandardInput};
 use crate::cli::coding;
+use crate::cli::field_lines::{FieldLines, lines};
 use crate::cli::plan::{in_place, leaves_out, sent};
-use crate::cli::values::{Field, Method as Named};
+use crate::cli::values::Method as Named;
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -30,9 +31,9 @@ pub(super) struct AskedArgs {
     #[arg(short = 'X', long = "request", value_name = "METHOD")]
     method: Option<Named>,
 
-    /// A field for each request, as `Name: value`; `Name;` is one without a value
-    #[arg(short = 'H', long = "header", value_name = "FIELD", allow_hyphen_values = true)]
-    fields: Vec<Field>,
+    /// A field for each request, as `Name: value`; `Name;` is one without a value; or the lines of a file
+    #[arg(short = 'H', long = "header", value_name = "FIELD|@FILE", allow_hyphen_values = true)]
+    field_lines: Vec<FieldLines>,
 
     #[command(flatten)]
     data: PlainDataArgs,
@@ -64,20 +65,22 @@ impl AskedArgs {
     /// Reads files of -d, and checks that it all goes together. `input` has the URLs.
     pub(super) fn read(&self, input: Option<&Path>) -> Result<Asked, Failure> {
         let urls = input.filter(|input| input.to_str() == Some("-")).map(|_| "-i");
-        let content = Content::of_data(&self.data, &mut StandardInput { taken: urls })?;
+        let mut stdin = StandardInput { taken: urls };
+        let given = lines(&self.field_lines, "-H", &mut stdin)?;
+        let content = Content::of_data(&self.data, &mut stdin)?;
         let mut fields = content.fields;
         if self.compressed {
-            fields.push(coding::accept(&self.fields));
+            fields.push(coding::accept(&given));
         }
         let method = self.method.as_ref().map(|method| method.0.clone());
         let asked = Asked {
             method: method.or(content.method).unwrap_or(Method::GET).to_string(),
-            fields: sent(in_place(fields, self.fields.clone())),
+            decode: self.compressed.then(|| !leaves_out(&given, "accept-encoding")),
+            fields: sent(in_place(fields, given)),
             body: match content.payload {
                 Payload::Memory(bytes) => bytes.to_vec(),
                 Payload::None | Payload::Pieces(_) | Payload::Pipe(_) => Vec::new(),
             },
-            decode: self.compressed.then(|| !leaves_out(&self.fields, "accept-encoding")),
         };
         let url = Url::parse("http://localhost/").expect("a URL");
         let length = match asked.body_bytes() {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use url::Url;
 
-use super::credentials::Secret;
+use super::credentials::{Secret, SecretError};
 use crate::http::{Host, Origin};
 
 /// The logins of a netrc file. Cheap to clone; never shown by `Debug`.
@@ -17,6 +17,8 @@ use crate::http::{Host, Origin};
 pub struct Netrc(Arc<[Entry]>);
 
 struct Entry {
+    /// The line of its first word.
+    line: usize,
     machine: Machine,
     login: Option<String>,
     password: Option<String>,
@@ -44,14 +46,16 @@ impl Netrc {
     /// Reads a netrc file.
     pub fn parse(text: &str) -> Result<Netrc, NetrcError> {
         let mut entries: Vec<Entry> = Vec::new();
+        // some editors begin a file with a byte order mark
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let mut words = Words { rest: text, line: 1 };
         while let Some(word) = words.next()? {
             let line = words.line;
             let missing = NetrcError { line, what: "a word is missing at the end" };
             let mut value = || words.next()?.ok_or(missing.clone());
             match &*word {
-                "machine" => entries.push(Entry::of(machine(&value()?, line)?)),
-                "default" => entries.push(Entry::of(Machine::Any)),
+                "machine" => entries.push(Entry::of(line, machine(&value()?, line)?)),
+                "default" => entries.push(Entry::of(line, Machine::Any)),
                 "macdef" => {
                     value()?;
                     words.skip_macro();
@@ -72,6 +76,11 @@ impl Netrc {
         Ok(Netrc(entries.into()))
     }
 
+    /// The logins that no request can be sent with, by their lines, and why.
+    pub fn unusable(&self) -> impl Iterator<Item = (usize, SecretError)> + '_ {
+        self.0.iter().filter_map(|entry| Some((entry.line, entry.secret(None).err()?)))
+    }
+
     /// The login for a host: the first that is for it, of this user if one is given.
     pub fn login(&self, host: &Host, user: Option<&[u8]>) -> Option<Secret> {
         let is_for = |entry: &&Entry| {
@@ -81,16 +90,18 @@ impl Netrc {
                     entry.login.as_ref().is_none_or(|login| login.as_bytes() == user)
                 })
         };
-        let entry = self.0.iter().find(is_for)?;
-        let own = entry.login.as_deref().unwrap_or_default().as_bytes();
-        let password = entry.password.as_deref().unwrap_or_default();
-        Secret::login(user.unwrap_or(own), password).ok()
+        self.0.iter().find(is_for)?.secret(user).ok()
     }
 }
 
 impl Entry {
-    fn of(machine: Machine) -> Entry {
-        Entry { machine, login: None, password: None }
+    fn of(line: usize, machine: Machine) -> Entry {
+        Entry { line, machine, login: None, password: None }
+    }
+
+    fn secret(&self, user: Option<&[u8]>) -> Result<Secret, SecretError> {
+        let own = self.login.as_deref().unwrap_or_default().as_bytes();
+        Secret::login(user.unwrap_or(own), self.password.as_deref().unwrap_or_default())
     }
 }
 
@@ -276,5 +287,21 @@ default login any password thing
             assert_eq!(Netrc::parse(text).err(), Some(NetrcError { line, what }), "{text}");
         }
         assert!(Netrc::parse("").is_ok());
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_none_of_the_words() {
+        let netrc = Netrc::parse("\u{feff}machine a login b password c").unwrap();
+        assert_eq!(login(&netrc, "a", None), Secret::login("b", "c").ok());
+        assert!(Netrc::parse("machine a\n\u{feff}login b").is_err());
+    }
+
+    #[test]
+    fn logins_that_cannot_be_sent_are_told_of() {
+        let text = "machine a login b password c\n# x\nmachine d\n login e:f\n\
+                    default login \"g\" password \"h\\ti\"\nmachine j account k";
+        let unusable: Vec<_> = Netrc::parse(text).unwrap().unusable().collect();
+        let want = [(3, SecretError::ColonInUser), (5, SecretError::ControlCharacter)];
+        assert_eq!(unusable, want);
     }
 }
