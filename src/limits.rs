@@ -95,6 +95,10 @@ pub(crate) const RECEIVES_PER_TURN: u32 = 8;
 /// Sends to one socket before others get their turn.
 pub(crate) const SENDS_PER_TURN: u32 = 8;
 
+/// Bytes that are taken of a connection that is overdue before it fails, about: all that its socket can hold (tcp_rmem:
+/// 6 MiB), but not what an endless body brings meanwhile.
+pub(crate) const LATE_BYTES: usize = 8 * 1024 * 1024;
+
 /// Bytes that one receive takes at most.
 pub(crate) const RECEIVE_BUFFER: usize = 64 * 1024;
 
@@ -110,6 +114,10 @@ pub(crate) const LEAST_SUBMISSIONS: u32 = 8;
 
 /// How long a wait lasts while there is something to be submitted that the kernel had no memory for.
 pub(crate) const SUBMIT_AGAIN: Duration = Duration::from_millis(1);
+
+/// How long the kernel may have no memory for any submission, and complete nothing, before the ring is given up: no request
+/// could end, and none would be told.
+pub(crate) const CROWDED: Duration = Duration::from_secs(5);
 
 /// System calls in which the kernel finishes no stream that was closed, before whoever has no transfer left
 /// leaves that to the next turn. It works off some twenty completions in one.

@@ -15,12 +15,17 @@ use super::resolver::Lookups;
 use super::settings::Settings;
 use super::{MultiError, provide_tls, seeded};
 use crate::engine::{
-    Config, ConnectionId, Engine, Handler, Message, Output, Request, Stats, TransferId,
+    Config, ConnectionId, Engine, Handler, Message, Output, Overdue, Request, Stats, TransferId,
 };
 use crate::error::Operation;
 use crate::id::Id;
+use crate::limits;
 use crate::sys::{self, Interest, Readiness, Waker};
 use crate::time::Time;
+
+/// Looks at a connection that is overdue, as long as each finds something to receive.
+const LOOKS: usize =
+    limits::LATE_BYTES / (limits::RECEIVES_PER_TURN as usize * limits::RECEIVE_BUFFER);
 
 /// What a callback may fail with.
 pub type CallbackError = Box<dyn std::error::Error + Send + Sync>;
@@ -251,6 +256,7 @@ impl<W: Watch> Multi<W> {
         for event in events {
             self.handle(event)?;
         }
+        self.look_again()?;
         self.engine.expire();
         self.end_batch()
     }
@@ -421,6 +427,44 @@ impl<W: Watch> Multi<W> {
         Ok(())
     }
 
+    /// Takes what has come by now of what is overdue, before it fails: the application may have looked long ago, or tell
+    /// of the time before it tells of the sockets.
+    fn look_again(&mut self) -> Result<(), MultiError> {
+        while let Some(overdue) = self.engine.poll_overdue() {
+            match overdue {
+                Overdue::Connection(id) => self.look_at(id)?,
+                Overdue::Anything => self.look_around()?,
+            }
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn look_at(&mut self, id: ConnectionId) -> Result<(), MultiError> {
+        if let Some(bytes) = self.sockets.unacknowledged(&self.engine, id) {
+            self.engine.handle_unacknowledged(id, bytes);
+        }
+        for _ in 0..LOOKS {
+            let ready = self.sockets.readiness(id);
+            self.handle_ready(id, ready)?;
+            self.update(id)?;
+            if !(ready.recv || ready.error) || !self.engine.wants_recv(id) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Handles whatever is ready.
+    #[cold]
+    fn look_around(&mut self) -> Result<(), MultiError> {
+        self.handle_wake();
+        for (id, ready) in self.sockets.all_ready() {
+            self.handle_ready(id, ready)?;
+        }
+        Ok(())
+    }
+
     fn handle_wake(&mut self) {
         let Some(entry) = &self.waker else { return };
         entry.waker.drain();
@@ -537,11 +581,14 @@ impl<W: Watch> Multi<W> {
 }
 
 impl<W: Watch> Drop for Multi<W> {
-    /// Tells the application to forget every socket before it is closed.
+    /// Tells the application to forget every socket before it is closed, and each peer over TLS that nothing follows
+    /// (RFC 9112, 9.8), as far as its socket takes that at once.
     fn drop(&mut self) {
-        let known: Vec<_> = self.sockets.iter().map(|entry| entry.connection).collect();
-        for id in known {
-            let _ = self.close(id, &[]);
+        self.engine.close_all();
+        while let Some(output) = self.engine.poll_output() {
+            if let Output::Close { connection, last_words } = output {
+                let _ = self.close(connection, &last_words);
+            }
         }
         let _ = self.tell_waker(Action::Remove);
     }

@@ -164,6 +164,31 @@ impl Sockets {
         }
     }
 
+    /// What a connection's socket is ready for now.
+    pub(super) fn readiness(&self, id: ConnectionId) -> Readiness {
+        let entry = self.get(id);
+        entry.and_then(|entry| sys::readiness(entry.fd()).ok()).unwrap_or_default()
+    }
+
+    /// What the sockets are ready for now, as far as they are watched for it.
+    pub(super) fn all_ready(&self) -> Vec<(ConnectionId, Readiness)> {
+        let told = |entry: &&Entry| entry.told.map(|told| told.action.interest());
+        let watched =
+            self.iter().filter(|entry| told(entry).is_some_and(|at| at != Interest::NONE));
+        let (ids, fds): (Vec<_>, Vec<_>) = watched
+            .map(|entry| (entry.connection, (entry.fd(), told(&entry).unwrap_or(Interest::NONE))))
+            .unzip();
+        let ready = sys::readiness_of(fds).unwrap_or_default();
+        let any = |&(_, ready): &(ConnectionId, Readiness)| ready != Readiness::default();
+        ids.into_iter().zip(ready).filter(any).collect()
+    }
+
+    /// What the peer has yet to acknowledge of what was sent, if that matters.
+    pub(super) fn unacknowledged(&self, engine: &Engine, id: ConnectionId) -> Option<u32> {
+        let entry = self.get(id).filter(|_| engine.asks_unacknowledged(id))?;
+        entry.socket.unacknowledged().ok()
+    }
+
     /// Sends what the connection has to send, as far as the socket takes it. Returns what is to be
     /// watched for.
     pub(super) fn drive(&mut self, engine: &mut Engine, id: ConnectionId) -> Interest {

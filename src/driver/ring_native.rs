@@ -16,7 +16,7 @@ use super::settings::Settings;
 use super::{MultiError, provide_tls, refused, seeded, soonest};
 use crate::dial::Dial;
 use crate::engine::{
-    Config, ConnectionId, Engine, Handler, Message, Output, Request, Stats, TransferId,
+    Config, ConnectionId, Engine, Handler, Message, Output, Overdue, Request, Stats, TransferId,
 };
 use crate::error::Operation;
 use crate::id::Id;
@@ -25,6 +25,9 @@ use crate::sys::ring::{Options, SetupError};
 use crate::sys::streams::{Event, Room, StreamEvent, StreamId};
 use crate::sys::{Buffers, Completion, Errno, Streams, Waker, clock, rlimit};
 use crate::time::Time;
+
+/// Looks at a connection that is overdue, as long as each finds something to receive.
+const LOOKS: usize = limits::LATE_BYTES / limits::PROVIDED_BUFFER as usize;
 
 pub(super) struct RingDriver {
     engine: Engine,
@@ -159,10 +162,56 @@ impl RingDriver {
         }
         self.submit_and_wait(soonest(self.engine.next_time(), max.map(|max| self.now + max)))?;
         self.begin_batch();
-        self.handle_events()?;
+        self.handle_events(limits::COMPLETIONS_PER_TURN)?;
+        self.look_again()?;
         self.engine.expire();
         self.act()?;
         Ok(self.engine.running())
+    }
+
+    /// Takes what has come by now of what is overdue, before it fails: the wait may have ended long after the last of it
+    /// was posted, or before.
+    fn look_again(&mut self) -> Result<(), MultiError> {
+        let mut next = self.engine.poll_overdue();
+        if next.is_none() {
+            return Ok(());
+        }
+        let mut connections = Vec::new();
+        while let Some(overdue) = next {
+            match overdue {
+                Overdue::Connection(id) => connections.push(id),
+                // a look brings all that there is
+                Overdue::Anything => {}
+            }
+            next = self.engine.poll_overdue();
+        }
+        self.look(&connections)
+    }
+
+    #[cold]
+    fn look(&mut self, overdue: &[ConnectionId]) -> Result<(), MultiError> {
+        for &id in overdue {
+            if self.engine.asks_unacknowledged(id)
+                && let Some(carried) = find(&mut self.connections, id)
+            {
+                // unasked it is as where the kernel does not know
+                let _ = self.streams.ask_unacknowledged(carried.stream);
+            }
+        }
+        for _ in 0..LOOKS {
+            match self.streams.submit_and_look() {
+                Ok(()) => {}
+                Err(errno) => return Err(refused(Operation::Poll, errno)),
+            }
+            self.handle_events(u32::MAX)?;
+            self.act()?;
+            let Self { connections, streams, .. } = self;
+            let stream = |&id: &ConnectionId| Some(find(connections, id)?.stream);
+            if overdue.iter().filter_map(stream).all(|stream| streams.is_quiet(stream)) {
+                break;
+            }
+        }
+        Ok(())
     }
 
     fn begin_batch(&mut self) {
@@ -174,7 +223,7 @@ impl RingDriver {
     /// Handles what has completed and submits what was commanded, without waiting. How many connections that were
     /// closed the kernel still holds.
     pub(super) fn flush(&mut self) -> Result<usize, MultiError> {
-        self.handle_events()?;
+        self.handle_events(limits::COMPLETIONS_PER_TURN)?;
         self.act()?;
         self.submit_and_wait(Some(self.now))?;
         Ok(self.streams.closing())
@@ -188,8 +237,8 @@ impl RingDriver {
         }
     }
 
-    fn handle_events(&mut self) -> Result<(), MultiError> {
-        for _ in 0..limits::COMPLETIONS_PER_TURN {
+    fn handle_events(&mut self, most: u32) -> Result<(), MultiError> {
+        for _ in 0..most {
             let Self { streams, engine, connections, .. } = self;
             let Some(event) = streams.take_event() else { break };
             match event {
@@ -288,6 +337,21 @@ impl RingDriver {
     }
 }
 
+impl Drop for RingDriver {
+    /// Tells each peer over TLS that nothing follows (RFC 9112, 9.8), as far as its socket takes that at once; the streams
+    /// see to the rest.
+    fn drop(&mut self) {
+        self.engine.close_all();
+        while let Some(output) = self.engine.poll_output() {
+            if let Output::Close { connection, last_words } = output
+                && let Some(stream) = self.take(connection)
+            {
+                self.streams.close(stream, &last_words);
+            }
+        }
+    }
+}
+
 /// Tells the engine what has become of a connection. Says whether there may be something to be sent now.
 fn handle(
     engine: &mut Engine,
@@ -303,7 +367,8 @@ fn handle(
         | StreamEvent::SendFailed(_)
         | StreamEvent::Received(_)
         | StreamEvent::Ended
-        | StreamEvent::RecvFailed(_) => true,
+        | StreamEvent::RecvFailed(_)
+        | StreamEvent::Unacknowledged(_) => true,
     };
     if connected && carried.connecting {
         carried.connecting = false;
@@ -327,6 +392,7 @@ fn handle(
         StreamEvent::RecvFailed(errno) => {
             engine.handle_failed(id, Operation::Recv, errno.raw());
         }
+        StreamEvent::Unacknowledged(bytes) => engine.handle_unacknowledged(id, bytes),
     }
     false
 }

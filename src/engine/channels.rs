@@ -154,6 +154,12 @@ impl Engine {
         self.channels.as_ref()?.names.next_time()
     }
 
+    /// The channels, if something of look-ups is due: what has come on them by now comes before it is.
+    pub(super) fn overdue_channels(&self) -> Vec<ConnectionId> {
+        let channels = self.channels.as_ref().filter(|channels| channels.names.is_due(self.now));
+        channels.map_or_else(Vec::new, |channels| channels.connections.values().copied().collect())
+    }
+
     /// Sees to what is due of look-ups.
     pub(super) fn expire_names(&mut self) {
         if let Some(channels) = &mut self.channels {

@@ -140,6 +140,8 @@ pub(super) struct Exchanging {
     pub(super) decoding: Option<Box<Decoding>>,
     /// The low-speed measurement: since when, and bytes moved by then.
     pub(super) measured: (Time, u64),
+    /// When it was last known how much of what was sent the peer had yet to acknowledge, and how much that was.
+    pub(super) unacknowledged: (Time, u32),
 }
 
 pub(super) struct Idle {
@@ -216,6 +218,18 @@ impl Connection {
         // a send that failed took nothing, so that all that may have left is what was reported
         let left = if failed == Some(Operation::Send) { self.wire.sent } else { self.wire.handed };
         if left > before.handed { Progress::RequestSent } else { Progress::NothingSent }
+    }
+
+    /// The exchange that it carries.
+    pub(super) fn exchange(&self) -> Option<&Exchanging> {
+        match &self.state {
+            State::Exchanging(state) => Some(state),
+            State::Connecting(_)
+            | State::Tunnelling(_)
+            | State::Handshaking(_)
+            | State::Idle(_)
+            | State::Names(_) => None,
+        }
     }
 
     /// Whether its transfer takes nothing now.
@@ -305,6 +319,16 @@ impl Exchanging {
     /// Whether the peer can have seen any of the request, so that bytes from it can be an answer.
     pub(super) fn has_asked(&self) -> bool {
         self.head_taken
+    }
+
+    /// Whether it was asked since bytes last moved how much the peer has yet to acknowledge.
+    pub(super) fn knows_unacknowledged(&self) -> bool {
+        self.unacknowledged.0 >= self.moved
+    }
+
+    /// How much the peer has yet to acknowledge, if that was asked now.
+    pub(super) fn unacknowledged_at(&self, now: Time) -> u32 {
+        if self.unacknowledged.0 == now { self.unacknowledged.1 } else { 0 }
     }
 
     /// Bytes moved on the wire in this exchange, both directions.

@@ -6,7 +6,8 @@
 
 use std::time::Duration;
 
-use super::connection::{Connection, State};
+use super::connection::{Connection, Exchanging, State};
+use super::request::Timeouts;
 use super::transfer::{Place, Transfer};
 use super::{ConnectionId, Engine, Options, Timer, TransferId};
 use crate::error::{Cause, Deadline, Phase};
@@ -16,7 +17,7 @@ use crate::time::Time;
 #[derive(Clone, Copy)]
 pub(super) struct Due {
     pub(super) at: Time,
-    then: Then,
+    pub(super) then: Then,
 }
 
 /// What happens at a deadline.
@@ -26,6 +27,8 @@ pub(super) enum Then {
     Fail(Deadline),
     /// A body that has waited for leave is sent without.
     SendBody,
+    /// It is time to know how much the peer has yet to acknowledge, so that it can be seen whether that becomes less.
+    Ask,
     /// What has moved is paid for: more may.
     GoOn,
     /// The transfer comes back to ask again.
@@ -33,10 +36,10 @@ pub(super) enum Then {
 }
 
 impl Engine {
-    /// The deadline of what a connection waits for passed, as the driver saw it. If it has moved,
-    /// [`Engine::level`] tells where to.
+    /// The deadline of what a connection waits for passed, as the driver saw it: what that ends, [`Engine::expire`]
+    /// does. If it has moved, [`Engine::level`] tells where to.
     pub fn handle_deadline(&mut self, id: ConnectionId) {
-        self.check_connection(id);
+        self.connection_is_due(id);
         self.settle();
     }
 
@@ -45,7 +48,7 @@ impl Engine {
             Timer::Transfer(id) => {
                 if let Some(transfer) = self.transfers.get_mut(id) {
                     transfer.timer = None;
-                    self.check_transfer(id);
+                    self.transfer_is_due(id);
                 }
             }
             Timer::Gate(id) => {
@@ -58,7 +61,7 @@ impl Engine {
                 if let Some(connection) = self.pool.connections.get_mut(id) {
                     connection.timer = None;
                     connection.timer_at = Time::NEVER;
-                    self.check_connection(id);
+                    self.connection_is_due(id);
                 }
             }
         }
@@ -125,12 +128,7 @@ impl Engine {
                 None => Due::NEVER,
             },
             State::Exchanging(state) => {
-                let silence =
-                    if state.request_sent == Time::NEVER || state.first_byte != Time::NEVER {
-                        Due::fail(state.moved, Deadline::Idle, timeouts.idle)
-                    } else {
-                        Due::fail(state.request_sent, Deadline::FirstByte, timeouts.first_byte)
-                    };
+                let silence = silence(state, timeouts);
                 let slow = match low_speed {
                     Some(low) if !low.over.is_zero() => {
                         Due::fail(state.measured.0, Deadline::LowSpeed, Some(low.over))
@@ -150,7 +148,7 @@ impl Engine {
         phase.or_earlier(total(transfer))
     }
 
-    fn transfer_deadline(&self, id: TransferId) -> Due {
+    pub(super) fn transfer_deadline(&self, id: TransferId) -> Due {
         let Some(transfer) = self.transfers.get(id) else { return Due::NEVER };
         let timeouts = &transfer.request.options.timeouts;
         let wait = match transfer.place {
@@ -168,7 +166,7 @@ impl Engine {
         wait.or_earlier(total(transfer))
     }
 
-    fn check_transfer(&mut self, id: TransferId) {
+    pub(super) fn check_transfer(&mut self, id: TransferId) {
         let Due { at, then } = self.transfer_deadline(id);
         let Some(transfer) = self.transfers.get(id) else { return };
         if at > self.now {
@@ -182,17 +180,21 @@ impl Engine {
                 self.end(id, super::error_before_exchange(cause, phase));
             }
             // what connections wait for
-            Then::SendBody | Then::GoOn => {}
+            Then::SendBody | Then::GoOn | Then::Ask => {}
         }
     }
 
-    fn check_connection(&mut self, id: ConnectionId) {
+    pub(super) fn check_connection(&mut self, id: ConnectionId) {
         let Some(connection) = self.pool.connections.get(id) else { return };
         let Due { at, then } = self.deadline(connection);
         if at > self.now {
             return self.touch(id);
         }
-        let Then::Fail(deadline) = then else { return self.go_on(id) };
+        let deadline = match then {
+            Then::Fail(deadline) => deadline,
+            Then::Ask => return self.ask_no_more(id),
+            Then::GoOn | Then::SendBody | Then::ComeBack => return self.go_on(id),
+        };
         let Some(transfer) = connection.transfer().and_then(|id| self.transfers.get(id)) else {
             // it is idle
             return self.close(id);
@@ -203,6 +205,13 @@ impl Engine {
         } else {
             self.touch(id);
         }
+    }
+
+    /// The driver cannot say what the peer has yet to acknowledge: nothing is known to become less.
+    #[cold]
+    fn ask_no_more(&mut self, id: ConnectionId) {
+        self.handle_unacknowledged(id, 0);
+        self.touch(id);
     }
 
     /// What was held back on a connection may move.
@@ -230,10 +239,14 @@ impl Engine {
         let State::Exchanging(state) = &mut connection.state else { return false };
         let Some(transfer) = self.transfers.get(state.transfer) else { return false };
         let Some(low) = transfer.request.options.low_speed else { return false };
-        let moved = state.bytes_moved(wire);
+        let moved = state.bytes_moved(wire).saturating_sub(state.unacknowledged_at(now).into());
         let (since, before) = std::mem::replace(&mut state.measured, (now, moved));
+        if now.since(since) > low.over * 2 {
+            // nobody has looked for long: how fast the peer would have been cannot be known
+            return false;
+        }
         let demanded = u128::from(low.bytes_per_second) * now.since(since).as_nanos();
-        u128::from(moved - before) * 1_000_000_000 < demanded
+        u128::from(moved.saturating_sub(before)) * 1_000_000_000 < demanded
     }
 }
 
@@ -265,6 +278,24 @@ impl Due {
 
     fn or_earlier(self, other: Due) -> Due {
         if other.at < self.at { other } else { self }
+    }
+}
+
+/// When nothing has moved for too long. While a body may still be on its way to the peer, that is asked for soon, to know
+/// by then whether the peer has taken any of it.
+#[inline]
+fn silence(state: &Exchanging, timeouts: &Timeouts) -> Due {
+    let (since, deadline, after) =
+        if state.request_sent == Time::NEVER || state.first_byte != Time::NEVER {
+            (state.moved, Deadline::Idle, timeouts.idle)
+        } else {
+            (state.request_sent, Deadline::FirstByte, timeouts.first_byte)
+        };
+    match after {
+        Some(after) if state.body_begun && !state.knows_unacknowledged() => {
+            Due { at: since + after / 8, then: Then::Ask }
+        }
+        after => Due::fail(since, deadline, after),
     }
 }
 

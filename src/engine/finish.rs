@@ -185,6 +185,16 @@ impl Engine {
         self.pool.spare(connection.state);
     }
 
+    /// Closes every connection, each with its last words, for a driver that ends: nothing else is wanted any more, and
+    /// transfers are not told.
+    pub fn close_all(&mut self) {
+        let ids: Vec<_> = self.pool.connections.iter().map(|(id, _)| id).collect();
+        for id in ids {
+            self.close(id);
+        }
+        self.outputs.retain(|output| matches!(output, Output::Close { .. }));
+    }
+
     /// A connection whose exchange is over goes to whoever waits for it.
     fn release(&mut self, id: ConnectionId) {
         let Some(connection) = self.pool.connections.get(id) else { return };

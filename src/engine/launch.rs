@@ -201,6 +201,7 @@ impl Engine {
             response: None,
             decoding: None,
             measured: (self.now, 0),
+            unacknowledged: (Time::ZERO, 0),
         };
         Some(self.pool.boxed(exchanging))
     }

@@ -22,6 +22,7 @@ mod identity;
 mod launch;
 mod names;
 mod output;
+mod overdue;
 mod pace;
 mod policy;
 mod pool;
@@ -58,6 +59,7 @@ pub use gates::{Allowance, Politeness};
 pub use handler::{BodySource, Collect, Discard, Flow, Handler};
 pub use names::NamesConfig;
 pub use output::{Level, Output};
+pub use overdue::Overdue;
 pub use policy::{AddressPolicy, AddressRange, AddressRangeError};
 pub use request::{Body, LowSpeed, Options, Request, Timeouts};
 pub use resolve::{Lookup, LookupId};
@@ -74,6 +76,7 @@ use channels::Channels;
 use connection::State;
 use gates::{GateId, Gates, Rules};
 use identity::{Identity, Keeper};
+use overdue::OverdueList;
 use pool::{OriginId, Pool, PoolKey};
 use race::Families;
 use resolve::{Keep, Left, Resolver};
@@ -180,7 +183,8 @@ impl Default for Config {
 /// **Facts**: a batch begins with [`Engine::advance`], which tells the time; then come
 /// [`Engine::handle_connected`], [`Engine::handle_received`], [`Engine::handle_sent`],
 /// [`Engine::handle_end`], [`Engine::handle_failed`], [`Engine::handle_deadline`],
-/// [`Engine::handle_resolved`], and last [`Engine::expire`].
+/// [`Engine::handle_resolved`], and last [`Engine::expire`], before which the driver looks once more at what
+/// [`Engine::poll_overdue`] names.
 ///
 /// **Wants**: [`Engine::poll_output`] until there is none; [`Engine::level`] and [`Engine::fill`]
 /// for one connection; [`Engine::next_time`], by when the next batch must begin.
@@ -196,6 +200,7 @@ pub struct Engine {
     /// The engine's own resolver, if it looks names up itself.
     channels: Option<Box<Channels>>,
     timers: Timers<Timer>,
+    overdue: OverdueList,
     /// Transfers to be admitted with the next batch.
     arrivals: VecDeque<TransferId>,
     /// Origins that may have become able to launch a transfer.
@@ -243,6 +248,7 @@ impl Engine {
             now: Time::ZERO,
             transfers: Slab::new(),
             timers: Timers::new(),
+            overdue: OverdueList::default(),
             arrivals: VecDeque::new(),
             to_serve: VecDeque::new(),
             resumed: VecDeque::new(),
@@ -396,16 +402,6 @@ impl Engine {
         self.now = self.now.max(now);
         self.take_resumed();
         self.admit();
-        self.settle();
-    }
-
-    /// Ends what is overdue. After a batch's other facts: what came in time counts, also if the
-    /// driver was late to look.
-    pub fn expire(&mut self) {
-        while let Some(timer) = self.timers.expire(self.now) {
-            self.handle_timer(timer);
-        }
-        self.expire_names();
         self.settle();
     }
 

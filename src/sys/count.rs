@@ -41,6 +41,8 @@ counters! {
     Setsockopt "setsockopt" call;
     /// getsockopt(2).
     Getsockopt "getsockopt" call;
+    /// ioctl(2).
+    Ioctl "ioctl" call;
     /// bind(2).
     Bind "bind" call;
     /// connect(2).

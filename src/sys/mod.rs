@@ -51,5 +51,5 @@ pub use readiness::{Interest, Readiness};
 pub use ring::{Completion, Ring};
 pub use socket::{Connect, Io, Refused, Socket, Step};
 pub use streams::Streams;
-pub use wait::{readiness, wait_any};
+pub use wait::{readiness, readiness_of, wait_any};
 pub use wake::Waker;

@@ -81,6 +81,10 @@ pub(super) enum Op {
     Linger {
         direct: u32,
     },
+    /// URING_CMD: SIOCOUTQ, which its CQE answers.
+    Unacknowledged {
+        direct: u32,
+    },
     /// CLOSE of a direct descriptor.
     Close {
         direct: u32,
@@ -104,6 +108,9 @@ impl Default for Cell {
 
 /// `IORING_SEND_ZC_REPORT_USAGE`: the notification says whether the kernel copied (Linux 6.2).
 const REPORT_USAGE: u16 = 1 << 3;
+
+/// The URING_CMD of sockets that does what the ioctl(2) does (Linux 6.5).
+const SOCKET_URING_OP_SIOCOUTQ: u32 = 1;
 
 /// `IORING_NOTIF_USAGE_ZC_COPIED`, in the `res` of a notification.
 pub(super) const COPIED: i32 = 1 << 31;
@@ -135,6 +142,9 @@ impl Op {
             }
             Op::Nodelay { direct } => set_option(direct, libc::IPPROTO_TCP, libc::TCP_NODELAY, &ON),
             Op::Linger { direct } => set_option(direct, libc::SOL_SOCKET, libc::SO_LINGER, &RESET),
+            Op::Unacknowledged { direct } => {
+                opcode::UringCmd16::new(Fixed(direct), SOCKET_URING_OP_SIOCOUTQ).build()
+            }
             Op::Connect { direct, address } => {
                 let (address, length) = sockaddr(&address);
                 cell.address = address;

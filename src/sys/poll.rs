@@ -68,6 +68,8 @@ pub(super) enum Verdict {
         more: bool,
     },
     DeadlinePassed,
+    /// The deadline could not be moved; the poll is in the kernel yet, by the old one, and has to be removed.
+    DeadlineRefused,
     /// `still_armed`: the poll itself is in the kernel yet and has to be removed.
     Failed {
         errno: Errno,
@@ -96,6 +98,12 @@ impl Poll {
                 Errno::ETIME => Verdict::DeadlinePassed,
                 errno => Verdict::Failed { errno, still_armed: false },
             },
+            (State::Armed, Kind::PollDeadlineUpdate) => match Errno(-res) {
+                // it is passing just now: the poll's CQE is on its way
+                _ if res >= 0 => Verdict::Silent,
+                Errno::ENOENT | Errno::EALREADY => Verdict::Silent,
+                _ => Verdict::DeadlineRefused,
+            },
             (State::Armed | State::Cancelled, _) => Verdict::Silent,
         };
         match verdict {
@@ -104,7 +112,10 @@ impl Poll {
                 Verdict::Failed { errno: Errno::ECANCELED, still_armed: false }
             }
             Verdict::Silent | Verdict::Polled { more: true, .. } => verdict,
-            Verdict::Polled { .. } | Verdict::DeadlinePassed | Verdict::Failed { .. } => {
+            Verdict::Polled { .. }
+            | Verdict::DeadlinePassed
+            | Verdict::DeadlineRefused
+            | Verdict::Failed { .. } => {
                 self.state = State::Delivered;
                 verdict
             }
@@ -213,6 +224,21 @@ mod tests {
         // it could not be set: the poll goes with it
         let verdict = poll().handle_cqe(T, EINVAL, true, false);
         assert_eq!(verdict, Verdict::Failed { errno: Errno::EINVAL, still_armed: true });
+    }
+
+    /// As on a kernel that cannot move them: the old deadline may be later than the new one.
+    #[test]
+    fn a_deadline_that_cannot_be_moved_has_passed() {
+        use Kind::{Poll as P, PollDeadlineUpdate as U};
+        let hears = |res| {
+            let mut poll = Poll::new(7, Deadline::Silent);
+            let update = poll.handle_cqe(U, res, false, false);
+            (update, poll.handle_cqe(P, ECANCELED, false, true))
+        };
+        assert_eq!(hears(EINVAL), (Verdict::DeadlineRefused, Verdict::Silent));
+        for passing in [0, ENOENT, EALREADY] {
+            assert_eq!(hears(passing), (Verdict::Silent, Verdict::DeadlinePassed));
+        }
     }
 
     #[test]

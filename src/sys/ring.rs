@@ -25,6 +25,7 @@ use super::poll::{self, Poll, PollId, State, Verdict};
 use super::readiness::{Interest, Readiness};
 use super::setup;
 use super::token::Token;
+use super::wait;
 use crate::limits;
 use crate::time::Time;
 
@@ -43,6 +44,7 @@ pub use super::token::Kind;
 /// Fds belong to the caller, who removes a poll before closing its fd. Until the removal is submitted
 /// the kernel holds the *file*: a TCP connection whose fd was closed sends its FIN only then.
 pub struct Ring {
+    /// Dropped first: what the other fields hold for the kernel is freed when there is no ring that could touch it.
     ring: IoUring,
     fd: RingFd,
     /// One for each entry of the submission queue: what the SQE there points to.
@@ -66,6 +68,8 @@ pub struct Ring {
     lost: u32,
     /// Why the ring is of no use any more.
     broken: Option<Errno>,
+    /// Since when the kernel has taken and posted nothing for want of memory.
+    crowded: Option<Time>,
     batch: Option<Batch>,
     /// How long a wait spins, where a kernel thread submits.
     spin: Option<Duration>,
@@ -203,6 +207,7 @@ impl Ring {
             linked: vec![false; report.sq_entries as usize].into_boxed_slice(),
             lost: 0,
             broken: None,
+            crowded: None,
             batch: options.batch,
             spin: options.sq_poll.map(|sq_poll| sq_poll.spin),
             immediate: 0,
@@ -341,7 +346,8 @@ impl Ring {
 
     /// Moves the deadline of a poll that was added with one. Says whether it could: not if the poll is
     /// over or has none. If the old deadline passes before the kernel hears of it, the poll
-    /// completes with [`Completion::DeadlinePassed`] all the same.
+    /// completes with [`Completion::DeadlinePassed`] all the same, and also if the kernel does not know how to move it
+    /// (before Linux 5.15): the old one might be too late.
     ///
     /// # Errors
     ///
@@ -401,8 +407,8 @@ impl Ring {
     /// # Errors
     ///
     /// `EAGAIN`, `EBUSY`: the kernel is short of memory and there is nothing to reap; what was pushed
-    /// stays pushed. Any other: the ring is of no use; `ENOMEM` after a chain was cut, `EBADR` after a completion was lost
-    /// for want of memory.
+    /// stays pushed. Any other: the ring is of no use; `ENOMEM` after a chain was cut, or when that shortage has lasted for
+    /// seconds, `EBADR` after a completion was lost for want of memory.
     pub fn submit_and_wait(&mut self, now: Time, until: Option<Time>) -> Result<(), Errno> {
         let wait = self.wait_for(now, until);
         self.immediate = 0;
@@ -414,14 +420,53 @@ impl Ring {
             }
         };
         let mut found = self.reap()?;
-        let Entered::Crowded(errno) = entered else { return Ok(()) };
+        let Entered::Crowded(errno) = entered else {
+            self.crowded = None;
+            return Ok(());
+        };
         if found == 0 && wait.completions > 0 {
             // what completes gives memory back
             let until = now + limits::SUBMIT_AGAIN;
-            self.enter(0, Wait { completions: 1, deadline: self.deadline(now, until), ..wait })?;
+            let wait = Wait { completions: 1, deadline: self.deadline(now, until), ..wait };
+            let entered = self.enter(0, wait)?;
             found = self.reap()?;
+            if found == 0 && matches!(entered, Entered::Crowded(_)) {
+                // it does not even wait
+                wait::pause(limits::SUBMIT_AGAIN);
+            }
         }
-        if found == 0 && self.reaped.is_empty() { Err(errno) } else { Ok(()) }
+        if found > 0 || !self.reaped.is_empty() {
+            self.crowded = None;
+            return Ok(());
+        }
+        let since = *self.crowded.get_or_insert(now);
+        if now.since(since) >= limits::CROWDED {
+            return Err(*self.broken.insert(Errno::ENOMEM));
+        }
+        Err(errno)
+    }
+
+    /// Submits what was pushed, and has the kernel post all that has completed by now, where a kernel thread submits what it
+    /// comes to meanwhile. [`Ring::submit_and_wait`] ends as soon as it has as many completions as were asked for, or a
+    /// signal has come.
+    ///
+    /// # Errors
+    ///
+    /// As [`Ring::submit_and_wait`].
+    pub fn submit_and_look(&mut self) -> Result<(), Errno> {
+        // what completes is posted by whoever waits, and no more of it than is waited for
+        let within =
+            if self.spin.is_some() { limits::SUBMIT_AGAIN } else { Duration::from_nanos(1) };
+        let wait = Wait {
+            completions: self.report.cq_entries,
+            deadline: Deadline::After(within.as_nanos() as u64),
+            ..Wait::NO
+        };
+        self.immediate = 0;
+        let unsubmitted = if self.spin.is_some() { 0 } else { self.unsubmitted() };
+        self.enter(unsubmitted, wait)?;
+        self.reap()?;
+        Ok(())
     }
 
     /// Submits the first so many of the SQEs pushed, waits, and has the kernel post what has completed.
@@ -582,6 +627,11 @@ impl Ring {
                 Some(Completion::Polled { user, poll, readiness, more })
             }
             Verdict::DeadlinePassed => Some(Completion::DeadlinePassed { user, poll }),
+            Verdict::DeadlineRefused => {
+                // if even this fails, the slot lives until the file is ready or the ring is closed
+                let _ = self.push_remove(id);
+                Some(Completion::DeadlinePassed { user, poll })
+            }
             Verdict::Failed { errno, still_armed } => {
                 if still_armed {
                     // if even this fails, the slot lives until the file is ready or the ring is closed
@@ -743,7 +793,10 @@ impl Drop for Ring {
     fn drop(&mut self) {
         let leaked = self.come_to_rest(self.patience);
         // Polls lend the kernel no memory beyond the cells, and those no longer than their SQEs are
-        // unconsumed: nothing has to be kept from being freed.
+        // unconsumed: nothing has to be kept from being freed. Nor if it was given up with SQEs that are not consumed,
+        // and a kernel thread submits: the ring is unmapped and closed before the cells are freed (it is the first
+        // field), and since nobody else holds its file, the close kills its context under the lock under which that
+        // thread submits. A submission that has begun is over by then, and none begins.
         count::add(Counter::LeakedCqes, leaked as u64);
         self.fd.unregister();
         setup::count_close();

@@ -243,6 +243,19 @@ impl Socket {
             }
         })
     }
+
+    /// How many of the bytes sent the peer has not acknowledged (SIOCOUTQ of tcp(7) and unix(7)).
+    ///
+    /// # Errors
+    ///
+    /// As ioctl(2), where the socket is of another kind.
+    pub fn unacknowledged(&self) -> Result<u32, Errno> {
+        let mut bytes: c_int = 0;
+        count::add(Counter::Ioctl, 1);
+        // SAFETY: `bytes` outlives the call, which writes an int and keeps no pointer.
+        check(unsafe { libc::ioctl(self.as_raw_fd(), libc::TIOCOUTQ, &raw mut bytes) })?;
+        Ok(bytes.unsigned_abs())
+    }
 }
 
 impl AsRawFd for Socket {

@@ -115,6 +115,7 @@ pub(super) enum Heard {
     Received,
     Ended,
     RecvFailed(Errno),
+    Unacknowledged(u32),
 }
 
 /// A CQE of a stream.
@@ -326,6 +327,7 @@ impl Stream {
             Kind::CancelConnect => self.handle_cancel(fact, Want::CancelConnect),
             Kind::CancelSend => self.handle_cancel(fact, Want::CancelSend),
             Kind::CancelRecv => self.handle_cancel(fact, Want::CancelRecv),
+            Kind::Unacknowledged => self.handle_unacknowledged(fact),
             _ => Heard::Nothing,
         };
         if self.open { heard } else { Heard::Nothing }
@@ -390,7 +392,10 @@ impl Stream {
             self.owed -= 1;
             self.recv = match Errno(-fact.res) {
                 _ if fact.res > 0 || self.is_empty_datagram(fact) => Recv::Off,
-                Errno::ECANCELED => Recv::Off,
+                Errno::ECANCELED => {
+                    self.begin_turn(fact.turn);
+                    Recv::Off
+                }
                 Errno::ENOBUFS => Recv::Queued,
                 _ => Recv::Ended,
             };
@@ -408,15 +413,42 @@ impl Stream {
         }
     }
 
+    /// It was asked how much the peer has yet to acknowledge: a CQE is owed.
+    pub(super) fn asked(&mut self) {
+        self.owed += 1;
+    }
+
+    /// Where the kernel cannot say it (before Linux 6.5, and of Unix sockets), nothing is heard.
+    fn handle_unacknowledged(&mut self, fact: Fact) -> Heard {
+        self.owed -= 1;
+        u32::try_from(fact.res).map_or(Heard::Nothing, Heard::Unacknowledged)
+    }
+
     fn is_empty_datagram(&self, fact: Fact) -> bool {
         self.datagrams && fact.res == 0
     }
 
+    fn begin_turn(&mut self, turn: u32) {
+        if self.taken.0 != turn {
+            self.taken = (turn, 0);
+        }
+    }
+
+    /// Whether all that there was to be received was heard of by the end of this turn: a receive is armed that found
+    /// nothing (more).
+    pub(super) fn is_quiet(&self, turn: u32) -> bool {
+        match self.recv {
+            Recv::Armed { .. } => self.taken.0 != turn,
+            Recv::Off | Recv::Stopping { .. } | Recv::Queued => {
+                !self.wants_recv || self.socket != Socket::Connected
+            }
+            Recv::Ended => true,
+        }
+    }
+
     /// Counts a buffer against the stream's share of this turn.
     fn count(&mut self, fact: Fact) {
-        if self.taken.0 != fact.turn {
-            self.taken = (fact.turn, 0);
-        }
+        self.begin_turn(fact.turn);
         self.taken.1 += 1;
         if self.over_budget {
             self.over_budget = fact.full;

@@ -102,6 +102,8 @@ pub enum StreamEvent<'a> {
     Ended,
     /// A receive failed; there will be no other.
     RecvFailed(Errno),
+    /// So many of the bytes sent the peer has not acknowledged.
+    Unacknowledged(u32),
 }
 
 /// Many connections on one ring.
@@ -467,6 +469,22 @@ impl Streams {
         }
     }
 
+    /// Asks how many of the bytes sent the peer has not acknowledged: an event says it where the kernel can.
+    ///
+    /// # Errors
+    ///
+    /// As [`Ring::poll_add`]; nothing was asked.
+    pub fn ask_unacknowledged(&mut self, id: StreamId) -> Result<(), Errno> {
+        self.ring.make_room(1)?;
+        let connected = |entry: &&mut Entry| entry.state.socket == Socket::Connected;
+        let Some(entry) = self.entries.get_mut(id).filter(connected) else { return Ok(()) };
+        entry.state.asked();
+        self.owed += 1;
+        let op = Op::Unacknowledged { direct: id.slot() as u32 };
+        self.ring.push(op, Token::new(Kind::Unacknowledged, id), squeue::Flags::empty());
+        Ok(())
+    }
+
     /// Streams that are closed, but not yet as far as the kernel is concerned, except for those that wait for their peers.
     pub fn closing(&self) -> usize {
         self.closed.saturating_sub(self.lingering.len())
@@ -520,6 +538,37 @@ impl Streams {
     ///
     /// As [`Ring::submit_and_wait`].
     pub fn submit_and_wait(&mut self, now: Time, until: Option<Time>) -> Result<(), Errno> {
+        self.prepare();
+        // what found no room does not wait for what others wait for
+        let until = match until {
+            _ if self.unsettled.is_empty() => until,
+            None => Some(now + limits::SUBMIT_AGAIN),
+            Some(until) => Some(until.min(now + limits::SUBMIT_AGAIN)),
+        };
+        let until =
+            if self.lingering.is_empty() { until } else { self.hurry_lingering(now, until) };
+        // whoever was served may have nothing to receive: the next in the queue do not wait for that
+        let until = if self.queue.is_empty() { until } else { Some(now) };
+        self.ring.submit_and_wait(now, until)
+    }
+
+    /// Submits what was commanded, and has the kernel post all that has completed: see [`Ring::submit_and_look`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Ring::submit_and_wait`].
+    pub fn submit_and_look(&mut self) -> Result<(), Errno> {
+        self.prepare();
+        self.ring.submit_and_look()
+    }
+
+    /// Whether the last look has brought all that the kernel had for a stream, as far as the caller takes it.
+    pub fn is_quiet(&self, id: StreamId) -> bool {
+        self.entries.get(id).is_none_or(|entry| entry.state.is_quiet(self.turn))
+    }
+
+    /// Gives back what was lent, and pushes what had no room yet.
+    fn prepare(&mut self) {
         self.return_lent();
         let wanted = (2 * self.entries.len()).max(limits::LEAST_BUFFERS.into());
         if let Some(buffers) = &mut self.buffers {
@@ -536,18 +585,7 @@ impl Streams {
                 self.free_if_over(id);
             }
         }
-        // what found no room does not wait for what others wait for
-        let until = match until {
-            _ if self.unsettled.is_empty() => until,
-            None => Some(now + limits::SUBMIT_AGAIN),
-            Some(until) => Some(until.min(now + limits::SUBMIT_AGAIN)),
-        };
-        let until =
-            if self.lingering.is_empty() { until } else { self.hurry_lingering(now, until) };
         self.turn = self.turn.wrapping_add(1);
-        // whoever was served may have nothing to receive: the next in the queue do not wait for that
-        let until = if self.queue.is_empty() { until } else { Some(now) };
-        self.ring.submit_and_wait(now, until)
     }
 
     /// Has closed streams wait no longer that have waited long enough. When to do so again, if before `until`.
@@ -605,6 +643,7 @@ impl Streams {
             },
             Heard::Ended => StreamEvent::Ended,
             Heard::RecvFailed(errno) => StreamEvent::RecvFailed(errno),
+            Heard::Unacknowledged(bytes) => StreamEvent::Unacknowledged(bytes),
         };
         Some(Event::Stream(user, event))
     }

@@ -45,10 +45,12 @@ pub enum Kind {
     Linger,
     /// CLOSE of a direct descriptor.
     Close,
+    /// URING_CMD that asks SIOCOUTQ.
+    Unacknowledged,
 }
 
 impl Kind {
-    const ALL: [Kind; 18] = [
+    const ALL: [Kind; 19] = [
         Kind::Poll,
         Kind::PollDeadline,
         Kind::PollRemove,
@@ -67,6 +69,7 @@ impl Kind {
         Kind::CancelRecv,
         Kind::Linger,
         Kind::Close,
+        Kind::Unacknowledged,
     ];
 
     fn from_byte(byte: u8) -> Option<Kind> {

@@ -23,6 +23,11 @@ pub fn wait_any(
     poll(&mut fds.into_iter().map(entry).collect::<Vec<_>>(), timeout)
 }
 
+/// Waits for a time, or for a signal.
+pub(super) fn pause(time: Duration) {
+    let _ = poll(&mut [], time);
+}
+
 /// What a descriptor is ready for now.
 ///
 /// # Errors
@@ -32,6 +37,20 @@ pub fn readiness(fd: RawFd) -> Result<Readiness, Errno> {
     let mut fds = [entry((fd, Interest::BOTH))];
     poll(&mut fds, Duration::ZERO)?;
     Ok(Readiness::from_bits(u32::from(fds[0].revents.cast_unsigned())))
+}
+
+/// What descriptors are ready for now, of what they are watched for: one each, in their order.
+///
+/// # Errors
+///
+/// As poll(2).
+pub fn readiness_of(
+    fds: impl IntoIterator<Item = (RawFd, Interest)>,
+) -> Result<Vec<Readiness>, Errno> {
+    let mut fds: Vec<_> = fds.into_iter().map(entry).collect();
+    poll(&mut fds, Duration::ZERO)?;
+    let found = |fd: libc::pollfd| Readiness::from_bits(u32::from(fd.revents.cast_unsigned()));
+    Ok(fds.into_iter().map(found).collect())
 }
 
 fn entry((fd, interest): (RawFd, Interest)) -> libc::pollfd {
@@ -68,5 +87,8 @@ mod tests {
         waker.wake();
         assert_eq!(wait_any([(fd, Interest::RECV)], Duration::from_secs(60)), Ok(1));
         assert_eq!(readiness(fd), Ok(Readiness { recv: true, send: true, error: false }));
+        let recv = Readiness { recv: true, ..Readiness::default() };
+        let found = readiness_of([(fd, Interest::NONE), (fd, Interest::RECV)]);
+        assert_eq!(found, Ok(vec![Readiness::default(), recv]));
     }
 }

@@ -31,6 +31,7 @@ mod redirects;
 mod request;
 mod retries;
 mod shortage;
+mod stopped;
 #[allow(unused_imports, reason = "each test binary uses a part of it")]
 #[path = "../support/mod.rs"]
 mod support;

@@ -1,7 +1,9 @@
 //! Servers are verified unless told otherwise.
 
 use crate::command::{Ringdove, drivers};
+use crate::support::PATIENCE;
 use crate::support::certs::{Authority, Identity};
+use crate::support::hostile::{End, Plan, Script};
 use crate::support::nginx::{Nginx, NginxConfig, NginxTls, OK_BODY};
 
 fn nginx(identity: &Identity) -> Nginx {
@@ -158,4 +160,24 @@ fn versions_of_tls_can_be_ruled_out() {
     fetch(&old, &["--tlsv1.2"]).exits(0).says(&["over TLS 1.2"]);
     fetch(&old, &["--tlsv1.3"]).exits(1).says(&["TLS"]);
     fetch(&new, &["--tlsv1.3", "--tls-max", "1.2"]).exits(2).says(&["no version of TLS"]);
+}
+
+/// RFC 9112, 9.8: close_notify before the FIN, also when the command ends.
+#[test]
+fn kept_connections_hear_of_the_end() {
+    let authority = Authority::new();
+    for driver in drivers() {
+        let server = Plan::new()
+            .tls(authority.server().server_config())
+            .path("/", Script::new().ok("kept"))
+            .start();
+        Ringdove::fetch(["--driver", driver, &server.url("/")])
+            .path("--cacert", &authority.ca_file())
+            .run()
+            .exits(0);
+        let ended = server.wait_for(PATIENCE, |seen| seen.iter().all(|seen| seen.end.is_some()));
+        assert!(ended, "{}", server.dump());
+        let ends: Vec<_> = server.seen().into_iter().map(|seen| seen.end).collect();
+        assert_eq!(ends, [Some(End::PeerClosed)], "{driver}");
+    }
 }

@@ -9,14 +9,16 @@ use ringdove::sys::count::{self, Counter};
 use ringdove::sys::ring::{Options, ZeroCopy};
 use ringdove::{Body, Config, Discard, Driver, Request};
 
-use crate::run::on_every_driver;
+use crate::run::{on_every_driver, policy};
+use crate::support::certs::Authority;
 use crate::support::dead_end::Blackhole;
-use crate::support::hostile::{Plan, Script};
+use crate::support::hostile::{End, Plan, Script};
 use crate::support::nginx::Nginx;
 use crate::support::{PATIENCE, eventually};
 
 on_every_driver! {
     a_driver_can_be_dropped_in_the_midst_of_everything,
+    kept_connections_hear_of_the_end,
 }
 
 const CONNECTS: usize = 2000;
@@ -83,4 +85,27 @@ fn busy(kind: Kind, hangs: &str, large: &str, deaf: &str) -> Driver {
         driver.add(request, Box::new(Discard)).expect("it can be added");
     }
     driver
+}
+
+/// RFC 9112, 9.8: close_notify before the FIN.
+fn kept_connections_hear_of_the_end(kind: Kind) {
+    let authority = Authority::new();
+    let server = Plan::new()
+        .tls(authority.server().server_config())
+        .path("/", Script::new().ok("kept"))
+        .start();
+    let tls = Some(policy(&authority));
+    let mut driver = Driver::new(kind, Config { tls, ..Config::default() }).expect("as before");
+    for _ in 0..3 {
+        let request = Request::get(&server.url("/")).expect("a good URL");
+        driver.add(request, Box::new(Discard)).expect("it can be added");
+    }
+    while driver.turn(None).expect("the driver goes on") > 0 {}
+    assert_eq!(driver.stats().idle, 3, "{:?}", driver.stats());
+    drop(driver);
+    let ended = server.wait_for(PATIENCE, |seen| seen.iter().all(|seen| seen.end.is_some()));
+    assert!(ended, "{}", server.dump());
+    for seen in server.seen() {
+        assert_eq!(seen.end, Some(End::PeerClosed));
+    }
 }

@@ -1,14 +1,16 @@
 //! Request bodies: from memory, from a stream of known and of unknown length, with pauses.
 
+use std::io::{Read as _, Write as _};
+use std::net::{Ipv4Addr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use ringdove::Request;
 use ringdove::driver::Kind;
 use ringdove::engine::{Body, BodySource};
 use ringdove::error::Cause;
 use ringdove::http::SourceRead;
+use ringdove::{Options, Request};
 
 use crate::run::{Recorder, Run, on_every_driver};
 use crate::support::certs::Authority;
@@ -21,6 +23,7 @@ on_every_driver! {
     a_source_that_has_nothing_yet,
     a_source_that_fails,
     a_peer_that_reads_slowly,
+    a_peer_that_takes_its_time_is_not_silent,
     a_peer_that_answers_before_the_end,
     paused_transfers_send_on,
 }
@@ -205,4 +208,33 @@ fn paused_transfers_send_on(kind: Kind) {
     run.driver.resume(transfer.id).expect("it runs");
     run.finish();
     transfer.assert_response(200, b"taken");
+}
+
+/// All of the body is in the kernel soon, or as much as it takes; the peer takes far longer than any limit for it.
+fn a_peer_that_takes_its_time_is_not_silent(kind: Kind) {
+    const SIZE: usize = 1_000_000;
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+    let url = format!("http://{}/", listener.local_addr().expect("it has one"));
+    let peer = std::thread::spawn(move || {
+        let mut peer = listener.accept().expect("a connection").0;
+        let (mut left, mut piece) = (SIZE, vec![0; 40_000]);
+        while left > 0 {
+            let taken = peer.read(&mut piece).expect("there is more");
+            left = left.saturating_sub(taken);
+            std::thread::sleep(Duration::from_millis(60));
+        }
+        peer.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\ntaken")
+            .expect("it is taken");
+        _ = peer.read_to_end(&mut Vec::new());
+    });
+    let mut run = Run::new(kind);
+    let mut options = Options::default();
+    let limit = Some(Duration::from_millis(800));
+    (options.timeouts.first_byte, options.timeouts.idle) = (limit, limit);
+    let transfer = run.add(post(&url, bytes(SIZE)).options(Arc::new(options)));
+    run.finish();
+    transfer.assert_response(200, b"taken");
+    assert!(transfer.took() > Duration::from_millis(1400), "{:?}", transfer.took());
+    drop(run);
+    peer.join().expect("the peer is content");
 }

@@ -11,6 +11,7 @@ mod harness;
 mod late_addresses;
 mod limits;
 mod lookups;
+mod overdue;
 mod own_lookups;
 mod pace;
 mod pausing;

@@ -26,6 +26,7 @@ pub(crate) enum Happened {
     Received(Vec<u8>),
     Ended,
     RecvFailed(Errno),
+    Unacknowledged(u32),
 }
 
 pub(crate) fn streams_with(options: &Options, room: Room) -> Option<Streams> {
@@ -53,6 +54,7 @@ pub(crate) fn take(streams: &mut Streams) -> Option<(u64, Happened)> {
         StreamEvent::Received(bytes) => Happened::Received(bytes.to_vec()),
         StreamEvent::Ended => Happened::Ended,
         StreamEvent::RecvFailed(errno) => Happened::RecvFailed(errno),
+        StreamEvent::Unacknowledged(bytes) => Happened::Unacknowledged(bytes),
     };
     Some((user, happened))
 }
@@ -590,4 +592,44 @@ fn a_shutdown_without_patience_leaks_what_the_kernel_may_touch_and_says_so() {
     let owed = streams.shutdown(Duration::ZERO);
     assert!(owed > 0);
     assert_eq!(count::snapshot().since(&before).get(Counter::LeakedCqes), owed as u64);
+}
+
+/// A wait posts no more than some twenty of what has completed, and what was waited for.
+#[test]
+fn a_look_brings_all_that_has_completed() {
+    const STREAMS: u64 = 60;
+    let room = Room { buffers: Buffers { count: 256, size: 4096 }, ..ROOM };
+    let Some(mut streams) = streams_with(&small(), room) else { return };
+    let mut open: Vec<_> = (0..STREAMS).map(|user| connected(&mut streams, user)).collect();
+    while next_within(&mut streams, Duration::from_millis(20)).is_some() {}
+    for (_, peer) in &mut open {
+        peer.write_all(b"all of it").expect("it is taken");
+    }
+    streams.submit_and_look().expect("the ring works");
+    let heard = std::iter::from_fn(|| take(&mut streams));
+    let all = heard.filter(|(_, event)| *event == Happened::Received(b"all of it".to_vec()));
+    assert_eq!(all.count() as u64, STREAMS);
+    for (id, _) in open {
+        assert!(
+            streams.is_quiet(id) || { streams.submit_and_look().is_ok() && streams.is_quiet(id) }
+        );
+        streams.close(id, &[]);
+    }
+    settle(&mut streams);
+}
+
+#[test]
+fn what_the_peer_has_yet_to_acknowledge_is_asked_by_a_command() {
+    let Some(mut streams) = streams() else { return };
+    if !streams.sets_nodelay() {
+        eprintln!("skipped: this kernel has no commands for sockets");
+        return;
+    }
+    let (id, _peer) = connected(&mut streams, 7);
+    streams.ask_unacknowledged(id).expect("there is room");
+    let (user, event) = next(&mut streams);
+    // the acknowledgement of what was read may be on its way
+    assert!(matches!((user, &event), (7, Happened::Unacknowledged(0..=4))), "{event:?}");
+    streams.close(id, &[]);
+    settle(&mut streams);
 }

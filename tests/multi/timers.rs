@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use ringdove::error::{Cause, Deadline};
-use ringdove::{Collect, Config, Event, Options, Request, TransferId};
+use ringdove::{Collect, Config, Event, Options, Request, TransferId, sys};
 
 use crate::socket_loop::Loop;
 use crate::support::hostile::{Framing, Plan, Script};
+use crate::support::{PATIENCE, eventually};
 
 fn stalling() -> Plan {
     Plan::new()
@@ -87,6 +88,22 @@ fn a_timer_that_was_reported_is_told_again() {
         let wait = record.timers[told].expect("there is a deadline");
         assert!(wait > Duration::ZERO && wait <= Duration::from_secs(51), "{wait:?}");
     }
+}
+
+/// A loop that was held up past a deadline, and tells of the time alone: what lies in the socket has come in time.
+#[test]
+fn the_time_may_be_told_before_the_sockets() {
+    let server = Plan::new().path("/", Script::new().ok("in time")).start();
+    let mut turning = Loop::new();
+    let after = Duration::from_millis(300);
+    add(&mut turning, &server.url("/"), |options| options.timeouts.first_byte = Some(after));
+    // the request leaves, and nobody looks at the answer
+    turning.turn_until("it is asked", |turning| turning.multi.stats().sent > 0);
+    let answered = || sys::readiness(turning.last_change().fd).is_ok_and(|ready| ready.recv);
+    assert!(eventually(PATIENCE, answered));
+    std::thread::sleep(after * 2);
+    while turning.multi.socket_action(Event::Timeout).unwrap() > 0 {}
+    assert_eq!(turning.response(), (200, b"in time".to_vec()));
 }
 
 /// More than are admitted in one batch: the timer is told for the rest, batch by batch.

@@ -19,8 +19,8 @@ const MOST_FILLERS: usize = 16;
 #[derive(Debug)]
 pub struct Blackhole {
     addr: SocketAddr,
-    _listener: Socket,
-    _fillers: Vec<TcpStream>,
+    listener: Socket,
+    fillers: Vec<TcpStream>,
 }
 
 impl Blackhole {
@@ -38,7 +38,7 @@ impl Blackhole {
             match TcpStream::connect_timeout(&addr, SILENCE) {
                 Ok(stream) => fillers.push(stream),
                 Err(error) if error.kind() == io::ErrorKind::TimedOut => {
-                    return Ok(Blackhole { addr, _listener: listener, _fillers: fillers });
+                    return Ok(Blackhole { addr, listener, fillers });
                 }
                 Err(error) => return Err(error),
             }
@@ -49,6 +49,14 @@ impl Blackhole {
     /// Where connects hang.
     pub fn addr(&self) -> SocketAddr {
         self.addr
+    }
+
+    /// Lets in whoever sends a SYN (again), and accepts the first of them.
+    pub fn open(self) -> io::Result<TcpStream> {
+        for _ in 0..self.fillers.len() {
+            self.listener.accept()?;
+        }
+        Ok(self.listener.accept()?.0.into())
     }
 }
 

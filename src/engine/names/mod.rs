@@ -361,6 +361,11 @@ impl Names {
         if self.ready.is_empty() { self.timers.next() } else { Some(self.now) }
     }
 
+    /// Whether [`Names::expire`] may have something to end: a try of a query, or a look-up.
+    pub(crate) fn is_due(&self, now: Time) -> bool {
+        self.timers.next().is_some_and(|at| at <= now)
+    }
+
     /// Sees to all that is due.
     pub(crate) fn expire(&mut self, now: Time) {
         self.now = self.now.max(now);

@@ -366,7 +366,7 @@ impl From<io::Error> for End {
     fn from(error: io::Error) -> End {
         match error.kind() {
             io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => End::PeerReset,
-            io::ErrorKind::UnexpectedEof => End::PeerClosed,
+            io::ErrorKind::UnexpectedEof => End::PeerTruncated,
             _ => End::Failed(error.to_string()),
         }
     }

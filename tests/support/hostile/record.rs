@@ -39,8 +39,10 @@ pub enum End {
     Closed,
     /// The script reset it.
     Reset,
-    /// The client closed it while the script was reading.
+    /// The client closed it while the script was reading; over TLS, it said so before.
     PeerClosed,
+    /// The client closed it and, over TLS, had not said that it would (close_notify).
+    PeerTruncated,
     /// The client reset it, or was gone when the script wrote.
     PeerReset,
     /// The client sent what the server could not make sense of (a bad head, a TLS alert).
