@@ -82,7 +82,7 @@ fn read(path: &Path) -> io::Result<String> {
 }
 
 /// The words of a command line that the lines of a file stand for.
-fn words(text: &str) -> Result<Vec<String>, String> {
+pub(crate) fn words(text: &str) -> Result<Vec<String>, String> {
     let mut command = Args::command();
     command.build();
     let fetch = command.find_subcommand("fetch").expect("a subcommand");

@@ -22,16 +22,21 @@ impl TlsPeer {
     }
 
     /// Takes bytes of the wire; returns what they say.
-    pub(crate) fn read(&mut self, mut wire: &[u8]) -> Vec<u8> {
+    pub(crate) fn read(&mut self, wire: &[u8]) -> Vec<u8> {
+        self.try_read(wire).expect("a client that speaks TLS")
+    }
+
+    /// The same, of a client that may not speak TLS.
+    pub(crate) fn try_read(&mut self, mut wire: &[u8]) -> Result<Vec<u8>, rustls::Error> {
         let mut plain = Vec::new();
         while !wire.is_empty() {
             self.0.read_tls(&mut wire).expect("a slice can be read");
-            let state = self.0.process_new_packets().expect("a client that speaks TLS");
+            let state = self.0.process_new_packets()?;
             let mut piece = vec![0; state.plaintext_bytes_to_read()];
             self.0.reader().read_exact(&mut piece).expect("the session has them");
             plain.extend_from_slice(&piece);
         }
-        plain
+        Ok(plain)
     }
 
     /// Says this to the client.

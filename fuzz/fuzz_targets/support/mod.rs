@@ -7,6 +7,7 @@ use url::Url;
 
 /// Has a response of this status seen, with one line of this name for each line of `values`, if that is a
 /// head at all.
+#[allow(dead_code, reason = "each target uses a part")]
 pub fn with_head(status: u16, name: &str, values: &[u8], see: impl FnOnce(&ResponseHead<'_>)) {
     let mut wire = format!("HTTP/1.1 {status} X\r\n").into_bytes();
     for value in values.split(|&byte| byte == b'\n') {
@@ -27,6 +28,7 @@ pub fn with_head(status: u16, name: &str, values: &[u8], see: impl FnOnce(&Respo
 }
 
 /// A GET.
+#[allow(dead_code, reason = "each target uses a part")]
 pub fn request(url: &str) -> RequestHead {
     RequestHead::new(Method::GET, &Url::parse(url).expect("a URL")).expect("a good request")
 }
