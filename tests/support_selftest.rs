@@ -5,9 +5,10 @@
 
 mod support;
 
+use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read, Write};
-use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::process::Command;
@@ -20,12 +21,27 @@ use support::dead_end::{Blackhole, Refusing};
 use support::hostile::{End, Framing, Hostile, Plan, Script};
 use support::leak::Census;
 use support::nginx::{Nginx, NginxConfig, NginxTls, OK_BODY};
+use support::ports::Port;
 use support::{PATIENCE, eventually, isolated};
 
 const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: test\r\n\r\n";
 
 mod nginx {
     use super::*;
+
+    /// Also where the kernel is asked for one meanwhile.
+    #[test]
+    fn a_port_that_is_held_is_nobody_elses() {
+        let local = Ipv4Addr::LOCALHOST;
+        let held: Vec<_> = (0..100).map(|_| Port::free(local.into()).unwrap()).collect();
+        let numbers: HashSet<_> = held.iter().map(Port::number).collect();
+        assert_eq!(numbers.len(), held.len());
+        let given = TcpListener::bind((local, 0)).unwrap().local_addr().unwrap().port();
+        assert!(numbers.iter().all(|&number| number < given), "{given} is the kernel's");
+        let listening: Vec<_> =
+            numbers.iter().map(|&number| TcpListener::bind((local, number)).unwrap()).collect();
+        assert_eq!(listening.len(), held.len());
+    }
 
     #[test]
     fn serves_ok_many_times_over_one_connection() {

@@ -23,6 +23,7 @@ pub mod leak;
 pub mod name_server;
 pub mod nginx;
 pub mod nsd;
+pub mod ports;
 pub mod proxies;
 
 use std::time::{Duration, Instant};

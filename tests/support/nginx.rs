@@ -6,20 +6,18 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tempfile::TempDir;
 
 use super::child::Guarded;
+use super::ports::Port;
 use super::{PATIENCE, eventually};
 
 /// The body of `/ok`.
 pub const OK_BODY: &[u8] = b"hello world\n";
-
-/// Between finding free ports and nginx taking them, somebody else may; then others are tried.
-const PORT_ATTEMPTS: usize = 5;
 
 /// Descriptors that nginx needs for itself (logs, listeners, epoll).
 const SPARE_DESCRIPTORS: u64 = 64;
@@ -97,6 +95,7 @@ pub struct Nginx {
     docroot: PathBuf,
     plain: SocketAddr,
     tls: Option<SocketAddr>,
+    _ports: [Port; 2],
 }
 
 impl Nginx {
@@ -104,19 +103,11 @@ impl Nginx {
     /// it does not start: a test cannot go on without.
     #[track_caller]
     pub fn start(config: NginxConfig) -> Nginx {
-        let mut failures = String::new();
-        for _ in 0..PORT_ATTEMPTS {
-            match Nginx::try_start(&config) {
-                Ok(nginx) => return nginx,
-                Err(error) => _ = writeln!(failures, "{error}"),
-            }
-            if !failures.contains("Address already in use") {
-                break;
-            }
-        }
-        panic!(
-            "nginx did not start (is it installed? `scripts/test deps` installs it):\n{failures}"
-        );
+        Nginx::try_start(&config).unwrap_or_else(|error| {
+            panic!(
+                "nginx did not start (is it installed? `scripts/test deps` installs it):\n{error}"
+            )
+        })
     }
 
     /// Starts the default server: plain, 127.0.0.1.
@@ -186,12 +177,14 @@ impl Nginx {
         let dir = tempfile::Builder::new().prefix("ringdove-nginx-").tempdir()?;
         let docroot = config.docroot.clone().unwrap_or_else(|| dir.path().join("html"));
         fs::create_dir_all(&docroot)?;
-        let (plain, tls) = free_ports(config.addresses[0])?;
+        let main = config.addresses[0];
+        let ports = [Port::free(main)?, Port::free(main)?];
+        let [plain, tls] = [0, 1].map(|at| SocketAddr::new(main, ports[at].number()));
         fs::write(dir.path().join("nginx.conf"), render(config, &docroot, plain, tls))?;
         let log = dir.path().join("error.log");
         let process = Guarded::spawn(&argv(config, dir.path()), &log)?;
         let tls = config.tls.is_some().then_some(tls);
-        let mut nginx = Nginx { process, dir, docroot, plain, tls };
+        let mut nginx = Nginx { process, dir, docroot, plain, tls, _ports: ports };
         nginx.wait_until_accepting()?;
         Ok(nginx)
     }
@@ -292,13 +285,6 @@ http {{
 }}
 "#
     )
-}
-
-/// Two different ports that were free on `address` a moment ago.
-fn free_ports(address: IpAddr) -> io::Result<(SocketAddr, SocketAddr)> {
-    let first = TcpListener::bind((address, 0))?;
-    let second = TcpListener::bind((address, 0))?;
-    Ok((first.local_addr()?, second.local_addr()?))
 }
 
 /// What the hard limit of open files, to which the guarding shell raises the soft one, leaves

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -10,6 +10,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use super::child::Guarded;
+use super::ports::Port;
 use super::{PATIENCE, eventually};
 
 /// A running NSD that is the authority for `test.`; dropping it kills it.
@@ -19,6 +20,7 @@ pub struct Nsd {
     process: Guarded,
     dir: TempDir,
     addr: SocketAddr,
+    _port: Port,
 }
 
 /// What an [`Nsd`] was asked.
@@ -34,9 +36,6 @@ pub struct Queries {
     pub tcp: u64,
 }
 
-/// Between finding a free port and the server taking it, somebody else may.
-const ATTEMPTS: usize = 5;
-
 impl Nsd {
     /// Serves these records, lines of a zone file relative to `test.`
     #[track_caller]
@@ -47,14 +46,9 @@ impl Nsd {
     /// The same, on this CPU alone.
     #[track_caller]
     pub fn start_on(records: &str, cpu: Option<usize>) -> Nsd {
-        let mut failures = String::new();
-        for _ in 0..ATTEMPTS {
-            match Nsd::try_start(records, cpu) {
-                Ok(nsd) => return nsd,
-                Err(error) => failures.push_str(&format!("{error}\n")),
-            }
-        }
-        panic!("nsd did not start (is it installed? `scripts/test deps` installs it):\n{failures}");
+        Nsd::try_start(records, cpu).unwrap_or_else(|error| {
+            panic!("nsd did not start (is it installed? `scripts/test deps` installs it):\n{error}")
+        })
     }
 
     /// Where it listens, for UDP and TCP.
@@ -93,7 +87,8 @@ impl Nsd {
 
     fn try_start(records: &str, cpu: Option<usize>) -> io::Result<Nsd> {
         let dir = tempfile::Builder::new().prefix("ringdove-nsd-").tempdir()?;
-        let port = free_port()?;
+        let held = Port::free(Ipv4Addr::LOCALHOST.into())?;
+        let port = held.number();
         let at = dir.path().display();
         let control = dir.path().join("control");
         fs::write(
@@ -118,7 +113,7 @@ impl Nsd {
         let log = dir.path().join("log");
         let process = Guarded::spawn(&argv, &log)?;
         let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        let mut nsd = Nsd { process, dir, addr };
+        let mut nsd = Nsd { process, dir, addr, _port: held };
         let up = eventually(PATIENCE, || {
             nsd.process.exited().ok().flatten().is_some()
                 || (control.exists()
@@ -135,16 +130,4 @@ impl Nsd {
 fn sbin(name: &str) -> String {
     let known = format!("/usr/sbin/{name}");
     if Path::new(&known).exists() { known } else { name.to_owned() }
-}
-
-/// One that was free for UDP and TCP a moment ago.
-fn free_port() -> io::Result<u16> {
-    for _ in 0..ATTEMPTS {
-        let tcp = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-        let port = tcp.local_addr()?.port();
-        if UdpSocket::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
-            return Ok(port);
-        }
-    }
-    Err(io::Error::other("no free port"))
 }

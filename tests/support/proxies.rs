@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -13,6 +13,7 @@ use tempfile::TempDir;
 
 use super::certs::Identity;
 use super::child::Guarded;
+use super::ports::Port;
 use super::{PATIENCE, eventually};
 
 /// A running proxy on 127.0.0.1; dropping it kills it.
@@ -23,6 +24,7 @@ pub struct RealProxy {
     _segments: Segments,
     dir: TempDir,
     addr: SocketAddr,
+    _port: Port,
 }
 
 /// Shared memory of a squid's own, which it leaves when it is killed.
@@ -55,9 +57,6 @@ pub const SQUID_USER: (&str, &str) = ("user", "secret");
 
 /// A name and password that a proxy asks for.
 pub type Login = Option<(&'static str, &'static str)>;
-
-/// Between finding a free port and the proxy taking it, somebody else may.
-const ATTEMPTS: usize = 5;
 
 impl RealProxy {
     /// An HTTP proxy.
@@ -135,19 +134,16 @@ impl RealProxy {
     /// Starts what `argv` makes of a directory and a free port.
     #[track_caller]
     fn start(package: &str, argv: impl Fn(&Path, u16) -> io::Result<Vec<String>>) -> RealProxy {
-        let mut failure = String::new();
-        for _ in 0..ATTEMPTS {
-            match RealProxy::try_start(&argv) {
-                Ok(proxy) => return proxy,
-                Err(error) => failure = error.to_string(),
-            }
-        }
-        panic!("{package} did not start (`scripts/test deps` installs it):\n{failure}");
+        RealProxy::try_start(&argv).unwrap_or_else(|error| {
+            panic!("{package} did not start (`scripts/test deps` installs it):\n{error}")
+        })
     }
 
     fn try_start(argv: impl Fn(&Path, u16) -> io::Result<Vec<String>>) -> io::Result<RealProxy> {
         let dir = tempfile::Builder::new().prefix("ringdove-proxy-").tempdir()?;
-        let addr = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
+        let host = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        let port = Port::free(host)?;
+        let addr = SocketAddr::new(host, port.number());
         let log = dir.path().join("log");
         let segments = Segments(service(addr.port()));
         let mut process = Guarded::spawn(&argv(dir.path(), addr.port())?, &log)?;
@@ -159,7 +155,7 @@ impl RealProxy {
         if ended.is_some() || !accepts {
             return Err(io::Error::other(fs::read_to_string(log).unwrap_or_default()));
         }
-        Ok(RealProxy { _process: process, _segments: segments, dir, addr })
+        Ok(RealProxy { _process: process, _segments: segments, dir, addr, _port: port })
     }
 
     /// What it has said so far.
