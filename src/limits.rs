@@ -35,8 +35,8 @@ impl Default for HttpLimits {
     }
 }
 
-/// Field lines of one response head. A fixed array on the stack parses them: not adjustable.
-pub(crate) const HEAD_FIELDS: usize = 256;
+/// Lines of one response head after its status line: the number that curl takes.
+pub(crate) const HEAD_FIELDS: usize = 5000;
 
 /// Answers of name look-ups kept by default: some 200 bytes each.
 pub(crate) const LOOKUP_CACHE: usize = 16 * 1024;

@@ -7,9 +7,12 @@
 //!
 //! Here lines end with CRLF and nothing else: two readers that disagree on a bare LF disagree on
 //! where a chunk ends. White space after a size, which old servers write, is let pass. Trailer
-//! fields are checked and dropped: none may change how the message is understood (RFC 9110, 6.5.1).
+//! fields are dropped, and lines among them that are no field lines as well: none may change how the
+//! message is understood (RFC 9110, 6.5.1). What would be a fault in a head is one here (see
+//! [`field_line`](super::field_line)).
 
 use super::fault::HttpFault;
+use super::field_line::Resemblance;
 use super::request::{is_token_byte, is_value_byte};
 use crate::limits::HttpLimits;
 
@@ -23,6 +26,10 @@ pub(super) struct ChunkedDecoder {
     /// Bytes of the size and of the white space after it.
     size_bytes: u8,
     state: State,
+    /// What the name of the present trailer line resembles.
+    name: Resemblance,
+    /// Whether that line is no field line.
+    is_malformed: bool,
 }
 
 /// Named for what comes next.
@@ -61,6 +68,8 @@ impl ChunkedDecoder {
             trailer_bytes: 0,
             size_bytes: 0,
             state: State::FirstDigit,
+            name: Resemblance::NONE_YET,
+            is_malformed: false,
         }
     }
 
@@ -145,18 +154,25 @@ impl ChunkedDecoder {
                 Ok(State::FirstDigit)
             }
             (State::TrailerLine, b'\r') => Ok(State::LastLf),
-            (State::TrailerLine | State::TrailerName, _) if is_token_byte(byte) => {
-                self.trailer(State::TrailerName, limits)
+            (State::TrailerLine, _) => {
+                // a line that is folded onto another has no name, and is none either
+                (self.name, self.is_malformed) = (Resemblance::NONE_YET, byte == b':');
+                self.trailer_name(byte, limits)
             }
-            (State::TrailerName, b':') => self.trailer(State::TrailerValue, limits),
+            (State::TrailerName, _) => self.trailer_name(byte, limits),
             (State::TrailerValue, b'\r') => self.trailer(State::TrailerLf, limits),
-            (State::TrailerValue, _) if is_value_byte(byte) => {
+            (State::TrailerValue, b'\n' | 0) => Err(self.unexpected()),
+            (State::TrailerValue, _) if is_value_byte(byte) || !self.name.forbids_controls() => {
                 self.trailer(State::TrailerValue, limits)
             }
             (State::TrailerLf, b'\n') => self.trailer(State::TrailerLine, limits),
             (State::LastLf, b'\n') => Ok(State::Complete),
-            (state, _) => Err(HttpFault::BadChunk { expected: state.expected() }),
+            _ => Err(self.unexpected()),
         }
+    }
+
+    fn unexpected(&self) -> HttpFault {
+        HttpFault::BadChunk { expected: self.state.expected() }
     }
 
     fn digit(&mut self, byte: u8) -> Result<State, HttpFault> {
@@ -187,6 +203,22 @@ impl ChunkedDecoder {
         Ok(State::Extension)
     }
 
+    /// The state after a byte of a trailer field's name, or of a line that is none.
+    fn trailer_name(&mut self, byte: u8, limits: &HttpLimits) -> Result<State, HttpFault> {
+        let ends = matches!(byte, b':' | b'\r');
+        self.is_malformed |= byte == b'\r' || !(ends || is_token_byte(byte));
+        if matches!(byte, b'\n' | 0) || (ends && self.is_malformed && self.name.is_grave()) {
+            return Err(HttpFault::BadChunk { expected: State::TrailerName.expected() });
+        }
+        self.name.take(byte);
+        let next = match byte {
+            b':' => State::TrailerValue,
+            b'\r' => State::TrailerLf,
+            _ => State::TrailerName,
+        };
+        self.trailer(next, limits)
+    }
+
     fn trailer(&mut self, next: State, limits: &HttpLimits) -> Result<State, HttpFault> {
         self.trailer_bytes = self.trailer_bytes.saturating_add(1);
         if self.trailer_bytes as usize > limits.trailer_bytes {
@@ -205,7 +237,7 @@ impl State {
             State::SizeLf => "LF after the CR of a chunk's size line",
             State::DataCr | State::DataLf => "CRLF after a chunk's data",
             State::TrailerLine | State::TrailerName => "a trailer field's name and colon",
-            State::TrailerValue => "a trailer field's value without control characters",
+            State::TrailerValue => "a trailer field's value, and CRLF",
             State::TrailerLf => "LF after the CR of a trailer field",
             State::LastLf => "the LF that ends the body",
             State::Data | State::Complete => "nothing",

@@ -29,7 +29,7 @@ use super::body::{BodyLength, Fill, RequestBody, SourceRead};
 use super::chunked::ChunkedDecoder;
 use super::fault::{BodyFault, HttpFault};
 use super::framing::{Framing, RequestKind};
-use super::head::{self, ParsedHead, ResponseHead, Version};
+use super::head::{self, ParsedHead, ResponseHead, Start};
 use super::request::RequestHead;
 use super::reuse::{CloseReason, CloseReasons};
 use crate::limits::HttpLimits;
@@ -109,8 +109,7 @@ enum Response {
 enum Step {
     NeedMore,
     Head {
-        status: u16,
-        version: Version,
+        start: Start,
         len: usize,
     },
     /// Bytes of data, at the end of those consumed.
@@ -219,10 +218,10 @@ impl Exchange {
             Step::NeedMore => Event::NeedMore,
             Step::Body(len) => Event::Body(&input[consumed - len..consumed]),
             Step::Complete => Event::Complete,
-            Step::Head { status, version, len } => {
+            Step::Head { start, len } => {
                 let raw = if self.partial_done { &self.partial[..] } else { &input[..len] };
-                let head = ParsedHead::view(status, version, raw);
-                match status {
+                let head = start.view(raw);
+                match start.status {
                     100..=199 => Event::Informational(head),
                     _ => Event::Head(head),
                 }
@@ -386,12 +385,12 @@ impl Exchange {
     }
 
     fn accept(&mut self, parsed: &ParsedHead) -> Result<(usize, Step), HttpFault> {
-        let &ParsedHead { len, status, version, framing, reasons } = parsed;
+        let &ParsedHead { len, start, framing, reasons } = parsed;
         self.reasons.extend(reasons);
         if !self.body.is_over() {
-            self.answer_body(status);
+            self.answer_body(start.status);
         }
-        match (status, framing) {
+        match (start.status, framing) {
             (101, _) => return Err(HttpFault::UnexpectedUpgrade),
             (100..=199, _) => self.count_informational()?,
             (_, Framing::Empty) => self.complete(),
@@ -405,7 +404,7 @@ impl Exchange {
             (_, Framing::Chunked) => self.response = Response::Chunked(ChunkedDecoder::new()),
             (_, Framing::UntilClose) => self.response = Response::UntilClose,
         }
-        Ok((len, Step::Head { status, version, len }))
+        Ok((len, Step::Head { start, len }))
     }
 
     /// A response came while there is body to send.

@@ -1,13 +1,14 @@
 //! A response's head, from its bytes to its parts.
 //!
 //! Knows status lines and field lines (RFC 9112, 4 and 5), through `httparse`. Must not know what
-//! was asked, but for the framing that follows from it. Invariants: a head is parsed once, with
-//! nothing allocated; a [`ResponseHead`] holds bytes that were parsed, and is a view of them.
+//! was asked, but for the framing that follows from it. Invariants: a head as nearly all servers
+//! send it is parsed once, with nothing allocated; a [`ResponseHead`] holds bytes that were parsed,
+//! and is a view of them.
 //!
 //! What is let pass: a bare LF for CRLF (RFC 9112, 2.2), a status line without a reason phrase,
-//! obsolete line folding, which reads as spaces (RFC 9112, 5.2). What is not: anything before the
-//! status line, white space between a field's name and its colon, CR without LF, NUL and other
-//! controls, HTTP/0.9.
+//! obsolete line folding, which reads as spaces (RFC 9112, 5.2), lines that are no field lines (see
+//! [`field_line`]), a minor version above 1 (RFC 9110, 2.5). What is not: anything before the status
+//! line, CR without LF, NUL, HTTP/0.9.
 
 use std::borrow::Cow;
 use std::mem::MaybeUninit;
@@ -16,6 +17,7 @@ use ::http::header::{HeaderName, HeaderValue};
 use memchr::memchr;
 
 use super::fault::{HttpFault, excerpt};
+use super::field_line;
 use super::framing::{self, Framing, RequestKind};
 use super::reuse::CloseReasons;
 use crate::limits::HEAD_FIELDS;
@@ -25,7 +27,7 @@ use crate::limits::HEAD_FIELDS;
 pub enum Version {
     /// HTTP/1.0 (RFC 1945).
     Http10,
-    /// HTTP/1.1 (RFC 9112).
+    /// HTTP/1.1 (RFC 9112), or a later minor version, which is read as this (RFC 9110, 2.5).
     Http11,
 }
 
@@ -37,14 +39,26 @@ pub struct ResponseHead<'a> {
     raw: &'a [u8],
     status: u16,
     version: Version,
+    lines: Lines,
+}
+
+/// What stands between the status line and the empty line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lines {
+    /// Field lines.
+    Fields,
+    /// Lines that are judged one by one.
+    Mixed,
 }
 
 /// The field lines of a [`ResponseHead`], in order: names as they came, values without white space
-/// around them. A value borrows but where line folding had to be replaced.
+/// around them. A value borrows but where line folding had to be replaced. Lines that are no field
+/// lines are left out; control characters in a value, other than CR, LF and NUL, are as they came.
 #[derive(Debug, Clone)]
 pub struct Fields<'a> {
-    /// From a field line on to the end of the head.
+    /// From a line on to the end of the head.
     rest: &'a [u8],
+    lines: Lines,
 }
 
 impl<'a> ResponseHead<'a> {
@@ -66,7 +80,7 @@ impl<'a> ResponseHead<'a> {
 
     /// The field lines, in order.
     pub fn fields(&self) -> Fields<'a> {
-        Fields { rest: &self.raw[line_end(self.raw)..] }
+        Fields { rest: &self.raw[line_end(self.raw)..], lines: self.lines }
     }
 
     /// The value of the first field line of this name, in any case.
@@ -79,8 +93,8 @@ impl<'a> ResponseHead<'a> {
         self.raw
     }
 
-    /// The head in the types of the `http` crate. A field that these refuse is left out; so far
-    /// as is known, none is that passes here.
+    /// The head in the types of the `http` crate. A field that these refuse is left out: one whose
+    /// value has control characters.
     pub fn to_parts(&self) -> ::http::response::Parts {
         let (mut parts, ()) = ::http::Response::new(()).into_parts();
         // 100 to 999 is what StatusCode takes
@@ -111,6 +125,9 @@ impl<'a> Iterator for Fields<'a> {
     type Item = (&'a str, Cow<'a, [u8]>);
 
     fn next(&mut self) -> Option<Self::Item> {
+        if self.lines == Lines::Mixed {
+            return self.next_of_mixed();
+        }
         let mut end = line_end(self.rest);
         let colon = memchr(b':', &self.rest[..end])?;
         let mut folded = false;
@@ -126,22 +143,45 @@ impl<'a> Iterator for Fields<'a> {
     }
 }
 
+impl<'a> Fields<'a> {
+    #[cold]
+    fn next_of_mixed(&mut self) -> Option<<Self as Iterator>::Item> {
+        loop {
+            let (line, rest) = self.rest.split_at(field_line::first_line(self.rest)?);
+            self.rest = rest;
+            if let Some((name, value)) = field_line::split(line) {
+                let folded = memchr(b'\n', value).is_some();
+                let value = if folded { Cow::Owned(unfold(value)) } else { Cow::Borrowed(value) };
+                return Some((name, value));
+            }
+        }
+    }
+}
+
 /// What of a head outlives its parsing. Borrows nothing: the bytes may lie in two places.
 #[derive(Debug)]
 pub(super) struct ParsedHead {
     /// Bytes, the empty line included.
     pub(super) len: usize,
-    pub(super) status: u16,
-    pub(super) version: Version,
+    pub(super) start: Start,
     pub(super) framing: Framing,
     /// What the head says against another exchange.
     pub(super) reasons: CloseReasons,
 }
 
-impl ParsedHead {
+/// What the status line says, and how the lines after it are to be read.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Start {
+    pub(super) status: u16,
+    pub(super) version: Version,
+    pub(super) lines: Lines,
+}
+
+impl Start {
     /// The head, of which `raw` are the bytes.
-    pub(super) fn view(status: u16, version: Version, raw: &[u8]) -> ResponseHead<'_> {
-        ResponseHead { raw, status, version }
+    pub(super) fn view(self, raw: &[u8]) -> ResponseHead<'_> {
+        let Start { status, version, lines } = self;
+        ResponseHead { raw, status, version, lines }
     }
 }
 
@@ -157,7 +197,7 @@ pub(super) fn parse(bytes: &[u8], request: RequestKind) -> Result<Option<ParsedH
     }
     #[cfg(test)]
     PARSED_BYTES.set(PARSED_BYTES.get() + bytes.len());
-    let mut fields = [const { MaybeUninit::uninit() }; HEAD_FIELDS];
+    let mut fields = [const { MaybeUninit::uninit() }; USUAL_FIELDS];
     let mut response = httparse::Response::new(&mut []);
     let parsed = httparse::ParserConfig::default()
         .allow_obsolete_multiline_headers_in_responses(true)
@@ -165,15 +205,71 @@ pub(super) fn parse(bytes: &[u8], request: RequestKind) -> Result<Option<ParsedH
     let len = match parsed {
         Ok(httparse::Status::Complete(len)) => len,
         Ok(httparse::Status::Partial) => return Ok(None),
-        Err(error) => return Err(fault(error, bytes)),
+        Err(_) => return parse_unusual(bytes, request),
     };
-    let status = match response.code {
-        Some(status @ 100..) => status,
-        _ => return Err(HttpFault::BadStatusLine { line: excerpt(bytes) }),
-    };
+    let Some(status @ 100..) = response.code else { return Err(bad_status_line(bytes)) };
     let version = if response.version == Some(1) { Version::Http11 } else { Version::Http10 };
     let (framing, reasons) = framing::decide(request, status, version, response.headers)?;
-    Ok(Some(ParsedHead { len, status, version, framing, reasons }))
+    let start = Start { status, version, lines: Lines::Fields };
+    Ok(Some(ParsedHead { len, start, framing, reasons }))
+}
+
+/// As [`parse`], of a head that is not as nearly all are: line by line.
+#[cold]
+fn parse_unusual(bytes: &[u8], request: RequestKind) -> Result<Option<ParsedHead>, HttpFault> {
+    let Some((status, version)) = status_line(bytes)? else { return Ok(None) };
+    let mut fields = Vec::new();
+    let mut rest = &bytes[line_end(bytes)..];
+    let mut lines = 0;
+    let end: &[u8] = loop {
+        match rest {
+            [] | [b'\r'] => return Ok(None),
+            [b'\n', after @ ..] | [b'\r', b'\n', after @ ..] => break after,
+            [b'\r', ..] => return Err(HttpFault::BadField { line: excerpt(rest) }),
+            _ => {}
+        }
+        let Some(len) = field_line::first_line(rest) else { return Ok(None) };
+        lines += 1;
+        if lines > HEAD_FIELDS {
+            return Err(HttpFault::TooManyFields { limit: HEAD_FIELDS });
+        }
+        let (line, after) = rest.split_at(len);
+        if let Some((name, value)) = field_line::judge(line)? {
+            fields.push(httparse::Header { name, value });
+        }
+        rest = after;
+    };
+    let (framing, reasons) = framing::decide(request, status, version, &fields)?;
+    let start = Start { status, version, lines: Lines::Mixed };
+    Ok(Some(ParsedHead { len: bytes.len() - end.len(), start, framing, reasons }))
+}
+
+/// What a status line says; `None` if its end has not come.
+fn status_line(bytes: &[u8]) -> Result<Option<(u16, Version)>, HttpFault> {
+    let line = &bytes[..line_end(bytes)];
+    // RFC 9110, 2.5: a higher minor version is read as the highest that is known
+    let mut known = line.to_vec();
+    if let Some(minor @ b'2'..=b'9') = known.get_mut(MINOR_VERSION) {
+        *minor = b'1';
+    }
+    let mut response = httparse::Response::new(&mut []);
+    if let Err(error) = response.parse(&known) {
+        let is_other = bytes.starts_with(b"HTTP/")
+            && !known.starts_with(b"HTTP/1.1")
+            && !known.starts_with(b"HTTP/1.0");
+        return Err(match error {
+            httparse::Error::Version if is_other => {
+                HttpFault::UnsupportedVersion { line: excerpt(bytes) }
+            }
+            _ => bad_status_line(bytes),
+        });
+    }
+    if !line.ends_with(b"\n") {
+        return Ok(None);
+    }
+    let Some(status @ 100..) = response.code else { return Err(bad_status_line(bytes)) };
+    let version = if response.version == Some(1) { Version::Http11 } else { Version::Http10 };
+    Ok(Some((status, version)))
 }
 
 /// Where a head ends in `input`, of which `before` has come already: after its first empty line.
@@ -203,38 +299,8 @@ pub(super) fn trim(value: &[u8]) -> &[u8] {
 }
 
 #[cold]
-fn fault(error: httparse::Error, bytes: &[u8]) -> HttpFault {
-    let known = bytes.starts_with(b"HTTP/1.1") || bytes.starts_with(b"HTTP/1.0");
-    match error {
-        httparse::Error::TooManyHeaders => HttpFault::TooManyFields { limit: HEAD_FIELDS },
-        httparse::Error::Version if bytes.starts_with(b"HTTP/") && !known => {
-            HttpFault::UnsupportedVersion { line: excerpt(bytes) }
-        }
-        httparse::Error::Version | httparse::Error::Status => {
-            HttpFault::BadStatusLine { line: excerpt(bytes) }
-        }
-        httparse::Error::HeaderName
-        | httparse::Error::HeaderValue
-        | httparse::Error::NewLine
-        | httparse::Error::Token => HttpFault::BadField { line: excerpt(bad_field_line(bytes)) },
-    }
-}
-
-/// The first line after the status line that, alone, is no field line.
-fn bad_field_line(head: &[u8]) -> &[u8] {
-    let mut rest = &head[line_end(head)..];
-    let mut first = true;
-    while !rest.is_empty() {
-        let (line, after) = rest.split_at(line_end(rest));
-        let is_fold = !first && matches!(line, [b' ' | b'\t', ..]);
-        let mut table = [httparse::EMPTY_HEADER; 1];
-        let judged = if is_fold { &[b"X:", line].concat() } else { line };
-        if httparse::parse_headers(judged, &mut table).is_err() {
-            return line;
-        }
-        (rest, first) = (after, false);
-    }
-    rest
+fn bad_status_line(bytes: &[u8]) -> HttpFault {
+    HttpFault::BadStatusLine { line: excerpt(bytes) }
 }
 
 /// Past the first LF, or the end.
@@ -246,6 +312,13 @@ fn line_end(bytes: &[u8]) -> usize {
 fn unfold(value: &[u8]) -> Vec<u8> {
     value.iter().map(|&b| if matches!(b, b'\r' | b'\n') { b' ' } else { b }).collect()
 }
+
+/// Field lines that a head usually has at most. A table of them on the stack costs nothing; more are
+/// kept on the heap while the head is parsed.
+const USUAL_FIELDS: usize = 256;
+
+/// Where the minor version is in a status line.
+const MINOR_VERSION: usize = "HTTP/1.".len();
 
 /// Where the status code ends in a status line.
 const STATUS_END: usize = "HTTP/1.1 200".len();

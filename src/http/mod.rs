@@ -17,6 +17,7 @@ mod disposition;
 mod eviction;
 mod exchange;
 mod fault;
+mod field_line;
 mod framing;
 mod head;
 mod host;

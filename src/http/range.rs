@@ -181,7 +181,7 @@ impl std::error::Error for ResumeFault {}
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::head::Version;
+    use crate::http::head::{Lines, Start, Version};
 
     fn part(first: u64, last: u64, total: Option<u64>) -> Option<ContentRange> {
         Some(ContentRange::Part { first, last, total })
@@ -229,8 +229,8 @@ mod tests {
         etag: Option<&[u8]>,
     ) -> Result<Resumption, ResumeFault> {
         let raw = format!("HTTP/1.1 {status} X\r\n{fields}\r\n");
-        let head = crate::http::head::ParsedHead::view(status, Version::Http11, raw.as_bytes());
-        Resumption::of(&head, have, etag)
+        let start = Start { status, version: Version::Http11, lines: Lines::Fields };
+        Resumption::of(&start.view(raw.as_bytes()), have, etag)
     }
 
     #[test]

@@ -49,14 +49,27 @@ fn bodies() {
         // trailers
         (b"0\r\n\n", Err(expected(State::TrailerLine))),
         (b"0\r\n\rX", Err(expected(State::LastLf))),
-        (b"0\r\n A: b\r\n", Err(expected(State::TrailerLine))),
-        (b"0\r\n: b\r\n", Err(expected(State::TrailerLine))),
-        (b"0\r\nA : b\r\n", Err(expected(State::TrailerName))),
-        (b"0\r\nA\r\n\r\n", Err(expected(State::TrailerName))),
         (b"0\r\nA: \0\r\n", Err(expected(State::TrailerValue))),
+        (b"0\r\nA\0: b\r\n", Err(expected(State::TrailerName))),
+        (b"0\r\nA b\nC: d\r\n", Err(expected(State::TrailerName))),
         (b"0\r\nA: b\nC: d\r\n", Err(expected(State::TrailerValue))),
         (b"0\r\nA: b\rC", Err(expected(State::TrailerLf))),
-        (b"0\r\nA: b\r\n c\r\n", Err(expected(State::TrailerLine))),
+        (b"0\r\nA b\rC", Err(expected(State::TrailerLf))),
+        (b"0\r\nContent-Length : 5\r\n", Err(expected(State::TrailerName))),
+        (b"0\r\n Content-Length: 5\r\n", Err(expected(State::TrailerName))),
+        (b"0\r\nContent-Length\r\n : 5\r\n", Err(expected(State::TrailerName))),
+        (b"0\r\nContent Length 5\r\n", Err(expected(State::TrailerName))),
+        (b"0\r\nA: b\r\ntransfer-encoding\x0b: chunked\r\n", Err(expected(State::TrailerName))),
+        (b"0\r\nTransfer-Encoding: chunked\x01\r\n", Err(expected(State::TrailerValue))),
+        (b"0\r\nSet-Cookie : a=b\r\n", Err(expected(State::TrailerName))),
+        // lines among trailers that are no field lines
+        (b"0\r\n A: b\r\n\r\n", Ok("")),
+        (b"0\r\n: b\r\n\r\n", Ok("")),
+        (b"0\r\nA : b\r\n\r\n", Ok("")),
+        (b"0\r\nA\r\n\r\n", Ok("")),
+        (b"0\r\nA: b\r\n c: d\r\n\r\n", Ok("")),
+        (b"0\r\nPHP Warning: x\r\n in y\r\ncaf\xc3\xa9: z\r\nA: b\x01\x7f\r\n\r\n", Ok("")),
+        (b"0\r\nContent-Length: 5\r\nSet-Cookie: a=\x01\r\n\r\n", Ok("")),
     ];
     for (wire, want) in table {
         let text = wire.escape_ascii();
