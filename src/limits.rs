@@ -8,12 +8,14 @@ use std::time::Duration;
 /// Bounds on one HTTP/1 message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HttpLimits {
-    /// Bytes of a response head, status line and field lines together. Servers in the wild stay
-    /// below 16 KiB but for cookies and policies; curl allows 300 KiB.
+    /// Bytes of a response head, status line and field lines together, and of all informational responses
+    /// before it. Servers in the wild stay below 16 KiB but for cookies and policies; curl allows 300 KiB.
     pub head_bytes: usize,
-    /// Informational (1xx) responses before the final one.
+    /// Informational (1xx) responses before the final one. Servers that are slow send one each few seconds
+    /// (102, 103), so that others do not give up.
     pub informational: u32,
-    /// Bytes of all chunk extensions of one body: they carry nothing that we use.
+    /// Bytes of chunk extensions of one body, beyond as many as it has data before them: they carry nothing that we
+    /// use, but some storages sign each chunk.
     pub chunk_extension_bytes: usize,
     /// Bytes of a trailer section.
     pub trailer_bytes: usize,
@@ -23,7 +25,7 @@ impl HttpLimits {
     /// The limits in force unless the caller sets others.
     pub const DEFAULT: HttpLimits = HttpLimits {
         head_bytes: 64 * 1024,
-        informational: 32,
+        informational: 128,
         chunk_extension_bytes: 16 * 1024,
         trailer_bytes: 16 * 1024,
     };

@@ -109,6 +109,7 @@ fn kind(fault: &HttpFault) -> &'static str {
         HttpFault::HeadTooLarge { .. } => "head too large",
         HttpFault::TooManyFields { .. } => "too many fields",
         HttpFault::TooManyInformational { .. } => "too many informational",
+        HttpFault::InformationalTooLarge { .. } => "informational too large",
         HttpFault::ChunkExtensionsTooLarge { .. } => "chunk extensions too large",
         HttpFault::TrailerTooLarge { .. } => "trailer too large",
         HttpFault::BadStatusLine { .. } => "bad status line",

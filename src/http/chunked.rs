@@ -2,8 +2,8 @@
 //!
 //! Knows sizes, extensions, data and trailers, at any byte. Must not know heads. Invariants: each
 //! framing byte is looked at once, data not at all; nothing is kept but the place in the grammar;
-//! sizes are below 2^64; the size line without extensions, the extensions of a body and its trailer
-//! section are bounded.
+//! sizes are below 2^64; the size line without extensions, the extensions of a chunk and those of a
+//! body in proportion to its data, and its trailer section are bounded.
 //!
 //! Here lines end with CRLF and nothing else: two readers that disagree on a bare LF disagree on
 //! where a chunk ends. White space after a size, which old servers write, is let pass. Trailer
@@ -21,6 +21,7 @@ use crate::limits::HttpLimits;
 pub(super) struct ChunkedDecoder {
     /// The size so far; then what is left of the chunk.
     remaining: u64,
+    /// Bytes of extensions beyond as many as there was data.
     extension_bytes: u32,
     trailer_bytes: u32,
     /// Bytes of the size and of the white space after it.
@@ -124,7 +125,8 @@ impl ChunkedDecoder {
             match char::from(byte).to_digit(16) {
                 Some(digit) => size = size << 4 | u64::from(digit),
                 None if size > 0 && line[digits..].starts_with(b"\r\n") => {
-                    (self.remaining, self.state) = (size, State::Data);
+                    self.remaining = size;
+                    self.state = self.begin_data();
                     return before + digits + 2;
                 }
                 None => return 0,
@@ -147,7 +149,7 @@ impl ChunkedDecoder {
             (State::Digit | State::SizePadding, b';') => self.extension(limits),
             (State::Extension, _) if is_value_byte(byte) => self.extension(limits),
             (State::SizeLf, b'\n') if self.remaining == 0 => Ok(State::TrailerLine),
-            (State::SizeLf, b'\n') => Ok(State::Data),
+            (State::SizeLf, b'\n') => Ok(self.begin_data()),
             (State::DataCr, b'\r') => Ok(State::DataLf),
             (State::DataLf, b'\n') => {
                 self.size_bytes = 0;
@@ -173,6 +175,13 @@ impl ChunkedDecoder {
 
     fn unexpected(&self) -> HttpFault {
         HttpFault::BadChunk { expected: self.state.expected() }
+    }
+
+    /// A chunk's data pays for as many bytes of extensions: the next of them come after it.
+    fn begin_data(&mut self) -> State {
+        let paid = u32::try_from(self.remaining).unwrap_or(u32::MAX);
+        self.extension_bytes = self.extension_bytes.saturating_sub(paid);
+        State::Data
     }
 
     fn digit(&mut self, byte: u8) -> Result<State, HttpFault> {

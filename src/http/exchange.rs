@@ -58,6 +58,8 @@ pub struct Exchange {
     partial: Vec<u8>,
     limits: HttpLimits,
     informational: u32,
+    /// Of them all.
+    informational_bytes: u32,
     reasons: CloseReasons,
     kind: RequestKind,
     head_taken: bool,
@@ -133,6 +135,7 @@ impl Exchange {
             partial: Vec::new(),
             limits: *limits,
             informational: 0,
+            informational_bytes: 0,
             reasons: head.close_reasons(),
             kind: head.kind(),
             head_taken: false,
@@ -392,7 +395,7 @@ impl Exchange {
         }
         match (start.status, framing) {
             (101, _) => return Err(HttpFault::UnexpectedUpgrade),
-            (100..=199, _) => self.count_informational()?,
+            (100..=199, _) => self.count_informational(len)?,
             (_, Framing::Empty) => self.complete(),
             (_, Framing::Length(length)) => {
                 self.length = Some(length);
@@ -421,13 +424,19 @@ impl Exchange {
         }
     }
 
-    fn count_informational(&mut self) -> Result<(), HttpFault> {
+    fn count_informational(&mut self, len: usize) -> Result<(), HttpFault> {
         let limit = self.limits.informational;
         if self.informational == limit {
             return Err(HttpFault::TooManyInformational { limit });
         }
         self.informational += 1;
-        Ok(())
+        let limit = self.limits.head_bytes;
+        let len = u32::try_from(len).unwrap_or(u32::MAX);
+        self.informational_bytes = self.informational_bytes.saturating_add(len);
+        match self.informational_bytes as usize > limit {
+            true => Err(HttpFault::InformationalTooLarge { limit }),
+            false => Ok(()),
+        }
     }
 
     fn complete(&mut self) {

@@ -30,7 +30,12 @@ pub enum HttpFault {
         /// The limit, in responses.
         limit: u32,
     },
-    /// The chunk extensions of one body are longer than allowed.
+    /// The informational (1xx) responses before the final one are longer, together, than allowed.
+    InformationalTooLarge {
+        /// The limit, in bytes.
+        limit: usize,
+    },
+    /// The chunk extensions of one body are longer, in proportion to its data, than allowed.
     ChunkExtensionsTooLarge {
         /// The limit, in bytes.
         limit: usize,
@@ -186,6 +191,7 @@ impl HttpFault {
             HttpFault::HeadTooLarge { .. }
             | HttpFault::TooManyFields { .. }
             | HttpFault::TooManyInformational { .. }
+            | HttpFault::InformationalTooLarge { .. }
             | HttpFault::ChunkExtensionsTooLarge { .. }
             | HttpFault::TrailerTooLarge { .. } => true,
             HttpFault::BadStatusLine { .. }
@@ -215,9 +221,13 @@ impl fmt::Display for HttpFault {
             HttpFault::TooManyInformational { limit } => {
                 write!(f, "more than {limit} informational responses")
             }
-            HttpFault::ChunkExtensionsTooLarge { limit } => {
-                write!(f, "the chunk extensions are larger than the limit of {limit} bytes")
+            HttpFault::InformationalTooLarge { limit } => {
+                write!(f, "the informational responses are larger than the limit of {limit} bytes")
             }
+            HttpFault::ChunkExtensionsTooLarge { limit } => write!(
+                f,
+                "the chunk extensions are larger than the data before them and {limit} bytes"
+            ),
             HttpFault::TrailerTooLarge { limit } => {
                 write!(f, "the trailer section is larger than the limit of {limit} bytes")
             }

@@ -95,6 +95,18 @@ fn the_largest_size_is_read_and_not_believed() {
 }
 
 #[test]
+fn chunks_may_be_signed_each() {
+    let signed = format!("2000;chunk-signature={}\r\n{}\r\n", "a".repeat(64), "x".repeat(0x2000));
+    let wire = [signed.repeat(1000).into_bytes(), b"0\r\n\r\n".to_vec()].concat();
+    assert_eq!(decode([&wire[..]]).map(|(data, _)| data.len()), Ok(1000 * 0x2000));
+    assert_eq!(decode(wire.chunks(1000)).map(|(data, _)| data.len()), Ok(1000 * 0x2000));
+    // and may not have more of that than data
+    let wire = format!("1;{}\r\nx\r\n", "a".repeat(1024)).repeat(17);
+    let fault = decode([wire.as_bytes()]).unwrap_err();
+    assert_eq!(fault, HttpFault::ChunkExtensionsTooLarge { limit: 16 * 1024 });
+}
+
+#[test]
 fn many_small_chunks_with_padded_sizes_meet_no_limit() {
     let wire = [b"1               \r\na\r\n".repeat(10_000), b"0\r\n\r\n".to_vec()].concat();
     assert_eq!(decode([&wire[..]]).map(|(data, _)| data.len()), Ok(10_000));

@@ -222,10 +222,26 @@ fn limits_hold() {
             "(103); (103); 200; complete; reusable",
         ),
         (informational.repeat(3), "(103); (103); TooManyInformational"),
-        (chunked("1;x=y\r\na\r\n1;x=\r\nb\r\n0;\r\n\r\n"), "200; body ab; complete; reusable"),
         (
-            chunked("1;x=y\r\na\r\n1;x=y\r\nb\r\n0;\r\n\r\n"),
+            format!("HTTP/1.1 103\r\nA: {}\r\n\r\n{informational}", "b".repeat(63)),
+            "(103); (103); UnexpectedEof 0/None",
+        ),
+        (
+            format!("HTTP/1.1 103\r\nA: {}\r\n\r\n{informational}", "b".repeat(64)),
+            "(103); InformationalTooLarge",
+        ),
+        (chunked("1;x=y\r\na\r\n1;x=\r\nb\r\n0;\r\n\r\n"), "200; body ab; complete; reusable"),
+        // each byte of data pays for one of them
+        (chunked("1;x=y\r\na\r\n1;x=y\r\nb\r\n0;x\r\n\r\n"), "200; body ab; complete; reusable"),
+        (
+            chunked("1;x=y\r\na\r\n1;x=y\r\nb\r\n0;xy\r\n\r\n"),
             "200; body ab; ChunkExtensionsTooLarge",
+        ),
+        (chunked("8;x=yzabc\r\n"), "200; UnexpectedEof 0/None"),
+        (chunked("8;x=yzabcd\r\n"), "200; ChunkExtensionsTooLarge"),
+        (
+            chunked(&"7;x=yzab\r\n1234567\r\n".repeat(3)),
+            "200; body 123456712345671234567; UnexpectedEof 21/None",
         ),
         (chunked("0\r\nA: bcd\r\n\r\n"), "200; complete; reusable"),
         (chunked("0\r\nA: bcde\r\n\r\n"), "200; TrailerTooLarge"),
@@ -241,14 +257,19 @@ fn ten_thousand_field_lines_are_too_many_and_as_many_as_allowed_are_not() {
     let head = |fields: usize| {
         format!("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n{}\r\n", "A:\r\n".repeat(fields - 1))
     };
-    for fields in [256, 257, 5000] {
-        check("GET", head(fields).as_bytes(), "200; complete; reusable");
-    }
-    check("GET", head(5001).as_bytes(), "TooManyFields");
-    let wire = head(10_000);
-    for pieces in [1, 7, wire.len()] {
-        let got = run("GET", wire.as_bytes().chunks(pieces), &HttpLimits::DEFAULT);
-        assert_eq!(got.log, "TooManyFields");
+    let table = [
+        (256, "200; complete; reusable"),
+        (257, "200; complete; reusable"),
+        (5000, "200; complete; reusable"),
+        (5001, "TooManyFields"),
+        (10_000, "TooManyFields"),
+    ];
+    for (fields, want) in table {
+        let wire = head(fields);
+        for pieces in [1, 7, wire.len()] {
+            let got = run("GET", wire.as_bytes().chunks(pieces), &HttpLimits::DEFAULT);
+            assert_eq!(got.log, want, "{fields} in pieces of {pieces}");
+        }
     }
 }
 
