@@ -187,7 +187,7 @@ pub(crate) struct RequestArgs {
 #[command(next_help_heading = "Redirects")]
 pub(crate) struct RedirectArgs {
     /// Follow redirects: 301, 302, 303, 307 and 308, to http and https
-    #[arg(short = 'L', long)]
+    #[arg(short = 'L', long, visible_alias = "follow")]
     pub(crate) location: bool,
 
     /// Like -L, and send credentials (Authorization, Cookie, Proxy-*) wherever it leads; otherwise they

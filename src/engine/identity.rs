@@ -18,7 +18,7 @@ use super::transfer::Transfer;
 use crate::error::Cause;
 use crate::http::{
     Attempt, AuthPolicy, AuthScheme, Authenticator, ClientNonces, Credentials, Date, Initiator,
-    Origin, Owner, RequestHead, ResponseHead, Scheme, Seat, is_same_site, who_goes,
+    Origin, Owner, RequestHead, ResponseHead, Role, Scheme, Seat, Secret, is_same_site, who_goes,
 };
 use crate::limits;
 use crate::time::Time;
@@ -253,6 +253,18 @@ impl Transfer {
     }
 }
 
+impl Transfer {
+    /// Shows this login to the origin of the request under way, unless there is another for it.
+    pub(super) fn log_in(&mut self, login: Secret) {
+        let origin = self.request.head.origin().clone();
+        let scheme = self.request.options.auth.as_ref().map(|policy| policy.scheme);
+        let identity = self.identity.get_or_insert_default();
+        identity.server.get_or_insert_with(|| {
+            Shown::new(login.scoped(origin, Role::Server), scheme.unwrap_or_default())
+        });
+    }
+}
+
 impl Keeper {
     pub(super) fn new(seed: [u8; 32]) -> Keeper {
         let (authenticators, nonces) = (Authenticators::default(), ClientNonces::new(seed));
@@ -317,7 +329,6 @@ mod tests {
     use url::Url;
 
     use super::*;
-    use crate::http::{Role, Secret};
 
     #[test]
     fn what_is_known_of_users_is_bounded() {

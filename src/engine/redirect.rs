@@ -52,6 +52,9 @@ impl Transfer {
             hops.strip();
         }
         self.change_scope(past.origin(), next.strips_credentials);
+        if let Some(login) = next.login {
+            self.log_in(login);
+        }
     }
 
     /// What stands against the next request on the transfer's side.
@@ -66,9 +69,11 @@ impl Transfer {
         let followed = self.history().map_or(0, History::redirects);
         let without_tls = PoolKey::of(&next.head, &self.request.options, default_tls).lacks_tls();
         if followed >= limit as usize {
-            Some(RedirectFault::TooMany { limit })
-        } else if self.has_sent(next) {
-            Some(RedirectFault::Loop)
+            // servers that count, or come back once they have set something, are waited for up to here
+            Some(match self.has_sent(next) {
+                true => RedirectFault::Loop { limit },
+                false => RedirectFault::TooMany { limit },
+            })
         } else if without_tls {
             Some(RedirectFault::NoTlsPolicy)
         } else if next.keeps_body && !untouched && !self.request.body.rewind() {

@@ -12,6 +12,7 @@ use std::fmt;
 use ::http::Method;
 use url::Url;
 
+use super::auth::Secret;
 use super::fault::{RequestError, excerpt, without_user_information};
 use super::head::ResponseHead;
 use super::host::{Host, Scheme};
@@ -56,6 +57,9 @@ pub struct Redirect {
     pub keeps_body: bool,
     /// It goes to another origin, which is not trusted with credentials.
     pub strips_credentials: bool,
+    /// The login in a Location of the same origin, which counts where there is no other. One for another origin is
+    /// nobody's to choose: it is left out (RFC 9110, 4.2.4).
+    pub login: Option<Secret>,
 }
 
 /// Why a redirect cannot be followed.
@@ -67,8 +71,12 @@ pub enum RedirectFault {
         /// The limit, in redirects.
         limit: u32,
     },
-    /// It leads back to a request that was sent before, exactly as it was.
-    Loop,
+    /// There were more than allowed, and one that was asked for last leads back to a request that was sent before,
+    /// exactly as it was.
+    Loop {
+        /// The limit, in redirects.
+        limit: u32,
+    },
     /// Location fields that differ (RFC 9110, 10.2.2 has one).
     Conflicting {
         /// The first of them, escaped.
@@ -86,8 +94,6 @@ pub enum RedirectFault {
         /// The Location, escaped.
         location: Box<str>,
     },
-    /// The Location has user information: credentials of the server's choice (RFC 9110, 4.2.4).
-    UserInformation,
     /// The Location leads nowhere that a request can go.
     BadLocation {
         /// The Location, escaped.
@@ -147,10 +153,13 @@ impl RedirectPolicy {
             head.retain_fields(|name| !is_credential(name));
             head.forget_cookies();
         }
+        let mut login = None;
         if elsewhere {
             head.reset_host();
+        } else {
+            login = Secret::of_url(&url).ok().flatten();
         }
-        Ok(Some(Redirect { head, keeps_body, strips_credentials }))
+        Ok(Some(Redirect { head, keeps_body, strips_credentials, login }))
     }
 
     /// The next method, and whether the payload stays (RFC 9110, 15.4.2 to 15.4.9).
@@ -204,6 +213,7 @@ fn resolve(request: &RequestHead, location: &[u8]) -> Result<Url, RedirectFault>
         return Err(RedirectFault::ControlCharacter { location: shown(location) });
     }
     let text = text(location);
+    let text = without_more_slashes(&text);
     let mut url = request.url().join(&text).map_err(|why| RedirectFault::BadLocation {
         location: shown(location),
         why: RequestError::BadUrl { url: shown(location), why: why.into() },
@@ -211,13 +221,19 @@ fn resolve(request: &RequestHead, location: &[u8]) -> Result<Url, RedirectFault>
     if url.as_str().len() > limit {
         return Err(RedirectFault::TooLong { limit });
     }
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err(RedirectFault::UserInformation);
-    }
     if url.fragment().is_none() {
         url.set_fragment(request.fragment());
     }
     Ok(url)
+}
+
+/// A host after more than two slashes is one after two (the URL standard's "special authority ignore slashes state",
+/// which the `url` crate has for URLs with a scheme alone).
+fn without_more_slashes(location: &str) -> Cow<'_, str> {
+    match location.trim_start_matches(['/', '\\']) {
+        rest if location.len() - rest.len() > 2 => Cow::Owned(format!("//{rest}")),
+        _ => Cow::Borrowed(location),
+    }
 }
 
 /// A Location as text: what is no UTF-8 is percent-encoded, byte by byte.
@@ -263,7 +279,9 @@ impl fmt::Display for RedirectFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             RedirectFault::TooMany { limit } => write!(f, "more than {limit} redirects"),
-            RedirectFault::Loop => f.write_str("redirect loop"),
+            RedirectFault::Loop { limit } => {
+                write!(f, "redirect loop, and more than {limit} redirects")
+            }
             RedirectFault::Conflicting { first, other } => {
                 write!(f, "Location fields that differ: \"{first}\" and \"{other}\"")
             }
@@ -273,7 +291,6 @@ impl fmt::Display for RedirectFault {
             RedirectFault::ControlCharacter { location } => {
                 write!(f, "a control character in the Location \"{location}\"")
             }
-            RedirectFault::UserInformation => f.write_str("user information in the Location"),
             RedirectFault::BadLocation { location, why: RequestError::BadUrl { why, .. } } => {
                 write!(f, "the Location \"{location}\" is no URL: {why}")
             }

@@ -317,21 +317,19 @@ fn where_it_ends(kind: Kind) {
         .path("/differ", moved("/a\r\nLocation: /b"))
         .path("/long", moved(&long))
         .path("/longer", moved(&longer))
-        .path("/secret", moved("http://user:pass@127.0.0.1/"))
         .start();
     let mut run = Run::new(kind);
     let transfer = get(&mut run, &server.url("/empty"));
     run.finish();
     transfer.assert_response(302, b"");
     type IsRight = fn(&RedirectFault) -> bool;
-    let table: [(&str, usize, IsRight); 7] = [
-        ("/loop", 2, |fault| matches!(fault, RedirectFault::Loop)),
-        ("/self", 1, |fault| matches!(fault, RedirectFault::Loop)),
+    let table: [(&str, usize, IsRight); 6] = [
+        ("/loop", 21, |fault| matches!(fault, RedirectFault::Loop { limit: 20 })),
+        ("/self", 21, |fault| matches!(fault, RedirectFault::Loop { limit: 20 })),
         ("/ftp", 1, |fault| matches!(fault, RedirectFault::BadLocation { .. })),
         ("/illegal", 1, |fault| matches!(fault, RedirectFault::BadLocation { .. })),
         ("/differ", 1, |fault| matches!(fault, RedirectFault::Conflicting { .. })),
         ("/long", 1, |fault| matches!(fault, RedirectFault::TooLong { .. })),
-        ("/secret", 1, |fault| matches!(fault, RedirectFault::UserInformation)),
     ];
     for (path, hops, is_right) in table {
         let transfer = get(&mut run, &server.url(path));

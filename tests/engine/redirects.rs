@@ -19,6 +19,10 @@ fn with_policy(policy: RedirectPolicy) -> Arc<Options> {
     Arc::new(Options { record_hops: true, redirects: Some(policy), ..Options::default() })
 }
 
+fn following_at_most(max: u32) -> Arc<Options> {
+    with_policy(RedirectPolicy { max, ..RedirectPolicy::default() })
+}
+
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
@@ -369,33 +373,45 @@ fn no_policy_allows_more_than_the_limit() {
     assert!(message.len() < 1000, "{message}");
 }
 
+/// Servers count, set something, and come back: what leads back is followed up to the limit, and named there.
 #[test]
-fn a_loop_is_found_when_it_closes() {
-    let loops: [&[&str]; 4] = [
+fn a_loop_is_followed_up_to_the_limit_and_named_there() {
+    let loops: [&[&str]; 5] = [
         &["/a"],
         &["/b", "/a#elsewhere"],
         &["http://10.0.0.1:80/b", "/c", "//10.0.0.1/b"],
         &["#top"],
+        &["http:////10.0.0.1/a"],
     ];
     for locations in loops {
         let mut h = Harness::new(1);
-        h.add(get("/a").options(following()));
+        h.add(get("/a").options(following_at_most(7)));
         let connection = h.ask();
-        let (last, others) = locations.split_last().unwrap();
-        for location in others {
+        for location in locations.iter().cycle().take(7) {
             h.received(connection, &to(302, location));
-            assert!(!h.sent(connection).is_empty());
+            assert!(!h.sent(connection).is_empty(), "{location}");
         }
-        h.received(connection, &to(302, last));
+        h.received(connection, &to(302, locations[7 % locations.len()]));
         let error = h.fails();
-        assert!(
-            error.to_string().starts_with("redirect loop: http://10.0.0.1/a (302) → "),
-            "{error}"
-        );
+        let begin = "redirect loop, and more than 7 redirects: http://10.0.0.1/a (302) → ";
+        assert!(error.to_string().starts_with(begin), "{error}");
         let Cause::Redirect(error) = error.cause else { panic!("{error:?}") };
-        assert_eq!((error.fault, error.chain.len()), (RedirectFault::Loop, locations.len()));
+        assert_eq!((error.fault, error.chain.len()), (RedirectFault::Loop { limit: 7 }, 8));
         assert!(error.next.is_some());
     }
+}
+
+#[test]
+fn a_server_that_counts_is_asked_until_it_is_content() {
+    let mut h = Harness::new(1);
+    h.add(get("/a").options(following_at_most(20)));
+    let connection = h.ask();
+    for location in ["/a", "/b", "/a", "/b", "/a", "/a"].iter().cycle().take(20) {
+        h.received(connection, &to(302, location));
+        assert!(!h.sent(connection).is_empty());
+    }
+    h.received(connection, OK);
+    h.succeeds();
 }
 
 /// The same URL is no loop if something else is asked of it.
@@ -415,6 +431,48 @@ fn a_request_that_changes_is_no_loop() {
     assert!(!text(&h.sent(connection)).contains("Authorization"));
     h.received(connection, OK);
     h.succeeds();
+}
+
+/// As in curl: one for the origin that says so counts where there is no other, one for another origin never.
+#[test]
+fn a_login_in_a_location_is_for_the_same_origin_alone() {
+    let (theirs, own) = ("Authorization: Basic dTpw\r\n", "Authorization: Basic bWU6eA==\r\n");
+    let table = [
+        ("http://10.0.0.1/", "http://u:p@10.0.0.1/b", Some(theirs)),
+        ("http://10.0.0.1/", "//u:p@10.0.0.1:80/b", Some(theirs)),
+        ("http://me:x@10.0.0.1/", "http://u:p@10.0.0.1/b", Some(own)),
+        ("http://10.0.0.1/", "http://u:p@10.0.0.2/b", None),
+        ("http://10.0.0.1/", "http://u:p@10.0.0.1:81/b", None),
+        ("http://me:x@10.0.0.1/", "http://u:p@10.0.0.2/b", None),
+    ];
+    for (url, location, want) in table {
+        let mut h = Harness::new(2);
+        h.add(get_url(url).options(following()));
+        let mut connection = h.ask();
+        h.received(connection, &to(302, location));
+        let stays = location.contains("10.0.0.1/") || location.contains(":80/");
+        let asked = match stays {
+            true => h.sent(connection),
+            false => {
+                connection = h.connect();
+                h.sent(connection)
+            }
+        };
+        let asked = text(&asked);
+        assert!(asked.starts_with("GET /b "), "{asked}");
+        match want {
+            Some(line) => assert!(asked.contains(line), "{location}: {asked}"),
+            None => assert!(!asked.contains("Authorization"), "{location}: {asked}"),
+        }
+        // nor does it go on to where that one leads
+        if stays {
+            h.received(connection, &to(302, "http://10.0.0.3/c"));
+            connection = h.connect();
+            assert!(!text(&h.sent(connection)).contains("Authorization"));
+        }
+        h.received(connection, OK);
+        h.succeeds();
+    }
 }
 
 #[test]
