@@ -1,7 +1,8 @@
-//! What TLS is demanded of connections to origins, besides whom to trust.
+//! What TLS is demanded of connections to origins.
 //!
 //! Knows the words, and what they come to in a policy.
 
+use std::ffi::OsString;
 use std::fs;
 use std::path::PathBuf;
 
@@ -11,6 +12,11 @@ use ringdove::tls::{TlsPolicyBuilder, TlsVersion};
 #[derive(Debug, Default, Group)]
 #[command(next_help_heading = "TLS")]
 pub(crate) struct TlsArgs {
+    /// Trust the certificates in DIR, more with : between, instead of the system's: files that are named by
+    /// hash, as by openssl rehash
+    #[arg(long, value_name = "DIR")]
+    pub(crate) capath: Option<OsString>,
+
     /// Show servers that ask for it the PEM certificate chain in FILE, with the key in it unless --key
     /// says
     #[arg(short = 'E', long, value_name = "FILE")]
@@ -36,6 +42,14 @@ pub(crate) struct TlsArgs {
     /// Speak this version of TLS or older
     #[arg(long, value_name = "VERSION")]
     pub(crate) tls_max: Option<TlsMax>,
+
+    /// Offer these cipher suites of TLS 1.2, by OpenSSL's or IANA's names, with : between, and no other
+    #[arg(long, value_name = "LIST")]
+    pub(crate) ciphers: Option<String>,
+
+    /// Offer these cipher suites of TLS 1.3
+    #[arg(long, value_name = "LIST")]
+    pub(crate) tls13_ciphers: Option<String>,
 }
 
 /// The newest version that is spoken.
@@ -52,8 +66,11 @@ pub(crate) enum TlsMax {
 impl TlsArgs {
     /// Whether anything is demanded that is not so anyhow.
     pub(crate) fn given(&self) -> bool {
-        let TlsArgs { cert, key: _, pinnedpubkey, tlsv1_2: _, tlsv1_3, tls_max } = self;
-        cert.is_some() || pinnedpubkey.is_some() || *tlsv1_3 || *tls_max == Some(TlsMax::Tls12)
+        let TlsArgs { capath, cert, key: _, pinnedpubkey, .. } = self;
+        let TlsArgs { tlsv1_2: _, tlsv1_3, tls_max, ciphers, tls13_ciphers, .. } = self;
+        let named = capath.is_some() || cert.is_some() || pinnedpubkey.is_some();
+        let versions = *tlsv1_3 || *tls_max == Some(TlsMax::Tls12);
+        named || versions || ciphers.is_some() || tls13_ciphers.is_some()
     }
 
     pub(crate) fn demand(&self, mut builder: TlsPolicyBuilder) -> Result<TlsPolicyBuilder, String> {
@@ -65,6 +82,12 @@ impl TlsArgs {
         builder = builder.versions(least, most);
         if let Some(keys) = &self.pinnedpubkey {
             builder = builder.pinned_public_keys(keys);
+        }
+        if let Some(list) = &self.ciphers {
+            builder = builder.tls12_ciphers(list);
+        }
+        if let Some(list) = &self.tls13_ciphers {
+            builder = builder.tls13_ciphers(list);
         }
         let Some(cert) = &self.cert else { return Ok(builder) };
         let read = |option: &str, path: &PathBuf| {

@@ -473,11 +473,18 @@ fn tls(cacert: Option<&Path>, insecure: bool, args: &TlsArgs) -> Result<Option<T
     if let Some(path) = cacert {
         builder = builder.add_roots_file(path).only_these_roots();
     }
+    for directory in args.capath.iter().flat_map(std::env::split_paths) {
+        builder = builder.add_roots_directory(directory).only_these_roots();
+    }
     if insecure {
         builder = builder.insecure();
     }
     let policy = args.demand(builder)?.build();
-    let about = if cacert.is_some() { "--cacert" } else { "TLS" };
+    let about = match (cacert, &args.capath) {
+        (Some(_), _) => "--cacert",
+        (None, Some(_)) => "--capath",
+        (None, None) => "TLS",
+    };
     policy.map(Some).map_err(|error| format!("{about}: {error}"))
 }
 

@@ -1,23 +1,76 @@
 //! The verifier behind [`super::TlsPolicyBuilder::insecure`].
 //!
-//! Knows how to check a handshake's signature; looks at nothing else in a certificate.
+//! Knows how to check a handshake's signature; looks at nothing else in a certificate, of which any will do, also one
+//! that nobody could verify (version 1, extensions that are critical and unknown, keys of a kind or size that the
+//! provider has no algorithm for). Invariant: a signature that can be checked is right; one that cannot proves nothing and
+//! is passed over, since whoever is on the path could show a certificate of their own as well, unless keys are pinned.
+
+use std::fmt;
+use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{
-    CryptoProvider, WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature,
-};
+use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{DigitallySignedStruct, Error, SignatureScheme};
+use rustls::{CertificateError, DigitallySignedStruct, Error, OtherError, SignatureScheme};
 
-/// Accepts any certificate, and from there on only who holds its key.
+use super::public_key::{Proof, PublicKey};
+
+/// Accepts any certificate, and from there on only who holds its key, as far as that can be told.
 #[derive(Debug)]
 pub(super) struct AnyCertificate {
     algorithms: WebPkiSupportedAlgorithms,
+    /// The key is one of those that were asked for, and so it has to be told.
+    pinned: bool,
 }
 
+/// What servers with such keys sign by, and old ones: known to no algorithm of the provider.
+const UNVERIFIABLE: [SignatureScheme; 7] = [
+    SignatureScheme::ECDSA_NISTP521_SHA512,
+    SignatureScheme::ED448,
+    // rsa_pss_pss_sha256 and its like (RFC 8446, 4.2.3)
+    SignatureScheme::Unknown(0x0809),
+    SignatureScheme::Unknown(0x080a),
+    SignatureScheme::Unknown(0x080b),
+    SignatureScheme::ECDSA_SHA1_Legacy,
+    SignatureScheme::RSA_PKCS1_SHA1,
+];
+
+/// A pin is worth nothing for a key that anyone may claim to hold.
+#[derive(Debug)]
+struct Unproven;
+
+impl fmt::Display for Unproven {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("its key is pinned, and signatures by keys of its kind cannot be checked here")
+    }
+}
+
+impl std::error::Error for Unproven {}
+
 impl AnyCertificate {
-    pub(super) fn new(provider: &CryptoProvider) -> AnyCertificate {
-        AnyCertificate { algorithms: provider.signature_verification_algorithms }
+    pub(super) fn new(provider: &CryptoProvider, pinned: bool) -> AnyCertificate {
+        AnyCertificate { algorithms: provider.signature_verification_algorithms, pinned }
+    }
+
+    fn verify(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let proof = match PublicKey::of(certificate) {
+            Some(key) => key.proof(message, signature, &self.algorithms),
+            None => Proof::Unknown,
+        };
+        match proof {
+            Proof::Valid => Ok(HandshakeSignatureValid::assertion()),
+            Proof::Unknown if !self.pinned => Ok(HandshakeSignatureValid::assertion()),
+            Proof::Unknown => {
+                let other = OtherError(Arc::new(Unproven));
+                Err(Error::InvalidCertificate(CertificateError::Other(other)))
+            }
+            Proof::Invalid => Err(Error::InvalidCertificate(CertificateError::BadSignature)),
+        }
     }
 }
 
@@ -39,7 +92,7 @@ impl ServerCertVerifier for AnyCertificate {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(message, certificate, signature, &self.algorithms)
+        self.verify(message, certificate, signature)
     }
 
     fn verify_tls13_signature(
@@ -48,10 +101,14 @@ impl ServerCertVerifier for AnyCertificate {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, certificate, signature, &self.algorithms)
+        self.verify(message, certificate, signature)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.algorithms.supported_schemes()
+        let mut schemes = self.algorithms.supported_schemes();
+        if !self.pinned {
+            schemes.extend(UNVERIFIABLE);
+        }
+        schemes
     }
 }

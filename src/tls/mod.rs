@@ -7,10 +7,13 @@
 //! process and shared by all policies that add none.
 
 mod anonymous;
+mod ciphers;
 mod insecure;
 mod itself;
 mod pinned;
+mod public_key;
 mod roots;
+mod sessions;
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -18,15 +21,14 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use rustls::client::danger::ServerCertVerifier;
-use rustls::client::{
-    ClientSessionMemoryCache, ClientSessionStore, Resumption, WebPkiServerVerifier,
-};
+use rustls::client::{ClientSessionStore, Resumption, WebPkiServerVerifier};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
 
 pub(crate) use itself::IS_AUTHORITY;
+use sessions::Sessions;
 
 /// What a caller demands of TLS connections. Cheap to clone; clones are the same policy.
 ///
@@ -37,7 +39,7 @@ pub struct TlsPolicy(Arc<Policy>);
 
 struct Policy {
     config: Arc<ClientConfig>,
-    sessions: Arc<ClientSessionMemoryCache>,
+    sessions: Arc<Sessions>,
     session_hosts: usize,
     /// Whoever is not what the certificate says is refused.
     verifies: bool,
@@ -69,6 +71,8 @@ pub struct TlsPolicyBuilder {
     verify: bool,
     pinned: Option<String>,
     versions: (TlsVersion, TlsVersion),
+    tls12_ciphers: Option<String>,
+    tls13_ciphers: Option<String>,
     session_hosts: usize,
     sni: bool,
 }
@@ -108,6 +112,8 @@ pub enum TlsPolicyError {
     BadIdentity(String),
     /// Public keys to be pinned that cannot be used.
     BadPin(String),
+    /// A list of cipher suites that leaves none.
+    NoCipher(String),
     /// An ALPN protocol name is empty or longer than 255 bytes (RFC 7301, 3.1).
     BadAlpn(String),
     /// The least version allowed is above the greatest.
@@ -123,6 +129,7 @@ pub enum TlsPolicyError {
 enum RootSource {
     Pem(Vec<u8>),
     File(PathBuf),
+    Directory(PathBuf),
 }
 
 #[derive(Clone)]
@@ -134,12 +141,9 @@ struct Identity {
 /// Hosts whose sessions a policy remembers unless told otherwise: a crawl's working set.
 const SESSION_HOSTS: usize = 4096;
 
-/// Hosts whose sessions a policy remembers at most. With eight tickets for each host, and a copy
-/// of its certificates in each ticket, this is already some gigabytes when full.
+/// Hosts whose sessions a policy remembers at most. With four tickets for each host, and a copy
+/// of its certificates in each ticket, this is already a gigabyte when full.
 const SESSION_HOSTS_MAX: usize = 65_536;
-
-/// TLS 1.3 tickets that rustls keeps for one host; its cache is sized in tickets, ours in hosts.
-const TICKETS_PER_HOST: usize = 8;
 
 impl TlsPolicy {
     /// The default policy: the system's roots, TLS 1.2 and 1.3, ALPN `http/1.1`, SNI, resumption.
@@ -165,6 +169,8 @@ impl TlsPolicy {
             verify: true,
             pinned: None,
             versions: (TlsVersion::Tls12, TlsVersion::Tls13),
+            tls12_ciphers: None,
+            tls13_ciphers: None,
             session_hosts: SESSION_HOSTS,
             sni: true,
         }
@@ -214,8 +220,7 @@ impl TlsPolicy {
     }
 
     fn new(mut config: ClientConfig, session_hosts: usize, verifies: bool, own: Own) -> TlsPolicy {
-        let tickets = session_hosts.saturating_mul(TICKETS_PER_HOST);
-        let sessions = Arc::new(ClientSessionMemoryCache::new(tickets));
+        let sessions = Arc::new(Sessions::new(session_hosts));
         config.resumption = match session_hosts {
             0 => Resumption::disabled(),
             _ => Resumption::store(sessions.clone()),
@@ -274,6 +279,13 @@ impl TlsPolicyBuilder {
         self
     }
 
+    /// Trusts the certificates in this directory too, besides the system's: those in files that are named after the hash
+    /// of their subject, as OpenSSL's `rehash` does it.
+    pub fn add_roots_directory(mut self, path: impl Into<PathBuf>) -> Self {
+        self.roots.push(RootSource::Directory(path.into()));
+        self
+    }
+
     /// Trusts the added roots only, and not the system's, which are then not even read.
     pub fn only_these_roots(mut self) -> Self {
         self.system_roots = false;
@@ -298,11 +310,12 @@ impl TlsPolicyBuilder {
         self
     }
 
-    /// Accepts whatever certificate the server shows, whoever issued it, for whatever name.
+    /// Accepts whatever certificate the server shows, whoever issued it, for whatever name, and of whatever form.
     ///
     /// Anyone on the path can then read and change all traffic. The server still has to prove that
-    /// it holds the key of the certificate it shows. Roots are not consulted, but those that were
-    /// added must still be readable.
+    /// it holds the key of the certificate it shows, where that can be told: of RSA keys below 2,048 bits, of P-521, Ed448
+    /// and RSASSA-PSS keys and of signatures by SHA-1 it cannot, and with pinned keys these are refused. Roots are not
+    /// consulted, but those that were added must still be readable.
     pub fn insecure(mut self) -> Self {
         self.verify = false;
         self
@@ -323,11 +336,25 @@ impl TlsPolicyBuilder {
         self
     }
 
+    /// The cipher suites of TLS 1.2 that are offered, the preferred first: names by OpenSSL or IANA with `:`, `,` or spaces
+    /// between; those that are not there are passed over. Default: all that there are, which have ECDHE and an AEAD.
+    pub fn tls12_ciphers(mut self, list: impl Into<String>) -> Self {
+        self.tls12_ciphers = Some(list.into());
+        self
+    }
+
+    /// The cipher suites of TLS 1.3 that are offered, in the same way.
+    pub fn tls13_ciphers(mut self, list: impl Into<String>) -> Self {
+        self.tls13_ciphers = Some(list.into());
+        self
+    }
+
     /// The number of hosts whose sessions are remembered for resumption; none turns it off.
     /// Default: 4,096; at most 65,536, beyond which more is not remembered.
     ///
-    /// A host has up to eight TLS 1.3 tickets, each used once, or one TLS 1.2 session. When the
-    /// cache is full, the host that came in first leaves and comes back by its next handshake.
+    /// A host has up to four TLS 1.3 tickets, each used once, or one TLS 1.2 session. When the
+    /// cache is full, the registrable domain with most hosts makes room: of these the one leaves that has had no session
+    /// for longest, and comes back by its next handshake.
     pub fn session_cache(mut self, hosts: usize) -> Self {
         self.session_hosts = hosts.min(SESSION_HOSTS_MAX);
         self
@@ -348,9 +375,9 @@ impl TlsPolicyBuilder {
     pub fn build(self) -> Result<TlsPolicy, TlsPolicyError> {
         let added = self.added_roots()?;
         let (verifier, unpinned) = self.pinning(self.verifier(added)?)?;
-        let config = ClientConfig::builder_with_provider(provider())
+        let config = ClientConfig::builder_with_provider(self.offering()?)
             .with_protocol_versions(&self.protocol_versions()?)
-            .expect("ring has cipher suites for TLS 1.2 and for TLS 1.3")
+            .expect("there are cipher suites for TLS 1.2 and for TLS 1.3")
             .dangerous()
             .with_custom_certificate_verifier(verifier);
         let mut config = match &self.identity {
@@ -374,6 +401,7 @@ impl TlsPolicyBuilder {
             added.extend(match source {
                 RootSource::Pem(pem) => roots::from_pem("the roots given as PEM", pem)?,
                 RootSource::File(path) => roots::from_file(path)?,
+                RootSource::Directory(path) => roots::from_directory(path)?,
             });
         }
         Ok(added)
@@ -384,7 +412,7 @@ impl TlsPolicyBuilder {
         added: Vec<CertificateDer<'static>>,
     ) -> Result<Arc<dyn ServerCertVerifier>, TlsPolicyError> {
         if !self.verify {
-            return Ok(Arc::new(insecure::AnyCertificate::new(&provider())));
+            return Ok(Arc::new(insecure::AnyCertificate::new(&provider(), false)));
         }
         let store = self.root_store(&added)?;
         match WebPkiServerVerifier::builder_with_provider(store, provider()).build() {
@@ -404,7 +432,11 @@ impl TlsPolicyBuilder {
     {
         let Some(keys) = &self.pinned else { return Ok((verifier, None)) };
         let pins = pinned::parse(keys).map_err(TlsPolicyError::BadPin)?;
-        let pinned = pinned::Pinned { verifier: verifier.clone(), pins };
+        let proving = match self.verify {
+            true => verifier.clone(),
+            false => Arc::new(insecure::AnyCertificate::new(&provider(), true)),
+        };
+        let pinned = pinned::Pinned { verifier: proving, pins };
         Ok((Arc::new(pinned), Some(verifier)))
     }
 
@@ -422,6 +454,23 @@ impl TlsPolicyBuilder {
         let mut store = RootCertStore::clone(&shared);
         store.add_parsable_certificates(added.iter().cloned());
         Ok(Arc::new(store))
+    }
+
+    /// The provider with the cipher suites that are offered.
+    fn offering(&self) -> Result<Arc<CryptoProvider>, TlsPolicyError> {
+        let (old, new) = (self.tls12_ciphers.as_deref(), self.tls13_ciphers.as_deref());
+        if old.is_none() && new.is_none() {
+            return Ok(provider());
+        }
+        let (modern, older): (Vec<_>, Vec<_>) =
+            provider().cipher_suites.iter().copied().partition(|suite| suite.tls13().is_some());
+        let choose = |list: Option<&str>, known: Vec<_>| match list {
+            Some(list) => ciphers::chosen(list, &known).map_err(TlsPolicyError::NoCipher),
+            None => Ok(known),
+        };
+        let mut cipher_suites = choose(new, modern)?;
+        cipher_suites.extend(choose(old, older)?);
+        Ok(Arc::new(CryptoProvider { cipher_suites, ..CryptoProvider::clone(&provider()) }))
     }
 
     fn protocol_versions(&self) -> Result<Vec<&'static SupportedProtocolVersion>, TlsPolicyError> {
@@ -484,9 +533,9 @@ impl fmt::Display for TlsPolicyError {
                 write!(f, "cannot read {}: {reason}", path.display())
             }
             TlsPolicyError::BadRoots { from, reason } => write!(f, "{from}: {reason}"),
-            TlsPolicyError::BadIdentity(reason) | TlsPolicyError::BadPin(reason) => {
-                f.write_str(reason)
-            }
+            TlsPolicyError::BadIdentity(reason)
+            | TlsPolicyError::BadPin(reason)
+            | TlsPolicyError::NoCipher(reason) => f.write_str(reason),
             TlsPolicyError::BadAlpn(name) => {
                 write!(f, "ALPN protocol {name:?} is not 1 to 255 bytes long")
             }

@@ -12,10 +12,10 @@ use base64::prelude::BASE64_STANDARD;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, SubjectPublicKeyInfoDer, UnixTime};
-use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, DigitallySignedStruct, Error, OtherError, SignatureScheme};
 use sha2::{Digest as _, Sha256};
 
+use super::public_key::PublicKey;
 use super::roots::{pem_problem, without_mark};
 
 /// The hash of a public key.
@@ -94,8 +94,8 @@ impl ServerCertVerifier for Pinned {
             ocsp_response,
             now,
         )?;
-        let key = ParsedCertificate::try_from(end_entity)?.subject_public_key_info();
-        let pin: Pin = Sha256::digest(&key).into();
+        let key = PublicKey::of(end_entity).ok_or(CertificateError::BadEncoding)?;
+        let pin: Pin = Sha256::digest(key.info).into();
         if self.pins.contains(&pin) {
             Ok(verified)
         } else {

@@ -26,6 +26,36 @@ pub(super) fn from_file(path: &Path) -> Result<Vec<CertificateDer<'static>>, Tls
     from_pem(&path.display().to_string(), &pem)
 }
 
+/// The roots in a directory, in files that OpenSSL would look at: `HHHHHHHH.N`, by the hash of a subject. What is no
+/// certificate is passed over, as among the system's.
+pub(super) fn from_directory(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsPolicyError> {
+    let entries = std::fs::read_dir(path).map_err(|error| TlsPolicyError::Read {
+        path: path.to_owned(),
+        reason: error.to_string(),
+    })?;
+    let mut store = RootCertStore::empty();
+    let hashed = entries.flatten().filter(|entry| entry.file_name().to_str().is_some_and(is_hash));
+    let roots: Vec<_> = hashed
+        .flat_map(|entry| CertificateDer::pem_file_iter(entry.path()))
+        .flat_map(|certificates| certificates.flatten())
+        .filter(|certificate| store.add(certificate.clone()).is_ok())
+        .collect();
+    match roots.is_empty() {
+        false => Ok(roots),
+        true => Err(TlsPolicyError::BadRoots {
+            from: path.display().to_string(),
+            reason: "no certificate in a file that is named by hash (openssl rehash)".to_owned(),
+        }),
+    }
+}
+
+/// Whether a file's name is what `openssl rehash` gives certificates; those of revocation lists have an `r`.
+fn is_hash(name: &str) -> bool {
+    let Some((hash, number)) = name.split_once('.') else { return false };
+    let is_number = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+    hash.len() == 8 && hash.bytes().all(|byte| byte.is_ascii_hexdigit()) && is_number
+}
+
 /// The roots in `pem`, which came `from` there: at least one, and each a certificate.
 pub(super) fn from_pem(
     from: &str,
@@ -95,6 +125,34 @@ mod tests {
         junk.certs.push(CertificateDer::from(vec![1, 2, 3]));
         let error = store_of(junk).unwrap_err();
         assert!(error.to_string().ends_with("none of 1 certificates could be parsed"), "{error}");
+    }
+
+    #[test]
+    fn of_a_directory_those_count_that_are_named_by_hash() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path();
+        let root = |name: &str| {
+            let key = rcgen::KeyPair::generate().expect("a key");
+            let params = rcgen::CertificateParams::new(vec![name.to_owned()]).expect("a name");
+            let certificate = params.self_signed(&key).expect("signs");
+            std::fs::write(path.join(name), certificate.pem()).expect("writes");
+            certificate.der().clone()
+        };
+        let none = from_directory(path).unwrap_err().to_string();
+        assert!(none.starts_with(&path.display().to_string()) && none.contains("rehash"), "{none}");
+        let there = [root("0123abcd.0"), root("0123abcd.12")];
+        for other in ["root.pem", "0123abcd.r0", "0123abcd", "0123abcd.", "0123abc.0", "0123abcg.0"]
+        {
+            root(other);
+        }
+        std::fs::write(path.join("89abcdef.0"), "junk").expect("writes");
+        let mut found = from_directory(path).expect("roots");
+        found.sort_by_key(|certificate| certificate.to_vec());
+        let mut there = there.to_vec();
+        there.sort_by_key(|certificate| certificate.to_vec());
+        assert_eq!(found, there);
+        let missing = from_directory(&path.join("none")).unwrap_err().to_string();
+        assert!(missing.starts_with("cannot read "), "{missing}");
     }
 
     #[test]

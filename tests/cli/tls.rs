@@ -1,5 +1,8 @@
 //! Servers are verified unless told otherwise.
 
+use std::path::Path;
+use std::process::Command;
+
 use crate::command::{Ringdove, drivers};
 use crate::support::PATIENCE;
 use crate::support::certs::{Authority, Identity};
@@ -8,6 +11,35 @@ use crate::support::nginx::{Nginx, NginxConfig, NginxTls, OK_BODY};
 
 fn nginx(identity: &Identity) -> Nginx {
     Nginx::start(NginxConfig { tls: Some(NginxTls::new(identity)), ..NginxConfig::default() })
+}
+
+/// A certificate for localhost that signs itself, as `openssl req -x509` makes it. Whether there is an openssl.
+fn make_certificate(key: &[&str], more: &[&str], key_file: &Path, cert_file: &Path) -> bool {
+    openssl(&["req", "-x509", "-nodes", "-subj", "/CN=localhost"], |command| {
+        command.args(key).args(more).arg("-keyout").arg(key_file).arg("-out").arg(cert_file);
+    })
+}
+
+fn openssl(args: &[&str], more: impl FnOnce(&mut Command)) -> bool {
+    let mut command = Command::new("openssl");
+    more(command.args(args));
+    let made = command.output();
+    if let Ok(made) = &made {
+        assert!(made.status.success(), "{args:?}: {}", String::from_utf8_lossy(&made.stderr));
+    }
+    made.is_ok()
+}
+
+/// Whatever its strength.
+fn lax_nginx(cert_file: &Path, key_file: &Path, more: &str) -> Nginx {
+    let tls = Some(NginxTls {
+        cert_file: cert_file.to_owned(),
+        key_file: key_file.to_owned(),
+        client_ca: None,
+        protocols: "TLSv1.2 TLSv1.3",
+    });
+    let server_directives = format!("ssl_ciphers DEFAULT:@SECLEVEL=0;\n{more}");
+    Nginx::start(NginxConfig { tls, server_directives, ..NginxConfig::default() })
 }
 
 #[test]
@@ -51,23 +83,9 @@ fn a_certificate_that_signed_itself_is_its_own_root() {
     let authority = Authority::new();
     let dir = authority.dir();
     let (cert, key) = (dir.join("self.pem"), dir.join("self.key"));
-    let made = std::process::Command::new("openssl")
-        .args([
-            "req",
-            "-x509",
-            "-newkey",
-            "ec",
-            "-pkeyopt",
-            "ec_paramgen_curve:prime256v1",
-            "-nodes",
-        ])
-        .args(["-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"])
-        .arg("-keyout")
-        .arg(&key)
-        .arg("-out")
-        .arg(&cert)
-        .output();
-    if !made.is_ok_and(|made| made.status.success()) {
+    let new = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"];
+    let names = ["-days", "2", "-addext", "subjectAltName=DNS:localhost"];
+    if !make_certificate(&new, &names, &key, &cert) {
         eprintln!("skipped: no openssl is installed");
         return;
     }
@@ -180,4 +198,133 @@ fn kept_connections_hear_of_the_end() {
         let ends: Vec<_> = server.seen().into_iter().map(|seen| seen.end).collect();
         assert_eq!(ends, [Some(End::PeerClosed)], "{driver}");
     }
+}
+
+/// Certificates that nobody could verify: `-k` looks at none of it, by TLS 1.2 and 1.3.
+#[test]
+fn any_certificate_will_do_where_none_is_verified() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = |name: &str| directory.path().join(name);
+    // an openssl without a configuration makes certificates of version 1
+    std::fs::write(file("bare.cnf"), "[req]\ndistinguished_name=dn\n[dn]\n").expect("writes");
+    let bare = file("bare.cnf");
+    let bare = ["-config", bare.to_str().expect("UTF-8")];
+    let rsa = ["-newkey", "rsa:2048"];
+    let curve = |name: &'static str| ["-newkey", "ec", "-pkeyopt", name];
+    let critical = ["-addext", "1.2.3.4=critical,ASN1:UTF8String:x"];
+    type Case<'a> = (&'a str, &'a [&'a str], &'a [&'a str], bool, bool);
+    let table: [Case<'_>; 7] = [
+        ("version 1", &rsa, &bare, true, true),
+        ("version 1, P-256", &curve("ec_paramgen_curve:prime256v1"), &bare, true, true),
+        ("a critical extension", &rsa, &critical, true, true),
+        ("RSA-1024", &["-newkey", "rsa:1024"], &[], true, false),
+        // of TLS 1.2 the groups have to have the curve, too
+        ("P-521", &curve("ec_paramgen_curve:secp521r1"), &[], false, false),
+        ("Ed448", &["-newkey", "ed448"], &[], false, false),
+        (
+            "RSASSA-PSS",
+            &["-newkey", "rsa-pss", "-pkeyopt", "rsa_keygen_bits:2048"],
+            &[],
+            false,
+            false,
+        ),
+    ];
+    for (what, key, more, in_tls12, can_be_pinned) in table {
+        let (key_file, cert_file) = (file("key.pem"), file("cert.pem"));
+        if !make_certificate(key, more, &key_file, &cert_file) {
+            eprintln!("skipped: no openssl is installed");
+            return;
+        }
+        let nginx = lax_nginx(&cert_file, &key_file, "");
+        let url = nginx.tls_url("/ok");
+        let fetch = |more: &[&str]| Ringdove::fetch(["-k", &url]).args(more).run();
+        assert_eq!(fetch(&[]).exits(0).stdout, OK_BODY, "{what}");
+        if in_tls12 {
+            assert_eq!(fetch(&["--tls-max", "1.2"]).exits(0).stdout, OK_BODY, "{what}");
+        }
+        Ringdove::fetch([&url]).run().exits(1).says(&["TLS"]);
+        // a pin wants the key proven, and not claimed
+        let public = file("public.pem");
+        openssl(&["pkey", "-pubout"], |command| {
+            command.arg("-in").arg(&key_file).arg("-out").arg(&public);
+        });
+        let pin = public.to_str().expect("UTF-8");
+        match can_be_pinned {
+            true => assert_eq!(fetch(&["--pinnedpubkey", pin]).exits(0).stdout, OK_BODY, "{what}"),
+            false => _ = fetch(&["--pinnedpubkey", pin]).exits(1).says(&["TLS"]),
+        }
+        let other = "sha256//47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=";
+        fetch(&["--pinnedpubkey", other]).exits(1).says(&["TLS"]);
+    }
+}
+
+/// What old authorities have: a root without extensions, sent along or not; a directory of roots.
+#[test]
+fn a_root_of_version_1_vouches() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = |name: &str| directory.path().join(name);
+    std::fs::write(file("bare.cnf"), "[req]\ndistinguished_name=dn\n[dn]\n").expect("writes");
+    let names = "subjectAltName=DNS:localhost\n";
+    std::fs::write(file("names.cnf"), names).expect("writes");
+    let req = ["req", "-nodes", "-newkey", "rsa:2048", "-config"];
+    let root = |command: &mut Command| {
+        command.arg(file("bare.cnf")).args(["-x509", "-subj", "/CN=old root", "-keyout"]);
+        command.arg(file("ca.key")).arg("-out").arg(file("ca.pem"));
+    };
+    if !openssl(&req, root) {
+        eprintln!("skipped: no openssl is installed");
+        return;
+    }
+    openssl(&req, |command| {
+        command.arg(file("bare.cnf")).args(["-subj", "/CN=localhost", "-keyout"]);
+        command.arg(file("key.pem")).arg("-out").arg(file("csr.pem"));
+    });
+    openssl(&["x509", "-req", "-set_serial", "1", "-days", "2", "-in"], |command| {
+        command.arg(file("csr.pem")).arg("-CA").arg(file("ca.pem")).arg("-CAkey");
+        command.arg(file("ca.key")).arg("-extfile").arg(file("names.cnf"));
+        command.arg("-out").arg(file("cert.pem"));
+    });
+    let read = |name: &str| std::fs::read(file(name)).expect("a file");
+    std::fs::write(file("chain.pem"), [read("cert.pem"), read("ca.pem")].concat()).expect("writes");
+    std::fs::create_dir(file("roots")).expect("a directory");
+    std::fs::write(file("roots/ca.pem"), read("ca.pem")).expect("writes");
+    for chain in ["cert.pem", "chain.pem"] {
+        let nginx = lax_nginx(&file(chain), &file("key.pem"), "");
+        let url = nginx.tls_url("/ok");
+        let fetch = || Ringdove::fetch([&url]);
+        assert_eq!(fetch().path("--cacert", &file("ca.pem")).run().exits(0).stdout, OK_BODY);
+        _ = std::fs::remove_file(file("roots/0123abcd.0"));
+        fetch()
+            .path("--capath", &file("roots"))
+            .run()
+            .exits(2)
+            .says(&["--capath", "roots", "rehash"]);
+        std::fs::write(file("roots/0123abcd.0"), read("ca.pem")).expect("writes");
+        assert_eq!(fetch().path("--capath", &file("roots")).run().exits(0).stdout, OK_BODY);
+    }
+    let ended = Ringdove::fetch(["https://localhost:1/"]).path("--capath", &file("none")).run();
+    ended.exits(2).says(&["--capath: cannot read", "none"]);
+}
+
+#[test]
+fn ciphers_are_chosen_by_name() {
+    let authority = Authority::new();
+    let server = authority.server();
+    let told = "location = /cipher { return 200 $ssl_cipher; }\n";
+    let nginx = lax_nginx(&server.cert_file, &server.key_file, told);
+    let url = nginx.tls_url("/cipher");
+    let fetch = |args: &[&str]| Ringdove::fetch(["-k", &url]).args(args).run();
+    let old = "ECDHE-ECDSA-CHACHA20-POLY1305";
+    assert_eq!(fetch(&["--tls-max", "1.2", "--ciphers", old]).exits(0).text(), old);
+    let new = "TLS_AES_128_GCM_SHA256";
+    assert_eq!(fetch(&["--tls13-ciphers", new, "--ciphers", old]).exits(0).text(), new);
+    fetch(&["--ciphers", "AES128-SHA"]).exits(2).says(&["AES128-SHA", "ECDHE-RSA-"]);
+    fetch(&["--tls13-ciphers", old]).exits(2).says(&[old, new]);
+    // what is not spoken here is told of
+    let tls = NginxTls { protocols: "TLSv1.2", ..NginxTls::new(&server) };
+    let server_directives = "ssl_ciphers ECDHE-ECDSA-AES128-SHA;\n".to_owned();
+    let nginx =
+        Nginx::start(NginxConfig { tls: Some(tls), server_directives, ..NginxConfig::default() });
+    let ended = Ringdove::fetch(["-k", &nginx.tls_url("/ok")]).run();
+    ended.exits(1).says(&["handshake failure", "no CBC"]);
 }

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::fmt::Write as _;
 
-use rustls::{AlertDescription, CertificateError, Error, PeerIncompatible};
+use rustls::{AlertDescription, CertificateError, Error, PeerIncompatible, PeerMisbehaved};
 
 use crate::error::Cause;
 use crate::tls::IS_AUTHORITY;
@@ -14,6 +14,10 @@ use crate::tls::IS_AUTHORITY;
 /// Why a TLS session failed, in one line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct TlsFault(String);
+
+/// What a server says that has nothing in common with us, most of all.
+const NO_CIPHER: &str = "handshake failure, as of a server that has none of the ciphers spoken here, which are ECDHE with AES-GCM or \
+     ChaCha20-Poly1305: no CBC, and no key exchange by RSA or DHE";
 
 /// Names of a certificate that a message lists: some have hundreds.
 const NAMES_LISTED: usize = 3;
@@ -82,6 +86,9 @@ fn explain(error: &Error) -> String {
         Error::DecryptError => "a record from the peer cannot be decrypted".to_owned(),
         Error::PeerSentOversizedRecord => "a record from the peer is too large".to_owned(),
         Error::InvalidMessage(what) => format!("the peer sent a malformed message: {what:?}"),
+        Error::PeerMisbehaved(PeerMisbehaved::TooManyRenegotiationRequests) => {
+            "the server asks for renegotiation, which is not spoken here".to_owned()
+        }
         Error::PeerMisbehaved(what) => format!("the peer broke the protocol: {what:?}"),
         Error::InappropriateMessage { got_type, .. } => {
             format!("the peer sent an unexpected message: {got_type:?}")
@@ -129,6 +136,10 @@ fn explain_certificate(problem: &CertificateError) -> String {
             "the server's certificate is an authority's own, and none that was given as a root"
                 .to_owned()
         }
+        CertificateError::Other(other) if other.0.to_string() == "UnsupportedCertVersion" => {
+            "the server's certificate is of X.509 version 1 or 2, which says no names that it could be valid for"
+                .to_owned()
+        }
         CertificateError::Other(other) => {
             format!("the server's certificate cannot be accepted: {}", other.0)
         }
@@ -140,7 +151,8 @@ fn explain_alert(alert: AlertDescription) -> String {
     let what = match alert {
         AlertDescription::CertificateRequired => "it demands a client certificate",
         AlertDescription::ProtocolVersion => "no version of TLS in common",
-        AlertDescription::HandshakeFailure => "handshake failure",
+        AlertDescription::HandshakeFailure => NO_CIPHER,
+        AlertDescription::InsufficientSecurity => "what is offered is not secure enough for it",
         AlertDescription::UnrecognisedName => "it does not serve this name",
         AlertDescription::NoApplicationProtocol => "no ALPN protocol in common",
         AlertDescription::UnknownCA => "it does not know who issued our certificate",

@@ -629,6 +629,26 @@ fn sessions_are_resumed_under_the_same_policy_only() {
 }
 
 #[test]
+fn a_server_with_many_tickets_keeps_to_its_share() {
+    let authority = Authority::new();
+    let policy = authority.policy().build().unwrap();
+    let mut generous = authority.server(&[HOST]);
+    generous.send_tls13_tickets = 100;
+    let mut stingy = generous.clone();
+    stingy.send_tls13_tickets = 0;
+    let resumed = |server: &Arc<ServerConfig>| {
+        let mut pair = Pair::new(&policy, HOST, server);
+        pair.run().unwrap();
+        pair.answer(b"x").unwrap();
+        pair.client.resumed()
+    };
+    assert!(!resumed(&Arc::new(generous)));
+    let stingy = Arc::new(stingy);
+    let resumptions = (0..100).take_while(|_| resumed(&stingy)).count();
+    assert_eq!(resumptions, 4);
+}
+
+#[test]
 fn the_session_cache_holds_as_many_hosts_as_it_says() {
     const HOSTS: usize = 2_000;
     let authority = Authority::new();
