@@ -224,6 +224,9 @@ pub(crate) const REALMS: usize = 8;
 /// Users of origins of whom it is kept what was learned from challenges: some 500 bytes each.
 pub(crate) const AUTHENTICATORS: usize = 1024;
 
+/// Owners of hosts of whom it is known that they have had a retry lately: some 100 bytes each.
+pub(crate) const RETRY_DEBTORS: usize = 1024;
+
 /// Bytes of a cookie's name and value together (RFC 6265bis, 5.6).
 pub(crate) const COOKIE: usize = 4096;
 

@@ -9,6 +9,7 @@
 //! it; handlers run while the engine is borrowed and cannot call back; ids outlive what they name
 //! and then name nothing.
 
+mod budget;
 mod channels;
 mod connection;
 mod deadlines;
@@ -54,6 +55,7 @@ use crate::limits;
 use crate::time::Time;
 use crate::tls::TlsPolicy;
 
+pub use budget::RetryBudget;
 pub use connection::{Connection, ConnectionId};
 pub use gates::{Allowance, Politeness};
 pub use handler::{BodySource, Collect, Discard, Flow, Handler};
@@ -63,7 +65,7 @@ pub use overdue::Overdue;
 pub use policy::{AddressPolicy, AddressRange, AddressRangeError};
 pub use request::{Body, LowSpeed, Options, Request, Timeouts};
 pub use resolve::{Lookup, LookupId};
-pub use retry::{Retried, RetryBudget, RetryPolicy, Wait};
+pub use retry::{Retried, RetryPolicy, Wait};
 pub use send::MIN_FILL;
 pub use shortage::Exhausted;
 pub use stats::Stats;

@@ -11,6 +11,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::budget::{Purse, RetryBudget};
 use super::transfer::{Place, Transfer};
 use super::{Engine, Report, TransferId};
 use crate::error::{Cause, Deadline, Error, Retry};
@@ -72,22 +73,6 @@ impl Default for RetryPolicy {
     }
 }
 
-/// How many retries all transfers of an engine may spend.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RetryBudget {
-    /// What is there at the beginning, and at most.
-    pub burst: u32,
-    /// What each transfer that ends adds, in hundredths of a retry: a server that always fails is asked
-    /// by so many percent more than without retries.
-    pub percent: u32,
-}
-
-impl Default for RetryBudget {
-    fn default() -> Self {
-        Self { burst: 100, percent: 10 }
-    }
-}
-
 /// A request that was not the last one, and what became of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Retried {
@@ -116,25 +101,14 @@ struct Next {
 
 /// What all transfers share.
 pub(super) struct Retries {
-    budget: RetryBudget,
-    /// Hundredths of a retry.
-    left: u64,
+    pub(super) purse: Purse,
     /// The state of SplitMix64.
     random: u64,
 }
 
-/// Hundredths of the budget that one retry costs.
-const PRICE: u64 = 100;
-
 impl Retries {
     pub(super) fn new(budget: RetryBudget, seed: u64) -> Retries {
-        Retries { budget, left: u64::from(budget.burst) * PRICE, random: seed }
-    }
-
-    /// A transfer that may ask again is over.
-    pub(super) fn note_end(&mut self) {
-        let most = u64::from(self.budget.burst) * PRICE;
-        self.left = (self.left + u64::from(self.budget.percent)).min(most);
+        Retries { purse: Purse::new(budget), random: seed }
     }
 
     /// Takes the head of a final response, if the transfer asks for it again.
@@ -202,10 +176,10 @@ impl Retries {
         };
         let end = (now + wait).since(transfer.added);
         let ends_in_time = |limit: Option<Duration>| limit.is_none_or(|limit| end < limit);
-        if !ends_in_time(policy.within) || !ends_in_time(total) || self.left < PRICE {
+        let host = transfer.request.head.origin().host();
+        if !ends_in_time(policy.within) || !ends_in_time(total) || !self.purse.spend(host) {
             return None;
         }
-        self.left -= PRICE;
         Some(Next { wait, unasked: false })
     }
 
@@ -353,17 +327,5 @@ mod tests {
             assert!(spread > whole / 4, "{times}: {spread:?}");
         }
         assert_eq!(Wait::Fixed(SECOND).after(9, 1), SECOND);
-    }
-
-    #[test]
-    fn the_budget_is_bounded_both_ways() {
-        let mut retries = Retries::new(RetryBudget { burst: 2, percent: 50 }, 0);
-        assert_eq!(retries.left, 200);
-        retries.note_end();
-        assert_eq!(retries.left, 200, "no more than the burst");
-        retries.left = 0;
-        retries.note_end();
-        retries.note_end();
-        assert_eq!(retries.left, PRICE, "two ends make one retry");
     }
 }

@@ -328,6 +328,23 @@ fn all_transfers_share_a_budget() {
 }
 
 #[test]
+fn a_site_that_is_down_leaves_others_their_retries() {
+    let budget = RetryBudget { burst: 2, percent: 0 };
+    let mut h = Harness::with(Config { retry_budget: budget, ..Config::default() });
+    for (url, rounds) in [("http://10.0.0.1/", 2), ("http://10.0.0.2/", 1)] {
+        let id =
+            h.add(get_url(url).options(with(RetryPolicy { wait: Wait::Fixed(ms(0)), ..policy() })));
+        let connection = h.ask();
+        for _ in 0..rounds {
+            h.received(connection, &response(503, ""));
+            assert!(h.engine.contains(id) && !h.sent(connection).is_empty(), "{url}");
+        }
+        h.received(connection, &response(503, ""));
+        assert_eq!(h.succeeds().outcome.report.retried.len(), rounds, "{url}");
+    }
+}
+
+#[test]
 fn bodies_are_sent_again_from_their_beginning() {
     let mut h = Harness::new(1);
     let put = Request::new(http::Method::PUT, "http://10.0.0.1/").unwrap().body("the body");
