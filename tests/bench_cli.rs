@@ -410,7 +410,7 @@ fn urls_are_read_from_a_file_and_loaded_in_turn() {
 
     for (text, complaint) in [
         (format!("{}\nhttp://\n", small.url), "line 2"),
-        ("foo\n".to_owned(), "neither http:// nor https://"),
+        ("ftp.foo\n".to_owned(), "http:// or https://"),
         ("# nothing\n".to_owned(), "no URL"),
     ] {
         fs::write(file.path(), text).expect("room");

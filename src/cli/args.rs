@@ -54,7 +54,7 @@ pub(crate) enum Command {
 #[derive(Debug, Group)]
 #[command(args_override_self = true)]
 pub(crate) struct FetchArgs {
-    /// URLs to fetch, http or https, before those of -i
+    /// URLs to fetch, http or https (http where none is said), before those of -i; {a,b} and [1-9] stand for several
     #[arg(value_name = "URL")]
     pub(crate) urls: Vec<String>,
 
@@ -66,6 +66,10 @@ pub(crate) struct FetchArgs {
     /// with # are passed over. Lines are read as they are needed, however many there are
     #[arg(short, long, value_name = "FILE")]
     pub(crate) input: Option<PathBuf>,
+
+    /// Begin nothing more once a transfer has failed, and give up those that are under way
+    #[arg(long)]
+    pub(crate) fail_early: bool,
 
     /// Tell on stderr the heads of requests and responses, and what became of each transfer
     #[arg(short, long)]

@@ -23,10 +23,22 @@ use super::target::Schemes;
 pub(crate) struct Ticket {
     pub(crate) line: Option<u64>,
     pub(crate) url: String,
-    /// Which of all URLs it is, from 0 on.
+    /// Its scheme was guessed.
+    pub(crate) guessed: bool,
+    /// Which of the URLs that were given it is or belongs to, from 0 on.
     pub(crate) number: usize,
     /// Its response has begun.
     pub(crate) begun: Cell<bool>,
+}
+
+impl Ticket {
+    /// The URL as it was given.
+    pub(crate) fn given(&self) -> &str {
+        match self.url.split_once("://") {
+            Some((_, given)) if self.guessed => given,
+            Some(_) | None => &self.url,
+        }
+    }
 }
 
 /// What holds for all deliveries of a run.

@@ -4,6 +4,7 @@
 //! URL is counted once, as done, failed or left; whatever happens, the driver and with it the files
 //! written aside are dropped before the process ends.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::Path;
 use std::rc::Rc;
@@ -21,6 +22,7 @@ use super::console::{Console, Place, printable};
 use super::cookies::Kept;
 use super::credentials::without_user_information;
 use super::delivery::{Delivery, Rules, Ticket, encoded};
+use super::guess::with_scheme;
 use super::input::{Entry, Input, Next};
 use super::interrupt::Interrupts;
 use super::output::{Output, SharedStream, Stream, WriteError};
@@ -72,9 +74,8 @@ struct Run {
     summary: bool,
     /// Failures of transfers are not named.
     mute: bool,
+    fail_early: bool,
     running: HashMap<TransferId, Rc<Ticket>>,
-    /// URLs so far.
-    taken: usize,
     tally: Tally,
     began: Time,
     phase: Phase,
@@ -96,6 +97,8 @@ enum Halt {
     Unread,
     /// By a signal, and what could be finished is.
     Interrupted,
+    /// A transfer has failed, and that is to be the end.
+    FailedEarly,
     /// Nothing can go on.
     Broken(String),
 }
@@ -161,8 +164,8 @@ impl Run {
             window: plan.window,
             summary: !plan.plain && !plan.quiet,
             mute: plan.mute,
+            fail_early: plan.fail_early,
             running: HashMap::new(),
-            taken: 0,
             tally: Tally::new(),
             began: clock::now(),
             phase: Phase::Open,
@@ -170,7 +173,7 @@ impl Run {
     }
 
     fn finish(mut self) -> Status {
-        let result = self.work();
+        let result = self.work().map_err(|halt| self.leave_rest(halt));
         self.console.end_progress();
         let unwritten = self.kept.write();
         for failure in &unwritten {
@@ -179,8 +182,12 @@ impl Run {
         let status = match result {
             Ok(()) if self.tally.failed() > 0 || !unwritten.is_empty() => Status::SomeFailed,
             Ok(()) | Err(Halt::Unread) => Status::Done,
+            Err(Halt::FailedEarly) => {
+                self.tell_left("--fail-early");
+                Status::SomeFailed
+            }
             Err(Halt::Interrupted) => {
-                self.tell_left();
+                self.tell_left("interrupted");
                 Status::Interrupted(self.interrupts.last())
             }
             Err(Halt::Broken(reason)) => {
@@ -254,12 +261,20 @@ impl Run {
     }
 
     fn take_entry(&mut self, entry: Entry) -> Result<(), Halt> {
-        let Entry { line, text, problem } = entry;
-        let url = without_user_information(&text).into_owned();
-        let ticket = Rc::new(Ticket { line, url, number: self.taken, begun: false.into() });
-        self.taken += 1;
+        let Entry { line, text, problem, number, globs } = entry;
+        let full = match problem {
+            None => with_scheme(&text, self.template.default_scheme()),
+            Some(problem) => Err(problem),
+        };
+        let (full, problem) = match full {
+            Ok(full) => (full, None),
+            Err(problem) => (Cow::Borrowed(text.as_str()), Some(problem)),
+        };
+        let url = without_user_information(&full).into_owned();
+        let guessed = matches!(full, Cow::Owned(_));
+        let ticket = Rc::new(Ticket { line, url, guessed, number, begun: false.into() });
         let added = match problem {
-            None => self.add(&text, &ticket),
+            None => self.add(&full, &ticket, &globs),
             Some(problem) => Err(Failure::of_input(format!("bad URL: {problem}"))),
         };
         match added {
@@ -267,32 +282,41 @@ impl Run {
                 self.running.insert(id, ticket);
                 Ok(())
             }
-            Err(failure) => {
-                let record = Record::without_transfer(&ticket.url, ticket.line);
-                self.count_failed(&ticket, &failure, record)?;
-                self.tell(&Told {
-                    url: &ticket.url,
-                    method: self.template.method.as_str(),
-                    report: None,
-                    version: None,
-                    content_type: None,
-                    location: None,
-                    head_bytes: 0,
-                    file: None,
-                    fields: &[],
-                    number: ticket.number,
-                    referer: self.template.referer(),
-                    failure: Some(&failure),
-                })
-            }
+            Err(failure) => self.refuse(&ticket, &failure),
         }
     }
 
-    fn add(&mut self, text: &str, ticket: &Rc<Ticket>) -> Result<TransferId, Failure> {
+    /// Tells of a URL of which no transfer came.
+    fn refuse(&mut self, ticket: &Ticket, failure: &Failure) -> Result<(), Halt> {
+        self.tell(&Told {
+            url: &ticket.url,
+            given: ticket.given(),
+            method: self.template.method.as_str(),
+            report: None,
+            version: None,
+            content_type: None,
+            location: None,
+            head_bytes: 0,
+            file: None,
+            fields: &[],
+            number: ticket.number,
+            referer: self.template.referer(),
+            failure: Some(failure),
+        })?;
+        let record = Record::without_transfer(&ticket.url, ticket.line);
+        self.count_failed(ticket, failure, record)
+    }
+
+    fn add(
+        &mut self,
+        text: &str,
+        ticket: &Rc<Ticket>,
+        globs: &[String],
+    ) -> Result<TransferId, Failure> {
         let url = Url::parse(text)
             .map_err(|why| Failure::of_input(format!("bad URL: {}", UrlFault::from(why))))?;
         let request = self.template.request(&url, text).map_err(Failure::of_input)?;
-        let mut sink = self.output.sink(&url, ticket.number).map_err(Failure::of_input)?;
+        let mut sink = self.output.sink(&url, ticket.number, globs).map_err(Failure::of_input)?;
         if let Some(resume) = &self.resume {
             sink = sink.resumed(resume, &self.writers).map_err(Failure::of_place)?;
         }
@@ -329,6 +353,7 @@ impl Run {
         };
         let told = Told {
             url: &ticket.url,
+            given: ticket.given(),
             method: self.template.method.as_str(),
             report: Some(report),
             version: delivered.version,
@@ -367,7 +392,8 @@ impl Run {
         if self.records.is_none() && !self.mute {
             self.console.fail(&format!("{ticket}: {}", failure.message));
         }
-        self.write(&Record { error: Some(failure), ..record })
+        self.write(&Record { error: Some(failure), ..record })?;
+        if self.fail_early { Err(Halt::FailedEarly) } else { Ok(()) }
     }
 
     fn write(&mut self, record: &Record<'_>) -> Result<(), Halt> {
@@ -411,10 +437,24 @@ impl Run {
         if !over {
             return Ok(());
         }
-        for id in self.running.keys().copied().collect::<Vec<_>>() {
-            self.give_up(id)?;
-        }
+        self.give_up_all("interrupted")?;
         Err(Halt::Interrupted)
+    }
+
+    /// Gives up what is under way, where the run ends for a failure.
+    fn leave_rest(&mut self, halt: Halt) -> Halt {
+        match halt {
+            Halt::FailedEarly => match self.give_up_all("given up (--fail-early)") {
+                Ok(()) => Halt::FailedEarly,
+                Err(halt) => halt,
+            },
+            Halt::Unread | Halt::Interrupted | Halt::Broken(_) => halt,
+        }
+    }
+
+    fn give_up_all(&mut self, why: &str) -> Result<(), Halt> {
+        let ids: Vec<_> = self.running.keys().copied().collect();
+        ids.into_iter().try_for_each(|id| self.give_up(id, why))
     }
 
     /// Begins nothing more, and gives up all but files that are being written.
@@ -422,7 +462,7 @@ impl Run {
         let files = self.output.writes_files();
         let in_vain = self.running.iter().filter(|(_, ticket)| !(files && ticket.begun.get()));
         for id in in_vain.map(|(id, _)| *id).collect::<Vec<_>>() {
-            self.give_up(id)?;
+            self.give_up(id, "interrupted")?;
         }
         if self.running.is_empty() {
             return Err(Halt::Interrupted);
@@ -436,17 +476,17 @@ impl Run {
         Ok(())
     }
 
-    fn give_up(&mut self, id: TransferId) -> Result<(), Halt> {
+    fn give_up(&mut self, id: TransferId, why: &str) -> Result<(), Halt> {
         let Some(ticket) = self.running.remove(&id) else { return Ok(()) };
         // the handler goes, and with it what it has written aside
         self.driver.remove(id).map(drop).map_err(Halt::from)?;
         self.tally.add_left();
-        let failure = Failure::interrupted(ticket.begun.get());
+        let failure = Failure::interrupted(why, ticket.begun.get());
         let record = Record::without_transfer(&ticket.url, ticket.line);
         self.write(&Record { error: Some(&failure), ..record })
     }
 
-    fn tell_left(&self) {
+    fn tell_left(&self, why: &str) {
         let mut left = format!("{} transfers given up", self.tally.left());
         let (arguments, line) = self.input.left();
         if arguments > 0 {
@@ -455,7 +495,7 @@ impl Run {
         if let Some(line) = line {
             left += &format!(", the input after line {line} not begun");
         }
-        self.console.fail(&format!("interrupted: {left}"));
+        self.console.fail(&format!("{why}: {left}"));
     }
 
     fn summary(&self) -> Summary<'_> {

@@ -12,6 +12,8 @@ use std::{mem, vec};
 
 use ringdove::sys::Waker;
 
+use super::glob::{Glob, Globbed};
+
 /// Bytes of the longest line that is taken for a URL; servers refuse far shorter ones.
 const LONGEST_LINE: usize = 64 * 1024;
 
@@ -37,6 +39,10 @@ pub(crate) struct Entry {
     pub(crate) text: String,
     /// What is wrong with the text, as far as can be told without parsing it.
     pub(crate) problem: Option<String>,
+    /// Which of the URLs that were given it is or belongs to, from 0 on.
+    pub(crate) number: usize,
+    /// What its globs are in it.
+    pub(crate) globs: Vec<String>,
 }
 
 /// What there is to do next.
@@ -50,10 +56,21 @@ pub(crate) enum Next {
 
 /// All URLs of a run, in order.
 pub(crate) struct Input {
-    arguments: vec::IntoIter<String>,
+    arguments: Arguments,
     lines: Option<Lines>,
     /// The number of the last line taken.
     line: u64,
+    /// URLs of lines that were taken.
+    taken: usize,
+}
+
+/// URLs of the command line, made one by one.
+struct Arguments {
+    globs: Vec<Glob>,
+    /// Which is at its turn.
+    at: usize,
+    /// How many URLs it has given.
+    given: u64,
 }
 
 /// A source of lines that was opened, so that it is known to exist.
@@ -65,6 +82,12 @@ pub(crate) struct Opened {
 struct Lines {
     batches: Receiver<Vec<Entry>>,
     batch: vec::IntoIter<Entry>,
+}
+
+impl Entry {
+    fn of_line(line: u64, text: String, problem: Option<String>) -> Entry {
+        Entry { line: Some(line), text, problem, number: 0, globs: Vec::new() }
+    }
 }
 
 impl Opened {
@@ -99,23 +122,27 @@ fn open_file(path: &Path) -> io::Result<File> {
 impl Input {
     /// Begins to read `opened`; `waker` is woken whenever there may be more.
     pub(crate) fn start(
-        arguments: Vec<String>,
+        arguments: Vec<Glob>,
         opened: Option<Opened>,
         waker: Waker,
     ) -> io::Result<Input> {
         let lines = opened.map(|opened| Lines::start(opened, waker)).transpose()?;
-        Ok(Input { arguments: arguments.into_iter(), lines, line: 0 })
+        let arguments = Arguments { globs: arguments, at: 0, given: 0 };
+        Ok(Input { arguments, lines, line: 0, taken: 0 })
     }
 
     pub(crate) fn next(&mut self) -> Next {
-        if let Some(text) = self.arguments.next() {
-            let problem = odd_byte(text.as_bytes());
-            return Next::Entry(Entry { line: None, text, problem });
+        if let Some(entry) = self.arguments.next() {
+            return Next::Entry(entry);
         }
         let Some(lines) = &mut self.lines else { return Next::End };
-        let next = lines.next();
-        match &next {
-            Next::Entry(entry) => self.line = entry.line.unwrap_or(self.line),
+        let mut next = lines.next();
+        match &mut next {
+            Next::Entry(entry) => {
+                self.line = entry.line.unwrap_or(self.line);
+                entry.number = self.arguments.globs.len() + self.taken;
+                self.taken += 1;
+            }
             Next::End => self.lines = None,
             Next::Wait => {}
         }
@@ -123,8 +150,28 @@ impl Input {
     }
 
     /// What is left: URLs of the command line, and after which line of -i, if that had not ended.
-    pub(crate) fn left(&self) -> (usize, Option<u64>) {
-        (self.arguments.len(), self.lines.as_ref().map(|_| self.line))
+    pub(crate) fn left(&self) -> (u64, Option<u64>) {
+        (self.arguments.left(), self.lines.as_ref().map(|_| self.line))
+    }
+}
+
+impl Arguments {
+    fn next(&mut self) -> Option<Entry> {
+        loop {
+            let glob = self.globs.get(self.at)?;
+            if self.given < glob.count() {
+                let Globbed { text, values } = glob.get(self.given);
+                self.given += 1;
+                let problem = odd_byte(text.as_bytes());
+                return Some(Entry { line: None, text, problem, number: self.at, globs: values });
+            }
+            (self.at, self.given) = (self.at + 1, 0);
+        }
+    }
+
+    fn left(&self) -> u64 {
+        let rest = self.globs.iter().skip(self.at).map(Glob::count);
+        rest.fold(0, u64::saturating_add).saturating_sub(self.given)
     }
 }
 
@@ -184,7 +231,7 @@ impl Reader {
                 Err(error) => {
                     let problem = Some(format!("cannot read on: {error}"));
                     let text = name.display().to_string();
-                    self.batch.push(Entry { line: Some(number), text, problem });
+                    self.batch.push(Entry::of_line(number, text, problem));
                     break;
                 }
             }
@@ -213,7 +260,7 @@ impl Reader {
             Some(_) => excerpt(line),
         };
         self.bytes += text.len();
-        self.batch.push(Entry { line: Some(number), text, problem });
+        self.batch.push(Entry::of_line(number, text, problem));
         Ok(())
     }
 
@@ -297,7 +344,7 @@ mod tests {
     }
 
     fn good(line: u64, text: &str) -> Entry {
-        Entry { line: Some(line), text: text.to_owned(), problem: None }
+        Entry::of_line(line, text.to_owned(), None)
     }
 
     #[test]
@@ -348,15 +395,15 @@ mod tests {
     fn a_reader_that_is_not_kept_up_with_waits() {
         let opened = Opened { name: "endless".into(), reader: Box::new(Endless) };
         let waker = Waker::new().expect("an eventfd");
-        let mut input =
-            Input::start(vec!["http://first/".to_owned()], Some(opened), waker).unwrap();
+        let first = Glob::parse("http://first/").unwrap();
+        let mut input = Input::start(vec![first], Some(opened), waker).unwrap();
         assert_eq!(input.next(), Next::Entry(Entry { line: None, ..good(0, "http://first/") }));
         let mut taken = 0;
         while taken < 10 * LINES_AHEAD {
             match input.next() {
                 Next::Entry(entry) => {
                     taken += 1;
-                    assert_eq!(entry.line, Some(taken as u64));
+                    assert_eq!((entry.line, entry.number), (Some(taken as u64), taken));
                 }
                 Next::Wait => std::thread::yield_now(),
                 Next::End => panic!("it is endless"),

@@ -23,6 +23,8 @@ pub(crate) mod doctor;
 pub(crate) mod fetch;
 mod field_lines;
 pub(crate) mod form;
+mod glob;
+mod guess;
 mod heads;
 mod input;
 mod interrupt;

@@ -19,6 +19,7 @@ use ringdove::{Request, RequestError};
 use tempfile::NamedTempFile;
 use url::Url;
 
+use super::glob::{has_number, numbered};
 use super::partial::{Rest, Resume, Wanted};
 use super::remote::name_in_url;
 use super::writers::{Writers, directory, follow};
@@ -33,6 +34,9 @@ pub(crate) enum Output {
     Stream(SharedStream),
     /// The one body into this file.
     File(PathBuf),
+    /// Each into a file whose name has `#1` and the like for what differs between the URLs of a glob, in directories
+    /// that are made if that is said.
+    Numbered(String, bool),
     /// Each body to a place of its own, in the order of the URLs.
     Each(Vec<Output>),
     /// Each into a file in this directory.
@@ -119,6 +123,14 @@ impl Output {
         }
     }
 
+    /// The same, where the name may have `#1` and the like: such files are made as their URLs come.
+    pub(crate) fn named(path: &Path, create_dirs: bool) -> Result<Output, String> {
+        match path.to_str().filter(|name| has_number(name)) {
+            Some(name) => Ok(Output::Numbered(name.to_owned(), create_dirs)),
+            None => Output::file(path, create_dirs),
+        }
+    }
+
     /// The directory `path`, made if it is not there, as the output of many. The error names it.
     pub(crate) fn directory(path: &Path, naming: Naming) -> Result<Output, String> {
         std::fs::create_dir_all(path)
@@ -134,7 +146,10 @@ impl Output {
 
     pub(crate) fn writes_files(&self) -> bool {
         match self {
-            Output::File(_) | Output::Directory(..) | Output::Proposed(_) => true,
+            Output::File(_)
+            | Output::Numbered(..)
+            | Output::Directory(..)
+            | Output::Proposed(_) => true,
             Output::Each(outputs) => outputs.iter().any(Output::writes_files),
             Output::Discard | Output::Stream(_) => false,
         }
@@ -145,9 +160,11 @@ impl Output {
         match self {
             Output::Stream(_) => true,
             Output::Each(outputs) => outputs.iter().any(Output::is_stream),
-            Output::Discard | Output::File(_) | Output::Directory(..) | Output::Proposed(_) => {
-                false
-            }
+            Output::Discard
+            | Output::File(_)
+            | Output::Numbered(..)
+            | Output::Directory(..)
+            | Output::Proposed(_) => false,
         }
     }
 
@@ -156,9 +173,11 @@ impl Output {
         match self {
             Output::Stream(stream) => stream.borrow_mut().flush(),
             Output::Each(outputs) => outputs.iter().try_for_each(Output::flush),
-            Output::Discard | Output::File(_) | Output::Directory(..) | Output::Proposed(_) => {
-                Ok(())
-            }
+            Output::Discard
+            | Output::File(_)
+            | Output::Numbered(..)
+            | Output::Directory(..)
+            | Output::Proposed(_) => Ok(()),
         }
     }
 
@@ -170,14 +189,18 @@ impl Output {
         }
     }
 
-    /// Where the body of `url` goes, which is the URL with this number, from 0 on.
-    pub(crate) fn sink(&self, url: &Url, number: usize) -> Result<Sink, String> {
+    /// Where the body of `url` goes, which is of the URL with this number, from 0 on, and what its globs are in it.
+    pub(crate) fn sink(&self, url: &Url, number: usize, globs: &[String]) -> Result<Sink, String> {
         Ok(match self {
             Output::Discard => Sink::Discard,
             Output::Stream(stream) => Sink::Stream(Rc::clone(stream)),
             Output::File(path) => Sink::File(PartFile::new(path.clone())),
+            Output::Numbered(name, create_dirs) => {
+                let path = PathBuf::from(numbered(name, globs));
+                Output::file(&path, *create_dirs)?.sink(url, number, globs)?
+            }
             Output::Each(outputs) => match outputs.get(number) {
-                Some(output) => output.sink(url, number)?,
+                Some(output) => output.sink(url, number, globs)?,
                 None => Sink::Discard,
             },
             Output::Directory(path, naming) => Sink::File(PartFile::new(path.join(naming(url)?))),
@@ -487,7 +510,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let output = Output::directory(directory.path(), |_| Ok("a".to_owned())).unwrap();
         for pieces in [vec![], vec![1], vec![BUFFER, 1], vec![1, BUFFER], vec![3 * BUFFER, 5, 5]] {
-            let mut sink = output.sink(&url(), 0).unwrap();
+            let mut sink = output.sink(&url(), 0, &[]).unwrap();
             let mut want = Vec::new();
             for (at, &length) in pieces.iter().enumerate() {
                 sink.write(&vec![at as u8; length]).unwrap();
@@ -506,7 +529,7 @@ mod tests {
         let path = directory.path().join("a");
         fs::write(&path, "old").unwrap();
         let output = Output::directory(directory.path(), |_| Ok("a".to_owned())).unwrap();
-        let mut sink = output.sink(&url(), 0).unwrap();
+        let mut sink = output.sink(&url(), 0, &[]).unwrap();
         sink.write(&[0; 2 * BUFFER]).unwrap();
         assert_eq!(names(directory.path()).len(), 2, "written aside");
         drop(sink);
@@ -521,7 +544,7 @@ mod tests {
         fs::write(&usual, "").unwrap();
         let path = directory.path().join("new");
         let Ok(output) = Output::file(&path, false) else { panic!("it can be written") };
-        output.sink(&url(), 0).unwrap().finish().unwrap();
+        output.sink(&url(), 0, &[]).unwrap().finish().unwrap();
         let mode = |path| fs::metadata(path).unwrap().permissions().mode();
         assert_eq!(mode(&path), mode(&usual));
     }
@@ -534,7 +557,7 @@ mod tests {
         for mode in [0o600, 0o640, 0o444, 0o666, 0o755] {
             fs::write(&path, "old").unwrap();
             fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
-            let mut sink = output.sink(&url(), 0).unwrap();
+            let mut sink = output.sink(&url(), 0, &[]).unwrap();
             sink.write(&[0; 2 * BUFFER]).unwrap();
             for name in names(directory.path()) {
                 let there = fs::metadata(directory.path().join(name)).unwrap();
@@ -557,7 +580,7 @@ mod tests {
             return;
         }
         let output = Output::file(&path, false).unwrap_or(Output::Discard);
-        output.sink(&url(), 0).unwrap().finish().unwrap();
+        output.sink(&url(), 0, &[]).unwrap().finish().unwrap();
         let there = fs::metadata(&path).unwrap();
         assert_eq!((there.uid(), there.gid()), (12_345, 12_346));
     }
@@ -569,14 +592,14 @@ mod tests {
         fs::write(&target, "old").unwrap();
         std::os::unix::fs::symlink(&target, &link).unwrap();
         let mut sink =
-            Output::file(&link, false).unwrap_or(Output::Discard).sink(&url(), 0).unwrap();
+            Output::file(&link, false).unwrap_or(Output::Discard).sink(&url(), 0, &[]).unwrap();
         sink.write(b"new").unwrap();
         sink.finish().unwrap();
         assert!(link.is_symlink());
         assert_eq!(fs::read(&target).unwrap(), b"new");
         let mut sink = Output::file(Path::new("/dev/full"), false)
             .unwrap_or(Output::Discard)
-            .sink(&url(), 0)
+            .sink(&url(), 0, &[])
             .unwrap();
         sink.write(b"new").unwrap();
         let error = sink.finish().expect_err("it is full").to_string();

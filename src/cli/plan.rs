@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use ringdove::driver::Kind;
-use ringdove::http::BodyLength;
+use ringdove::http::{BodyLength, Scheme};
 use ringdove::sys::{ring, rlimit};
 use ringdove::{
     Config, KeepPost, Options, RedirectPolicy, Request, RequestError, Timeouts, TlsPolicy,
@@ -20,7 +20,9 @@ use super::coding;
 use super::condition::{ConditionArgs, TimeCondition};
 use super::connect::TlsArgs;
 use super::cookies::Kept;
+use super::credentials::without_user_information;
 use super::field_lines::lines;
+use super::glob::Glob;
 use super::input::Opened;
 use super::names::file_name;
 use super::output::{Output, SharedStream, Stream};
@@ -50,7 +52,7 @@ const SPARE_DESCRIPTORS: usize = 128;
 
 /// All that a fetch needs to know.
 pub(crate) struct Plan {
-    pub(crate) urls: Vec<String>,
+    pub(crate) urls: Vec<Glob>,
     pub(crate) input: Option<Opened>,
     pub(crate) template: Template,
     /// Cookies and the like, to be written at the end.
@@ -79,6 +81,8 @@ pub(crate) struct Plan {
     /// Where heads go by themselves.
     pub(crate) dump: Option<SharedStream>,
     pub(crate) fail: Fail,
+    /// The first failure of a transfer ends the run.
+    pub(crate) fail_early: bool,
     pub(crate) verbose: bool,
     pub(crate) quiet: bool,
     /// Failures are not named.
@@ -121,7 +125,8 @@ impl Plan {
             }
         }
         check(&args)?;
-        let one_url = args.input.is_none() && args.urls.len() == 1;
+        let urls = globs(std::mem::take(&mut args.urls), args.target.globoff)?;
+        let one_url = args.input.is_none() && total(&urls) == 1;
         let heads = args.request.head || args.heads.include;
         let fail = Fail::of(&args.request);
         let config = config(&args)?;
@@ -155,13 +160,13 @@ impl Plan {
             true => Some(Stream::standard_output().map_err(|error| error.to_string())?),
             false => None,
         };
-        let output = place(args.output, args.input.is_none().then_some(args.urls.len()))?;
+        let output = place(args.output, args.input.is_none().then_some(&urls))?;
         let one_at_a_time = output.is_stream();
         let (config, too_many) = fit(config, output.writes_files())?;
         warnings.extend(too_many);
         warnings.extend(args.condition.warning());
         Ok(Plan {
-            urls: args.urls,
+            urls,
             input,
             template,
             kept,
@@ -182,6 +187,7 @@ impl Plan {
             write_out,
             dump,
             fail,
+            fail_early: args.fail_early,
             verbose: args.verbose,
             quiet: args.quiet || args.silent,
             mute: args.silent && !args.show_error,
@@ -193,7 +199,7 @@ impl Plan {
 
     /// How many URLs there are, if that can be told.
     pub(crate) fn total(&self) -> Option<u64> {
-        self.input.is_none().then_some(self.urls.len() as u64)
+        self.input.is_none().then(|| total(&self.urls))
     }
 }
 
@@ -205,6 +211,20 @@ impl Fail {
             (false, true) => Fail::WithBody,
         }
     }
+}
+
+/// The URLs of the command line, of which each may stand for several.
+fn globs(urls: Vec<String>, globoff: bool) -> Result<Vec<Glob>, String> {
+    let globs = urls.into_iter().map(|url| match globoff {
+        true => Ok(Glob::literal(url)),
+        false => Glob::parse(&url)
+            .map_err(|why| format!("bad URL {}: {why}", without_user_information(&url))),
+    });
+    globs.collect()
+}
+
+fn total(urls: &[Glob]) -> u64 {
+    urls.iter().fold(0, |sum, glob| sum.saturating_add(glob.count()))
 }
 
 /// What can be said against it all at first sight.
@@ -336,6 +356,11 @@ impl Template {
             Some(refusal) => Err(refusal),
             None => Ok(request),
         }
+    }
+
+    /// Of URLs that have no scheme, if that is not to be guessed.
+    pub(crate) fn default_scheme(&self) -> Option<Scheme> {
+        self.target.proto_default
     }
 
     pub(crate) fn schemes(&self) -> Schemes {
@@ -488,12 +513,12 @@ fn tls(cacert: Option<&Path>, insecure: bool, args: &TlsArgs) -> Result<Option<T
     policy.map(Some).map_err(|error| format!("{about}: {error}"))
 }
 
-/// Where bodies go; `urls` is how many there are, if that can be told.
-fn place(args: OutputArgs, urls: Option<usize>) -> Result<Output, String> {
+/// Where bodies go; `urls` are all there are, if that can be told.
+fn place(args: OutputArgs, urls: Option<&Vec<Glob>>) -> Result<Output, String> {
     let OutputArgs { output, output_dir, discard, jsonl, remote_name, .. } = args;
     let OutputArgs { remote_header_name, create_dirs, .. } = args;
     match (output.len(), output_dir) {
-        (1, _) if urls != Some(1) => {
+        (1, _) if urls.is_none_or(|urls| urls.len() != 1) => {
             Err("-o takes the body of one URL; --output-dir and -O take many".to_owned())
         }
         (0, directory) if remote_name => {
@@ -503,7 +528,7 @@ fn place(args: OutputArgs, urls: Option<usize>) -> Result<Output, String> {
         (0, Some(path)) => Output::directory(&path, |url| Ok(file_name(url))),
         (0, None) if discard || jsonl => Ok(Output::Discard),
         (0, None) => Output::standard_output(),
-        (files, _) if urls != Some(files) => {
+        (files, _) if urls.is_none_or(|urls| urls.len() != files) => {
             Err(format!("-o is given {files} times, and not once for each URL"))
         }
         (_, directory) => {
@@ -512,9 +537,9 @@ fn place(args: OutputArgs, urls: Option<usize>) -> Result<Output, String> {
                     Err("--jsonl and a body cannot both go to standard output".to_owned())
                 }
                 Some(directory) if path.to_str() != Some("-") => {
-                    Output::file(&directory.join(path), true)
+                    Output::named(&directory.join(path), true)
                 }
-                _ => Output::file(path, create_dirs),
+                _ => Output::named(path, create_dirs),
             });
             let mut places = places.collect::<Result<Vec<_>, _>>()?;
             Ok(if places.len() == 1 { places.remove(0) } else { Output::Each(places) })

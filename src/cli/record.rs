@@ -147,13 +147,14 @@ impl Failure {
         Failure { kind: "tls", phase: "tls", message, retryable: false }
     }
 
-    pub(crate) fn interrupted(begun: bool) -> Failure {
+    /// `why` is what became of it.
+    pub(crate) fn interrupted(why: &str, begun: bool) -> Failure {
         let (phase, message) = match begun {
-            true => ("receive", "interrupted while receiving the response"),
-            false => ("queue", "interrupted before a response"),
+            true => ("receive", format!("{why} while receiving the response")),
+            false => ("queue", format!("{why} before a response")),
         };
         // a request without a response may have been acted upon
-        Failure { kind: "interrupted", phase, message: message.to_owned(), retryable: false }
+        Failure { kind: "interrupted", phase, message, retryable: false }
     }
 }
 

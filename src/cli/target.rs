@@ -1,6 +1,6 @@
 //! How a request is written: its version, its target, and which URLs there may be one for.
 //!
-//! Knows `-0`, `--path-as-is`, `--request-target`, `--proto`. Must not know the other URLs of a run.
+//! Knows `-0`, `--path-as-is`, `--request-target`, `--proto`, `--proto-default`. Must not know the other URLs of a run.
 
 use std::borrow::Cow;
 use std::str::FromStr;
@@ -9,6 +9,7 @@ use clap::Args as Group;
 use ringdove::http::{Scheme, Version};
 use ringdove::{Request, RequestError};
 
+use super::guess::default_scheme;
 use super::percent::encoded;
 
 #[derive(Debug, Group)]
@@ -22,7 +23,8 @@ pub(crate) struct TargetArgs {
     #[arg(long = "http1.1")]
     pub(crate) http1_1: bool,
 
-    /// Take the braces and brackets of URLs as they are (the default)
+    /// Take URLs as they are, with their braces and brackets: otherwise {a,b}, [1-100], [001-100:5] and
+    /// [a-z] in URLs of the command line stand for several, and #1 in -o for what the first stands for
     #[arg(short = 'g', long)]
     pub(crate) globoff: bool,
 
@@ -44,6 +46,10 @@ pub(crate) struct TargetArgs {
         allow_hyphen_values = true
     )]
     pub(crate) proto: Schemes,
+
+    /// The scheme of URLs that have none: http or https (default: http)
+    #[arg(long, value_name = "SCHEME", value_parser = default_scheme)]
+    pub(crate) proto_default: Option<Scheme>,
 
     /// Accepted for curl's sake: nothing is configured but by options
     #[arg(long, hide = true)]

@@ -33,6 +33,8 @@ impl WriteOutArgs {
 /// A transfer that is over.
 pub(crate) struct Told<'a> {
     pub(crate) url: &'a str,
+    /// The same as it was given, maybe without a scheme.
+    pub(crate) given: &'a str,
     pub(crate) method: &'a str,
     /// None where there was no transfer.
     pub(crate) report: Option<&'a Report>,
@@ -182,7 +184,7 @@ impl Told<'_> {
             "speed_download" => number(|report| speed(report, report.body_received)),
             "speed_upload" => number(|report| speed(report, report.body_sent)),
             "ssl_verify_result" => self.failure.map_or(0, verify_result).to_string(),
-            "url" => self.url.to_owned(),
+            "url" => self.given.to_owned(),
             "urlnum" => self.number.to_string(),
             "url_effective" => self.last_url().map_or(self.url.to_owned(), String::from),
             name => self.time(name.strip_prefix("time_")?)?,
@@ -303,6 +305,7 @@ mod tests {
         let fields = fields.map(|(name, value)| (name.to_owned(), value.to_owned()));
         let told = Told {
             url: "http://h",
+            given: "h",
             method: "GET",
             report: None,
             version: None,
@@ -319,7 +322,7 @@ mod tests {
             ("", ""),
             ("a%%b\\n\\t\\r\\q%q%", "a%b\n\t\r\\q%q%"),
             ("%{http_code} %{content_type}", "000 a/b"),
-            ("%{url} %{url_effective} %{scheme}", "http://h http://h/ http"),
+            ("%{url} %{url_effective} %{scheme}", "h http://h/ http"),
             ("%{exitcode} %{errormsg}", "1 status 404"),
             ("%{redirect_url}", "http://h/c?d"),
             ("%{size_header}%{time_total}", "70.000000"),

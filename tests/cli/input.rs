@@ -21,7 +21,7 @@ fn junk_lines_are_named_with_their_number_and_the_rest_is_fetched() {
         ("", &[]),
         ("  \t ", &[]),
         (&url, &[]),
-        ("no-scheme.example/", &["line 5: no-scheme.example/", "neither http:// nor https://"]),
+        ("ftp.example/", &["line 5: ftp.example/", "http://"]),
         ("http://", &["line 6: http://", "empty host"]),
         ("http://[::1/", &["line 7: http://[::1/", "IPv6"]),
         ("http://h:99999/", &["line 8: http://h:99999/", "port"]),
@@ -49,6 +49,30 @@ fn junk_lines_are_named_with_their_number_and_the_rest_is_fetched() {
         ended = ended.says(words);
     }
     assert!(!ended.stderr.contains('\u{1b}'), "no control character reaches the terminal");
+}
+
+#[test]
+fn lists_have_urls_without_a_scheme_but_no_globs() {
+    let nginx = Nginx::plain();
+    let url = nginx.url("/ok");
+    let list = format!("{}\n{url}?{{a,b}}[1-9]\n", url.trim_start_matches("http://"));
+    let ended = Ringdove::fetch(["--jsonl", "-i", "-"]).stdin(list).run().exits(0);
+    let stdout = String::from_utf8_lossy(&ended.stdout).into_owned();
+    assert_eq!(stdout.lines().count(), 2, "{stdout}");
+    assert!(stdout.contains("?{a,b}[1-9]"), "{stdout}");
+}
+
+#[test]
+fn a_glob_of_ten_billion_urls_is_begun_at_once_and_ended_by_its_first_failure() {
+    let nginx = Nginx::plain();
+    let glob = format!("{}?[0000000000-9999999999]", nginx.url("/missing"));
+    let args = ["--fail-early", "-f", "--discard", "--connections", "2", &glob];
+    Ringdove::fetch(args)
+        .under(&["prlimit", "--as=1500000000"])
+        .run()
+        .exits(1)
+        .says(&["404", "?000000000"])
+        .says(&["--fail-early: ", "99999999", "URLs of the command line not begun"]);
 }
 
 #[test]

@@ -210,6 +210,6 @@ fn a_reader_that_has_had_enough_is_no_failure() {
 fn nothing_is_said_to_a_standard_error_that_is_closed() {
     let nginx = Nginx::plain();
     let closed = ["sh", "-c", r#"exec "$@" 2>&-"#, "sh"];
-    let ended = Ringdove::fetch(["-v", &nginx.url("/ok"), "http://["]).under(&closed).run();
+    let ended = Ringdove::fetch(["-v", &nginx.url("/ok"), "http://h:x/"]).under(&closed).run();
     assert_eq!(ended.exits(1).stdout, OK_BODY);
 }

@@ -36,7 +36,7 @@ fn progress_is_shown_on_a_terminal_and_cleared_at_the_end() {
             .exits(code)
             .text()
     };
-    let text = shown(&["--discard", "http://["], 1);
+    let text = shown(&["--discard", "http://h:x/"], 1);
     assert!(text.contains("51/52"), "{text}");
     assert!(text.contains("1 failed  600 B"), "{text}");
     // the summary comes after all of it

@@ -9,6 +9,7 @@
 mod bodies;
 mod both;
 mod everyday;
+mod globs;
 mod heads;
 mod output;
 mod proxies;

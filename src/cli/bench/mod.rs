@@ -31,6 +31,8 @@ use ringdove::sys::affinity;
 use ringdove::{Config, Request};
 use url::Url;
 
+use crate::cli::guess::with_scheme;
+
 use asked::Asked;
 use child::Server;
 use machine::Machine;
@@ -210,8 +212,9 @@ fn urls(args: &BenchArgs) -> Result<Vec<Url>, Failure> {
 }
 
 fn checked(url: &str) -> Result<Url, Failure> {
-    Request::get(url).map_err(|why| format!("{url}: {why}"))?;
-    Ok(Url::parse(url)?)
+    let url = with_scheme(url, None).map_err(|why| format!("{url}: {why}"))?;
+    Request::get(&url).map_err(|why| format!("{url}: {why}"))?;
+    Ok(Url::parse(&url)?)
 }
 
 /// Each URL on each host.
