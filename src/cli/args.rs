@@ -95,6 +95,16 @@ pub(crate) struct FetchArgs {
     #[arg(short = 'c', value_name = "N|FILE")]
     pub(crate) count_or_jar: Vec<CountOrJar>,
 
+    /// Begin another set of options, for the URLs that follow: they are fetched when those before are. What is
+    /// about the whole run (-v, -q, -s, -S, --fail-early) holds for all; options of connections, names, gates
+    /// and drivers stand before the first --next
+    #[arg(long, visible_short_alias = ':')]
+    pub(crate) next: bool,
+
+    /// What comes after each --next.
+    #[arg(skip)]
+    pub(crate) later: Vec<FetchArgs>,
+
     /// Options from FILE, one a line as NAME = VALUE (- for standard input); docs/cli.md has the syntax
     #[arg(short = 'K', long, value_name = "FILE")]
     pub(crate) config: Vec<PathBuf>,
@@ -253,6 +263,13 @@ pub(crate) struct OutputArgs {
     /// or --output-dir says
     #[arg(long)]
     pub(crate) jsonl: bool,
+}
+
+impl OutputArgs {
+    /// Whether bodies go to files.
+    pub(crate) fn writes_files(&self) -> bool {
+        self.remote_name || self.output_dir.is_some() || !self.output.is_empty()
+    }
 }
 
 #[derive(Debug, Group)]

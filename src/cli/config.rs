@@ -1,4 +1,4 @@
-//! `-K FILE`: options from a file, in curl's syntax.
+//! `-K FILE`: options from a file, in curl's syntax; `--next`, which divides what was typed into sets of options.
 //!
 //! Knows lines and words, and of each option whether it has a value. Must not know what options mean.
 //! Invariant: a line is one option (or several short ones), with a value of its own where that has one;
@@ -12,49 +12,196 @@ use std::fs;
 use std::io::{self, Read as _};
 use std::path::Path;
 
-use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _};
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args as _, CommandFactory as _, FromArgMatches as _};
 
+use super::addresses::AddressArgs;
 use super::args::{Args, Command};
+use super::lookup::{LookupArgs, ResolverArgs};
+use super::politeness::PolitenessArgs;
+use super::ring::RingArgs;
 
 /// Bytes of a file of options.
 const LARGEST: u64 = 1 << 20;
 
-/// What was typed, with the options of each file that -K names before those that were typed, which so
+/// What was typed, with the options of each file that -K names before those that were typed beside it, which so
 /// have the last word. Exits where clap would, and with an error where a file cannot be read.
 pub(crate) fn parse() -> Result<Args, String> {
     let typed: Vec<OsString> = std::env::args_os().collect();
-    let args = parse_from(&typed);
-    let files = match &args.command {
-        Command::Fetch(fetch) => fetch.config.clone(),
+    let Some((program, words)) = typed.split_at_checked(2).filter(|(first, _)| first[1] == "fetch")
+    else {
+        return Ok(parse_from(&typed).0);
+    };
+    let (mut with_files, mut files) = (Vec::new(), 0);
+    for (number, set) in sets(words.to_vec(), Urls::AlsoOfFiles).into_iter().enumerate() {
+        if number > 0 {
+            with_files.push("--next".into());
+        }
+        files += add_with_files(program, set, &mut with_files)?;
+    }
+    let sets = sets(with_files, Urls::AsGiven);
+    let mut sets = sets.into_iter().map(|set| parse_from(&[program, &set].concat()));
+    let (mut args, _) = sets.next().expect("the first, if an empty one");
+    let Command::Fetch(first) = &mut args.command else { return Ok(args) };
+    let mut named = first.config.len();
+    for (later, matches) in sets {
+        alone_in_the_first(&matches)?;
+        if let Command::Fetch(later) = later.command {
+            named += later.config.len();
+            first.later.push(*later);
+        }
+    }
+    if named > files { Err("-K within a file of -K".to_owned()) } else { Ok(args) }
+}
+
+/// Adds a set of options to `all`, after those of the files that it names. Says how many files these are.
+fn add_with_files(
+    program: &[OsString],
+    set: Vec<OsString>,
+    all: &mut Vec<OsString>,
+) -> Result<usize, String> {
+    let (args, _) = parse_from(&[program, &set].concat());
+    let files = match args.command {
+        Command::Fetch(fetch) => fetch.config,
         Command::Doctor(_) | Command::Bench(_) => Vec::new(),
     };
-    if files.is_empty() {
-        return Ok(args);
-    }
-    let mut all = Vec::from(&typed[..typed.len().min(2)]);
     for file in &files {
         let text =
             read(file).map_err(|error| format!("cannot read -K {}: {error}", file.display()))?;
         let words = words(&text).map_err(|why| format!("-K {}: {why}", file.display()))?;
         all.extend(words.into_iter().map(OsString::from));
     }
-    all.extend_from_slice(&typed[typed.len().min(2)..]);
-    let args = parse_from(&all);
-    match &args.command {
-        Command::Fetch(fetch) if fetch.config.len() > files.len() => {
-            Err("-K within a file of -K".to_owned())
-        }
-        _ => Ok(args),
-    }
+    all.extend(set);
+    Ok(files.len())
 }
 
-fn parse_from(words: &[OsString]) -> Args {
+fn parse_from(words: &[OsString]) -> (Args, ArgMatches) {
     let matches = Args::command().get_matches_from(words);
     let mut args = Args::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     if let (Command::Fetch(fetch), Some((_, matches))) = (&mut args.command, matches.subcommand()) {
         fetch.urls = urls(matches);
     }
-    args
+    (args, matches)
+}
+
+/// The words between each `--next` and the following one. What would be a set without a URL is the beginning of the
+/// one after it.
+fn sets(words: Vec<OsString>, urls: Urls) -> Vec<Vec<OsString>> {
+    if !words.iter().any(|word| word == "--next" || word == "-:") {
+        return vec![words];
+    }
+    let mut command = Args::command();
+    command.build();
+    let fetch = command.find_subcommand("fetch").expect("a subcommand");
+    let mut sets = vec![Vec::new()];
+    let (mut has_url, mut options_end) = (false, false);
+    let mut words = words.into_iter();
+    while let Some(word) = words.next() {
+        let set = sets.last_mut().expect("at least one");
+        let text = word.to_string_lossy().into_owned();
+        let kind = if options_end { Word::Url } else { Word::of(&text, fetch, urls) };
+        match kind {
+            Word::Next if has_url => {
+                sets.push(Vec::new());
+                (has_url, options_end) = (false, false);
+                continue;
+            }
+            Word::Next => continue,
+            Word::EndOfOptions => options_end = true,
+            Word::Url => has_url = true,
+            Word::Whole { gives_url } | Word::WithNext { gives_url } => has_url |= gives_url,
+        }
+        set.push(word);
+        if let Word::WithNext { .. } = kind {
+            set.extend(words.next());
+        }
+    }
+    sets
+}
+
+/// Where a set's URLs may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Urls {
+    /// Also in files of `-K`, which were not read yet.
+    AlsoOfFiles,
+    /// All are among its words.
+    AsGiven,
+}
+
+/// What a word of the command line is.
+enum Word {
+    Next,
+    /// `--`
+    EndOfOptions,
+    Url,
+    /// An option without a value, or with its value.
+    Whole {
+        gives_url: bool,
+    },
+    /// An option whose value is the next word.
+    WithNext {
+        gives_url: bool,
+    },
+}
+
+impl Word {
+    fn of(word: &str, fetch: &clap::Command, urls: Urls) -> Word {
+        let Some(option) = word.strip_prefix('-').filter(|rest| !rest.is_empty()) else {
+            return Word::Url;
+        };
+        let (value_follows, name) = match option.strip_prefix('-') {
+            Some("") => return Word::EndOfOptions,
+            Some("next") => return Word::Next,
+            Some(long) => match long.split_once('=') {
+                Some((name, _)) => (false, name),
+                None => (long_wants_value(fetch, long) == Some(true), long),
+            },
+            None if option == ":" => return Word::Next,
+            None => (short_wants_value(fetch, option) == Some(true), ""),
+        };
+        let with_value = if name.is_empty() { last_short(fetch, option) } else { Some(name) };
+        let gives_url = match with_value {
+            Some("url" | "input") => true,
+            Some("config") => urls == Urls::AlsoOfFiles,
+            Some(_) | None => false,
+        };
+        if value_follows { Word::WithNext { gives_url } } else { Word::Whole { gives_url } }
+    }
+}
+
+/// The long name of the one with a value among several short options.
+fn last_short<'a>(fetch: &'a clap::Command, names: &str) -> Option<&'a str> {
+    for name in names.chars() {
+        let option = fetch.get_arguments().find(|arg| arg.get_short() == Some(name))?;
+        if option.get_action().takes_values() {
+            return option.get_long();
+        }
+    }
+    None
+}
+
+/// Fails where an option about the whole run is not in the first set.
+fn alone_in_the_first(matches: &ArgMatches) -> Result<(), String> {
+    let Some((_, matches)) = matches.subcommand() else { return Ok(()) };
+    let fetch = clap::Command::new("fetch");
+    let groups = [
+        LookupArgs::augment_args(fetch.clone()),
+        ResolverArgs::augment_args(fetch.clone()),
+        PolitenessArgs::augment_args(fetch.clone()),
+        AddressArgs::augment_args(fetch.clone()),
+        RingArgs::augment_args(fetch),
+    ];
+    let of_groups = groups.iter().flat_map(clap::Command::get_arguments);
+    let names = of_groups.filter_map(|arg| Some((arg.get_id().as_str(), arg.get_long()?)));
+    // this one of theirs is about each transfer
+    let names = names.filter(|(_, name)| *name != "happy-eyeballs-timeout-ms");
+    let others = [("connections", "connections"), ("per_host", "per-host"), ("driver", "driver")];
+    for (id, name) in names.chain(others) {
+        if matches.value_source(id) == Some(ValueSource::CommandLine) {
+            return Err(format!("--{name} is about the whole run: it stands before --next"));
+        }
+    }
+    Ok(())
 }
 
 /// URLs in their order, whether they were given as such or by `--url`.
@@ -214,6 +361,31 @@ mod tests {
         ];
         assert_eq!(words(text).unwrap(), want);
         assert_eq!(words("\u{feff}fail\n\u{feff}x = y").unwrap(), ["--fail", "--\u{feff}x=y"]);
+    }
+
+    #[test]
+    fn sets_are_divided_where_no_value_stands() {
+        let table: [(&str, &[&str]); 9] = [
+            ("a --next b", &["a", "b"]),
+            ("a -: b --next c", &["a", "b", "c"]),
+            ("-d --next a", &["-d --next a"]),
+            ("-sd --next a --next b", &["-sd --next a", "b"]),
+            ("--data=x a --next -I b", &["--data=x a", "-I b"]),
+            ("-- -x --next a", &["-- -x --next a"]),
+            ("-s --next a --next", &["-s a", ""]),
+            ("--next a --next --next b", &["a", "b"]),
+            ("--url a --next -ilist --next -s --url=b", &["--url a", "-ilist", "-s --url=b"]),
+        ];
+        let divided = |text: &str, urls| {
+            let sets = sets(text.split(' ').map(OsString::from).collect(), urls);
+            let set = |set: Vec<OsString>| set.join(" ".as_ref()).into_string().unwrap();
+            sets.into_iter().map(set).collect::<Vec<_>>()
+        };
+        for (text, want) in table {
+            assert_eq!(divided(text, Urls::AsGiven), want, "{text}");
+        }
+        assert_eq!(divided("-sKfile --next a", Urls::AlsoOfFiles), ["-sKfile", "a"]);
+        assert_eq!(divided("-sKfile --next a", Urls::AsGiven), ["-sKfile a"]);
     }
 
     #[test]

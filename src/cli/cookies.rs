@@ -40,6 +40,20 @@ pub(crate) struct CookieArgs {
     hsts: Option<OsString>,
 }
 
+/// What all sets of options have together.
+pub(crate) struct Shared {
+    cookies: CookieJar,
+    hsts: Hsts,
+    pub(crate) stdin: StandardInput,
+}
+
+impl Shared {
+    /// Nothing yet, but what standard input is for already.
+    pub(crate) fn new(stdin: StandardInput) -> Shared {
+        Shared { cookies: CookieJar::new(), hsts: Hsts::new(), stdin }
+    }
+}
+
 /// What a run begins with, and where it goes at the end.
 pub(crate) struct Kept {
     cookies: Option<CookieJar>,
@@ -64,13 +78,14 @@ impl CookieArgs {
     }
 
     /// Reads the files.
-    pub(crate) fn read(self, stdin: &mut StandardInput) -> Result<Kept, String> {
+    pub(crate) fn read(self, shared: &mut Shared) -> Result<Kept, String> {
         let now = today();
         let files: Vec<_> = self.cookie.iter().filter(|text| !text.contains('=')).collect();
-        let cookies = (!files.is_empty() || self.cookie_jar.is_some()).then(CookieJar::new);
+        let cookies =
+            (!files.is_empty() || self.cookie_jar.is_some()).then(|| shared.cookies.clone());
         for name in files {
             if name == "-" {
-                stdin.take("-b")?;
+                shared.stdin.take("-b")?;
             }
             let text = read(name).map_err(|error| format!("cannot read -b {name}: {error}"))?;
             if let Some(jar) = &cookies {
@@ -81,7 +96,7 @@ impl CookieArgs {
             jar.end_session();
         }
         let hsts_file = self.hsts.map(PathBuf::from);
-        let hsts = hsts_file.as_deref().map(|path| hsts(path, now)).transpose()?;
+        let hsts = hsts_file.as_deref().map(|path| hsts(path, &shared.hsts, now)).transpose()?;
         let hsts_file = hsts_file.filter(|path| !path.as_os_str().is_empty());
         for (option, path) in [("-c", &self.cookie_jar), ("--hsts", &hsts_file)] {
             path.as_deref().map_or(Ok(()), |path| try_replace(option, path))?;
@@ -132,15 +147,14 @@ fn read(name: &str) -> io::Result<Vec<u8>> {
     Ok(text)
 }
 
-fn hsts(path: &Path, now: Date) -> Result<Hsts, String> {
-    let hsts = Hsts::new();
+fn hsts(path: &Path, hsts: &Hsts, now: Date) -> Result<Hsts, String> {
     match fs::read_to_string(path) {
         _ if path.as_os_str().is_empty() => {}
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(format!("cannot read --hsts {}: {error}", path.display())),
         Ok(text) => _ = hsts.read_file(&text, now),
     }
-    Ok(hsts)
+    Ok(hsts.clone())
 }
 
 /// Into a file aside, for its owner alone, that then takes the place of the one before.

@@ -5,21 +5,21 @@
 //! written aside are dropped before the process ends.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
 use ringdove::driver::DriverError;
 use ringdove::http::UrlFault;
-use ringdove::sys::clock;
+use ringdove::sys::{Waker, clock};
 use ringdove::{Driver, Message, MultiError, Time, TransferId};
 use url::Url;
 
 use super::Status;
 use super::args::FetchArgs;
 use super::console::{Console, Place, printable};
-use super::cookies::Kept;
+use super::cookies::{Kept, Shared};
 use super::credentials::without_user_information;
 use super::delivery::{Delivery, Rules, Ticket, encoded};
 use super::guess::with_scheme;
@@ -32,6 +32,7 @@ use super::record::{Failure, Record};
 use super::source::Pipe;
 use super::tally::{Summary, Tally};
 use super::values::DriverChoice;
+use super::whole::{Room, Whole};
 use super::write_out::{Told, render};
 use super::writers::Writers;
 
@@ -42,12 +43,15 @@ const ENTRIES_PER_TURN: usize = 1024;
 const GRACE: Duration = Duration::from_secs(5);
 
 /// Fetches what the command line says.
-pub(crate) fn run(args: FetchArgs) -> Status {
-    let (place, plan) = match Place::open(args.stderr.as_deref()) {
-        Ok(place) => (place, Plan::new(args)),
+pub(crate) fn run(mut args: FetchArgs) -> Status {
+    let mut sets = std::mem::take(&mut args.later);
+    sets.insert(0, args);
+    let (place, whole) = match Place::open(sets.iter().rev().find_map(|set| set.stderr.as_deref()))
+    {
+        Ok(place) => (place, Whole::new(&mut sets)),
         Err(reason) => (Place::StandardError, Err(reason)),
     };
-    match plan.and_then(|plan| Run::new(plan, place.clone())) {
+    match whole.and_then(|whole| Run::new(whole, sets, place.clone())) {
         Ok(run) => run.finish(),
         Err(reason) => {
             Console::new(place, true, None).fail(&reason);
@@ -58,19 +62,15 @@ pub(crate) fn run(args: FetchArgs) -> Status {
 
 struct Run {
     driver: Driver,
-    input: Input,
-    template: Template,
-    kept: Kept,
-    output: Output,
-    resume: Option<Resume>,
+    set: Set,
+    /// The sets of options that come after it.
+    later: VecDeque<FetchArgs>,
+    shared: Shared,
+    room: Room,
     writers: Writers,
-    records: Option<SharedStream>,
-    /// What is written after each transfer, and where to.
-    write_out: Option<(String, SharedStream)>,
-    rules: Rc<Rules>,
-    console: Rc<Console>,
+    kept: Vec<Kept>,
+    around: Around,
     interrupts: Interrupts,
-    window: usize,
     summary: bool,
     /// Failures of transfers are not named.
     mute: bool,
@@ -79,6 +79,29 @@ struct Run {
     tally: Tally,
     began: Time,
     phase: Phase,
+}
+
+/// What all sets of options have around them.
+struct Around {
+    console: Rc<Console>,
+    waker: Waker,
+    verbose: bool,
+    lookup_ttl: Duration,
+}
+
+/// The set of options whose URLs are being fetched.
+struct Set {
+    input: Input,
+    template: Template,
+    output: Output,
+    resume: Option<Resume>,
+    records: Option<SharedStream>,
+    /// What is written after each transfer, and where to.
+    write_out: Option<(String, SharedStream)>,
+    rules: Rc<Rules>,
+    window: usize,
+    /// The number of its first URL among all of the run.
+    first: usize,
 }
 
 /// How far a run has come.
@@ -104,67 +127,42 @@ enum Halt {
 }
 
 impl Run {
-    fn new(plan: Plan, place: Place) -> Result<Run, String> {
-        let shows_progress = !plan.quiet && !plan.output.is_stream();
+    fn new(whole: Whole, sets: Vec<FetchArgs>, place: Place) -> Result<Run, String> {
+        let Whole { mut shared, room, .. } = whole;
+        let mut later = VecDeque::from(sets);
+        let first = later.pop_front().expect("there is at least one set");
+        let plan = Plan::new(first, &mut shared, &room)?;
+        let alone = later.is_empty();
+        let shows_progress = !whole.quiet && alone && !plan.output.is_stream();
         let console =
-            Rc::new(Console::new(place, plan.quiet, shows_progress.then(|| plan.total())));
-        for warning in &plan.warnings {
+            Rc::new(Console::new(place, whole.quiet, shows_progress.then(|| plan.total())));
+        for warning in &whole.warnings {
             console.warn(warning);
         }
-        let lookup_ttl = plan.config.lookup_ttl;
-        let mut driver = match plan.driver {
-            DriverChoice::Auto => Driver::auto(plan.config),
-            DriverChoice::Only(kind) => Driver::with_ring(kind, plan.config, &plan.ring),
+        let lookup_ttl = whole.config.lookup_ttl;
+        let summary = !(whole.quiet || plan.plain && alone);
+        let mut driver = match whole.driver {
+            DriverChoice::Auto => Driver::auto(whole.config),
+            DriverChoice::Only(kind) => Driver::with_ring(kind, whole.config, &whole.ring),
         }
         .map_err(|error: DriverError| error.to_string())?;
-        for entry in plan.resolve {
-            entry.apply(&mut driver.settings(), clock::now(), lookup_ttl);
-        }
         let waker = driver.waker().map_err(|error| error.to_string())?;
         let interrupts = Interrupts::listen(waker.clone()).map_err(|error| error.to_string())?;
-        let input = Input::start(plan.urls, plan.input, waker.clone())
-            .map_err(|error| error.to_string())?;
-        if let Some(pipe) = plan.template.pipe() {
-            pipe.start(waker).map_err(|error| error.to_string())?;
-        }
-        let write_out = match plan.write_out {
-            Some(format) => {
-                Some((format, Stream::standard_output().map_err(|error| error.to_string())?))
-            }
-            None => None,
-        };
-        let rules = Rules {
-            console: Rc::clone(&console),
-            heads: plan.heads,
-            no_bodies: plan.no_bodies,
-            dump: plan.dump,
-            content_type: write_out.is_some(),
-            etag_save: plan.etag_save,
-            condition: plan.condition,
-            fail: plan.fail,
-            verbose: plan.verbose,
-            schemes: plan.template.schemes(),
-            unusable: Rc::clone(plan.template.unusable()),
-            body: plan.template.body_length(),
-            idempotent: plan.template.method.is_idempotent(),
-        };
+        let around = Around { console, waker, verbose: whole.verbose, lookup_ttl };
+        let (set, kept) = Set::begin(plan, &mut driver, &around, 0)?;
         Ok(Run {
             driver,
-            input,
-            template: plan.template,
-            kept: plan.kept,
-            output: plan.output,
-            resume: plan.resume,
+            set,
+            later,
+            shared,
+            room,
             writers: Writers::default(),
-            records: plan.records,
-            write_out,
-            rules: Rc::new(rules),
-            console,
+            kept: vec![kept],
+            around,
             interrupts,
-            window: plan.window,
-            summary: !plan.plain && !plan.quiet,
-            mute: plan.mute,
-            fail_early: plan.fail_early,
+            summary,
+            mute: whole.mute,
+            fail_early: whole.fail_early,
             running: HashMap::new(),
             tally: Tally::new(),
             began: clock::now(),
@@ -172,12 +170,24 @@ impl Run {
         })
     }
 
+    /// Goes on to the next set of options, once all transfers of the one before are over.
+    fn next_set(&mut self, args: FetchArgs) -> Result<(), Halt> {
+        let plan = Plan::new(args, &mut self.shared, &self.room).map_err(Halt::Broken)?;
+        let first = self.set.input.next_number();
+        let begun = Set::begin(plan, &mut self.driver, &self.around, first);
+        let (set, kept) = begun.map_err(Halt::Broken)?;
+        self.set = set;
+        self.kept.push(kept);
+        self.phase = Phase::Open;
+        Ok(())
+    }
+
     fn finish(mut self) -> Status {
         let result = self.work().map_err(|halt| self.leave_rest(halt));
-        self.console.end_progress();
-        let unwritten = self.kept.write();
+        self.around.console.end_progress();
+        let unwritten: Vec<_> = self.kept.iter().flat_map(Kept::write).collect();
         for failure in &unwritten {
-            self.console.fail(failure);
+            self.around.console.fail(failure);
         }
         let status = match result {
             Ok(()) if self.tally.failed() > 0 || !unwritten.is_empty() => Status::SomeFailed,
@@ -191,12 +201,12 @@ impl Run {
                 Status::Interrupted(self.interrupts.last())
             }
             Err(Halt::Broken(reason)) => {
-                self.console.fail(&reason);
+                self.around.console.fail(&reason);
                 Status::SomeFailed
             }
         };
         if self.summary {
-            self.console.say(&self.summary().to_string());
+            self.around.console.say(&self.summary().to_string());
         }
         status
     }
@@ -205,7 +215,15 @@ impl Run {
         loop {
             let more = self.take_entries()?;
             if self.running.is_empty() && !matches!(self.phase, Phase::Open) {
-                return self.flush();
+                self.flush()?;
+                match self.phase {
+                    Phase::Open | Phase::Ending => match self.later.pop_front() {
+                        Some(args) => self.next_set(args)?,
+                        None => return Ok(()),
+                    },
+                    Phase::Stopping(_) => return Ok(()),
+                }
+                continue;
             }
             self.feed()?;
             self.driver.turn(self.longest_wait(more)).map_err(Halt::from)?;
@@ -213,14 +231,14 @@ impl Run {
                 self.take_message(message)?;
             }
             self.flush()?;
-            self.console.progress(&self.tally);
+            self.around.console.progress(&self.tally);
             self.heed_interrupts()?;
         }
     }
 
     /// Has a body that is read from a pipe go on, if there is more of it.
     fn feed(&mut self) -> Result<(), Halt> {
-        if self.template.pipe().is_some_and(Pipe::has_more) {
+        if self.set.template.pipe().is_some_and(Pipe::has_more) {
             for &id in self.running.keys() {
                 self.driver.resume(id)?;
             }
@@ -245,10 +263,10 @@ impl Run {
             return Ok(false);
         }
         for _ in 0..ENTRIES_PER_TURN {
-            if self.running.len() >= self.window {
+            if self.running.len() >= self.set.window {
                 return Ok(false);
             }
-            match self.input.next() {
+            match self.set.input.next() {
                 Next::Entry(entry) => self.take_entry(entry)?,
                 Next::Wait => return Ok(false),
                 Next::End => {
@@ -263,7 +281,7 @@ impl Run {
     fn take_entry(&mut self, entry: Entry) -> Result<(), Halt> {
         let Entry { line, text, problem, number, globs } = entry;
         let full = match problem {
-            None => with_scheme(&text, self.template.default_scheme()),
+            None => with_scheme(&text, self.set.template.default_scheme()),
             Some(problem) => Err(problem),
         };
         let (full, problem) = match full {
@@ -291,7 +309,7 @@ impl Run {
         self.tell(&Told {
             url: &ticket.url,
             given: ticket.given(),
-            method: self.template.method.as_str(),
+            method: self.set.template.method.as_str(),
             report: None,
             version: None,
             content_type: None,
@@ -300,7 +318,7 @@ impl Run {
             file: None,
             fields: &[],
             number: ticket.number,
-            referer: self.template.referer(),
+            referer: self.set.template.referer(),
             failure: Some(failure),
         })?;
         let record = Record::without_transfer(&ticket.url, ticket.line);
@@ -315,17 +333,21 @@ impl Run {
     ) -> Result<TransferId, Failure> {
         let url = Url::parse(text)
             .map_err(|why| Failure::of_input(format!("bad URL: {}", UrlFault::from(why))))?;
-        let request = self.template.request(&url, text).map_err(Failure::of_input)?;
-        let mut sink = self.output.sink(&url, ticket.number, globs).map_err(Failure::of_input)?;
-        if let Some(resume) = &self.resume {
+        let request = self.set.template.request(&url, text).map_err(Failure::of_input)?;
+        let mut sink = self
+            .set
+            .output
+            .sink(&url, ticket.number - self.set.first, globs)
+            .map_err(Failure::of_input)?;
+        if let Some(resume) = &self.set.resume {
             sink = sink.resumed(resume, &self.writers).map_err(Failure::of_place)?;
         }
         let request = sink.ask(request).map_err(|error| Failure::of_input(error.to_string()))?;
-        let head = match self.rules.verbose {
-            true => encoded(request.head(), self.rules.body),
+        let head = match self.around.verbose {
+            true => encoded(request.head(), self.set.rules.body),
             false => Vec::new(),
         };
-        let delivery = Delivery::new(Rc::clone(ticket), Rc::clone(&self.rules), sink, head);
+        let delivery = Delivery::new(Rc::clone(ticket), Rc::clone(&self.set.rules), sink, head);
         self.driver.add(request, Box::new(delivery)).map_err(|error| match error {
             MultiError::Tls(error) => Failure::of_tls(error.to_string()),
             error => Failure::of_input(error.to_string()),
@@ -354,7 +376,7 @@ impl Run {
         let told = Told {
             url: &ticket.url,
             given: ticket.given(),
-            method: self.template.method.as_str(),
+            method: self.set.template.method.as_str(),
             report: Some(report),
             version: delivered.version,
             content_type: delivered.content_type.as_deref(),
@@ -363,7 +385,7 @@ impl Run {
             file: file.as_deref(),
             fields: &delivered.fields,
             number: ticket.number,
-            referer: self.template.referer(),
+            referer: self.set.template.referer(),
             failure: delivered.failure.as_ref(),
         };
         self.tell(&told)?;
@@ -371,12 +393,12 @@ impl Run {
             return self.count_failed(&ticket, failure, record);
         }
         self.tally.add_done(report);
-        if self.rules.verbose {
+        if self.around.verbose {
             let url = printable(ticket.url.as_bytes());
             if let Some(attempts) = &report.attempts {
-                self.console.say(&format!("* {url}: tried {attempts}"));
+                self.around.console.say(&format!("* {url}: tried {attempts}"));
             }
-            self.console.say(&format!("* {url}: {}", record.told(report)));
+            self.around.console.say(&format!("* {url}: {}", record.told(report)));
         }
         self.write(&record)
     }
@@ -389,24 +411,24 @@ impl Run {
     ) -> Result<(), Halt> {
         self.tally.add_failed(failure.kind);
         // with records, these are the place for it
-        if self.records.is_none() && !self.mute {
-            self.console.fail(&format!("{ticket}: {}", failure.message));
+        if self.set.records.is_none() && !self.mute {
+            self.around.console.fail(&format!("{ticket}: {}", failure.message));
         }
         self.write(&Record { error: Some(failure), ..record })?;
         if self.fail_early { Err(Halt::FailedEarly) } else { Ok(()) }
     }
 
     fn write(&mut self, record: &Record<'_>) -> Result<(), Halt> {
-        let Some(records) = &self.records else { return Ok(()) };
+        let Some(records) = &self.set.records else { return Ok(()) };
         records.borrow_mut().write(&record.to_line()).map_err(Halt::from)
     }
 
     /// Writes what -w says of a transfer.
     fn tell(&self, told: &Told<'_>) -> Result<(), Halt> {
-        let Some((format, stream)) = &self.write_out else { return Ok(()) };
+        let Some((format, stream)) = &self.set.write_out else { return Ok(()) };
         let (text, unknown) = render(format, told);
         for name in unknown {
-            self.console.warn(&format!("-w: no variable '{}'", printable(name.as_bytes())));
+            self.around.console.warn(&format!("-w: no variable '{}'", printable(name.as_bytes())));
         }
         let mut stream = stream.borrow_mut();
         stream.write(text.as_bytes())?;
@@ -415,10 +437,10 @@ impl Run {
 
     /// Lets readers have what there is.
     fn flush(&mut self) -> Result<(), Halt> {
-        if let Some(records) = &self.records {
+        if let Some(records) = &self.set.records {
             records.borrow_mut().flush()?;
         }
-        match self.output.flush() {
+        match self.set.output.flush() {
             Err(error) if error.is_unread() => Err(Halt::Unread),
             // what could not be written stays, and its transfer will meet the error
             Err(_) | Ok(()) => Ok(()),
@@ -459,7 +481,7 @@ impl Run {
 
     /// Begins nothing more, and gives up all but files that are being written.
     fn stop(&mut self) -> Result<(), Halt> {
-        let files = self.output.writes_files();
+        let files = self.set.output.writes_files();
         let in_vain = self.running.iter().filter(|(_, ticket)| !(files && ticket.begun.get()));
         for id in in_vain.map(|(id, _)| *id).collect::<Vec<_>>() {
             self.give_up(id, "interrupted")?;
@@ -468,7 +490,7 @@ impl Run {
             return Err(Halt::Interrupted);
         }
         let count = self.running.len();
-        self.console.fail(&format!(
+        self.around.console.fail(&format!(
             "interrupted; {count} files that are being written have {GRACE:?} to become whole, or \
              until the next interrupt"
         ));
@@ -488,14 +510,17 @@ impl Run {
 
     fn tell_left(&self, why: &str) {
         let mut left = format!("{} transfers given up", self.tally.left());
-        let (arguments, line) = self.input.left();
+        let (arguments, line) = self.set.input.left();
         if arguments > 0 {
             left += &format!(", {arguments} URLs of the command line not begun");
+        }
+        if !self.later.is_empty() {
+            left += &format!(", {} sets of options (--next) not begun", self.later.len());
         }
         if let Some(line) = line {
             left += &format!(", the input after line {line} not begun");
         }
-        self.console.fail(&format!("{why}: {left}"));
+        self.around.console.fail(&format!("{why}: {left}"));
     }
 
     fn summary(&self) -> Summary<'_> {
@@ -505,6 +530,62 @@ impl Run {
             stats: self.driver.stats(),
             driver: format!("{} ({})", self.driver.kind(), self.driver.why()),
         }
+    }
+}
+
+impl Set {
+    /// Begins to read the URLs of a plan, and does for it what is to be done before any transfer.
+    fn begin(
+        plan: Plan,
+        driver: &mut Driver,
+        around: &Around,
+        first: usize,
+    ) -> Result<(Set, Kept), String> {
+        let Around { console, waker, .. } = around;
+        for warning in &plan.warnings {
+            console.warn(warning);
+        }
+        for entry in plan.resolve {
+            entry.apply(&mut driver.settings(), clock::now(), around.lookup_ttl);
+        }
+        let input = Input::start(plan.urls, plan.input, first, waker.clone())
+            .map_err(|error| error.to_string())?;
+        if let Some(pipe) = plan.template.pipe() {
+            pipe.start(waker.clone()).map_err(|error| error.to_string())?;
+        }
+        let write_out = match plan.write_out {
+            Some(format) => {
+                Some((format, Stream::standard_output().map_err(|error| error.to_string())?))
+            }
+            None => None,
+        };
+        let rules = Rules {
+            console: Rc::clone(console),
+            heads: plan.heads,
+            no_bodies: plan.no_bodies,
+            dump: plan.dump,
+            content_type: write_out.is_some(),
+            etag_save: plan.etag_save,
+            condition: plan.condition,
+            fail: plan.fail,
+            verbose: around.verbose,
+            schemes: plan.template.schemes(),
+            unusable: Rc::clone(plan.template.unusable()),
+            body: plan.template.body_length(),
+            idempotent: plan.template.method.is_idempotent(),
+        };
+        let set = Set {
+            input,
+            template: plan.template,
+            output: plan.output,
+            resume: plan.resume,
+            records: plan.records,
+            write_out,
+            rules: Rc::new(rules),
+            window: plan.window,
+            first,
+        };
+        Ok((set, plan.kept))
     }
 }
 

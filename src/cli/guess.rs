@@ -9,16 +9,22 @@ use ringdove::http::Scheme;
 /// Protocols that the first label of a host's name stands for.
 const BY_NAME: [&str; 6] = ["ftp", "dict", "ldap", "imap", "smtp", "pop3"];
 
+/// Characters of no host, which a text of something else may well have: options, paths, assignments.
+const NO_HOST: &str = "!$'\"^`*<>=;,&()+{}|\\";
+
 /// `text` with the scheme that it was given, or else with `default`, or the one that is guessed: http.
 pub(crate) fn with_scheme(text: &str, default: Option<Scheme>) -> Result<Cow<'_, str>, String> {
-    // a path or a query is no URL, with or without a scheme
-    if has_scheme(text) || text.is_empty() || text.starts_with(['/', '\\', '?', '#']) {
+    // a path, a query or an option is no URL, with or without a scheme
+    let host = host(text);
+    let is_none =
+        host.is_empty() || host.starts_with('-') || host.contains(|c| NO_HOST.contains(c));
+    if has_scheme(text) || is_none {
         return Ok(Cow::Borrowed(text));
     }
     let scheme = match default {
         Some(Scheme::Https) => "https",
         Some(Scheme::Http) => "http",
-        None => match other_protocol(text) {
+        None => match other_protocol(host) {
             Some(protocol) => {
                 return Err(format!(
                     "by its name alone this would be {protocol}, which is not fetched; http:// or \
@@ -43,10 +49,14 @@ fn has_scheme(text: &str) -> bool {
     is_word && (after.starts_with('/') || is_ours && !is_port)
 }
 
+/// What stands for the host and its port in a text without a scheme.
+fn host(text: &str) -> &str {
+    let authority = &text[..text.find(['/', '\\', '?', '#']).unwrap_or(text.len())];
+    authority.rsplit('@').next().unwrap_or(authority)
+}
+
 /// What curl would take the URL for, by its host's name.
-fn other_protocol(text: &str) -> Option<&'static str> {
-    let authority = &text[..text.find(['/', '?', '#']).unwrap_or(text.len())];
-    let host = authority.rsplit('@').next().unwrap_or(authority);
+fn other_protocol(host: &str) -> Option<&'static str> {
     let (label, _) = host.split_once('.')?;
     BY_NAME.into_iter().find(|name| label.eq_ignore_ascii_case(name))
 }
@@ -89,6 +99,9 @@ mod tests {
             ("//a/b", "//a/b"),
             ("/a", "/a"),
             ("", ""),
+            ("--output=x", "--output=x"),
+            ("u@-x", "u@-x"),
+            ("name=value", "name=value"),
         ];
         for (text, url) in table {
             assert_eq!(with_scheme(text, None).as_deref(), Ok(url), "{text}");

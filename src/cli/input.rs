@@ -60,8 +60,8 @@ pub(crate) struct Input {
     lines: Option<Lines>,
     /// The number of the last line taken.
     line: u64,
-    /// URLs of lines that were taken.
-    taken: usize,
+    /// The number of the URL of the next line.
+    number: usize,
 }
 
 /// URLs of the command line, made one by one.
@@ -71,6 +71,8 @@ struct Arguments {
     at: usize,
     /// How many URLs it has given.
     given: u64,
+    /// The number of the first.
+    number: usize,
 }
 
 /// A source of lines that was opened, so that it is known to exist.
@@ -120,15 +122,17 @@ fn open_file(path: &Path) -> io::Result<File> {
 }
 
 impl Input {
-    /// Begins to read `opened`; `waker` is woken whenever there may be more.
+    /// Begins to read `opened`; `waker` is woken whenever there may be more. The first URL has this `number`.
     pub(crate) fn start(
         arguments: Vec<Glob>,
         opened: Option<Opened>,
+        number: usize,
         waker: Waker,
     ) -> io::Result<Input> {
         let lines = opened.map(|opened| Lines::start(opened, waker)).transpose()?;
-        let arguments = Arguments { globs: arguments, at: 0, given: 0 };
-        Ok(Input { arguments, lines, line: 0, taken: 0 })
+        let of_lines = number + arguments.len();
+        let arguments = Arguments { globs: arguments, at: 0, given: 0, number };
+        Ok(Input { arguments, lines, line: 0, number: of_lines })
     }
 
     pub(crate) fn next(&mut self) -> Next {
@@ -140,13 +144,18 @@ impl Input {
         match &mut next {
             Next::Entry(entry) => {
                 self.line = entry.line.unwrap_or(self.line);
-                entry.number = self.arguments.globs.len() + self.taken;
-                self.taken += 1;
+                entry.number = self.number;
+                self.number += 1;
             }
             Next::End => self.lines = None,
             Next::Wait => {}
         }
         next
+    }
+
+    /// The number of the first URL after these.
+    pub(crate) fn next_number(&self) -> usize {
+        self.number
     }
 
     /// What is left: URLs of the command line, and after which line of -i, if that had not ended.
@@ -163,7 +172,13 @@ impl Arguments {
                 let Globbed { text, values } = glob.get(self.given);
                 self.given += 1;
                 let problem = odd_byte(text.as_bytes());
-                return Some(Entry { line: None, text, problem, number: self.at, globs: values });
+                return Some(Entry {
+                    line: None,
+                    text,
+                    problem,
+                    number: self.number + self.at,
+                    globs: values,
+                });
             }
             (self.at, self.given) = (self.at + 1, 0);
         }
@@ -396,14 +411,17 @@ mod tests {
         let opened = Opened { name: "endless".into(), reader: Box::new(Endless) };
         let waker = Waker::new().expect("an eventfd");
         let first = Glob::parse("http://first/").unwrap();
-        let mut input = Input::start(vec![first], Some(opened), waker).unwrap();
-        assert_eq!(input.next(), Next::Entry(Entry { line: None, ..good(0, "http://first/") }));
+        let mut input = Input::start(vec![first], Some(opened), 7, waker).unwrap();
+        assert_eq!(
+            input.next(),
+            Next::Entry(Entry { line: None, number: 7, ..good(0, "http://first/") })
+        );
         let mut taken = 0;
         while taken < 10 * LINES_AHEAD {
             match input.next() {
                 Next::Entry(entry) => {
                     taken += 1;
-                    assert_eq!((entry.line, entry.number), (Some(taken as u64), taken));
+                    assert_eq!((entry.line, entry.number), (Some(taken as u64), 7 + taken));
                 }
                 Next::Wait => std::thread::yield_now(),
                 Next::End => panic!("it is endless"),

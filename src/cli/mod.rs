@@ -48,6 +48,7 @@ mod tally;
 mod target;
 mod values;
 mod ways;
+mod whole;
 pub(crate) mod write_out;
 mod writers;
 

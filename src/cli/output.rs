@@ -189,7 +189,7 @@ impl Output {
         }
     }
 
-    /// Where the body of `url` goes, which is of the URL with this number, from 0 on, and what its globs are in it.
+    /// Where the body of `url` goes, which is of the set's URL with this number, from 0 on, and what its globs are in it.
     pub(crate) fn sink(&self, url: &Url, number: usize, globs: &[String]) -> Result<Sink, String> {
         Ok(match self {
             Output::Discard => Sink::Discard,

@@ -1,25 +1,21 @@
-//! What the command line means: the plan of a fetch, checked before anything begins.
+//! What a set of options means: the plan of its transfers, checked before any of them begins.
 //!
-//! Knows how options bear on each other, and the limits of the process. Must not know the run.
+//! Knows how options bear on each other. Must not know the other sets of the run, nor the run.
 
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use ringdove::driver::Kind;
 use ringdove::http::{BodyLength, Scheme};
-use ringdove::sys::{ring, rlimit};
-use ringdove::{
-    Config, KeepPost, Options, RedirectPolicy, Request, RequestError, Timeouts, TlsPolicy,
-};
+use ringdove::{KeepPost, Options, RedirectPolicy, Request, RequestError, Timeouts, TlsPolicy};
 use url::Url;
 
-use super::args::{ConnectionArgs, FetchArgs, OutputArgs, RedirectArgs, RequestArgs};
-use super::body::{Content, Payload, StandardInput};
+use super::args::{FetchArgs, OutputArgs, RedirectArgs, RequestArgs};
+use super::body::{Content, Payload};
 use super::coding;
 use super::condition::{ConditionArgs, TimeCondition};
 use super::connect::TlsArgs;
-use super::cookies::Kept;
+use super::cookies::{Kept, Shared};
 use super::credentials::without_user_information;
 use super::field_lines::lines;
 use super::glob::Glob;
@@ -27,30 +23,16 @@ use super::input::Opened;
 use super::names::file_name;
 use super::output::{Output, SharedStream, Stream};
 use super::partial::{RangeArgs, Resume};
-use super::politeness::PolitenessArgs;
 use super::proxy::Unusable;
 use super::remote::name_in_url;
 use super::resolve::Addresses;
-use super::ring::RingArgs;
 use super::source::Pipe;
 use super::target::{Schemes, TargetArgs};
-use super::values::{CountOrJar, DriverChoice, Field};
+use super::values::Field;
+use super::whole::Room;
 use super::write_out;
 
-/// Transfers in the engine for each connection, so that one that becomes free finds its next there.
-const AHEAD: usize = 2;
-
-/// The same where hosts have a limit of their own: the URLs of one host in a row are to leave work
-/// for the others.
-const AHEAD_OF_HOSTS: usize = 8;
-
-/// Transfers in the engine, at least, where hosts hold up their own requests by themselves.
-const AHEAD_OF_DELAYS: usize = 16 * 1024;
-
-/// Descriptors that are no connections and no files: the input, the driver's own, the resolver's.
-const SPARE_DESCRIPTORS: usize = 128;
-
-/// All that a fetch needs to know.
+/// All that the transfers of a set need to know.
 pub(crate) struct Plan {
     pub(crate) urls: Vec<Glob>,
     pub(crate) input: Option<Opened>,
@@ -60,9 +42,6 @@ pub(crate) struct Plan {
     pub(crate) output: Output,
     /// Where the JSON lines go.
     pub(crate) records: Option<SharedStream>,
-    pub(crate) config: Config,
-    pub(crate) driver: DriverChoice,
-    pub(crate) ring: ring::Options,
     pub(crate) resolve: Vec<Addresses>,
     /// Transfers in the engine at once.
     pub(crate) window: usize,
@@ -81,12 +60,6 @@ pub(crate) struct Plan {
     /// Where heads go by themselves.
     pub(crate) dump: Option<SharedStream>,
     pub(crate) fail: Fail,
-    /// The first failure of a transfer ends the run.
-    pub(crate) fail_early: bool,
-    pub(crate) verbose: bool,
-    pub(crate) quiet: bool,
-    /// Failures are not named.
-    pub(crate) mute: bool,
     /// One body on standard output: neither progress nor a summary beside it.
     pub(crate) plain: bool,
     pub(crate) warnings: Vec<String>,
@@ -117,25 +90,23 @@ pub(crate) struct Template {
 
 impl Plan {
     /// Makes a plan, or says in one line what stands against it.
-    pub(crate) fn new(mut args: FetchArgs) -> Result<Plan, String> {
-        for given in std::mem::take(&mut args.count_or_jar) {
-            match given {
-                CountOrJar::Count(count) => args.connection.connections = count,
-                CountOrJar::Jar(file) => args.cookies.set_jar(file),
-            }
-        }
-        check(&args)?;
-        let urls = globs(std::mem::take(&mut args.urls), args.target.globoff)?;
+    pub(crate) fn new(
+        mut args: FetchArgs,
+        shared: &mut Shared,
+        room: &Room,
+    ) -> Result<Plan, String> {
+        let urls = globs(&args.urls, args.target.globoff)?;
         let one_url = args.input.is_none() && total(&urls) == 1;
         let heads = args.request.head || args.heads.include;
         let fail = Fail::of(&args.request);
-        let config = config(&args)?;
-        let mut stdin = StandardInput { taken: takes_standard_input(&args.config, &args.input) };
-        args.request.fields = lines(&args.request.field_lines, "-H", &mut stdin)?;
-        args.proxy.fields = lines(&args.proxy.proxy_header, "--proxy-header", &mut stdin)?;
+        if args.input.as_deref() == Some(Path::new("-")) {
+            shared.stdin.take("-i")?;
+        }
+        args.request.fields = lines(&args.request.field_lines, "-H", &mut shared.stdin)?;
+        args.proxy.fields = lines(&args.proxy.proxy_header, "--proxy-header", &mut shared.stdin)?;
         let (mut options, unusable) = transfer_options(&args)?;
         args.ways.apply(&mut options)?;
-        let content = Content::new(args.body, &mut stdin)?;
+        let content = Content::new(args.body, &mut shared.stdin)?;
         if content.is_for_one() && !one_url {
             return Err("-T of a pipe can be sent once, to one URL".to_owned());
         }
@@ -150,7 +121,7 @@ impl Plan {
         leave_out(&args.request.fields, &mut options);
         args.request.fields.extend(args.cookies.field(&args.request.fields));
         let resume = ask_for_part(&mut args.request, &args.range, &args.condition, one_url)?;
-        let kept = args.cookies.read(&mut stdin)?;
+        let kept = args.cookies.read(shared)?;
         kept.apply(&mut options);
         let no_bodies = args.request.head;
         let template = Template::new(args.request, content, args.target, options, unusable)?;
@@ -162,8 +133,6 @@ impl Plan {
         };
         let output = place(args.output, args.input.is_none().then_some(&urls))?;
         let one_at_a_time = output.is_stream();
-        let (config, too_many) = fit(config, output.writes_files())?;
-        warnings.extend(too_many);
         warnings.extend(args.condition.warning());
         Ok(Plan {
             urls,
@@ -171,29 +140,22 @@ impl Plan {
             template,
             kept,
             records,
-            driver: driver(args.connection.driver, &args.connection.ring)?,
-            ring: args.connection.ring.options(),
             window: match one_at_a_time {
                 true => 1,
-                false => window(&config, &args.connection, &args.politeness),
+                false => room.window(&args.connection),
             },
             resolve: args.connection.resolve,
-            config,
             heads,
             no_bodies,
             resume,
             condition: args.condition.time(),
+            warnings,
             etag_save: args.condition.etag_save,
             write_out,
             dump,
             fail,
-            fail_early: args.fail_early,
-            verbose: args.verbose,
-            quiet: args.quiet || args.silent,
-            mute: args.silent && !args.show_error,
             plain: one_at_a_time && one_url,
             output,
-            warnings,
         })
     }
 
@@ -214,67 +176,17 @@ impl Fail {
 }
 
 /// The URLs of the command line, of which each may stand for several.
-fn globs(urls: Vec<String>, globoff: bool) -> Result<Vec<Glob>, String> {
-    let globs = urls.into_iter().map(|url| match globoff {
-        true => Ok(Glob::literal(url)),
-        false => Glob::parse(&url)
-            .map_err(|why| format!("bad URL {}: {why}", without_user_information(&url))),
+pub(crate) fn globs(urls: &[String], globoff: bool) -> Result<Vec<Glob>, String> {
+    let globs = urls.iter().map(|url| match globoff {
+        true => Ok(Glob::literal(url.clone())),
+        false => Glob::parse(url)
+            .map_err(|why| format!("bad URL {}: {why}", without_user_information(url))),
     });
     globs.collect()
 }
 
 fn total(urls: &[Glob]) -> u64 {
     urls.iter().fold(0, |sum, glob| sum.saturating_add(glob.count()))
-}
-
-/// What can be said against it all at first sight.
-fn check(args: &FetchArgs) -> Result<(), String> {
-    if args.urls.is_empty() && args.input.is_none() {
-        return Err("nothing to fetch: give URLs, or a file of URLs with -i".to_owned());
-    }
-    if args.request.referer.as_deref().is_some_and(|referer| referer.ends_with(";auto")) {
-        return Err("-e: \";auto\" is not there: Referer is the same after redirects".to_owned());
-    }
-    Ok(())
-}
-
-/// The option that standard input is for already.
-fn takes_standard_input(config: &[PathBuf], input: &Option<PathBuf>) -> Option<&'static str> {
-    let dash = Path::new("-");
-    match input {
-        _ if config.iter().any(|file| file == dash) => Some("-K"),
-        Some(input) if input == dash => Some("-i"),
-        Some(_) | None => None,
-    }
-}
-
-/// How the engine is set up. Its limits are not yet those that fit.
-fn config(args: &FetchArgs) -> Result<Config, String> {
-    let FetchArgs { connection, .. } = args;
-    Ok(args.politeness.apply(args.resolver.apply(Config {
-        max_connections: connection.connections,
-        max_per_origin: connection.per_host.unwrap_or(usize::MAX),
-        lookup_family: args.ways.family(),
-        retry_budget: args.retry.budget(),
-        names: args.lookup.service(),
-        address_policy: args.addresses.policy(),
-        tls: tls(connection.cacert.as_deref(), connection.insecure, &args.tls)?,
-        ..Config::default()
-    })))
-}
-
-/// Transfers in the engine at once.
-fn window(config: &Config, connection: &ConnectionArgs, politeness: &PolitenessArgs) -> usize {
-    let connections = config.max_connections;
-    match connection.timeout.and_then(|limit| limit.0) {
-        // a transfer's time runs from when it is added: none is to wait here
-        Some(_) => connections,
-        None if politeness.holds_up() => {
-            connections.saturating_mul(AHEAD_OF_HOSTS).max(AHEAD_OF_DELAYS)
-        }
-        None if config.max_per_origin < connections => connections.saturating_mul(AHEAD_OF_HOSTS),
-        None => connections.saturating_mul(AHEAD),
-    }
 }
 
 /// Has requests ask for what is wanted of a body: a range, the rest, or what has changed. Says where bodies are gone on
@@ -307,18 +219,6 @@ fn leave_out(fields: &[Field], options: &mut Options) {
 /// Whether a field is not to be sent.
 pub(crate) fn leaves_out(fields: &[Field], name: &str) -> bool {
     fields.iter().any(|field| field.is(name) && field.value.is_none())
-}
-
-/// Whoever says how a ring is to be set up wants one.
-fn driver(choice: DriverChoice, ring: &RingArgs) -> Result<DriverChoice, String> {
-    match (choice, ring.given()) {
-        (choice, None) => Ok(choice),
-        (DriverChoice::Auto, Some(_)) => Ok(DriverChoice::Only(Kind::Ring)),
-        (DriverChoice::Only(Kind::Epoll), Some(option)) => {
-            Err(format!("{option} is about a ring, and the driver epoll has none"))
-        }
-        (DriverChoice::Only(kind), Some(_)) => Ok(DriverChoice::Only(kind)),
-    }
 }
 
 impl Template {
@@ -477,6 +377,7 @@ fn transfer_options(args: &FetchArgs) -> Result<(Options, Unusable), String> {
     args.speed.apply(&mut options);
     args.retry.apply(&mut options);
     args.coding.apply(&mut options);
+    options.tls = tls(connection.cacert.as_deref(), connection.insecure, &args.tls)?;
     Ok((options, unusable))
 }
 
@@ -545,24 +446,4 @@ fn place(args: OutputArgs, urls: Option<&Vec<Glob>>) -> Result<Output, String> {
             Ok(if places.len() == 1 { places.remove(0) } else { Output::Each(places) })
         }
     }
-}
-
-/// As many connections as the process may have, of those asked for, and what is to be said of that.
-fn fit(config: Config, with_files: bool) -> Result<(Config, Option<String>), String> {
-    let limit = rlimit::raise_open_files().map_err(|errno| format!("RLIMIT_NOFILE: {errno}"))?;
-    let descriptors = usize::try_from(limit.soft).unwrap_or(usize::MAX);
-    // a body that is written has its file open beside its connection
-    let each = if with_files { 2 } else { 1 };
-    let most = (descriptors.saturating_sub(SPARE_DESCRIPTORS) / each).max(1);
-    let wanted = config.max_connections;
-    let warning = (wanted > most).then(|| {
-        format!(
-            "--connections {wanted} is more than the limit of {} open files allows (RLIMIT_NOFILE): {most} \
-             connections are used",
-            limit.soft
-        )
-    });
-    let max_connections = wanted.min(most);
-    let max_per_origin = config.max_per_origin.min(max_connections);
-    Ok((Config { max_connections, max_per_origin, ..config }, warning))
 }

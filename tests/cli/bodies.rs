@@ -221,6 +221,17 @@ fn options_come_from_files() {
     assert_eq!((request.method().as_str(), &request.body[..]), ("PATCH", &b"-a\tb"[..]));
     assert_eq!(request.field("user-agent").as_deref(), Some("typed"), "what is typed comes last");
 
+    // sets of options, and what is said of them beside the file
+    let server = self::server();
+    let (one, two) = (server.url("/p"), server.url("/"));
+    let text =
+        format!("url = \"{one}\"\ndata = a\nnext\nurl = \"{two}\"\nhead\nnext\nuser-agent = x\n");
+    fs::write(&file, text).expect("a file");
+    Ringdove::fetch::<&str>([]).path("-K", &file).args(["-T", "-", &one]).stdin("b").run().exits(0);
+    let seen: Vec<_> = server.requests().iter().map(|r| (r.method(), r.target())).collect();
+    let want = [("POST", "/p"), ("HEAD", "/"), ("PUT", "/p")];
+    assert_eq!(seen, want.map(|(method, target)| (method.to_owned(), target.to_owned())));
+
     let server = self::server();
     let text = format!("url {}\nfail", server.url("/none"));
     Ringdove::fetch(["-K", "-"]).stdin(text).run().exits(1).says(&["status 404"]);

@@ -64,7 +64,10 @@ const SCHEMES: &[Case] = &[
     Case::new("none, and -O", &["-O", "127.0.0.1:PORT/a"]),
     Case::new("none, and --path-as-is", &["--path-as-is", "127.0.0.1:PORT/x/../a"]),
     Case::new("--proto-default", &["--proto-default", "http", "127.0.0.1:PORT/a"]),
-    Case::new("--proto-default of TLS", &["--proto-default", "https", "127.0.0.1:PORT/a"]),
+    Case::new(
+        "--proto-default of TLS",
+        &["--proto-default", "https", "-w", "%{url_effective}", "127.0.0.1:1/a"],
+    ),
     Case::new("--proto-default of no protocol", &["--proto-default", "x", "127.0.0.1:PORT/a"]),
     Case::new("--proto forbids what is guessed", &["--proto", "=https", "127.0.0.1:PORT/a"]),
     Case::new("a path", &["/127.0.0.1:PORT/a"]),

@@ -15,6 +15,7 @@ mod output;
 mod proxies;
 mod redirects;
 mod requests;
+mod sets;
 #[allow(unused_imports, reason = "each test binary uses a part of it")]
 #[path = "../support/mod.rs"]
 mod support;
