@@ -163,7 +163,7 @@ fn heads() -> Hostile {
     let endless = |begin: &str, line: &str| Script::new().send(begin).flood(line, 1_000_000);
     let many = "X-Y: zzzzzzzz\r\n".repeat(10_000);
     let long = format!("HTTP/1.1 302 X\r\nLocation: /{}\r\n\r\n", "a".repeat(1 << 20));
-    let challenges = "WWW-Authenticate: Digest realm=\"r\", nonce=\"n\", x=y\r\n".repeat(1000);
+    let challenges = "WWW-Authenticate: Digest realm=\"r\", nonce=\"n\", x=y\r\n".repeat(10_000);
     let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
     Plan::new()
         .path("/tiny", Script::new().ok("tiny"))
@@ -204,7 +204,7 @@ fn heads_and_trailers_without_end_take_little_memory() {
     }
 }
 
-/// 100,000 of them, set by one site's servers, and in a file for as many domains.
+/// 100,000 of them, set by one site's servers, and in a file for as many domains, which is kept whole: as its user has it.
 #[test]
 fn cookies_without_end_take_little_memory() {
     const COOKIES: usize = 100_000;
@@ -243,5 +243,5 @@ fn cookies_without_end_take_little_memory() {
     assert_eq!(record["status"], 200, "{record}");
     let more = fetcher.peak().saturating_sub(usual_with_jar);
     eprintln!("read: {more} KiB, of a file of {} KiB", text.len() / 1024);
-    assert!(more < FOR_COOKIES + text.len() as u64 / 1024, "{more} KiB more than usual");
+    assert!(more < FOR_COOKIES + 4 * text.len() as u64 / 1024, "{more} KiB more than usual");
 }

@@ -56,7 +56,8 @@ impl Default for Jar {
 
 impl Default for Site {
     fn default() -> Site {
-        Site { cookies: Vec::new(), most: limits::COOKIES_PER_SITE }
+        // most have one, and a vector's own first step is four
+        Site { cookies: Vec::with_capacity(1), most: limits::COOKIES_PER_SITE }
     }
 }
 
