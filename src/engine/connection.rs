@@ -321,9 +321,14 @@ impl Exchanging {
         self.head_taken
     }
 
-    /// Whether it was asked since bytes last moved how much the peer has yet to acknowledge.
+    /// Whether it is known since bytes last moved how much the peer has yet to acknowledge.
     pub(super) fn knows_unacknowledged(&self) -> bool {
         self.unacknowledged.0 >= self.moved
+    }
+
+    /// Whether that is to be known: while a body may be on its way to the peer, who has not answered.
+    pub(super) fn asks_unacknowledged(&self) -> bool {
+        self.body_begun && self.response.is_none() && !self.knows_unacknowledged()
     }
 
     /// How much the peer has yet to acknowledge, if that was asked now.

@@ -291,11 +291,12 @@ fn silence(state: &Exchanging, timeouts: &Timeouts) -> Due {
         } else {
             (state.request_sent, Deadline::FirstByte, timeouts.first_byte)
         };
+    let fail = Due::fail(since, deadline, after);
     match after {
-        Some(after) if state.body_begun && !state.knows_unacknowledged() => {
-            Due { at: since + after / 8, then: Then::Ask }
+        Some(after) if state.asks_unacknowledged() => {
+            fail.or_earlier(Due { at: since.max(state.moved) + after / 8, then: Then::Ask })
         }
-        after => Due::fail(since, deadline, after),
+        _ => fail,
     }
 }
 

@@ -70,11 +70,14 @@ impl Engine {
         }
     }
 
-    /// With the response's first byte another deadline begins to bind, perhaps a sooner one. A
-    /// response that came whole has none any more.
+    /// With the response's first byte another deadline begins to bind, perhaps a sooner one; so does with any what an
+    /// upload is asked for. A response that came whole has none any more.
     fn note_first_byte(&mut self, id: ConnectionId) {
         let now = self.now;
-        if self.exchanging(id).is_some_and(|state| state.first_byte == now || state.throttled) {
+        let sooner = |state: &mut Exchanging| {
+            state.first_byte == now || state.throttled || state.asks_unacknowledged()
+        };
+        if self.exchanging(id).is_some_and(sooner) {
             self.touch(id);
         }
     }

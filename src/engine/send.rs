@@ -26,6 +26,7 @@ impl Engine {
     /// addresses may be tried side by side, that is a ClientHello or nothing.
     pub fn fill(&mut self, id: ConnectionId, out: &mut [u8]) -> usize {
         debug_assert!(out.len() >= MIN_FILL);
+        let asked = self.asks_soon(id);
         let filled = match self.try_fill(id, out) {
             Ok(filled) => filled,
             Err(cause) => {
@@ -37,7 +38,16 @@ impl Engine {
         if let Some(connection) = self.pool.connections.get_mut(id) {
             connection.wire.handed += filled as u64;
         }
+        if !asked && self.asks_soon(id) {
+            // with the body another deadline begins to bind
+            self.touch(id);
+        }
         filled
+    }
+
+    fn asks_soon(&self, id: ConnectionId) -> bool {
+        let connection = self.pool.connections.get(id);
+        connection.and_then(Connection::exchange).is_some_and(Exchanging::asks_unacknowledged)
     }
 
     /// So many of the bytes filled were sent.

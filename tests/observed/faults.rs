@@ -1,6 +1,7 @@
 //! What the kernel may say instead of waiting: nothing is lost by it, and nothing done twice.
 
 use std::process::Command;
+use std::time::Duration;
 
 use ringdove::driver::Kind;
 
@@ -56,7 +57,11 @@ fn a_kernel_that_never_has_memory_ends_the_ring() {
     if !work::runs("strace", &["-f", "-o", "/dev/null", "true"]) {
         return;
     }
-    let server = Plan::new().connection(Script::new().stall()).start();
+    let trickle = Script::new()
+        .read_head()
+        .send("HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+        .trickle([b'x'; 100_000], 1, Duration::from_millis(10));
+    let server = Plan::new().connection(trickle).start();
     for kind in [Kind::Ring, Kind::Poll].into_iter().filter(|&kind| work::available(kind)) {
         let calls = tempfile::NamedTempFile::new().expect("a file");
         let output = Command::new("strace")
