@@ -19,7 +19,7 @@ fuzz_target!(|input: &[u8]| {
     let text = String::from_utf8_lossy(rest);
     match choice & 3 {
         0 => options(&text),
-        1 => form(&text),
+        1 => form(&text, choice & 4 != 0),
         2 => format(&text),
         _ => {
             if let Some(date) = cli::date::parse(&text) {
@@ -45,12 +45,12 @@ fn options(text: &str) {
 }
 
 /// No part begins a line of its own, whatever it is called.
-fn form(text: &str) {
+fn form(text: &str, backslashes: bool) {
     // files are not the subject
     if text.contains(['@', '<']) {
         return;
     }
-    let mut form = Form::new();
+    let mut form = Form::new(backslashes);
     let boundary = form.content_type();
     let boundary = boundary.split_once("boundary=").expect("it has one").1.to_owned();
     match form.add(text, || Err("no standard input".to_owned())) {
