@@ -205,6 +205,10 @@ pub(crate) const CODING_MEMBER: u64 = 64;
 /// are read, and thrown away, to keep the connection: more costs more than a connection does.
 pub(crate) const SUPERSEDED_BODY: u64 = 64 * 1024;
 
+/// How long the rest of a response that goes nowhere is waited for, to keep the connection: a round trip over the longest
+/// of ways, most often.
+pub(crate) const UNWANTED_REST: Duration = Duration::from_millis(500);
+
 /// Challenges of one response that are looked at. Servers send one or two, in all their field lines.
 pub(crate) const CHALLENGES: usize = 16;
 

@@ -319,23 +319,19 @@ impl Handler for Delivery {
         let flow = self.write_head(head);
         let may_fail = head.status() >= 400 && !self.sink.may_be_complete_by(head.status());
         if self.rules.fail == Fail::WithoutBody && may_fail && self.trouble.is_none() {
-            // the body is taken all the same, which keeps the connection
             self.trouble = Some(Trouble::Status(head.status()));
         }
         if self.trouble.is_none() && self.rules.condition.is_some_and(|date| !date.is_met(head)) {
             self.trouble = Some(Trouble::Unmet);
         }
+        let enough = if flow == Flow::Continue { Flow::Enough } else { flow.clone() };
         if self.trouble.is_some() {
-            return flow;
+            return enough;
         }
         match self.sink.begin(head) {
             Ok(Wanted::No) => {
                 self.trouble = Some(Trouble::Complete);
-                // a whole that nobody reads costs more than a connection, and what 416 says does not
-                match head.status() {
-                    416 => flow,
-                    _ => Flow::Abort("all of it is there".to_owned()),
-                }
+                enough
             }
             Ok(Wanted::Yes) if self.rules.etag_save.is_some() && flow == Flow::Continue => {
                 self.take_etag(head)

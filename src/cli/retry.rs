@@ -57,7 +57,8 @@ impl FromStr for Span {
 }
 
 impl RetryArgs {
-    pub(crate) fn apply(&self, options: &mut Options) {
+    /// `fails`: statuses from 400 on are failures.
+    pub(crate) fn apply(&self, options: &mut Options, fails: bool) {
         let given = |span: Option<Span>| span.map(|span| span.0).filter(|span| !span.is_zero());
         let doubling = Wait::Doubling { first: Duration::from_secs(1), most: LONGEST };
         options.retry = (self.retry > 0).then(|| {
@@ -68,6 +69,7 @@ impl RetryArgs {
                 within: given(self.retry_max_time),
                 connection_refused: self.retry_connrefused,
                 all_errors: self.retry_all_errors,
+                error_statuses: fails,
             })
         });
     }

@@ -132,16 +132,25 @@ pub(super) struct Exchanging {
     /// More has moved than the pace allows: nothing moves until that is paid for.
     pub(super) throttled: bool,
     pub(super) pace: Option<Box<Pace>>,
-    /// Another request of the transfer follows on the response, or the same is asked again: its body
-    /// goes nowhere.
-    pub(super) superseded: bool,
+    pub(super) rest: Rest,
     pub(super) response: Option<Response>,
     /// The response's body is decoded for the handler.
     pub(super) decoding: Option<Box<Decoding>>,
-    /// The low-speed measurement: since when, and bytes moved by then.
+    /// The low-speed measurement: since when, and bytes moved by then. Of a rest that goes nowhere: since when.
     pub(super) measured: (Time, u64),
     /// When it was last known how much of what was sent the peer had yet to acknowledge, and how much that was.
     pub(super) unacknowledged: (Time, u32),
+}
+
+/// What becomes of the rest of a response.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Rest {
+    /// It goes to the handler.
+    Delivered,
+    /// It goes nowhere: another request of the transfer follows on the response, or the same is asked again.
+    Superseded,
+    /// It goes nowhere: the handler has had enough, and the transfer is done.
+    Unwanted,
 }
 
 pub(super) struct Idle {
@@ -292,6 +301,12 @@ impl Connection {
 }
 
 impl Exchanging {
+    /// The rest of the response goes nowhere, and is not read for long.
+    pub(super) fn leave_rest(&mut self, rest: Rest) {
+        self.rest = rest;
+        self.measured.0 = self.moved;
+    }
+
     /// Holds no memory any more but its own.
     pub(super) fn let_go(&mut self) {
         self.exchange.let_go();

@@ -6,11 +6,12 @@
 
 use std::time::Duration;
 
-use super::connection::{Connection, Exchanging, State};
+use super::connection::{Connection, Exchanging, Rest, State};
 use super::request::Timeouts;
 use super::transfer::{Place, Transfer};
 use super::{ConnectionId, Engine, Options, Timer, TransferId};
 use crate::error::{Cause, Deadline, Phase};
+use crate::limits;
 use crate::time::Time;
 
 /// What happens, and when; at [`Time::NEVER`] nothing does.
@@ -33,6 +34,8 @@ pub(super) enum Then {
     GoOn,
     /// The transfer comes back to ask again.
     ComeBack,
+    /// The rest of a response that goes nowhere has been waited for long enough.
+    Leave,
 }
 
 impl Engine {
@@ -127,6 +130,9 @@ impl Engine {
                 Some(pace) => Due { at: pace.due(), then: Then::GoOn },
                 None => Due::NEVER,
             },
+            State::Exchanging(state) if state.rest != Rest::Delivered => {
+                Due { at: state.measured.0 + limits::UNWANTED_REST, then: Then::Leave }
+            }
             State::Exchanging(state) => {
                 let silence = silence(state, timeouts);
                 let slow = match low_speed {
@@ -180,7 +186,7 @@ impl Engine {
                 self.end(id, super::error_before_exchange(cause, phase));
             }
             // what connections wait for
-            Then::SendBody | Then::GoOn | Then::Ask => {}
+            Then::SendBody | Then::GoOn | Then::Ask | Then::Leave => {}
         }
     }
 
@@ -193,6 +199,7 @@ impl Engine {
         let deadline = match then {
             Then::Fail(deadline) => deadline,
             Then::Ask => return self.ask_no_more(id),
+            Then::Leave => return self.complete(id),
             Then::GoOn | Then::SendBody | Then::ComeBack => return self.go_on(id),
         };
         let Some(transfer) = connection.transfer().and_then(|id| self.transfers.get(id)) else {

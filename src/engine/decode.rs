@@ -6,7 +6,7 @@
 //! a transfer that decodes much from little gives others their turn; a transfer that decodes nothing
 //! has nothing of this but a null pointer.
 
-use super::connection::{Connection, State};
+use super::connection::{Connection, Rest, State};
 use super::receive::Next;
 use super::{ConnectionId, Engine, Flow, Handler};
 use crate::error::Cause;
@@ -30,6 +30,8 @@ enum Poured {
     All,
     Paused(usize),
     TurnOver(usize),
+    /// The handler has had enough.
+    Enough,
     Failed(Cause),
 }
 
@@ -104,6 +106,7 @@ impl Decoding {
             Poured::All => return (Flow::Continue, Next::More),
             Poured::Paused(consumed) => (consumed, Flow::Pause, Next::More),
             Poured::TurnOver(consumed) => (consumed, Flow::Continue, Next::Yield),
+            Poured::Enough => return (Flow::Enough, Next::More),
             Poured::Failed(cause) => return (Flow::Continue, Next::Fail(cause)),
         };
         self.waiting = input[consumed..].to_vec();
@@ -134,6 +137,7 @@ impl Decoding {
                 Flow::Continue if decoder.work() < turn_ends => {}
                 Flow::Continue => return Poured::TurnOver(taken),
                 Flow::Pause => return Poured::Paused(taken),
+                Flow::Enough => return Poured::Enough,
                 Flow::Abort(why) => return Poured::Failed(Cause::Aborted(why)),
             }
         }
@@ -159,6 +163,10 @@ impl Engine {
                 self.touch(id);
             }
             (_, Next::Yield) => self.end_turn(id),
+            (Flow::Enough, _) => {
+                state.leave_rest(Rest::Unwanted);
+                return true;
+            }
             _ => return true,
         }
         false

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::connection::{Connection, Exchanging, State, WireCount};
+use super::connection::{Connection, Exchanging, Rest, State, WireCount};
 use super::tls::TlsSession;
 use super::transfer::{Place, Transfer};
 use super::{
@@ -63,6 +63,10 @@ impl Engine {
             return self.tunnel_elsewhere(id);
         }
         let Some(connection) = self.pool.connections.get(id) else { return };
+        if matches!(&connection.state, State::Exchanging(state) if state.rest == Rest::Unwanted) {
+            // all that was wanted has come
+            return self.complete(id);
+        }
         let Some(transfer) = connection.transfer() else {
             return match connection.channel() {
                 Some(channel) => self.channel_failed(id, channel, cause),
@@ -129,12 +133,12 @@ impl Engine {
         let Some(connection) = self.pool.connections.get(id) else { return };
         let State::Exchanging(state) = &connection.state else { return };
         let Some(response) = state.response else { return self.fail(id, Cause::Closed, None) };
-        let (transfer, superseded) = (state.transfer, state.superseded);
+        let (transfer, rest) = (state.transfer, state.rest);
         // an answer to half a head leaves the other half
         let reusable = state.exchange.close_reasons().is_empty()
             && !connection.ended
             && connection.unfilled.is_empty();
-        if superseded {
+        if rest == Rest::Superseded {
             return self.supersede(id, transfer, reusable);
         }
         // built as a whole: its parts are large to be moved about

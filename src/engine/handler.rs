@@ -64,6 +64,10 @@ pub enum Flow {
     Continue,
     /// Deliver no more, and send no more of the request's body, until the transfer is resumed.
     Pause,
+    /// Deliver no more: the transfer is done with what there is, and succeeds. What is left of the response is read only
+    /// if it is short and comes soon, for the sake of its connection, and whatever is wrong with it is not looked at. A
+    /// redirect or a challenge of which this is said is not followed.
+    Enough,
     /// End the transfer with this reason, as [`crate::error::Cause::Aborted`].
     Abort(String),
 }

@@ -107,9 +107,9 @@ pub(super) fn is_worth_finishing(exchange: &Exchange) -> bool {
 }
 
 impl Engine {
-    /// Reads on in the body of a response that leads on, of which `taken` bytes of input came before, as long as
-    /// that is worth its connection. Where it leads has been said: whatever is wrong with
-    /// the rest is not looked at.
+    /// Reads on in the body of a response that leads on, or of which its handler has had enough; `taken` bytes of input
+    /// came before. As long as that is worth its connection, and not for long: where it leads has been said, and
+    /// whatever is wrong with the rest is not looked at.
     #[cold]
     pub(super) fn take_superseded(
         &mut self,
@@ -128,7 +128,10 @@ impl Engine {
         {
             taken += consumed;
             match event {
-                Event::NeedMore => return Taken::All,
+                Event::NeedMore => {
+                    self.touch(id);
+                    return Taken::All;
+                }
                 Event::Complete if taken == input.len() => {
                     self.complete(id);
                     return Taken::All;

@@ -7,7 +7,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use super::connection::{Connecting, Connection, Exchanging, Handshaking, State, Tunnelling};
+use super::connection::{Connecting, Connection, Exchanging, Handshaking, Rest, State, Tunnelling};
 use super::pace::Pace;
 use super::pool::{OriginId, PoolKey};
 use super::race::First;
@@ -197,7 +197,7 @@ impl Engine {
             paused: transfer.paused,
             throttled: false,
             pace: transfer.request.options.max_rate.map(|rate| Box::new(Pace::new(rate))),
-            superseded: false,
+            rest: Rest::Delivered,
             response: None,
             decoding: None,
             measured: (self.now, 0),

@@ -95,7 +95,7 @@ impl Engine {
         let looks = match then {
             // whatever came on an idle connection, it would be closed
             Then::Fail(_) => connection.transfer().is_some(),
-            Then::SendBody | Then::Ask => true,
+            Then::SendBody | Then::Ask | Then::Leave => true,
             Then::GoOn | Then::ComeBack => false,
         };
         if at <= self.now && looks {

@@ -3,7 +3,7 @@
 //! Body bytes reach the handler as slices of the driver's buffer. Only what a paused transfer has
 //! yet to take is copied, and that is at most what one receive brought.
 
-use super::connection::{Connection, Exchanging, State};
+use super::connection::{Connection, Exchanging, Rest, State};
 use super::decode::Decoding;
 use super::identity::Keeper;
 use super::retry::Retries;
@@ -205,7 +205,7 @@ impl Engine {
             if state.paused {
                 return Taken::Paused(taken);
             }
-            if state.superseded {
+            if state.rest != Rest::Delivered {
                 return self.take_superseded(id, input, taken);
             }
             if taken < input.len() && !state.has_asked() {
@@ -240,10 +240,9 @@ impl Engine {
                     let (tls, untouched) = (self.config.tls.as_ref(), !state.body_begun);
                     let (keeper, retries) = (&mut self.keeper, &mut self.retries);
                     let followed = follow(transfer, &head, untouched, tls, keeper, retries, now);
-                    state.superseded = followed.is_some();
-                    if let Some(policy) = transfer.request.options.decode
-                        && !state.superseded
-                    {
+                    if followed.is_some() {
+                        (state.rest, state.measured.0) = (Rest::Superseded, now);
+                    } else if let Some(policy) = transfer.request.options.decode {
                         state.decoding = Decoding::begin(&head, policy);
                     }
                     (followed.unwrap_or_else(|| transfer.handler.head(&head)), Next::More)
@@ -330,7 +329,7 @@ impl Engine {
                         self.complete(id);
                     }
                 }
-                Err(_) if state.superseded => _ = self.take_superseded(id, &[], 0),
+                Err(_) if state.rest != Rest::Delivered => _ = self.take_superseded(id, &[], 0),
                 Err(_) if !state.exchange.response_started() => self.fail(id, Cause::Closed, None),
                 Err(fault) => self.fail(id, Cause::Http(fault), None),
             },
@@ -387,6 +386,10 @@ fn heed(flow: Flow, next: Next, state: &mut Exchanging, transfer: &mut Transfer)
             transfer.paused = true;
             next
         }
+        Flow::Enough => {
+            state.leave_rest(Rest::Unwanted);
+            Next::More
+        }
         Flow::Abort(why) => Next::Fail(Cause::Aborted(why)),
     };
     match transfer.request.options.max_body {
@@ -397,7 +400,7 @@ fn heed(flow: Flow, next: Next, state: &mut Exchanging, transfer: &mut Transfer)
 
 /// Whether the body is, or says that it will be, larger than the transfer allows.
 fn over_limit(state: &Exchanging, limit: u64) -> Option<Cause> {
-    if state.superseded {
+    if state.rest != Rest::Delivered {
         return None;
     }
     let announced = state.exchange.content_length().unwrap_or(0);

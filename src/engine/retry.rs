@@ -42,6 +42,8 @@ pub struct RetryPolicy {
     /// ([`Handler::starts_over`](super::Handler::starts_over)), and whatever the method: what the request
     /// does may be done twice.
     pub all_errors: bool,
+    /// Every status from 400 on is a failure, and transient if all are.
+    pub error_statuses: bool,
 }
 
 /// How long to wait before asking again.
@@ -69,6 +71,7 @@ impl Default for RetryPolicy {
             within: None,
             connection_refused: false,
             all_errors: false,
+            error_statuses: false,
         }
     }
 }
@@ -128,7 +131,7 @@ impl Retries {
         } else {
             let safe = is_unheard(status) || transfer.request.head.is_idempotent();
             let asked = retry_after(head, today).filter(|asked| !asked.is_zero());
-            self.next(transfer, is_transient(status), safe, asked, now)
+            self.next(transfer, transfer.may_pass(status), safe, asked, now)
         };
         transfer.ask_again(next, untouched)
     }
@@ -234,8 +237,15 @@ impl Transfer {
     pub(super) fn may_ask_again(&self, status: u16) -> bool {
         match status {
             417 => self.request.head.expects_continue(),
-            status => is_transient(status) && self.request.options.retry.is_some(),
+            status => status >= 400 && self.may_pass(status),
         }
+    }
+
+    /// Whether what a status says may be otherwise a little later.
+    fn may_pass(&self, status: u16) -> bool {
+        let Some(policy) = &self.request.options.retry else { return false };
+        let is_error = status >= 400 && policy.error_statuses && policy.all_errors;
+        is_transient(status) || is_error
     }
 
     /// Whether the exchange under way is to be followed by another one like it.

@@ -106,6 +106,68 @@ fn without_fail_an_error_page_is_a_body_and_with_it_a_failure() {
 }
 
 #[test]
+fn with_fail_the_head_decides_whatever_becomes_of_the_body() {
+    let large = "x".repeat(1 << 20);
+    let server = Plan::new()
+        .path("/stalls", Script::new().respond("404 No", Framing::Declared(10), "page").stall())
+        .path(
+            "/large",
+            Script::new()
+                .send("HTTP/1.1 500 No\r\nContent-Length: 52428800\r\n\r\n")
+                .flood(large, 50),
+        )
+        .path("/cut", Script::new().respond("404 No", Framing::Declared(10), "page").close())
+        .path(
+            "/mislabelled",
+            Script::new().respond(
+                "404 No\r\nContent-Encoding: gzip",
+                Framing::ContentLength,
+                "page",
+            ),
+        )
+        .path(
+            "/chunks",
+            Script::new().send("HTTP/1.1 500 No\r\nTransfer-Encoding: chunked\r\n\r\nx"),
+        )
+        .start();
+    for path in ["/stalls", "/large", "/cut", "/mislabelled", "/chunks"] {
+        let url = server.url(path);
+        let args = ["--fail", "--compressed", "--jsonl", &url];
+        let line = Ringdove::fetch(args).run().exits(1).text();
+        let record: serde_json::Value = serde_json::from_str(&line).expect("a record");
+        assert_eq!(record["error"]["kind"], "status", "{path}: {record}");
+        let received = record["wire_received"].as_u64().expect("a number");
+        assert!(received < 8 << 20, "{path}: {received}");
+    }
+    // the body is still there for who wants it
+    let page = Ringdove::fetch(["--fail-with-body", &server.url("/cut")]).run().exits(1).text();
+    assert_eq!(page, "page");
+}
+
+#[test]
+fn with_fail_retry_sees_the_status() {
+    let refuse =
+        Script::new().read_head().send("HTTP/1.1 503 No\r\nContent-Length: 10\r\n\r\npage").stall();
+    let fine = Script::new().read_head().respond("200 OK", Framing::ContentLength, "fine");
+    let server = Plan::new().connection(refuse).connection(fine).start();
+    let args = ["--fail", "--retry", "2", "--retry-delay", "0.01"];
+    let body = Ringdove::fetch(args).args([server.url("/")]).run().exits(0).text();
+    assert_eq!(body, "fine");
+    // a status that fails is asked again where every failure is, and no other
+    let missing = Script::new().respond("404 No", Framing::ContentLength, "page");
+    let server = Plan::new().path("/missing", missing).start();
+    let url = server.url("/missing");
+    Ringdove::fetch(args).args([&url]).run().exits(1);
+    Ringdove::fetch(args).args(["--retry-all-errors", &url]).run().exits(1);
+    let asked = server
+        .requests()
+        .iter()
+        .filter(|request| request.head.starts_with(b"GET /missing "))
+        .count();
+    assert_eq!(asked, 1 + 3);
+}
+
+#[test]
 fn a_body_larger_than_allowed_fails() {
     let chunked = Framing::Chunked(1000);
     let server = Plan::new()

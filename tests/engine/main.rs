@@ -4,6 +4,7 @@ mod authentication;
 mod cookies;
 mod deadlines;
 mod decoding;
+mod enough;
 mod expect;
 mod gated_races;
 mod gates;
