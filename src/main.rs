@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use cli::args::Command;
 use cli::{Status, bench, config, doctor, fetch};
+use ringdove::sys::standard;
 
 fn main() -> ExitCode {
     let args = match config::parse() {
@@ -17,6 +18,10 @@ fn main() -> ExitCode {
             return Status::Usage.into();
         }
     };
+    if standard::output_was_closed() && !matches!(args.command, Command::Fetch(_)) {
+        eprintln!("ringdove: cannot write to standard output: it is closed");
+        return Status::Usage.into();
+    }
     let status = match args.command {
         Command::Fetch(args) => fetch::run(*args),
         Command::Doctor(args) => doctor::run(&args),

@@ -15,6 +15,7 @@ use super::condition::ConditionArgs;
 use super::connect::TlsArgs;
 use super::cookies::CookieArgs;
 use super::credentials::CredentialArgs;
+use super::existing::ExistingArgs;
 use super::field_lines::FieldLines;
 use super::heads::HeadArgs;
 use super::lookup::{LookupArgs, ResolverArgs};
@@ -50,7 +51,8 @@ pub(crate) enum Command {
 /// Without an output option, bodies go to standard output one at a time, in URL order.
 ///
 /// Exit status: 0 all done, 1 some transfers failed, 2 nothing began (usage, or something that all
-/// of it needs), 130 and 143 interrupted by SIGINT and SIGTERM.
+/// of it needs), 141 given up since standard output was closed by its reader, 128 and the number of a
+/// signal ended by it (130 SIGINT, 143 SIGTERM).
 #[derive(Debug, Group)]
 #[command(args_override_self = true)]
 pub(crate) struct FetchArgs {
@@ -263,6 +265,9 @@ pub(crate) struct OutputArgs {
     /// or --output-dir says
     #[arg(long)]
     pub(crate) jsonl: bool,
+
+    #[command(flatten)]
+    pub(crate) existing: ExistingArgs,
 }
 
 impl OutputArgs {

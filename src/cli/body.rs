@@ -17,6 +17,7 @@ use url::Url;
 
 use super::form::Form;
 use super::ordered::{Repeatable, ordered};
+use super::partial::Offset;
 use super::percent::{as_query, form_encoded, percent_encoded};
 use super::source::{Piece, Pieces, Pipe};
 use super::values::{Field, Seconds};
@@ -151,7 +152,12 @@ impl Payload {
 }
 
 impl Content {
-    pub(crate) fn new(args: BodyArgs, stdin: &mut StandardInput) -> Result<Content, String> {
+    /// `offset` says from which byte on a file is sent, if not whole.
+    pub(crate) fn new(
+        args: BodyArgs,
+        offset: Option<Offset>,
+        stdin: &mut StandardInput,
+    ) -> Result<Content, String> {
         let BodyArgs { data, form, form_escape, upload_file, get, url_query, .. } = args;
         let bodies = [
             (!data.0.is_empty(), "-d"),
@@ -182,7 +188,7 @@ impl Content {
             content.take_form(&form.0, form_escape, stdin)?;
         }
         if let Some(file) = upload_file.first() {
-            content.take_upload(file, stdin)?;
+            content.take_upload(file, offset, stdin)?;
         }
         Ok(content)
     }
@@ -284,10 +290,44 @@ impl Content {
         Ok(())
     }
 
-    fn take_upload(&mut self, file: &str, stdin: &mut StandardInput) -> Result<(), String> {
+    /// Says which part of a file is sent, as curl does, and from which byte on.
+    fn part_of_upload(
+        &mut self,
+        file: &str,
+        length: u64,
+        offset: Option<Offset>,
+    ) -> Result<u64, String> {
+        let from = match offset {
+            // nobody says how much the server has: all of it is sent, as the part that it is
+            Some(Offset::End) => 0,
+            Some(Offset::At(at @ 1..)) => at,
+            Some(Offset::At(0)) | None => return Ok(0),
+        };
+        match length.checked_sub(1) {
+            Some(last) if from <= last => {
+                let range = format!("bytes {from}-{last}/{length}");
+                self.fields.push(Field::new("Content-Range", &range));
+                Ok(from)
+            }
+            None if from == 0 => Ok(0),
+            Some(_) | None => {
+                Err(format!("-C {from}: -T {file} has {length} bytes: no more is to be sent"))
+            }
+        }
+    }
+
+    fn take_upload(
+        &mut self,
+        file: &str,
+        offset: Option<Offset>,
+        stdin: &mut StandardInput,
+    ) -> Result<(), String> {
         self.method = Some(http::Method::PUT);
+        let endless =
+            "-C: a file can be gone on with, and no pipe, of which nobody knows the length";
         if file == "-" || file == "." {
             stdin.take("-T")?;
+            offset.map_or(Ok(()), |_| Err(endless.to_owned()))?;
             self.payload = Payload::Pipe(Pipe::new(Box::new(io::stdin())));
             return Ok(());
         }
@@ -295,10 +335,14 @@ impl Content {
         let opened = fs::File::open(file).map_err(unreadable)?;
         let metadata = opened.metadata().map_err(unreadable)?;
         self.payload = match metadata.is_file() {
-            true => Payload::Pieces([Piece::file(file, metadata.len())].into()),
+            true => {
+                let from = self.part_of_upload(file, metadata.len(), offset)?;
+                Payload::Pieces([Piece::rest_of_file(file, from, metadata.len())].into())
+            }
             false if metadata.is_dir() => {
                 return Err(unreadable(io::ErrorKind::IsADirectory.into()));
             }
+            false if offset.is_some() => return Err(endless.to_owned()),
             false => Payload::Pipe(Pipe::new(Box::new(opened))),
         };
         let name = Path::new(file).file_name().map(|name| name.as_encoded_bytes());

@@ -67,7 +67,7 @@ impl Console {
     pub(crate) fn progress(&self, tally: &Tally) {
         if let Some(bar) = &self.bar {
             let (done, failed) = (tally.done(), tally.failed());
-            bar.set_position(done + failed);
+            bar.set_position(done + failed + tally.skipped());
             let bytes = HumanBytes(tally.body_bytes());
             bar.set_message(format!("{} failed  {bytes}", HumanCount(failed)));
         }

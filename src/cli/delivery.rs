@@ -57,6 +57,8 @@ pub(crate) struct Rules {
     /// Of which dates bodies are wanted.
     pub(crate) condition: Option<TimeCondition>,
     pub(crate) fail: Fail,
+    /// Of what has failed nothing is kept.
+    pub(crate) remove_on_error: bool,
     pub(crate) verbose: bool,
     /// Where redirects may lead.
     pub(crate) schemes: Schemes,
@@ -184,6 +186,13 @@ impl Delivery {
             (Some(Trouble::Unmet), Ok(_)) if !rules.heads => delivered(None, None, false),
             (None, Ok(response)) if response.status == 304 && !rules.heads => {
                 delivered(None, None, false)
+            }
+            (None | Some(Trouble::Unmet), Ok(response))
+                if rules.remove_on_error
+                    && rules.fail == Fail::WithBody
+                    && response.status >= 400 =>
+            {
+                delivered(None, Some(Failure::of_status(response.status)), false)
             }
             (None | Some(Trouble::Unmet), Ok(response)) => match sink.finish().and_then(|file| {
                 rules.save(etag.as_ref())?;

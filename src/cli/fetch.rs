@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 use std::collections::{HashMap, VecDeque};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -22,10 +22,11 @@ use super::console::{Console, Place, printable};
 use super::cookies::{Kept, Shared};
 use super::credentials::without_user_information;
 use super::delivery::{Delivery, Rules, Ticket, encoded};
+use super::existing::ExistingArgs;
 use super::guess::with_scheme;
 use super::input::{Entry, Input, Next};
 use super::interrupt::Interrupts;
-use super::output::{Output, SharedStream, Stream, WriteError};
+use super::output::{Output, Refusal, SharedStream, Stream, WriteError};
 use super::partial::Resume;
 use super::plan::{Plan, Template};
 use super::record::{Failure, Record};
@@ -92,6 +93,13 @@ struct Around {
 /// The set of options whose URLs are being fetched.
 struct Set {
     input: Input,
+    /// What goes into streams and waits for its turn.
+    line: VecDeque<Entry>,
+    /// The one whose body goes into a stream.
+    streaming: Option<TransferId>,
+    /// Which of the set's places the last of these was for.
+    streamed: Option<usize>,
+    existing: ExistingArgs,
     template: Template,
     output: Output,
     resume: Option<Resume>,
@@ -114,6 +122,13 @@ enum Phase {
     Stopping(Time),
 }
 
+/// What became of a URL that is fit to be asked for.
+enum Added {
+    Transfer(TransferId),
+    /// Its file is there already.
+    Skipped(PathBuf),
+}
+
 /// Why a run ends before all transfers did.
 enum Halt {
     /// Whoever reads standard output has had enough.
@@ -133,7 +148,7 @@ impl Run {
         let first = later.pop_front().expect("there is at least one set");
         let plan = Plan::new(first, &mut shared, &room)?;
         let alone = later.is_empty();
-        let shows_progress = !whole.quiet && alone && !plan.output.is_stream();
+        let shows_progress = !whole.quiet && alone && !plan.output.has_stream();
         let console =
             Rc::new(Console::new(place, whole.quiet, shows_progress.then(|| plan.total())));
         for warning in &whole.warnings {
@@ -147,7 +162,7 @@ impl Run {
         }
         .map_err(|error: DriverError| error.to_string())?;
         let waker = driver.waker().map_err(|error| error.to_string())?;
-        let interrupts = Interrupts::listen(waker.clone()).map_err(|error| error.to_string())?;
+        let interrupts = Interrupts::listen(waker.clone())?;
         let around = Around { console, waker, verbose: whole.verbose, lookup_ttl };
         let (set, kept) = Set::begin(plan, &mut driver, &around, 0)?;
         Ok(Run {
@@ -191,7 +206,17 @@ impl Run {
         }
         let status = match result {
             Ok(()) if self.tally.failed() > 0 || !unwritten.is_empty() => Status::SomeFailed,
-            Ok(()) | Err(Halt::Unread) => Status::Done,
+            Ok(()) => Status::Done,
+            Err(Halt::Unread) => {
+                for _ in self.running.drain() {
+                    self.tally.add_left();
+                }
+                // whoever has read enough of bodies knows it
+                if self.set.records.is_some() || self.set.write_out.is_some() {
+                    self.tell_left("nobody reads standard output");
+                }
+                Status::Unread
+            }
             Err(Halt::FailedEarly) => {
                 self.tell_left("--fail-early");
                 Status::SomeFailed
@@ -214,7 +239,9 @@ impl Run {
     fn work(&mut self) -> Result<(), Halt> {
         loop {
             let more = self.take_entries()?;
-            if self.running.is_empty() && !matches!(self.phase, Phase::Open) {
+            let stopping = matches!(self.phase, Phase::Stopping(_));
+            let waiting = !self.set.line.is_empty() && !stopping;
+            if self.running.is_empty() && !waiting && !matches!(self.phase, Phase::Open) {
                 self.flush()?;
                 match self.phase {
                     Phase::Open | Phase::Ending => match self.later.pop_front() {
@@ -259,6 +286,7 @@ impl Run {
 
     /// Adds transfers as far as there is room. Says whether there is more to be taken at once.
     fn take_entries(&mut self) -> Result<bool, Halt> {
+        self.take_from_line()?;
         if !matches!(self.phase, Phase::Open) {
             return Ok(false);
         }
@@ -267,7 +295,13 @@ impl Run {
                 return Ok(false);
             }
             match self.set.input.next() {
-                Next::Entry(entry) => self.take_entry(entry)?,
+                Next::Entry(entry) => match self.set.output.stream(self.set.place(&entry)) {
+                    Some(_) => {
+                        self.set.line.push_back(entry);
+                        self.take_from_line()?;
+                    }
+                    None => self.take_entry(entry, None)?,
+                },
                 Next::Wait => return Ok(false),
                 Next::End => {
                     self.phase = Phase::Ending;
@@ -278,7 +312,34 @@ impl Run {
         Ok(true)
     }
 
-    fn take_entry(&mut self, entry: Entry) -> Result<(), Halt> {
+    /// Adds what goes into a stream, if nothing else does and the stream is open.
+    fn take_from_line(&mut self) -> Result<(), Halt> {
+        while self.set.streaming.is_none() && !matches!(self.phase, Phase::Stopping(_)) {
+            let next = self.set.line.front().map(|entry| self.set.place(entry));
+            let is_known = next.is_some() || matches!(self.phase, Phase::Ending);
+            // what nothing more goes into comes to its end before another is opened
+            if let Some(last) = self.set.streamed.take_if(|last| is_known && next != Some(*last)) {
+                self.set.output.release(last);
+            }
+            let Some(place) = next.filter(|_| self.running.len() < self.set.window) else {
+                return Ok(());
+            };
+            let stream = self.set.output.stream(place).expect("what waits in line has a stream");
+            let opened = stream.borrow_mut().is_open(&self.around.waker);
+            if let Ok(false) = opened {
+                return Ok(());
+            }
+            let entry = self.set.line.pop_front().expect("there is a first one");
+            let refusal = opened.err().map(|error| Failure::of_place(Refusal::Write(error)));
+            self.set.streamed = Some(place);
+            self.take_entry(entry, refusal)?;
+        }
+        Ok(())
+    }
+
+    /// Begins a transfer, unless that is refused already.
+    fn take_entry(&mut self, entry: Entry, refusal: Option<Failure>) -> Result<(), Halt> {
+        let place = self.set.place(&entry);
         let Entry { line, text, problem, number, globs } = entry;
         let full = match problem {
             None => with_scheme(&text, self.set.template.default_scheme()),
@@ -291,13 +352,18 @@ impl Run {
         let url = without_user_information(&full).into_owned();
         let guessed = matches!(full, Cow::Owned(_));
         let ticket = Rc::new(Ticket { line, url, guessed, number, begun: false.into() });
-        let added = match problem {
-            None => self.add(&full, &ticket, &globs),
-            Some(problem) => Err(Failure::of_input(format!("bad URL: {problem}"))),
+        let added = match (problem, refusal) {
+            (None, None) => self.add(&full, &ticket, &globs),
+            (Some(problem), _) => Err(Failure::of_input(format!("bad URL: {problem}"))),
+            (None, Some(refusal)) => Err(refusal),
         };
         match added {
-            Ok(id) => {
+            Ok(Added::Skipped(path)) => self.skip(&ticket, &path),
+            Ok(Added::Transfer(id)) => {
                 self.running.insert(id, ticket);
+                if self.set.output.stream(place).is_some() {
+                    self.set.streaming = Some(id);
+                }
                 Ok(())
             }
             Err(failure) => self.refuse(&ticket, &failure),
@@ -325,12 +391,7 @@ impl Run {
         self.count_failed(ticket, failure, record)
     }
 
-    fn add(
-        &mut self,
-        text: &str,
-        ticket: &Rc<Ticket>,
-        globs: &[String],
-    ) -> Result<TransferId, Failure> {
+    fn add(&mut self, text: &str, ticket: &Rc<Ticket>, globs: &[String]) -> Result<Added, Failure> {
         let url = Url::parse(text)
             .map_err(|why| Failure::of_input(format!("bad URL: {}", UrlFault::from(why))))?;
         let request = self.set.template.request(&url, text).map_err(Failure::of_input)?;
@@ -339,6 +400,10 @@ impl Run {
             .output
             .sink(&url, ticket.number - self.set.first, globs)
             .map_err(Failure::of_input)?;
+        if let Some(path) = sink.existing().filter(|_| self.set.existing.skip_existing) {
+            return Ok(Added::Skipped(path.to_owned()));
+        }
+        sink = sink.clobbering(self.set.existing.clobber());
         if let Some(resume) = &self.set.resume {
             sink = sink.resumed(resume, &self.writers).map_err(Failure::of_place)?;
         }
@@ -348,16 +413,29 @@ impl Run {
             false => Vec::new(),
         };
         let delivery = Delivery::new(Rc::clone(ticket), Rc::clone(&self.set.rules), sink, head);
-        self.driver.add(request, Box::new(delivery)).map_err(|error| match error {
+        let added = self.driver.add(request, Box::new(delivery));
+        added.map(Added::Transfer).map_err(|error| match error {
             MultiError::Tls(error) => Failure::of_tls(error.to_string()),
             error => Failure::of_input(error.to_string()),
         })
+    }
+
+    /// Tells of a URL that is not asked for.
+    fn skip(&mut self, ticket: &Ticket, path: &Path) -> Result<(), Halt> {
+        self.tally.add_skipped();
+        if self.around.verbose {
+            let (url, path) = (printable(ticket.url.as_bytes()), path.display());
+            self.around.console.say(&format!("* {url}: skipped, as {path} is there already"));
+        }
+        let record = Record::without_transfer(&ticket.url, ticket.line);
+        self.write(&Record { file: Some(path.to_string_lossy()), ..record })
     }
 
     // what comes out
 
     fn take_message(&mut self, message: Message) -> Result<(), Halt> {
         self.running.remove(&message.transfer);
+        self.set.streaming.take_if(|id| *id == message.transfer);
         let (outcome, delivery) =
             message.into_parts::<Delivery>().expect("all handlers are deliveries");
         let ticket = Rc::clone(&delivery.ticket);
@@ -502,6 +580,7 @@ impl Run {
         let Some(ticket) = self.running.remove(&id) else { return Ok(()) };
         // the handler goes, and with it what it has written aside
         self.driver.remove(id).map(drop).map_err(Halt::from)?;
+        self.set.streaming.take_if(|streaming| *streaming == id);
         self.tally.add_left();
         let failure = Failure::interrupted(why, ticket.begun.get());
         let record = Record::without_transfer(&ticket.url, ticket.line);
@@ -511,6 +590,7 @@ impl Run {
     fn tell_left(&self, why: &str) {
         let mut left = format!("{} transfers given up", self.tally.left());
         let (arguments, line) = self.set.input.left();
+        let arguments = arguments + self.set.line.len() as u64;
         if arguments > 0 {
             left += &format!(", {arguments} URLs of the command line not begun");
         }
@@ -548,15 +628,12 @@ impl Set {
         for entry in plan.resolve {
             entry.apply(&mut driver.settings(), clock::now(), around.lookup_ttl);
         }
-        let input = Input::start(plan.urls, plan.input, first, waker.clone())
-            .map_err(|error| error.to_string())?;
+        let input = Input::start(plan.urls, plan.input, first, waker.clone())?;
         if let Some(pipe) = plan.template.pipe() {
-            pipe.start(waker.clone()).map_err(|error| error.to_string())?;
+            pipe.start(waker.clone())?;
         }
         let write_out = match plan.write_out {
-            Some(format) => {
-                Some((format, Stream::standard_output().map_err(|error| error.to_string())?))
-            }
+            Some(format) => Some((format, Stream::create(Path::new("-"), false)?)),
             None => None,
         };
         let rules = Rules {
@@ -568,6 +645,7 @@ impl Set {
             etag_save: plan.etag_save,
             condition: plan.condition,
             fail: plan.fail,
+            remove_on_error: plan.existing.remove_on_error,
             verbose: around.verbose,
             schemes: plan.template.schemes(),
             unusable: Rc::clone(plan.template.unusable()),
@@ -576,6 +654,10 @@ impl Set {
         };
         let set = Set {
             input,
+            line: VecDeque::new(),
+            streaming: None,
+            streamed: None,
+            existing: plan.existing,
             template: plan.template,
             output: plan.output,
             resume: plan.resume,
@@ -586,6 +668,11 @@ impl Set {
             first,
         };
         Ok((set, plan.kept))
+    }
+
+    /// Which of the set's places the body of a URL goes to, from 0 on.
+    fn place(&self, entry: &Entry) -> usize {
+        entry.number - self.first
     }
 }
 

@@ -13,6 +13,7 @@ use std::{mem, vec};
 use ringdove::sys::Waker;
 
 use super::glob::{Glob, Globbed};
+use super::interrupt::no_thread;
 
 /// Bytes of the longest line that is taken for a URL; servers refuse far shorter ones.
 const LONGEST_LINE: usize = 64 * 1024;
@@ -128,7 +129,7 @@ impl Input {
         opened: Option<Opened>,
         number: usize,
         waker: Waker,
-    ) -> io::Result<Input> {
+    ) -> Result<Input, String> {
         let lines = opened.map(|opened| Lines::start(opened, waker)).transpose()?;
         let of_lines = number + arguments.len();
         let arguments = Arguments { globs: arguments, at: 0, given: 0, number };
@@ -191,18 +192,20 @@ impl Arguments {
 }
 
 impl Lines {
-    fn start(opened: Opened, waker: Waker) -> io::Result<Lines> {
+    fn start(opened: Opened, waker: Waker) -> Result<Lines, String> {
         let (sender, batches) = sync_channel(BATCHES);
         let reader = Reader { batch: Vec::new(), bytes: 0, sender, waker: waker.clone() };
         #[expect(
             clippy::disallowed_methods,
             reason = "one thread, and what it may hold is bounded"
         )]
-        std::thread::Builder::new().name("ringdove-input".to_owned()).spawn(move || {
-            reader.run(&opened.name, BufReader::with_capacity(BATCH_BYTES, opened.reader));
-            // the sender is gone by now: who wakes sees the end
-            waker.wake();
-        })?;
+        let thread =
+            std::thread::Builder::new().name("ringdove-input".to_owned()).spawn(move || {
+                reader.run(&opened.name, BufReader::with_capacity(BATCH_BYTES, opened.reader));
+                // the sender is gone by now: who wakes sees the end
+                waker.wake();
+            });
+        thread.map_err(|error| no_thread("reads the lines of -i", &error))?;
         Ok(Lines { batches, batch: Vec::new().into_iter() })
     }
 

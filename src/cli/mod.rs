@@ -20,6 +20,7 @@ mod credentials;
 pub(crate) mod date;
 mod delivery;
 pub(crate) mod doctor;
+mod existing;
 pub(crate) mod fetch;
 mod field_lines;
 pub(crate) mod form;
@@ -57,7 +58,7 @@ use std::process::ExitCode;
 /// What the command tells the shell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Status {
-    /// All that was asked for is done. Also where the reader of standard output had enough.
+    /// All that was asked for is done.
     Done,
     /// Some transfers failed.
     SomeFailed,
@@ -65,6 +66,8 @@ pub(crate) enum Status {
     Usage,
     /// Ended by this signal.
     Interrupted(u8),
+    /// The reader of standard output has closed it, and what was left was given up.
+    Unread,
 }
 
 impl From<Status> for ExitCode {
@@ -74,6 +77,8 @@ impl From<Status> for ExitCode {
             Status::SomeFailed => 1,
             Status::Usage => 2,
             Status::Interrupted(signal) => 128 + signal,
+            // as a shell has it of who is ended by SIGPIPE
+            Status::Unread => 128 + 13,
         })
     }
 }

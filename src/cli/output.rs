@@ -7,25 +7,33 @@
 //! if its body is larger.
 
 use std::cell::RefCell;
-use std::fs::{File, Metadata, Permissions};
+use std::collections::HashMap;
+use std::fs::{File, FileType, Metadata, Permissions};
 use std::io::{self, BufWriter, Write as _};
 use std::os::fd::AsFd as _;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, fchown};
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _, fchown};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::sync::mpsc::{Receiver, sync_channel};
 
 use ringdove::http::{ResponseHead, proposed_file_name};
+use ringdove::sys::{Waker, standard};
 use ringdove::{Request, RequestError};
 use tempfile::NamedTempFile;
 use url::Url;
 
+use super::existing::Clobber;
 use super::glob::{has_number, numbered};
+use super::interrupt::no_thread;
 use super::partial::{Rest, Resume, Wanted};
 use super::remote::name_in_url;
 use super::writers::{Writers, directory, follow};
 
 /// Bytes of a body that are gathered before they are written.
 const BUFFER: usize = 16 * 1024;
+
+/// The last number that a file's name gets (--no-clobber), as curl has it.
+const LAST_NUMBER: u32 = 100;
 
 /// Where all bodies of a run go.
 pub(crate) enum Output {
@@ -63,7 +71,18 @@ pub(crate) type SharedStream = Rc<RefCell<Stream>>;
 #[derive(Debug)]
 pub(crate) struct Stream {
     name: String,
-    writer: BufWriter<File>,
+    /// Whose reader is the reader of the run.
+    is_standard_output: bool,
+    state: StreamState,
+}
+
+#[derive(Debug)]
+enum StreamState {
+    /// A pipe, whose opening waits for a reader.
+    Unopened(PathBuf),
+    /// A thread waits for that reader.
+    Opening(Receiver<io::Result<File>>),
+    Open(BufWriter<File>),
 }
 
 /// A file that gets its name when it is whole.
@@ -71,6 +90,7 @@ pub(crate) struct Stream {
 pub(crate) struct PartFile {
     path: PathBuf,
     name: Name,
+    clobber: Clobber,
     buffer: Vec<u8>,
     /// Made when the buffer is full or the body over.
     aside: Option<NamedTempFile>,
@@ -96,11 +116,12 @@ pub(crate) enum Refusal {
     Write(WriteError),
 }
 
-/// A write that failed, with what it was to.
+/// A write that failed, with what it was to, if that has a name.
 #[derive(Debug)]
 pub(crate) struct WriteError {
-    to: String,
+    to: Option<String>,
     error: io::Error,
+    is_unread: bool,
 }
 
 impl Output {
@@ -117,17 +138,38 @@ impl Output {
         let path = if is_file { follow(path).map_err(fail)? } else { path.to_owned() };
         match path.metadata().map(|metadata| metadata.file_type()) {
             Ok(kind) if kind.is_dir() => Err(fail(io::ErrorKind::IsADirectory.into())),
+            Ok(kind) if kind.is_char_device() && is_null(&path) => Ok(Output::Discard),
             // what is no plain file is written to, and stays what it is
+            Ok(kind) if kind.is_fifo() => Ok(Output::Stream(Stream::of_pipe(&path))),
             Ok(kind) if !kind.is_file() => Stream::open(&path).map(Output::Stream).map_err(fail),
             _ => try_aside(&path).map(|()| Output::File(path.clone())).map_err(fail),
         }
     }
 
-    /// The same, where the name may have `#1` and the like: such files are made as their URLs come.
-    pub(crate) fn named(path: &Path, create_dirs: bool) -> Result<Output, String> {
-        match path.to_str().filter(|name| has_number(name)) {
-            Some(name) => Ok(Output::Numbered(name.to_owned(), create_dirs)),
-            None => Output::file(path, create_dirs),
+    /// Where a body goes by the name `path`, which may have `#1` and the like: such files are made as their URLs come.
+    pub(crate) fn named(
+        path: &Path,
+        create_dirs: bool,
+        clobber: Clobber,
+    ) -> Result<Output, String> {
+        match (path.to_str().filter(|name| has_number(name)), clobber) {
+            (Some(name), _) => Ok(Output::Numbered(name.to_owned(), create_dirs)),
+            (None, Clobber::Never) => Output::new_file(path, create_dirs),
+            (None, Clobber::Given | Clobber::Always) => Output::file(path, create_dirs),
+        }
+    }
+
+    /// The same, where no file that is there is replaced, and so no link followed.
+    fn new_file(path: &Path, create_dirs: bool) -> Result<Output, String> {
+        let is_special = |kind: FileType| !kind.is_file() && !kind.is_dir();
+        let there = path.metadata().map(|metadata| metadata.file_type());
+        if path.to_str() == Some("-") || there.is_ok_and(is_special) {
+            return Output::file(path, create_dirs);
+        }
+        make_directories(path, create_dirs)?;
+        match try_aside(path) {
+            Ok(()) => Ok(Output::File(path.to_owned())),
+            Err(error) => Err(cannot_write(path, &error)),
         }
     }
 
@@ -155,17 +197,53 @@ impl Output {
         }
     }
 
-    /// Whether bodies go into a stream, and so there one after the other.
-    pub(crate) fn is_stream(&self) -> bool {
+    /// Whether a body goes into a stream.
+    pub(crate) fn has_stream(&self) -> bool {
         match self {
+            Output::Each(outputs) => outputs.iter().any(Output::has_stream),
             Output::Stream(_) => true,
-            Output::Each(outputs) => outputs.iter().any(Output::is_stream),
             Output::Discard
             | Output::File(_)
             | Output::Numbered(..)
             | Output::Directory(..)
             | Output::Proposed(_) => false,
         }
+    }
+
+    /// The stream of the URL with this number. Bodies that go into streams come one after the other, whichever
+    /// streams these are: who reads two pipes may read the one to its end before the other.
+    pub(crate) fn stream(&self, number: usize) -> Option<&SharedStream> {
+        match self {
+            Output::Stream(stream) => Some(stream),
+            Output::Each(outputs) => outputs.get(number)?.stream(number),
+            Output::Discard
+            | Output::File(_)
+            | Output::Numbered(..)
+            | Output::Directory(..)
+            | Output::Proposed(_) => None,
+        }
+    }
+
+    /// The URL with this number needs its place no more: a pipe that nobody else needs comes to its end.
+    pub(crate) fn release(&mut self, number: usize) {
+        if let Output::Each(outputs) = self
+            && let Some(output @ Output::Stream(_)) = outputs.get_mut(number)
+        {
+            *output = Output::Discard;
+        }
+    }
+
+    /// Each body to a place of its own; those that are one pipe or device are one stream.
+    pub(crate) fn each(mut outputs: Vec<Output>, paths: &[PathBuf]) -> Output {
+        let mut streams: HashMap<_, SharedStream> = HashMap::new();
+        for (output, path) in outputs.iter_mut().zip(paths) {
+            let Output::Stream(stream) = output else { continue };
+            if let Ok(metadata) = path.metadata() {
+                let identity = (metadata.dev(), metadata.ino());
+                *stream = Rc::clone(streams.entry(identity).or_insert_with(|| Rc::clone(stream)));
+            }
+        }
+        Output::Each(outputs)
     }
 
     /// Lets readers have what there is.
@@ -197,7 +275,13 @@ impl Output {
             Output::File(path) => Sink::File(PartFile::new(path.clone())),
             Output::Numbered(name, create_dirs) => {
                 let path = PathBuf::from(numbered(name, globs));
-                Output::file(&path, *create_dirs)?.sink(url, number, globs)?
+                match Output::file(&path, *create_dirs)? {
+                    Output::Stream(_) => {
+                        let why = io::Error::other("it is no plain file, and -o names many");
+                        return Err(cannot_write(&path, &why));
+                    }
+                    output => output.sink(url, number, globs)?,
+                }
             }
             Output::Each(outputs) => match outputs.get(number) {
                 Some(output) => output.sink(url, number, globs)?,
@@ -213,6 +297,23 @@ impl Output {
 }
 
 impl Sink {
+    /// The same place, where this becomes of a file that is there.
+    pub(crate) fn clobbering(mut self, clobber: Clobber) -> Sink {
+        if let Sink::File(file) = &mut self {
+            file.clobber = clobber;
+        }
+        self
+    }
+
+    /// What is there already under the name that is known before a response.
+    pub(crate) fn existing(&self) -> Option<&Path> {
+        match self {
+            Sink::File(PartFile { name: Name::Awaited(Some(_)), .. }) => None,
+            Sink::File(file) => Some(&*file.path).filter(|path| path.exists()),
+            Sink::Discard | Sink::Stream(_) | Sink::Rest(_) => None,
+        }
+    }
+
     /// The same place, for the rest of a body.
     pub(crate) fn resumed(self, resume: &Resume, writers: &Writers) -> Result<Sink, Refusal> {
         let rest = match self {
@@ -286,10 +387,7 @@ impl Sink {
             Sink::Rest(rest) => rest.finish(),
             Sink::File(file) => {
                 let path = file.path.clone();
-                match file.finish() {
-                    Ok(()) => Ok(Some(path)),
-                    Err(error) => Err(WriteError::new(&path, error)),
-                }
+                file.finish().map(Some).map_err(|error| WriteError::new(&path, error))
             }
         }
     }
@@ -297,9 +395,40 @@ impl Sink {
 
 impl Stream {
     pub(crate) fn standard_output() -> io::Result<SharedStream> {
+        if standard::output_was_closed() {
+            return Err(io::Error::other("it is closed"));
+        }
         // without the buffer of the standard library's, which ends at each line
         let file = File::from(io::stdout().as_fd().try_clone_to_owned()?);
-        Ok(Stream::new("standard output".to_owned(), file))
+        let stream = Stream::new("standard output".to_owned(), file);
+        stream.borrow_mut().is_standard_output = true;
+        Ok(stream)
+    }
+
+    fn of_pipe(path: &Path) -> SharedStream {
+        let (name, state) = (path.display().to_string(), StreamState::Unopened(path.to_owned()));
+        Rc::new(RefCell::new(Stream { name, is_standard_output: false, state }))
+    }
+
+    /// Whether it can be written to. If not, `waker` is woken when it can: when a pipe has got a reader.
+    pub(crate) fn is_open(&mut self, waker: &Waker) -> Result<bool, WriteError> {
+        let fail = |error| WriteError::new(&self.name, error);
+        match &self.state {
+            StreamState::Open(_) => return Ok(true),
+            StreamState::Unopened(path) => {
+                let opening = open_aside(path.clone(), waker.clone()).map_err(fail)?;
+                self.state = StreamState::Opening(opening);
+                return Ok(false);
+            }
+            StreamState::Opening(opening) => match opening.try_recv() {
+                Err(_) => return Ok(false),
+                Ok(opened) => {
+                    let writer = BufWriter::with_capacity(BUFFER, opened.map_err(fail)?);
+                    self.state = StreamState::Open(writer);
+                }
+            },
+        }
+        Ok(true)
     }
 
     fn open(path: &Path) -> io::Result<SharedStream> {
@@ -318,21 +447,38 @@ impl Stream {
     }
 
     fn new(name: String, file: File) -> SharedStream {
-        Rc::new(RefCell::new(Stream { name, writer: BufWriter::with_capacity(BUFFER, file) }))
+        let state = StreamState::Open(BufWriter::with_capacity(BUFFER, file));
+        Rc::new(RefCell::new(Stream { name, is_standard_output: false, state }))
     }
 
     pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<(), WriteError> {
-        self.writer.write_all(bytes).map_err(|error| WriteError::new(&self.name, error))
+        let written = match &mut self.state {
+            StreamState::Open(writer) => writer.write_all(bytes),
+            StreamState::Unopened(_) | StreamState::Opening(_) => {
+                Err(io::ErrorKind::NotConnected.into())
+            }
+        };
+        written.map_err(|error| self.fail(error))
     }
 
     pub(crate) fn flush(&mut self) -> Result<(), WriteError> {
-        self.writer.flush().map_err(|error| WriteError::new(&self.name, error))
+        let flushed = match &mut self.state {
+            StreamState::Open(writer) => writer.flush(),
+            StreamState::Unopened(_) | StreamState::Opening(_) => Ok(()),
+        };
+        flushed.map_err(|error| self.fail(error))
+    }
+
+    fn fail(&self, error: io::Error) -> WriteError {
+        let is_unread = self.is_standard_output && error.kind() == io::ErrorKind::BrokenPipe;
+        WriteError { is_unread, ..WriteError::new(&self.name, error) }
     }
 }
 
 impl PartFile {
     fn new(path: PathBuf) -> PartFile {
-        PartFile { path, name: Name::Given, buffer: Vec::new(), aside: None }
+        let (name, clobber) = (Name::Given, Clobber::Given);
+        PartFile { path, name, clobber, buffer: Vec::new(), aside: None }
     }
 
     fn awaited(path: PathBuf, nameless: Option<String>) -> PartFile {
@@ -348,14 +494,16 @@ impl PartFile {
                 self.path.set_file_name(name);
                 self.name = Name::Proposed;
                 match self.path.symlink_metadata() {
-                    Ok(_) => Err(self.fail(io::ErrorKind::AlreadyExists.into())),
-                    Err(_) => Ok(()),
+                    Ok(_) if self.clobber == Clobber::Given => {
+                        Err(self.fail(io::ErrorKind::AlreadyExists.into()))
+                    }
+                    Ok(_) | Err(_) => Ok(()),
                 }
             }
             (None, None) => Ok(()),
             (None, Some(why)) => {
-                self.path.pop();
-                Err(self.fail(io::Error::other(why)))
+                let why = format!("{why}, and the response proposes none");
+                Err(WriteError { to: None, error: io::Error::other(why), is_unread: false })
             }
         }
     }
@@ -377,15 +525,18 @@ impl PartFile {
         self.aside()?.write_all(bytes)
     }
 
-    fn finish(mut self) -> io::Result<()> {
+    /// Has the file get its name, which is returned.
+    fn finish(mut self) -> io::Result<PathBuf> {
         self.spill()?;
-        if let Some(aside) = self.aside {
-            match self.name {
-                Name::Proposed => aside.persist_noclobber(&self.path)?,
-                Name::Given | Name::Awaited(_) => aside.persist(&self.path)?,
-            };
-        }
-        Ok(())
+        let Some(aside) = self.aside else { return Ok(self.path) };
+        match (self.clobber, &self.name) {
+            (Clobber::Never, _) => return persist_numbered(aside, self.path),
+            (Clobber::Given, Name::Proposed) => aside.persist_noclobber(&self.path)?,
+            (Clobber::Given, Name::Given | Name::Awaited(_)) | (Clobber::Always, _) => {
+                aside.persist(&self.path)?
+            }
+        };
+        Ok(self.path)
     }
 
     /// Writes out what was gathered.
@@ -408,23 +559,50 @@ impl PartFile {
 
 impl WriteError {
     pub(crate) fn new(to: impl AsRef<Path>, error: io::Error) -> WriteError {
-        WriteError { to: to.as_ref().display().to_string(), error }
+        WriteError { to: Some(to.as_ref().display().to_string()), error, is_unread: false }
     }
 
-    /// Whoever read has closed the pipe.
+    /// Whoever read standard output has closed it.
     pub(crate) fn is_unread(&self) -> bool {
-        self.error.kind() == io::ErrorKind::BrokenPipe
+        self.is_unread
     }
 }
 
 impl std::fmt::Display for WriteError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "cannot write to {}: {}", self.to, self.error)
+        match &self.to {
+            Some(to) => write!(f, "cannot write to {to}: {}", self.error),
+            None => self.error.fmt(f),
+        }
     }
 }
 
 fn cannot_write(path: &Path, error: &io::Error) -> String {
     format!("cannot write to {}: {error}", path.display())
+}
+
+/// Whether nothing becomes of what is written to this device (null(4)), so that it need not be.
+fn is_null(path: &Path) -> bool {
+    const NULL: u64 = 1 << 8 | 3;
+    path.metadata().is_ok_and(|metadata| metadata.rdev() == NULL)
+}
+
+/// Opens a pipe on a thread of its own, which waits for a reader while transfers go on.
+fn open_aside(path: PathBuf, waker: Waker) -> io::Result<Receiver<io::Result<File>>> {
+    let (sender, opening) = sync_channel(1);
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "one at a time, and it ends when it has a reader"
+    )]
+    let thread = std::thread::Builder::new().name("ringdove-pipe".to_owned()).spawn(move || {
+        // whoever does not want it any more has given it up
+        _ = sender.send(File::options().write(true).open(path));
+        waker.wake();
+    });
+    match thread {
+        Ok(_) => Ok(opening),
+        Err(error) => Err(io::Error::other(no_thread("opens it", &error))),
+    }
 }
 
 /// Makes the directories that a file is to stand in, if that is wanted.
@@ -467,6 +645,27 @@ fn take_after(file: &File, old: &Metadata) -> io::Result<()> {
     file.set_permissions(Permissions::from_mode(mode))
 }
 
+/// Gives a file this name, or, where there is something of that name, the first that is free with a number behind it.
+fn persist_numbered(mut aside: NamedTempFile, path: PathBuf) -> io::Result<PathBuf> {
+    let (mut name, mut number) = (path.clone(), 0);
+    loop {
+        match aside.persist_noclobber(&name) {
+            Ok(_) => return Ok(name),
+            Err(refused) => {
+                let is_there = refused.error.kind() == io::ErrorKind::AlreadyExists;
+                if !is_there || number == LAST_NUMBER {
+                    return Err(refused.error);
+                }
+                aside = refused.file;
+            }
+        }
+        number += 1;
+        let mut numbered = path.clone().into_os_string();
+        numbered.push(format!(".{number}"));
+        name = numbered.into();
+    }
+}
+
 /// What stands against a file aside, without its name, which is nobody's business.
 pub(crate) fn without_file_aside(error: io::Error) -> io::Error {
     let message = error.to_string();
@@ -482,8 +681,14 @@ fn try_aside(path: &Path) -> io::Result<()> {
 
 /// Whether a file can be made, or replaced, at the end of a run. The error names it.
 pub(crate) fn try_replace(option: &str, path: &Path) -> Result<(), String> {
+    if path.to_str() == Some("-") {
+        return match standard::output_was_closed() {
+            true => Err(format!("cannot write {option} to standard output: it is closed")),
+            false => Ok(()),
+        };
+    }
     // what is no plain file is written to
-    if path.to_str() == Some("-") || path.metadata().is_ok_and(|metadata| !metadata.is_file()) {
+    if path.metadata().is_ok_and(|metadata| !metadata.is_file()) {
         return Ok(());
     }
     try_aside(path).map_err(|error| format!("cannot write {option} {}: {error}", path.display()))

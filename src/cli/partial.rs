@@ -14,6 +14,7 @@ use clap::Args as Group;
 use ringdove::http::{ResponseHead, Resumption};
 use ringdove::{Request, RequestError};
 
+use super::body::BodyArgs;
 use super::output::{Refusal, SharedStream, WriteError};
 use super::values::Field;
 use super::writers::{Claim, Writers};
@@ -26,13 +27,13 @@ pub(crate) struct RangeArgs {
     #[arg(short, long, value_name = "RANGE", allow_hyphen_values = true)]
     pub(crate) range: Option<Ranges>,
 
-    /// Go on with a file from byte OFFSET on; - for as many bytes as it has
+    /// Go on with a file from byte OFFSET on; - for as many bytes as it has. With -T it is what is sent
     #[arg(
         short = 'C',
         long,
         value_name = "OFFSET",
         allow_hyphen_values = true,
-        conflicts_with_all = ["range", "head", "include", "compressed", "raw", "upload_file"],
+        conflicts_with_all = ["range", "head", "include", "compressed", "raw"],
     )]
     pub(crate) continue_at: Option<Offset>,
 }
@@ -94,6 +95,14 @@ enum Place {
 }
 
 impl RangeArgs {
+    /// Where an upload is gone on with; what is received is not, then.
+    pub(crate) fn offset_of_upload(&mut self, body: &BodyArgs) -> Option<Offset> {
+        match body.upload_file.is_empty() {
+            true => None,
+            false => self.continue_at.take(),
+        }
+    }
+
     /// The field that asks for ranges, unless it was given by `-H`.
     pub(crate) fn field(&self, given: &[Field]) -> Option<Field> {
         let has_range = given.iter().any(|field| field.name.eq_ignore_ascii_case("range"));

@@ -17,6 +17,7 @@ use super::condition::{ConditionArgs, TimeCondition};
 use super::connect::TlsArgs;
 use super::cookies::{Kept, Shared};
 use super::credentials::without_user_information;
+use super::existing::ExistingArgs;
 use super::field_lines::lines;
 use super::glob::Glob;
 use super::input::Opened;
@@ -60,6 +61,8 @@ pub(crate) struct Plan {
     /// Where heads go by themselves.
     pub(crate) dump: Option<SharedStream>,
     pub(crate) fail: Fail,
+    /// What becomes of files that are there.
+    pub(crate) existing: ExistingArgs,
     /// One body on standard output: neither progress nor a summary beside it.
     pub(crate) plain: bool,
     pub(crate) warnings: Vec<String>,
@@ -106,7 +109,8 @@ impl Plan {
         args.proxy.fields = lines(&args.proxy.proxy_header, "--proxy-header", &mut shared.stdin)?;
         let (mut options, unusable) = transfer_options(&args)?;
         args.ways.apply(&mut options)?;
-        let content = Content::new(args.body, &mut shared.stdin)?;
+        let offset = args.range.offset_of_upload(&args.body);
+        let content = Content::new(args.body, offset, &mut shared.stdin)?;
         if content.is_for_one() && !one_url {
             return Err("-T of a pipe can be sent once, to one URL".to_owned());
         }
@@ -128,11 +132,12 @@ impl Plan {
         let input = args.input.as_deref().map(Opened::open).transpose()?;
         let dump = args.heads.dump(args.output.create_dirs)?;
         let records = match args.output.jsonl {
-            true => Some(Stream::standard_output().map_err(|error| error.to_string())?),
+            true => Some(Stream::create(Path::new("-"), false)?),
             false => None,
         };
+        let existing = args.output.existing;
         let output = place(args.output, args.input.is_none().then_some(&urls))?;
-        let one_at_a_time = output.is_stream();
+        let one_at_a_time = matches!(output, Output::Stream(_));
         warnings.extend(args.condition.warning());
         Ok(Plan {
             urls,
@@ -154,6 +159,7 @@ impl Plan {
             write_out,
             dump,
             fail,
+            existing,
             plain: one_at_a_time && one_url,
             output,
         })
@@ -417,7 +423,7 @@ fn tls(cacert: Option<&Path>, insecure: bool, args: &TlsArgs) -> Result<Option<T
 /// Where bodies go; `urls` are all there are, if that can be told.
 fn place(args: OutputArgs, urls: Option<&Vec<Glob>>) -> Result<Output, String> {
     let OutputArgs { output, output_dir, discard, jsonl, remote_name, .. } = args;
-    let OutputArgs { remote_header_name, create_dirs, .. } = args;
+    let OutputArgs { remote_header_name, create_dirs, existing, .. } = args;
     match (output.len(), output_dir) {
         (1, _) if urls.is_none_or(|urls| urls.len() != 1) => {
             Err("-o takes the body of one URL; --output-dir and -O take many".to_owned())
@@ -433,17 +439,22 @@ fn place(args: OutputArgs, urls: Option<&Vec<Glob>>) -> Result<Output, String> {
             Err(format!("-o is given {files} times, and not once for each URL"))
         }
         (_, directory) => {
-            let places = output.iter().map(|path| match &directory {
-                _ if path.to_str() == Some("-") && jsonl => {
-                    Err("--jsonl and a body cannot both go to standard output".to_owned())
-                }
-                Some(directory) if path.to_str() != Some("-") => {
-                    Output::named(&directory.join(path), true)
-                }
-                _ => Output::named(path, create_dirs),
-            });
+            let is_stream = |path: &PathBuf| path.to_str() == Some("-");
+            if jsonl && output.iter().any(is_stream) {
+                return Err("--jsonl and a body cannot both go to standard output".to_owned());
+            }
+            let create_dirs = create_dirs || directory.is_some();
+            let paths: Vec<_> = output
+                .into_iter()
+                .map(|path| match &directory {
+                    Some(directory) if !is_stream(&path) => directory.join(path),
+                    Some(_) | None => path,
+                })
+                .collect();
+            let clobber = existing.clobber();
+            let places = paths.iter().map(|path| Output::named(path, create_dirs, clobber));
             let mut places = places.collect::<Result<Vec<_>, _>>()?;
-            Ok(if places.len() == 1 { places.remove(0) } else { Output::Each(places) })
+            Ok(if places.len() == 1 { places.remove(0) } else { Output::each(places, &paths) })
         }
     }
 }

@@ -5,7 +5,7 @@
 //! [`PIECES_AHEAD`] pieces, and the loop never waits for it.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek as _, SeekFrom};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
@@ -14,6 +14,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use ringdove::engine::BodySource;
 use ringdove::http::SourceRead;
 use ringdove::sys::Waker;
+
+use super::interrupt::no_thread;
 
 /// Bytes of a pipe that are read together.
 const PIECE: usize = 16 * 1024;
@@ -25,9 +27,10 @@ const PIECES_AHEAD: usize = 4;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Piece {
     Memory(Vec<u8>),
-    /// So many bytes of a file, from its beginning.
+    /// So many bytes of a file, from byte `from` on.
     File {
         path: PathBuf,
+        from: u64,
         length: u64,
     },
 }
@@ -63,7 +66,12 @@ enum PipeState {
 
 impl Piece {
     pub(crate) fn file(path: impl Into<PathBuf>, length: u64) -> Piece {
-        Piece::File { path: path.into(), length }
+        Piece::File { path: path.into(), from: 0, length }
+    }
+
+    /// What comes from byte `from` on, of a file that has so many.
+    pub(crate) fn rest_of_file(path: impl Into<PathBuf>, from: u64, of: u64) -> Piece {
+        Piece::File { path: path.into(), from, length: of.saturating_sub(from) }
     }
 
     fn len(&self) -> u64 {
@@ -94,11 +102,15 @@ impl Pieces {
                 out.copy_from_slice(&bytes[from..from + room]);
                 room
             }
-            Piece::File { path, .. } if room > 0 => {
+            Piece::File { path, from, .. } if room > 0 => {
                 let failed = |error: io::Error| format!("cannot read {}: {error}", path.display());
                 let mut file = match self.file.take() {
                     Some(file) => file,
-                    None => File::open(path).map_err(failed)?,
+                    None => {
+                        let mut file = File::open(path).map_err(failed)?;
+                        file.seek(SeekFrom::Start(*from)).map_err(failed)?;
+                        file
+                    }
                 };
                 let read = read_some(&mut file, out).map_err(failed)?;
                 if read == 0 {
@@ -153,7 +165,7 @@ impl Pipe {
     }
 
     /// Begins to read; `waker` is woken whenever there is more.
-    pub(crate) fn start(&self, waker: Waker) -> io::Result<()> {
+    pub(crate) fn start(&self, waker: Waker) -> Result<(), String> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let PipeState::Unread(source) = std::mem::replace(&mut *state, PipeState::Ended) else {
             return Ok(());
@@ -164,26 +176,28 @@ impl Pipe {
             clippy::disallowed_methods,
             reason = "one thread, and what it may hold is bounded"
         )]
-        std::thread::Builder::new().name("ringdove-upload".to_owned()).spawn(move || {
-            loop {
-                let mut piece = vec![0; PIECE];
-                let read = read_some(&mut source, &mut piece);
-                let last = !matches!(read, Ok(1..));
-                let read = read.map(|read| {
-                    piece.truncate(read);
-                    piece
-                });
-                // whoever does not want it any more has seen the end of it
-                if sender.send(read).is_err() {
-                    break;
+        let thread =
+            std::thread::Builder::new().name("ringdove-upload".to_owned()).spawn(move || {
+                loop {
+                    let mut piece = vec![0; PIECE];
+                    let read = read_some(&mut source, &mut piece);
+                    let last = !matches!(read, Ok(1..));
+                    let read = read.map(|read| {
+                        piece.truncate(read);
+                        piece
+                    });
+                    // whoever does not want it any more has seen the end of it
+                    if sender.send(read).is_err() {
+                        break;
+                    }
+                    news.store(true, Ordering::Release);
+                    waker.wake();
+                    if last {
+                        break;
+                    }
                 }
-                news.store(true, Ordering::Release);
-                waker.wake();
-                if last {
-                    break;
-                }
-            }
-        })?;
+            });
+        thread.map_err(|error| no_thread("reads what -T sends", &error))?;
         *state = PipeState::Open { pieces, piece: Vec::new(), given: 0 };
         Ok(())
     }
@@ -247,12 +261,13 @@ mod tests {
             Piece::file(file.path(), 0),
             // it has grown since
             Piece::file(file.path(), 3),
+            Piece::rest_of_file(file.path(), 8, 10),
             Piece::Memory(b">".to_vec()),
         ];
         let mut source = Pieces::new(pieces.into());
-        assert_eq!(source.len(), 15);
+        assert_eq!(source.len(), 17);
         for room in [1, 2, 3, 7, 100] {
-            assert_eq!(read_all(&mut source, room).unwrap(), b"<0123456789012>", "{room}");
+            assert_eq!(read_all(&mut source, room).unwrap(), b"<012345678901289>", "{room}");
             assert!(source.rewind());
         }
     }

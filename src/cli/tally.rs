@@ -19,6 +19,7 @@ pub(crate) struct Tally {
     /// By the kind of failure.
     failed: BTreeMap<&'static str, u64>,
     left: u64,
+    skipped: u64,
     body_bytes: u64,
     wire_bytes: u64,
     waits: [Wait; 4],
@@ -49,6 +50,7 @@ impl Tally {
             done: BTreeMap::new(),
             failed: BTreeMap::new(),
             left: 0,
+            skipped: 0,
             body_bytes: 0,
             wire_bytes: 0,
             waits: [
@@ -70,6 +72,14 @@ impl Tally {
 
     pub(crate) fn add_failed(&mut self, kind: &'static str) {
         *self.failed.entry(kind).or_default() += 1;
+    }
+
+    pub(crate) fn add_skipped(&mut self) {
+        self.skipped += 1;
+    }
+
+    pub(crate) fn skipped(&self) -> u64 {
+        self.skipped
     }
 
     pub(crate) fn add_left(&mut self) {
@@ -105,6 +115,9 @@ impl fmt::Display for Summary<'_> {
         list(f, tally.done.iter().map(|(class, count)| (format!("{class}xx"), *count)))?;
         write!(f, "\nfailed    {}", tally.failed())?;
         list(f, tally.failed.iter().map(|(kind, count)| ((*kind).to_owned(), *count)))?;
+        if tally.skipped > 0 {
+            write!(f, "\nskipped   {}", tally.skipped)?;
+        }
         if tally.left > 0 {
             write!(f, "\nleft      {}", tally.left)?;
         }

@@ -198,7 +198,7 @@ mod tests {
         symlink("none", path("dangling")).unwrap();
         symlink(".", path("here")).unwrap();
         let table = [
-            ("file", &["file", "hard", "soft", "softer", "here/file", "./here/../here/soft"][..]),
+            ("file", &["file", "hard", "soft", "softer", "here/file", "./here/here/soft"][..]),
             ("hard", &["file", "soft"]),
             ("softer", &["hard"]),
             ("none", &["none", "dangling", "here/none", "here/dangling"]),

@@ -35,6 +35,8 @@ pub mod seccomp;
 mod setup;
 mod slots;
 pub mod socket;
+#[cfg(feature = "cli")]
+pub mod standard;
 mod stream;
 pub mod streams;
 mod token;

@@ -16,8 +16,9 @@ const BEGUN: usize = 100_000;
 fn server() -> Hostile {
     let begin = |length: usize| format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n");
     let half = vec![b'x'; BEGUN];
+    let fast = "200 OK\r\nSet-Cookie: kept=1; Max-Age=1000";
     Plan::new()
-        .path("/fast", Script::new().respond("200 OK", Framing::ContentLength, &half))
+        .path("/fast", Script::new().respond(fast, Framing::ContentLength, &half))
         .path(
             "/slow",
             Script::new()
@@ -39,11 +40,27 @@ fn names(directory: &Path) -> Vec<String> {
     names
 }
 
+/// Signals that would be ignored where the tests run in the background are not.
+const ALL_BY_DEFAULT: [&str; 2] = ["env", "--default-signal"];
+
 /// Starts the paths, and waits until `parts` files are being written and one is whole.
 fn start(server: &Hostile, paths: &[&str], parts: usize, driver: &str, bodies: &Path) -> Running {
+    start_under(&ALL_BY_DEFAULT, server, paths, parts, driver, bodies)
+}
+
+fn start_under(
+    wrapper: &[&str],
+    server: &Hostile,
+    paths: &[&str],
+    parts: usize,
+    driver: &str,
+    bodies: &Path,
+) -> Running {
     let running = Ringdove::fetch(["--connections", "8", "--driver", driver])
         .args(paths.iter().map(|path| server.url(path)))
         .path("--output-dir", bodies)
+        .path("-c", &bodies.with_extension("jar"))
+        .under(wrapper)
         .start();
     let is_part = |name: &&String| name.ends_with(".part");
     let begun = eventually(PATIENCE, || {
@@ -60,7 +77,8 @@ fn start(server: &Hostile, paths: &[&str], parts: usize, driver: &str, bodies: &
 
 #[test]
 fn what_has_begun_may_end_and_nothing_half_written_gets_a_name() {
-    for (driver, (signal, code)) in drivers().zip([("INT", 130), ("TERM", 143)].iter().cycle()) {
+    let signals = [("INT", 130), ("TERM", 143), ("HUP", 129)];
+    for (driver, (signal, code)) in drivers().zip(signals.iter().cycle()) {
         let server = server();
         let directory = tempfile::tempdir().expect("a directory");
         let bodies = directory.path().join("bodies");
@@ -78,6 +96,41 @@ fn what_has_begun_may_end_and_nothing_half_written_gets_a_name() {
         let slow = fs::read(bodies.join(format!("{prefix},slow"))).expect("a file");
         assert_eq!(slow.len(), 2 * BEGUN);
     }
+}
+
+#[test]
+fn who_demands_an_end_gets_it_and_no_part_is_left() {
+    let demands = [
+        ("QUIT", 131),
+        ("XCPU", 152),
+        ("ALRM", 142),
+        ("VTALRM", 154),
+        ("USR1", 138),
+        ("USR2", 140),
+    ];
+    for (signal, code) in demands {
+        let server = server();
+        let directory = tempfile::tempdir().expect("a directory");
+        let bodies = directory.path().join("bodies");
+        let running = start(&server, &["/fast", "/never"], 1, "auto", &bodies);
+        running.signal(signal);
+        running.wait().exits(code).says(&["interrupted: 1 transfers given up"]);
+        assert_eq!(names(&bodies), [format!("http,127.0.0.1+{},fast", server.addr().port())]);
+        let jar = fs::read_to_string(bodies.with_extension("jar")).expect("cookies");
+        assert!(jar.contains("kept"), "{signal}: {jar}");
+    }
+}
+
+#[test]
+fn a_hangup_that_is_ignored_stays_ignored() {
+    let server = server();
+    let directory = tempfile::tempdir().expect("a directory");
+    let bodies = directory.path().join("bodies");
+    let ignoring = ["env", "--default-signal", "--ignore-signal=HUP"];
+    let running = start_under(&ignoring, &server, &["/fast", "/slow"], 1, "auto", &bodies);
+    running.signal("HUP");
+    running.wait().exits(0);
+    assert_eq!(names(&bodies).len(), 2);
 }
 
 #[test]

@@ -15,6 +15,7 @@ mod conditions;
 mod corpus;
 mod credentials;
 mod doctor;
+mod existing;
 mod fanout;
 mod gates;
 mod heads;

@@ -2,13 +2,14 @@
 
 use std::fs;
 use std::io::Read as _;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 use std::process::Command;
 
 use crate::command::Ringdove;
 use crate::support::hostile::{Framing, Plan, Script};
 use crate::support::nginx::{Nginx, OK_BODY};
+use crate::support::{PATIENCE, eventually};
 
 /// Larger than what any pipe or buffer on the way takes.
 const LARGE: usize = 8 << 20;
@@ -121,8 +122,9 @@ fn a_body_that_ends_early_leaves_no_file_and_the_old_one_as_it_was() {
 fn a_file_that_may_not_grow_fails_its_transfer_alone() {
     let nginx = with_large();
     let directory = tempfile::tempdir().expect("a directory");
-    // a limit of 64 blocks of 512 bytes; the signal that comes with it is ignored
-    let limited = ["sh", "-c", r#"trap "" XFSZ; ulimit -f 64; exec "$@""#, "sh"];
+    // a limit of 64 blocks of 512 bytes
+    let limited = r#"ulimit -f 64; exec "$@""#;
+    let limited = ["env", "--default-signal=XFSZ", "sh", "-c", limited, "sh"];
     let ended = Ringdove::fetch(["/ok", "/large", "/ok?again"].map(|path| nginx.url(path)))
         .path("--output-dir", directory.path())
         .under(&limited)
@@ -190,20 +192,117 @@ fn a_device_that_is_full_is_named() {
 }
 
 #[test]
-fn a_reader_that_has_had_enough_is_no_failure() {
+fn what_is_given_up_since_nobody_reads_shows_in_the_exit_status() {
     let nginx = with_large();
     let list = format!("{}\n", nginx.url("/ok")).repeat(5000);
     let large = Ringdove::fetch([nginx.url("/large")]);
     let records = Ringdove::fetch(["--jsonl", "-i", "-"]).stdin(list);
-    for command in [large, records] {
+    for (command, words) in [(large, None), (records, Some("nobody reads standard output: "))] {
         let mut running = command.start();
         running.close_stdin();
         let mut stdout = running.stdout.take().expect("a pipe");
         stdout.read_exact(&mut [0; 10]).expect("the beginning");
         drop(stdout);
-        let ended = running.wait().exits(0);
-        assert!(!ended.stderr.contains("ringdove:"), "{}", ended.stderr);
+        let ended = running.wait().exits(141);
+        match words {
+            Some(words) => _ = ended.says(&[words, "given up", "not begun"]),
+            None => assert_eq!(ended.stderr, ""),
+        }
     }
+}
+
+#[test]
+fn a_standard_output_that_is_closed_is_an_error() {
+    let server = Plan::new().path("/", Script::new().ok("x")).start();
+    let url = server.url("/");
+    let closed = ["sh", "-c", r#"exec "$@" >&-"#, "sh"];
+    let discard = ["--discard"].as_slice();
+    for args in [&[][..], &["-o", "-"], &["--jsonl"], &["-D", "-", "--discard"]] {
+        let ended = Ringdove::fetch([&url]).args(args).under(&closed).run().exits(2);
+        ended.says(&["cannot write to", "it is closed"]);
+    }
+    for args in [&["-w", "%{http_code}"][..], &["-c", "-"]] {
+        let ended = Ringdove::fetch([&url]).args(discard).args(args).under(&closed).run().exits(2);
+        ended.says(&["cannot write", "it is closed"]);
+    }
+    Ringdove::new("doctor").under(&closed).run().exits(2).says(&["it is closed"]);
+    assert!(server.requests().is_empty());
+    // who has no use for it does without
+    Ringdove::fetch([&url]).args(discard).under(&closed).run().exits(0);
+    // and one that leads nowhere is open
+    let nowhere = ["sh", "-c", r#"exec "$@" <>/dev/null >&0"#, "sh"];
+    Ringdove::fetch([&url]).under(&nowhere).run().exits(0);
+}
+
+#[test]
+fn a_link_that_leads_to_nothing_is_written_through() {
+    let nginx = Nginx::plain();
+    let directory = tempfile::tempdir().expect("a directory");
+    let link = directory.path().join("link");
+    symlink("target", &link).expect("a link");
+    for options in [&[][..], &["-C", "-"]] {
+        Ringdove::fetch(["-q", &nginx.url("/ok")]).args(options).path("-o", &link).run().exits(0);
+        assert!(link.is_symlink());
+        assert_eq!(names(directory.path()), ["link", "target"]);
+        let target = directory.path().join("target");
+        assert_eq!(fs::read(&target).expect("the file"), OK_BODY);
+        fs::remove_file(target).expect("a file");
+    }
+    fs::remove_file(&link).expect("a link");
+    symlink("none/target", &link).expect("a link");
+    let ended = Ringdove::fetch(["-q", &nginx.url("/ok")]).path("-o", &link).run().exits(2);
+    ended.says(&[&link.display().to_string(), "No such file"]);
+}
+
+#[test]
+fn a_pipe_among_files_does_not_make_them_wait() {
+    let server = ["/1", "/2", "/3", "/4", "/5"]
+        .iter()
+        .fold(Plan::new(), |plan, path| plan.path(path, Script::new().ok(path)));
+    let server = server.start();
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = |name: &str| directory.path().join(name);
+    for name in ["p", "q"] {
+        let status = Command::new("mkfifo").arg(path(name)).status().expect("mkfifo");
+        assert!(status.success());
+    }
+    symlink("p", path("again")).expect("a link");
+    let running = Ringdove::fetch(["-q"])
+        .args(["/1", "/2", "/3", "/4", "/5"].map(|path| server.url(path)))
+        .path("-o", &path("p"))
+        .path("-o", &path("a"))
+        .path("-o", &path("again"))
+        .path("-o", &path("q"))
+        .args(["-o", "/dev/null"])
+        .start();
+    // nobody reads the pipes yet
+    assert!(eventually(PATIENCE, || path("a").exists()), "{}", server.dump());
+    let read = |name: &str| {
+        let cat = Command::new("timeout").args(["20", "cat"]).arg(path(name)).output();
+        String::from_utf8(cat.expect("cat runs").stdout).expect("text")
+    };
+    // each has all that goes into it, and its end before the other is opened
+    assert_eq!(read("p"), "/1/3");
+    assert_eq!(read("q"), "/4");
+    running.wait().exits(0);
+    assert_eq!(fs::read(path("a")).expect("a file"), b"/2");
+    assert_eq!(server.requests().len(), 5);
+}
+
+#[test]
+fn a_pipe_that_is_left_by_its_reader_fails_its_transfer_alone() {
+    let nginx = with_large();
+    let directory = tempfile::tempdir().expect("a directory");
+    let (pipe, file) = (directory.path().join("pipe"), directory.path().join("file"));
+    assert!(Command::new("mkfifo").arg(&pipe).status().expect("mkfifo").success());
+    let running = Ringdove::fetch(["-q", &nginx.url("/large"), &nginx.url("/large")])
+        .path("-o", &pipe)
+        .path("-o", &file)
+        .start();
+    let head = Command::new("timeout").args(["20", "head", "-c", "10"]).arg(&pipe).output();
+    assert_eq!(head.expect("head runs").stdout.len(), 10);
+    running.wait().exits(1).says(&["/large: cannot write to", "pipe", "Broken pipe"]);
+    assert_eq!(fs::read(&file).expect("a file").len(), LARGE);
 }
 
 #[test]

@@ -109,7 +109,9 @@ fn what_is_there_is_not_replaced() {
 fn without_any_name_nothing_is_written() {
     let server = server();
     let directory = tempfile::tempdir().expect("a directory");
-    fetch(directory.path(), &[&server.url("/none/")]).exits(1).says(&["ends in no name"]);
+    fetch(directory.path(), &[&server.url("/none/")])
+        .exits(1)
+        .says(&["none/: -O: the URL's path ends in no name"]);
     assert_eq!(files(directory.path()), []);
     for other in [&["--include"][..], &["-I"], &["-C", "-"]] {
         fetch(directory.path(), &[other, &[&server.url("/a")]].concat()).exits(2);

@@ -62,6 +62,8 @@ fn bad_options_are_named() {
         (&[URL, "-o", "x", "-o", "y"], &["-o is given 2 times"]),
         (&[URL, URL, "-T", "x", "-T", "y"], &["-T is given 2 times"]),
         (&[URL, "-T", "/dev/null", "-r", "0-3"], &["-T", "-r"]),
+        (&[URL, "-T", "-", "-C", "3"], &["-C", "no pipe"]),
+        (&[URL, "-T", "Cargo.toml", "-C", "9999999"], &["-C 9999999", "-T Cargo.toml", "bytes"]),
         (&["-i", "http://127.0.0.1:1/"], &["-i", "--include"]),
         (&["localhost:8001/a", "-o", "/no/such/dir/file"], &["/no/such/dir/file"]),
         (&[URL, "--etag-save", "/no/such/dir/e"], &["--etag-save", "/no/such/dir/e"]),
@@ -97,6 +99,17 @@ fn what_may_not_be_read_or_written_is_named() {
     denied("--output-dir", &bodies.join("below"));
     denied("-o", &bodies.join("file"));
     assert_eq!(fs::read_dir(&bodies).expect("a directory").count(), 0);
+}
+
+#[test]
+fn a_thread_that_cannot_be_started_is_named_by_its_purpose() {
+    // a stack that no address space has room for
+    let without_threads = ["env", "RUST_MIN_STACK=1125899906842624"];
+    Ringdove::fetch([URL])
+        .under(&without_threads)
+        .run()
+        .exits(2)
+        .says(&["cannot start the thread that waits for signals: "]);
 }
 
 /// What is in a home directory is read by who asks for it alone.

@@ -64,6 +64,15 @@ const CASES: &[Case] = &[
     Case::new("-T by POST", &["-T", "name.txt", "-X", "POST", "URL/"])
         .differs("Expect for small uploads"),
     Case::new("-T of standard input", &["-T", "-", "URL/"]),
+    Case::new("-T from an offset", &["-C", "4", "-T", "name.txt", "-H", "Expect:", "URL/"]),
+    Case::new("-T -C -", &["-C", "-", "-T", "name.txt", "-H", "Expect:", "URL/"]),
+    Case::new("-T -C 0", &["-C", "0", "-T", "name.txt", "-H", "Expect:", "URL/"]),
+    Case::new("-T from its end", &["-C", "11", "-T", "name.txt", "URL/"]),
+    Case::new(
+        "-T -C and a Content-Range",
+        &["-C", "4", "-T", "name.txt", "-H", "Expect:", "-H", "Content-Range: bytes 1-2/3", "URL/"],
+    ),
+    Case::new("-T - from an offset", &["-C", "4", "-T", "-", "URL/"]).differs("Bodies"),
     Case::new("chunked on demand", &["-d", "a=1", "-H", "Transfer-Encoding: chunked", "URL/"])
         .differs("Fields that frame the message"),
     Case::new("a body that is refused", &["-d", "a=1", "URL/refused"]),

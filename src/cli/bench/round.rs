@@ -11,6 +11,7 @@ use ringdove::sys::{rlimit, usage};
 use ringdove::{Options, TlsPolicy};
 use url::Url;
 
+use super::super::interrupt::no_thread;
 use super::load::{self, Load};
 use super::plan::{Latency, Measured, Plan, Stop, Trust};
 
@@ -23,8 +24,12 @@ pub(super) fn run(plan: &Plan) -> Result<Measured, Failure> {
         (0..plan.threads).map(|thread| share(plan, thread)).collect::<Result<Vec<_>, _>>()?;
     let before = usage::resident_kib();
     let outcomes = std::thread::scope(|scope| {
-        let threads: Vec<_> =
-            loads.into_iter().map(|load| scope.spawn(move || load::run(load))).collect();
+        let start = |load| {
+            std::thread::Builder::new()
+                .spawn_scoped(scope, move || load::run(load))
+                .map_err(|error| no_thread("makes requests", &error))
+        };
+        let threads = loads.into_iter().map(start).collect::<Result<Vec<_>, _>>()?;
         let joined = threads.into_iter().map(|thread| match thread.join() {
             Ok(outcome) => outcome,
             Err(_) => Err("a thread of the client panicked".into()),

@@ -119,7 +119,7 @@ fn explain_certificate(problem: &CertificateError) -> String {
         CertificateError::NotValidForNameContext { expected, presented } => format!(
             "the server's certificate is not valid for {}, only for {}",
             expected.to_str(),
-            list(presented)
+            list(presented, &expected.to_str())
         ),
         CertificateError::NotValidForName => {
             "the server's certificate is not valid for this name".to_owned()
@@ -168,11 +168,22 @@ fn explain_alert(alert: AlertDescription) -> String {
     format!("the peer refused: {what} (alert {})", u8::from(alert))
 }
 
-fn list(names: &[String]) -> String {
+/// The names of a certificate that has not the one that was `expected`.
+fn list(names: &[String], expected: &str) -> String {
     if names.is_empty() {
         return "no name at all".to_owned();
     }
-    let listed: Vec<&str> = names.iter().take(NAMES_LISTED).map(|name| bare(name)).collect();
+    let listed: Vec<_> = names
+        .iter()
+        .take(NAMES_LISTED)
+        .map(|name| match bare(name) {
+            // an address has to be one of iPAddress (RFC 9110, 4.3.5)
+            same if same == expected => {
+                format!("{same} as a name of the DNS, which an address is not")
+            }
+            other => other.to_owned(),
+        })
+        .collect();
     let mut text = listed.join(", ");
     if names.len() > NAMES_LISTED {
         let _ = write!(text, " and {} more", names.len() - NAMES_LISTED);

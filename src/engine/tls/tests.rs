@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    date_time_ymd,
+    SanType, date_time_ymd,
 };
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::server::WebPkiClientVerifier;
@@ -439,6 +439,22 @@ fn names_and_addresses_are_verified() {
             )
         );
     }
+}
+
+#[test]
+fn an_address_that_a_certificate_has_as_a_name_is_told_apart() {
+    let authority = Authority::new();
+    let policy = authority.policy().build().unwrap();
+    let as_name = |params: &mut CertificateParams| {
+        params.subject_alt_names = vec![SanType::DnsName("127.0.0.1".try_into().unwrap())];
+    };
+    let server = Arc::new(authority.sign(&[], as_name).serve(BOTH));
+    let fault = Pair::new(&policy, "127.0.0.1", &server).run().expect_err("no address").to_string();
+    assert_eq!(
+        fault,
+        "the server's certificate is not valid for 127.0.0.1, \
+         only for 127.0.0.1 as a name of the DNS, which an address is not"
+    );
 }
 
 #[test]
