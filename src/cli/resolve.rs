@@ -76,7 +76,7 @@ mod tests {
     fn addresses() {
         let table = [
             ("example.com:80:127.0.0.1", "example.com", 80, 1, false),
-            ("EXAMPLE.com.:8443:127.0.0.1,[::1],::2", "example.com", 8443, 3, false),
+            ("EXAMPLE.com.:8443:127.0.0.1,[::1],::2", "example.com.", 8443, 3, false),
             ("[::1]:80:127.0.0.1", "::1", 80, 1, false),
             ("a:81:::1", "a", 81, 1, false),
             ("+a:81:1.1.1.1", "a", 81, 1, true),

@@ -274,7 +274,7 @@ mod tests {
             let port = |port: Option<u16>| port.map_or("-".into(), |port| port.to_string());
             [name(to.host), port(to.port), name(to.to_host), port(to.to_port)].join(" ")
         };
-        assert_eq!(parse("A.:80:b:81"), "a 80 b 81");
+        assert_eq!(parse("A.:80:b:81"), "a. 80 b 81");
         assert_eq!(parse("::b:81"), "- - b 81");
         assert_eq!(parse("a:::81"), "a - - 81");
         assert_eq!(parse(":::"), "- - - -");

@@ -1,13 +1,14 @@
 //! What a stub resolver reads and writes: DNS messages, and the files that configure name look-ups.
 //!
-//! Knows the wire format of RFC 1035 and RFC 6891, and the text of resolv.conf(5), hosts(5) and
-//! nsswitch.conf(5). Must not know sockets, time, or who looks a name up. Invariants: any bytes are
+//! Knows the wire format of RFC 1035 and RFC 6891, the text of resolv.conf(5), hosts(5) and
+//! nsswitch.conf(5), and which addresses are better than others. Must not know sockets, time, or who looks a name up. Invariants: any bytes are
 //! read without a panic, in time linear in their number, and leave no more behind than a bound of
 //! [`crate::limits`] says.
 
 pub mod conf;
 pub mod hosts;
 pub mod message;
+pub(crate) mod order;
 pub mod switch;
 
 pub use conf::Conf;

@@ -204,6 +204,8 @@ impl Resolver {
         addresses: Addresses,
         until: Time,
     ) {
+        // what stands for a name stands for it with a dot at its end, too
+        let host = host.map(|host| host.without_dot());
         if addresses.is_empty() {
             self.overrides.remove(&(host, port));
         } else {
@@ -215,7 +217,7 @@ impl Resolver {
     pub(super) fn known(&self, host: &Host, port: u16, now: Time) -> Option<Addresses> {
         if !self.overrides.is_empty() {
             let find = |host| self.overrides.get(&(host, port)).filter(|(_, until)| *until > now);
-            if let Some((addresses, _)) = find(Some(host.clone())).or_else(|| find(None)) {
+            if let Some((addresses, _)) = find(Some(host.without_dot())).or_else(|| find(None)) {
                 return Some(addresses.clone());
             }
         }

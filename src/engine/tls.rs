@@ -83,9 +83,10 @@ const RECORD_OVERHEAD_BYTES: usize = 64;
 /// RFC 8446, 5.1: plaintext in one record at most.
 const RECORD_PLAINTEXT_BYTES: usize = 16 * 1024;
 
-/// The name to which a certificate must be valid, from a host without brackets or trailing dot:
-/// a registered name or an IP address.
+/// The name to which a certificate must be valid, and which the server is told (RFC 6066, 3), from a host without
+/// brackets: a registered name, of which neither has the dot at its end, or an IP address.
 pub(crate) fn server_name(host: &str) -> Result<ServerName<'static>, TlsFault> {
+    let host = host.strip_suffix('.').unwrap_or(host);
     match host.parse::<std::net::IpAddr>() {
         Ok(address) => Ok(ServerName::from(address)),
         Err(_) => match DnsName::try_from(host.to_owned()) {

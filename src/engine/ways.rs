@@ -101,8 +101,9 @@ impl ConnectTo {
     /// Where it has connections for this origin made, if it says anything of it.
     fn target(&self, origin: &Origin) -> Option<(Host, u16)> {
         let ConnectTo { host, port, to_host, to_port } = self;
-        let matches = host.as_ref().is_none_or(|host| host == origin.host())
-            && port.is_none_or(|port| port == origin.port());
+        let matches =
+            host.as_ref().is_none_or(|host| host.without_dot() == origin.host().without_dot())
+                && port.is_none_or(|port| port == origin.port());
         let says = to_host.is_some() || to_port.is_some();
         (matches && says).then(|| {
             let host = to_host.as_ref().unwrap_or(origin.host()).clone();

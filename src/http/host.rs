@@ -2,7 +2,9 @@
 //!
 //! Knows URLs' hosts. Must not know name look-ups or certificates, though both start from these
 //! types. Invariant: a [`Host`] is made from a parsed URL alone, so that two spellings of one host
-//! (case, IDNA, a trailing dot, an IP literal's notation) are equal, for the pool, for SNI, for DNS.
+//! (case, IDNA, an IP literal's notation) are equal, for the pool, for SNI, for DNS. A name with a dot at its end is
+//! absolute, and another host than the one without (RFC 9110, 4.3.1 has authorities compared as they are): that may be
+//! completed by a search list, and stand for something else.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -26,7 +28,7 @@ pub struct Host(Repr);
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Repr {
-    /// Lower case, IDNA done, without the trailing dot.
+    /// Lower case, IDNA done, with the dot at its end if it has one.
     Name(Arc<str>),
     V4(Ipv4Addr),
     V6(Ipv6Addr),
@@ -122,9 +124,27 @@ impl Host {
 
     /// The registered name, where the host is no IP literal: ASCII, lower case, no trailing dot.
     pub fn name(&self) -> Option<&str> {
+        self.written().map(|name| name.strip_suffix('.').unwrap_or(name))
+    }
+
+    /// Whether it is a name with a dot at its end, which no search list completes.
+    pub fn is_absolute(&self) -> bool {
+        self.written().is_some_and(|name| name.ends_with('.'))
+    }
+
+    /// The registered name as it is written, with the dot at its end if it has one.
+    pub(crate) fn written(&self) -> Option<&str> {
         match &self.0 {
             Repr::Name(name) => Some(name),
             Repr::V4(_) | Repr::V6(_) => None,
+        }
+    }
+
+    /// The same host without a dot at its end, for what is said of both: overrides of addresses, limits.
+    pub(crate) fn without_dot(&self) -> Host {
+        match self.name() {
+            Some(name) if self.is_absolute() => Host(Repr::Name(name.into())),
+            Some(_) | None => self.clone(),
         }
     }
 }
@@ -176,25 +196,25 @@ impl fmt::Display for Authority<'_> {
     }
 }
 
-/// The name without its trailing dot, if it can be looked up at all. The `url` crate has lowered
+/// The name, if it can be looked up at all. The `url` crate has lowered
 /// its case and done IDNA.
 fn canonical_name(name: &str) -> Result<&str, RequestError> {
     let bad = |why| RequestError::BadHost { host: excerpt(name.as_bytes()), why };
-    let canonical = name.strip_suffix('.').unwrap_or(name);
-    if canonical.len() > NAME_BYTES {
+    let bare = name.strip_suffix('.').unwrap_or(name);
+    if bare.len() > NAME_BYTES {
         return Err(bad("longer than 253 bytes"));
     }
-    for label in canonical.split('.') {
+    for label in bare.split('.') {
         match label.len() {
             0 => return Err(bad("an empty label")),
             1..=LABEL_BYTES => {}
             _ => return Err(bad("a label longer than 63 bytes")),
         }
     }
-    if !canonical.bytes().all(is_reg_name_byte) {
+    if !bare.bytes().all(is_reg_name_byte) {
         return Err(bad("a character that no host name has"));
     }
-    Ok(canonical)
+    Ok(name)
 }
 
 /// `reg-name` of RFC 3986, 3.2.2, without percent-encoding.
@@ -217,7 +237,8 @@ mod tests {
     #[test]
     fn spellings_of_one_origin_are_equal() {
         let table = [
-            ("http://example.com/", "http://EXAMPLE.com.:80/a?b#c", "http://example.com"),
+            ("http://example.com/", "http://EXAMPLE.com:80/a?b#c", "http://example.com"),
+            ("http://example.com./", "http://EXAMPLE.com.:80/", "http://example.com."),
             ("https://example.com", "https://u:p@example.com:443/", "https://example.com"),
             (
                 "http://bücher.example",
@@ -235,10 +256,29 @@ mod tests {
         }
     }
 
+    /// The name is the same for SNI and DNS; the authority is as it was given (RFC 9112, 3.2).
+    #[test]
+    fn a_dot_at_the_end_makes_another_host() {
+        let (absolute, relative) = ("http://a.example./", "http://a.example/");
+        let (absolute, relative) = (origin(absolute).unwrap(), origin(relative).unwrap());
+        assert_ne!(absolute, relative);
+        assert_eq!(absolute.host().name(), relative.host().name());
+        assert_eq!(absolute.authority_with_port().to_string(), "a.example.:80");
+        assert!(absolute.host().is_absolute() && !relative.host().is_absolute());
+        assert_eq!(&absolute.host().without_dot(), relative.host());
+        let ip = origin("http://127.0.0.1./").unwrap();
+        assert!(!ip.host().is_absolute());
+    }
+
     #[test]
     fn origins_differ_in_each_part() {
         let base = origin("http://example.com").unwrap();
-        for other in ["https://example.com", "http://example.com:81", "http://example.org"] {
+        for other in [
+            "https://example.com",
+            "http://example.com:81",
+            "http://example.org",
+            "http://example.com.",
+        ] {
             assert_ne!(base, origin(other).unwrap());
         }
     }

@@ -498,7 +498,7 @@ impl RequestHead {
             return out.put(host.as_bytes());
         }
         let origin = &self.origin;
-        match (origin.host().name(), origin.host().ip()) {
+        match (origin.host().written(), origin.host().ip()) {
             (Some(name), _) => out.put(name.as_bytes())?,
             (None, Some(IpAddr::V4(ip))) => {
                 for (i, octet) in ip.octets().into_iter().enumerate() {

@@ -161,9 +161,9 @@ fn a_known_host_is_asked_over_tls_alone() {
     let (_, options) = strict(".a.test \"unlimited\"\nbücher.test \"unlimited\"");
     let table = [
         ("http://a.test/", "a.test", 443),
-        ("http://A.TEST.:80/", "a.test", 443),
+        ("http://A.TEST.:80/", "a.test.", 443),
         ("http://b.a.test:8080/", "b.a.test", 8080),
-        ("http://Bücher.test./", "xn--bcher-kva.test", 443),
+        ("http://Bücher.test./", "xn--bcher-kva.test.", 443),
         ("http://x.xn--bcher-kva.test/", "x.xn--bcher-kva.test", 80),
         ("http://c.test/", "c.test", 80),
     ];

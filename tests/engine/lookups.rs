@@ -17,7 +17,7 @@ fn transfers_to_the_same_name_share_a_look_up() {
     h.add(get_url("http://a.test/"));
     let lookup = h.wants_lookup();
     h.add(get_url("http://A.test:8080/"));
-    h.add(get_url("http://a.test./"));
+    h.add(get_url("http://a.test/"));
     h.wants_nothing();
     h.resolved(lookup, &["10.0.0.1"]);
     let wants = h.wants();
@@ -108,6 +108,19 @@ fn other_files_end_what_was_known_by_the_old_ones() {
     leads_to(&mut h, "10.0.0.7");
     assert_eq!(h.engine.stats().lookups, 2);
     h.ends_empty();
+}
+
+#[test]
+fn what_is_fixed_for_a_name_is_fixed_for_it_with_a_dot() {
+    for fixed in ["http://a.test/", "http://a.test./"] {
+        for url in ["http://a.test/", "http://A.Test./"] {
+            let mut h = Harness::with(Config::default());
+            let host = get_url(fixed).head().origin().host().clone();
+            h.engine.set_override(host, 80, Arc::new(["10.0.0.7".parse().unwrap()]));
+            h.add(get_url(url));
+            assert_eq!(h.wants_connect().1.to_string(), "10.0.0.7:80", "{fixed} {url}");
+        }
+    }
 }
 
 /// Who has waited since before is told what the old files and servers say; whoever comes later is not.

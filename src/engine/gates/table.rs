@@ -181,7 +181,7 @@ impl Gates {
     /// Gives a host an interval of its own, or takes it back. A wait that is under way ends no later than
     /// it would have from now.
     pub(super) fn set_interval(&mut self, host: &Host, interval: Option<Duration>, now: Time) {
-        let key = self.key(Scope::HostStarts, host);
+        let key = self.key(Scope::HostStarts, host.without_dot());
         match interval {
             Some(interval) => self.own.insert(key, interval),
             None => self.own.remove(&key),

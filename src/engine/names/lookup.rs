@@ -1,8 +1,8 @@
 //! Look-ups: the names that one tries, its two families, and when it is over.
 //!
 //! Knows the search list, and what both families found. Must not know servers or
-//! channels. Invariants: a look-up is reported once; a name of the search list is tried only after the one
-//! before is known not to be there.
+//! channels. Invariants: a look-up is reported once; a name of the search list is tried only after servers have said
+//! of the one before that it is not there, or that they do not know.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use super::fixed::Fixed;
 use super::query::Ask;
 use super::{Found, NameError, NameErrorKind, Names, Query, Timer, Want};
 use crate::dns::message::is_a_name;
-use crate::dns::{Conf, Kind};
+use crate::dns::{Kind, order};
 use crate::engine::LookupId;
 use crate::engine::timers::TimerId;
 use crate::http::Host;
@@ -37,6 +37,8 @@ pub(super) struct Look {
     delay: Option<TimerId>,
     /// A name that was tried exists, and has no address.
     exists: bool,
+    /// Why nobody could say of a name that was tried.
+    failure: Option<NameErrorKind>,
     /// The least negative TTL of the names that were tried.
     negative_ttl: Option<u32>,
 }
@@ -131,7 +133,11 @@ impl Look {
                 (*family, least) = (addresses, least.min(*ttl));
             }
         }
-        let addresses = by_turns(families);
+        let [six, four] = families;
+        let addresses = match order::first_family(six, four) {
+            Kind::Aaaa => by_turns([six, four]),
+            Kind::A => by_turns([four, six]),
+        };
         let ttl = Some(Duration::from_secs(least.into()));
         let partial = !self.is_over();
         (!addresses.is_empty()).then_some(Found { addresses, ttl, partial })
@@ -187,6 +193,7 @@ impl Names {
             patience: None,
             delay: None,
             exists: false,
+            failure: None,
             negative_ttl: None,
         };
         let id = self.looks.insert(look);
@@ -217,7 +224,8 @@ impl Names {
         let Some(look) = self.looks.get_mut(id) else { return false };
         let Some(host) = look.host.name() else { return false };
         let candidate = loop {
-            match candidate(host, &self.config.conf, look.candidates) {
+            let search = if look.host.is_absolute() { &[][..] } else { &self.config.conf.search };
+            match candidate(host, self.config.conf.ndots, search, look.candidates) {
                 Some(name) if name.as_deref().is_some_and(|name| !is_a_name(name)) => {
                     look.candidates += 1;
                 }
@@ -273,6 +281,10 @@ impl Names {
                 self.report_found(id);
                 self.remove(id);
             }
+            Verdict::Failed(kind) if kind.is_of_the_name() => {
+                look.failure.get_or_insert(kind);
+                self.next_name(id);
+            }
             Verdict::Failed(kind) => self.report_error(id, kind),
             Verdict::Nothing => self.nothing(id),
         }
@@ -293,17 +305,25 @@ impl Names {
             exists = false;
         }
         look.exists |= exists;
+        self.next_name(id);
+    }
+
+    /// Tries the next name. Where there is none, nothing was found: that the name is not there is known only if
+    /// servers said so of all.
+    fn next_name(&mut self, id: Id<Look>) {
         for kind in KINDS {
             self.leave(Query { look: id, kind });
         }
         if self.try_name(id) {
             return;
         }
-        let exists = self.looks.get(id).is_some_and(|look| look.exists);
-        self.report_error(
-            id,
-            if exists { NameErrorKind::NoAddress } else { NameErrorKind::NoName },
-        );
+        let Some(look) = self.looks.get_mut(id) else { return };
+        let kind = match look.failure.take() {
+            Some(failure) => failure,
+            None if look.exists => NameErrorKind::NoAddress,
+            None => NameErrorKind::NoName,
+        };
+        self.report_error(id, kind);
     }
 
     // timers
@@ -398,13 +418,13 @@ impl Names {
 
 /// The nth name that is tried for a host (resolv.conf(5)): none where there is no more, or the host's own as it
 /// is.
-fn candidate(host: &str, conf: &Conf, n: usize) -> Option<Option<Box<str>>> {
+fn candidate(host: &str, ndots: usize, search: &[String], n: usize) -> Option<Option<Box<str>>> {
     let dots = host.bytes().filter(|&byte| byte == b'.').count();
-    let own = if dots >= conf.ndots { 0 } else { conf.search.len() };
+    let own = if dots >= ndots { 0 } else { search.len() };
     if n == own {
         return Some(None);
     }
-    let domain = conf.search.get(n - usize::from(n > own))?;
+    let domain = search.get(n - usize::from(n > own))?;
     Some(Some(format!("{host}.{domain}").into()))
 }
 
@@ -422,9 +442,10 @@ fn by_turns([first, second]: [&[IpAddr]; 2]) -> Vec<IpAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dns::Conf;
 
     fn names(host: &str, conf: &Conf) -> Vec<String> {
-        let name = |n| candidate(host, conf, n);
+        let name = |n| candidate(host, conf.ndots, &conf.search, n);
         (0..).map_while(name).map(|name| name.map_or(host.to_owned(), String::from)).collect()
     }
 

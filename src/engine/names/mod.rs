@@ -122,7 +122,7 @@ pub(crate) enum Failure {
 /// The addresses of a host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Found {
-    /// IPv6 and IPv4 by turns, IPv6 first (RFC 8305, 4), in the order of the answers.
+    /// IPv6 and IPv4 by turns (RFC 8305, 4), in the order of RFC 6724, 6, as far as it needs no source address.
     pub(crate) addresses: Vec<IpAddr>,
     /// How long they hold. None where nothing says so.
     pub(crate) ttl: Option<Duration>,
@@ -164,6 +164,14 @@ pub(crate) enum NameErrorKind {
     Unreachable(String),
     /// This machine had no descriptor or port left to ask them.
     Exhausted,
+}
+
+impl NameErrorKind {
+    /// Whether servers said so of this one name, so that another may be found; silence would be waited for again.
+    fn is_of_the_name(&self) -> bool {
+        use NameErrorKind::{Code, Loop, NotUnderstood, Refused, ServerFailure};
+        matches!(self, ServerFailure | Refused | NotUnderstood | Code(_) | Loop)
+    }
 }
 
 impl NameError {

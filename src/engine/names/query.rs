@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::lookup::State;
 use super::{ChannelId, Failure, NameErrorKind, Names, Query, Timer, Transport, Want};
 use crate::dns::message;
-use crate::dns::{Answer, Code, Data, Fault};
+use crate::dns::{Answer, Code, Data, Fault, order};
 use crate::engine::timers::TimerId;
 use crate::limits;
 use crate::time::Time;
@@ -348,7 +348,8 @@ impl Names {
             self.servers[server].note_plain(self.now);
         }
         let state = match data {
-            Data::Addresses { addresses, ttl } => {
+            Data::Addresses { mut addresses, ttl } => {
+                order::sort(&mut addresses);
                 State::Found { addresses, ttl: ttl.min(half.alias_ttl) }
             }
             Data::Nothing { ttl } => {

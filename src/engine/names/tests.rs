@@ -15,7 +15,7 @@ use world::{Asked, Reply, World, a, aaaa, cname, nothing, soa};
 const MILLI: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Answers with the addresses that the name says: `n7.example` has 10.0.0.7 and fd00::7.
+/// Answers with the addresses that the name says: `n7.example` has 10.0.0.7 and 2a00::7.
 fn honest(asked: &Asked) -> Vec<Reply> {
     let number = asked.number();
     vec![Reply::after(
@@ -34,6 +34,29 @@ fn addresses(result: &Result<Found, NameError>) -> Vec<IpAddr> {
 
 fn error(result: &Result<Found, NameError>) -> NameErrorKind {
     result.as_ref().unwrap_err().kind.clone()
+}
+
+/// The addresses of each family, and which comes first, are in the order of RFC 6724.
+#[test]
+fn better_addresses_come_first() {
+    let table = [
+        ("2002:a00::1 2a00::1", "10.0.0.1 10.0.0.2", "2a00::1 10.0.0.1 2002:a00::1 10.0.0.2"),
+        ("fd00::1 2002:a00::1", "10.0.0.1", "10.0.0.1 2002:a00::1 fd00::1"),
+        ("fd00::1", "", "fd00::1"),
+    ];
+    for (six, four, order) in table {
+        let mut world = World::new(43);
+        world.serve(move |asked| {
+            let list = if asked.kind == RecordType::A { four } else { six };
+            let record = |ip: &str| world::address(&asked.name, 60, ip.parse().unwrap());
+            let records: Vec<_> = list.split_whitespace().map(record).collect();
+            let answer = if records.is_empty() { nothing(asked) } else { asked.answer(&records) };
+            vec![Reply::after(MILLI, answer)]
+        });
+        world.start("n1.example");
+        let order: Vec<IpAddr> = order.split_whitespace().map(|ip| ip.parse().unwrap()).collect();
+        assert_eq!(addresses(&world.run()[0].result), order);
+    }
 }
 
 #[test]
@@ -664,6 +687,58 @@ fn search_lists_are_walked() {
         assert_eq!(world.packets() - before, packets, "{host}");
     }
     world.is_clean();
+}
+
+/// A name with a dot at its end is the one that is meant.
+#[test]
+fn an_absolute_name_is_asked_for_as_it_is() {
+    let mut world = World::new(41);
+    world.config.conf.search = vec!["a.example".to_owned()];
+    world.config.conf.ndots = 5;
+    world.reconfigure();
+    world.serve(|asked| match asked.name.as_str() {
+        "n7.a.example" | "n7.b" => honest(asked),
+        _ => vec![Reply::after(MILLI, asked.code(ResponseCode::NXDomain))],
+    });
+    for (host, packets, found) in
+        [("n7", 2, true), ("n7.", 2, false), ("n7.b.", 2, true), ("n7.b", 4, true)]
+    {
+        let before = world.packets();
+        world.start(host);
+        let done = world.run();
+        assert_eq!(done[0].result.is_ok(), found, "{host}");
+        assert_eq!(world.packets() - before, packets, "{host}");
+    }
+    world.is_clean();
+}
+
+/// What a server cannot say of one name of the search list says nothing of the next. Of silence it is not waited for
+/// again.
+#[test]
+fn a_name_of_the_search_list_that_fails_is_followed_by_the_next() {
+    for code in [ResponseCode::ServFail, ResponseCode::Refused, ResponseCode::YXDomain] {
+        let mut world = World::new(42);
+        world.config.conf.search = ["a.example", "b.example"].map(str::to_owned).into();
+        world.reconfigure();
+        world.serve(move |asked| match asked.name.as_str() {
+            "n7.b.example" => honest(asked),
+            "n8.a.example" | "n7.a.example" => vec![Reply::after(MILLI, asked.code(code))],
+            "n9.a.example" => Vec::new(),
+            _ => vec![Reply::after(MILLI, asked.negative(ResponseCode::NXDomain, &[soa(60)]))],
+        });
+        world.start("n7");
+        assert_eq!(addresses(&world.run()[0].result), expected(7), "{code}");
+        assert_eq!(world.packets(), 4, "{code}");
+        // nobody knows whether it is there
+        world.start("n8");
+        let done = world.run();
+        assert!(!done[0].result.as_ref().unwrap_err().is_negative(), "{code}");
+        assert_eq!(world.packets(), 4 + 6, "{code}");
+        world.start("n9");
+        assert_eq!(error(&world.run()[0].result), NameErrorKind::Timeout);
+        assert!(!world.asked.keys().any(|(name, _)| name == "n9.b.example"));
+        world.is_clean();
+    }
 }
 
 #[test]

@@ -463,6 +463,7 @@ fn what_is_no_name_is_refused() {
         assert!(server_name(host).is_err(), "{host:?}");
     }
     assert!(server_name("under_score.example").is_ok());
+    assert_eq!(server_name("a.example.").unwrap(), server_name("a.example").unwrap());
 }
 
 #[test]

@@ -26,7 +26,7 @@ impl Socks4 {
         port: u16,
         credentials: Option<&ProxyCredentials>,
     ) -> Result<(Vec<u8>, Socks4), ProxyFault> {
-        let (ip, name) = match (address.or(host.ip()), host.name()) {
+        let (ip, name) = match (address.or(host.ip()), host.written()) {
             (Some(IpAddr::V4(ip)), _) => (ip, None),
             (None, Some(name)) => (NAME_FOLLOWS, Some(name)),
             (Some(IpAddr::V6(_)), _) | (None, None) => return Err(ProxyFault::NotForIpv6),

@@ -52,7 +52,7 @@ impl Socks5 {
             Some(_) => vec![VERSION, 2, NO_AUTHENTICATION, USERNAME_PASSWORD],
         };
         let mut request = vec![VERSION, CONNECT, 0];
-        match (address.or(host.ip()), host.name().unwrap_or_default()) {
+        match (address.or(host.ip()), host.written().unwrap_or_default()) {
             (Some(IpAddr::V4(ip)), _) => {
                 request.push(IPV4);
                 request.extend(ip.octets());

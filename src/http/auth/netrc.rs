@@ -248,9 +248,10 @@ default login any password thing
         let netrc = Netrc::parse(FILE).unwrap();
         let table = [
             ("a.example", None, ("me", "secret")),
-            ("A.EXAMPLE.", None, ("me", "secret")),
+            ("A.EXAMPLE", None, ("me", "secret")),
+            ("a.example.", None, ("any", "thing")),
             ("a.example", Some("other"), ("other", "second")),
-            ("b.example", None, ("with space", "a\"b\tc#")),
+            ("b.example.", None, ("with space", "a\"b\tc#")),
             ("c.example", None, ("", "alone")),
             ("c.example", Some("u"), ("u", "alone")),
             ("[0::1]", None, ("six", "six")),

@@ -298,7 +298,8 @@ impl Cookie {
     }
 
     fn is_for_host(&self, host: &Host, text: &str) -> bool {
-        text == self.domain || (!self.host_only && is_below(host, &self.domain))
+        text == self.domain
+            || (!self.host_only && host.ip().is_none() && is_below(text, &self.domain))
     }
 
     fn goes_to(&self, initiator: Initiator) -> bool {
@@ -332,18 +333,18 @@ fn domain(host: &Host, attribute: &[u8]) -> Option<(String, bool)> {
     if host.ip().is_some() {
         return (attribute == own).then_some((own, true));
     }
-    let may = (attribute == own || is_below(host, attribute)) && !is_public_suffix(attribute);
+    let may = (attribute == own || is_below(&own, attribute)) && !is_public_suffix(attribute);
     may.then(|| (attribute.to_owned(), false))
 }
 
-/// Whether a host is a name below a domain.
-fn is_below(host: &Host, domain: &str) -> bool {
-    let rest = host.name().and_then(|name| name.strip_suffix(domain));
-    rest.is_some_and(|rest| rest.ends_with('.'))
+/// Whether a name is below a domain. With a dot at its end it is below those alone that have one, too.
+fn is_below(name: &str, domain: &str) -> bool {
+    name.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.'))
 }
 
 /// Whether anybody may register names below a domain. One label alone is such a domain, listed or not.
 pub(super) fn is_public_suffix(domain: &str) -> bool {
+    let domain = domain.strip_suffix('.').unwrap_or(domain);
     psl::suffix_str(domain).is_none_or(|suffix| suffix == domain)
 }
 

@@ -19,7 +19,7 @@ fn proxies_as_curl_writes_them() {
         ("http://proxy:443/", "http://proxy:443"),
         ("https://proxy", "https://proxy:443"),
         ("https://proxy:80", "https://proxy:80"),
-        ("HTTPS://PROXY.Example.:8443", "https://proxy.example:8443"),
+        ("HTTPS://PROXY.Example.:8443", "https://proxy.example.:8443"),
         ("socks4://a:1", "socks4://a:1"),
         ("socks://a", "socks4://a:1080"),
         ("socks4a://a", "socks4a://a:1080"),

@@ -128,7 +128,7 @@ fn where_a_location_leads() {
         (b"/../g", "http://a.test:81/g"),
         (b"g?y/../x", "http://a.test:81/b/c/g?y/../x"),
         // absolute, in another spelling
-        (b"HTTPS://G.Test.:443/%7e", "https://g.test/%7e"),
+        (b"HTTPS://G.Test.:443/%7e", "https://g.test./%7e"),
         (b"http://0x7f.1/", "http://127.0.0.1/"),
         (b"http://[0:0::1]:81/", "http://[::1]:81/"),
         ("http://bücher.example/ü?ü".as_bytes(), "http://xn--bcher-kva.example/%C3%BC?%C3%BC"),
@@ -251,7 +251,8 @@ fn credentials_stay_with_their_origin() {
     #[rustfmt::skip]
     let table = [
         ("/other", false),
-        ("http://A.TEST.:81/", false),
+        ("http://A.TEST:81/", false),
+        ("http://a.test.:81/", true),
         ("//a.test:81/", false),
         ("https://a.test:81/", true),
         ("http://a.test/", true),

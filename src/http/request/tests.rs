@@ -31,7 +31,7 @@ fn heads_on_the_wire() {
     #[rustfmt::skip]
     let table = [
         ("GET", "http://example.com", None, "GET / HTTP/1.1\r\nHost: example.com\r\n\r\n"),
-        ("GET", "http://u:p@Example.COM.:80/a%20b/../c d?e=f g#h", None, "GET /c%20d?e=f%20g HTTP/1.1\r\nHost: example.com\r\n\r\n"),
+        ("GET", "http://u:p@Example.COM.:80/a%20b/../c d?e=f g#h", None, "GET /c%20d?e=f%20g HTTP/1.1\r\nHost: example.com.\r\n\r\n"),
         ("GET", "https://example.com:80/?", None, "GET /? HTTP/1.1\r\nHost: example.com:80\r\n\r\n"),
         ("GET", "https://[::1]/", None, "GET / HTTP/1.1\r\nHost: [::1]\r\n\r\n"),
         ("GET", "http://127.0.0.1:8080/", None, "GET / HTTP/1.1\r\nHost: 127.0.0.1:8080\r\n\r\n"),

@@ -15,7 +15,7 @@ impl Gates {
         if self.origins[id.slot()].id == Some(id) {
             return;
         }
-        let (origin, host) = (&key.origin, key.origin.host());
+        let (origin, host) = (&key.origin, &key.origin.host().without_dot());
         let at = AtOrigin {
             id: Some(id),
             starts: [

@@ -132,17 +132,23 @@ pub(super) fn four(number: u32) -> IpAddr {
 }
 
 pub(super) fn six(number: u32) -> IpAddr {
-    Ipv6Addr::from(0xfd00 << 112 | u128::from(number)).into()
+    Ipv6Addr::from(0x2a00 << 112 | u128::from(number)).into()
+}
+
+pub(super) fn address(owner: &str, ttl: u32, ip: IpAddr) -> Record {
+    let data = match ip {
+        IpAddr::V4(ip) => RData::A(A(ip)),
+        IpAddr::V6(ip) => RData::AAAA(AAAA(ip)),
+    };
+    Record::from_rdata(name(owner), ttl, data)
 }
 
 pub(super) fn a(owner: &str, ttl: u32, number: u32) -> Record {
-    let IpAddr::V4(ip) = four(number) else { unreachable!() };
-    Record::from_rdata(name(owner), ttl, RData::A(A(ip)))
+    address(owner, ttl, four(number))
 }
 
 pub(super) fn aaaa(owner: &str, ttl: u32, number: u32) -> Record {
-    let IpAddr::V6(ip) = six(number) else { unreachable!() };
-    Record::from_rdata(name(owner), ttl, RData::AAAA(AAAA(ip)))
+    address(owner, ttl, six(number))
 }
 
 pub(super) fn cname(owner: &str, ttl: u32, target: &str) -> Record {
