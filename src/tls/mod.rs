@@ -352,8 +352,8 @@ impl TlsPolicyBuilder {
     /// The number of hosts whose sessions are remembered for resumption; none turns it off.
     /// Default: 4,096; at most 65,536, beyond which more is not remembered.
     ///
-    /// A host has up to four TLS 1.3 tickets, each used once, or one TLS 1.2 session. When the
-    /// cache is full, the registrable domain with most hosts makes room: of these the one leaves that has had no session
+    /// A host has up to four TLS 1.3 tickets, each used once, or one TLS 1.2 session, and a registrable domain an eighth of
+    /// all hosts. When the cache is full, the registrable domain with most hosts makes room: of these the one leaves that has had no session
     /// for longest, and comes back by its next handshake.
     pub fn session_cache(mut self, hosts: usize) -> Self {
         self.session_hosts = hosts.min(SESSION_HOSTS_MAX);

@@ -36,8 +36,11 @@ pub(super) fn from_directory(path: &Path) -> Result<Vec<CertificateDer<'static>>
     let mut store = RootCertStore::empty();
     let hashed = entries.flatten().filter(|entry| entry.file_name().to_str().is_some_and(is_hash));
     let roots: Vec<_> = hashed
-        .flat_map(|entry| CertificateDer::pem_file_iter(entry.path()))
-        .flat_map(|certificates| certificates.flatten())
+        .flat_map(|entry| std::fs::read(entry.path()))
+        .flat_map(|pem| {
+            let found: Vec<_> = CertificateDer::pem_slice_iter(without_mark(&pem)).collect();
+            found.into_iter().flatten()
+        })
         .filter(|certificate| store.add(certificate.clone()).is_ok())
         .collect();
     match roots.is_empty() {
@@ -135,7 +138,8 @@ mod tests {
             let key = rcgen::KeyPair::generate().expect("a key");
             let params = rcgen::CertificateParams::new(vec![name.to_owned()]).expect("a name");
             let certificate = params.self_signed(&key).expect("signs");
-            std::fs::write(path.join(name), certificate.pem()).expect("writes");
+            std::fs::write(path.join(name), format!("\u{feff}{}", certificate.pem()))
+                .expect("writes");
             certificate.der().clone()
         };
         let none = from_directory(path).unwrap_err().to_string();

@@ -1,9 +1,9 @@
 //! Sessions that are kept to be resumed.
 //!
 //! Knows which names they are of, and whose those are. Must not know what is in them. Invariants: so many hosts are kept
-//! and no more, each with a few sessions; where there is no room, the domain that holds most makes it, and so whoever
-//! leads to ten thousand names of theirs, or sends a thousand tickets, pushes out what is theirs alone; only servers whose
-//! handshake was whole are kept.
+//! and no more, each with a few sessions, and of one domain no more than its share; where there is no room, the domain that
+//! holds most makes it, and so whoever leads to ten thousand names of theirs, or sends a thousand tickets, pushes out what
+//! is theirs alone; only servers whose handshake was whole are kept.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
@@ -18,6 +18,10 @@ use rustls::pki_types::ServerName;
 /// TLS 1.3 tickets that are kept of one host, the newest. Each is used once, and a server sends two or so with each
 /// handshake. Each has its certificates beside it, which together are 128 KiB at the worst.
 const TICKETS_PER_HOST: usize = 4;
+
+/// A domain has the hosts of one such part at most: what one that is hostile can have kept, of 512 hosts with certificates and
+/// tickets as large as TLS allows, is 256 MiB.
+const SHARES: usize = 8;
 
 /// The store of one policy.
 pub(super) struct Sessions {
@@ -63,8 +67,8 @@ impl Sessions {
     /// The host that gets a session.
     fn keep(&self, name: ServerName<'static>, change: impl FnOnce(&mut Host)) {
         let mut kept = self.kept();
-        if !kept.hosts.contains_key(&name) && kept.hosts.len() >= self.most_hosts {
-            kept.make_room();
+        if !kept.hosts.contains_key(&name) {
+            kept.make_room(&domain(&name), self.most_hosts);
         }
         change(kept.host(name));
     }
@@ -89,16 +93,29 @@ impl Kept {
         host
     }
 
-    /// Forgets one host of the domain that has most, and of its hosts the one that has had no session for longest.
-    fn make_room(&mut self) {
-        let Some((_, _, domain)) = self.ranks.pop_last() else { return };
-        let Some(hosts) = self.domains.get_mut(&domain) else { return };
+    /// Before another host of `newcomer` is kept: if that has its share it makes room, and else, if there is none, the
+    /// domain that has most.
+    fn make_room(&mut self, newcomer: &Arc<str>, most_hosts: usize) {
+        let has = self.domains.get(newcomer).map_or(0, Hosts::len);
+        if has >= most_hosts.div_ceil(SHARES) {
+            self.forget_oldest(newcomer);
+        } else if self.hosts.len() >= most_hosts
+            && let Some((_, _, largest)) = self.ranks.last().cloned()
+        {
+            self.forget_oldest(&largest);
+        }
+    }
+
+    /// Forgets the host of a domain that has had no session for longest.
+    fn forget_oldest(&mut self, domain: &Arc<str>) {
+        self.unrank(domain);
+        let Some(hosts) = self.domains.get_mut(domain) else { return };
         if let Some((_, name)) = hosts.pop_first() {
             self.hosts.remove(&name);
         }
-        match rank(&domain, hosts) {
+        match rank(domain, hosts) {
             Some(rank) => _ = self.ranks.insert(rank),
-            None => _ = self.domains.remove(&domain),
+            None => _ = self.domains.remove(domain),
         }
     }
 
@@ -221,7 +238,7 @@ mod tests {
         }
         check(&sessions);
         assert!(others.iter().all(|host| has(&sessions, host)));
-        assert_eq!(sessions.kept().domains["flood.com"].len(), 40);
+        assert_eq!(sessions.kept().domains["flood.com"].len(), 13);
         assert!(has(&sessions, "h10049.flood.com") && !has(&sessions, "h0.flood.com"));
         // there is room for others at its cost, down to a share as large as anybody's
         for n in 60..90 {
