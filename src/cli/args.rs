@@ -27,6 +27,7 @@ use super::retry::RetryArgs;
 use super::ring::RingArgs;
 use super::speed::SpeedArgs;
 use super::target::TargetArgs;
+use super::trace::TraceArgs;
 use super::values::{CountOrJar, DriverChoice, Field, Limit, MaxRedirects, Method, Seconds, Size};
 use super::ways::WayArgs;
 use super::write_out::WriteOutArgs;
@@ -111,6 +112,8 @@ pub(crate) struct FetchArgs {
     #[arg(short = 'K', long, value_name = "FILE")]
     pub(crate) config: Vec<PathBuf>,
 
+    #[command(flatten)]
+    pub(crate) trace: TraceArgs,
     #[command(flatten)]
     pub(crate) request: RequestArgs,
     #[command(flatten)]

@@ -17,6 +17,7 @@ use super::plan::Fail;
 use super::proxy::Unusable;
 use super::record::Failure;
 use super::target::Schemes;
+use super::trace::Trace;
 
 /// A URL on its way, known to the run and to its transfer's handler.
 #[derive(Debug)]
@@ -27,6 +28,8 @@ pub(crate) struct Ticket {
     pub(crate) guessed: bool,
     /// Which of the URLs that were given it is or belongs to, from 0 on.
     pub(crate) number: usize,
+    /// Which of all transfers it is, from 0 on.
+    pub(crate) id: u64,
     /// Its response has begun.
     pub(crate) begun: Cell<bool>,
 }
@@ -60,6 +63,8 @@ pub(crate) struct Rules {
     /// Of what has failed nothing is kept.
     pub(crate) remove_on_error: bool,
     pub(crate) verbose: bool,
+    /// Where what goes over connections is written.
+    pub(crate) trace: Option<Rc<Trace>>,
     /// Where redirects may lead.
     pub(crate) schemes: Schemes,
     /// Proxies that no redirect can go by.
@@ -221,6 +226,11 @@ impl Delivery {
 
     /// Writes a head wherever heads go.
     fn write_head(&mut self, head: &ResponseHead<'_>) -> Flow {
+        if let Some(trace) = &self.rules.trace {
+            for line in head.raw().split_inclusive(|&byte| byte == b'\n') {
+                trace.bytes(self.ticket.id, "<= Recv header", line);
+            }
+        }
         self.head_bytes += head.raw().len() as u64;
         if let Some(dump) = &self.rules.dump {
             let mut dump = dump.borrow_mut();
@@ -281,6 +291,13 @@ fn refused(
 }
 
 impl Handler for Delivery {
+    fn sending(&mut self, head: &[u8], body: &[u8]) {
+        if let Some(trace) = &self.rules.trace {
+            trace.bytes(self.ticket.id, "=> Send header", head);
+            trace.bytes(self.ticket.id, "=> Send data", body);
+        }
+    }
+
     fn informational(&mut self, head: &ResponseHead<'_>) {
         if self.rules.verbose {
             self.tell_heads(head);
@@ -364,6 +381,9 @@ impl Handler for Delivery {
     }
 
     fn body(&mut self, chunk: &[u8]) -> Flow {
+        if let Some(trace) = &self.rules.trace {
+            trace.bytes(self.ticket.id, "<= Recv data", chunk);
+        }
         match self.trouble {
             None if !self.rules.no_bodies => self.write(chunk),
             None | Some(_) => Flow::Continue,

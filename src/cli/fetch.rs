@@ -32,6 +32,7 @@ use super::plan::{Plan, Template};
 use super::record::{Failure, Record};
 use super::source::Pipe;
 use super::tally::{Summary, Tally};
+use super::trace::Trace;
 use super::values::DriverChoice;
 use super::whole::{Room, Whole};
 use super::write_out::{Told, render};
@@ -77,6 +78,8 @@ struct Run {
     mute: bool,
     fail_early: bool,
     running: HashMap<TransferId, Rc<Ticket>>,
+    /// Transfers so far.
+    given: u64,
     tally: Tally,
     began: Time,
     phase: Phase,
@@ -87,6 +90,7 @@ struct Around {
     console: Rc<Console>,
     waker: Waker,
     verbose: bool,
+    trace: Option<Rc<Trace>>,
     lookup_ttl: Duration,
 }
 
@@ -163,7 +167,8 @@ impl Run {
         .map_err(|error: DriverError| error.to_string())?;
         let waker = driver.waker().map_err(|error| error.to_string())?;
         let interrupts = Interrupts::listen(waker.clone())?;
-        let around = Around { console, waker, verbose: whole.verbose, lookup_ttl };
+        let (verbose, trace) = (whole.verbose, whole.trace);
+        let around = Around { console, waker, verbose, trace, lookup_ttl };
         let (set, kept) = Set::begin(plan, &mut driver, &around, 0)?;
         Ok(Run {
             driver,
@@ -179,6 +184,7 @@ impl Run {
             mute: whole.mute,
             fail_early: whole.fail_early,
             running: HashMap::new(),
+            given: 0,
             tally: Tally::new(),
             began: clock::now(),
             phase: Phase::Open,
@@ -351,7 +357,9 @@ impl Run {
         };
         let url = without_user_information(&full).into_owned();
         let guessed = matches!(full, Cow::Owned(_));
-        let ticket = Rc::new(Ticket { line, url, guessed, number, begun: false.into() });
+        let ticket =
+            Rc::new(Ticket { line, url, guessed, number, id: self.given, begun: false.into() });
+        self.given += 1;
         let added = match (problem, refusal) {
             (None, None) => self.add(&full, &ticket, &globs),
             (Some(problem), _) => Err(Failure::of_input(format!("bad URL: {problem}"))),
@@ -471,6 +479,9 @@ impl Run {
             return self.count_failed(&ticket, failure, record);
         }
         self.tally.add_done(report);
+        if let Some(trace) = &self.around.trace {
+            trace.info(ticket.id, &format!("{}: {}", ticket.url, record.told(report)));
+        }
         if self.around.verbose {
             let url = printable(ticket.url.as_bytes());
             if let Some(attempts) = &report.attempts {
@@ -488,6 +499,9 @@ impl Run {
         record: Record<'_>,
     ) -> Result<(), Halt> {
         self.tally.add_failed(failure.kind);
+        if let Some(trace) = &self.around.trace {
+            trace.info(ticket.id, &format!("{}: {}", ticket.url, failure.message));
+        }
         // with records, these are the place for it
         if self.set.records.is_none() && !self.mute {
             self.around.console.fail(&format!("{ticket}: {}", failure.message));
@@ -517,6 +531,11 @@ impl Run {
     fn flush(&mut self) -> Result<(), Halt> {
         if let Some(records) = &self.set.records {
             records.borrow_mut().flush()?;
+        }
+        if let Some(trace) = &self.around.trace
+            && let Some(why) = trace.flush()
+        {
+            self.around.console.fail(&why);
         }
         match self.set.output.flush() {
             Err(error) if error.is_unread() => Err(Halt::Unread),
@@ -647,6 +666,7 @@ impl Set {
             fail: plan.fail,
             remove_on_error: plan.existing.remove_on_error,
             verbose: around.verbose,
+            trace: around.trace.clone(),
             schemes: plan.template.schemes(),
             unusable: Rc::clone(plan.template.unusable()),
             body: plan.template.body_length(),

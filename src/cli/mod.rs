@@ -47,6 +47,7 @@ pub(crate) mod source;
 mod speed;
 mod tally;
 mod target;
+mod trace;
 mod values;
 mod ways;
 mod whole;

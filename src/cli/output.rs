@@ -431,6 +431,11 @@ impl Stream {
         Ok(true)
     }
 
+    pub(crate) fn standard_error() -> io::Result<SharedStream> {
+        let file = File::from(io::stderr().as_fd().try_clone_to_owned()?);
+        Ok(Stream::new("standard error".to_owned(), file))
+    }
+
     fn open(path: &Path) -> io::Result<SharedStream> {
         Ok(Stream::new(path.display().to_string(), File::options().write(true).open(path)?))
     }

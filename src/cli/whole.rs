@@ -3,6 +3,7 @@
 //! Knows the sets, and the limits of the process. Must not know what a set means by itself.
 
 use std::path::Path;
+use std::rc::Rc;
 
 use ringdove::Config;
 use ringdove::driver::Kind;
@@ -13,6 +14,7 @@ use super::body::StandardInput;
 use super::cookies::Shared;
 use super::plan::globs;
 use super::ring::RingArgs;
+use super::trace::Trace;
 use super::values::{CountOrJar, DriverChoice};
 
 /// Transfers in the engine for each connection, so that one that becomes free finds its next there.
@@ -39,6 +41,8 @@ pub(crate) struct Whole {
     pub(crate) fail_early: bool,
     pub(crate) verbose: bool,
     pub(crate) quiet: bool,
+    /// Where what goes over connections is written.
+    pub(crate) trace: Option<Rc<Trace>>,
     /// Failures are not named.
     pub(crate) mute: bool,
     pub(crate) warnings: Vec<String>,
@@ -77,6 +81,7 @@ impl Whole {
             fail_early: any(|set| set.fail_early),
             verbose: any(|set| set.verbose),
             quiet: any(|set| set.quiet || set.silent),
+            trace: Trace::open(sets.iter().map(|set| &set.trace))?,
             mute: any(|set| set.silent) && !any(|set| set.show_error),
             warnings,
         })

@@ -14,6 +14,13 @@ use crate::http::{Redirect, ResponseHead, SourceRead};
 /// [`Handler::done`] once, unless the transfer is removed before. [`Handler::informational`] may come
 /// before each head.
 pub trait Handler: Any {
+    /// Bytes of the request go out, as they are written to the connection before TLS: of its head, and of its body with its
+    /// framing. Each of the two may come in pieces; a head begins anew with each request that is sent again or that
+    /// follows on a response. (What a proxy is told by CONNECT is none of them.)
+    fn sending(&mut self, head: &[u8], body: &[u8]) {
+        let _ = (head, body);
+    }
+
     /// An informational (1xx) response arrived.
     fn informational(&mut self, head: &ResponseHead<'_>) {
         let _ = head;

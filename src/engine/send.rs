@@ -98,16 +98,15 @@ impl Engine {
         if let (Some(via), Some(state), Some(transfer)) = (forwarder, &mut state, &transfer) {
             state.take_forwarded_head(via, transfer, unfilled);
         }
-        let request = transfer.map(|transfer| &mut transfer.request);
         let Some(tls) = tls else {
-            let (Some(state), Some(request)) = (state, request) else { return Ok(0) };
-            return fill_plain(state, request, unfilled, connecting, out);
+            let (Some(state), Some(transfer)) = (state, transfer) else { return Ok(0) };
+            return fill_plain(state, transfer, unfilled, connecting, out);
         };
         let mut filled = tls.fill(out);
-        if let (Some(state), Some(request)) = (state, request) {
+        if let (Some(state), Some(transfer)) = (state, transfer) {
             self.scratch.resize(limits::TLS_PLAINTEXT, 0);
             while filled < out.len() && (state.wants_send() || !unfilled.is_empty()) {
-                let plain = fill_plain(state, request, unfilled, connecting, &mut self.scratch);
+                let plain = fill_plain(state, transfer, unfilled, connecting, &mut self.scratch);
                 if plain.is_err() && filled > 0 {
                     tls.abandon();
                 }
@@ -166,11 +165,12 @@ impl Exchanging {
 /// The request's next bytes, head first.
 fn fill_plain(
     state: &mut Exchanging,
-    request: &mut Request,
+    transfer: &mut Transfer,
     unfilled: &mut Vec<u8>,
     connecting: bool,
     out: &mut [u8],
 ) -> Result<usize, Cause> {
+    let Transfer { request, handler, .. } = transfer;
     let mut filled = 0;
     if !state.head_taken {
         state.head_taken = true;
@@ -194,6 +194,7 @@ fn fill_plain(
     }
     let streamed = matches!(request.body, Body::Stream { .. });
     if !state.wants_body() || (connecting && streamed) {
+        handler.sending(&out[..filled], &[]);
         return Ok(filled);
     }
     state.body_begun = true;
@@ -209,12 +210,15 @@ fn fill_plain(
         }
         Body::Stream { source, .. } => source.read(out),
     };
-    match state.exchange.fill_body(&mut out[filled..], &mut source) {
-        Ok(Fill::Filled(bytes) | Fill::Complete(bytes)) => Ok(filled + bytes),
+    let bytes = match state.exchange.fill_body(&mut out[filled..], &mut source) {
+        Ok(Fill::Filled(bytes) | Fill::Complete(bytes)) => bytes,
         Ok(Fill::Pending(bytes)) => {
             state.source_pending = true;
-            Ok(filled + bytes)
+            bytes
         }
-        Err(fault) => Err(Cause::Aborted(fault.to_string())),
-    }
+        Err(fault) => return Err(Cause::Aborted(fault.to_string())),
+    };
+    let (head, body) = out[..filled + bytes].split_at(filled);
+    handler.sending(head, body);
+    Ok(filled + bytes)
 }

@@ -19,11 +19,21 @@ pub fn now() -> Time {
 
 /// The date on `CLOCK_REALTIME`: seconds since 1970.
 pub fn unix() -> i64 {
+    realtime().tv_sec
+}
+
+/// The same, in microseconds.
+pub fn unix_micros() -> i64 {
+    let time = realtime();
+    time.tv_sec * 1_000_000 + time.tv_nsec / 1000
+}
+
+fn realtime() -> libc::timespec {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: `time` is ours and outlives the call, which writes it and keeps no pointer.
     let result = unsafe { libc::clock_gettime(libc::CLOCK_REALTIME, &mut time) };
     assert_eq!(result, 0, "CLOCK_REALTIME exists on every Linux");
-    time.tv_sec
+    time
 }
 
 #[cfg(test)]

@@ -306,6 +306,26 @@ fn a_pipe_that_is_left_by_its_reader_fails_its_transfer_alone() {
 }
 
 #[test]
+fn traces_have_times_and_numbers_and_stop_nothing() {
+    let nginx = Nginx::plain();
+    let url = nginx.url("/ok");
+    let args =
+        ["--trace-ascii", "%", "--trace-time", "--trace-ids", "-s", "-u", "me:pass", &url, &url];
+    let ended = Ringdove::fetch(args).run().exits(0);
+    let of_second =
+        ended.stderr.lines().filter(|line| line.contains(" [1-x] ")).collect::<Vec<_>>();
+    assert!(
+        of_second[0].contains(":") && of_second[0].contains(" => Send header, "),
+        "{of_second:?}"
+    );
+    assert!(of_second[of_second.len() - 1].contains(" == Info: "), "{of_second:?}");
+    assert!(ended.stderr.contains("Authorization: Basic bWU6cGFzcw=="), "what is sent is told");
+    let ended = Ringdove::fetch(["-q", "--trace", "/dev/full", &url]).run().exits(0);
+    assert_eq!(ended.stdout, OK_BODY);
+    assert_eq!(ended.stderr.matches("--trace").count(), 1, "{}", ended.stderr);
+}
+
+#[test]
 fn nothing_is_said_to_a_standard_error_that_is_closed() {
     let nginx = Nginx::plain();
     let closed = ["sh", "-c", r#"exec "$@" 2>&-"#, "sh"];

@@ -20,4 +20,5 @@ mod sets;
 #[path = "../support/mod.rs"]
 mod support;
 mod together;
+mod traces;
 mod ways;

@@ -1,12 +1,15 @@
 //! One transfer: what it reports, what it may take, and how its owner ends it.
 
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use http::Method;
+use ringdove::Handler;
 use ringdove::engine::{Flow, Options, Output, Request};
 use ringdove::error::{Cause, Operation, Phase};
 
-use crate::harness::{Harness, Log, OK, get, get_url, ms};
+use crate::harness::{Harness, Log, OK, following, get, get_url, ms};
 
 #[test]
 fn the_report_says_what_it_took() {
@@ -40,6 +43,43 @@ fn the_report_says_what_it_took() {
     assert_eq!((report.wire_sent, report.wire_received), (sent.len() as u64, OK.len() as u64));
     assert_eq!((report.times.total, report.reused), (ms(0), true));
     h.ends_empty();
+}
+
+/// Keeps what goes out.
+#[derive(Clone, Default)]
+struct Outgoing(Rc<RefCell<(Vec<u8>, Vec<u8>)>>);
+
+impl Handler for Outgoing {
+    fn sending(&mut self, head: &[u8], body: &[u8]) {
+        let mut kept = self.0.borrow_mut();
+        kept.0.extend_from_slice(head);
+        kept.1.extend_from_slice(body);
+    }
+
+    fn body(&mut self, _: &[u8]) -> Flow {
+        Flow::Continue
+    }
+}
+
+#[test]
+fn a_handler_sees_what_is_sent_of_each_request() {
+    let long = "x".repeat(20_000);
+    for url in ["http://10.0.0.1/a".to_owned(), format!("http://10.0.0.1/{long}")] {
+        let mut h = Harness::new(1);
+        let outgoing = Outgoing::default();
+        let request = Request::new(Method::PUT, &url).unwrap().body(long.as_str());
+        h.add_with(request.options(following()), outgoing.clone());
+        let connection = h.connect();
+        let mut sent = h.sent(connection);
+        h.received(connection, b"HTTP/1.1 303 See\r\nLocation: /b\r\nContent-Length: 0\r\n\r\n");
+        sent.extend(h.sent(connection));
+        h.received(connection, OK);
+        h.succeeds();
+        let (head, body) = outgoing.0.take();
+        assert_eq!(body, long.as_bytes());
+        let second = String::from_utf8_lossy(&head).find("GET /b").expect("of both requests");
+        assert!([&head[..second], &body, &head[second..]].concat() == sent, "all that was sent");
+    }
 }
 
 #[test]
