@@ -24,7 +24,7 @@ pub struct HttpLimits {
 impl HttpLimits {
     /// The limits in force unless the caller sets others.
     pub const DEFAULT: HttpLimits = HttpLimits {
-        head_bytes: 64 * 1024,
+        head_bytes: 300 * 1024,
         informational: 128,
         chunk_extension_bytes: 16 * 1024,
         trailer_bytes: 16 * 1024,
@@ -36,6 +36,13 @@ impl Default for HttpLimits {
         Self::DEFAULT
     }
 }
+
+/// Bytes of a response head that is not large, and of any that answers CONNECT: nearly all have less.
+pub(crate) const ORDINARY_HEAD: usize = 64 * 1024;
+
+/// Heads on their way at a time, of all transfers, of which more has come than that: 300 KiB each. Beyond, those of
+/// whoever has the most of them fail.
+pub(crate) const LARGE_HEADS: usize = 128;
 
 /// Lines of one response head after its status line: the number that curl takes.
 pub(crate) const HEAD_FIELDS: usize = 5000;

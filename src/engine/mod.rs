@@ -17,6 +17,7 @@ mod decode;
 mod finish;
 mod gates;
 mod handler;
+mod heads;
 mod history;
 mod hop;
 mod identity;
@@ -209,6 +210,8 @@ pub struct Engine {
     to_serve: VecDeque<OriginId>,
     /// Connections whose transfer was resumed.
     resumed: VecDeque<ConnectionId>,
+    /// Connections that hold a large head of which more is to come, or did.
+    large_heads: Vec<ConnectionId>,
     outputs: VecDeque<Output>,
     messages: VecDeque<Message>,
     /// Plaintext on its way into TLS.
@@ -254,6 +257,7 @@ impl Engine {
             arrivals: VecDeque::new(),
             to_serve: VecDeque::new(),
             resumed: VecDeque::new(),
+            large_heads: Vec::new(),
             outputs: VecDeque::new(),
             messages: VecDeque::new(),
             scratch: Vec::new(),

@@ -11,6 +11,7 @@ use super::tls::TlsSession;
 use super::{ConnectionId, Engine, Flow, Handler, Response, Transfer};
 use crate::error::Cause;
 use crate::http::{Event, ProxyFault, ResponseHead};
+use crate::limits;
 use crate::time::Time;
 use crate::tls::TlsPolicy;
 
@@ -271,6 +272,9 @@ impl Engine {
             };
             taken += read.consumed;
             let next = heed(flow, next, state, transfer);
+            if state.exchange.head_held() > limits::ORDINARY_HEAD {
+                self.admit_large_head(id);
+            }
             if answered {
                 // the rest of the request's body may be wanted now, or not any more
                 self.touch(id);

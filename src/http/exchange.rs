@@ -32,7 +32,7 @@ use super::framing::{Framing, RequestKind};
 use super::head::{self, ParsedHead, ResponseHead, Start};
 use super::request::RequestHead;
 use super::reuse::{CloseReason, CloseReasons};
-use crate::limits::HttpLimits;
+use crate::limits::{HttpLimits, ORDINARY_HEAD};
 
 /// The state of one request and its response.
 ///
@@ -302,6 +302,11 @@ impl Exchange {
         self.reasons.insert(reason);
     }
 
+    /// Bytes that it holds of a head of which more is to come.
+    pub(crate) fn head_held(&self) -> usize {
+        self.partial.len()
+    }
+
     /// Gives back what it holds of a head; it is over.
     pub(crate) fn let_go(&mut self) {
         self.partial = Vec::new();
@@ -373,6 +378,10 @@ impl Exchange {
         let window = &input[..input.len().min(limit - self.partial.len())];
         let end = head::end(&self.partial, window);
         let len = end.unwrap_or(window.len());
+        if self.partial.len() + len > ORDINARY_HEAD {
+            // there are few of them, and each has what it may become
+            self.partial.reserve_exact(limit - self.partial.len());
+        }
         self.partial.extend_from_slice(&window[..len]);
         if end.is_none() && self.partial.len() < limit {
             return Ok((len, Step::NeedMore));

@@ -13,6 +13,7 @@ fn odd() -> Plan {
         "HTTP/1.1 302 Found\r\nPHP Warning: x\r\nLocation: /named\r\nContent-Length: 0\r\n\r\n";
     let hints = "HTTP/1.1 103 Early Hints\r\nA B: c\r\n\r\n";
     let late = "HTTP/1.2 200 OK\r\nContent-Length: 5\r\n\r\nhello";
+    let long = format!("X: {}\r\n", "y".repeat(10_000));
     let chunked = "Transfer-Encoding: chunked\r\n";
     Plan::new()
         .path("/named", answer(&format!("PHP Warning: x in y.php: 3\r\n{length}"), "hello"))
@@ -25,6 +26,8 @@ fn odd() -> Plan {
         .path("/hints", Script::new().send(format!("{hints}HTTP/1.1 200\r\n{length}\r\nhello")))
         .path("/trailers", answer(chunked, "5\r\nhello\r\n0\r\nA B: c\r\nD : e\r\n\r\n"))
         .path("/length", answer("Content-Length : 5\r\nConnection: close\r\n", "hello"))
+        .path("/large", answer(&format!("{}{length}", "X: y\r\n".repeat(4900)), "hello"))
+        .path("/long", answer(&format!("{}{length}", long.repeat(25)), "hello"))
         .path("/version", Script::new().send(late))
 }
 
@@ -37,6 +40,8 @@ const ODD: &[Case] = &[
     Case::new("in a redirect", &["--include", "-L", "URL/redirect"]),
     Case::new("in 103", &["--include", "URL/hints"]),
     Case::new("in trailers", &["URL/trailers"]),
+    Case::new("many fields", &["URL/large"]),
+    Case::new("long fields", &["URL/long"]),
     Case::new("no colon", &["URL/colon"]).differs("Heads"),
     Case::new("a length that is malformed", &["URL/length", "-m", "5"]).differs("Heads"),
     Case::new("a higher minor version", &["URL/version"]).differs("Heads"),

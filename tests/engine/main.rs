@@ -9,6 +9,7 @@ mod expect;
 mod gated_races;
 mod gates;
 mod harness;
+mod large_heads;
 mod late_addresses;
 mod limits;
 mod lookups;

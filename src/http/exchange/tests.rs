@@ -274,6 +274,23 @@ fn ten_thousand_field_lines_are_too_many_and_as_many_as_allowed_are_not() {
 }
 
 #[test]
+fn a_head_may_have_300_kib() {
+    let head = |len: usize| {
+        let line = format!("X: {}\r\n", "x".repeat(1019));
+        let lines = line.repeat(len / 1024 - 1);
+        format!("HTTP/1.1 204 {}\r\n{lines}\r\n", "y".repeat(1024 - 17))
+    };
+    for (kib, want) in [(300, "204; complete; reusable"), (301, "HeadTooLarge")] {
+        let wire = head(kib * 1024);
+        assert_eq!(wire.len(), kib * 1024);
+        for pieces in [1000, 64 * 1024, wire.len()] {
+            let got = run("GET", wire.as_bytes().chunks(pieces), &HttpLimits::DEFAULT);
+            assert_eq!(got.log, want, "{kib} in pieces of {pieces}");
+        }
+    }
+}
+
+#[test]
 fn a_head_that_trickles_in_is_parsed_twice_at_most() {
     let wire = format!("HTTP/1.1 200 OK\r\nX: {}\r\n\r\n", "x\r\n ".repeat(10_000));
     PARSED_BYTES.set(0);
