@@ -11,7 +11,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use ringdove::driver::DriverError;
-use ringdove::http::UrlFault;
+use ringdove::http::{UrlFault, take_zone};
 use ringdove::sys::{Waker, clock};
 use ringdove::{Driver, Message, MultiError, Time, TransferId};
 use url::Url;
@@ -37,6 +37,7 @@ use super::values::DriverChoice;
 use super::whole::{Room, Whole};
 use super::write_out::{Told, render};
 use super::writers::Writers;
+use super::zones;
 
 /// Entries taken before transfers get their turn: junk is passed over faster than it is fetched.
 const ENTRIES_PER_TURN: usize = 1024;
@@ -400,9 +401,12 @@ impl Run {
     }
 
     fn add(&mut self, text: &str, ticket: &Rc<Ticket>, globs: &[String]) -> Result<Added, Failure> {
-        let url = Url::parse(text)
+        let text = zones::numbered(text).map_err(Failure::of_input)?;
+        let (text, scope) = take_zone(&text).map_err(|why| Failure::of_input(why.to_string()))?;
+        let url = Url::parse(&text)
             .map_err(|why| Failure::of_input(format!("bad URL: {}", UrlFault::from(why))))?;
-        let request = self.set.template.request(&url, text).map_err(Failure::of_input)?;
+        let request = self.set.template.request(&url, &text).map_err(Failure::of_input)?;
+        let request = request.scope(scope);
         let mut sink = self
             .set
             .output

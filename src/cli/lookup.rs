@@ -8,6 +8,7 @@ use clap::Args as Group;
 use ringdove::Config;
 use ringdove::dns::conf;
 use ringdove::engine::NameService;
+use ringdove::sys::interface;
 use serde::{Deserialize, Serialize};
 
 use super::args::at_least_one;
@@ -74,7 +75,7 @@ impl LookupArgs {
 }
 
 fn servers(list: &str) -> Result<Servers, String> {
-    conf::servers(list).map(Servers).map_err(|part| match part.as_str() {
+    conf::servers(list, interface::index).map(Servers).map_err(|part| match part.as_str() {
         "" => "there is an empty part".to_owned(),
         part => format!("'{part}' is no address, with a port or without"),
     })

@@ -53,6 +53,7 @@ mod ways;
 mod whole;
 pub(crate) mod write_out;
 mod writers;
+mod zones;
 
 use std::process::ExitCode;
 

@@ -13,6 +13,7 @@ use ringdove::{Bypass, Options, Proxies, Proxy, TlsPolicy};
 
 use super::field_lines::FieldLines;
 use super::values::Field;
+use super::zones;
 
 #[derive(Debug, Default, Group)]
 #[command(next_help_heading = "Proxies")]
@@ -123,8 +124,12 @@ impl ProxyArgs {
             if name.eq_ignore_ascii_case("no_proxy") {
                 return Some(value);
             }
-            match Proxy::parse(&value) {
-                Ok(_) => Some(value),
+            let parsed = zones::numbered(&value).and_then(|text| {
+                Proxy::parse(&text).map_err(|error| error.to_string())?;
+                Ok(text.into_owned())
+            });
+            match parsed {
+                Ok(text) => Some(text),
                 Err(error) => {
                     why.borrow_mut().push(format!("{name}: {error}"));
                     Some(NOWHERE.to_owned())
@@ -152,7 +157,10 @@ impl ProxyArgs {
         let named = match proxy.as_deref() {
             // it stands in the variables' place
             Some("") => return Ok(None),
-            Some(text) => Some(Proxy::parse(text).map_err(|error| format!("-x: {error}"))?),
+            Some(text) => {
+                let text = zones::numbered(text).map_err(|why| format!("-x: {why}"))?;
+                Some(Proxy::parse(&text).map_err(|error| format!("-x: {error}"))?)
+            }
             None => None,
         };
         let environment = |name: &str| match &named {

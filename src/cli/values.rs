@@ -8,10 +8,12 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use ringdove::driver::{Kind, UnknownKind};
-use ringdove::http::{Host, Origin};
+use ringdove::http::{Host, Origin, take_zone};
 use ringdove::limits::REDIRECTS;
 use ringdove::{Request, RequestError};
 use url::Url;
+
+use super::zones;
 
 /// A time in seconds, more than none.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -191,8 +193,10 @@ pub(crate) fn parse_host(text: &str) -> Result<Host, String> {
     if text.contains(|char: char| "@/?#\\*".contains(char) || char.is_whitespace()) {
         return Err(bad(&"a character that no host has"));
     }
-    let url = Url::parse(&format!("http://{text}/")).map_err(|why| bad(&why))?;
-    let origin = Origin::from_url(&url).map_err(|why| bad(&why))?;
+    let text = zones::numbered(text).map_err(|why| bad(&why))?;
+    let (bare, scope) = take_zone(&text).map_err(|why| bad(&why))?;
+    let url = Url::parse(&format!("http://{bare}/")).map_err(|why| bad(&why))?;
+    let origin = Origin::from_url(&url).map_err(|why| bad(&why))?.with_scope(scope);
     Ok(origin.host().clone())
 }
 

@@ -3,7 +3,7 @@
 //! Knows the file's text. Must not know where it stands or when it changes. Invariant: what the manual page
 //! bounds is within its bounds here, and a line that cannot be read is as if it were not there.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV6};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV6};
 use std::time::Duration;
 
 use super::fields;
@@ -103,14 +103,29 @@ impl Conf {
 }
 
 /// Reads a list of servers, `ADDRESS[:PORT]` with commas between them, an IPv6 address with a port in
-/// brackets; the error is the part that is none.
-pub fn servers(list: &str) -> Result<Vec<SocketAddr>, String> {
+/// brackets, and with a scope such as `fe80::1%eth0`; `interface` gives the index of an interface. The error is the part
+/// that is none.
+pub fn servers(
+    list: &str,
+    interface: impl Fn(&str) -> Option<u32>,
+) -> Result<Vec<SocketAddr>, String> {
     let one = |part: &str| {
         let part = part.trim();
-        let bare = part.strip_prefix('[').and_then(|part| part.strip_suffix(']')).unwrap_or(part);
-        let address = bare.parse().map(|ip: IpAddr| SocketAddr::new(ip, PORT));
-        let address = address.or_else(|_| part.parse::<SocketAddr>());
-        address.ok().filter(|address| address.port() != 0).ok_or_else(|| part.to_owned())
+        let (bare, port) = match part.strip_prefix('[').and_then(|part| part.split_once(']')) {
+            Some((bare, "")) => (bare, Some(PORT)),
+            Some((bare, port)) => (bare, port.strip_prefix(':').and_then(|port| port.parse().ok())),
+            None if part.matches(':').count() == 1 => {
+                let (bare, port) = part.split_once(':').unwrap_or_default();
+                (bare, port.parse().ok())
+            }
+            None => (part, Some(PORT)),
+        };
+        let address = port.filter(|&port| port != 0).zip(server(bare, &interface));
+        let address = address.map(|(port, mut address)| {
+            address.set_port(port);
+            address
+        });
+        address.ok_or_else(|| part.to_owned())
     };
     let servers: Vec<_> = list.split(',').map(one).collect::<Result<_, _>>()?;
     if servers.len() > limits::NAME_SERVERS {
@@ -202,21 +217,27 @@ mod tests {
 
     #[test]
     fn lists_of_servers() {
+        let index = |name: &str| (name == "eth0").then_some(7);
         let table = [
             ("192.0.2.1", Ok("192.0.2.1:53")),
             ("192.0.2.1:5353", Ok("192.0.2.1:5353")),
             ("2001:db8::1", Ok("[2001:db8::1]:53")),
             ("[2001:db8::1]", Ok("[2001:db8::1]:53")),
             ("[2001:db8::1]:5353", Ok("[2001:db8::1]:5353")),
+            ("fe80::1%eth0", Ok("[fe80::1%7]:53")),
+            ("[fe80::1%3]:5353", Ok("[fe80::1%3]:5353")),
+            ("fe80::1%wlan9", Err("fe80::1%wlan9")),
+            ("[192.0.2.1]:5353", Ok("192.0.2.1:5353")),
+            ("[::1]5353", Err("[::1]5353")),
             ("dns.example", Err("dns.example")),
             ("192.0.2.1:0", Err("192.0.2.1:0")),
             ("", Err("")),
         ];
         for (list, expected) in table {
-            let found = servers(list).map(|servers| servers[0].to_string());
+            let found = servers(list, index).map(|servers| servers[0].to_string());
             assert_eq!(found, expected.map(str::to_owned).map_err(str::to_owned), "{list}");
         }
-        assert_eq!(servers("192.0.2.1, ::1").unwrap().len(), 2);
-        assert!(servers(&["::1"; 17].join(",")).is_err());
+        assert_eq!(servers("192.0.2.1, ::1", index).unwrap().len(), 2);
+        assert!(servers(&["::1"; 17].join(","), index).is_err());
     }
 }

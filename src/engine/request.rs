@@ -7,6 +7,7 @@ use std::time::Duration;
 use url::Url;
 
 use crate::engine::{BodySource, RetryPolicy, Ways};
+use crate::http::take_zone;
 use crate::http::{
     AuthPolicy, BodyLength, CookieJar, DecodePolicy, Hsts, Proxies, ProxyProtocol, RedirectPolicy,
     RequestError, RequestHead, Scheme, Secret, Version,
@@ -34,10 +35,12 @@ pub struct Request {
 
 impl Request {
     /// A request of any method for an absolute `http` or `https` URL. User information in it is a
-    /// login for its origin (see [`AuthPolicy`]), and is sent as nothing else.
+    /// login for its origin (see [`AuthPolicy`]), and is sent as nothing else. The zone of an IPv6 address is the number of
+    /// a network interface (see [`take_zone`]).
     pub fn new(method: http::Method, url: &str) -> Result<Self, RequestError> {
         let bad = |why: url::ParseError| RequestError::BadUrl { url: url.into(), why: why.into() };
-        Self::for_url(method, &Url::parse(url).map_err(bad)?)
+        let (bare, scope) = take_zone(url)?;
+        Ok(Self::for_url(method, &Url::parse(&bare).map_err(bad)?)?.scope(scope))
     }
 
     /// As [`Request::new`], for a URL that has been parsed.
@@ -45,6 +48,13 @@ impl Request {
         let head = RequestHead::new(method, url)?;
         let login = Secret::of_url(url)?;
         Ok(Self { head, body: Body::Empty, login, options: Options::shared_default() })
+    }
+
+    /// Has the URL's IPv6 address be on the network interface of this number, as the zone of
+    /// `http://[fe80::1%3]/` does; 0 has the system choose.
+    pub fn scope(mut self, scope: u32) -> Self {
+        self.head.set_scope(scope);
+        self
     }
 
     /// A GET request.

@@ -184,8 +184,18 @@ impl Engine {
     }
 
     /// How a connection of this origin to one of its addresses is opened.
-    pub(super) fn dial_to(&self, origin: OriginId, address: SocketAddr) -> Dial {
-        match self.pool.get(origin).and_then(|origin| origin.key.way.as_deref()) {
+    pub(super) fn dial_to(&self, origin: OriginId, mut address: SocketAddr) -> Dial {
+        let Some(key) = self.pool.get(origin).map(|origin| &origin.key) else {
+            return Dial::tcp(address);
+        };
+        let (host, _) = key.peer();
+        // of an address that was fixed for it the system chooses the interface
+        if let SocketAddr::V6(address) = &mut address
+            && host.ip() == Some((*address.ip()).into())
+        {
+            address.set_scope_id(host.scope());
+        }
+        match key.way.as_deref() {
             None => Dial::tcp(address),
             Some(way) => way.dial(address, self.stats.opened),
         }

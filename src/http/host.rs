@@ -31,8 +31,11 @@ enum Repr {
     /// Lower case, IDNA done, with the dot at its end if it has one.
     Name(Arc<str>),
     V4(Ipv4Addr),
-    V6(Ipv6Addr),
+    V6(Ipv6Addr, Scope),
 }
+
+/// The number of the interface that an address is on; 0 where the system chooses.
+type Scope = u32;
 
 /// How the origin is spoken to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -57,7 +60,7 @@ impl Origin {
         let host = Host(match url.host().ok_or(RequestError::NoHost)? {
             url::Host::Domain(name) => Repr::Name(canonical_name(name)?.into()),
             url::Host::Ipv4(ip) => Repr::V4(ip),
-            url::Host::Ipv6(ip) => Repr::V6(ip),
+            url::Host::Ipv6(ip) => Repr::V6(ip, 0),
         });
         match url.port().unwrap_or(scheme.default_port()) {
             0 => Err(RequestError::PortZero),
@@ -77,6 +80,14 @@ impl Origin {
     /// An origin on a host that is canonical already.
     pub(crate) fn new(host: Host, port: u16, scheme: Scheme) -> Origin {
         Origin { host, port, scheme }
+    }
+
+    /// The same, where an IPv6 address is on this interface (see [`Host::scope`]); of other hosts nothing changes.
+    pub fn with_scope(mut self, scope: u32) -> Origin {
+        if let Repr::V6(_, own) = &mut self.host.0 {
+            *own = scope;
+        }
+        self
     }
 
     /// The scheme.
@@ -118,13 +129,23 @@ impl Host {
         match self.0 {
             Repr::Name(_) => None,
             Repr::V4(ip) => Some(ip.into()),
-            Repr::V6(ip) => Some(ip.into()),
+            Repr::V6(ip, _) => Some(ip.into()),
         }
     }
 
     /// The registered name, where the host is no IP literal: ASCII, lower case, no trailing dot.
     pub fn name(&self) -> Option<&str> {
         self.written().map(|name| name.strip_suffix('.').unwrap_or(name))
+    }
+
+    /// Of an IPv6 address the number of the network interface that it is on, which tells apart what is one and the same
+    /// link-local address on two (RFC 4007); 0 where the system chooses. It is part of the host's identity, and of nothing
+    /// that is sent.
+    pub fn scope(&self) -> u32 {
+        match self.0 {
+            Repr::V6(_, scope) => scope,
+            Repr::Name(_) | Repr::V4(_) => 0,
+        }
     }
 
     /// Whether it is a name with a dot at its end, which no search list completes.
@@ -136,7 +157,7 @@ impl Host {
     pub(crate) fn written(&self) -> Option<&str> {
         match &self.0 {
             Repr::Name(name) => Some(name),
-            Repr::V4(_) | Repr::V6(_) => None,
+            Repr::V4(_) | Repr::V6(..) => None,
         }
     }
 
@@ -155,7 +176,7 @@ impl fmt::Display for Host {
         match &self.0 {
             Repr::Name(name) => f.write_str(name),
             Repr::V4(ip) => ip.fmt(f),
-            Repr::V6(ip) => ip.fmt(f),
+            Repr::V6(ip, _) => ip.fmt(f),
         }
     }
 }
@@ -186,7 +207,7 @@ struct Authority<'a> {
 impl fmt::Display for Authority<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.origin.host.0 {
-            Repr::V6(ip) => write!(f, "[{ip}]")?,
+            Repr::V6(ip, _) => write!(f, "[{ip}]")?,
             Repr::V4(_) | Repr::Name(_) => self.origin.host.fmt(f)?,
         }
         if self.port {
@@ -268,6 +289,18 @@ mod tests {
         assert_eq!(&absolute.host().without_dot(), relative.host());
         let ip = origin("http://127.0.0.1./").unwrap();
         assert!(!ip.host().is_absolute());
+    }
+
+    #[test]
+    fn a_zone_is_part_of_a_host_and_of_no_authority() {
+        let bare = origin("http://[fe80::1]:81/").unwrap();
+        let (one, other) = (bare.clone().with_scope(1), bare.clone().with_scope(2));
+        assert!(one != other && one != bare && one == bare.clone().with_scope(1));
+        assert_eq!((one.host().scope(), one.host().ip()), (1, bare.host().ip()));
+        assert_eq!(one.authority().to_string(), "[fe80::1]:81");
+        assert_eq!(one.to_string(), bare.to_string());
+        let name = origin("http://a/").unwrap();
+        assert_eq!(name.clone().with_scope(1), name);
     }
 
     #[test]

@@ -29,6 +29,7 @@ mod request;
 mod retry;
 mod reuse;
 mod trailers;
+mod zone;
 
 pub use auth::{
     Attempt, AuthPolicy, AuthScheme, Authenticator, ClientNonces, Credentials, Netrc, NetrcError,
@@ -55,3 +56,4 @@ pub use request::RequestHead;
 pub(crate) use retry::{is_transient, is_unheard, retry_after};
 pub use reuse::{CloseReason, CloseReasons};
 pub use trailers::Trailers;
+pub use zone::{take_zone, zone_in};

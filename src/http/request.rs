@@ -133,6 +133,13 @@ impl RequestHead {
         Ok(())
     }
 
+    /// The network interface that the URL's IPv6 address is on: see [`Host::scope`](super::Host::scope).
+    pub fn set_scope(&mut self, scope: u32) {
+        if scope != self.origin.host().scope() {
+            self.origin = self.origin.clone().with_scope(scope);
+        }
+    }
+
     /// The version that the request line names.
     pub fn set_version(&mut self, version: Version) {
         self.version = version;
@@ -278,6 +285,10 @@ impl RequestHead {
         url: &Url,
     ) -> Result<RequestHead, RequestError> {
         let mut head = RequestHead::new(method, url)?;
+        // to the same address on the same interface: a server cannot name it
+        if head.origin.host().ip() == self.origin.host().ip() {
+            head.set_scope(self.origin.host().scope());
+        }
         head.fields.clone_from(&self.fields);
         head.version = self.version;
         head.expects_continue = self.expects_continue;

@@ -262,3 +262,33 @@ fn what_has_no_way_of_its_own_is_dialled_as_ever() {
     let (_, dial) = answered(&mut h, get("/"));
     assert_eq!(dial, Dial::tcp("10.0.0.1:80".parse().unwrap()));
 }
+
+/// Of a URL, of a proxy and of what stands for another host; a redirect to the same address stays on the interface.
+#[test]
+fn a_zone_reaches_the_socket_and_no_server() {
+    let dialled = |h: &mut Harness| {
+        let wants = h.wants();
+        let [Output::Connect { dial, .. }] = &wants[..] else { panic!("{wants:?}") };
+        let Remote::Ip(SocketAddr::V6(address)) = dial.remote else { panic!("{dial:?}") };
+        (address.ip().to_string(), address.scope_id(), address.port())
+    };
+    let expected = |port| ("fe80::1".to_owned(), 7, port);
+    let mut h = Harness::new(8);
+    let request = get_url("http://[fe80::1%257]:81/");
+    assert_eq!(request.head().origin().authority().to_string(), "[fe80::1]:81");
+    h.add(request);
+    assert_eq!(dialled(&mut h), expected(81));
+
+    let proxies = Some(Arc::new(
+        Proxies::default().everywhere(Proxy::parse("http://[fe80::1%7]:82").unwrap()),
+    ));
+    let mut h = Harness::new(8);
+    h.add(get_url("http://a.test/").options(Arc::new(Options { proxies, ..Options::default() })));
+    assert_eq!(dialled(&mut h), expected(82));
+
+    let to_host = Some(get_url("http://[fe80::1%7]/").head().origin().host().clone());
+    let connect_to = vec![ConnectTo { to_host, ..ConnectTo::default() }];
+    let mut h = Harness::new(8);
+    h.add(get_by("http://a.test/", Ways { connect_to, ..Ways::default() }));
+    assert_eq!(dialled(&mut h), expected(80));
+}

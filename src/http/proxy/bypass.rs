@@ -2,14 +2,21 @@
 
 use std::net::IpAddr;
 
-use crate::http::Host;
+use crate::http::{Origin, zone_in};
 
 /// A list of hosts. Empty, it has none.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Bypass(Vec<Entry>);
 
+/// Hosts, and the one port of theirs that is meant; all unless set.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Entry {
+struct Entry {
+    hosts: Hosts,
+    port: Option<u16>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Hosts {
     /// `*`, alone.
     All,
     /// This name and all below it: lower case, without dots at either end.
@@ -22,29 +29,51 @@ impl Bypass {
     /// A list as curl takes it: names and addresses, separated by commas or blanks.
     ///
     /// A name stands for itself and all names below it, with or without a leading dot; an address for
-    /// itself, with `/BITS` for a network. A list that is `*` stands for all hosts; within a list a
+    /// itself, with `/BITS` for a network. With `:PORT` after a name, or an address in brackets if it is one of IPv6,
+    /// that port alone is meant. Zones of addresses are passed over. A list that is `*` stands for all hosts; within a list a
     /// `*` means nothing. What cannot be understood matches nothing.
     pub fn parse(list: &str) -> Bypass {
         if list.trim() == "*" {
-            return Bypass(vec![Entry::All]);
+            return Bypass(vec![Entry { hosts: Hosts::All, port: None }]);
         }
         let items = list.split(|char: char| char == ',' || char.is_whitespace());
         Bypass(items.filter_map(Entry::parse).collect())
     }
 
-    /// Whether no proxy is to be used for this host.
-    pub fn contains(&self, host: &Host) -> bool {
-        self.0.iter().any(|entry| match (entry, host.ip(), host.name()) {
-            (Entry::All, _, _) => true,
-            (Entry::Network(network, bits), Some(ip), _) => same_network(*network, ip, *bits),
-            (Entry::Name(suffix), None, Some(name)) => is_below(name, suffix),
-            _ => false,
+    /// Whether no proxy is to be used for this origin.
+    pub fn contains(&self, origin: &Origin) -> bool {
+        let host = origin.host();
+        let is_of = |hosts: &Hosts| match (hosts, host.ip(), host.name()) {
+            (Hosts::All, _, _) => true,
+            (Hosts::Network(network, bits), Some(ip), _) => same_network(*network, ip, *bits),
+            (Hosts::Name(suffix), None, Some(name)) => is_below(name, suffix),
+            (Hosts::Network(..), None, _) | (Hosts::Name(_), _, _) => false,
+        };
+        self.0.iter().any(|Entry { hosts, port }| {
+            port.is_none_or(|port| port == origin.port()) && is_of(hosts)
         })
     }
 }
 
 impl Entry {
     fn parse(item: &str) -> Option<Entry> {
+        let item = match zone_in(item) {
+            Some((zone, _)) => [&item[..zone.start], &item[zone.end..]].concat(),
+            None => item.split('%').next().unwrap_or_default().to_owned(),
+        };
+        // the colons of an address without brackets are its own
+        match item.rsplit_once(':') {
+            Some((hosts, port)) if !hosts.contains(':') || hosts.ends_with(']') => {
+                let port = port.parse().ok().filter(|&port| port != 0)?;
+                Some(Entry { hosts: Hosts::parse(hosts)?, port: Some(port) })
+            }
+            _ => Some(Entry { hosts: Hosts::parse(&item)?, port: None }),
+        }
+    }
+}
+
+impl Hosts {
+    fn parse(item: &str) -> Option<Hosts> {
         let (address, bits) = match item.split_once('/') {
             Some((address, bits)) => (address, Some(bits.parse::<u32>().ok()?)),
             None => (item, None),
@@ -53,13 +82,13 @@ impl Entry {
         if let Ok(ip) = bare.unwrap_or(address).parse::<IpAddr>() {
             let width = if ip.is_ipv4() { 32 } else { 128 };
             return match bits.unwrap_or(width) {
-                bits if bits <= width => Some(Entry::Network(ip, bits)),
+                bits if bits <= width => Some(Hosts::Network(ip, bits)),
                 _ => None,
             };
         }
         let name = item.strip_prefix('.').unwrap_or(item);
         let name = name.strip_suffix('.').unwrap_or(name);
-        (!name.is_empty() && bits.is_none()).then(|| Entry::Name(name.to_ascii_lowercase().into()))
+        (!name.is_empty() && bits.is_none()).then(|| Hosts::Name(name.to_ascii_lowercase().into()))
     }
 }
 
@@ -88,9 +117,9 @@ mod tests {
     use super::*;
     use crate::http::Origin;
 
-    fn host(text: &str) -> Host {
+    fn origin(text: &str) -> Origin {
         let url = Url::parse(&format!("http://{text}/")).expect(text);
-        Origin::from_url(&url).expect(text).host().clone()
+        Origin::from_url(&url).expect(text)
     }
 
     /// List, host, whether it is in it: as curl documents it.
@@ -115,7 +144,19 @@ mod tests {
             (" , ,example.com,", "example.com", true),
             (",", "example.com", false),
             (".", "example.com", false),
-            ("example.com:80", "example.com", false),
+            ("example.com:80", "example.com", true),
+            ("example.com:8080", "example.com", false),
+            ("example.com:8080", "www.example.com:8080", true),
+            ("example.com:8080", "www.example.com:8081", false),
+            ("127.0.0.1:81", "127.0.0.1:81", true),
+            ("127.0.0.1:81", "127.0.0.1", false),
+            ("[::1]:81", "[::1]:81", true),
+            ("[::1]:81", "[::1]", false),
+            ("example.com:0", "example.com", false),
+            ("example.com:x", "example.com", false),
+            ("fe80::1%eth0", "[fe80::1]", true),
+            ("[fe80::1%25eth0]:81", "[fe80::1]:81", true),
+            ("[fe80::1%eth0]", "[fe80::2]", false),
             ("127.0.0.1", "127.0.0.1", true),
             ("127.0.0.1", "127.0.0.2", false),
             ("127.0.0.0/8", "127.9.9.9", true),
@@ -134,7 +175,7 @@ mod tests {
         ];
         for (list, name, expected) in table {
             let name = if name == "::1" { "[::1]" } else { name };
-            assert_eq!(Bypass::parse(list).contains(&host(name)), expected, "{list:?} {name}");
+            assert_eq!(Bypass::parse(list).contains(&origin(name)), expected, "{list:?} {name}");
         }
     }
 }

@@ -23,6 +23,7 @@ pub use rules::Proxies;
 
 use super::fault::{excerpt, without_user_information};
 use super::host::{Host, Origin, Scheme};
+use super::zone::take_zone;
 
 /// A proxy: how it is spoken to, where it is, and who asks. It is compared whole: the same proxy with
 /// other credentials is another one.
@@ -84,6 +85,7 @@ impl Proxy {
         if rest.contains(|char: char| char.is_whitespace() || char.is_control() || char == '\\') {
             return Err(bad("a character that no URL has".to_owned()));
         }
+        let (rest, scope) = take_zone(rest).map_err(|why| bad(why.to_string()))?;
         // a default port is left out of a parsed URL: under another scheme it would not be
         let [url, other] =
             ["http", "https"].map(|scheme| Url::parse(&format!("{scheme}://{rest}")));
@@ -91,7 +93,7 @@ impl Proxy {
             (Ok(url), Ok(other)) => (url, other),
             (Err(why), _) | (_, Err(why)) => return Err(bad(why.to_string())),
         };
-        let origin = Origin::from_url(&url).map_err(|why| bad(why.to_string()))?;
+        let origin = Origin::from_url(&url).map_err(|why| bad(why.to_string()))?.with_scope(scope);
         let proxy = Proxy {
             protocol,
             host: origin.host().clone(),

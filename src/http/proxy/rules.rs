@@ -8,7 +8,7 @@ use ::http::Method;
 use url::Url;
 
 use super::{Bypass, Proxy, ProxyError};
-use crate::http::{AuthScheme, Host, Origin, RequestError, RequestHead, Scheme};
+use crate::http::{AuthScheme, Origin, RequestError, RequestHead, Scheme};
 
 /// The proxies that requests go by.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -125,7 +125,7 @@ impl Proxies {
             Scheme::Http => &self.http,
             Scheme::Https => &self.https,
         };
-        proxy.as_ref().filter(|_| !self.bypasses(origin.host()))
+        proxy.as_ref().filter(|_| !self.except.contains(origin))
     }
 
     /// Whether there is any.
@@ -149,9 +149,5 @@ impl Proxies {
 
     pub(crate) fn fields(&self) -> &Arc<[u8]> {
         &self.fields
-    }
-
-    fn bypasses(&self, host: &Host) -> bool {
-        self.except.contains(host)
     }
 }
