@@ -130,6 +130,8 @@ pub struct Multi<W: Watch> {
     told_timer: Option<Time>,
     /// Sockets of which a change is to be told again, since the callback failed.
     untold: Vec<ConnectionId>,
+    /// When all sockets were looked at last.
+    looked_around: Option<Time>,
 }
 
 struct WakerEntry {
@@ -152,6 +154,7 @@ impl<W: Watch> Multi<W> {
             now: Time::ZERO,
             told_timer: None,
             untold: Vec::new(),
+            looked_around: None,
         }
     }
 
@@ -455,9 +458,14 @@ impl<W: Watch> Multi<W> {
         Ok(())
     }
 
-    /// Handles whatever is ready.
+    /// Handles whatever is ready. Not for each of many whose time is over one after the other: what was looked at just now
+    /// has hardly changed.
     #[cold]
     fn look_around(&mut self) -> Result<(), MultiError> {
+        if self.looked_around.is_some_and(|at| self.now < at + limits::LOOK_AROUND) {
+            return Ok(());
+        }
+        self.looked_around = Some(self.now);
         self.handle_wake();
         for (id, ready) in self.sockets.all_ready() {
             self.handle_ready(id, ready)?;

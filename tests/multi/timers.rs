@@ -1,8 +1,9 @@
 //! CURLMOPT_TIMERFUNCTION, curl_multi_timeout, and deadlines that a loop carries with its sockets.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ringdove::error::{Cause, Deadline};
+use ringdove::sys::count::{self, Counter};
 use ringdove::{Collect, Config, Event, Options, Request, TransferId, sys};
 
 use crate::socket_loop::Loop;
@@ -104,6 +105,30 @@ fn the_time_may_be_told_before_the_sockets() {
     std::thread::sleep(after * 2);
     while turning.multi.socket_action(Event::Timeout).unwrap() > 0 {}
     assert_eq!(turning.response(), (200, b"in time".to_vec()));
+}
+
+/// Many that hold no socket, and whose time is over one after the other: all sockets are not looked at for each.
+#[test]
+fn a_queue_that_ends_bit_by_bit_is_not_paid_for_by_the_sockets() {
+    let server = stalling().start();
+    let mut turning: Loop = Loop::with(Config { max_connections: 1, ..Config::default() });
+    let stalls = turning.get(&server.url("/stall"));
+    turning.turn_until("it is asked", |turning| turning.multi.stats().sent > 0);
+    let begun = Instant::now();
+    let (mut own, queued) = (0, 100);
+    for millis in 1..=queued {
+        let after = Some(Duration::from_millis(3 * millis));
+        add(&mut turning, &server.url("/"), |options| options.timeouts.queue = after);
+    }
+    while turning.multi.stats().failed < queued {
+        std::thread::sleep(Duration::from_millis(1));
+        let before = count::snapshot();
+        turning.multi.socket_action(Event::Timeout).unwrap();
+        own += count::snapshot().since(&before).get(Counter::Poll);
+    }
+    let looks = begun.elapsed().as_millis() as u64 / 20 + 2;
+    assert!(own <= looks, "{own} looks at all sockets, of {looks}");
+    turning.multi.remove(stalls).unwrap();
 }
 
 /// More than are admitted in one batch: the timer is told for the rest, batch by batch.
