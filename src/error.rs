@@ -70,6 +70,16 @@ pub enum Cause {
     },
     /// The body cannot be decoded, or not any further. What was decoded has been delivered.
     Coding(CodingFault),
+    /// Other transfers waited for memory, and this one had made little use of what it held.
+    Memory {
+        /// How much it held, in bytes.
+        held: usize,
+    },
+    /// It needed memory, of which so much is held by others that it could not even wait for some.
+    NoMemory {
+        /// How much all transfers may hold, in bytes ([`Config::memory`](crate::Config::memory)).
+        limit: usize,
+    },
     /// A redirect that was to be followed cannot be.
     Redirect(Box<RedirectError>),
     /// The request would have to be sent again, to answer a challenge, and its body's source cannot.
@@ -156,6 +166,8 @@ pub enum Deadline {
     Idle,
     /// Fewer bytes per second than demanded for as long as allowed.
     LowSpeed,
+    /// Waiting for memory that other transfers hold.
+    Memory,
     /// The whole transfer, from `add`.
     Total,
 }
@@ -201,6 +213,7 @@ impl Error {
             Cause::Http(fault) if fault.is_limit() => "limit",
             Cause::BodyTooLarge { .. } => "limit",
             Cause::Coding(fault) if fault.is_limit() => "limit",
+            Cause::Memory { .. } | Cause::NoMemory { .. } => "limit",
             Cause::Coding(_) => "coding",
             Cause::Http(_) => "http",
             Cause::Tls(_) => "tls",
@@ -228,7 +241,12 @@ impl Error {
             | Cause::Aborted(_) => true,
             Cause::Proxy(fault) => fault.is_final(),
             Cause::Timeout { deadline, .. } => *deadline == Deadline::Total,
-            Cause::Tls(_) | Cause::Closed | Cause::Resolve(_) | Cause::Os { .. } => false,
+            Cause::Tls(_)
+            | Cause::Closed
+            | Cause::Resolve(_)
+            | Cause::Os { .. }
+            | Cause::Memory { .. }
+            | Cause::NoMemory { .. } => false,
         }
     }
 }
@@ -271,6 +289,14 @@ impl fmt::Display for Cause {
                 write!(f, "the body is larger than the limit of {limit} bytes")
             }
             Cause::Coding(fault) => write!(f, "{fault}"),
+            Cause::Memory { held } => write!(
+                f,
+                "it held {held} bytes of memory, of which it made little use while others waited for some"
+            ),
+            Cause::NoMemory { limit } => write!(
+                f,
+                "others hold all of the {limit} bytes of memory, and too many wait for some"
+            ),
             Cause::Redirect(error) => write!(f, "{error}"),
             Cause::BodyNotRepeatable => f.write_str(
                 "the challenge needs the request's body again, which cannot be sent twice",
@@ -366,6 +392,7 @@ impl Deadline {
             Deadline::FirstByte => "first-byte",
             Deadline::Idle => "idle",
             Deadline::LowSpeed => "low-speed",
+            Deadline::Memory => "memory",
             Deadline::Total => "total",
         }
     }

@@ -140,7 +140,7 @@ pub use engine::{
     AddError, AddressPolicy, Allowance, Body, BodySource, Collect, Config, Discard, Exhausted,
     Flow, Handler, Hop, LowSpeed, Message, NameService, Options, Outcome, Politeness, Report,
     Request, Response, Retried, RetryBudget, RetryPolicy, Stats, Timeouts, Times, TlsSummary,
-    TransferId, Ways,
+    TransferId, Undecoded, Ways,
 };
 pub use error::Error;
 pub use http::{

@@ -1,7 +1,7 @@
 //! Every bound on what a peer or a caller can make this library hold or do, named, with its reason.
 //!
 //! Knows numbers. A loop, queue or buffer elsewhere that a peer can make longer names its limit
-//! from here.
+//! from here, and `docs/limits.md` says what ten thousand transfers make of it.
 
 use std::time::Duration;
 
@@ -47,6 +47,26 @@ pub(crate) const LARGE_HEADS: usize = 128;
 /// Lines of one response head after its status line: the number that curl takes.
 pub(crate) const HEAD_FIELDS: usize = 5000;
 
+/// Bytes of memory that peers can make all transfers of an engine hold, unless the caller says otherwise: the windows of some
+/// dozen bodies with the largest there are, or of 2,500 with gzip's.
+pub const MEMORY: usize = 128 * 1024 * 1024;
+
+/// Bytes of a head that has not come whole for which no memory is asked: heads are smaller, but for those of few servers.
+pub(crate) const HEAD_UNASKED: usize = 4 * 1024;
+
+/// Bytes that a transfer is never made to give up: gzip's window, and what else is held of any coded body.
+pub(crate) const MEMORY_UNASKED: usize = 128 * 1024;
+
+/// How often the limit of memory may be held, what those who wait have yet to take included, before one more fails instead of
+/// waiting.
+pub(crate) const MEMORY_IN_LINE: usize = 2;
+
+/// How long memory is waited for before it is looked at who makes little use of it, and then again each time.
+pub(crate) const MEMORY_PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long a body takes at most to have as many bytes decoded as its decoder holds, while others wait for memory.
+pub(crate) const MEMORY_USE: Duration = Duration::from_secs(64);
+
 /// Answers of name look-ups kept by default: some 200 bytes each.
 pub(crate) const LOOKUP_CACHE: usize = 16 * 1024;
 
@@ -61,7 +81,7 @@ pub(crate) const LOOKUP_CACHE_BYTES: usize = 64 * 1024 * 1024;
 /// connection slot; then its slot goes to the next of them.
 pub(crate) const REQUESTS_PER_TURN: u32 = 64;
 
-/// Boxes of exchanges that are over which are kept for the next: 280 bytes each. As many as exchanges end in a turn.
+/// Boxes of exchanges that are over which are kept for the next: 288 bytes each. As many as exchanges end in a turn.
 pub(crate) const SPARE_EXCHANGES: usize = 256;
 
 /// How often one request is sent again because the kept connection that it was sent on had gone
@@ -192,16 +212,27 @@ pub(crate) const DECODE_BUFFER: usize = 64 * 1024;
 pub(crate) const CODING_BUFFER: usize = 16 * 1024;
 
 /// Decoded bytes that no ratio is asked of: so few do no harm, however little they came from.
-pub const DECODED_FREELY: u64 = 16 * 1024 * 1024;
+pub const DECODED_FREELY: u64 = 1024 * 1024;
+
+/// Decoded bytes that come of one received at most, beyond these, unless the caller says otherwise. deflate reaches 1,032, of
+/// one byte again and again; texts stay below 100.
+pub const DECODED_RATIO: u32 = 1000;
 
 /// Decoded bytes, of all codings of a body, after which others get their turn.
-pub(crate) const DECODED_PER_TURN: u64 = 4 * 1024 * 1024;
+pub(crate) const DECODED_PER_TURN: u64 = 512 * 1024;
+
+/// Decoded bytes of all bodies that wait for their turn, after which sockets and deadlines are looked at.
+pub(crate) const DECODED_PER_BATCH: u64 = 16 * 1024 * 1024;
 
 /// Bytes of a request's body that a proxy which asks who makes it is trusted to have read: what squid 5 buffers.
 pub(crate) const UNREAD_UPLOAD: u64 = 60_000;
 
 /// Bytes of a zstd frame's window: what RFC 9659 allows.
 pub(crate) const ZSTD_WINDOW: u64 = 8 * 1024 * 1024;
+
+/// Bytes of memory for the windows and tables of one body's codings: the largest of each of two. Codings over codings would
+/// take more.
+pub(crate) const DECODER: usize = 32 * 1024 * 1024;
 
 /// Bytes of a gzip member's header, which may have a name and a comment of any length.
 pub(crate) const GZIP_HEADER: usize = 64 * 1024;

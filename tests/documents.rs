@@ -56,6 +56,19 @@ fn paths_are_told_from_other_words() {
     assert_eq!(links(text).collect::<Vec<_>>(), ["e.md"]);
 }
 
+/// What a crowd makes of limits is said of limits that there are.
+#[test]
+fn every_limit_that_a_page_names_is_there() {
+    let limits = fs::read_to_string(root().join("src/limits.rs")).expect("a source file");
+    let page = fs::read_to_string(root().join("docs/limits.md")).expect("a page");
+    let is_name = |word: &&str| word.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
+    let named: Vec<_> = quoted(&page).filter(is_name).collect();
+    assert!(named.len() > 40, "{named:?}");
+    let missing: Vec<_> =
+        named.iter().filter(|name| !limits.contains(&format!("const {name}:"))).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
 /// The code map has each file and folder of each layer, and all tests and benches.
 #[test]
 fn the_code_map_is_whole() {

@@ -3,7 +3,7 @@
 //! Knows the words, and what they mean together. Must not know codings.
 
 use clap::Args as Group;
-use ringdove::{DecodePolicy, Options};
+use ringdove::{DecodePolicy, Options, limits};
 
 use super::args::whole_number;
 use super::values::{Field, Size};
@@ -26,12 +26,23 @@ pub(crate) struct CodingArgs {
     pub(crate) max_filesize: Option<Size>,
 
     /// With --compressed: decoded bytes that may come of each one received, once there are more than
-    /// 16 MiB; 0 for any number
-    #[arg(long, value_name = "N", default_value_t = 2048, requires = "compressed", value_parser = whole_number)]
+    /// 1 MiB; 0 for any number
+    #[arg(long, value_name = "N", default_value_t = limits::DECODED_RATIO, requires = "compressed", value_parser = whole_number)]
     pub(crate) max_ratio: u32,
+
+    /// Memory that servers can make all transfers together hold, for decoding and for long heads:
+    /// bytes, or with k, M, G; 128M unless given. Transfers that need more wait until others have ended
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) max_memory: Option<Size>,
 }
 
 impl CodingArgs {
+    /// In bytes.
+    pub(crate) fn memory(&self) -> usize {
+        let bytes = |size: Size| usize::try_from(size.0).unwrap_or(usize::MAX);
+        self.max_memory.map_or(limits::MEMORY, bytes)
+    }
+
     /// What these say of each transfer.
     pub(crate) fn apply(&self, options: &mut Options) {
         let size = self.max_filesize.map(|size| size.0).filter(|size| *size > 0);

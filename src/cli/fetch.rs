@@ -479,6 +479,10 @@ impl Run {
             failure: delivered.failure.as_ref(),
         };
         self.tell(&told)?;
+        // with records, these are the place for it
+        if let Some(undecoded) = report.undecoded.as_ref().filter(|_| self.set.records.is_none()) {
+            self.around.console.warn(&format!("{ticket}: {undecoded}"));
+        }
         if let Some(failure) = &delivered.failure {
             return self.count_failed(&ticket, failure, record);
         }

@@ -60,6 +60,8 @@ pub(crate) struct Record<'a> {
     pub(crate) attempts: Vec<AttemptRecord>,
     /// What the system had no room for.
     pub(crate) exhausted: Option<ExhaustedRecord>,
+    /// What of the body was not decoded, in words.
+    pub(crate) undecoded: Option<String>,
 }
 
 /// That a transfer went back to its queue, since the system had no room for its connection.
@@ -180,6 +182,7 @@ impl<'a> Record<'a> {
             retried: Vec::new(),
             attempts: Vec::new(),
             exhausted: None,
+            undecoded: None,
         }
     }
 
@@ -200,6 +203,7 @@ impl<'a> Record<'a> {
             retried: report.retried.iter().map(RetriedRecord::of).collect(),
             attempts: AttemptRecord::of(report),
             exhausted: report.exhausted.as_deref().map(ExhaustedRecord::of),
+            undecoded: report.undecoded.as_ref().map(ToString::to_string),
             ..Record::without_transfer(url, line)
         }
     }
@@ -319,7 +323,7 @@ mod tests {
             r#""error":{"kind":"status","phase":"receive","message":"status 404","retryable":false},"#,
             r#""body_bytes":0,"decoded_bytes":null,"wire_received":0,"wire_sent":0,"remote":"127.0.0.1:80","reused":false,"#,
             r#""http_version":"1.1","resent":0,"file":null,"#,
-            r#""times":{"queue":0,"resolve":0,"connect":0,"proxy":0,"tls":0,"first_byte":0,"total":0},"hops":[],"retried":[],"attempts":[],"exhausted":null}"#,
+            r#""times":{"queue":0,"resolve":0,"connect":0,"proxy":0,"tls":0,"first_byte":0,"total":0},"hops":[],"retried":[],"attempts":[],"exhausted":null,"undecoded":null}"#,
             "\n"
         );
         assert_eq!(String::from_utf8(line).unwrap(), want);

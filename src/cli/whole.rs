@@ -150,6 +150,7 @@ fn config(sets: &[FetchArgs]) -> Config {
         retry_budget: budgets.max_by_key(|budget| budget.burst).unwrap_or_default(),
         names: args.lookup.service(),
         address_policy: args.addresses.policy(),
+        memory: args.coding.memory(),
         ..Config::default()
     }))
 }

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::engine::decode::Decoding;
+use crate::engine::memory::Loan;
 use crate::engine::names::ChannelId;
 use crate::engine::pace::Pace;
 use crate::engine::pool::{IdleLinks, OriginId};
@@ -136,6 +137,8 @@ pub(super) struct Exchanging {
     pub(super) response: Option<Response>,
     /// The response's body is decoded for the handler.
     pub(super) decoding: Option<Box<Decoding>>,
+    /// What is held of a large head that has not come whole.
+    pub(super) head_loan: Option<Box<Loan>>,
     /// The low-speed measurement: since when, and bytes moved by then. Of a rest that goes nowhere: since when.
     pub(super) measured: (Time, u64),
     /// When it was last known how much of what was sent the peer had yet to acknowledge, and how much that was.
@@ -310,7 +313,7 @@ impl Exchanging {
     /// Holds no memory any more but its own.
     pub(super) fn let_go(&mut self) {
         self.exchange.let_go();
-        (self.pace, self.decoding) = (None, None);
+        (self.pace, self.decoding, self.head_loan) = (None, None, None);
     }
 
     pub(super) fn wants_send(&self) -> bool {

@@ -36,6 +36,8 @@ pub(super) enum Then {
     ComeBack,
     /// The rest of a response that goes nowhere has been waited for long enough.
     Leave,
+    /// It waits for memory for so long that it is looked at who has it.
+    Inspect,
 }
 
 impl Engine {
@@ -125,7 +127,10 @@ impl Engine {
             State::Connecting(state) => Due::fail(state.since, Deadline::Connect, timeouts.connect),
             State::Tunnelling(state) => Due::fail(state.since, Deadline::Connect, timeouts.connect),
             State::Handshaking(state) => Due::fail(state.since, Deadline::Tls, timeouts.tls),
-            State::Exchanging(state) if state.paused => Due::NEVER,
+            State::Exchanging(state) if state.paused => match state.awaits_memory() {
+                Some(since) if !transfer.paused => self.memory_due(since, timeouts.memory),
+                Some(_) | None => Due::NEVER,
+            },
             State::Exchanging(state) if state.throttled => match &state.pace {
                 Some(pace) => Due { at: pace.due(), then: Then::GoOn },
                 None => Due::NEVER,
@@ -152,6 +157,12 @@ impl Engine {
             State::Idle(_) | State::Names(_) => Due::NEVER,
         };
         phase.or_earlier(total(transfer))
+    }
+
+    /// For how long memory is waited for.
+    fn memory_due(&self, since: Time, after: Option<Duration>) -> Due {
+        let at = since.max(self.memory.inspected) + limits::MEMORY_PATIENCE;
+        Due::fail(since, Deadline::Memory, after).or_earlier(Due { at, then: Then::Inspect })
     }
 
     pub(super) fn transfer_deadline(&self, id: TransferId) -> Due {
@@ -186,7 +197,7 @@ impl Engine {
                 self.end(id, super::error_before_exchange(cause, phase));
             }
             // what connections wait for
-            Then::SendBody | Then::GoOn | Then::Ask | Then::Leave => {}
+            Then::SendBody | Then::GoOn | Then::Ask | Then::Leave | Then::Inspect => {}
         }
     }
 
@@ -198,6 +209,10 @@ impl Engine {
         }
         let deadline = match then {
             Then::Fail(deadline) => deadline,
+            Then::Inspect => {
+                self.inspect_holders();
+                return self.touch(id);
+            }
             Then::Ask => return self.ask_no_more(id),
             Then::Leave => return self.complete(id),
             Then::GoOn | Then::SendBody | Then::ComeBack => return self.go_on(id),
@@ -322,6 +337,7 @@ fn length(deadline: Deadline, transfer: &Transfer) -> Duration {
         Deadline::FirstByte => timeouts.first_byte,
         Deadline::Idle => timeouts.idle,
         Deadline::LowSpeed => low_speed.map(|low| low.over),
+        Deadline::Memory => timeouts.memory,
         Deadline::Total => timeouts.total,
     };
     length.unwrap_or_default()

@@ -3,26 +3,36 @@
 //! Decides whether a response is decoded, and delivers it piece by piece through one buffer that all
 //! transfers share. Knows pauses and turns. Must not know codings: those are
 //! [`ContentDecoder`]'s. Invariants: what a paused transfer has yet to take waits as it came, coded;
-//! a transfer that decodes much from little gives others their turn; a transfer that decodes nothing
-//! has nothing of this but a null pointer.
+//! a transfer that decodes much from little gives others their turn; it comes to hold more only where there is
+//! memory for it, and waits for that (see [`super::memory`]); a transfer that decodes nothing has nothing of this but a
+//! null pointer.
+
+use std::cell::Cell;
 
 use super::connection::{Connection, Rest, State};
+use super::memory::Loan;
 use super::receive::Next;
-use super::{ConnectionId, Engine, Flow, Handler};
+use super::{ConnectionId, Engine, Flow, Handler, Undecoded};
 use crate::error::Cause;
 use crate::http::{
     CodingFault, ContentDecoder, DecodePolicy, Decoded, RequestHead, ResponseHead, codings,
 };
 use crate::limits;
+use crate::time::Time;
 
 /// The decoding of one response's body.
 pub(super) struct Decoding {
-    /// Or what stands against it, should there be a body.
+    /// Or what stands against it, should there be a body. A coding that is not known stands against nothing: the body is
+    /// delivered as it comes.
     decoder: Result<ContentDecoder, CodingFault>,
     /// What was received and is not decoded: of a transfer that is paused, or waits for its turn.
     waiting: Vec<u8>,
     /// Bytes given to the handler.
     delivered: u64,
+    /// What the decoder holds, and what waits.
+    loan: Loan,
+    /// When it was last looked at what was made of that, and what had been delivered by then.
+    pub(super) inspected: Cell<Option<(Time, u64)>>,
 }
 
 /// What became of input, of which so many bytes are done with.
@@ -32,6 +42,7 @@ enum Poured {
     TurnOver(usize),
     /// The handler has had enough.
     Enough,
+    NoRoom(usize),
     Failed(Cause),
 }
 
@@ -53,18 +64,57 @@ pub(super) fn accept(head: &mut RequestHead) {
 impl Decoding {
     /// What a response with this head needs. None: it is not coded.
     #[cold]
-    pub(super) fn begin(head: &ResponseHead<'_>, policy: DecodePolicy) -> Option<Box<Decoding>> {
+    pub(super) fn begin(
+        head: &ResponseHead<'_>,
+        policy: DecodePolicy,
+        loan: Loan,
+    ) -> Option<Box<Decoding>> {
         let decoder = match codings(head) {
             Ok(codings) if codings.is_empty() => return None,
             Ok(codings) => Ok(ContentDecoder::new(&codings, policy)),
             Err(fault) => Err(fault),
         };
-        Some(Box::new(Decoding { decoder, waiting: Vec::new(), delivered: 0 }))
+        let waiting = Vec::new();
+        Some(Box::new(Decoding {
+            decoder,
+            waiting,
+            delivered: 0,
+            loan,
+            inspected: Cell::default(),
+        }))
     }
 
     /// Bytes given to the handler.
     pub(super) fn delivered(&self) -> u64 {
         self.delivered
+    }
+
+    /// The same, if they were decoded.
+    pub(super) fn decoded(&self) -> Option<u64> {
+        let is_as_sent = matches!(&self.decoder, Err(CodingFault::Unknown { .. }));
+        (!is_as_sent).then_some(self.delivered)
+    }
+
+    /// Bytes decoded, by all codings.
+    fn work(&self) -> u64 {
+        self.decoder.as_ref().map_or(0, ContentDecoder::work)
+    }
+
+    /// What of the body was not decoded.
+    pub(super) fn undecoded(&self) -> Option<Undecoded> {
+        match &self.decoder {
+            Ok(decoder) => decoder.padded().map(Undecoded::Padding),
+            Err(CodingFault::Unknown { name }) => Some(Undecoded::Unknown(name.clone())),
+            Err(_) => None,
+        }
+    }
+
+    pub(super) fn loan(&self) -> &Loan {
+        &self.loan
+    }
+
+    pub(super) fn loan_mut(&mut self) -> &mut Loan {
+        &mut self.loan
     }
 
     /// A piece of the body arrived.
@@ -107,9 +157,11 @@ impl Decoding {
             Poured::Paused(consumed) => (consumed, Flow::Pause, Next::More),
             Poured::TurnOver(consumed) => (consumed, Flow::Continue, Next::Yield),
             Poured::Enough => return (Flow::Enough, Next::More),
+            Poured::NoRoom(consumed) => (consumed, Flow::Continue, Next::AwaitMemory),
             Poured::Failed(cause) => return (Flow::Continue, Next::Fail(cause)),
         };
         self.waiting = input[consumed..].to_vec();
+        self.loan.set(self.loan.bytes() + self.waiting.len());
         (flow, next)
     }
 
@@ -118,16 +170,31 @@ impl Decoding {
         let decoder = match &mut self.decoder {
             Ok(decoder) => decoder,
             Err(_) if input.is_empty() => return Poured::All,
+            Err(CodingFault::Unknown { .. }) => {
+                self.delivered += input.len() as u64;
+                return match handler.body(input) {
+                    Flow::Continue => Poured::All,
+                    Flow::Pause => Poured::Paused(input.len()),
+                    Flow::Enough => Poured::Enough,
+                    Flow::Abort(why) => Poured::Failed(Cause::Aborted(why)),
+                };
+            }
             Err(fault) => return Poured::Failed(Cause::Coding(fault.clone())),
         };
         buffer.resize(limits::DECODE_BUFFER, 0);
         let turn_ends = decoder.work() + limits::DECODED_PER_TURN;
         let mut taken = 0;
+        self.loan.set(decoder.held());
         loop {
+            // without input it gives out what it holds
+            if taken < input.len() && decoder.may_grow() && !self.loan.may_grow() {
+                return Poured::NoRoom(taken);
+            }
             let Decoded { consumed, produced } = match decoder.decode(&input[taken..], buffer) {
                 Ok(decoded) => decoded,
                 Err(fault) => return Poured::Failed(Cause::Coding(fault)),
             };
+            self.loan.set(decoder.held());
             taken += consumed;
             if produced == 0 {
                 return Poured::All;
@@ -155,7 +222,9 @@ impl Engine {
         };
         let Some(decoding) = &mut state.decoding else { return true };
         let Some(transfer) = self.transfers.get_mut(state.transfer) else { return true };
+        let before = decoding.work();
         let (flow, next) = decoding.take_waiting(&mut *transfer.handler, &mut self.decoded);
+        self.decoded_in_batch += decoding.work() - before;
         match (flow, next) {
             (_, Next::Fail(cause)) => self.fail(id, cause, None),
             (Flow::Pause, _) => {
@@ -163,11 +232,14 @@ impl Engine {
                 self.touch(id);
             }
             (_, Next::Yield) => self.end_turn(id),
+            (_, Next::AwaitMemory) => self.await_memory(id),
             (Flow::Enough, _) => {
                 state.leave_rest(Rest::Unwanted);
                 return true;
             }
-            _ => return true,
+            (Flow::Continue | Flow::Abort(_), Next::More | Next::Wait | Next::Complete) => {
+                return true;
+            }
         }
         false
     }

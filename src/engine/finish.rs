@@ -336,6 +336,7 @@ impl Engine {
         let Some(transfer) = self.transfers.get(id) else {
             unreachable!("a transfer is taken out after its report")
         };
+        let decoding = state.and_then(|state| state.decoding.as_ref());
         let mut spent = transfer.spent;
         // the wait that was under way when it ended
         let waited = |since: Time| self.now.since(since).as_nanos() as u64;
@@ -366,7 +367,8 @@ impl Engine {
             wire_received: transfer.wire.received,
             body_received: state.map_or(0, |state| state.exchange.body_received()),
             body_sent: state.map_or(0, |state| state.exchange.body_sent()),
-            body_decoded: state.and_then(|state| Some(state.decoding.as_ref()?.delivered())),
+            body_decoded: decoding.and_then(|decoding| decoding.decoded()),
+            undecoded: decoding.and_then(|decoding| decoding.undecoded()),
             status: state.and_then(|state| state.response).map(|response| response.status),
             remote: connection.filter(|connection| !self.is_unix(connection)).map(|c| c.remote),
             reused: connection.is_some_and(|connection| connection.uses > 1),

@@ -2,10 +2,14 @@
 //!
 //! Knows of each a hash, how it was answered, and the beginning of its URL; and what all of them took. Keeps a [`Hop`] of each
 //! where that was asked for. Must not know what leads on. Invariants: a request without such a record is some 200 bytes,
-//! whatever its peer had it ask for; the URLs of a record are bounded.
+//! whatever its peer had it ask for; the URLs of a record are bounded,
+//! and kept where there is memory for them.
 
 use std::time::Duration;
 
+use url::Url;
+
+use super::memory::{Loan, Memory};
 use super::transfer::{Hop, Times};
 use super::{Outcome, Report};
 use crate::error::{Progress, Redirected};
@@ -21,8 +25,8 @@ pub(super) struct History {
     /// They went to more than one site.
     crossed_sites: bool,
     record: Option<Vec<Hop>>,
-    /// Bytes of the URLs of the record.
-    urls: usize,
+    /// The URLs of the record, of so many bytes.
+    urls: Option<Loan>,
 }
 
 struct Past {
@@ -56,7 +60,7 @@ impl History {
             origin: None,
             crossed_sites: false,
             record: records.then(Vec::new),
-            urls: 0,
+            urls: None,
         }
     }
 
@@ -67,6 +71,7 @@ impl History {
         has_body: bool,
         report: Report,
         before: Duration,
+        memory: &Memory,
     ) {
         let (origin, url) = (head.origin().clone(), head.shown_url());
         self.crossed_sites |= self.leads_elsewhere(&origin);
@@ -74,7 +79,13 @@ impl History {
         self.past.push(Past { hash: head.hash_of_request(has_body), status: report.status, url });
         self.took.add(&report);
         if self.record.is_some() {
-            self.record_hop(head, report, before);
+            let urls = self.urls.get_or_insert_with(|| memory.lend());
+            let bytes = urls.bytes() + head.target().len();
+            let is_kept = bytes <= limits::HOP_URLS && urls.may_grow();
+            if is_kept {
+                urls.set(bytes);
+            }
+            self.record_hop(is_kept.then(|| head.url()), head, report, before);
         }
     }
 
@@ -115,8 +126,7 @@ impl History {
         }
         if self.record.is_some() {
             // the last one's URL is kept in any case: it is where the transfer arrived
-            self.urls = 0;
-            self.record_hop(head, report.clone(), before);
+            self.record_hop(Some(head.url()), head, report.clone(), before);
         }
         report.requests = self.past.len() as u32 + 1;
         self.took.add(report);
@@ -128,14 +138,16 @@ impl History {
         report.hops = self.record.unwrap_or_default();
     }
 
-    fn record_hop(&mut self, head: &RequestHead, report: Report, before: Duration) {
-        let Some(record) = &mut self.record else { return };
-        let length = head.target().len();
-        let url = (self.urls + length <= limits::HOP_URLS).then(|| head.url());
-        if url.is_some() {
-            self.urls += length;
+    fn record_hop(
+        &mut self,
+        url: Option<Url>,
+        head: &RequestHead,
+        report: Report,
+        before: Duration,
+    ) {
+        if let Some(record) = &mut self.record {
+            record.push(Hop::new(url, head.method().clone(), report, before));
         }
-        record.push(Hop::new(url, head.method().clone(), report, before));
     }
 }
 
@@ -182,9 +194,10 @@ mod tests {
 
     #[test]
     fn a_history_keeps_the_beginnings_of_urls_alone() {
+        let memory = Memory::new(usize::MAX);
         let mut history = History::new(false);
         for at in 0..50 {
-            history.push(&head(&long(at)), false, redirected(), Duration::ZERO);
+            history.push(&head(&long(at)), false, redirected(), Duration::ZERO, &memory);
         }
         assert_eq!(history.redirects(), 50);
         assert!(history.has_asked(&head(&long(7)), false));
@@ -200,9 +213,10 @@ mod tests {
 
     #[test]
     fn a_record_has_as_many_urls_as_there_is_room_for_and_the_last() {
+        let memory = Memory::new(usize::MAX);
         let mut history = History::new(true);
         for at in 0..50 {
-            history.push(&head(&long(at)), false, redirected(), Duration::ZERO);
+            history.push(&head(&long(at)), false, redirected(), Duration::ZERO, &memory);
         }
         let report = concluded(history, &long(50));
         assert_eq!((report.requests, report.hops.len()), (51, 51));
@@ -216,24 +230,44 @@ mod tests {
 
     #[test]
     fn a_way_over_several_sites_is_remembered() {
+        let memory = Memory::new(usize::MAX);
         let origin = |url: &str| head(url).origin().clone();
         let mut history = History::new(false);
-        history.push(&head("http://a.example/"), false, redirected(), Duration::ZERO);
+        history.push(&head("http://a.example/"), false, redirected(), Duration::ZERO, &memory);
         assert!(!history.leads_elsewhere(&origin("https://b.a.example/")));
         assert!(history.leads_elsewhere(&origin("http://other.test/")));
-        history.push(&head("http://other.test/"), false, redirected(), Duration::ZERO);
-        history.push(&head("http://a.example/"), false, redirected(), Duration::ZERO);
+        history.push(&head("http://other.test/"), false, redirected(), Duration::ZERO, &memory);
+        history.push(&head("http://a.example/"), false, redirected(), Duration::ZERO, &memory);
         assert!(history.leads_elsewhere(&origin("http://a.example/")));
     }
 
     #[test]
     fn what_fails_in_the_end_was_acted_upon_in_the_beginning() {
+        let memory = Memory::new(usize::MAX);
         let mut history = History::new(false);
-        history.push(&head("http://a.test/"), false, redirected(), Duration::ZERO);
+        history.push(&head("http://a.test/"), false, redirected(), Duration::ZERO, &memory);
         let (phase, progress) = (Phase::Connect, Progress::NothingSent);
         let error = Error { cause: Cause::Closed, phase, progress, attempts: None };
         let mut outcome = Outcome { result: Err(error), report: Report::default() };
         history.conclude(&head("http://b.test/"), Duration::ZERO, &mut outcome);
         assert_eq!(outcome.result.unwrap_err().progress, Progress::RequestSent);
+    }
+
+    #[test]
+    fn a_record_of_a_crowd_has_the_urls_that_there_is_memory_for() {
+        let memory = Memory::new(4 * limits::LOCATION);
+        let mut histories: Vec<_> = (0..100).map(|_| History::new(true)).collect();
+        for history in &mut histories {
+            for at in 0..5 {
+                history.push(&head(&long(at)), false, redirected(), Duration::ZERO, &memory);
+            }
+        }
+        assert!(memory.held() <= 5 * limits::LOCATION, "{}", memory.held());
+        for history in histories {
+            let report = concluded(history, "http://a.test/");
+            assert_eq!(report.hops.len(), 6);
+            assert!(report.hops[5].url.is_some());
+        }
+        assert_eq!(memory.held(), 0);
     }
 }

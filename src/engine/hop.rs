@@ -175,7 +175,7 @@ impl Engine {
         let (has_body, queued) = (transfer.has_body(), report.times.queue);
         let Some(hops) = &mut transfer.hops else { return };
         let before = hops.began.since(transfer.added);
-        hops.history.push(&transfer.request.head, has_body, report, before);
+        hops.history.push(&transfer.request.head, has_body, report, before, &self.memory);
         hops.began = self.now;
         match next {
             Ok(Next::Redirect(next)) => {

@@ -200,6 +200,7 @@ impl Engine {
             rest: Rest::Delivered,
             response: None,
             decoding: None,
+            head_loan: None,
             measured: (self.now, 0),
             unacknowledged: (Time::ZERO, 0),
         };

@@ -22,6 +22,7 @@ mod history;
 mod hop;
 mod identity;
 mod launch;
+mod memory;
 mod names;
 mod output;
 mod overdue;
@@ -34,6 +35,7 @@ mod redirect;
 mod request;
 mod resolve;
 mod retry;
+mod room;
 mod route;
 mod send;
 mod shortage;
@@ -71,7 +73,7 @@ pub use send::MIN_FILL;
 pub use shortage::Exhausted;
 pub use stats::Stats;
 pub use transfer::{
-    Hop, Message, Outcome, Report, Response, Times, TlsSummary, Transfer, TransferId,
+    Hop, Message, Outcome, Report, Response, Times, TlsSummary, Transfer, TransferId, Undecoded,
 };
 pub use ways::{ConnectTo, Family, Sources, Ways};
 
@@ -79,6 +81,7 @@ use channels::Channels;
 use connection::State;
 use gates::{GateId, Gates, Rules};
 use identity::{Identity, Keeper};
+use memory::Memory;
 use overdue::OverdueList;
 use pool::{OriginId, Pool, PoolKey};
 use race::Families;
@@ -123,6 +126,9 @@ pub struct Config {
     pub server_queries: Option<usize>,
     /// Queries to one DNS server in a second, evenly; any number unless set.
     pub server_queries_per_second: Option<u32>,
+    /// Bytes of memory that peers can make all transfers together hold, in decoders and in heads that have not come whole; 128
+    /// MiB unless set. A transfer that needs more then waits until others have ended ([`Timeouts::memory`]).
+    pub memory: usize,
     /// How `https` is verified where a transfer's options do not say.
     pub tls: Option<TlsPolicy>,
     /// What all transfers together may spend on asking again.
@@ -168,6 +174,7 @@ impl Default for Config {
             lookup_deadline: None,
             server_queries: None,
             server_queries_per_second: None,
+            memory: limits::MEMORY,
             tls: None,
             retry_budget: RetryBudget::default(),
             seed: None,
@@ -216,6 +223,9 @@ pub struct Engine {
     messages: VecDeque<Message>,
     /// Plaintext on its way into TLS.
     scratch: Vec<u8>,
+    memory: Memory,
+    /// Bytes that were decoded in this batch for those that had waited for their turn.
+    decoded_in_batch: u64,
     /// Decoded bytes on their way to a handler.
     decoded: Vec<u8>,
     keeper: Keeper,
@@ -239,7 +249,7 @@ impl Engine {
     /// An engine with nothing in it.
     pub fn new(config: Config) -> Self {
         let resolver = Resolver::new(config.max_lookups, Keep::of(&config));
-        let &Config { max_per_host, max_per_address, politeness, .. } = &config;
+        let &Config { max_per_host, max_per_address, politeness, memory, .. } = &config;
         let rules = Rules { politeness, max_per_host, max_per_address };
         Self {
             pool: Pool::new(config.max_connections, config.max_per_origin),
@@ -261,6 +271,8 @@ impl Engine {
             outputs: VecDeque::new(),
             messages: VecDeque::new(),
             scratch: Vec::new(),
+            memory: Memory::new(memory),
+            decoded_in_batch: 0,
             decoded: Vec::new(),
             families: Families::default(),
             stats: Stats::default(),
@@ -406,6 +418,7 @@ impl Engine {
     /// Begins a batch: it is `now`. Admits what was added.
     pub fn advance(&mut self, now: Time) {
         self.now = self.now.max(now);
+        self.call_who_waits();
         self.take_resumed();
         self.admit();
         self.settle();
@@ -457,7 +470,8 @@ impl Engine {
         let work =
             !(self.arrivals.is_empty() && self.to_serve.is_empty() && self.resumed.is_empty());
         let opened = self.gates.as_ref().is_some_and(|gates| gates.has_opened());
-        match (work || opened, self.timers.next(), self.next_name_time()) {
+        match (work || opened || self.memory.has_call(), self.timers.next(), self.next_name_time())
+        {
             (true, ..) => Some(Time::ZERO),
             (false, Some(one), Some(other)) => Some(one.min(other)),
             (false, one, other) => one.or(other),
@@ -507,6 +521,7 @@ impl Engine {
             origins: self.pool.origins(),
             timers: self.timers.len(),
             queries: self.queries_sent(),
+            memory: self.memory.held(),
             gates: self.gates.as_ref().map_or(0, |gates| gates.known()),
             ..self.stats
         }
@@ -526,6 +541,7 @@ impl Engine {
         running + connections + idle + origins + timers == 0
             && self.pool.connections.is_empty()
             && self.resolver.is_idle()
+            && self.memory.held() == 0
     }
 
     // shared by the parts of the engine

@@ -96,7 +96,7 @@ impl Engine {
             // whatever came on an idle connection, it would be closed
             Then::Fail(_) => connection.transfer().is_some(),
             Then::SendBody | Then::Ask | Then::Leave => true,
-            Then::GoOn | Then::ComeBack => false,
+            Then::GoOn | Then::ComeBack | Then::Inspect => false,
         };
         if at <= self.now && looks {
             self.overdue.timers.push(Timer::Connection(id));

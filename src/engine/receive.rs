@@ -10,7 +10,7 @@ use super::retry::Retries;
 use super::tls::TlsSession;
 use super::{ConnectionId, Engine, Flow, Handler, Response, Transfer};
 use crate::error::Cause;
-use crate::http::{Event, ProxyFault, ResponseHead};
+use crate::http::{Event, ProxyFault, Read, ResponseHead};
 use crate::limits;
 use crate::time::Time;
 use crate::tls::TlsPolicy;
@@ -31,6 +31,8 @@ pub(super) enum Next {
     Wait,
     /// The transfer goes on with the next batch.
     Yield,
+    /// The transfer goes on when there is memory for it.
+    AwaitMemory,
     Complete,
     Fail(Cause),
 }
@@ -102,7 +104,11 @@ impl Engine {
 
     /// Goes on with the connections whose transfers were resumed.
     pub(super) fn take_resumed(&mut self) {
+        self.decoded_in_batch = 0;
         for _ in 0..self.resumed.len() {
+            if self.decoded_in_batch > limits::DECODED_PER_BATCH {
+                return;
+            }
             let Some(id) = self.resumed.pop_front() else { return };
             let now = self.now;
             let Some(transfer) = self.exchanging(id).map(|state| state.transfer) else { continue };
@@ -110,6 +116,8 @@ impl Engine {
             let paused = self.transfers.get(transfer).is_some_and(|transfer| transfer.paused);
             let Some(state) = self.exchanging(id) else { continue };
             state.source_pending = false;
+            // who waits for memory keeps its place in line
+            let paused = paused || state.awaits_memory().is_some();
             state.paused = paused;
             state.restart_waits(now);
             self.touch(id);
@@ -216,7 +224,7 @@ impl Engine {
             if taken < input.len() && !state.exchange.response_started() {
                 state.first_byte = state.first_byte.min(now);
             }
-            let read = match state.exchange.read(&input[taken..]) {
+            let Read { consumed, event } = match state.exchange.read(&input[taken..]) {
                 Ok(read) => read,
                 Err(fault) => {
                     self.fail(id, Cause::Http(fault), None);
@@ -227,8 +235,8 @@ impl Engine {
                 return Taken::Over;
             };
             let mut answered = false;
-            let (flow, next) = match read.event {
-                Event::NeedMore => (Flow::Continue, Next::Wait),
+            let (flow, next) = match event {
+                Event::NeedMore => (Flow::Continue, state.read_on(&self.memory)),
                 Event::Informational(head) => {
                     answered = true;
                     transfer.handler.informational(&head);
@@ -236,6 +244,7 @@ impl Engine {
                 }
                 Event::Head(head) => {
                     answered = state.request_sent == Time::NEVER;
+                    state.head_loan = None;
                     state.response =
                         Some(Response { status: head.status(), version: head.version() });
                     let (tls, untouched) = (self.config.tls.as_ref(), !state.body_begun);
@@ -244,7 +253,7 @@ impl Engine {
                     if followed.is_some() {
                         (state.rest, state.measured.0) = (Rest::Superseded, now);
                     } else if let Some(policy) = transfer.request.options.decode {
-                        state.decoding = Decoding::begin(&head, policy);
+                        state.decoding = Decoding::begin(&head, policy, self.memory.lend());
                     }
                     (followed.unwrap_or_else(|| transfer.handler.head(&head)), Next::More)
                 }
@@ -254,7 +263,7 @@ impl Engine {
                     match transfer.handler.body(chunk) {
                         // as nearly always: on to the next piece
                         Flow::Continue => {
-                            taken += read.consumed;
+                            taken += consumed;
                             continue;
                         }
                         flow => (flow, Next::More),
@@ -270,7 +279,7 @@ impl Engine {
                     give_out(None, &mut state.decoding, &mut *transfer.handler, &mut self.decoded)
                 }
             };
-            taken += read.consumed;
+            taken += consumed;
             let next = heed(flow, next, state, transfer);
             if state.exchange.head_held() > limits::ORDINARY_HEAD {
                 self.admit_large_head(id);
@@ -294,6 +303,10 @@ impl Engine {
             Next::Wait => Some(Taken::All),
             Next::Yield => {
                 self.end_turn(id);
+                None
+            }
+            Next::AwaitMemory => {
+                self.await_memory(id);
                 None
             }
             Next::Complete => {

@@ -273,6 +273,9 @@ pub struct Timeouts {
     pub first_byte: Option<Duration>,
     /// Between bytes, in either direction.
     pub idle: Option<Duration>,
+    /// Waiting for memory that other transfers hold ([`Config::memory`](crate::Config::memory)). Meanwhile nothing is read, and
+    /// neither [`idle`](Self::idle) nor a speed binds.
+    pub memory: Option<Duration>,
     /// The whole transfer; not bounded unless set.
     pub total: Option<Duration>,
 }
@@ -287,6 +290,7 @@ impl Default for Timeouts {
             expect: Some(Duration::from_secs(1)),
             first_byte: Some(Duration::from_secs(120)),
             idle: Some(Duration::from_secs(120)),
+            memory: Some(Duration::from_secs(120)),
             total: None,
         }
     }

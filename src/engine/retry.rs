@@ -200,7 +200,11 @@ impl RetryPolicy {
     fn takes(&self, cause: &Cause) -> bool {
         match cause {
             Cause::Timeout { deadline: Deadline::Total | Deadline::Queue, .. } => false,
-            Cause::Timeout { .. } | Cause::Resolve(_) | Cause::Closed => true,
+            Cause::Timeout { .. }
+            | Cause::Resolve(_)
+            | Cause::Closed
+            | Cause::Memory { .. }
+            | Cause::NoMemory { .. } => true,
             Cause::Os { errno, .. } => {
                 let kind = std::io::Error::from_raw_os_error(*errno).kind();
                 let refused = kind == std::io::ErrorKind::ConnectionRefused;

@@ -53,6 +53,10 @@ pub struct Stats {
     pub idle: usize,
     /// Origins that are known because something uses them.
     pub origins: usize,
+    /// Times that a transfer waited for memory, or for more of it.
+    pub memory_waits: u64,
+    /// Bytes of memory held now that [`crate::Config::memory`] bounds.
+    pub memory: usize,
     /// Timers that are set.
     pub timers: usize,
     /// Gates (of origins, hosts, domains and addresses) that are known: see [`crate::engine::Politeness`].

@@ -4,6 +4,7 @@
 //! connection is with the connection, so that a million queued transfers stay small.
 
 use std::any::Any;
+use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -19,7 +20,7 @@ use crate::engine::shortage::{Exhausted, Shortage};
 use crate::engine::timers::TimerId;
 use crate::engine::{ConnectionId, Discard, Handler, Request};
 use crate::error::{Attempts, Error};
-use crate::http::Version;
+use crate::http::{Coding, Version};
 use crate::id::Id;
 use crate::time::Time;
 use crate::tls::TlsVersion;
@@ -126,6 +127,8 @@ pub struct Report {
     pub body_sent: u64,
     /// Bytes that the handler got of it, where it was decoded.
     pub body_decoded: Option<u64>,
+    /// What of the body was not decoded, though decoding was asked for.
+    pub undecoded: Option<Undecoded>,
     /// The status, if a final response's head arrived (also when the transfer failed after it).
     pub status: Option<u16>,
     /// The address of the peer, if a connection was made or tried.
@@ -149,6 +152,29 @@ pub struct Report {
     pub hops: Vec<Hop>,
     /// The addresses that were tried for its connection, where there was more than one, or where one failed.
     pub attempts: Option<Box<Attempts>>,
+}
+
+/// What of a body was not decoded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Undecoded {
+    /// All: Content-Encoding has this name, escaped, which is not known. The body was delivered as it was sent.
+    Unknown(Box<str>),
+    /// What followed the end of this coding, and began no further member or frame of it. It was left out.
+    Padding(Coding),
+}
+
+impl fmt::Display for Undecoded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Undecoded::Unknown(name) => {
+                write!(f, "unknown content coding \"{name}\": the body is as it was sent")
+            }
+            Undecoded::Padding(coding) => {
+                write!(f, "bytes after the end of the {coding} content are left out")
+            }
+        }
+    }
 }
 
 /// One request of several that a transfer made, and what it took.

@@ -65,6 +65,7 @@ fn what_is_wrong_and_what_is_too_large_is_said() {
     let whole = gzip(&[b'x'; 5000]);
     let server = Plan::new()
         .path("/cut", coded("gzip", &whole[..whole.len() - 1]))
+        .path("/padded", coded("gzip", &[&whole[..], &[0; 512]].concat()))
         .path("/unknown", coded("lzma", b"x"))
         .path("/bomb", coded("gzip, gzip", &gzip(&gzip(&vec![0; 100_000_000]))))
         .path("/ok", coded("gzip", &whole))
@@ -74,8 +75,13 @@ fn what_is_wrong_and_what_is_too_large_is_said() {
     };
     let cut = fetch(&[], "/cut").exits(1).says(&["ended within its gzip content"]);
     assert_eq!(cut.stdout, [b'x'; 5000], "what was decoded is written");
-    fetch(&[], "/unknown").exits(1).says(&["unknown content coding \"lzma\""]);
-    fetch(&["--discard"], "/bomb").exits(1).says(&["more than 2048 times its size"]);
+    let unknown = fetch(&[], "/unknown").exits(0).says(&["unknown content coding \"lzma\""]);
+    assert_eq!(unknown.stdout, b"x", "as it was sent");
+    let padded = fetch(&[], "/padded").exits(0).says(&["after the end of the gzip content"]);
+    assert_eq!(padded.stdout, [b'x'; 5000]);
+    let json = fetch(&["--jsonl"], "/padded").exits(0).says(&[]).text();
+    assert!(json.contains("\"undecoded\":\"bytes after the end"), "{json}");
+    fetch(&["--discard"], "/bomb").exits(1).says(&["more than 1000 times its size"]);
     fetch(&["--discard", "--max-ratio", "0"], "/bomb").exits(0);
     fetch(&["--max-filesize", "4k"], "/ok").exits(1).says(&["decoded", "4096 bytes"]);
     fetch(&["--max-filesize", "10"], "/ok").exits(1).says(&["limit of 10 bytes"]);

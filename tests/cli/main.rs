@@ -14,6 +14,7 @@ mod compressed;
 mod conditions;
 mod corpus;
 mod credentials;
+mod crowds;
 mod doctor;
 mod existing;
 mod fanout;

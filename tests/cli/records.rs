@@ -6,13 +6,14 @@ use crate::command::{Ringdove, drivers};
 use crate::support::dead_end::Refusing;
 use crate::support::nginx::Nginx;
 
-const FIELDS: [&str; 18] = [
+const FIELDS: [&str; 19] = [
     "attempts",
     "url",
     "line",
     "status",
     "error",
     "exhausted",
+    "undecoded",
     "body_bytes",
     "decoded_bytes",
     "wire_received",

@@ -58,6 +58,7 @@ pub(crate) fn timeouts(set: impl FnOnce(&mut Timeouts)) -> Arc<Options> {
         expect: None,
         first_byte: None,
         idle: None,
+        memory: None,
         total: None,
     };
     set(&mut timeouts);

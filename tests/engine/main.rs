@@ -13,6 +13,7 @@ mod large_heads;
 mod late_addresses;
 mod limits;
 mod lookups;
+mod memory;
 mod overdue;
 mod own_lookups;
 mod pace;

@@ -224,6 +224,7 @@ impl Scenario {
             nonce_seed: None,
             address_policy: None,
             tls: tls.then(|| TlsPolicy::builder().insecure().build().expect("a policy")),
+            memory: Config::default().memory,
         };
         let carried_deadlines = random.chance(50);
         let limits = (0..if random.chance(20) { 3 } else { 0 })
@@ -538,6 +539,7 @@ fn timeouts(random: &mut Random, tight: bool) -> Timeouts {
         expect: default.expect,
         first_byte: tighter(default.first_byte),
         idle: tighter(default.idle),
+        memory: default.memory,
         total: tighter(default.total),
     }
 }

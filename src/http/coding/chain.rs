@@ -7,6 +7,9 @@ use super::zstd::Zstd;
 use super::{Coding, CodingFault, DecodePolicy};
 use crate::limits;
 
+/// Bytes of a deflate decoder: its window of 32 KiB, and tables.
+const INFLATER: usize = 44 * 1024;
+
 /// Undoes the codings of one body, piece by piece.
 ///
 /// [`decode`](Self::decode) with what has come, until it has nothing more to give; at the body's end
@@ -14,7 +17,9 @@ use crate::limits;
 /// the body was not whole.
 #[derive(Debug)]
 pub struct ContentDecoder {
-    /// In the order in which they are undone: the first gets what was received.
+    /// In the order in which they were applied.
+    codings: Box<[Coding]>,
+    /// In the order in which they are undone: the first gets what was received. None before there is something to decode.
     stages: Vec<Stage>,
     policy: DecodePolicy,
     /// Bytes received.
@@ -66,8 +71,15 @@ enum Decoder {
 impl ContentDecoder {
     /// Undoes `codings`, which were applied in this order.
     pub fn new(codings: &[Coding], policy: DecodePolicy) -> ContentDecoder {
-        let stages = codings.iter().rev().map(|&coding| Stage::new(coding)).collect();
-        ContentDecoder { stages, policy, taken: 0, input: Input::Open, fault: None, is_over: false }
+        ContentDecoder {
+            codings: codings.into(),
+            stages: Vec::new(),
+            policy,
+            taken: 0,
+            input: Input::Open,
+            fault: None,
+            is_over: false,
+        }
     }
 
     /// Decodes into `out`, which is not empty, and of which no more than
@@ -77,6 +89,9 @@ impl ContentDecoder {
     pub fn decode(&mut self, input: &[u8], out: &mut [u8]) -> Result<Decoded, CodingFault> {
         if self.is_over {
             return self.fault.clone().map_or(Ok(Decoded { consumed: 0, produced: 0 }), Err);
+        }
+        if self.stages.is_empty() && !input.is_empty() {
+            self.stages = self.codings.iter().rev().map(|&coding| Stage::new(coding)).collect();
         }
         let decoded = self.decode_on(input, out);
         self.is_over = decoded.is_err();
@@ -124,6 +139,23 @@ impl ContentDecoder {
         self.stages.iter().map(|stage| stage.produced).sum()
     }
 
+    /// The coding after whose end bytes were left out, if there were any.
+    pub fn padded(&self) -> Option<Coding> {
+        let padded = self.stages.iter().find(|stage| stage.decoder.has_padding())?;
+        Some(padded.decoder.coding())
+    }
+
+    /// Bytes of memory that it holds for windows, tables and what lies between two codings.
+    pub fn held(&self) -> usize {
+        self.stages.iter().map(Stage::held).sum()
+    }
+
+    /// Whether it may come to hold more than it does: with one call of [`decode`](Self::decode) as much as it ever may.
+    pub fn may_grow(&self) -> bool {
+        self.stages.len() < self.codings.len()
+            || self.stages.iter().any(|stage| stage.decoder.may_grow())
+    }
+
     fn refuse(&mut self, fault: CodingFault) {
         self.fault = Some(fault);
         self.input = Input::Refused;
@@ -136,6 +168,9 @@ impl ContentDecoder {
             && most > limit
         {
             return Some(CodingFault::TooLarge { limit });
+        }
+        if self.held() > limits::DECODER {
+            return Some(CodingFault::TooMuchMemory { limit: limits::DECODER });
         }
         let limit = max_ratio?;
         let over = most > limits::DECODED_FREELY && most / u64::from(limit.max(1)) > self.taken;
@@ -198,6 +233,10 @@ impl Stage {
         Stage { decoder, buffer: Vec::new(), at: 0, produced: 0 }
     }
 
+    fn held(&self) -> usize {
+        self.decoder.held() + self.buffer.capacity()
+    }
+
     /// Gets what the stages before have for this one, which has taken all it had.
     fn refill(&mut self, before: &mut [Stage], wire: &mut &[u8]) -> Result<bool, CodingFault> {
         self.at = 0;
@@ -225,12 +264,40 @@ impl Decoder {
         }
     }
 
+    /// Bytes of memory.
+    fn held(&self) -> usize {
+        match self {
+            Decoder::Gzip(gzip) => size_of_val(&**gzip) + INFLATER,
+            Decoder::Deflate(deflate) => size_of_val(&**deflate) + INFLATER,
+            Decoder::Brotli(brotli) => size_of_val(&**brotli) + brotli.held(),
+            Decoder::Zstd(zstd) => size_of_val(&**zstd) + zstd.held(),
+        }
+    }
+
+    fn may_grow(&self) -> bool {
+        match self {
+            Decoder::Gzip(_) | Decoder::Deflate(_) => false,
+            Decoder::Brotli(brotli) => brotli.may_grow(),
+            Decoder::Zstd(zstd) => zstd.may_grow(),
+        }
+    }
+
     fn step(&mut self, input: &[u8], out: &mut [u8]) -> Result<Step, CodingFault> {
         match self {
             Decoder::Gzip(gzip) => gzip.step(input, out),
             Decoder::Deflate(deflate) => deflate.step(input, out),
             Decoder::Brotli(brotli) => brotli.step(input, out),
             Decoder::Zstd(zstd) => zstd.step(input, out),
+        }
+    }
+
+    /// Whether bytes were left out after the end.
+    fn has_padding(&self) -> bool {
+        match self {
+            Decoder::Gzip(gzip) => gzip.has_padding(),
+            Decoder::Deflate(deflate) => deflate.has_padding(),
+            Decoder::Brotli(brotli) => brotli.has_padding(),
+            Decoder::Zstd(zstd) => zstd.has_padding(),
         }
     }
 

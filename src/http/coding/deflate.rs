@@ -20,6 +20,8 @@ enum State {
     One(u8),
     Stream(Decompress),
     End,
+    /// What follows the stream.
+    Padding,
 }
 
 impl Deflate {
@@ -27,7 +29,7 @@ impl Deflate {
         let Some(&byte) = input.first() else {
             return match &mut self.state {
                 State::Stream(_) => self.inflate(input, out),
-                State::Start | State::One(_) | State::End => Ok(Step::default()),
+                State::Start | State::One(_) | State::End | State::Padding => Ok(Step::default()),
             };
         };
         match self.state {
@@ -43,12 +45,20 @@ impl Deflate {
                 self.inflate(input, out)
             }
             State::Stream(_) => self.inflate(input, out),
-            State::End => Err(CodingFault::TrailingBytes { coding: Coding::Deflate }),
+            State::End | State::Padding => {
+                self.state = State::Padding;
+                Ok(Step { consumed: input.len(), produced: 0 })
+            }
         }
     }
 
     pub(super) fn is_at_end(&self) -> bool {
-        matches!(self.state, State::End)
+        matches!(self.state, State::End | State::Padding)
+    }
+
+    /// Whether bytes were left out that follow the stream.
+    pub(super) fn has_padding(&self) -> bool {
+        matches!(self.state, State::Padding)
     }
 
     fn inflate(&mut self, input: &[u8], out: &mut [u8]) -> Result<Step, CodingFault> {

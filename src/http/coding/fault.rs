@@ -31,17 +31,17 @@ pub enum CodingFault {
         /// The coding that goes on.
         coding: Coding,
     },
-    /// The body goes on after the end of the coded bytes.
-    TrailingBytes {
-        /// The coding that ended.
-        coding: Coding,
-    },
     /// Decoding would take a larger window than allowed.
     WindowTooLarge {
         /// The coding.
         coding: Coding,
         /// The limit, in bytes.
         limit: u64,
+    },
+    /// Decoding would take more memory than one body may have.
+    TooMuchMemory {
+        /// The limit, in bytes.
+        limit: usize,
     },
     /// There are more members or frames of next to nothing than allowed.
     TooManyMembers {
@@ -70,13 +70,13 @@ impl CodingFault {
         match self {
             CodingFault::TooMany { .. }
             | CodingFault::WindowTooLarge { .. }
+            | CodingFault::TooMuchMemory { .. }
             | CodingFault::TooManyMembers { .. }
             | CodingFault::TooLarge { .. }
             | CodingFault::RatioTooLarge { .. } => true,
             CodingFault::Unknown { .. }
             | CodingFault::Corrupt { .. }
-            | CodingFault::Truncated { .. }
-            | CodingFault::TrailingBytes { .. } => false,
+            | CodingFault::Truncated { .. } => false,
         }
     }
 }
@@ -92,11 +92,11 @@ impl fmt::Display for CodingFault {
             CodingFault::Truncated { coding } => {
                 write!(f, "the body ended within its {coding} content")
             }
-            CodingFault::TrailingBytes { coding } => {
-                write!(f, "the body goes on after the end of its {coding} content")
-            }
             CodingFault::WindowTooLarge { coding, limit } => {
                 write!(f, "the {coding} content needs a window of more than {limit} bytes")
+            }
+            CodingFault::TooMuchMemory { limit } => {
+                write!(f, "the content needs more than {limit} bytes of memory to be decoded")
             }
             CodingFault::TooManyMembers { coding } => {
                 write!(f, "the {coding} content is cut into too many pieces of next to nothing")

@@ -23,6 +23,8 @@ enum Part {
     Data,
     /// CRC32 and ISIZE, and how much of them has come.
     Trailer([u8; 8], usize),
+    /// What follows the last member and begins none.
+    Padding,
 }
 
 /// A member's header, of which nothing is kept.
@@ -78,11 +80,14 @@ impl Gzip {
         match &mut self.part {
             Part::Header(header) => {
                 let is_first = self.members.is_first();
-                let consumed = header.take(input).map_err(|why| match why {
-                    // what follows a member is no member
-                    NO_GZIP if !is_first => CodingFault::TrailingBytes { coding: Coding::Gzip },
-                    why => corrupt(why),
-                })?;
+                let consumed = match header.take(input) {
+                    Ok(consumed) => consumed,
+                    Err(NO_GZIP) if !is_first => {
+                        self.part = Part::Padding;
+                        return Ok(Step { consumed: input.len(), produced: 0 });
+                    }
+                    Err(why) => return Err(corrupt(why)),
+                };
                 if header.field == HeaderField::Complete {
                     self.members.begin(Coding::Gzip)?;
                     self.stream.reset(false);
@@ -116,11 +121,21 @@ impl Gzip {
                 }
                 Ok(Step { consumed, produced: 0 })
             }
+            Part::Padding => Ok(Step { consumed: input.len(), produced: 0 }),
         }
     }
 
     pub(super) fn is_at_end(&self) -> bool {
-        matches!(&self.part, Part::Header(header) if header.length == 0) && !self.members.is_first()
+        match &self.part {
+            Part::Header(header) => header.length == 0 && !self.members.is_first(),
+            Part::Padding => true,
+            Part::Data | Part::Trailer(..) => false,
+        }
+    }
+
+    /// Whether bytes were left out that follow the last member.
+    pub(super) fn has_padding(&self) -> bool {
+        matches!(self.part, Part::Padding)
     }
 }
 

@@ -8,15 +8,17 @@
 //! # Rules
 //!
 //! * **Names** are taken from all Content-Encoding lines, in order, without regard to case; `x-gzip` is
-//!   gzip, `identity` is nothing. An unknown name is a fault, unless there is no body.
+//!   gzip, `identity` is nothing. Where there is an unknown name among them nothing is undone.
 //! * **gzip** is any number of members, one after the other (RFC 1952, 2.2), each with its check.
 //! * **deflate** is what RFC 9110, 8.4.1.2 says, the zlib format, or the bare deflate stream that some
 //!   servers send: told apart by the first two bytes.
 //! * **zstd** is any number of frames, with a window of 8 MiB at most (RFC 9659); frames that are
 //!   skipped, skipped.
-//! * **Bytes after the end** that begin no further member or frame are a fault.
+//! * **Bytes after the end** that begin no further member or frame (padding, mostly) are left out, as browsers do: what was
+//!   decoded is the body.
 //! * **A body of no bytes** has nothing to decode, whatever Content-Encoding says.
 
+mod block;
 mod brotli;
 mod chain;
 mod deflate;
@@ -46,9 +48,9 @@ pub struct DecodePolicy {
 }
 
 impl Default for DecodePolicy {
-    /// Any size, and a ratio twice of what gzip can reach.
+    /// Any size, and a ratio that gzip reaches with nothing but one byte again and again.
     fn default() -> Self {
-        Self { max_decoded: None, max_ratio: Some(2048), ask: true }
+        Self { max_decoded: None, max_ratio: Some(limits::DECODED_RATIO), ask: true }
     }
 }
 

@@ -13,6 +13,7 @@ use ruzstd::decoding::errors::FrameDecoderError;
 use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 use twox_hash::XxHash64;
 
+use super::block;
 use super::chain::{Members, Step};
 use super::{Coding, CodingFault};
 use crate::limits;
@@ -28,6 +29,16 @@ pub(super) struct Zstd {
     frame: Frame,
     members: Members,
     fault: Option<CodingFault>,
+    most: Most,
+}
+
+/// The most that a body has had of each so far, in bytes: so much memory the decoder keeps.
+#[derive(Default)]
+struct Most {
+    decoded: usize,
+    block: usize,
+    literals: usize,
+    sequences: usize,
 }
 
 /// What comes next.
@@ -45,6 +56,8 @@ enum Part {
     Block(usize),
     /// All of a frame has come; it is being given out.
     Drain,
+    /// What follows the last frame and begins none.
+    Padding,
 }
 
 /// What a frame's header says.
@@ -101,6 +114,9 @@ const BLOCK_HEADER: usize = 3;
 const BLOCK_SIZE: usize = 128 * 1024;
 const CHECKSUM: usize = 4;
 
+/// Bytes of the tables of a decoder, roughly.
+const TABLES: usize = 24 * 1024;
+
 /// An empty block that is the last of its frame, and room for a checksum.
 const FINAL_BLOCK: [u8; BLOCK_HEADER + CHECKSUM] = [1, 0, 0, 0, 0, 0, 0];
 
@@ -116,6 +132,7 @@ impl Default for Zstd {
             frame: Frame::default(),
             members: Members::default(),
             fault: None,
+            most: Most::default(),
         }
     }
 }
@@ -139,8 +156,33 @@ impl Zstd {
         Ok(Step { consumed, produced: 0 })
     }
 
+    /// Bytes of memory, besides its own.
+    pub(super) fn held(&self) -> usize {
+        let Most { decoded, block, literals, sequences } = self.most;
+        TABLES + self.unit.capacity() + decoded + block + literals + sequences
+    }
+
+    pub(super) fn may_grow(&self) -> bool {
+        self.frame.window == 0 || self.most.decoded < most_held(self.frame.window)
+    }
+
     pub(super) fn is_at_end(&self) -> bool {
-        self.part == Part::Magic && self.unit.is_empty() && !self.members.is_first()
+        match self.part {
+            Part::Magic => self.unit.is_empty() && !self.members.is_first(),
+            Part::Padding => true,
+            Part::SkippedLength
+            | Part::Skipped(_)
+            | Part::Descriptor
+            | Part::Header(_)
+            | Part::BlockHeader
+            | Part::Block(_)
+            | Part::Drain => false,
+        }
+    }
+
+    /// Whether bytes were left out that follow the last frame.
+    pub(super) fn has_padding(&self) -> bool {
+        self.part == Part::Padding
     }
 
     /// Gives out of what the decoder holds and was not given yet.
@@ -164,7 +206,7 @@ impl Zstd {
     /// Leaves the decoder its window alone, once it holds much more; all of it was given out.
     fn make_room(&mut self) -> Result<(), CodingFault> {
         let (held, window) = (self.decoder.can_collect(), self.frame.window);
-        if held <= window + (window / 2).max(BLOCK_SIZE) {
+        if held <= most_held(window) {
             return Ok(());
         }
         _ = self.decoder.collect_to_writer(Forget(held - window));
@@ -186,6 +228,9 @@ impl Zstd {
 
     /// Takes what belongs to the part that comes next.
     fn take(&mut self, input: &[u8]) -> usize {
+        if self.part == Part::Padding {
+            return input.len();
+        }
         if let Part::Skipped(left) = &mut self.part {
             let skipped = u32::try_from(input.len()).unwrap_or(u32::MAX).min(*left);
             *left -= skipped;
@@ -205,7 +250,7 @@ impl Zstd {
             Part::SkippedLength => 8,
             Part::Header(length) | Part::Block(length) => length,
             Part::BlockHeader => BLOCK_HEADER,
-            Part::Skipped(_) | Part::Drain => 0,
+            Part::Skipped(_) | Part::Drain | Part::Padding => 0,
         }
     }
 
@@ -213,7 +258,7 @@ impl Zstd {
     fn has_come(&self) -> bool {
         match self.part {
             Part::Skipped(left) => left == 0,
-            Part::Drain => false,
+            Part::Drain | Part::Padding => false,
             _ => self.unit.len() == self.wanted(),
         }
     }
@@ -221,7 +266,12 @@ impl Zstd {
     /// Goes on to the next part: all of this one has come.
     fn advance(&mut self) -> Result<(), CodingFault> {
         match self.part {
-            Part::Magic => self.part = self.after_magic()?,
+            Part::Magic => {
+                self.part = self.after_magic()?;
+                if self.part == Part::Padding {
+                    self.unit.clear();
+                }
+            }
             Part::SkippedLength => {
                 self.members.begin(Coding::Zstd)?;
                 self.part = Part::Skipped(u32_at(&self.unit, 4));
@@ -240,7 +290,7 @@ impl Zstd {
                 self.part = if is_last { Part::Drain } else { Part::BlockHeader };
                 self.take_block()?;
             }
-            Part::Drain => {}
+            Part::Drain | Part::Padding => {}
         }
         Ok(())
     }
@@ -250,7 +300,7 @@ impl Zstd {
             MAGIC => Ok(Part::Descriptor),
             magic if SKIPPED.contains(&magic) => Ok(Part::SkippedLength),
             _ if self.members.is_first() => Err(corrupt("no zstd frame")),
-            _ => Err(CodingFault::TrailingBytes { coding: Coding::Zstd }),
+            _ => Ok(Part::Padding),
         }
     }
 
@@ -298,9 +348,28 @@ impl Zstd {
     fn take_block(&mut self) -> Result<(), CodingFault> {
         self.make_room()?;
         let block = std::mem::take(&mut self.unit);
+        self.note_sections(&block)?;
         self.fault = self.decode(&block[..]).err();
+        self.most.decoded = self.most.decoded.max(self.decoder.can_collect());
         self.unit = block;
         self.unit.clear();
+        Ok(())
+    }
+
+    /// Counts what the sections of a block make the decoder hold.
+    fn note_sections(&mut self, block: &[u8]) -> Result<(), CodingFault> {
+        let (header, content) = block.split_at(BLOCK_HEADER);
+        if header[0] >> 1 & 3 != block::COMPRESSED {
+            return Ok(());
+        }
+        let sections = block::sections(content).ok_or_else(|| corrupt("a bad block"))?;
+        if sections.sequences > BLOCK_SIZE / block::LEAST_MATCH {
+            return Err(corrupt("a block larger than blocks are"));
+        }
+        let Most { block: blocks, literals, sequences, decoded: _ } = &mut self.most;
+        *blocks = (*blocks).max(content.len());
+        *literals = (*literals).max(sections.literals);
+        *sequences = (*sequences).max(sections.sequences * block::SEQUENCE);
         Ok(())
     }
 
@@ -318,6 +387,11 @@ impl Zstd {
             _ => Ok(()),
         }
     }
+}
+
+/// Bytes that the decoder holds at most before it is made to forget what is older than its window.
+fn most_held(window: usize) -> usize {
+    window + (window / 2).max(BLOCK_SIZE)
 }
 
 /// The length of a frame header, the magic number included (RFC 8878, 3.1.1.1).
@@ -363,7 +437,7 @@ fn corrupt(why: &'static str) -> CodingFault {
 
 impl std::fmt::Debug for Zstd {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Zstd { decoder: _, given, part, unit, frame, members, fault } = self;
+        let Zstd { decoder: _, given, part, unit, frame, members, fault, most: _ } = self;
         f.debug_struct("Zstd")
             .field("given", given)
             .field("part", part)
