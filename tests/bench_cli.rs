@@ -425,6 +425,23 @@ fn urls_are_read_from_a_file_and_loaded_in_turn() {
 }
 
 #[test]
+fn zones_of_addresses_reach_the_rounds() {
+    let plan = Plan::new().path("/", Script::new().ok("fine"));
+    let server = plan.addr((std::net::Ipv6Addr::LOCALHOST, 0).into()).start();
+    let url = format!("http://[::1%25lo]:{}/", server.addr().port());
+    let args = ["--requests", "5", "--warm-up", "0", "--rounds", "1", "--driver", "epoll"];
+    let summaries = bench_json(&[&args[..], &["--connections", "1", &url]].concat());
+    assert_eq!((number(&summaries[0], "requests"), &summaries[0]["errors"]), (5.0, &json!({})));
+    let refused = Command::new(RINGDOVE)
+        .args(["bench", "--driver", "epoll", "http://[fe80::1%25no-such-one]/"])
+        .output()
+        .expect("it runs");
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(!refused.status.success() && said.contains("no-such-one"), "{said}");
+    assert_eq!(said.lines().count(), 1, "{said}");
+}
+
+#[test]
 fn plots_and_report_show_what_was_measured() {
     let dir = tempfile::tempdir().expect("a directory");
     let svg = dir.path().join("plot.svg");

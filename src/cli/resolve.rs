@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use ringdove::Settings;
 use ringdove::Time;
-use ringdove::http::Host;
+use ringdove::http::{Host, zone_in};
 
 use super::values::{host_and_port, parse_host};
 
@@ -65,6 +65,11 @@ impl FromStr for Addresses {
 
 fn parse_address(text: &str) -> Result<IpAddr, String> {
     let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
+    if zone_in(&format!("[{bare}]")).is_some() {
+        return Err(format!(
+            "{text:?} has a zone, and addresses of look-ups have none; --connect-to takes [{bare}]"
+        ));
+    }
     bare.parse().map_err(|_| format!("{text:?} is not an IP address"))
 }
 
@@ -106,6 +111,10 @@ mod tests {
         ];
         for text in bad {
             assert!(text.parse::<Addresses>().is_err(), "{text}");
+        }
+        for text in ["a:80:[fe80::1%eth0]", "a:80:fe80::1%25eth0", "a:80:::1,fe80::1%1"] {
+            let error = text.parse::<Addresses>().expect_err("a zone");
+            assert!(error.contains("has a zone") && error.contains("--connect-to"), "{error}");
         }
         for host in ["a b", "u@a", "a/b", "a?b", "a#b", "**", "*.a"] {
             let text = format!("{host}:80:127.0.0.1");

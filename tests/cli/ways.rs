@@ -1,7 +1,8 @@
 //! Ways to a server: Unix sockets, sources, families, other hosts, pinned keys.
 
+use std::fs;
 use std::io::{Read, Write};
-use std::net::TcpListener;
+use std::net::{Ipv6Addr, SocketAddrV6, TcpListener};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixListener};
 use std::thread;
@@ -145,5 +146,37 @@ fn what_no_way_can_be_is_told_before_anything_begins() {
     for args in table {
         let ended = Ringdove::fetch(args).args(["http://127.0.0.1:1/"]).run().exits(2);
         assert!(ended.stderr.contains(args[0]), "{args:?}: {}", ended.stderr);
+    }
+}
+
+/// An address of this machine that means nothing without its interface, and the interface's name and number.
+fn link_local() -> Option<(Ipv6Addr, String, u32)> {
+    let listed = fs::read_to_string("/proc/net/if_inet6").unwrap_or_default();
+    listed.lines().find_map(|line| {
+        let fields: Vec<_> = line.split_whitespace().collect();
+        let [address, number, _, _, _, name] = fields[..] else { return None };
+        let address = Ipv6Addr::from(u128::from_str_radix(address, 16).ok()?);
+        let number = u32::from_str_radix(number, 16).ok()?;
+        address.is_unicast_link_local().then(|| (address, name.to_owned(), number))
+    })
+}
+
+#[test]
+fn addresses_in_lists_have_zones() {
+    let (address, name, number) = link_local().unwrap_or_else(|| {
+        eprintln!("skipped in part: no link-local address here; ::1 is on lo, whatever is said");
+        (Ipv6Addr::LOCALHOST, "lo".to_owned(), 1)
+    });
+    let plan = Plan::new().path("/", Script::new().ok("fine"));
+    let server = plan.addr(SocketAddrV6::new(address, 0, 0, number).into()).start();
+    let port = server.addr().port();
+    let list = format!(
+        "http://[{address}%25{name}]:{port}/\n[{address}%{name}]:{port}/\n\
+         http://[{address}%25{number}]:{port}/\nhttp://[{address}%25no-such-one]:{port}/\n"
+    );
+    for driver in drivers() {
+        let ended = Ringdove::fetch(["--driver", driver, "-i", "-"]).stdin(&list).run().exits(1);
+        assert_eq!(ended.text(), "fine".repeat(3));
+        ended.says(&["line 4: ", "there is no network interface \"no-such-one\""]);
     }
 }

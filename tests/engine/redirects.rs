@@ -1,5 +1,6 @@
 //! Redirects: the hops of one transfer, what they share and what each has of its own.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use http::Method;
@@ -76,6 +77,51 @@ fn a_redirect_within_the_origin_stays_on_its_connection() {
     assert_eq!(report.wire_received, first.wire_received + last.wire_received);
     assert_eq!((report.body_received, h.engine.stats().redirects), (2, 1));
     h.ends_empty();
+}
+
+/// Where one that was asked on interface 7 is redirected, and on which interface that is; nothing if it is not followed.
+fn redirected_on_interface_7(location: &str) -> Option<SocketAddr> {
+    let mut h = Harness::new(8);
+    h.add(get_url("http://[fe80::1%257]/a").options(following()));
+    let (connection, asked) = h.wants_connect();
+    h.engine.handle_connected(connection);
+    let sent = text(&h.sent(connection));
+    assert_eq!(sent, "GET /a HTTP/1.1\r\nHost: [fe80::1]\r\n\r\n");
+    h.received(connection, &to(302, location));
+    if let Some(message) = h.engine.poll_message() {
+        let error = message.outcome.result.expect_err("it is not followed").to_string();
+        assert!(error.contains("is no URL") && error.contains("IPv6"), "{error}");
+        return None;
+    }
+    match &h.wants()[..] {
+        [] => {
+            assert!(h.sent(connection).starts_with(b"GET /b "));
+            Some(asked)
+        }
+        [Output::Connect { dial, .. }] => dial.remote.ip(),
+        other => panic!("wants {other:?}"),
+    }
+}
+
+/// A zone is of this machine, and nobody else's to choose (RFC 6874, 3).
+#[test]
+fn a_server_chooses_no_network_interface() {
+    let table = [
+        ("b", Some("[fe80::1%7]:80")),
+        ("//[fe80::1]/b", Some("[fe80::1%7]:80")),
+        ("http://[FE80:0::1]:81/", Some("[fe80::1%7]:81")),
+        ("http://[fe80::2]/", Some("[fe80::2]:80")),
+        ("http://[::1]/", Some("[::1]:80")),
+        ("http://[fe80::1%257]/b", None),
+        ("http://[fe80::1%7]/b", None),
+        ("http://[fe80::1%253]/b", None),
+        ("//[fe80::1%25eth0]/b", None),
+        ("http://[fe80::2%253]/", None),
+    ];
+    for (location, expected) in table {
+        let found = redirected_on_interface_7(location).map(|address| address.to_string());
+        assert_eq!(found.as_deref(), expected, "{location}");
+    }
 }
 
 #[test]

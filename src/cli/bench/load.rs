@@ -20,10 +20,10 @@ use ringdove::sys::count::{self, Counts};
 use ringdove::sys::usage::{self, Usage};
 use ringdove::sys::{affinity, clock, ring};
 use ringdove::{Config, Discard, Driver, Message, Options, Time, TransferId};
-use url::Url;
 
 use super::asked::Requests;
 use super::plan::{Measured, Stop};
+use super::target::Target;
 
 /// How long requests in flight may take after the last was started.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -35,7 +35,7 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 /// What one thread does.
 pub(super) struct Load {
     pub(super) kind: Kind,
-    pub(super) urls: Vec<Url>,
+    pub(super) urls: Vec<Target>,
     pub(super) next_url: usize,
     pub(super) connections: usize,
     pub(super) stop: Stop,
@@ -218,9 +218,9 @@ impl Running {
     /// Starts a request that was to start at `time`.
     fn start(&mut self, time: Time) -> Result<(), Failure> {
         let load = &mut self.load;
-        let url = &load.urls[load.next_url];
+        let Target { url, scope } = &load.urls[load.next_url];
         load.next_url = if load.next_url + 1 == load.urls.len() { 0 } else { load.next_url + 1 };
-        let mut request = load.requests.request(url)?.options(load.options.clone());
+        let mut request = load.requests.request(url)?.scope(*scope).options(load.options.clone());
         if !load.keepalive {
             request = request.field("Connection", "close")?;
         }

@@ -1,6 +1,6 @@
 //! `ringdove bench`: what a request costs, measured on the real engine.
 //!
-//! What was typed ([`options`], [`asked`]) → plans ([`plan`]) → rounds, each in a process of its own
+//! What was typed ([`options`], [`asked`], [`target`]) → plans ([`plan`]) → rounds, each in a process of its own
 //! ([`child`], [`round`], [`load`]) against a server ([`server`]) → medians ([`summary`]) → what is
 //! shown ([`table`], [`plot`]).
 //!
@@ -19,6 +19,7 @@ mod round;
 mod server;
 mod summary;
 mod table;
+mod target;
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
@@ -26,10 +27,9 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 
 use indicatif::{ProgressBar, ProgressStyle};
+use ringdove::Config;
 use ringdove::driver::{Driver, Kind};
 use ringdove::sys::affinity;
-use ringdove::{Config, Request};
-use url::Url;
 
 use crate::cli::guess::with_scheme;
 
@@ -39,6 +39,7 @@ use machine::Machine;
 use options::Role;
 use plan::{Measured, Plan, Serve, Stop, Trust};
 use summary::Summary;
+use target::Target;
 
 pub(crate) use options::BenchArgs;
 
@@ -123,7 +124,7 @@ fn serve(args: &BenchArgs, asked: &Asked, cpus: &[usize]) -> Serve {
 
 fn plan(
     args: &BenchArgs,
-    urls: Vec<Url>,
+    urls: Vec<Target>,
     asked: Asked,
     server: Option<&Server>,
     cpus: &[usize],
@@ -136,12 +137,12 @@ fn plan(
     };
     if let Some(Server { serving, .. }) = server {
         let scheme = if args.tls { "https" } else { "http" };
-        urls = vec![Url::parse(&format!("{scheme}://127.0.0.1:{}/", serving.port))?];
+        urls = vec![format!("{scheme}://127.0.0.1:{}/", serving.port).parse()?];
         if let Some(certificate) = &serving.certificate {
             trust = Trust::Pem(certificate.clone());
         }
     }
-    let urls = spread(&urls, args.hosts)?;
+    let urls = spread(urls, args.hosts)?;
     let threads = args.threads as usize;
     Ok(Plan {
         driver: String::new(),
@@ -184,7 +185,7 @@ fn client_cpus(args: &BenchArgs, with_server: bool, cpus: &[usize]) -> Result<Ve
 }
 
 /// The URLs of the command line and of the file; each is one that can be requested.
-fn urls(args: &BenchArgs) -> Result<Vec<Url>, Failure> {
+fn urls(args: &BenchArgs) -> Result<Vec<Target>, Failure> {
     let mut urls = Vec::new();
     for url in &args.urls {
         urls.push(checked(url)?);
@@ -211,22 +212,21 @@ fn urls(args: &BenchArgs) -> Result<Vec<Url>, Failure> {
     Ok(urls)
 }
 
-fn checked(url: &str) -> Result<Url, Failure> {
-    let url = with_scheme(url, None).map_err(|why| format!("{url}: {why}"))?;
-    Request::get(&url).map_err(|why| format!("{url}: {why}"))?;
-    Ok(Url::parse(&url)?)
+fn checked(url: &str) -> Result<Target, Failure> {
+    let whole = with_scheme(url, None).map_err(|why| format!("{url}: {why}"))?;
+    Ok(whole.parse().map_err(|why| format!("{whole}: {why}"))?)
 }
 
 /// Each URL on each host.
-fn spread(urls: &[Url], hosts: Option<u32>) -> Result<Vec<String>, Failure> {
-    let Some(hosts) = hosts else { return Ok(urls.iter().map(Url::to_string).collect()) };
+fn spread(urls: Vec<Target>, hosts: Option<u32>) -> Result<Vec<Target>, Failure> {
+    let Some(hosts) = hosts else { return Ok(urls) };
     let mut spread = Vec::with_capacity(urls.len() * hosts as usize);
     for host in 0..hosts {
         let address = Ipv4Addr::from_bits(Ipv4Addr::LOCALHOST.to_bits() + host);
-        for url in urls {
-            let mut url = url.clone();
+        for target in &urls {
+            let mut url = target.url.clone();
             url.set_ip_host(IpAddr::V4(address)).map_err(|()| format!("{url}: no host"))?;
-            spread.push(url.into());
+            spread.push(Target { url, scope: 0 });
         }
     }
     Ok(spread)

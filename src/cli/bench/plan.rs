@@ -10,6 +10,7 @@ use crate::cli::lookup::LookupArgs;
 use crate::cli::ring::RingArgs;
 
 use super::asked::Asked;
+use super::target::Target;
 
 /// What one round does.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -17,7 +18,7 @@ pub(super) struct Plan {
     /// The driver's name.
     pub(super) driver: String,
     /// Where requests go, in turn; never empty.
-    pub(super) urls: Vec<String>,
+    pub(super) urls: Vec<Target>,
     /// Connections of all threads together; without a rate, as many requests are in flight.
     pub(super) connections: usize,
     pub(super) threads: usize,

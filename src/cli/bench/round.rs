@@ -9,11 +9,11 @@ use hdrhistogram::Histogram;
 use ringdove::driver::Kind;
 use ringdove::sys::{rlimit, usage};
 use ringdove::{Options, TlsPolicy};
-use url::Url;
 
 use super::super::interrupt::no_thread;
 use super::load::{self, Load};
 use super::plan::{Latency, Measured, Plan, Stop, Trust};
+use super::target::Target;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
@@ -43,14 +43,14 @@ pub(super) fn run(plan: &Plan) -> Result<Measured, Failure> {
 
 /// The part of one thread.
 fn share(plan: &Plan, thread: usize) -> Result<Load, Failure> {
-    let urls = plan.urls.iter().map(|url| Url::parse(url)).collect::<Result<Vec<_>, _>>()?;
+    let urls = plan.urls.clone();
     let of = |whole: u64| {
         let (threads, thread) = (plan.threads as u64, thread as u64);
         whole / threads + u64::from(thread < whole % threads)
     };
     let kind = Kind::ALL.into_iter().find(|kind| kind.name() == plan.driver);
     let mut options = Options::default();
-    if urls.iter().any(|url| url.scheme() == "https") {
+    if urls.iter().any(Target::is_https) {
         options.tls = Some(trust(&plan.trust)?);
     }
     options.decode = plan.asked.decode();

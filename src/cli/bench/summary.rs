@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::load;
 use super::machine::Machine;
 use super::plan::{Latency, Measured, Plan};
+use super::target::Target;
 
 /// All rounds of one driver with one number of connections.
 #[derive(Debug, Clone, Serialize)]
@@ -113,7 +114,7 @@ impl Summary {
             threads: plan.threads,
             targets: plan.urls.len(),
             keepalive: plan.keepalive,
-            tls: plan.urls.iter().any(|url| url.starts_with("https:")),
+            tls: plan.urls.iter().any(Target::is_https),
             rate: plan.rate,
             body_bytes: rounds.iter().map(|round| round.body_bytes).sum::<u64>() / requests.max(1),
             requests,
