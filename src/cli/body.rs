@@ -171,7 +171,7 @@ impl Content {
         if upload_file.len() > 1 {
             let times = upload_file.len();
             return Err(format!(
-                "-T is given {times} times: it has one file, for each URL the same"
+                "-T is given {times} times: it has one file, for each URL the same; --next begins a set with another"
             ));
         }
         let mut content = Content {

@@ -60,7 +60,7 @@ fn bad_options_are_named() {
         (&[URL, URL, "-o", "x"], &["-o", "--output-dir"]),
         (&[URL, URL, URL, "-o", "x", "-o", "y"], &["-o is given 2 times"]),
         (&[URL, "-o", "x", "-o", "y"], &["-o is given 2 times"]),
-        (&[URL, URL, "-T", "x", "-T", "y"], &["-T is given 2 times"]),
+        (&[URL, URL, "-T", "x", "-T", "y"], &["-T is given 2 times", "--next"]),
         (&[URL, "-T", "/dev/null", "-r", "0-3"], &["-T", "-r"]),
         (&[URL, "-T", "-", "-C", "3"], &["-C", "no pipe"]),
         (&[URL, "-T", "Cargo.toml", "-C", "9999999"], &["-C 9999999", "-T Cargo.toml", "bytes"]),
