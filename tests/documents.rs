@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// Pages with tables whose last column is headed "test". A test is named by its path, of which the last part counts;
 /// `*` stands for all of a module.
-const PAGES: [&str; 2] = ["docs/curl-semantics.md", "docs/http-duties.md"];
+const PAGES: [&str; 3] = ["docs/curl-semantics.md", "docs/http-duties.md", "docs/situations.md"];
 
 #[test]
 fn every_test_that_a_page_names_is_there() {
