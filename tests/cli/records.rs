@@ -47,7 +47,7 @@ fn every_transfer_has_its_record_on_every_driver() {
     let nginx = Nginx::plain();
     let refusing = Refusing::start().expect("an address that refuses");
     let refused = format!("http://{}/", refusing.addr());
-    let list = [&nginx.url("/ok"), "# passed over", &nginx.url("/none"), &refused, "nonsense"];
+    let list = [&nginx.url("/ok"), "# passed over", &nginx.url("/none"), &refused, "nonsense://x"];
     for driver in drivers() {
         let ended =
             Ringdove::fetch(["--jsonl", "--driver", driver, "--connections", "1", "-i", "-"])
@@ -84,7 +84,7 @@ fn every_transfer_has_its_record_on_every_driver() {
         assert_eq!(error["retryable"], true);
         assert_eq!((&refused["status"], &refused["http_version"]), (&Value::Null, &Value::Null));
 
-        assert_eq!((&nonsense["url"], &nonsense["line"]), (&json!("nonsense"), &json!(5)));
+        assert_eq!((&nonsense["url"], &nonsense["line"]), (&json!("nonsense://x"), &json!(5)));
         assert_eq!(nonsense["error"]["kind"], "input");
         // the records say it: standard error has the summary alone
         assert!(!ended.stderr.contains("ringdove:"), "{}", ended.stderr);
