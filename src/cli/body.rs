@@ -40,8 +40,8 @@ pub(crate) struct BodyArgs {
     #[arg(long)]
     pub(crate) form_escape: bool,
 
-    /// Send FILE as it is by PUT (- for standard input, which is sent chunked). Where a URL's path
-    /// ends in a slash, the file's name is added to it
+    /// Send FILE as it is by PUT (- for standard input, which is sent chunked): one for all URLs, or given once for
+    /// each. Where a URL's path ends in a slash, the file's name is added to it
     #[arg(short = 'T', long, value_name = "FILE")]
     pub(crate) upload_file: Vec<String>,
 
@@ -86,7 +86,8 @@ enum FormKind {
     Text,
 }
 
-/// What all requests of a run carry.
+/// What requests carry: all of a set, or those of one URL of the command line.
+#[derive(Clone)]
 pub(crate) struct Content {
     pub(crate) payload: Payload,
     /// What is added to the query of each URL.
@@ -100,6 +101,7 @@ pub(crate) struct Content {
 }
 
 /// A body, once for each request.
+#[derive(Clone)]
 pub(crate) enum Payload {
     None,
     Memory(Arc<[u8]>),
@@ -152,12 +154,13 @@ impl Payload {
 }
 
 impl Content {
-    /// `offset` says from which byte on a file is sent, if not whole.
-    pub(crate) fn new(
+    /// What all requests carry, or of several -T what those of each URL do. `offset` says from which byte on files are
+    /// sent, if not whole.
+    pub(crate) fn each(
         args: BodyArgs,
         offset: Option<Offset>,
         stdin: &mut StandardInput,
-    ) -> Result<Content, String> {
+    ) -> Result<Vec<Content>, String> {
         let BodyArgs { data, form, form_escape, upload_file, get, url_query, .. } = args;
         let bodies = [
             (!data.0.is_empty(), "-d"),
@@ -167,12 +170,6 @@ impl Content {
         let mut given = bodies.into_iter().filter_map(|(given, name)| given.then_some(name));
         if let (Some(one), Some(other)) = (given.next(), given.next()) {
             return Err(format!("a request has one body: {one} and {other} exclude each other"));
-        }
-        if upload_file.len() > 1 {
-            let times = upload_file.len();
-            return Err(format!(
-                "-T is given {times} times: it has one file, for each URL the same; --next begins a set with another"
-            ));
         }
         let mut content = Content {
             payload: Payload::None,
@@ -187,10 +184,15 @@ impl Content {
         if !form.0.is_empty() {
             content.take_form(&form.0, form_escape, stdin)?;
         }
-        if let Some(file) = upload_file.first() {
-            content.take_upload(file, offset, stdin)?;
+        if upload_file.is_empty() {
+            return Ok(vec![content]);
         }
-        Ok(content)
+        let uploads = upload_file.iter().map(|file| {
+            let mut content = content.clone();
+            content.take_upload(file, offset, stdin)?;
+            Ok(content)
+        });
+        uploads.collect()
     }
 
     /// What -d and its like alone give.
@@ -211,9 +213,16 @@ impl Content {
         Ok(content)
     }
 
-    /// Whether there is one body, for one request.
-    pub(crate) fn is_for_one(&self) -> bool {
-        matches!(self.payload, Payload::Pipe(_))
+    /// What can be had once, for one request.
+    pub(crate) fn pipe(&self) -> Option<&Pipe> {
+        match &self.payload {
+            Payload::Pipe(pipe) => Some(pipe),
+            Payload::None | Payload::Memory(_) | Payload::Pieces(_) => None,
+        }
+    }
+
+    pub(crate) fn has_body(&self) -> bool {
+        self.payload.length() != BodyLength::None
     }
 
     /// The URL with what belongs to it.

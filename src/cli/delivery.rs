@@ -69,8 +69,6 @@ pub(crate) struct Rules {
     pub(crate) schemes: Schemes,
     /// Proxies that no redirect can go by.
     pub(crate) unusable: Rc<Unusable>,
-    /// Of each request.
-    pub(crate) body: BodyLength,
     /// The request may be sent twice.
     pub(crate) idempotent: bool,
 }
@@ -88,6 +86,8 @@ pub(crate) struct Delivery {
     trouble: Option<Trouble>,
     /// What the response to save the ETag of says.
     etag: Option<Option<Vec<u8>>>,
+    /// Of the request.
+    body: BodyLength,
     /// To be told with the response's head.
     request_head: Vec<u8>,
     /// Where redirects have led to, if that is to be told.
@@ -140,6 +140,7 @@ impl Delivery {
         ticket: Rc<Ticket>,
         rules: Rc<Rules>,
         sink: Sink,
+        body: BodyLength,
         request_head: Vec<u8>,
     ) -> Delivery {
         Delivery {
@@ -153,6 +154,7 @@ impl Delivery {
             head_bytes: 0,
             trouble: None,
             etag: None,
+            body,
             request_head,
             hop: None,
         }
@@ -315,7 +317,7 @@ impl Handler for Delivery {
         if self.rules.verbose {
             self.tell_heads(head);
             self.hop = Some(next.head.url().into());
-            let body = if next.keeps_body { self.rules.body } else { BodyLength::None };
+            let body = if next.keeps_body { self.body } else { BodyLength::None };
             self.request_head = encoded(&next.head, body);
         }
         self.write_head(head)

@@ -405,13 +405,10 @@ impl Run {
         let (text, scope) = take_zone(&text).map_err(|why| Failure::of_input(why.to_string()))?;
         let url = Url::parse(&text)
             .map_err(|why| Failure::of_input(format!("bad URL: {}", UrlFault::from(why))))?;
-        let request = self.set.template.request(&url, &text).map_err(Failure::of_input)?;
+        let place = ticket.number - self.set.first;
+        let request = self.set.template.request(&url, &text, place).map_err(Failure::of_input)?;
         let request = request.scope(scope);
-        let mut sink = self
-            .set
-            .output
-            .sink(&url, ticket.number - self.set.first, globs)
-            .map_err(Failure::of_input)?;
+        let mut sink = self.set.output.sink(&url, place, globs).map_err(Failure::of_input)?;
         if let Some(path) = sink.existing().filter(|_| self.set.existing.skip_existing) {
             return Ok(Added::Skipped(path.to_owned()));
         }
@@ -420,11 +417,13 @@ impl Run {
             sink = sink.resumed(resume, &self.writers).map_err(Failure::of_place)?;
         }
         let request = sink.ask(request).map_err(|error| Failure::of_input(error.to_string()))?;
+        let body = self.set.template.body_length(place);
         let head = match self.around.verbose {
-            true => encoded(request.head(), self.set.rules.body),
+            true => encoded(request.head(), body),
             false => Vec::new(),
         };
-        let delivery = Delivery::new(Rc::clone(ticket), Rc::clone(&self.set.rules), sink, head);
+        let (ticket, rules) = (Rc::clone(ticket), Rc::clone(&self.set.rules));
+        let delivery = Delivery::new(ticket, rules, sink, body, head);
         let added = self.driver.add(request, Box::new(delivery));
         added.map(Added::Transfer).map_err(|error| match error {
             MultiError::Tls(error) => Failure::of_tls(error.to_string()),
@@ -677,7 +676,6 @@ impl Set {
             trace: around.trace.clone(),
             schemes: plan.template.schemes(),
             unusable: Rc::clone(plan.template.unusable()),
-            body: plan.template.body_length(),
             idempotent: plan.template.method.is_idempotent(),
         };
         let set = Set {

@@ -11,7 +11,7 @@ use ringdove::{KeepPost, Options, RedirectPolicy, Request, RequestError, Timeout
 use url::Url;
 
 use super::args::{FetchArgs, OutputArgs, RedirectArgs, RequestArgs};
-use super::body::{Content, Payload};
+use super::body::{BodyArgs, Content};
 use super::coding;
 use super::condition::{ConditionArgs, TimeCondition};
 use super::connect::TlsArgs;
@@ -23,7 +23,7 @@ use super::glob::Glob;
 use super::input::Opened;
 use super::names::file_name;
 use super::output::{Output, SharedStream, Stream};
-use super::partial::{RangeArgs, Resume};
+use super::partial::{Offset, RangeArgs, Resume};
 use super::proxy::Unusable;
 use super::remote::name_in_url;
 use super::resolve::Addresses;
@@ -82,13 +82,22 @@ pub(crate) enum Fail {
 /// What all requests have in common.
 pub(crate) struct Template {
     pub(crate) method: http::Method,
-    fields: Vec<(String, String)>,
-    content: Content,
+    /// One for all URLs, or one for each.
+    sent: Vec<Sent>,
+    /// What is read while it is sent.
+    pipe: Option<Pipe>,
     target: TargetArgs,
     /// `-H Authorization:` keeps logins from being sent.
     anonymous: bool,
     unusable: Rc<Unusable>,
     options: Arc<Options>,
+}
+
+/// What a request carries, and the fields that it has with it.
+struct Sent {
+    content: Content,
+    length: BodyLength,
+    fields: Vec<(String, String)>,
 }
 
 impl Plan {
@@ -110,13 +119,10 @@ impl Plan {
         let (mut options, unusable) = transfer_options(&args)?;
         args.ways.apply(&mut options)?;
         let offset = args.range.offset_of_upload(&args.body);
-        let content = Content::new(args.body, offset, &mut shared.stdin)?;
-        if content.is_for_one() && !one_url {
-            return Err("-T of a pipe can be sent once, to one URL".to_owned());
-        }
-        if args.range.range.is_some() && content.method == Some(http::Method::PUT) {
+        if args.range.range.is_some() && !args.body.upload_file.is_empty() {
             return Err("-T sends a file whole: -r is about what is to come".to_owned());
         }
+        let contents = contents(args.body, offset, args.input.is_none().then_some(&urls), shared)?;
         let mut warnings = Vec::new();
         options.auth = args.credentials.policy(&mut warnings)?;
         let write_out = args.write_out.format()?;
@@ -128,7 +134,7 @@ impl Plan {
         let kept = args.cookies.read(shared)?;
         kept.apply(&mut options);
         let no_bodies = args.request.head;
-        let template = Template::new(args.request, content, args.target, options, unusable)?;
+        let template = Template::new(args.request, contents, args.target, options, unusable)?;
         let input = args.input.as_deref().map(Opened::open).transpose()?;
         let dump = args.heads.dump(args.output.create_dirs)?;
         let records = match args.output.jsonl {
@@ -195,6 +201,33 @@ fn total(urls: &[Glob]) -> u64 {
     urls.iter().fold(0, |sum, glob| sum.saturating_add(glob.count()))
 }
 
+/// What is sent, for all URLs or for each; `urls` are all there are, if that can be told.
+fn contents(
+    args: BodyArgs,
+    offset: Option<Offset>,
+    urls: Option<&Vec<Glob>>,
+    shared: &mut Shared,
+) -> Result<Vec<Content>, String> {
+    let files = args.upload_file.len();
+    if files > 1 && urls.is_none_or(|urls| urls.len() != files) {
+        return Err(format!("-T is given {files} times, and not once for each URL"));
+    }
+    let contents = Content::each(args, offset, &mut shared.stdin)?;
+    let mut pipes = contents.iter().enumerate().filter(|(_, content)| content.pipe().is_some());
+    let Some((place, _)) = pipes.next() else { return Ok(contents) };
+    if pipes.next().is_some() {
+        return Err("-T has one pipe, beside files: --next is between several".to_owned());
+    }
+    let goes_to = match files {
+        1 => urls.map(|urls| total(urls)),
+        _ => urls.map(|urls| urls[place].count()),
+    };
+    match goes_to {
+        Some(1) => Ok(contents),
+        Some(_) | None => Err("-T of a pipe can be sent once, to one URL".to_owned()),
+    }
+}
+
 /// Has requests ask for what is wanted of a body: a range, the rest, or what has changed. Says where bodies are gone on
 /// with.
 fn ask_for_part(
@@ -230,32 +263,40 @@ pub(crate) fn leaves_out(fields: &[Field], name: &str) -> bool {
 impl Template {
     fn new(
         request: RequestArgs,
-        content: Content,
+        contents: Vec<Content>,
         target: TargetArgs,
         options: Options,
         unusable: Unusable,
     ) -> Result<Template, String> {
         let method = match request.method {
             Some(ref method) => method.0.clone(),
-            None if request.head && content.payload.length() != BodyLength::None => {
+            None if request.head && contents.iter().any(Content::has_body) => {
                 return Err("-I asks for a head (HEAD), and -d, -F and -T send a body: -X says \
                             which method it is to be"
                     .to_owned());
             }
             None if request.head => http::Method::HEAD,
-            None => content.method.clone().unwrap_or(http::Method::GET),
+            // the same of all: several are uploads
+            None => contents[0].method.clone().unwrap_or(http::Method::GET),
         };
-        let fields = fields(&request, &content, target.http1_0, options.decode.is_some());
+        let pipe = contents.iter().find_map(Content::pipe).cloned();
+        let sent = contents.into_iter().map(|content| {
+            let fields = fields(&request, &content, target.http1_0, options.decode.is_some());
+            Sent { length: content.payload.length(), content, fields }
+        });
+        let sent = sent.collect();
         let anonymous = leaves_out(&request.fields, "authorization");
         let (options, unusable) = (Arc::new(options), Rc::new(unusable));
-        let template = Template { method, fields, content, target, anonymous, unusable, options };
-        template.check().map_err(|error| error.to_string())?;
+        let template = Template { method, sent, pipe, target, anonymous, unusable, options };
+        for sent in &template.sent {
+            template.check(sent).map_err(|error| error.to_string())?;
+        }
         Ok(template)
     }
 
-    /// The request for `url`, which was given as `text`.
-    pub(crate) fn request(&self, url: &Url, text: &str) -> Result<Request, String> {
-        let request = self.make(url, text).map_err(|error| error.to_string())?;
+    /// The request for `url`, which was given as `text` or belongs to what was given in this `place`.
+    pub(crate) fn request(&self, url: &Url, text: &str, place: usize) -> Result<Request, String> {
+        let request = self.make(url, text, self.sent(place)).map_err(|error| error.to_string())?;
         let origin = request.head().origin();
         let refusal = self.schemes().refuse(origin.scheme());
         match refusal.or_else(|| self.unusable.refuse(origin)) {
@@ -280,40 +321,43 @@ impl Template {
 
     /// What Referer says.
     pub(crate) fn referer(&self) -> Option<&str> {
-        let mut fields = self.fields.iter();
+        let mut fields = self.sent[0].fields.iter();
         fields.find(|(name, _)| name.eq_ignore_ascii_case("referer")).map(|(_, value)| &**value)
     }
 
     /// What is read while it is sent.
     pub(crate) fn pipe(&self) -> Option<&Pipe> {
-        match &self.content.payload {
-            Payload::Pipe(pipe) => Some(pipe),
-            Payload::None | Payload::Memory(_) | Payload::Pieces(_) => None,
-        }
+        self.pipe.as_ref()
     }
 
-    pub(crate) fn body_length(&self) -> BodyLength {
-        self.content.payload.length()
+    /// How long the bodies are that belong to this place.
+    pub(crate) fn body_length(&self, place: usize) -> BodyLength {
+        self.sent(place).length
     }
 
-    fn make(&self, url: &Url, text: &str) -> Result<Request, RequestError> {
-        let mut url = self.content.url(url);
+    fn sent(&self, place: usize) -> &Sent {
+        self.sent.get(place).unwrap_or(&self.sent[0])
+    }
+
+    fn make(&self, url: &Url, text: &str, sent: &Sent) -> Result<Request, RequestError> {
+        let Sent { content, fields, .. } = sent;
+        let mut url = content.url(url);
         if self.anonymous {
             // fails where there is no host, and then there is none of these
             let _ = url.set_username("").and_then(|()| url.set_password(None));
         }
         let mut request = Request::for_url(self.method.clone(), &url)?;
-        for (name, value) in &self.fields {
+        for (name, value) in fields {
             request = request.field(name, value)?;
         }
         let request = self.target.apply(request, text)?;
-        Ok(request.body(self.content.payload.body()).options(Arc::clone(&self.options)))
+        Ok(request.body(content.payload.body()).options(Arc::clone(&self.options)))
     }
 
     /// Whether the parts go together.
-    fn check(&self) -> Result<(), RequestError> {
+    fn check(&self, sent: &Sent) -> Result<(), RequestError> {
         let url = Url::parse("http://localhost/").expect("a URL");
-        self.make(&url, url.as_str())?.head().check(self.body_length())
+        self.make(&url, url.as_str(), sent)?.head().check(sent.length)
     }
 }
 

@@ -145,6 +145,35 @@ fn every_url_gets_the_files_again() {
 }
 
 #[test]
+fn each_url_gets_its_file() {
+    let directory = tempfile::tempdir().expect("a directory");
+    files(directory.path());
+    let server = server();
+    let path = |name: &str| directory.path().join(name).display().to_string();
+    // in the second set, too, URLs are counted from its first
+    let args = [
+        "--discard",
+        "-T",
+        &path("image.PNG"),
+        &server.url("/p"),
+        "--next",
+        "--discard",
+        "-T",
+        &path("f x.txt"),
+        "-T",
+        &path("empty"),
+        &server.url("/d/"),
+        &server.url("/p"),
+    ];
+    Ringdove::fetch(args).run().exits(0);
+    let mut seen: Vec<_> = server.requests().iter().map(|r| (r.target(), r.body.len())).collect();
+    seen[1..].sort();
+    let length = fs::metadata(path("f x.txt")).expect("a file").len() as usize;
+    let want = [("/p", 70_000), ("/d/f%20x.txt", length), ("/p", 0)];
+    assert_eq!(seen, want.map(|(target, length)| (target.to_owned(), length)));
+}
+
+#[test]
 fn bodies_that_cannot_be_are_refused() {
     let url = "http://127.0.0.1:1/";
     let table: &[(&[&str], &[&str])] = &[

@@ -72,6 +72,23 @@ const CASES: &[Case] = &[
         "-T -C and a Content-Range",
         &["-C", "4", "-T", "name.txt", "-H", "Expect:", "-H", "Content-Range: bytes 1-2/3", "URL/"],
     ),
+    Case::new(
+        "-T for each URL",
+        &["-T", "name.txt", "-H", "Expect:", "URL/up/", "-T", "fields", "URL/up/name.txt"],
+    ),
+    Case::new(
+        "-T for globs",
+        &["-T", "name.txt", "-T", "fields", "-H", "Expect:", "URL/{a,b}", "URL/up/name.txt"],
+    ),
+    Case::new(
+        "-T for each from an offset",
+        &["-C", "4", "-T", "name.txt", "-T", "fields", "-H", "Expect:", "URL/", "URL/up/name.txt"],
+    ),
+    Case::new(
+        "-T of standard input beside a file",
+        &["-T", "-", "-T", "name.txt", "-H", "Expect:", "URL/", "URL/up/"],
+    )
+    .fed("from a pipe"),
     Case::new("-T - from an offset", &["-C", "4", "-T", "-", "URL/"]).differs("Bodies"),
     Case::new("chunked on demand", &["-d", "a=1", "-H", "Transfer-Encoding: chunked", "URL/"])
         .differs("Fields that frame the message"),

@@ -159,7 +159,13 @@ const CASES: &[Case] = &[
         &["-m", "0", "--connect-timeout", "0", "-y", "0", "--max-filesize", "0", "URL/a"],
     ),
     Case::new("-T -r", &["-T", "body", "-r", "0-3", "URL/up"]).differs("Bodies"),
-    Case::new("-T of two", &["-T", "body", "-T", "json", "URL/", "URL/a"]).differs("Bodies"),
+    Case::new("-T of one of two", &["-T", "body", "-H", "Expect:", "URL/", "URL/a"])
+        .differs("Bodies"),
+    Case::new(
+        "-T of three for two",
+        &["-T", "body", "-T", "json", "-T", "body", "-H", "Expect:", "URL/", "URL/a"],
+    )
+    .differs("Bodies"),
     Case::new("a port in the place of a scheme", &["localhost:PORT/a"]),
     // output
     Case::new("-f", &["-f", "-o", "out", "URL/missing"]),
