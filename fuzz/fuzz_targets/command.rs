@@ -73,6 +73,7 @@ fn form(text: &str, backslashes: bool) {
 fn format(text: &str) {
     let told = Told {
         url: "http://a.example/",
+        given: "a.example",
         method: "GET",
         report: None,
         version: None,
