@@ -37,12 +37,8 @@ impl Default for HttpLimits {
     }
 }
 
-/// Bytes of a response head that is not large, and of any that answers CONNECT: nearly all have less.
-pub(crate) const ORDINARY_HEAD: usize = 64 * 1024;
-
-/// Heads on their way at a time, of all transfers, of which more has come than that: 300 KiB each. Beyond, those of
-/// whoever has the most of them fail.
-pub(crate) const LARGE_HEADS: usize = 128;
+/// Bytes of a response head that answers CONNECT: nearly all have less.
+pub(crate) const CONNECT_HEAD: usize = 64 * 1024;
 
 /// Lines of one response head after its status line: the number that curl takes.
 pub(crate) const HEAD_FIELDS: usize = 5000;
@@ -54,18 +50,25 @@ pub const MEMORY: usize = 128 * 1024 * 1024;
 /// Bytes of a head that has not come whole for which no memory is asked: heads are smaller, but for those of few servers.
 pub(crate) const HEAD_UNASKED: usize = 4 * 1024;
 
-/// Bytes that a transfer is never made to give up: gzip's window, and what else is held of any coded body.
+/// Bytes that the transfers of one owner are not made to give up: gzip's window, and what else is held of any coded body.
 pub(crate) const MEMORY_UNASKED: usize = 128 * 1024;
 
-/// How often the limit of memory may be held, what those who wait have yet to take included, before one more fails instead of
-/// waiting.
+/// How often the limit of memory may be held, what those who wait have yet to take included, before some of them fail
+/// instead of waiting.
 pub(crate) const MEMORY_IN_LINE: usize = 2;
 
 /// How long memory is waited for before it is looked at who makes little use of it, and then again each time.
 pub(crate) const MEMORY_PATIENCE: Duration = Duration::from_secs(5);
 
+/// Parts of the limit of memory of which whoever has most gives up one at a time: it costs a look at all connections.
+pub(crate) const MEMORY_PORTIONS: usize = 8;
+
 /// How long a body takes at most to have as many bytes decoded as its decoder holds, while others wait for memory.
 pub(crate) const MEMORY_USE: Duration = Duration::from_secs(64);
+
+/// How long a head takes at most for as many bytes to come as are held of it, while others wait for memory. Of one that
+/// comes no faster 300 KiB are there after half a minute.
+pub(crate) const HEAD_USE: Duration = Duration::from_secs(8);
 
 /// Answers of name look-ups kept by default: some 200 bytes each.
 pub(crate) const LOOKUP_CACHE: usize = 16 * 1024;

@@ -5,6 +5,7 @@
 //! that has had none: whoever fails all the time spends what is there, and nobody's first retry with it.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use crate::http::{Host, Owner};
 use crate::limits;
@@ -34,7 +35,7 @@ pub(super) struct Purse {
     budget: RetryBudget,
     /// Hundredths of a retry.
     left: u64,
-    debtors: HashMap<Box<str>, Debt>,
+    debtors: HashMap<Arc<str>, Debt>,
     /// Rises with each retry.
     spent: u64,
 }
@@ -53,7 +54,7 @@ impl Purse {
 
     /// Pays for one retry of a request to this host, if that can be.
     pub(super) fn spend(&mut self, host: &Host) -> bool {
-        let owner = text(host);
+        let owner = Owner::of(host).to_text();
         if self.left >= PRICE {
             self.left -= PRICE;
         } else if self.budget.burst == 0 || self.debtors.contains_key(&owner) {
@@ -75,7 +76,7 @@ impl Purse {
         if self.debtors.is_empty() {
             return;
         }
-        let owner = text(host);
+        let owner = Owner::of(host).to_text();
         if let Some(debt) = self.debtors.get_mut(&owner) {
             debt.paid += percent;
             if debt.paid >= PRICE {
@@ -89,13 +90,6 @@ impl Purse {
         if let Some(owner) = oldest.map(|(owner, _)| owner.clone()) {
             self.debtors.remove(&owner);
         }
-    }
-}
-
-fn text(host: &Host) -> Box<str> {
-    match Owner::of(host) {
-        Owner::Name(name) => name.into(),
-        Owner::Network(network) => format!("[{network:x}]").into(),
     }
 }
 

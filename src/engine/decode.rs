@@ -7,8 +7,6 @@
 //! memory for it, and waits for that (see [`super::memory`]); a transfer that decodes nothing has nothing of this but a
 //! null pointer.
 
-use std::cell::Cell;
-
 use super::connection::{Connection, Rest, State};
 use super::memory::Loan;
 use super::receive::Next;
@@ -18,7 +16,6 @@ use crate::http::{
     CodingFault, ContentDecoder, DecodePolicy, Decoded, RequestHead, ResponseHead, codings,
 };
 use crate::limits;
-use crate::time::Time;
 
 /// The decoding of one response's body.
 pub(super) struct Decoding {
@@ -31,8 +28,6 @@ pub(super) struct Decoding {
     delivered: u64,
     /// What the decoder holds, and what waits.
     loan: Loan,
-    /// When it was last looked at what was made of that, and what had been delivered by then.
-    pub(super) inspected: Cell<Option<(Time, u64)>>,
 }
 
 /// What became of input, of which so many bytes are done with.
@@ -75,13 +70,7 @@ impl Decoding {
             Err(fault) => Err(fault),
         };
         let waiting = Vec::new();
-        Some(Box::new(Decoding {
-            decoder,
-            waiting,
-            delivered: 0,
-            loan,
-            inspected: Cell::default(),
-        }))
+        Some(Box::new(Decoding { decoder, waiting, delivered: 0, loan }))
     }
 
     /// Bytes given to the handler.

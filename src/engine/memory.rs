@@ -8,16 +8,21 @@
 //! * Whoever is about to hold more asks before, and may as long as less is held than the limit. How much it came to is
 //!   known afterwards, so that what is held exceeds the limit by what one of them takes at once, and no claim of a peer
 //!   counts that comes to nothing.
-//! * Who may not waits, in a line, with what it holds. The first in line is called when there is room again.
+//! * Who may not waits, in a line in which owners take turns, with what it holds. The next is called when there is room
+//!   again.
 //! * What those hold who wait counts. Where that comes to much, there is no waiting any more.
 //! * Where all that is held is held by those who wait, none of them would ever let go: the first of them goes on all the
 //!   same, and the others after it.
+//! * Who makes little use of what it holds while others wait loses it, and who waits where there is no place: those of
+//!   whoever is the owner of the most, the largest first.
 
 use std::cell::Cell;
-use std::collections::VecDeque;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
 
 use super::ConnectionId;
+use super::turns::Turns;
 use crate::limits;
 use crate::time::Time;
 
@@ -25,7 +30,7 @@ use crate::time::Time;
 pub(super) struct Memory {
     books: Rc<Books>,
     /// Those that wait, and some that do not any more.
-    line: VecDeque<ConnectionId>,
+    line: Turns<ConnectionId>,
     /// When it was last looked at who makes little use of what it holds.
     pub(super) inspected: Time,
 }
@@ -42,17 +47,19 @@ pub(super) struct Loan {
     books: Rc<Books>,
     bytes: usize,
     waits_since: Option<Time>,
+    /// When it was last looked at what was made of it, and what that was by then.
+    inspected: Cell<Option<(Time, u64)>>,
 }
 
 impl Memory {
     pub(super) fn new(limit: usize) -> Memory {
         let books = Books { limit, held: Cell::new(0), waiting: Cell::new(0) };
-        Memory { books: Rc::new(books), line: VecDeque::new(), inspected: Time::ZERO }
+        Memory { books: Rc::new(books), line: Turns::new(), inspected: Time::ZERO }
     }
 
     /// A loan of nothing yet.
     pub(super) fn lend(&self) -> Loan {
-        Loan { books: self.books.clone(), bytes: 0, waits_since: None }
+        Loan { books: self.books.clone(), bytes: 0, waits_since: None, inspected: Cell::default() }
     }
 
     /// Whether so much is held that who has to wait has no place to do so.
@@ -60,14 +67,24 @@ impl Memory {
         self.held() / limits::MEMORY_IN_LINE >= self.books.limit
     }
 
+    /// Whether those who wait hold all there is, so that each waits for the one who goes on.
+    pub(super) fn is_held_in_line(&self) -> bool {
+        self.books.waiting.get() >= self.books.limit
+    }
+
+    /// How much comes back at a time from whoever has most.
+    pub(super) fn portion(&self) -> usize {
+        self.books.limit / limits::MEMORY_PORTIONS
+    }
+
     /// Bytes that are held.
     pub(super) fn held(&self) -> usize {
         self.books.held.get()
     }
 
-    /// Puts whoever waits in line.
-    pub(super) fn join(&mut self, who: ConnectionId) {
-        self.line.push_back(who);
+    /// Puts whoever waits in line, where owners take turns.
+    pub(super) fn join(&mut self, owner: &Arc<str>, who: ConnectionId) {
+        self.line.push(owner, who);
     }
 
     /// How many stand in line, those included who have left.
@@ -86,10 +103,10 @@ impl Memory {
         !self.line.is_empty() && self.books.lets_grow(0)
     }
 
-    /// The first in line, if it may go on. It may have left.
+    /// Whose turn it is, if it may go on. It may have left.
     #[inline]
     pub(super) fn call(&mut self) -> Option<ConnectionId> {
-        if self.has_call() { self.line.pop_front() } else { None }
+        if self.has_call() { self.line.pop() } else { None }
     }
 }
 
@@ -137,6 +154,14 @@ impl Loan {
         if self.waits_since.take().is_some() {
             Books::add(&self.books.waiting, self.bytes, 0);
         }
+    }
+
+    /// Whether its holder, who has done so many bytes by now, would take longer than this to do as many as are held, at the
+    /// pace since it was last looked at; and looks anew.
+    pub(super) fn is_little_used(&self, done: u64, within: Duration, now: Time) -> bool {
+        let Some((since, before)) = self.inspected.replace(Some((now, done))) else { return false };
+        let seconds = now.since(since).as_secs_f64();
+        done.saturating_sub(before) as f64 * within.as_secs_f64() < self.bytes as f64 * seconds
     }
 
     /// Since when its holder has waited, if it does.
@@ -190,7 +215,7 @@ mod tests {
         for (number, loan) in waiting.iter_mut().enumerate() {
             assert!(!loan.may_grow());
             loan.wait(NOW);
-            memory.join(who(number as u64));
+            memory.join(&"owner".into(), who(number as u64));
         }
         assert_eq!(memory.call(), None);
         holder.set(99);
@@ -215,7 +240,7 @@ mod tests {
         for (number, loan) in loans.iter_mut().enumerate() {
             assert!(!loan.may_grow() || number == 3, "{number}");
             loan.wait(NOW);
-            memory.join(who(number as u64));
+            memory.join(&"owner".into(), who(number as u64));
         }
         while !loans.is_empty() {
             let mut first = loans.remove(0);

@@ -17,7 +17,6 @@ mod decode;
 mod finish;
 mod gates;
 mod handler;
-mod heads;
 mod history;
 mod hop;
 mod identity;
@@ -44,6 +43,7 @@ mod timers;
 pub(crate) mod tls;
 mod transfer;
 mod tunnel;
+mod turns;
 mod ways;
 
 use std::collections::VecDeque;
@@ -217,8 +217,6 @@ pub struct Engine {
     to_serve: VecDeque<OriginId>,
     /// Connections whose transfer was resumed.
     resumed: VecDeque<ConnectionId>,
-    /// Connections that hold a large head of which more is to come, or did.
-    large_heads: Vec<ConnectionId>,
     outputs: VecDeque<Output>,
     messages: VecDeque<Message>,
     /// Plaintext on its way into TLS.
@@ -267,7 +265,6 @@ impl Engine {
             arrivals: VecDeque::new(),
             to_serve: VecDeque::new(),
             resumed: VecDeque::new(),
-            large_heads: Vec::new(),
             outputs: VecDeque::new(),
             messages: VecDeque::new(),
             scratch: Vec::new(),

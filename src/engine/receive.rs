@@ -239,6 +239,7 @@ impl Engine {
                 Event::NeedMore => (Flow::Continue, state.read_on(&self.memory)),
                 Event::Informational(head) => {
                     answered = true;
+                    state.head_loan = None;
                     transfer.handler.informational(&head);
                     (Flow::Continue, Next::More)
                 }
@@ -281,9 +282,6 @@ impl Engine {
             };
             taken += consumed;
             let next = heed(flow, next, state, transfer);
-            if state.exchange.head_held() > limits::ORDINARY_HEAD {
-                self.admit_large_head(id);
-            }
             if answered {
                 // the rest of the request's body may be wanted now, or not any more
                 self.touch(id);

@@ -1,15 +1,19 @@
 //! Transfers that wait for memory, on their connections.
 //!
 //! Joins [`Memory`](super::memory::Memory), which knows bytes, to connections, which hold them. Decides who gives up what
-//! it makes no use of while others wait. Invariants: who waits is not read from, and no silence is held against it; no
-//! deadline but that of the wait, and of the whole transfer, binds it; a holder that decodes keeps what it holds.
+//! it makes no use of while others wait, and who goes where too much is held by those who wait: those of whoever has most of
+//! it. Invariants: who waits is not read from, and no silence is held against it; no deadline but that of the wait, and of
+//! the whole transfer, binds it; a holder that decodes, or whose head comes, keeps what it holds.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
 
 use super::connection::{Connection, Exchanging, State};
-use super::decode::Decoding;
 use super::memory::Memory;
 use super::receive::Next;
 use super::{ConnectionId, Engine};
 use crate::error::Cause;
+use crate::http::Owner;
 use crate::limits;
 use crate::time::Time;
 
@@ -23,7 +27,7 @@ impl Exchanging {
     /// Whether to read on, where there is no whole event yet.
     #[inline]
     pub(super) fn read_on(&mut self, memory: &Memory) -> Next {
-        match self.exchange.head_held() <= limits::HEAD_UNASKED {
+        match self.exchange.head_received() <= limits::HEAD_UNASKED {
             true => Next::Wait,
             false => self.borrow_for_head(memory),
         }
@@ -35,6 +39,25 @@ impl Exchanging {
         let loan = self.head_loan.get_or_insert_with(|| Box::new(memory.lend()));
         loan.set(self.exchange.head_held());
         if loan.may_grow() { Next::Wait } else { Next::AwaitMemory }
+    }
+
+    fn memory_held(&self) -> usize {
+        let head = self.head_loan.as_ref().map_or(0, |loan| loan.bytes());
+        head + self.decoding.as_ref().map_or(0, |decoding| decoding.loan().bytes())
+    }
+
+    /// Whether it could go on, and has done little with what it holds since it was last looked at; looks anew.
+    fn makes_little_use(&self, now: Time) -> bool {
+        match (&self.head_loan, &self.decoding) {
+            _ if self.paused => false,
+            (Some(loan), _) => {
+                loan.is_little_used(self.exchange.head_received() as u64, limits::HEAD_USE, now)
+            }
+            (None, Some(decoding)) => {
+                decoding.loan().is_little_used(decoding.delivered(), limits::MEMORY_USE, now)
+            }
+            (None, None) => false,
+        }
     }
 
     fn stop_waiting(&mut self) {
@@ -52,18 +75,23 @@ impl Engine {
     #[cold]
     pub(super) fn await_memory(&mut self, id: ConnectionId) {
         let now = self.now;
-        if self.memory.is_full() {
-            return self.fail(id, Cause::NoMemory { limit: self.config.memory }, None);
-        }
-        let Some(state) = self.exchanging(id) else { return };
+        let Some(Connection { state: State::Exchanging(state), .. }) =
+            self.pool.connections.get_mut(id)
+        else {
+            return;
+        };
+        let Some(transfer) = self.transfers.get(state.transfer) else { return };
         state.paused = true;
         match (&mut state.decoding, &mut state.head_loan) {
             (Some(decoding), _) => decoding.loan_mut().wait(now),
             (None, Some(loan)) => loan.wait(now),
             (None, None) => {}
         }
-        self.memory.join(id);
+        self.memory.join(&transfer.owner().to_text(), id);
         self.stats.memory_waits += 1;
+        if self.memory.is_full() {
+            self.shorten_line();
+        }
         if self.memory.in_line() > 2 * self.pool.connections.len() {
             let connections = &self.pool.connections;
             self.memory.forget(|id| connections.get(id).is_some_and(Connection::awaits_memory));
@@ -83,44 +111,68 @@ impl Engine {
         }
     }
 
-    /// Somebody has waited for long: whoever has made the least use of much memory since it was looked at last gives it up.
+    /// Somebody has waited for long: whoever has most memory of which little use was made since it was last looked at
+    /// gives up a part of it.
     #[cold]
     pub(super) fn inspect_holders(&mut self) {
         let now = self.now;
         self.memory.inspected = now;
-        let mut worst: Option<(f64, ConnectionId, usize)> = None;
-        for (id, connection) in self.pool.connections.iter() {
-            let State::Exchanging(state) = &connection.state else { continue };
-            let Some(decoding) = state.decoding.as_deref().filter(|_| !state.paused) else {
-                continue;
-            };
-            let held = decoding.loan().bytes();
-            let Some(use_made) = decoding.inspect(now) else { continue };
-            if held > limits::MEMORY_UNASKED
-                && use_made < 1.0 / limits::MEMORY_USE.as_secs_f64()
-                && worst.is_none_or(|(least, ..)| use_made < least)
-            {
-                worst = Some((use_made, id, held));
+        let idle = self.holders(|state| state.makes_little_use(now));
+        // where each waits for the one who goes on, nobody is spared
+        let spared = if self.memory.is_held_in_line() { 0 } else { limits::MEMORY_UNASKED };
+        let mut left: usize = idle.iter().map(|holder| holder.held).sum();
+        let mut due = self.memory.portion();
+        for Holder { id, held } in idle {
+            if left <= spared || due == 0 {
+                return;
             }
-        }
-        if let Some((_, id, held)) = worst {
+            (left, due) = (left - held, due.saturating_sub(held));
             self.fail(id, Cause::Memory { held }, None);
         }
     }
+
+    /// More is held than there are places in line for.
+    #[cold]
+    fn shorten_line(&mut self) {
+        let limit = self.config.memory;
+        let mut due = self.memory.portion();
+        for Holder { id, held } in self.holders(|state| state.awaits_memory().is_some()) {
+            if due == 0 && !self.memory.is_full() {
+                return;
+            }
+            due = due.saturating_sub(held);
+            self.fail(id, Cause::NoMemory { limit }, None);
+        }
+    }
+
+    /// Those of the exchanges asked for that are of the owner who has most in them, the largest first.
+    fn holders(&self, asked_for: impl Fn(&Exchanging) -> bool) -> Vec<Holder> {
+        let mut of_owners: BTreeMap<Owner<'_>, (usize, Vec<Holder>)> = BTreeMap::new();
+        for (id, connection) in self.pool.connections.iter() {
+            let State::Exchanging(state) = &connection.state else { continue };
+            let Some(transfer) = self.transfers.get(state.transfer) else { continue };
+            let held = state.memory_held();
+            if held > 0 && asked_for(state) {
+                let (sum, holders) = of_owners.entry(transfer.owner()).or_default();
+                *sum += held;
+                holders.push(Holder { id, held });
+            }
+        }
+        let most = of_owners.into_values().max_by_key(|&(sum, _)| sum);
+        let mut holders = most.map(|(_, holders)| holders).unwrap_or_default();
+        holders.sort_by_key(|holder| Reverse(holder.held));
+        holders
+    }
+}
+
+/// Who holds memory, and how much.
+struct Holder {
+    id: ConnectionId,
+    held: usize,
 }
 
 impl Connection {
     fn awaits_memory(&self) -> bool {
         matches!(&self.state, State::Exchanging(state) if state.awaits_memory().is_some())
-    }
-}
-
-impl Decoding {
-    /// What was decoded since it was last asked, in parts of what is held, in a second; and asks anew. None: not asked before.
-    fn inspect(&self, now: Time) -> Option<f64> {
-        let (since, before) = self.inspected.replace(Some((now, self.delivered())))?;
-        let seconds = now.since(since).as_secs_f64();
-        let decoded = (self.delivered() - before) as f64;
-        (seconds > 0.0).then(|| decoded / self.loan().bytes().max(1) as f64 / seconds)
     }
 }

@@ -20,7 +20,7 @@ use crate::engine::shortage::{Exhausted, Shortage};
 use crate::engine::timers::TimerId;
 use crate::engine::{ConnectionId, Discard, Handler, Request};
 use crate::error::{Attempts, Error};
-use crate::http::{Coding, Version};
+use crate::http::{Coding, Owner, Version};
 use crate::id::Id;
 use crate::time::Time;
 use crate::tls::TlsVersion;
@@ -55,6 +55,11 @@ impl Transfer {
     /// Takes the handler out; who has lost it forgets what comes.
     pub(super) fn take_handler(&mut self) -> Box<dyn Handler> {
         std::mem::replace(&mut self.handler, Box::new(Discard))
+    }
+
+    /// Whose the host is that is asked.
+    pub(super) fn owner(&self) -> Owner<'_> {
+        Owner::of(self.request.head.origin().host())
     }
 }
 

@@ -11,6 +11,7 @@
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use super::host::Host;
 
@@ -27,7 +28,7 @@ pub(crate) struct Seat<'a> {
 }
 
 /// Who made an entry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Owner<'a> {
     Name(&'a str),
     /// An address of version 4, or a network of 64 bits of version 6, of which a host has all addresses.
@@ -65,6 +66,14 @@ impl<'a> Owner<'a> {
         match host.parse() {
             Ok(address) => Owner::of_address(address),
             Err(_) => Owner::Name(paid_for(host)),
+        }
+    }
+
+    /// As text, to be kept.
+    pub(crate) fn to_text(self) -> Arc<str> {
+        match self {
+            Owner::Name(name) => name.into(),
+            Owner::Network(network) => format!("[{network:x}]").into(),
         }
     }
 

@@ -32,7 +32,7 @@ use super::framing::{Framing, RequestKind};
 use super::head::{self, ParsedHead, ResponseHead, Start};
 use super::request::RequestHead;
 use super::reuse::{CloseReason, CloseReasons};
-use crate::limits::{HttpLimits, ORDINARY_HEAD};
+use crate::limits::HttpLimits;
 
 /// The state of one request and its response.
 ///
@@ -302,9 +302,14 @@ impl Exchange {
         self.reasons.insert(reason);
     }
 
-    /// Bytes that it holds of a head of which more is to come.
-    pub(crate) fn head_held(&self) -> usize {
+    /// Bytes that have come of a head of which more is to come.
+    pub(crate) fn head_received(&self) -> usize {
         self.partial.len()
+    }
+
+    /// Bytes of memory that it holds for these.
+    pub(crate) fn head_held(&self) -> usize {
+        self.partial.capacity()
     }
 
     /// Gives back what it holds of a head; it is over.
@@ -378,9 +383,11 @@ impl Exchange {
         let window = &input[..input.len().min(limit - self.partial.len())];
         let end = head::end(&self.partial, window);
         let len = end.unwrap_or(window.len());
-        if self.partial.len() + len > ORDINARY_HEAD {
-            // there are few of them, and each has what it may become
-            self.partial.reserve_exact(limit - self.partial.len());
+        let needed = self.partial.len() + len;
+        if needed > self.partial.capacity() {
+            // little more than there is: it is counted, and there may be many
+            let most = limit.min(needed + needed / 8);
+            self.partial.reserve_exact(most - self.partial.len());
         }
         self.partial.extend_from_slice(&window[..len]);
         if end.is_none() && self.partial.len() < limit {

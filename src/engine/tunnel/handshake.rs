@@ -13,7 +13,7 @@ use crate::http::{
     BodyLength, Event, Exchange, HttpFault, Origin, Proxy, ProxyFault, ProxyProtocol, Read,
     RequestError, ResponseHead,
 };
-use crate::limits::{HttpLimits, ORDINARY_HEAD};
+use crate::limits::{CONNECT_HEAD, HttpLimits};
 
 /// A handshake with a proxy that is under way.
 pub(super) struct Handshake {
@@ -149,7 +149,7 @@ fn connect(
     let head = proxy.connect(target, fields, told)?;
     let mut bytes = vec![0; head.encoded_len(BodyLength::None)];
     head.encode(BodyLength::None, &mut bytes);
-    let limits = HttpLimits { head_bytes: limits.head_bytes.min(ORDINARY_HEAD), ..*limits };
+    let limits = HttpLimits { head_bytes: limits.head_bytes.min(CONNECT_HEAD), ..*limits };
     let mut exchange = Exchange::new(&head, BodyLength::None, &limits);
     exchange.head_taken();
     Ok((bytes, exchange))
