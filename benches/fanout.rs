@@ -24,7 +24,7 @@ criterion_main!(benches);
 fn fan_out(c: &mut Criterion) {
     rlimit::raise_open_files().expect("up to the hard limit");
     let cpus = affinity::allowed().expect("a set");
-    let server = Server::start(*cpus.last().expect("this runs somewhere"));
+    let server = Server::start(cpus.last().copied());
     affinity::pin(cpus[0]).expect("allowed");
     let mut group = c.benchmark_group("fanout");
     group.throughput(Throughput::Elements(1));

@@ -116,8 +116,8 @@
 //!
 //! # Features
 //!
-//! `cli`, a default, is the command and what it alone needs: programs that use the library do without, by
-//! `default-features = false`.
+//! There is one, and it is off: `standard-descriptors`, for programs that want to know whether they were started without a
+//! standard output (`sys::standard`).
 
 pub mod dial;
 pub mod dns;

@@ -27,6 +27,9 @@ fn names_are_found_in_the_last_column_alone() {
     assert_eq!(tests_named_by(page), ["yes", "too", "single"]);
 }
 
+/// What is told of a transfer, for machines.
+const RECORDS: &str = "crates/cli/src/record.rs";
+
 /// Whatever is quoted as a path in the repository, or linked to, is there.
 #[test]
 fn every_file_that_a_page_names_is_there() {
@@ -69,7 +72,7 @@ fn every_limit_that_a_page_names_is_there() {
     assert!(missing.is_empty(), "{missing:?}");
 }
 
-/// The code map has each file and folder of each layer, and all tests and benches.
+/// The code map has each file and folder of each layer and of each other crate, and all tests and benches.
 #[test]
 fn the_code_map_is_whole() {
     let text = fs::read_to_string(root().join("ARCHITECTURE.md")).expect("a page");
@@ -78,6 +81,10 @@ fn the_code_map_is_whole() {
     let mut missing = Vec::new();
     let layers = names_in("src").into_iter().filter(|name| root().join("src").join(name).is_dir());
     let mut folders: Vec<_> = layers.map(|layer| format!("src/{layer}")).collect();
+    for krate in names_in("crates") {
+        let parts = ["src", "tests"].map(|part| format!("crates/{krate}/{part}"));
+        folders.extend(parts.into_iter().filter(|part| root().join(part).is_dir()));
+    }
     folders.extend(["tests".to_owned(), "benches".to_owned()]);
     for folder in &folders {
         // of one file with submodules in a folder of its own, the file is enough
@@ -88,8 +95,9 @@ fn the_code_map_is_whole() {
             (None, _) => panic!("the code map has no row of {folder}/"),
         };
         let named: HashSet<_> = quoted(row).map(|name| name.trim_end_matches('/')).collect();
-        let there =
-            names_in(folder).into_iter().filter(|name| !["mod", "tests"].contains(&&**name));
+        let there = names_in(folder)
+            .into_iter()
+            .filter(|name| !["lib", "main", "mod", "tests"].contains(&&**name));
         let lacks = there.filter(|name| !named.contains(&**name));
         missing.extend(lacks.map(|name| format!("{folder}/{name}")));
     }
@@ -104,7 +112,7 @@ fn the_kinds_of_errors_are_those_that_are_documented() {
     let documented: BTreeSet<_> =
         quoted(list).filter(|word| word.bytes().all(|byte| byte.is_ascii_lowercase())).collect();
     let errors = fs::read_to_string(root().join("src/error.rs")).expect("a source");
-    let records = fs::read_to_string(root().join("src/cli/record.rs")).expect("a source");
+    let records = fs::read_to_string(root().join(RECORDS)).expect("a source");
     let mut kinds: BTreeSet<_> =
         strings_after(between(&errors, "pub fn kind(&self)", "\n    }\n"), "=> ").collect();
     assert!(kinds.len() > 10, "{kinds:?}");
@@ -119,7 +127,7 @@ fn the_fields_of_records_are_those_that_are_documented() {
     let rows = between(&page, "## `--jsonl`", "`error.kind`").lines();
     let documented: BTreeSet<_> =
         rows.filter_map(|row| row.strip_prefix("| `")?.split('`').next()).collect();
-    let records = fs::read_to_string(root().join("src/cli/record.rs")).expect("a source");
+    let records = fs::read_to_string(root().join(RECORDS)).expect("a source");
     let fields = between(&records, "pub(crate) struct Record<'a> {", "\n}\n").lines();
     let fields: BTreeSet<_> = fields
         .filter_map(|line| line.trim().strip_prefix("pub(crate) ")?.split(':').next())
@@ -153,10 +161,11 @@ fn tests_named_by(page: &str) -> Vec<String> {
     names
 }
 
-/// The names of all functions in `src/` and `tests/`; those of tests are not told apart, since macros make some.
+/// The names of all functions in `src/`, `tests/` and `crates/`; those of tests are not told apart, since macros make some.
 fn functions() -> HashSet<String> {
     let mut found = HashSet::new();
-    let mut open: Vec<PathBuf> = ["src", "tests"].map(|folder| root().join(folder)).into();
+    let mut open: Vec<PathBuf> =
+        ["src", "tests", "crates"].map(|folder| root().join(folder)).into();
     while let Some(path) = open.pop() {
         if path.is_dir() {
             open.extend(
@@ -193,7 +202,8 @@ fn quoted(text: &str) -> impl Iterator<Item = &str> {
 
 /// The path that a quotation begins with, if it is one from the root on.
 fn path_in_repository(quotation: &str) -> Option<&str> {
-    const FOLDERS: [&str; 7] = ["benches", "docs", "examples", "fuzz", "scripts", "src", "tests"];
+    const FOLDERS: [&str; 8] =
+        ["benches", "crates", "docs", "examples", "fuzz", "scripts", "src", "tests"];
     let path = quotation.split_whitespace().next()?;
     let (folder, rest) = path.split_once('/')?;
     (FOLDERS.contains(&folder) && !rest.contains(['*', '<'])).then_some(path)

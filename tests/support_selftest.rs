@@ -3,8 +3,6 @@
 
 #![allow(clippy::disallowed_methods, reason = "tests time what the support claims")]
 
-mod support;
-
 use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read, Write};
@@ -15,14 +13,14 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use support::certs::Authority;
-use support::corpus::Corpus;
-use support::dead_end::{Blackhole, Refusing};
-use support::hostile::{End, Framing, Hostile, Plan, Script};
-use support::leak::Census;
-use support::nginx::{Nginx, NginxConfig, NginxTls, OK_BODY};
-use support::ports::Port;
-use support::{PATIENCE, eventually, isolated};
+use ringdove_test_support::certs::Authority;
+use ringdove_test_support::corpus::Corpus;
+use ringdove_test_support::dead_end::{Blackhole, Refusing};
+use ringdove_test_support::hostile::{End, Framing, Hostile, Plan, Script};
+use ringdove_test_support::leak::Census;
+use ringdove_test_support::nginx::{Nginx, NginxConfig, NginxTls, OK_BODY};
+use ringdove_test_support::ports::Port;
+use ringdove_test_support::{PATIENCE, eventually, isolated};
 
 const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: test\r\n\r\n";
 
@@ -247,7 +245,7 @@ mod certs {
 
     fn ask(
         trusted: &Authority,
-        shown: &support::certs::Identity,
+        shown: &ringdove_test_support::certs::Identity,
         name: &str,
     ) -> Result<(), String> {
         let server =
@@ -642,7 +640,7 @@ mod isolation {
 
 mod digest {
     use super::*;
-    use support::digest::Guard;
+    use ringdove_test_support::digest::Guard;
 
     #[test]
     fn a_guard_admits_who_knows_the_password() {

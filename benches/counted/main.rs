@@ -1,8 +1,8 @@
 //! What can be counted: allocations, bytes of memory, and (under valgrind) instructions. Unlike
 //! times these are the same from run to run, so that they can be held to.
 //!
-//!     cargo bench --bench counted                  memory and allocations
-//!     cargo bench --bench counted -- gate          against what is recorded: see scripts/gate
+//!     cargo bench -p ringdove --bench counted                  memory and allocations
+//!     cargo bench -p ringdove --bench counted -- gate          against what is recorded: see scripts/gate
 //!
 //! The allocator counts with a few instructions of its own, which are part of the figures.
 
@@ -11,6 +11,8 @@ mod canned;
 mod gate;
 mod memory;
 mod scenarios;
+#[path = "../support/server.rs"]
+mod server;
 
 use std::alloc::System;
 use std::process::ExitCode;
@@ -31,6 +33,7 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         ["gate", ref rest @ ..] => gate::main(rest),
+        ["serve"] => memory::serve(),
         ["run", scenario, transfers] => scenarios::run_for_callgrind(scenario, transfers),
         _ => {
             eprintln!("usage: counted [gate [--record | --prove] | run SCENARIO TRANSFERS]");

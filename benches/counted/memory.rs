@@ -2,9 +2,9 @@
 
 use std::cell::Cell;
 use std::error::Error;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read};
 use std::net::Ipv4Addr;
-use std::process::{ChildStdin, Command, Stdio};
+use std::process::{ChildStdin, Command, ExitCode, Stdio};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -16,6 +16,7 @@ use ringdove::{Config, Discard, Driver, Flow, Handler, Request, Time};
 
 use crate::ALLOCATOR;
 use crate::canned::{Canned, Scenario};
+use crate::server::Server;
 
 const CONNECTIONS: u64 = 10_000;
 const QUEUED: u64 = 1_000_000;
@@ -54,7 +55,7 @@ fn idle_connection() -> f64 {
 /// The same with sockets: all that the driver and its engine hold, less what an empty one does.
 fn idle_connection_of_driver(kind: Kind) -> Result<f64, Box<dyn Error>> {
     rlimit::raise_open_files()?;
-    let (_server, url) = serve()?;
+    let (_server, url) = serve_apart()?;
     let config = Config {
         max_connections: CONNECTIONS as usize,
         max_per_origin: CONNECTIONS as usize,
@@ -110,20 +111,31 @@ impl Handler for Hold {
     }
 }
 
-/// The server of `ringdove bench`, and its URL; it ends when the process is dropped.
-fn serve() -> Result<(ChildStdin, String), Box<dyn Error>> {
-    let mut server = Command::new(env!("CARGO_BIN_EXE_ringdove"))
-        .args(["bench", "--role", "server"])
+/// A server in a process of its own, since what it holds is not to be counted, and its URL; it ends when its standard
+/// input does.
+fn serve_apart() -> Result<(ChildStdin, String), Box<dyn Error>> {
+    let mut server = Command::new(std::env::current_exe()?)
+        .arg("serve")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()?;
-    let mut stdin = server.stdin.take().ok_or("no pipe")?;
-    let serve = r#"{"hosts":1,"body_bytes":12,"cpu":null,"tls":false,"freeze":null}"#;
-    writeln!(stdin, "{serve}")?;
+    let stdin = server.stdin.take().ok_or("no pipe")?;
     let mut line = String::new();
     BufReader::new(server.stdout.take().ok_or("no pipe")?).read_line(&mut line)?;
-    let serving: serde_json::Value = serde_json::from_str(&line)?;
-    Ok((stdin, format!("http://127.0.0.1:{}/", serving["port"])))
+    Ok((stdin, line.trim_end().to_owned()))
+}
+
+/// That process: says its URL, and serves until nobody holds its standard input.
+pub(crate) fn serve() -> ExitCode {
+    if let Err(why) = rlimit::raise_open_files() {
+        eprintln!("serve: {why}");
+        return ExitCode::FAILURE;
+    }
+    let server = Server::start(None);
+    println!("{}", server.url());
+    // nothing is said on it
+    let _ = std::io::stdin().read(&mut [0]);
+    ExitCode::SUCCESS
 }
 
 fn queued(first: u64, last: u64) -> f64 {

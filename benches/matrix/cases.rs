@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::Args;
-use crate::support::certs::Authority;
-use crate::support::nginx::{Nginx, NginxConfig, NginxTls};
+use ringdove_test_support::certs::Authority;
+use ringdove_test_support::nginx::{Nginx, NginxConfig, NginxTls};
 
 /// New connections come from so many hosts, so that no port is needed again before its time.
 const HOSTS_FOR_NEW_CONNECTIONS: u32 = 16;

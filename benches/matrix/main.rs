@@ -16,9 +16,6 @@ mod clients;
 mod forecast;
 mod perf;
 mod report;
-#[path = "../../tests/support/mod.rs"]
-#[allow(unused_imports, reason = "a part of it is used")]
-mod support;
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, ErrorKind, Write as _};

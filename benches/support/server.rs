@@ -1,5 +1,5 @@
-//! A server in a thread of this process, on a CPU of its own: the same small answer to whatever
-//! ends with an empty line. Ends when it is dropped, and with it all its connections.
+//! A server in a thread of this process, on a CPU of its own if it is given one: the same small answer to
+//! whatever ends with an empty line. Ends when it is dropped, and with it all its connections.
 
 use std::collections::HashMap;
 use std::io::{ErrorKind, Read, Write};
@@ -22,13 +22,15 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    pub(crate) fn start(cpu: usize) -> Self {
+    pub(crate) fn start(cpu: Option<usize>) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
         let address = listener.local_addr().expect("bound");
         let over = Arc::new(AtomicBool::new(false));
         let is_over = Arc::clone(&over);
         let thread = thread::spawn(move || {
-            affinity::pin(cpu).expect("allowed");
+            if let Some(cpu) = cpu {
+                affinity::pin(cpu).expect("allowed");
+            }
             serve(&listener, &is_over);
         });
         Self { address, over, thread: Some(thread) }

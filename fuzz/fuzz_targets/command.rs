@@ -4,15 +4,9 @@
 //! The first byte of the input says what the rest is.
 
 #![no_main]
-#![allow(dead_code, reason = "of the command a part is used")]
 
-#[path = "../../src/cli/mod.rs"]
-mod cli;
-
-use cli::form::Form;
-use cli::source::Piece;
-use cli::write_out::{Told, render};
 use libfuzzer_sys::fuzz_target;
+use ringdove_cli::{Form, Piece, Told, parse_date, render, words};
 
 fuzz_target!(|input: &[u8]| {
     let Some((&choice, rest)) = input.split_first() else { return };
@@ -22,8 +16,8 @@ fuzz_target!(|input: &[u8]| {
         1 => form(&text, choice & 4 != 0),
         2 => format(&text),
         _ => {
-            if let Some(date) = cli::date::parse(&text) {
-                assert_eq!(cli::date::parse(&text), Some(date));
+            if let Some(date) = parse_date(&text) {
+                assert_eq!(parse_date(&text), Some(date));
             }
         }
     }
@@ -35,7 +29,7 @@ fn is_one_line(reason: &str) {
 
 /// Each line is one word, which is an option with its value and no other.
 fn options(text: &str) {
-    match cli::config::words(text) {
+    match words(text) {
         Ok(words) => {
             assert!(words.len() <= text.lines().count());
             assert!(words.iter().all(|word| word.starts_with('-')), "{words:?}");

@@ -8,16 +8,13 @@
 
 #[path = "support/client.rs"]
 mod client;
-#[path = "../../tests/support/sim_tls.rs"]
-#[allow(dead_code, reason = "a part is used")]
-mod sim_tls;
 
 use libfuzzer_sys::fuzz_target;
 use ringdove::engine::Config;
 use ringdove::{Options, TlsPolicy};
+use ringdove_test_support::sim_tls::TlsPeer;
 
 use client::{Client, Ending, pieces};
-use sim_tls::TlsPeer;
 
 fuzz_target!(|input: &[u8]| {
     let Some((&choice, rest)) = input.split_first() else { return };

@@ -35,7 +35,7 @@ pub mod seccomp;
 mod setup;
 mod slots;
 pub mod socket;
-#[cfg(feature = "cli")]
+#[cfg(feature = "standard-descriptors")]
 pub mod standard;
 mod stream;
 pub mod streams;

@@ -1,8 +1,8 @@
 //! Which of the standard descriptors a program began with.
 //!
 //! The standard library opens `/dev/null` in place of those that are closed, before `main` begins: what is then
-//! written is lost, and nobody is told. So it is looked at before that. Only the command is built with this: a library
-//! runs nothing before others' `main`.
+//! written is lost, and nobody is told. So it is looked at before that. A program asks for it by the feature
+//! `standard-descriptors`, as the command does: a library runs nothing before others' `main` of its own accord.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 

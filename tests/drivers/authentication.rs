@@ -9,8 +9,8 @@ use ringdove::{Config, Options, RedirectPolicy, Request};
 use sha2::{Sha256, Sha512_256};
 
 use crate::run::{Run, on_every_driver};
-use crate::support::hostile::{Framing, Plan, Script, SeenRequest};
-use crate::support::nginx::Nginx;
+use ringdove_test_support::hostile::{Framing, Plan, Script, SeenRequest};
+use ringdove_test_support::nginx::Nginx;
 
 on_every_driver! {
     a_real_server_asks_for_basic,

@@ -6,10 +6,10 @@ use ringdove::http::Version;
 use ringdove::{Config, Request};
 
 use crate::run::{Run, Told, on_every_driver, policy};
-use crate::support::certs::Authority;
-use crate::support::corpus::Corpus;
-use crate::support::hostile::{Framing, Plan, Script};
-use crate::support::nginx::{Nginx, NginxConfig, NginxTls};
+use ringdove_test_support::certs::Authority;
+use ringdove_test_support::corpus::Corpus;
+use ringdove_test_support::hostile::{Framing, Plan, Script};
+use ringdove_test_support::nginx::{Nginx, NginxConfig, NginxTls};
 
 on_every_driver! {
     a_corpus_in_plaintext,

@@ -9,8 +9,8 @@ use ringdove::{Config, Options};
 
 use crate::run::{self, NAMES, Run, on_every_driver};
 use crate::scarcity::told_of_exhaustion;
-use crate::support::hostile::{Plan, Script};
-use crate::support::nginx::{Nginx, NginxConfig, OK_BODY};
+use ringdove_test_support::hostile::{Plan, Script};
+use ringdove_test_support::nginx::{Nginx, NginxConfig, OK_BODY};
 
 on_every_driver! {
     waiting_in_the_queue_eats_no_other_deadline,

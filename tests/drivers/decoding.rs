@@ -12,8 +12,8 @@ use ringdove::http::{Coding, CodingFault};
 use ringdove::{DecodePolicy, Options, Request};
 
 use crate::run::{Recorder, Run, on_every_driver};
-use crate::support::certs::Authority;
-use crate::support::hostile::{Framing, Plan, Script};
+use ringdove_test_support::certs::Authority;
+use ringdove_test_support::hostile::{Framing, Plan, Script};
 
 on_every_driver! {
     every_framing_plain_and_over_tls,

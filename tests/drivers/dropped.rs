@@ -10,11 +10,11 @@ use ringdove::sys::ring::{Options, ZeroCopy};
 use ringdove::{Body, Config, Discard, Driver, Request};
 
 use crate::run::{on_every_driver, policy};
-use crate::support::certs::Authority;
-use crate::support::dead_end::Blackhole;
-use crate::support::hostile::{End, Plan, Script};
-use crate::support::nginx::Nginx;
-use crate::support::{PATIENCE, eventually};
+use ringdove_test_support::certs::Authority;
+use ringdove_test_support::dead_end::Blackhole;
+use ringdove_test_support::hostile::{End, Plan, Script};
+use ringdove_test_support::nginx::Nginx;
+use ringdove_test_support::{PATIENCE, eventually};
 
 on_every_driver! {
     a_driver_can_be_dropped_in_the_midst_of_everything,

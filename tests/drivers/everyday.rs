@@ -10,9 +10,9 @@ use ringdove::http::{Hsts, SourceRead, Trailers};
 use ringdove::{Body, LowSpeed, Options, Request, TlsPolicy};
 
 use crate::run::{Run, on_every_driver};
-use crate::support::certs::Authority;
-use crate::support::hostile::{Framing, Plan, Script};
-use crate::support::nginx::{Nginx, NginxConfig};
+use ringdove_test_support::certs::Authority;
+use ringdove_test_support::hostile::{Framing, Plan, Script};
+use ringdove_test_support::nginx::{Nginx, NginxConfig};
 
 on_every_driver! {
     nginx_in_the_way,
@@ -95,7 +95,7 @@ fn who_is_too_slow_is_given_up(kind: Kind) {
 }
 
 /// A server with TLS that says so, and the URLs by which it is asked.
-fn strict(authority: &Authority) -> (crate::support::hostile::Hostile, String, String) {
+fn strict(authority: &Authority) -> (ringdove_test_support::hostile::Hostile, String, String) {
     let said = "200 OK\r\nStrict-Transport-Security: max-age=1000";
     let server = Plan::new()
         .tls(authority.server().server_config())

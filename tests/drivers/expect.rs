@@ -8,7 +8,7 @@ use ringdove::engine::Wait;
 use ringdove::{Options, Request, RetryPolicy, Timeouts};
 
 use crate::run::{Run, Told, on_every_driver};
-use crate::support::hostile::{Framing, Plan, Script};
+use ringdove_test_support::hostile::{Framing, Plan, Script};
 
 on_every_driver! {
     leave_is_given,

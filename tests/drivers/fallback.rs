@@ -7,8 +7,8 @@ use ringdove::sys::Errno;
 use ringdove::sys::seccomp::{Call, refuse};
 use ringdove::{Config, Driver};
 
-use crate::support::isolated;
 use crate::{bodies, crowd, flow, refusals, removal, reuse, silence, uploads};
+use ringdove_test_support::isolated;
 
 /// What every driver must do, in short.
 const CORE: &[fn(Kind)] = &[

@@ -8,9 +8,9 @@ use ringdove::{MultiError, Options, Request};
 use std::sync::Arc;
 
 use crate::run::{Recorder, Run, Told, on_every_driver};
-use crate::support::PATIENCE;
-use crate::support::certs::Authority;
-use crate::support::hostile::{Framing, Hostile, Plan, Script};
+use ringdove_test_support::PATIENCE;
+use ringdove_test_support::certs::Authority;
+use ringdove_test_support::hostile::{Framing, Hostile, Plan, Script};
 
 on_every_driver! {
     a_handler_pauses_in_the_body,
@@ -159,7 +159,7 @@ fn a_paused_transfer_whose_peer_goes_away(kind: Kind) {
     for path in ["/whole", "/cut"] {
         let transfer =
             run.add_recorded(Request::get(&server.url(path)).unwrap(), Recorder::pausing_at(0));
-        let gone = |seen: &[crate::support::hostile::SeenConnection]| {
+        let gone = |seen: &[ringdove_test_support::hostile::SeenConnection]| {
             seen.iter().all(|connection| connection.end.is_some())
         };
         run.turn_until("it is paused", |_| !transfer.told().is_empty());

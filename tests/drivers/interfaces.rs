@@ -13,9 +13,9 @@ use ringdove::{Config, Options, Stats, Ways};
 
 use crate::run::{Run, on_every_driver};
 use crate::scarcity::PORTS;
-use crate::support::child::Guarded;
-use crate::support::hostile::{Hostile, Plan, Script};
-use crate::support::{PATIENCE, eventually};
+use ringdove_test_support::child::Guarded;
+use ringdove_test_support::hostile::{Hostile, Plan, Script};
+use ringdove_test_support::{PATIENCE, eventually};
 
 on_every_driver! {
     under crate::interfaces::two_links:

@@ -12,7 +12,7 @@ use ringdove::sys::affinity;
 use ringdove::{Discard, Request, TransferId};
 
 use crate::run::Run;
-use crate::support::nginx::{Nginx, NginxConfig};
+use ringdove_test_support::nginx::{Nginx, NginxConfig};
 
 /// Large bodies at a time. One that ends is followed by the next.
 const BODIES: usize = 8;

@@ -6,9 +6,6 @@
 
 #![allow(clippy::disallowed_methods, reason = "tests time what the drivers promise")]
 
-#[path = "../support/mod.rs"]
-mod support;
-
 mod authentication;
 mod bodies;
 mod crowd;

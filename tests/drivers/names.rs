@@ -11,10 +11,10 @@ use ringdove::error::{Cause, Phase, Progress};
 use ringdove::{Config, Stats};
 
 use crate::run::{Run, Transfer, on_every_driver};
-use crate::support::hostile::{Framing, Plan, Script};
-use crate::support::name_server::NameServer;
-use crate::support::nginx::Nginx;
-use crate::support::nsd::Nsd;
+use ringdove_test_support::hostile::{Framing, Plan, Script};
+use ringdove_test_support::name_server::NameServer;
+use ringdove_test_support::nginx::Nginx;
+use ringdove_test_support::nsd::Nsd;
 
 on_every_driver! {
     each_name_is_asked_for_once,

@@ -10,8 +10,8 @@ use ringdove::error::Cause;
 use ringdove::{AddressPolicy, Config, Options, Proxies, Proxy, RedirectPolicy, Request, Ways};
 
 use crate::run::{Run, Transfer, on_every_driver};
-use crate::support::hostile::{Plan, Script};
-use crate::support::name_server::NameServer;
+use ringdove_test_support::hostile::{Plan, Script};
+use ringdove_test_support::name_server::NameServer;
 
 on_every_driver! {
     no_spelling_reaches_the_inside,

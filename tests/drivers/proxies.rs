@@ -9,10 +9,10 @@ use ringdove::http::ProxyFault;
 use ringdove::{Bypass, Config, Options, Proxies, Proxy, RedirectPolicy, Timeouts, TlsPolicy};
 
 use crate::run::{Run, Transfer, on_every_driver, policy};
-use crate::support::certs::Authority;
-use crate::support::hostile::{Plan, Script};
-use crate::support::nginx::{Nginx, NginxConfig, NginxTls, OK_BODY};
-use crate::support::proxies::RealProxy;
+use ringdove_test_support::certs::Authority;
+use ringdove_test_support::hostile::{Plan, Script};
+use ringdove_test_support::nginx::{Nginx, NginxConfig, NginxTls, OK_BODY};
+use ringdove_test_support::proxies::RealProxy;
 
 on_every_driver! {
     a_real_http_proxy,
@@ -256,7 +256,7 @@ fn a_silent_proxy(kind: Kind) {
 }
 
 fn a_proxy_that_is_not_there(kind: Kind) {
-    let refusing = crate::support::dead_end::Refusing::start().expect("a port");
+    let refusing = ringdove_test_support::dead_end::Refusing::start().expect("a port");
     let mut run = Run::new(kind);
     for options in [by(&refusing.addr().to_string()), tunnelled(&refusing.addr().to_string())] {
         let transfer = fetch(&mut run, "http://ringdove.test/", options);

@@ -8,9 +8,9 @@ use ringdove::http::{AuthPolicy, AuthScheme, ProxyFault, Secret};
 use ringdove::{Options, Proxies, Proxy};
 
 use crate::run::{Run, Transfer, on_every_driver};
-use crate::support::certs::Authority;
-use crate::support::digest::{Guard, parameter};
-use crate::support::hostile::{Framing, Hostile, Plan, Script};
+use ringdove_test_support::certs::Authority;
+use ringdove_test_support::digest::{Guard, parameter};
+use ringdove_test_support::hostile::{Framing, Hostile, Plan, Script};
 
 on_every_driver! {
     forwarded_requests_prove_the_password,

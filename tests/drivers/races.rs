@@ -9,9 +9,9 @@ use ringdove::error::{Cause, Deadline, Operation, Phase};
 use ringdove::{Config, Options, Request};
 
 use crate::run::{NOISE, Run, Transfer, on_every_driver};
-use crate::support::certs::Authority;
-use crate::support::dead_end::{Blackhole, Refusing};
-use crate::support::hostile::{Hostile, Plan, Script};
+use ringdove_test_support::certs::Authority;
+use ringdove_test_support::dead_end::{Blackhole, Refusing};
+use ringdove_test_support::hostile::{Hostile, Plan, Script};
 
 on_every_driver! {
     the_second_address_answers,

@@ -9,9 +9,9 @@ use ringdove::tls::TlsVersion;
 use ringdove::{Config, KeepPost, Options, RedirectPolicy, Request, TlsPolicy};
 
 use crate::run::{Run, Told, Transfer, on_every_driver, policy};
-use crate::support::certs::Authority;
-use crate::support::hostile::{Framing, Hostile, Plan, Script};
-use crate::support::nginx::{Nginx, NginxConfig, NginxTls, OK_BODY};
+use ringdove_test_support::certs::Authority;
+use ringdove_test_support::hostile::{Framing, Hostile, Plan, Script};
+use ringdove_test_support::nginx::{Nginx, NginxConfig, NginxTls, OK_BODY};
 
 on_every_driver! {
     each_status_of_a_real_server,

@@ -9,9 +9,9 @@ use ringdove::error::{Cause, Deadline, Operation, Phase, Progress};
 use ringdove::{Config, Options, Request};
 
 use crate::run::{Run, on_every_driver};
-use crate::support::certs::Authority;
-use crate::support::dead_end::{Blackhole, Refusing};
-use crate::support::hostile::{Plan, Script};
+use ringdove_test_support::certs::Authority;
+use ringdove_test_support::dead_end::{Blackhole, Refusing};
+use ringdove_test_support::hostile::{Plan, Script};
 
 on_every_driver! {
     a_refused_connection,
@@ -124,7 +124,7 @@ fn overrides_replace_the_look_up(kind: Kind) {
 
 fn certificates_that_do_not_fit(kind: Kind) {
     let (authority, stranger) = (Authority::new(), Authority::new());
-    let serve = |identity: crate::support::certs::Identity| {
+    let serve = |identity: ringdove_test_support::certs::Identity| {
         Plan::new().tls(identity.server_config()).path("/", Script::new().ok("fine")).start()
     };
     let bad = [authority.wrong_name(), authority.expired(), stranger.server()].map(serve);

@@ -7,10 +7,10 @@ use ringdove::sys::ring::SetupFlag;
 use ringdove::{Config, Request};
 
 use crate::run::{Recorder, Run, Transfer, on_every_driver, policy};
-use crate::support::PATIENCE;
-use crate::support::certs::Authority;
-use crate::support::dead_end::Blackhole;
-use crate::support::hostile::{Framing, Hostile, Plan, Script, SeenConnection};
+use ringdove_test_support::PATIENCE;
+use ringdove_test_support::certs::Authority;
+use ringdove_test_support::dead_end::Blackhole;
+use ringdove_test_support::hostile::{Framing, Hostile, Plan, Script, SeenConnection};
 
 on_every_driver! {
     before_the_first_turn,

@@ -8,8 +8,8 @@ use ringdove::error::{Cause, Deadline, Phase, Progress};
 use ringdove::{Config, Options};
 
 use crate::run::{Run, on_every_driver};
-use crate::support::hostile::{Plan, Script};
-use crate::support::leak::Census;
+use ringdove_test_support::hostile::{Plan, Script};
+use ringdove_test_support::leak::Census;
 
 on_every_driver! {
     localhost_is_found_once_for_all,

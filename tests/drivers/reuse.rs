@@ -7,9 +7,9 @@ use ringdove::error::{Cause, Progress};
 use ringdove::{Config, Request};
 
 use crate::run::{Run, on_every_driver};
-use crate::support::certs::Authority;
-use crate::support::hostile::{End, Plan, Script};
-use crate::support::nginx::{Nginx, OK_BODY};
+use ringdove_test_support::certs::Authority;
+use ringdove_test_support::hostile::{End, Plan, Script};
+use ringdove_test_support::nginx::{Nginx, OK_BODY};
 
 on_every_driver! {
     one_connection_serves_many,

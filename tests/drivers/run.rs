@@ -12,9 +12,9 @@ use ringdove::http::{ResponseHead, Version};
 use ringdove::sys::ring;
 use ringdove::{Config, Driver, Error, Options, Redirect, Request, TlsPolicy, TransferId};
 
-use crate::support::certs::Authority;
-use crate::support::leak::Census;
-use crate::support::{PATIENCE, isolated};
+use ringdove_test_support::certs::Authority;
+use ringdove_test_support::leak::Census;
+use ringdove_test_support::{PATIENCE, isolated};
 
 /// The names of all drivers that this suite makes tests for.
 pub(crate) const NAMES: [&str; 3] = ["poll", "epoll", "ring"];

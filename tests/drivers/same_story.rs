@@ -7,8 +7,8 @@ use ringdove::error::Cause;
 use ringdove::{Config, Driver, Options, RedirectPolicy};
 
 use crate::run::{Run, Told, Transfer};
-use crate::support::hostile::{Framing, Plan, Script};
-use crate::support::isolated;
+use ringdove_test_support::hostile::{Framing, Plan, Script};
+use ringdove_test_support::isolated;
 
 /// What is the same whoever drives: events, status, how it failed, bytes; no times and no ports.
 #[derive(Debug, PartialEq, Eq)]

@@ -14,8 +14,8 @@ use ringdove::{Config, Driver, Stats};
 
 use crate::in_step::Server;
 use crate::run::{Run, Transfer, on_every_driver};
-use crate::support::hostile::{Framing, Hostile, Plan, Script};
-use crate::support::nginx::{Nginx, OK_BODY};
+use ringdove_test_support::hostile::{Framing, Hostile, Plan, Script};
+use ringdove_test_support::nginx::{Nginx, OK_BODY};
 
 on_every_driver! {
     under crate::scarcity::network_with_few_ports:

@@ -8,9 +8,9 @@ use ringdove::error::{Deadline, Phase};
 use ringdove::{Config, Driver, LowSpeed, Options};
 
 use crate::run::{Run, Transfer, on_every_driver};
-use crate::support::certs::Authority;
-use crate::support::dead_end::Blackhole;
-use crate::support::hostile::{Framing, Hostile, Plan, Script};
+use ringdove_test_support::certs::Authority;
+use ringdove_test_support::dead_end::Blackhole;
+use ringdove_test_support::hostile::{Framing, Hostile, Plan, Script};
 
 on_every_driver! {
     each_phase_has_its_own_deadline,

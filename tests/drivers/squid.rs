@@ -10,10 +10,10 @@ use ringdove::http::{AuthScheme, ProxyFault};
 use ringdove::{Options, Proxies, Proxy, Request};
 
 use crate::run::{Run, Transfer, on_every_driver};
-use crate::support::certs::Authority;
-use crate::support::hostile::{Plan, Script};
-use crate::support::nginx::{Nginx, NginxConfig, NginxTls, OK_BODY};
-use crate::support::proxies::{Asks, RealProxy, SQUID_USER};
+use ringdove_test_support::certs::Authority;
+use ringdove_test_support::hostile::{Plan, Script};
+use ringdove_test_support::nginx::{Nginx, NginxConfig, NginxTls, OK_BODY};
+use ringdove_test_support::proxies::{Asks, RealProxy, SQUID_USER};
 
 on_every_driver! {
     connections_are_kept_and_bodies_whole,

@@ -13,8 +13,8 @@ use ringdove::http::SourceRead;
 use ringdove::{Options, Request};
 
 use crate::run::{Recorder, Run, on_every_driver};
-use crate::support::certs::Authority;
-use crate::support::hostile::{Hostile, Plan, Script};
+use ringdove_test_support::certs::Authority;
+use ringdove_test_support::hostile::{Hostile, Plan, Script};
 
 on_every_driver! {
     from_memory,

@@ -9,8 +9,8 @@ use ringdove::sys::ring::Options;
 use ringdove::{Config, Driver};
 
 use crate::run::{Run, on_every_driver};
-use crate::support::PATIENCE;
-use crate::support::hostile::{Plan, Script};
+use ringdove_test_support::PATIENCE;
+use ringdove_test_support::hostile::{Plan, Script};
 
 on_every_driver! {
     a_wait_without_end_is_ended,

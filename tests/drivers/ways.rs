@@ -13,8 +13,8 @@ use ringdove::error::{Cause, Operation};
 use ringdove::{Config, Options, TlsPolicy, Ways};
 
 use crate::run::{Run, on_every_driver};
-use crate::support::certs::Authority;
-use crate::support::hostile::{Plan, Script};
+use ringdove_test_support::certs::Authority;
+use ringdove_test_support::hostile::{Plan, Script};
 
 on_every_driver! {
     a_unix_socket_stands_for_the_server,

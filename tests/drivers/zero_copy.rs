@@ -8,8 +8,8 @@ use ringdove::driver::Kind;
 use ringdove::sys::count::{self, Counter};
 
 use crate::run::{Run, isolated_under};
-use crate::support::hostile::{Plan, Script};
 use crate::uploads;
+use ringdove_test_support::hostile::{Plan, Script};
 
 /// Sends without a copy, and how many of them were copied after all.
 fn sends_of(behaviour: impl FnOnce()) -> (u64, u64) {

@@ -8,7 +8,7 @@ use ringdove::http::{CookieJar, Date, Hsts, RedirectFault};
 use ringdove::{RedirectPolicy, Time, TlsPolicy};
 
 use crate::harness::{Harness, OK, exchange, get, get_url};
-use crate::sim_tls::TlsPeer;
+use ringdove_test_support::sim_tls::TlsPeer;
 
 const TODAY: Date = Date::from_unix(1_700_000_000);
 

@@ -14,7 +14,7 @@ use ringdove::error::{Deadline, Error, Phase};
 use ringdove::http::ResponseHead;
 use ringdove::{Redirect, RedirectPolicy, Time, Timeouts};
 
-use crate::sim_tls::TlsPeer;
+use ringdove_test_support::sim_tls::TlsPeer;
 
 /// A response that leaves the connection as it was.
 pub(crate) const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";

@@ -25,8 +25,6 @@ mod races;
 mod redirects;
 mod retries;
 mod reuse;
-#[path = "../support/sim_tls.rs"]
-mod sim_tls;
 mod tls;
 mod transfers;
 mod ways;

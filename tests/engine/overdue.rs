@@ -8,7 +8,7 @@ use ringdove::{LowSpeed, Timeouts, TlsPolicy};
 
 use crate::harness::{Harness, OK, exchange, get, get_url, ms, timeouts};
 use crate::own_lookups::{A, AAAA, World, harness, server};
-use crate::sim_tls::TlsPeer;
+use ringdove_test_support::sim_tls::TlsPeer;
 
 /// The batch begins long after all deadlines, and the driver hears of this connection.
 #[track_caller]

@@ -9,7 +9,7 @@ use ringdove::http::{AuthScheme, ProxyFault};
 use ringdove::{Bypass, Proxies, Proxy, RedirectPolicy, Timeouts, TlsPolicy};
 
 use crate::harness::{Harness, OK, exchange, get_url, ms};
-use crate::sim_tls::TlsPeer;
+use ringdove_test_support::sim_tls::TlsPeer;
 
 const OPEN: &[u8] = b"HTTP/1.1 200 Connection established\r\n\r\n";
 

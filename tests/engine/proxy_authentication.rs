@@ -8,7 +8,7 @@ use ringdove::http::{AuthPolicy, AuthScheme, ProxyFault, Secret};
 use ringdove::{Bypass, Proxies, Proxy, RedirectPolicy, TlsPolicy};
 
 use crate::harness::{Harness, OK, exchange, get_url};
-use crate::sim_tls::TlsPeer;
+use ringdove_test_support::sim_tls::TlsPeer;
 
 const OPEN: &[u8] = b"HTTP/1.1 200 Connection established\r\n\r\n";
 

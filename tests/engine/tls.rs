@@ -6,7 +6,7 @@ use ringdove::http::{HttpFault, SourceRead};
 use ringdove::{Body, TlsPolicy};
 
 use crate::harness::{Harness, Log, exchange, get_url, ms, timeouts};
-use crate::sim_tls::TlsPeer;
+use ringdove_test_support::sim_tls::TlsPeer;
 
 const HEAD: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n";
 

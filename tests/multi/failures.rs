@@ -8,9 +8,9 @@ use ringdove::driver::MultiError;
 use ringdove::{Action, Collect, Request};
 
 use crate::socket_loop::Loop;
-use crate::support::PATIENCE;
-use crate::support::dead_end::Refusing;
-use crate::support::hostile::{Framing, Plan, Script};
+use ringdove_test_support::PATIENCE;
+use ringdove_test_support::dead_end::Refusing;
+use ringdove_test_support::hostile::{Framing, Plan, Script};
 
 #[track_caller]
 fn assert_callback<T: std::fmt::Debug>(result: Result<T, MultiError>, why: &str) {
@@ -81,7 +81,7 @@ fn a_removal_that_fails_loses_no_transfer() {
         eprintln!("skipped: the connect was refused before it could be watched");
         return;
     }
-    let events = turning.wait(crate::support::PATIENCE);
+    let events = turning.wait(ringdove_test_support::PATIENCE);
     turning.record.borrow_mut().fail_socket = Some("gone");
     assert_callback(turning.multi.socket_actions(events), "gone");
     assert_eq!(turning.multi.socket_actions([]).unwrap(), 0);

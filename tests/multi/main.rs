@@ -5,9 +5,6 @@
 
 #![allow(clippy::disallowed_methods, reason = "tests time what the handle promises")]
 
-#[path = "../support/mod.rs"]
-mod support;
-
 mod failures;
 mod simple;
 mod socket_loop;

@@ -7,8 +7,8 @@ use ringdove::driver::MultiError;
 use ringdove::{Collect, Config, Request};
 
 use crate::socket_loop::Loop;
-use crate::support::PATIENCE;
-use crate::support::hostile::{Framing, Plan, Script};
+use ringdove_test_support::PATIENCE;
+use ringdove_test_support::hostile::{Framing, Plan, Script};
 
 fn ok() -> Plan {
     Plan::new()
@@ -96,7 +96,7 @@ fn wait_does_not_spin_on_a_paused_transfer() {
         eprintln!("skipped: the reset overtook the response");
         return;
     }
-    let ended = |seen: &[crate::support::hostile::SeenConnection]| seen[0].end.is_some();
+    let ended = |seen: &[ringdove_test_support::hostile::SeenConnection]| seen[0].end.is_some();
     assert!(server.wait_for(PATIENCE, ended), "{}", server.dump());
     turning.multi.perform().unwrap();
     let start = Instant::now();

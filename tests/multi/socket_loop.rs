@@ -13,7 +13,7 @@ use ringdove::{
     Action, Collect, Config, Event, Multi, Request, SocketChange, Time, Token, TransferId, Watch,
 };
 
-use crate::support::PATIENCE;
+use ringdove_test_support::PATIENCE;
 
 /// What the application was told, and what it should fail at.
 #[derive(Default)]

@@ -6,8 +6,8 @@ use ringdove::driver::MultiError;
 use ringdove::{Action, Collect, Config, Event, Flow, Handler, Request};
 
 use crate::socket_loop::Loop;
-use crate::support::PATIENCE;
-use crate::support::hostile::{Framing, Plan, Script};
+use ringdove_test_support::PATIENCE;
+use ringdove_test_support::hostile::{Framing, Plan, Script};
 
 fn ok() -> Plan {
     Plan::new().path("/", Script::new().ok("fine"))
@@ -99,7 +99,7 @@ fn every_socket_that_was_told_is_removed_once() {
     let actions = turning.actions();
     let removed = actions.iter().filter(|&&action| action == Action::Remove).count();
     assert_eq!(removed as u64, turning.multi.stats().opened);
-    let all_ended = |seen: &[crate::support::hostile::SeenConnection]| {
+    let all_ended = |seen: &[ringdove_test_support::hostile::SeenConnection]| {
         seen.iter().all(|connection| connection.end.is_some())
     };
     assert!(server.wait_for(PATIENCE, all_ended), "{}", server.dump());
@@ -180,7 +180,7 @@ fn an_unknown_readiness_is_found_out() {
 /// And finds that a connect is not over, without harm.
 #[test]
 fn checking_a_socket_that_connects_changes_nothing() {
-    let blackhole = crate::support::dead_end::Blackhole::start().unwrap();
+    let blackhole = ringdove_test_support::dead_end::Blackhole::start().unwrap();
     let mut turning = Loop::new();
     let id = turning.get(&format!("http://{}/", blackhole.addr()));
     turning.multi.socket_action(Event::Timeout).unwrap();

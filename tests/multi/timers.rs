@@ -7,8 +7,8 @@ use ringdove::sys::count::{self, Counter};
 use ringdove::{Collect, Config, Event, Options, Request, TransferId, sys};
 
 use crate::socket_loop::Loop;
-use crate::support::hostile::{Framing, Plan, Script};
-use crate::support::{PATIENCE, eventually};
+use ringdove_test_support::hostile::{Framing, Plan, Script};
+use ringdove_test_support::{PATIENCE, eventually};
 
 fn stalling() -> Plan {
     Plan::new()

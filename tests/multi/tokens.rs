@@ -10,9 +10,9 @@ use ringdove::sys::Readiness;
 use ringdove::{Action, Config, Event, Request, Token};
 
 use crate::socket_loop::Loop;
-use crate::support::dead_end::Blackhole;
-use crate::support::hostile::{Plan, Script, SeenConnection};
-use crate::support::{PATIENCE, isolated};
+use ringdove_test_support::dead_end::Blackhole;
+use ringdove_test_support::hostile::{Plan, Script, SeenConnection};
+use ringdove_test_support::{PATIENCE, isolated};
 
 const ALL: Readiness = Readiness { recv: true, send: true, error: true };
 

@@ -5,9 +5,6 @@
 
 #![allow(clippy::disallowed_methods, reason = "tests look at the clock")]
 
-#[path = "../support/mod.rs"]
-mod support;
-
 mod calls;
 mod faults;
 mod switch;

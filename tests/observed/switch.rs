@@ -8,9 +8,9 @@ use std::fs;
 use ringdove::driver::Kind;
 use ringdove::{Config, Discard, Driver, Request};
 
-use crate::support::isolated;
-use crate::support::nginx::Nginx;
 use crate::work;
+use ringdove_test_support::isolated;
+use ringdove_test_support::nginx::Nginx;
 
 const SWITCH: &str = "/proc/sys/kernel/io_uring_disabled";
 const TEST: &str = "switch::without_permission_auto_falls_back_and_says_so";

@@ -9,8 +9,8 @@ use ringdove::driver::Kind;
 use ringdove::sys::count::{self, Counter};
 use ringdove::{Collect, Config, Driver, Request};
 
-use crate::support::isolated;
-use crate::support::nginx::{Nginx, OK_BODY};
+use ringdove_test_support::isolated;
+use ringdove_test_support::nginx::{Nginx, OK_BODY};
 
 const URL: &str = "RINGDOVE_OBSERVED_URL";
 const COUNTS: &str = "RINGDOVE_OBSERVED_COUNTS";

@@ -7,8 +7,8 @@ use ringdove::error::Operation;
 
 use crate::network::{ECONNREFUSED, ECONNRESET, EMFILE, EPIPE, Event, Inbound, Socket, SocketId};
 use crate::plan::{AddressPlan, Flavour, LookupPlan, MS, host_named};
-use crate::sim_tls::TlsPeer;
 use crate::world::World;
+use ringdove_test_support::sim_tls::TlsPeer;
 
 /// How often one turn sends before others get theirs.
 const SENDS: u32 = 8;

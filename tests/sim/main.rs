@@ -8,13 +8,6 @@
 //! `RINGDOVE_SEEDS=100000` plays that many, `RINGDOVE_SEED=17` that one alone, and
 //! `RINGDOVE_TRACE=1` tells what happens in it.
 
-#[path = "../support/corpus.rs"]
-#[allow(dead_code, unreachable_pub, reason = "only the generator is used")]
-mod corpus;
-
-#[path = "../support/sim_tls.rs"]
-mod sim_tls;
-
 mod app;
 mod check;
 mod driver;

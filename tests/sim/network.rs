@@ -8,7 +8,7 @@ use ringdove::engine::{ConnectionId, LookupId};
 use crate::plan::{Cut, MS, Rules};
 use crate::random::Random;
 use crate::server::Server;
-use crate::sim_tls::TlsPeer;
+use ringdove_test_support::sim_tls::TlsPeer;
 
 /// Names a socket: one for each attempt to connect.
 pub(crate) type SocketId = usize;

@@ -1,6 +1,6 @@
 //! Chance, all of it from one seed.
 
-use crate::corpus::SplitMix64;
+use ringdove_test_support::corpus::SplitMix64;
 
 /// A generator with the questions that the simulator asks.
 #[derive(Debug, Clone)]

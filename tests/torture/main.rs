@@ -5,9 +5,6 @@
 
 #![allow(clippy::disallowed_methods, reason = "a run is timed, for the one who started it")]
 
-#[path = "../support/mod.rs"]
-mod support;
-
 mod chance;
 mod unix_server;
 mod world;
@@ -22,8 +19,8 @@ use ringdove::sys::count::{self, Counter};
 use ringdove::sys::ring::{self, InUse, ZeroCopy};
 use ringdove::sys::usage;
 use ringdove::{Config, Driver, Flow, Handler, TransferId};
-use support::leak::Census;
-use support::{PATIENCE, eventually, isolated};
+use ringdove_test_support::leak::Census;
+use ringdove_test_support::{PATIENCE, eventually, isolated};
 use world::{Route, World};
 
 const IN_FLIGHT: usize = 150;

@@ -13,10 +13,10 @@ use ringdove::{Body, Driver, Options, Request, Timeouts, Ways};
 
 use crate::IN_FLIGHT;
 use crate::chance::Chance;
-use crate::support::dead_end::Blackhole;
-use crate::support::hostile::{Framing, Hostile, Plan, Script};
-use crate::support::name_server::NameServer;
 use crate::unix_server::UnixServer;
+use ringdove_test_support::dead_end::Blackhole;
+use ringdove_test_support::hostile::{Framing, Hostile, Plan, Script};
+use ringdove_test_support::name_server::NameServer;
 
 /// What a transfer has before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

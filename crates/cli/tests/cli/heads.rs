@@ -1,0 +1,74 @@
+//! `--include` and `-D`: heads where they are wanted; `-O`: names.
+
+use std::fs;
+use std::path::Path;
+
+use crate::command::{Ringdove, drivers};
+use ringdove_test_support::hostile::{Framing, Plan, Script};
+
+fn server() -> ringdove_test_support::hostile::Hostile {
+    let moved = "302 Moved\r\nLocation: /dir/to";
+    Plan::new()
+        .path("/moved", Script::new().respond(moved, Framing::ContentLength, "moved"))
+        .path("/dir/to", Script::new().ok("there"))
+        .path("/dir/", Script::new().ok("nameless"))
+        .path("/cut", Script::new().send("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nx"))
+        .start()
+}
+
+const MOVED: &str = "HTTP/1.1 302 Moved\r\nLocation: /dir/to\r\nContent-Length: 5\r\n\r\n";
+const THERE: &str = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n";
+
+fn names(directory: &Path) -> Vec<String> {
+    let entries = fs::read_dir(directory).expect("a directory");
+    let mut names: Vec<_> = entries
+        .map(|entry| entry.expect("an entry").file_name().into_string().expect("ASCII"))
+        .collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn heads_stand_before_bodies_and_by_themselves() {
+    for driver in drivers() {
+        let (server, directory) = (server(), tempfile::tempdir().expect("a directory"));
+        let dump = directory.path().join("new/heads");
+        let args = ["-L", "--include", "--driver", driver, "--create-dirs", &server.url("/moved")];
+        let ended = Ringdove::fetch(args).path("-D", &dump).run().exits(0);
+        assert_eq!(ended.text(), format!("{MOVED}{THERE}there"));
+        assert_eq!(fs::read_to_string(dump).expect("heads"), format!("{MOVED}{THERE}"));
+    }
+}
+
+#[test]
+fn heads_of_many_go_to_one_file_whole() {
+    let (server, directory) = (server(), tempfile::tempdir().expect("a directory"));
+    let dump = directory.path().join("heads");
+    let urls = vec![server.url("/dir/to"); 50];
+    Ringdove::fetch(["--discard", "-q"]).args(urls).path("-D", &dump).run().exits(0);
+    assert_eq!(fs::read_to_string(dump).expect("heads"), THERE.repeat(50));
+}
+
+#[test]
+fn heads_that_cannot_be_written_are_an_error() {
+    let server = server();
+    let (url, none) = (server.url("/dir/to"), ["-D", "/dev/null/heads"]);
+    Ringdove::fetch(none).args([&url]).run().exits(2).says(&["/dev/null/heads"]);
+    let ended = Ringdove::fetch(["-D", "/dev/full", &url]).run().exits(1);
+    assert_eq!(ended.says(&["/dev/full", "No space left"]).text(), "");
+}
+
+#[test]
+fn files_have_the_names_that_urls_end_in() {
+    let (server, directory) = (server(), tempfile::tempdir().expect("a directory"));
+    let urls = ["/moved", "/dir/to?x=/y", "/dir/", "/cut"].map(|path| server.url(path));
+    Ringdove::fetch(["-L", "-O", "-m", "5"])
+        .args(urls)
+        .path("--output-dir", directory.path())
+        .run()
+        .exits(1)
+        .says(&["/dir/: -O: the URL's path ends in no name"]);
+    // what was cut is not there
+    assert_eq!(names(directory.path()), ["moved", "to"]);
+    assert_eq!(fs::read(directory.path().join("moved")).expect("a file"), b"there");
+}

@@ -1,0 +1,42 @@
+//! The command, run as a person runs it, against real servers on loopback: one file for each
+//! behaviour.
+
+#![allow(
+    clippy::disallowed_methods,
+    reason = "tests time what the command claims, and wait for it"
+)]
+
+mod addresses;
+mod bodies;
+mod bombs;
+mod command;
+mod compressed;
+mod conditions;
+mod corpus;
+mod credentials;
+mod crowds;
+mod doctor;
+mod existing;
+mod fanout;
+mod gates;
+mod heads;
+mod input;
+mod interrupt;
+mod names;
+mod output;
+mod progress;
+mod proposed_names;
+mod proxies;
+mod ranges;
+mod records;
+mod redirects;
+mod request;
+mod retries;
+mod shortage;
+mod stopped;
+mod timeouts;
+mod tls;
+mod usage;
+mod ways;
+mod write_out;
+mod writers;

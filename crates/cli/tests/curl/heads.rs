@@ -1,0 +1,53 @@
+//! Heads that are not as the standards have them.
+
+use crate::both::{Case, compare};
+use ringdove_test_support::hostile::{Plan, Script};
+
+fn answer(head: &str, rest: &str) -> Script {
+    Script::new().send(format!("HTTP/1.1 200 OK\r\n{head}\r\n{rest}"))
+}
+
+fn odd() -> Plan {
+    let length = "Content-Length: 5\r\n";
+    let redirect =
+        "HTTP/1.1 302 Found\r\nPHP Warning: x\r\nLocation: /named\r\nContent-Length: 0\r\n\r\n";
+    let hints = "HTTP/1.1 103 Early Hints\r\nA B: c\r\n\r\n";
+    let late = "HTTP/1.2 200 OK\r\nContent-Length: 5\r\n\r\nhello";
+    let long = format!("X: {}\r\n", "y".repeat(10_000));
+    let chunked = "Transfer-Encoding: chunked\r\n";
+    Plan::new()
+        .path("/named", answer(&format!("PHP Warning: x in y.php: 3\r\n{length}"), "hello"))
+        .path("/space", answer(&format!("Name : v\r\n{length}"), "hello"))
+        .path("/empty", answer(&format!(": v\r\n{length}"), "hello"))
+        .path("/utf8", answer(&format!("caf\u{e9}: v\r\n{length}"), "hello"))
+        .path("/colon", answer(&format!("no colon\r\n{length}"), "hello"))
+        .path("/control", answer(&format!("X: a\u{1}\u{7f}b\r\n{length}"), "hello"))
+        .path("/redirect", Script::new().send(redirect))
+        .path("/hints", Script::new().send(format!("{hints}HTTP/1.1 200\r\n{length}\r\nhello")))
+        .path("/trailers", answer(chunked, "5\r\nhello\r\n0\r\nA B: c\r\nD : e\r\n\r\n"))
+        .path("/length", answer("Content-Length : 5\r\nConnection: close\r\n", "hello"))
+        .path("/large", answer(&format!("{}{length}", "X: y\r\n".repeat(4900)), "hello"))
+        .path("/long", answer(&format!("{}{length}", long.repeat(25)), "hello"))
+        .path("/version", Script::new().send(late))
+}
+
+const ODD: &[Case] = &[
+    Case::new("a name with a space", &["--include", "URL/named"]),
+    Case::new("a space before the colon", &["--include", "URL/space"]),
+    Case::new("an empty name", &["--include", "URL/empty"]),
+    Case::new("a name in UTF-8", &["--include", "URL/utf8"]),
+    Case::new("controls in a value", &["--include", "URL/control"]),
+    Case::new("in a redirect", &["--include", "-L", "URL/redirect"]),
+    Case::new("in 103", &["--include", "URL/hints"]),
+    Case::new("in trailers", &["URL/trailers"]),
+    Case::new("many fields", &["URL/large"]),
+    Case::new("long fields", &["URL/long"]),
+    Case::new("no colon", &["URL/colon"]).differs("Heads"),
+    Case::new("a length that is malformed", &["URL/length", "-m", "5"]).differs("Heads"),
+    Case::new("a higher minor version", &["URL/version"]).differs("Heads"),
+];
+
+#[test]
+fn odd_heads_are_read_as_by_curl() {
+    compare(ODD, odd, &[]);
+}
