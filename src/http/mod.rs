@@ -19,6 +19,7 @@ mod exchange;
 mod fault;
 mod field_line;
 mod framing;
+pub mod h2;
 mod head;
 mod host;
 mod hsts;

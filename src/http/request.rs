@@ -600,8 +600,9 @@ pub(super) fn validate_value(name: &str, value: &[u8]) -> Result<(), RequestErro
 }
 
 /// `tchar` of RFC 9110, 5.6.2.
-pub(super) fn is_token_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+pub(super) const fn is_token_byte(byte: u8) -> bool {
+    matches!(byte, b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' | b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.')
+        || matches!(byte, b'^'..=b'`' | b'|' | b'~')
 }
 
 /// `field-vchar`, SP and HTAB of RFC 9110, 5.5.
