@@ -11,6 +11,7 @@ use super::addresses::AddressArgs;
 use super::bench::BenchArgs;
 use super::body::BodyArgs;
 use super::coding::CodingArgs;
+use super::completions::CompletionArgs;
 use super::condition::ConditionArgs;
 use super::connect::TlsArgs;
 use super::cookies::CookieArgs;
@@ -19,6 +20,7 @@ use super::existing::ExistingArgs;
 use super::field_lines::FieldLines;
 use super::heads::HeadArgs;
 use super::lookup::{LookupArgs, ResolverArgs};
+use super::manual::ManArgs;
 use super::partial::RangeArgs;
 use super::politeness::PolitenessArgs;
 use super::proxy::ProxyArgs;
@@ -45,6 +47,8 @@ pub(crate) enum Command {
     Fetch(Box<FetchArgs>),
     Doctor(DoctorArgs),
     Bench(Box<BenchArgs>),
+    Man(ManArgs),
+    Completions(CompletionArgs),
 }
 
 /// Fetch URLs, many at once.

@@ -63,7 +63,9 @@ fn add_with_files(
     let (args, _) = parse_from(&[program, &set].concat());
     let files = match args.command {
         Command::Fetch(fetch) => fetch.config,
-        Command::Doctor(_) | Command::Bench(_) => Vec::new(),
+        Command::Doctor(_) | Command::Bench(_) | Command::Man(_) | Command::Completions(_) => {
+            Vec::new()
+        }
     };
     for file in &files {
         let text =

@@ -2,8 +2,6 @@
 //!
 //! Knows how findings are shown. Must not know how they are found: that is `sys::Probe`'s.
 
-use std::io::{self, Write as _};
-
 use ringdove::driver::Kind;
 use ringdove::sys::probe::{Finding, Need};
 use ringdove::sys::ring::ZeroCopy;
@@ -12,8 +10,8 @@ use ringdove::sys::{Probe, Streams};
 use ringdove::{Config, Driver, TlsPolicy};
 use serde::Serialize;
 
-use super::Status;
 use super::args::DoctorArgs;
+use super::{Status, print};
 
 /// Tells what was found.
 pub(crate) fn run(args: &DoctorArgs) -> Status {
@@ -22,14 +20,7 @@ pub(crate) fn run(args: &DoctorArgs) -> Status {
         true => serde_json::to_string_pretty(&findings).expect("strings and numbers") + "\n",
         false => findings.to_text(),
     };
-    // a reader who has had enough is no failure
-    match io::stdout().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            _ = writeln!(io::stderr(), "ringdove: cannot write to standard output: {error}");
-            Status::SomeFailed
-        }
-        Ok(()) | Err(_) => Status::Done,
-    }
+    print(text.as_bytes())
 }
 
 #[derive(Serialize)]

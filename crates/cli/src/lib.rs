@@ -14,6 +14,7 @@ mod args;
 mod bench;
 mod body;
 mod coding;
+mod completions;
 mod condition;
 mod config;
 mod connect;
@@ -33,6 +34,7 @@ mod heads;
 mod input;
 mod interrupt;
 mod lookup;
+mod manual;
 mod names;
 mod ordered;
 mod output;
@@ -58,6 +60,7 @@ mod write_out;
 mod writers;
 mod zones;
 
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use args::Command;
@@ -94,8 +97,22 @@ pub fn main() -> ExitCode {
                 Status::Usage
             }
         },
+        Command::Man(args) => manual::run(&args),
+        Command::Completions(args) => completions::run(&args),
     };
     status.into()
+}
+
+/// Writes what was asked for to standard output, whole.
+fn print(text: &[u8]) -> Status {
+    // a reader who has had enough is no failure
+    match io::stdout().write_all(text) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            _ = writeln!(io::stderr(), "ringdove: cannot write to standard output: {error}");
+            Status::SomeFailed
+        }
+        Ok(()) | Err(_) => Status::Done,
+    }
 }
 
 /// What the command tells the shell.

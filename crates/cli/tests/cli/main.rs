@@ -22,6 +22,7 @@ mod gates;
 mod heads;
 mod input;
 mod interrupt;
+mod manual;
 mod names;
 mod output;
 mod progress;
