@@ -22,8 +22,26 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("time", &[]),
 ];
 
-/// The file that is no layer: it joins all others.
-const JOINS_ALL: &str = "lib";
+/// The same of the rooms of the command, which is another crate.
+const ROOMS: &[(&str, &[&str])] = &[
+    ("text", &[]),
+    ("interrupt", &[]),
+    ("status", &[]),
+    ("files", &["interrupt", "text"]),
+    ("options", &["files", "text"]),
+    ("report", &["files", "options"]),
+    ("plan", &["files", "interrupt", "options", "report", "text"]),
+    ("run", &["files", "interrupt", "options", "plan", "report", "status", "text"]),
+    ("bench", &["interrupt", "options", "plan", "text"]),
+    ("doctor", &["status"]),
+    ("manual", &["status"]),
+    ("completions", &["status"]),
+    ("args", &["bench", "completions", "doctor", "manual", "options"]),
+    ("config", &["args", "options"]),
+];
+
+/// Files that are in no table: they join all others.
+const JOIN_ALL: [&str; 2] = ["lib", "main"];
 
 const BACK_ENDS: [&str; 3] = ["epoll", "ring_poll", "ring_native"];
 
@@ -201,23 +219,80 @@ fn has_word(code: &str, word: &str) -> bool {
 
 #[test]
 fn imports_follow_the_table() {
+    for (crate_, table) in [(LIBRARY, MAY_IMPORT), (COMMAND, ROOMS)] {
+        let wrong = imports_against(table, &sources(crate_));
+        assert!(wrong.is_empty(), "{crate_}: {wrong:#?}");
+    }
+}
+
+fn imports_against(table: &[(&str, &[&str])], sources: &[Source]) -> Vec<String> {
     let mut wrong = Vec::new();
-    for source in sources(LIBRARY) {
-        if source.layer() == JOINS_ALL || source.is_test() {
+    for source in sources {
+        if JOIN_ALL.contains(&source.layer()) || source.is_test() {
             continue;
         }
-        let (_, allowed) = MAY_IMPORT
+        let (_, allowed) = table
             .iter()
             .find(|(layer, _)| *layer == source.layer())
             .unwrap_or_else(|| panic!("{} is in no layer of the table", source.path.display()));
-        for import in imports(&source) {
-            let module = MAY_IMPORT.iter().any(|(layer, _)| *layer == import);
+        for import in imports(source) {
+            let module = table.iter().any(|(layer, _)| *layer == import);
             if import != source.layer() && !(module && allowed.contains(&import.as_str())) {
                 wrong.push(format!("{} imports {import}", source.path.display()));
             }
         }
     }
-    assert!(wrong.is_empty(), "{wrong:#?}");
+    wrong
+}
+
+/// The modules of the same crate that a source names by a path from the root or from a module around it.
+fn named_modules(source: &Source, all: &BTreeSet<Vec<String>>) -> BTreeSet<Vec<String>> {
+    let mut found = BTreeSet::new();
+    for ups in 0..=source.modules.len() {
+        let prefix = if ups == 0 { "crate::".to_owned() } else { "super::".repeat(ups) };
+        let around = if ups == 0 { 0 } else { source.modules.len() - ups };
+        for (at, _) in source.code.match_indices(&prefix) {
+            let before = &source.code[..at];
+            let after = &source.code[at + prefix.len()..];
+            if before.ends_with("super::") || after.starts_with("super::") {
+                continue;
+            }
+            let mut path = source.modules[..around].to_vec();
+            for name in after.split("::").map_while(name) {
+                path.push(name);
+                if !all.contains(&path) {
+                    path.pop();
+                    break;
+                }
+            }
+            found.insert(path);
+        }
+    }
+    found.remove(&source.modules);
+    found
+}
+
+/// Whoever is left when those who name nobody that is left have been taken away, again and again, is in a circle or
+/// leads to one.
+#[test]
+fn no_circle_of_files_is_in_the_command() {
+    let sources: Vec<_> =
+        sources(COMMAND).into_iter().filter(|source| !JOIN_ALL.contains(&source.layer())).collect();
+    let all: BTreeSet<_> = sources.iter().map(|source| source.modules.clone()).collect();
+    let mut left: Vec<_> = sources
+        .iter()
+        .map(|source| (source.modules.clone(), named_modules(source, &all)))
+        .collect();
+    assert!(left.iter().any(|(_, named)| named.len() > 10), "imports are found");
+    loop {
+        let names: BTreeSet<_> = left.iter().map(|(modules, _)| modules.clone()).collect();
+        let before = left.len();
+        left.retain(|(_, named)| named.iter().any(|module| names.contains(module)));
+        if left.len() == before {
+            break;
+        }
+    }
+    assert!(left.is_empty(), "{left:#?}");
 }
 
 /// The command is another crate, so it cannot do otherwise; what tests share knows no ringdove, so that a test fails

@@ -2,10 +2,9 @@
 //!
 //! Knows the command line as a whole. Must not know what any option means.
 
-use clap::{Args as Group, CommandFactory as _, ValueEnum};
+use clap::{Args as Group, ValueEnum};
 
-use super::args::Args;
-use super::{Status, print};
+use crate::status::{Status, print};
 
 /// Write what completes this command's words in a shell to standard output.
 ///
@@ -26,7 +25,7 @@ enum Shell {
     Zsh,
 }
 
-pub(crate) fn run(args: &CompletionArgs) -> Status {
+pub(crate) fn run(args: &CompletionArgs, mut command: clap::Command) -> Status {
     let shell = match args.shell {
         Shell::Bash => clap_complete::Shell::Bash,
         Shell::Fish => clap_complete::Shell::Fish,
@@ -34,6 +33,6 @@ pub(crate) fn run(args: &CompletionArgs) -> Status {
     };
     // into memory, since it takes no failure to write for an answer
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Args::command(), "ringdove", &mut script);
+    clap_complete::generate(shell, &mut command, "ringdove", &mut script);
     print(&script)
 }

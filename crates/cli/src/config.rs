@@ -15,11 +15,11 @@ use std::path::Path;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args as _, CommandFactory as _, FromArgMatches as _};
 
-use super::addresses::AddressArgs;
-use super::args::{Args, Command};
-use super::lookup::{LookupArgs, ResolverArgs};
-use super::politeness::PolitenessArgs;
-use super::ring::RingArgs;
+use crate::args::{Args, Command};
+use crate::options::addresses::AddressArgs;
+use crate::options::lookup::{LookupArgs, ResolverArgs};
+use crate::options::politeness::PolitenessArgs;
+use crate::options::ring::RingArgs;
 
 /// Bytes of a file of options.
 const LARGEST: u64 = 1 << 20;

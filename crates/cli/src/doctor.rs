@@ -2,6 +2,7 @@
 //!
 //! Knows how findings are shown. Must not know how they are found: that is `sys::Probe`'s.
 
+use clap::Args as Group;
 use ringdove::driver::Kind;
 use ringdove::sys::probe::{Finding, Need};
 use ringdove::sys::ring::ZeroCopy;
@@ -10,8 +11,15 @@ use ringdove::sys::{Probe, Streams};
 use ringdove::{Config, Driver, TlsPolicy};
 use serde::Serialize;
 
-use super::args::DoctorArgs;
-use super::{Status, print};
+use crate::status::{Status, print};
+
+/// Say what this kernel and sandbox offer, and which driver is picked, and why.
+#[derive(Debug, Group)]
+pub(crate) struct DoctorArgs {
+    /// As one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
 
 /// Tells what was found.
 pub(crate) fn run(args: &DoctorArgs) -> Status {

@@ -1,5 +1,5 @@
-//! The `ringdove` command: what was typed ([`args`], [`values`]) → what it means ([`plan`]) → the run
-//! ([`fetch`], [`doctor`], [`bench`]).
+//! The `ringdove` command: what was typed ([`options`]) → what it means ([`plan`]) → the run ([`run`]), with its
+//! [`files`] and its [`report`]; or [`doctor`], [`bench`], [`manual`], [`completions`].
 //!
 //! This is a library so that fuzz targets can reach what reads text that people type. It is for them and for `main.rs`,
 //! and no promise to anybody else: programs use the crate `ringdove`.
@@ -9,69 +9,35 @@
 //! one line that names the offending thing; what cannot be written to a terminal is no reason to
 //! stop.
 
-mod addresses;
 mod args;
 mod bench;
-mod body;
-mod coding;
 mod completions;
-mod condition;
 mod config;
-mod connect;
-mod console;
-mod cookies;
-mod credentials;
-mod date;
-mod delivery;
 mod doctor;
-mod existing;
-mod fetch;
-mod field_lines;
-mod form;
-mod glob;
-mod guess;
-mod heads;
-mod input;
+mod files;
 mod interrupt;
-mod lookup;
 mod manual;
-mod names;
-mod ordered;
-mod output;
-mod partial;
-mod percent;
+mod options;
 mod plan;
-mod politeness;
-mod proxy;
-mod record;
-mod remote;
-mod resolve;
-mod retry;
-mod ring;
-mod source;
-mod speed;
-mod tally;
-mod target;
-mod trace;
-mod values;
-mod ways;
-mod whole;
-mod write_out;
-mod writers;
-mod zones;
+mod report;
+mod run;
+mod status;
+mod text;
 
-use std::io::{self, Write as _};
 use std::process::ExitCode;
 
-use args::Command;
+use args::{Args, Command};
+use clap::CommandFactory as _;
 use ringdove::sys::standard;
+use run::fetch;
+use status::Status;
 
 pub use config::words;
-pub use date::parse as parse_date;
-pub use form::Form;
-pub use record::Failure;
-pub use source::Piece;
-pub use write_out::{Told, render};
+pub use files::source::Piece;
+pub use options::form::Form;
+pub use report::record::Failure;
+pub use report::write_out::{Told, render};
+pub use text::date::parse as parse_date;
 
 /// The command: its arguments are those of the process.
 pub fn main() -> ExitCode {
@@ -97,48 +63,8 @@ pub fn main() -> ExitCode {
                 Status::Usage
             }
         },
-        Command::Man(args) => manual::run(&args),
-        Command::Completions(args) => completions::run(&args),
+        Command::Man(args) => manual::run(&args, Args::command()),
+        Command::Completions(args) => completions::run(&args, Args::command()),
     };
     status.into()
-}
-
-/// Writes what was asked for to standard output, whole.
-fn print(text: &[u8]) -> Status {
-    // a reader who has had enough is no failure
-    match io::stdout().write_all(text) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            _ = writeln!(io::stderr(), "ringdove: cannot write to standard output: {error}");
-            Status::SomeFailed
-        }
-        Ok(()) | Err(_) => Status::Done,
-    }
-}
-
-/// What the command tells the shell.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Status {
-    /// All that was asked for is done.
-    Done,
-    /// Some transfers failed.
-    SomeFailed,
-    /// Nothing began: bad usage, or something that all of it needs is missing.
-    Usage,
-    /// Ended by this signal.
-    Interrupted(u8),
-    /// The reader of standard output has closed it, and what was left was given up.
-    Unread,
-}
-
-impl From<Status> for ExitCode {
-    fn from(status: Status) -> ExitCode {
-        ExitCode::from(match status {
-            Status::Done => 0,
-            Status::SomeFailed => 1,
-            Status::Usage => 2,
-            Status::Interrupted(signal) => 128 + signal,
-            // as a shell has it of who is ended by SIGPIPE
-            Status::Unread => 128 + 13,
-        })
-    }
 }

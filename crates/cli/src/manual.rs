@@ -3,11 +3,10 @@
 //!
 //! Knows the command line as a whole. Must not know what any option means.
 
-use clap::{Args as Group, CommandFactory as _};
+use clap::Args as Group;
 use clap_mangen::Man;
 
-use super::args::Args;
-use super::{Status, print};
+use crate::status::{Status, print};
 
 /// Write a manual page to standard output, in roff.
 ///
@@ -20,8 +19,8 @@ pub(crate) struct ManArgs {
     subcommand: Option<String>,
 }
 
-pub(crate) fn run(args: &ManArgs) -> Status {
-    match page(args.subcommand.as_deref()) {
+pub(crate) fn run(args: &ManArgs, command: clap::Command) -> Status {
+    match page(command, args.subcommand.as_deref()) {
         Ok(page) => print(&page),
         Err(reason) => {
             eprintln!("ringdove man: {reason}");
@@ -30,9 +29,9 @@ pub(crate) fn run(args: &ManArgs) -> Status {
     }
 }
 
-/// The page of this subcommand, or of all.
-fn page(subcommand: Option<&str>) -> Result<Vec<u8>, String> {
-    let mut command = Args::command().disable_help_subcommand(true);
+/// The page of this subcommand, or of the whole command.
+fn page(command: clap::Command, subcommand: Option<&str>) -> Result<Vec<u8>, String> {
+    let mut command = command.disable_help_subcommand(true);
     command.build();
     let of = match subcommand {
         None => &command,

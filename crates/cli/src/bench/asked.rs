@@ -15,11 +15,11 @@ use ringdove::{Body, DecodePolicy, Request, RequestError};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use crate::body::{Content, Payload, PlainDataArgs, StandardInput};
-use crate::coding;
-use crate::field_lines::{FieldLines, lines};
-use crate::plan::{in_place, leaves_out, sent};
-use crate::values::Method as Named;
+use crate::options::body::{Content, Payload, PlainDataArgs, StandardInput};
+use crate::options::coding;
+use crate::options::field_lines::{FieldLines, lines};
+use crate::options::values::Method as Named;
+use crate::plan::set::{in_place, leaves_out, sent};
 
 type Failure = Box<dyn std::error::Error>;
 

@@ -31,7 +31,7 @@ use ringdove::Config;
 use ringdove::driver::{Driver, Kind};
 use ringdove::sys::affinity;
 
-use crate::guess::with_scheme;
+use crate::text::guess::with_scheme;
 
 use asked::Asked;
 use child::Server;

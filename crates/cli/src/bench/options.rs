@@ -8,8 +8,8 @@ use std::str::FromStr;
 use clap::Args;
 use ringdove::driver::{Kind, UnknownKind};
 
-use crate::lookup::LookupArgs;
-use crate::ring::RingArgs;
+use crate::options::lookup::LookupArgs;
+use crate::options::ring::RingArgs;
 
 use super::asked::AskedArgs;
 

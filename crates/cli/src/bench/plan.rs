@@ -6,8 +6,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::lookup::LookupArgs;
-use crate::ring::RingArgs;
+use crate::options::lookup::LookupArgs;
+use crate::options::ring::RingArgs;
 
 use super::asked::Asked;
 use super::target::Target;

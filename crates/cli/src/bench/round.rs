@@ -10,10 +10,10 @@ use ringdove::driver::Kind;
 use ringdove::sys::{rlimit, usage};
 use ringdove::{Options, TlsPolicy};
 
-use super::super::interrupt::no_thread;
 use super::load::{self, Load};
 use super::plan::{Latency, Measured, Plan, Stop, Trust};
 use super::target::Target;
+use crate::interrupt::no_thread;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 

@@ -10,7 +10,7 @@ use ringdove::http::take_zone;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use crate::zones;
+use crate::text::zones;
 
 /// A URL that can be requested, and the number of the network interface that its address is on; 0 has the system choose.
 #[derive(Debug, Clone, Serialize, Deserialize)]

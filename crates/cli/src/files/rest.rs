@@ -1,0 +1,251 @@
+//! Files that are gone on with (`-C`).
+//!
+//! Knows files that grow in place. Must not know what a response means, which is
+//! [`Resumption`]'s, nor who else writes, which is [`Writers`]'s. Invariants: a file is touched only by a
+//! response that said where its bytes belong, and there alone; of these no more are written than were
+//! announced, and fewer are a failure.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Seek as _, SeekFrom, Write as _};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use ringdove::http::{ResponseHead, Resumption};
+use ringdove::{Request, RequestError};
+
+use super::refusal::{Refusal, WriteError};
+use super::stream::SharedStream;
+use super::writers::{Claim, Writers};
+
+/// Where to go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Offset {
+    End,
+    At(u64),
+}
+
+/// How files are gone on with.
+#[derive(Debug, Clone)]
+pub(crate) struct Resume {
+    pub(crate) offset: Offset,
+    /// The strong validator of what is there, if it is known.
+    pub(crate) etag: Option<String>,
+    /// What to ask for is said by `-H Range`.
+    pub(crate) own_range: bool,
+}
+
+/// Where the rest of a body goes.
+#[derive(Debug)]
+pub(crate) struct Rest {
+    place: Place,
+    /// Bytes that are there already, here or elsewhere.
+    have: u64,
+    /// Where in the file the next byte belongs.
+    position: u64,
+    /// The file may be begun again.
+    may_restart: bool,
+    etag: Option<String>,
+    own_range: bool,
+    /// What is still to come, if that is known.
+    left: Option<u64>,
+    /// Bytes of the whole that the server keeps for another time.
+    missing: u64,
+}
+
+/// What becomes of a body that is about to come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    Yes,
+    /// All that it could bring is there.
+    No,
+}
+
+#[derive(Debug)]
+enum Place {
+    Stream(SharedStream),
+    File(Claim),
+    Open(Claim, BufWriter<File>),
+    /// There is no more.
+    Complete(Option<PathBuf>),
+}
+
+impl Rest {
+    /// The rest into the file `path`, to which none of `writers` may write.
+    pub(crate) fn of_file(
+        path: &Path,
+        resume: &Resume,
+        writers: &Writers,
+    ) -> Result<Rest, Refusal> {
+        let claim =
+            writers.claim(path).map_err(|error| Refusal::Write(WriteError::new(path, error)))?;
+        let (offset, length) = (resume.offset, claim.length());
+        let have = match offset {
+            Offset::End => length,
+            // the file is begun again, as by curl
+            Offset::At(0) => 0,
+            Offset::At(at) if length == 0 || length == at => at,
+            Offset::At(at) => {
+                let path = path.display();
+                let why = format!("-C {at}: {path} has {length} bytes: neither {at} nor none");
+                return Err(Refusal::Rest(why));
+            }
+        };
+        let (place, may_restart) = (Place::File(claim), offset == Offset::End || have == 0);
+        let Resume { etag, own_range, .. } = resume.clone();
+        Ok(Rest {
+            place,
+            have,
+            position: length,
+            may_restart,
+            etag,
+            own_range,
+            left: None,
+            missing: 0,
+        })
+    }
+
+    /// The rest into a stream.
+    pub(crate) fn of_stream(stream: SharedStream, resume: &Resume) -> Result<Rest, Refusal> {
+        let Offset::At(have) = resume.offset else {
+            let why = "-C - goes on with a file: say which by -o, -O or --output-dir";
+            return Err(Refusal::Rest(why.to_owned()));
+        };
+        let (place, may_restart) = (Place::Stream(stream), have == 0);
+        let Resume { etag, own_range, .. } = resume.clone();
+        Ok(Rest { place, have, position: 0, may_restart, etag, own_range, left: None, missing: 0 })
+    }
+
+    /// The request, for the rest alone.
+    pub(crate) fn ask(&self, request: Request) -> Result<Request, RequestError> {
+        if self.have == 0 || self.own_range {
+            return Ok(request);
+        }
+        let request = request.field("Range", format!("bytes={}-", self.have))?;
+        match &self.etag {
+            Some(etag) => request.field("If-Range", etag),
+            None => Ok(request),
+        }
+    }
+
+    /// Takes the head of the response; the error says why its body is not what is wanted.
+    pub(crate) fn begin(&mut self, head: &ResponseHead<'_>) -> Result<Wanted, Refusal> {
+        let etag = self.etag.as_deref().map(str::as_bytes);
+        let means = Resumption::of(head, self.have, etag)
+            .map_err(|fault| Refusal::Rest(fault.to_string()))?;
+        if means == Resumption::Restart && !self.may_restart {
+            let why =
+                "the server sends the whole and no part: -C with an offset cannot be followed";
+            return Err(Refusal::Rest(why.to_owned()));
+        }
+        (self.left, self.missing) = match means {
+            Resumption::Append { length, missing } => (Some(length), missing),
+            Resumption::Restart | Resumption::Complete => (None, 0),
+        };
+        let place = std::mem::replace(&mut self.place, Place::Complete(None));
+        self.place = match (place, means) {
+            (Place::File(claim) | Place::Open(claim, _), Resumption::Complete) => {
+                Place::Complete(claim.is_there().then(|| claim.path().to_owned()))
+            }
+            (_, Resumption::Complete) => Place::Complete(None),
+            (Place::File(claim), Resumption::Append { .. }) => self.open(claim, false)?,
+            (Place::File(claim), Resumption::Restart) => self.open(claim, true)?,
+            (place, Resumption::Append { .. } | Resumption::Restart) => place,
+        };
+        Ok(if means == Resumption::Complete { Wanted::No } else { Wanted::Yes })
+    }
+
+    /// Bytes of the whole that are not there yet, though all came that this response has.
+    pub(crate) fn missing(&self) -> u64 {
+        self.missing
+    }
+
+    /// Has the file written from its end on, or, `anew`, from its beginning.
+    fn open(&mut self, mut claim: Claim, anew: bool) -> Result<Place, Refusal> {
+        if anew {
+            self.position = 0;
+        }
+        let opened = claim.open().and_then(|mut file| {
+            if anew {
+                file.set_len(0)?;
+            }
+            file.seek(SeekFrom::Start(self.position))?;
+            Ok(BufWriter::new(file))
+        });
+        match opened {
+            Ok(file) => Ok(Place::Open(claim, file)),
+            Err(error) => Err(Refusal::Write(WriteError::new(claim.path(), error))),
+        }
+    }
+
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<(), WriteError> {
+        if let Some(left) = &mut self.left {
+            let Some(still) = left.checked_sub(bytes.len() as u64) else {
+                let more = io::Error::other("more bytes came than Content-Range announced");
+                return Err(self.fail(more));
+            };
+            *left = still;
+        }
+        match &mut self.place {
+            Place::Stream(stream) => stream.borrow_mut().write(bytes),
+            Place::Open(claim, file) => {
+                self.position += bytes.len() as u64;
+                file.write_all(bytes).map_err(|error| WriteError::new(claim.path(), error))
+            }
+            Place::File(_) | Place::Complete(_) => Ok(()),
+        }
+    }
+
+    /// The body is over. Returns the file that has it, if one does.
+    pub(crate) fn finish(self) -> Result<Option<PathBuf>, WriteError> {
+        if let Some(left @ 1..) = self.left {
+            let short = io::Error::other(format!("{left} bytes that were announced did not come"));
+            return Err(self.fail(short));
+        }
+        match self.place {
+            Place::Stream(stream) => stream.borrow_mut().flush().map(|()| None),
+            Place::Open(claim, mut file) => {
+                let whole = file.flush().and_then(|()| claim.check(file.get_ref(), self.position));
+                match whole {
+                    Ok(()) => Ok(Some(claim.path().to_owned())),
+                    Err(error) => Err(WriteError::new(claim.path(), error)),
+                }
+            }
+            Place::Complete(path) => Ok(path),
+            Place::File(_) => Ok(None),
+        }
+    }
+
+    fn fail(&self, error: io::Error) -> WriteError {
+        let to = match &self.place {
+            Place::File(claim) | Place::Open(claim, _) => claim.path(),
+            Place::Complete(Some(path)) => path,
+            Place::Stream(_) | Place::Complete(None) => Path::new("standard output"),
+        };
+        WriteError::new(to, error)
+    }
+}
+
+impl FromStr for Offset {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "-" => Ok(Offset::End),
+            text => text.parse().map(Offset::At).map_err(|_| "not a number of bytes, nor -"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn offsets() {
+        assert_eq!("-".parse(), Ok(Offset::End));
+        assert_eq!("12".parse(), Ok(Offset::At(12)));
+        for text in ["", "-1", "x", "1k"] {
+            assert!(text.parse::<Offset>().is_err(), "{text}");
+        }
+    }
+}

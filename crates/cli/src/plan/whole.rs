@@ -1,0 +1,188 @@
+//! What holds for all sets of options of a run (`--next`): how the engine is set up, and what is told.
+//!
+//! Knows the sets, and the limits of the process. Must not know what a set means by itself.
+
+use std::path::Path;
+use std::rc::Rc;
+
+use ringdove::Config;
+use ringdove::driver::Kind;
+use ringdove::sys::{ring, rlimit};
+
+use super::input::globs;
+use crate::options::body::StandardInput;
+use crate::options::cookies::Shared;
+use crate::options::fetch::{ConnectionArgs, FetchArgs};
+use crate::options::ring::RingArgs;
+use crate::options::values::{CountOrJar, DriverChoice};
+use crate::report::trace::Trace;
+
+/// Transfers in the engine for each connection, so that one that becomes free finds its next there.
+const AHEAD: usize = 2;
+
+/// The same where hosts have a limit of their own: the URLs of one host in a row are to leave work
+/// for the others.
+const AHEAD_OF_HOSTS: usize = 8;
+
+/// Transfers in the engine, at least, where hosts hold up their own requests by themselves.
+const AHEAD_OF_DELAYS: usize = 16 * 1024;
+
+/// Descriptors that are no connections and no files: the input, the driver's own, the resolver's.
+const SPARE_DESCRIPTORS: usize = 128;
+
+/// What is said of the whole run.
+pub(crate) struct Whole {
+    pub(crate) config: Config,
+    pub(crate) driver: DriverChoice,
+    pub(crate) ring: ring::Options,
+    pub(crate) room: Room,
+    pub(crate) shared: Shared,
+    /// The first failure of a transfer ends the run.
+    pub(crate) fail_early: bool,
+    pub(crate) verbose: bool,
+    pub(crate) quiet: bool,
+    /// Where what goes over connections is written.
+    pub(crate) trace: Option<Rc<Trace>>,
+    /// Failures are not named.
+    pub(crate) mute: bool,
+    pub(crate) warnings: Vec<String>,
+}
+
+/// How much the engine has room for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Room {
+    connections: usize,
+    per_origin: usize,
+    /// Hosts hold up their own requests.
+    holds_up: bool,
+}
+
+impl Whole {
+    /// Of at least one set. Says in one line what stands against them.
+    pub(crate) fn new(sets: &mut [FetchArgs]) -> Result<Whole, String> {
+        for (number, set) in sets.iter_mut().enumerate() {
+            settle(set, number)?;
+            check(set)?;
+        }
+        let writes_files = sets.iter().any(|set| set.output.writes_files());
+        let (config, warnings) = fit(config(sets), writes_files)?;
+        let any = |said: fn(&FetchArgs) -> bool| sets.iter().any(said);
+        let connection = &sets[0].connection;
+        Ok(Whole {
+            driver: driver(connection.driver, &connection.ring)?,
+            ring: connection.ring.options(),
+            room: Room {
+                connections: config.max_connections,
+                per_origin: config.max_per_origin,
+                holds_up: sets[0].politeness.holds_up(),
+            },
+            config,
+            shared: Shared::new(StandardInput { taken: takes_standard_input(sets) }),
+            fail_early: any(|set| set.fail_early),
+            verbose: any(|set| set.verbose),
+            quiet: any(|set| set.quiet || set.silent),
+            trace: Trace::open(sets.iter().map(|set| &set.trace))?,
+            mute: any(|set| set.silent) && !any(|set| set.show_error),
+            warnings,
+        })
+    }
+}
+
+impl Room {
+    /// Transfers in the engine at once.
+    pub(crate) fn window(&self, connection: &ConnectionArgs) -> usize {
+        let connections = self.connections;
+        match connection.timeout.and_then(|limit| limit.0) {
+            // a transfer's time runs from when it is added: none is to wait here
+            Some(_) => connections,
+            None if self.holds_up => {
+                connections.saturating_mul(AHEAD_OF_HOSTS).max(AHEAD_OF_DELAYS)
+            }
+            None if self.per_origin < connections => connections.saturating_mul(AHEAD_OF_HOSTS),
+            None => connections.saturating_mul(AHEAD),
+        }
+    }
+}
+
+/// Makes of -c what it means.
+fn settle(set: &mut FetchArgs, number: usize) -> Result<(), String> {
+    for given in std::mem::take(&mut set.count_or_jar) {
+        match given {
+            CountOrJar::Count(_) if number > 0 => {
+                return Err("-c N is about the whole run: it stands before --next".to_owned());
+            }
+            CountOrJar::Count(count) => set.connection.connections = count,
+            CountOrJar::Jar(file) => set.cookies.set_jar(file),
+        }
+    }
+    Ok(())
+}
+
+/// What can be said against a set at first sight.
+fn check(args: &FetchArgs) -> Result<(), String> {
+    if args.urls.is_empty() && args.input.is_none() {
+        return Err("nothing to fetch: give URLs, or a file of URLs with -i".to_owned());
+    }
+    if args.request.referer.as_deref().is_some_and(|referer| referer.ends_with(";auto")) {
+        return Err("-e: \";auto\" is not there: Referer is the same after redirects".to_owned());
+    }
+    globs(&args.urls, args.target.globoff).map(drop)
+}
+
+/// The option that standard input is for already.
+fn takes_standard_input(sets: &[FetchArgs]) -> Option<&'static str> {
+    let mut files = sets.iter().flat_map(|set| &set.config);
+    files.any(|file| file == Path::new("-")).then_some("-K")
+}
+
+/// How the engine is set up, by the first set and what all have in common. Its limits are not yet those that fit.
+fn config(sets: &[FetchArgs]) -> Config {
+    let args = &sets[0];
+    let FetchArgs { connection, .. } = args;
+    let family = args.ways.family();
+    let one_family = sets.iter().all(|set| set.ways.family() == family);
+    let budgets = sets.iter().map(|set| set.retry.budget());
+    args.politeness.apply(args.resolver.apply(Config {
+        max_connections: connection.connections,
+        max_per_origin: connection.per_host.unwrap_or(usize::MAX),
+        // what each transfer may be connected to is its own set's
+        lookup_family: if one_family { family } else { Config::default().lookup_family },
+        retry_budget: budgets.max_by_key(|budget| budget.burst).unwrap_or_default(),
+        names: args.lookup.service(),
+        address_policy: args.addresses.policy(),
+        memory: args.coding.memory(),
+        ..Config::default()
+    }))
+}
+
+/// Whoever says how a ring is to be set up wants one.
+fn driver(choice: DriverChoice, ring: &RingArgs) -> Result<DriverChoice, String> {
+    match (choice, ring.given()) {
+        (choice, None) => Ok(choice),
+        (DriverChoice::Auto, Some(_)) => Ok(DriverChoice::Only(Kind::Ring)),
+        (DriverChoice::Only(Kind::Epoll), Some(option)) => {
+            Err(format!("{option} is about a ring, and the driver epoll has none"))
+        }
+        (DriverChoice::Only(kind), Some(_)) => Ok(DriverChoice::Only(kind)),
+    }
+}
+
+/// As many connections as the process may have, of those asked for, and what is to be said of that.
+fn fit(config: Config, with_files: bool) -> Result<(Config, Vec<String>), String> {
+    let limit = rlimit::raise_open_files().map_err(|errno| format!("RLIMIT_NOFILE: {errno}"))?;
+    let descriptors = usize::try_from(limit.soft).unwrap_or(usize::MAX);
+    // a body that is written has its file open beside its connection
+    let each = if with_files { 2 } else { 1 };
+    let most = (descriptors.saturating_sub(SPARE_DESCRIPTORS) / each).max(1);
+    let wanted = config.max_connections;
+    let warning = (wanted > most).then(|| {
+        format!(
+            "--connections {wanted} is more than the limit of {} open files allows (RLIMIT_NOFILE): {most} \
+             connections are used",
+            limit.soft
+        )
+    });
+    let max_connections = wanted.min(most);
+    let max_per_origin = config.max_per_origin.min(max_connections);
+    Ok((Config { max_connections, max_per_origin, ..config }, warning.into_iter().collect()))
+}

@@ -1,0 +1,6 @@
+//! The run: URLs become transfers, and these end.
+//!
+//! Must not know what an option is called.
+
+pub(crate) mod delivery;
+pub(crate) mod fetch;
