@@ -127,6 +127,7 @@ pub mod error;
 pub mod http;
 pub mod id;
 pub mod limits;
+mod owner;
 pub mod sys;
 pub mod time;
 pub mod tls;

@@ -97,6 +97,21 @@ pub(crate) const ADMITTED_PER_BATCH: usize = 4096;
 /// Plaintext handed to TLS at a time: one record.
 pub(crate) const TLS_PLAINTEXT: usize = 16 * 1024;
 
+/// TLS sessions that a policy remembers unless told otherwise: of a crawl's working set, one or more for each host. Each has
+/// a copy of its host's certificates, of which rustls takes 64 KiB, and a ticket, which has 64 KiB at most; what it really is
+/// rustls does not say.
+pub(crate) const SESSIONS: usize = 4096;
+
+/// TLS sessions that a policy remembers at most. With certificates as servers have them this is a quarter of a gigabyte.
+pub(crate) const MOST_SESSIONS: usize = 65_536;
+
+/// TLS 1.3 tickets of one host that are kept, the newest. Each is used once, and a server sends two or so with each
+/// handshake.
+pub(crate) const SESSION_TICKETS: usize = 4;
+
+/// Parts of all TLS sessions of which an owner has one at most.
+pub(crate) const SESSION_SHARES: usize = 8;
+
 /// Bytes of the TLS alert that a connection sends as it is closed.
 pub(crate) const LAST_WORDS: usize = 256;
 

@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::http::{Host, Owner};
+use crate::http::Host;
 use crate::limits;
 
 /// How many retries all transfers of an engine may spend.
@@ -54,7 +54,7 @@ impl Purse {
 
     /// Pays for one retry of a request to this host, if that can be.
     pub(super) fn spend(&mut self, host: &Host) -> bool {
-        let owner = Owner::of(host).to_text();
+        let owner = host.owner().to_text();
         if self.left >= PRICE {
             self.left -= PRICE;
         } else if self.budget.burst == 0 || self.debtors.contains_key(&owner) {
@@ -76,7 +76,7 @@ impl Purse {
         if self.debtors.is_empty() {
             return;
         }
-        let owner = Owner::of(host).to_text();
+        let owner = host.owner().to_text();
         if let Some(debt) = self.debtors.get_mut(&owner) {
             debt.paid += percent;
             if debt.paid >= PRICE {

@@ -18,9 +18,10 @@ use super::transfer::Transfer;
 use crate::error::Cause;
 use crate::http::{
     Attempt, AuthPolicy, AuthScheme, Authenticator, ClientNonces, Credentials, Date, Initiator,
-    Origin, Owner, RequestHead, ResponseHead, Role, Scheme, Seat, Secret, is_same_site, who_goes,
+    Origin, RequestHead, ResponseHead, Role, Scheme, Secret, is_same_site,
 };
 use crate::limits;
+use crate::owner::{Seat, who_goes};
 use crate::time::Time;
 use crate::tls::TlsPolicy;
 
@@ -314,7 +315,7 @@ impl Authenticators {
     /// Makes room: redirects may lead to origins without number, which are all shown the same.
     fn forget_some(&mut self) {
         let seats = self.known.iter().map(|((credentials, _), &Known { since, used, .. })| Seat {
-            owner: Owner::of(credentials.scope().origin.host()),
+            owner: credentials.scope().origin.host().owner(),
             since,
             used,
             is_dear: false,

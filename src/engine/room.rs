@@ -13,8 +13,8 @@ use super::memory::Memory;
 use super::receive::Next;
 use super::{ConnectionId, Engine};
 use crate::error::Cause;
-use crate::http::Owner;
 use crate::limits;
+use crate::owner::Owner;
 use crate::time::Time;
 
 impl Exchanging {

@@ -20,8 +20,9 @@ use crate::engine::shortage::{Exhausted, Shortage};
 use crate::engine::timers::TimerId;
 use crate::engine::{ConnectionId, Discard, Handler, Request};
 use crate::error::{Attempts, Error};
-use crate::http::{Coding, Owner, Version};
+use crate::http::{Coding, Version};
 use crate::id::Id;
+use crate::owner::Owner;
 use crate::time::Time;
 use crate::tls::TlsVersion;
 
@@ -59,7 +60,7 @@ impl Transfer {
 
     /// Whose the host is that is asked.
     pub(super) fn owner(&self) -> Owner<'_> {
-        Owner::of(self.request.head.origin().host())
+        self.request.head.origin().host().owner()
     }
 }
 

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use url::Url;
 
 use super::fault::{RequestError, excerpt};
+use crate::owner::Owner;
 
 /// The origin of a resource (RFC 9110, 4.3.1): scheme, host and port. Cheap to clone, 32 bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -158,6 +159,15 @@ impl Host {
         match &self.0 {
             Repr::Name(name) => Some(name),
             Repr::V4(_) | Repr::V6(..) => None,
+        }
+    }
+
+    /// Whose it is.
+    pub(crate) fn owner(&self) -> Owner<'_> {
+        match (self.name(), self.ip()) {
+            (Some(name), _) => Owner::of_name(name),
+            (None, Some(address)) => Owner::of_address(address),
+            (None, None) => Owner::Name(""),
         }
     }
 

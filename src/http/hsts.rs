@@ -13,10 +13,10 @@ use std::time::Duration;
 use url::Url;
 
 use super::date::Date;
-use super::eviction::{Owner, Seat, who_goes};
 use super::head::ResponseHead;
 use super::host::{Host, Origin, Scheme};
 use crate::limits;
+use crate::owner::{Owner, Seat, who_goes};
 
 /// The hosts that are known to want TLS. Clones are the same list: transfers of one or more engines may
 /// share it.

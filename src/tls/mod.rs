@@ -27,6 +27,8 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
 
+use crate::limits;
+
 pub(crate) use itself::IS_AUTHORITY;
 use sessions::Sessions;
 
@@ -40,7 +42,7 @@ pub struct TlsPolicy(Arc<Policy>);
 struct Policy {
     config: Arc<ClientConfig>,
     sessions: Arc<Sessions>,
-    session_hosts: usize,
+    max_sessions: usize,
     /// Whoever is not what the certificate says is refused.
     verifies: bool,
     /// What it has for origins alone.
@@ -73,7 +75,7 @@ pub struct TlsPolicyBuilder {
     versions: (TlsVersion, TlsVersion),
     tls12_ciphers: Option<String>,
     tls13_ciphers: Option<String>,
-    session_hosts: usize,
+    max_sessions: usize,
     sni: bool,
 }
 
@@ -138,13 +140,6 @@ struct Identity {
     key: Vec<u8>,
 }
 
-/// Hosts whose sessions a policy remembers unless told otherwise: a crawl's working set.
-const SESSION_HOSTS: usize = 4096;
-
-/// Hosts whose sessions a policy remembers at most. With four tickets for each host, and a copy
-/// of its certificates in each ticket, this is already a gigabyte when full.
-const SESSION_HOSTS_MAX: usize = 65_536;
-
 impl TlsPolicy {
     /// The default policy: the system's roots, TLS 1.2 and 1.3, ALPN `http/1.1`, SNI, resumption.
     ///
@@ -171,7 +166,7 @@ impl TlsPolicy {
             versions: (TlsVersion::Tls12, TlsVersion::Tls13),
             tls12_ciphers: None,
             tls13_ciphers: None,
-            session_hosts: SESSION_HOSTS,
+            max_sessions: limits::SESSIONS,
             sni: true,
         }
     }
@@ -192,7 +187,7 @@ impl TlsPolicy {
             let mut config = ClientConfig::clone(&self.0.config);
             config.client_auth_cert_resolver = Arc::new(anonymous::NoIdentity);
             let own = Own { client_certificate: false, unpinned: self.0.own.unpinned.clone() };
-            TlsPolicy::new(config, self.0.session_hosts, self.0.verifies, own)
+            TlsPolicy::new(config, self.0.max_sessions, self.0.verifies, own)
         };
         self.0.anonymous.get_or_init(anonymous).clone()
     }
@@ -209,7 +204,7 @@ impl TlsPolicy {
             let mut config = ClientConfig::clone(&self.0.config);
             config.dangerous().set_certificate_verifier(verifier.clone());
             let own = Own { unpinned: None, ..self.0.own };
-            TlsPolicy::new(config, self.0.session_hosts, self.0.verifies, own)
+            TlsPolicy::new(config, self.0.max_sessions, self.0.verifies, own)
         };
         self.0.unpinned.get_or_init(unpinned).clone()
     }
@@ -219,16 +214,16 @@ impl TlsPolicy {
         self.0.verifies
     }
 
-    fn new(mut config: ClientConfig, session_hosts: usize, verifies: bool, own: Own) -> TlsPolicy {
-        let sessions = Arc::new(Sessions::new(session_hosts));
-        config.resumption = match session_hosts {
+    fn new(mut config: ClientConfig, max_sessions: usize, verifies: bool, own: Own) -> TlsPolicy {
+        let sessions = Arc::new(Sessions::new(max_sessions));
+        config.resumption = match max_sessions {
             0 => Resumption::disabled(),
             _ => Resumption::store(sessions.clone()),
         };
         TlsPolicy(Arc::new(Policy {
             config: Arc::new(config),
             sessions,
-            session_hosts,
+            max_sessions,
             verifies,
             own,
             anonymous: OnceLock::new(),
@@ -349,14 +344,14 @@ impl TlsPolicyBuilder {
         self
     }
 
-    /// The number of hosts whose sessions are remembered for resumption; none turns it off.
+    /// The number of sessions that are remembered for resumption, of as many hosts; none turns it off.
     /// Default: 4,096; at most 65,536, beyond which more is not remembered.
     ///
     /// A host has up to four TLS 1.3 tickets, each used once, or one TLS 1.2 session, and a registrable domain an eighth of
-    /// all hosts. When the cache is full, the registrable domain with most hosts makes room: of these the one leaves that has had no session
-    /// for longest, and comes back by its next handshake.
-    pub fn session_cache(mut self, hosts: usize) -> Self {
-        self.session_hosts = hosts.min(SESSION_HOSTS_MAX);
+    /// all. When the cache is full, the registrable domain with most makes room: of its sessions those leave first that are
+    /// not the last of their host, and then the oldest. A host comes back by its next handshake.
+    pub fn session_cache(mut self, sessions: usize) -> Self {
+        self.max_sessions = sessions.min(limits::MOST_SESSIONS);
         self
     }
 
@@ -392,7 +387,7 @@ impl TlsPolicyBuilder {
         config.enable_sni = self.sni;
         config.alpn_protocols = check_alpn(self.alpn)?;
         let own = Own { client_certificate: self.identity.is_some(), unpinned };
-        Ok(TlsPolicy::new(config, self.session_hosts, self.verify, own))
+        Ok(TlsPolicy::new(config, self.max_sessions, self.verify, own))
     }
 
     fn added_roots(&self) -> Result<Vec<CertificateDer<'static>>, TlsPolicyError> {

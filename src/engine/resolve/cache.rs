@@ -12,8 +12,9 @@ use std::time::Duration;
 
 use super::{Addresses, Outcome};
 use crate::engine::Config;
-use crate::http::{Host, Owner, Seat, who_goes};
+use crate::http::Host;
 use crate::limits;
+use crate::owner::{Seat, who_goes};
 use crate::time::Time;
 
 /// How long what is kept, and how much.
@@ -223,7 +224,7 @@ impl Cache {
         let mut goes: Vec<Host> = expired.map(|entry| entry.host.clone()).collect();
         if goes.is_empty() && needs_room {
             let seats = looked_at.iter().map(|entry| Seat {
-                owner: Owner::of(&entry.host),
+                owner: entry.host.owner(),
                 since: entry.since,
                 used: entry.used.get(),
                 is_dear: false,

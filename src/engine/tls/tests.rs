@@ -667,7 +667,7 @@ fn a_server_with_many_tickets_keeps_to_its_share() {
 
 #[test]
 fn the_session_cache_holds_as_many_hosts_as_it_says() {
-    const HOSTS: usize = 40;
+    const HOSTS: usize = 15;
     let authority = Authority::new();
     let names: Vec<_> = (0..=HOSTS).map(|n| format!("www.host{n}.example")).collect();
     let names: Vec<_> = names.iter().map(String::as_str).chain(["*.wild.example"]).collect();
@@ -692,7 +692,7 @@ fn the_session_cache_holds_as_many_hosts_as_it_says() {
     assert!(!resumed(1), "the first to come in is now the second");
     // a domain of many hosts makes room for itself, once it has more than others
     assert!((0..HOSTS).all(|n| !asked(&format!("h{n}.wild.example"))));
-    assert!((5..=HOSTS).all(resumed));
+    assert!((4..=HOSTS).all(resumed));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //!
 //! Knows when a cookie is kept and when it is sent. Invariants: a site has at most so many, and so has
 //! the jar, but for those of files; each operation looks at the cookies of one site alone, but for one in so many
-//! that makes room in all. Whose cookies go is [`eviction`](crate::http::eviction)'s rule: within a site those of the
+//! that makes room in all. Whose cookies go is [`owner`](crate::owner)'s rule: within a site those of the
 //! host that set most, in all those of the owner that has most.
 
 use std::collections::HashMap;
@@ -11,9 +11,9 @@ use ::http::Method;
 
 use super::set::{SameSite, SetCookie};
 use super::{Initiator, site};
-use crate::http::eviction::{Owner, Seat, who_goes};
 use crate::http::{Date, Host, Origin, Scheme};
 use crate::limits;
+use crate::owner::{Owner, Seat, who_goes};
 
 pub(super) struct Jar {
     sites: HashMap<String, Site>,

@@ -1,19 +1,18 @@
-//! Who goes, where a store that many peers share is full.
+//! Whose a host is; and who goes, where a store that many peers share is full.
 //!
-//! Knows whose each entry is, in which order they came and were used. Must not know what is stored. The rule,
-//! for all stores: the entries that have been known for longest are settled, and stay; of the rest each owner's are
+//! Knows names and addresses, in which order entries came and were used. Must not know what is stored. The rule, for all
+//! stores: the entries that have been known for longest are settled, and stay; of the rest each owner's are
 //! numbered from the one that is worth most to it, and those with the highest numbers go, so that whoever has most
 //! gives first. Of equal numbers the one goes that was not used for longest.
 //!
 //! Invariants: what a peer can choose (names, numbers, lifetimes) decides about entries of its own alone, as long as
-//! it has more than others; an owner is who had to pay for a name, since names below it cost nothing.
+//! it has more than others; an owner is who had to pay for a name or an address, since names and networks below it cost
+//! nothing.
 
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
-
-use super::host::Host;
 
 /// An entry, as far as the choice needs it.
 #[derive(Debug, Clone, Copy)]
@@ -31,7 +30,7 @@ pub(crate) struct Seat<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Owner<'a> {
     Name(&'a str),
-    /// An address of version 4, or a network of 64 bits of version 6, of which a host has all addresses.
+    /// An address of version 4, or a network of 48 bits of version 6: a site has as much for nothing (RFC 6177).
     Network(u128),
 }
 
@@ -53,19 +52,15 @@ pub(crate) fn who_goes(seats: &[Seat<'_>], settled: usize, surplus: usize) -> Ha
 }
 
 impl<'a> Owner<'a> {
-    pub(crate) fn of(host: &'a Host) -> Owner<'a> {
-        match (host.name(), host.ip()) {
-            (Some(name), _) => Owner::Name(paid_for(name)),
-            (None, Some(address)) => Owner::of_address(address),
-            (None, None) => Owner::Name(""),
-        }
+    pub(crate) fn of_name(name: &'a str) -> Owner<'a> {
+        Owner::Name(paid_for(name))
     }
 
     /// Of a canonical host, as text.
     pub(crate) fn of_text(host: &'a str) -> Owner<'a> {
         match host.parse() {
             Ok(address) => Owner::of_address(address),
-            Err(_) => Owner::Name(paid_for(host)),
+            Err(_) => Owner::of_name(host),
         }
     }
 
@@ -77,10 +72,10 @@ impl<'a> Owner<'a> {
         }
     }
 
-    fn of_address(address: IpAddr) -> Owner<'static> {
+    pub(crate) fn of_address(address: IpAddr) -> Owner<'static> {
         Owner::Network(match address {
             IpAddr::V4(address) => u128::from(address.to_bits()),
-            IpAddr::V6(address) => address.to_bits() >> 64 << 64,
+            IpAddr::V6(address) => address.to_bits() >> 80 << 80,
         })
     }
 }
@@ -172,7 +167,7 @@ mod tests {
             assert_eq!(Owner::of_text(name), Owner::Name(owner), "{name}");
         }
         let same = |one, other| Owner::of_text(one) == Owner::of_text(other);
-        assert!(same("2001:db8::1", "2001:db8::ffff:1") && !same("2001:db8::1", "2001:db8:1::1"));
+        assert!(same("2001:db8::1", "2001:db8:0:ffff::1") && !same("2001:db8::1", "2001:db8:1::1"));
         assert!(!same("192.0.2.1", "192.0.2.2") && !same("192.0.2.1", "::c000:201"));
     }
 
