@@ -73,8 +73,8 @@ pub(crate) const HEAD_USE: Duration = Duration::from_secs(8);
 /// Answers of name look-ups kept by default: some 200 bytes each.
 pub(crate) const LOOKUP_CACHE: usize = 16 * 1024;
 
-/// Look-ups in flight that the engine does itself: names that are never answered must not keep the others waiting. Each
-/// is some 500 bytes.
+/// Look-ups in flight that the engine does itself, where servers may be asked as much at a time. Of one owner there are no
+/// more than there are places left: names that are never answered must not keep the others waiting. Each is some 500 bytes.
 pub(crate) const LOOKUPS: usize = 16 * 1024;
 
 /// Bytes of all answers of name look-ups that are kept by default, however many may be.

@@ -34,7 +34,8 @@ impl Engine {
     /// `seed` makes what is sent unpredictable: 32 bytes from getrandom(2). It counts with the first call. If the sources
     /// are others than before (servers, hosts(5), nsswitch.conf(5)), what was found with those is forgotten.
     pub fn set_names(&mut self, config: NamesConfig, switch: Switch, seed: [u8; 32]) {
-        let same_way = self.resolver.set_own(limits::LOOKUPS, Fixed::of(&config), switch);
+        let most = config.max_lookups().min(limits::LOOKUPS);
+        let same_way = self.resolver.set_own(most, Fixed::of(&config), switch);
         match &mut self.channels {
             Some(channels) => {
                 if !same_way || !channels.names.has_sources_of(&config) {

@@ -106,7 +106,7 @@ impl Memory {
     /// Whose turn it is, if it may go on. It may have left.
     #[inline]
     pub(super) fn call(&mut self) -> Option<ConnectionId> {
-        if self.has_call() { self.line.pop() } else { None }
+        if self.has_call() { self.line.pop().map(|(_, who)| who) } else { None }
     }
 }
 

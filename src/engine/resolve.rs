@@ -7,7 +7,7 @@
 
 mod cache;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +15,7 @@ use std::time::Duration;
 use crate::dns::Switch;
 use crate::engine::TransferId;
 use crate::engine::names::Fixed;
+use crate::engine::turns::Turns;
 use crate::http::Host;
 use crate::id::{Id, Slab};
 use crate::time::Time;
@@ -31,6 +32,8 @@ pub(super) type Addresses = Arc<[IpAddr]>;
 /// A look-up, waiting for its turn or in flight. Opaque: see [`LookupId`].
 pub struct Lookup {
     host: Host,
+    /// Whose the host is.
+    owner: Arc<str>,
     way: Way,
     /// The epoch of the files and servers that it was begun with; none before it is begun.
     begun: Option<u32>,
@@ -98,28 +101,33 @@ pub(super) struct Resolver {
 }
 
 /// The look-ups that go one way.
+///
+/// An owner has no more in flight than there are places free, so that one whose servers never answer has half of them at the
+/// most, and nobody leaves none for others.
 struct Lane {
     max_in_flight: usize,
-    in_flight: usize,
-    /// Look-ups that were not started yet. May hold ids that are gone.
-    queue: VecDeque<LookupId>,
+    /// Look-ups that were not started yet, and how many of whom are in flight. May hold ids that are gone.
+    queue: Turns<LookupId>,
 }
 
 impl Lane {
     fn new(max_in_flight: usize) -> Lane {
-        Lane { max_in_flight: max_in_flight.max(1), in_flight: 0, queue: VecDeque::new() }
+        Lane { max_in_flight: max_in_flight.max(1), queue: Turns::new() }
     }
 
     /// The look-up whose turn it is, if the limit allows.
     fn next(&mut self, lookups: &Slab<Lookup>) -> Option<LookupId> {
-        while self.in_flight < self.max_in_flight {
-            let id = self.queue.pop_front()?;
+        loop {
+            let free = self.max_in_flight.saturating_sub(self.queue.there());
+            if free == 0 || self.queue.next_has()? > free {
+                return None;
+            }
+            let (owner, id) = self.queue.pop()?;
             if lookups.get(id).is_some() {
-                self.in_flight += 1;
+                self.queue.enter(&owner);
                 return Some(id);
             }
         }
-        None
     }
 }
 
@@ -148,7 +156,8 @@ impl Resolver {
             return before == switch;
         }
         // all were the system's before
-        for id in std::mem::take(&mut self.system.queue) {
+        let queued: Vec<_> = std::iter::from_fn(|| self.system.queue.pop()).collect();
+        for (owner, id) in queued {
             let Some(host) = self.lookups.get(id).map(|lookup| lookup.host.clone()) else {
                 continue;
             };
@@ -156,7 +165,7 @@ impl Resolver {
             if let Some(lookup) = self.lookups.get_mut(id) {
                 lookup.way = way;
             }
-            self.lane(way).queue.push_back(id);
+            self.lane(way).queue.push(&owner, id);
         }
         false
     }
@@ -191,8 +200,9 @@ impl Resolver {
             && lookup.begun.take().is_some()
         {
             let before = std::mem::replace(&mut lookup.way, way);
-            self.lane(before).in_flight -= 1;
-            self.lane(way).queue.push_back(id);
+            let owner = lookup.owner.clone();
+            self.lane(before).queue.leave(&owner);
+            self.lane(way).queue.push(&owner, id);
         }
         true
     }
@@ -285,10 +295,11 @@ impl Resolver {
             return id;
         }
         let way = self.way(host);
-        let lookup = Lookup { host: host.clone(), way, begun: None, waiters: vec![transfer] };
+        let (owner, waiters) = (host.owner().to_text(), vec![transfer]);
+        let lookup = Lookup { host: host.clone(), owner: owner.clone(), way, begun: None, waiters };
         let id = self.lookups.insert(lookup);
         self.by_host.insert(host.clone(), id);
-        self.lane(way).queue.push_back(id);
+        self.lane(way).queue.push(&owner, id);
         id
     }
 
@@ -385,7 +396,7 @@ impl Resolver {
 
     pub(super) fn is_idle(&self) -> bool {
         self.lookups.is_empty()
-            && [&self.fixed, &self.own, &self.system].iter().all(|lane| lane.in_flight == 0)
+            && [&self.fixed, &self.own, &self.system].iter().all(|lane| lane.queue.there() == 0)
     }
 
     fn lane(&mut self, way: Way) -> &mut Lane {
@@ -409,7 +420,7 @@ impl Resolver {
             Way::System => &mut self.system,
         };
         if lookup.begun.is_some() {
-            lane.in_flight -= 1;
+            lane.queue.leave(&lookup.owner);
         } else if lane.queue.len() > 2 * left + 32 {
             // ids of look-ups given up must not pile up behind one that never starts
             let lookups = &self.lookups;

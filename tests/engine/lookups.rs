@@ -8,7 +8,7 @@ use ringdove::dns::{Conf, Hosts, Switch};
 use ringdove::engine::{Config, NamesConfig, Output};
 use ringdove::error::{Cause, Operation, Phase, Progress};
 
-use crate::harness::{Harness, OK, get_url, ms, timeouts};
+use crate::harness::{Harness, Log, OK, get_url, ms, timeouts};
 use crate::own_lookups::{self, A, AAAA, World};
 
 #[test]
@@ -412,4 +412,35 @@ fn a_name_that_tls_refuses_fails_its_transfer() {
         assert_eq!((error.phase, error.progress), (Phase::Tls, Progress::NothingSent));
     }
     h.ends_empty();
+}
+
+/// Ten thousand names of one domain whose servers never answer, and names of others amid them.
+#[test]
+fn names_that_nobody_answers_leave_others_their_time() {
+    let mut h = own_lookups::harness(Config::default());
+    let mut world = World::default();
+    for n in 0..10_000 {
+        let request = get_url(&format!("http://h{n}.dead.test/"));
+        h.engine.add(request, Box::new(Log::default())).expect("a good request");
+    }
+    h.at(1_100);
+    world.turn(&mut h);
+
+    for at in 0..20 {
+        // in each of their tries, and where the next of them are begun
+        h.at(1_500 + at * 700);
+        for n in 0..5 {
+            let request = get_url(&format!("http://www.other{at}-{n}.test/"));
+            h.engine.add(request, Box::new(Log::default())).expect("a good request");
+        }
+        h.again();
+        world.turn(&mut h);
+        let dead = world.asked.len();
+        world.asked.retain(|(_, query)| !query.windows(4).any(|label| label == b"dead"));
+        assert_eq!(world.asked.len(), 10, "both families of each, at {at}");
+        assert!(at > 0 || dead > 4000, "the flood is there");
+        world.answer_all(&mut h, "192.0.2.1");
+        assert_eq!(world.connects.len(), (at as usize + 1) * 5);
+    }
+    while h.engine.poll_message().is_some() {}
 }

@@ -65,6 +65,13 @@ pub struct NamesConfig {
     pub resolution_delay: Duration,
 }
 
+impl NamesConfig {
+    /// Look-ups for all of which one server has places.
+    pub(crate) fn max_lookups(&self) -> usize {
+        self.max_queries / if self.ipv4 && self.ipv6 { 2 } else { 1 }
+    }
+}
+
 impl Default for NamesConfig {
     fn default() -> Self {
         Self {
