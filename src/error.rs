@@ -7,7 +7,7 @@
 mod attempts;
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
 use crate::http::{CodingFault, HttpFault, ProxyFault, RedirectFault};
@@ -55,6 +55,12 @@ pub enum Cause {
         address: Option<IpAddr>,
         /// What it is, or which rule denies it.
         why: Box<str>,
+    },
+    /// The address is one of a link (fe80::/10), and neither it nor the way there says of which: it needs its zone, as in
+    /// `[fe80::1%eth0]` (RFC 4007, 11; RFC 9844), or an interface to be bound to.
+    NoZone {
+        /// The address.
+        address: Ipv6Addr,
     },
     /// A deadline passed.
     Timeout {
@@ -222,6 +228,7 @@ impl Error {
             Cause::Resolve(_) => "resolve",
             Cause::Os { .. } => "os",
             Cause::Denied { .. } => "denied",
+            Cause::NoZone { .. } => "zone",
             Cause::Timeout { .. } => "timeout",
             Cause::Redirect(_) => "redirect",
             Cause::BodyNotRepeatable => "auth",
@@ -237,6 +244,7 @@ impl Error {
             | Cause::Coding(_)
             | Cause::Redirect(_)
             | Cause::Denied { .. }
+            | Cause::NoZone { .. }
             | Cause::BodyNotRepeatable
             | Cause::Aborted(_) => true,
             Cause::Proxy(fault) => fault.is_final(),
@@ -281,6 +289,10 @@ impl fmt::Display for Cause {
             Cause::Denied { address: Some(address), why } => {
                 write!(f, "the address {address} is denied: {why}")
             }
+            Cause::NoZone { address } => write!(
+                f,
+                "{address} is an address of a link, and says not of which: it needs its zone, as in [{address}%eth0]"
+            ),
             Cause::Denied { address: None, why } => write!(f, "denied: {why}"),
             Cause::Timeout { deadline, after } => {
                 write!(f, "{} timeout after {after:?}", deadline.name())

@@ -206,7 +206,8 @@ impl Engine {
         match &**addresses {
             // gates may have it wait, and there may be more to come
             &[ip]
-                if self.config.address_policy.is_none()
+                if !is_of_a_link(ip)
+                    && self.config.address_policy.is_none()
                     && self.gates.is_none()
                     && !self.resolver.has_partial() =>
             {
@@ -233,7 +234,10 @@ impl Engine {
             }
             _ => Race::new(addresses, port, self.now),
         };
-        let next = self.next_allowed(&mut race);
+        let Some(origin) = self.transfers.get(id).map(|transfer| transfer.origin) else {
+            return Err(Cause::Closed);
+        };
+        let next = self.next_allowed(&mut race, origin);
         let races = !alone || next.is_err();
         if races && let Some(transfer) = self.transfers.get_mut(id) {
             transfer.race = Some(Box::new(race));
@@ -490,22 +494,24 @@ impl Engine {
     /// The next address that may be tried, of those that are known by now.
     fn next_in_race(&mut self, id: TransferId) -> Option<SocketAddr> {
         let transfer = self.transfers.get_mut(id)?;
-        let key = &self.pool.get(transfer.origin)?.key;
+        let origin = transfer.origin;
+        let key = &self.pool.get(origin)?.key;
         let mut race = transfer.race.take()?;
         if let Ok(known) = addresses(&self.resolver, key, self.now) {
             race.addresses = known;
         }
-        let next = self.next_allowed(&mut race);
+        let next = self.next_allowed(&mut race, origin);
         self.transfers.get_mut(id)?.race = Some(race);
         next.ok()
     }
 
-    /// The next address that may be tried; those that the policy denies are noted. The error is why the last one is not.
-    fn next_allowed(&self, race: &mut Race) -> Result<SocketAddr, Cause> {
+    /// The next address that may be tried; those that the policy denies, or that lack a zone, are noted. The error is why the
+    /// last one is not.
+    fn next_allowed(&self, race: &mut Race, origin: OriginId) -> Result<SocketAddr, Cause> {
         let mut denied = None;
         while let Some(ip) = race.next(self.families.better(self.now)) {
             let address = SocketAddr::new(ip, race.port);
-            match self.check_address(ip) {
+            match self.check_address(ip).and_then(|()| self.check_zone(origin, ip)) {
                 Ok(()) => return Ok(address),
                 Err(cause) => {
                     race.begin(address, None, self.now);
@@ -636,4 +642,10 @@ impl Engine {
         let dial = self.dial_to(connection.origin, connection.remote);
         self.outputs.push_back(Output::Connect { connection: id, dial });
     }
+}
+
+/// Whether an address is on one of this machine's links alone.
+#[inline]
+fn is_of_a_link(address: IpAddr) -> bool {
+    matches!(address, IpAddr::V6(address) if address.is_unicast_link_local())
 }

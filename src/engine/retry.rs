@@ -216,6 +216,7 @@ impl RetryPolicy {
             | Cause::Coding(_)
             | Cause::Redirect(_)
             | Cause::Denied { .. }
+            | Cause::NoZone { .. }
             | Cause::BodyNotRepeatable
             | Cause::Aborted(_) => false,
         }

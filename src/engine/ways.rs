@@ -12,7 +12,8 @@ use std::sync::Arc;
 use super::pool::OriginId;
 use super::resolve::Addresses;
 use super::{Connection, Engine, Options};
-use crate::dial::{Bind, Dial, UnixAddress};
+use crate::dial::{Bind, Dial, Remote, UnixAddress};
+use crate::error::Cause;
 use crate::http::{Host, Origin};
 
 /// How connections are made, where not as the system would.
@@ -181,6 +182,22 @@ impl Engine {
     pub(super) fn is_unix(&self, connection: &Connection) -> bool {
         let way = self.pool.get(connection.origin).and_then(|origin| origin.key.way.as_ref());
         way.is_some_and(|way| way.unix.is_some())
+    }
+
+    /// Whether the kernel would know where an address is: one of a link is on one of its interfaces alone, which the host's
+    /// zone or the way there says.
+    pub(super) fn check_zone(&self, origin: OriginId, address: IpAddr) -> Result<(), Cause> {
+        let IpAddr::V6(ip) = address else { return Ok(()) };
+        if !ip.is_unicast_link_local() {
+            return Ok(());
+        }
+        let Dial { remote, bind, .. } = self.dial_to(origin, SocketAddr::new(address, 0));
+        let has_zone = match remote {
+            Remote::Ip(SocketAddr::V6(address)) => address.scope_id() != 0,
+            Remote::Ip(SocketAddr::V4(_)) | Remote::Unix(_) => true,
+        };
+        let has_device = bind.is_some_and(|bind| bind.device.is_some());
+        if has_zone || has_device { Ok(()) } else { Err(Cause::NoZone { address: ip }) }
     }
 
     /// How a connection of this origin to one of its addresses is opened.

@@ -110,7 +110,6 @@ fn a_server_chooses_no_network_interface() {
         ("b", Some("[fe80::1%7]:80")),
         ("//[fe80::1]/b", Some("[fe80::1%7]:80")),
         ("http://[FE80:0::1]:81/", Some("[fe80::1%7]:81")),
-        ("http://[fe80::2]/", Some("[fe80::2]:80")),
         ("http://[::1]/", Some("[::1]:80")),
         ("http://[fe80::1%257]/b", None),
         ("http://[fe80::1%7]/b", None),
@@ -122,6 +121,18 @@ fn a_server_chooses_no_network_interface() {
         let found = redirected_on_interface_7(location).map(|address| address.to_string());
         assert_eq!(found.as_deref(), expected, "{location}");
     }
+}
+
+/// Another address of a link has no zone, then.
+#[test]
+fn a_redirect_to_another_address_of_a_link_lacks_its_zone() {
+    let mut h = Harness::new(8);
+    h.add(get_url("http://[fe80::1%257]/a").options(following()));
+    let connection = h.ask();
+    h.received(connection, &to(302, "http://[fe80::2]/"));
+    h.again();
+    let address = "fe80::2".parse().unwrap();
+    assert_eq!(h.fails().cause, Cause::NoZone { address });
 }
 
 #[test]

@@ -3,9 +3,9 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use ringdove::dial::{Bind, Dial, Remote, UnixAddress};
+use ringdove::dial::{Bind, Device, Dial, Remote, UnixAddress};
 use ringdove::engine::{Config, ConnectTo, ConnectionId, Family, Output, Request, Sources, Ways};
-use ringdove::error::{Cause, Phase};
+use ringdove::error::{Cause, Error, Phase};
 use ringdove::http::Host;
 use ringdove::{Options, Proxies, Proxy, RedirectPolicy, Time};
 
@@ -291,4 +291,45 @@ fn a_zone_reaches_the_socket_and_no_server() {
     let mut h = Harness::new(8);
     h.add(get_by("http://a.test/", Ways { connect_to, ..Ways::default() }));
     assert_eq!(dialled(&mut h), expected(80));
+}
+
+/// Said before any socket is opened; the kernel would say EINVAL.
+#[test]
+fn an_address_of_a_link_needs_its_zone() {
+    let lacks = |error: &Error, address: &str| {
+        let no_zone = Cause::NoZone { address: address.parse().unwrap() };
+        assert_eq!((&error.cause, error.kind()), (&no_zone, "zone"));
+        let text = error.to_string();
+        assert!(text.contains(&format!("[{address}%eth0]")), "{text}");
+    };
+    // in a URL
+    let mut h = Harness::new(8);
+    h.add(get_url("http://[fe80::1]/"));
+    lacks(&h.fails(), "fe80::1");
+    h.wants_nothing();
+    h.add(get_url("http://[fe80::1%257]/"));
+    assert_eq!(h.wants_connect().1.to_string(), "[fe80::1%7]:80");
+    // fixed for a name
+    h.engine.set_override(host("fixed.test"), 80, ips(&["fe80::2"]));
+    h.add(get_url("http://fixed.test/"));
+    lacks(&h.fails(), "fe80::2");
+    // looked up: other addresses of the name may do
+    h.add(get_url("http://a.test/"));
+    let lookup = h.wants_lookup();
+    h.resolved(lookup, &["fe80::3"]);
+    lacks(&h.fails(), "fe80::3");
+    h.add(get_url("http://b.test/"));
+    let lookup = h.wants_lookup();
+    h.resolved(lookup, &["fe80::3", "192.0.2.1"]);
+    assert_eq!(h.wants_connect().1.to_string(), "192.0.2.1:80");
+}
+
+/// The interface that sockets are bound to says where it is.
+#[test]
+fn an_interface_stands_for_a_zone() {
+    let mut h = Harness::new(8);
+    let bind = Bind { device: Some(Device::new("eth0").unwrap()), ..Bind::default() };
+    let ways = Ways { sources: Sources::new([bind]), ..Ways::default() };
+    h.add(get_by("http://[fe80::1]/", ways));
+    assert_eq!(h.wants_connect().1.to_string(), "[fe80::1]:80");
 }
