@@ -70,6 +70,13 @@ fn every_limit_that_a_page_names_is_there() {
     let missing: Vec<_> =
         named.iter().filter(|name| !limits.contains(&format!("const {name}:"))).collect();
     assert!(missing.is_empty(), "{missing:?}");
+    // and of all of them
+    let consts = limits.split("\npub const ").chain(limits.split("\npub(crate) const ")).skip(1);
+    let untold: Vec<_> = consts
+        .filter_map(|rest| rest.split_once(':').map(|(name, _)| name))
+        .filter(|name| is_name(name) && !named.contains(name))
+        .collect();
+    assert!(untold.is_empty(), "{untold:?}");
 }
 
 /// The code map has each file and folder of each layer and of each other crate, and all tests and benches.
