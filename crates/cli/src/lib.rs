@@ -1,5 +1,5 @@
-//! The `ringdove` command: what was typed ([`options`]) → what it means ([`plan`]) → the run ([`run`]), with its
-//! [`files`] and its [`report`]; or [`doctor`], [`bench`], [`manual`], [`completions`].
+//! The `ringdove` command: what was typed (`options`) → what it means (`plan`) → the run (`run`), with its
+//! `files` and its `report`; or `doctor`, `bench`, `manual`, `completions`.
 //!
 //! This is a library so that fuzz targets can reach what reads text that people type. It is for them and for `main.rs`,
 //! and no promise to anybody else: programs use the crate `ringdove`.

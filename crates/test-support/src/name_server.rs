@@ -1,6 +1,6 @@
 //! A name server that does what it is told by the names it is asked for, which real ones do not.
 //!
-//! The first label of a name says how it is answered: see [`Manner`]. Every name has the address 127.0.0.1 and no
+//! The first label of a name says how it is answered: see `Manner`. Every name has the address 127.0.0.1 and no
 //! IPv6 address; whoever believes a forgery goes to [`FORGED`].
 
 use std::collections::HashMap;
