@@ -31,6 +31,7 @@ pub(super) enum RequestKind {
 }
 
 /// The framing of a response, and what its head says against reuse of the connection.
+#[inline]
 pub(super) fn decide(
     request: RequestKind,
     status: u16,
@@ -104,10 +105,16 @@ impl<'a> Noted<'a> {
     }
 
     fn connection(&mut self, value: &[u8]) {
-        for option in list(value) {
-            self.close |= option.eq_ignore_ascii_case(b"close");
-            self.keep_alive |=
-                option == b"keep-alive" || option.eq_ignore_ascii_case(b"keep-alive");
+        match value {
+            // what servers mostly say
+            b"keep-alive" => self.keep_alive = true,
+            b"close" => self.close = true,
+            _ => {
+                for option in list(value) {
+                    self.close |= option.eq_ignore_ascii_case(b"close");
+                    self.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
+                }
+            }
         }
     }
 
