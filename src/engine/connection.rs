@@ -127,6 +127,8 @@ pub(super) struct Exchanging {
     pub(super) head_taken: bool,
     /// The body has been asked for its bytes.
     pub(super) body_begun: bool,
+    /// The driver has been told to look at the deadline that binds since then.
+    pub(super) body_told: bool,
     /// The body's source has nothing now.
     pub(super) source_pending: bool,
     pub(super) paused: bool,

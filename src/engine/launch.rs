@@ -193,6 +193,7 @@ impl Engine {
             body_taken: 0,
             head_taken: false,
             body_begun: false,
+            body_told: false,
             source_pending: false,
             paused: transfer.paused,
             throttled: false,

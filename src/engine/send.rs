@@ -26,7 +26,6 @@ impl Engine {
     /// addresses may be tried side by side, that is a ClientHello or nothing.
     pub fn fill(&mut self, id: ConnectionId, out: &mut [u8]) -> usize {
         debug_assert!(out.len() >= MIN_FILL);
-        let asked = self.asks_soon(id);
         let filled = match self.try_fill(id, out) {
             Ok(filled) => filled,
             Err(cause) => {
@@ -35,19 +34,16 @@ impl Engine {
                 return 0;
             }
         };
-        if let Some(connection) = self.pool.connections.get_mut(id) {
-            connection.wire.handed += filled as u64;
-        }
-        if !asked && self.asks_soon(id) {
+        let Some(connection) = self.pool.connections.get_mut(id) else { return filled };
+        connection.wire.handed += filled as u64;
+        if let State::Exchanging(state) = &mut connection.state
+            && state.body_begun
+            && !std::mem::replace(&mut state.body_told, true)
+        {
             // with the body another deadline begins to bind
             self.touch(id);
         }
         filled
-    }
-
-    fn asks_soon(&self, id: ConnectionId) -> bool {
-        let connection = self.pool.connections.get(id);
-        connection.and_then(Connection::exchange).is_some_and(Exchanging::asks_unacknowledged)
     }
 
     /// So many of the bytes filled were sent.
@@ -73,8 +69,12 @@ impl Engine {
     }
 
     pub(super) fn try_fill(&mut self, id: ConnectionId, out: &mut [u8]) -> Result<usize, Cause> {
-        self.begin_early(id);
-        let Some(connection) = self.pool.connections.get_mut(id) else { return Ok(0) };
+        let Some(mut connection) = self.pool.connections.get_mut(id) else { return Ok(0) };
+        if let State::Connecting(_) = connection.state {
+            self.begin_early(id);
+            let Some(begun) = self.pool.connections.get_mut(id) else { return Ok(0) };
+            connection = begun;
+        }
         if connection.tunnel.is_some() {
             return self.fill_tunnel(id, out);
         }
