@@ -190,7 +190,7 @@ impl Engine {
         }
         let (transfer, since) = (state.transfer, state.since);
         if let Some(transfer) = self.transfers.get_mut(transfer) {
-            transfer.spent.tls += now.since(since).as_nanos() as u64;
+            transfer.spent.tls += now.nanos_since(since);
         }
         self.begin(id, transfer);
     }
@@ -224,64 +224,58 @@ impl Engine {
             if taken < input.len() && !state.exchange.response_started() {
                 state.first_byte = state.first_byte.min(now);
             }
-            let Read { consumed, event } = match state.exchange.read(&input[taken..]) {
-                Ok(read) => read,
-                Err(fault) => {
-                    self.fail(id, Cause::Http(fault), None);
-                    return Taken::Over;
-                }
-            };
             let Some(transfer) = self.transfers.get_mut(state.transfer) else {
                 return Taken::Over;
             };
+            let as_it_comes =
+                state.decoding.is_none() && transfer.request.options.max_body.is_none();
             let mut answered = false;
-            let (flow, next) = match event {
-                Event::NeedMore => (Flow::Continue, state.read_on(&self.memory)),
-                Event::Informational(head) => {
-                    answered = true;
-                    state.head_loan = None;
-                    transfer.handler.informational(&head);
-                    (Flow::Continue, Next::More)
-                }
-                Event::Head(head) => {
-                    answered = state.request_sent == Time::NEVER;
-                    state.head_loan = None;
-                    state.response =
-                        Some(Response { status: head.status(), version: head.version() });
-                    let (tls, untouched) = (self.config.tls.as_ref(), !state.body_begun);
-                    let (keeper, retries) = (&mut self.keeper, &mut self.retries);
-                    let followed = follow(transfer, &head, untouched, tls, keeper, retries, now);
-                    if followed.is_some() {
-                        (state.rest, state.measured.0) = (Rest::Superseded, now);
-                    } else if let Some(policy) = transfer.request.options.decode {
-                        state.decoding = Decoding::begin(&head, policy, self.memory.lend());
+            let (flow, mut next) = loop {
+                let Read { consumed, event } = match state.exchange.read(&input[taken..]) {
+                    Ok(read) => read,
+                    Err(fault) => {
+                        self.fail(id, Cause::Http(fault), None);
+                        return Taken::Over;
                     }
-                    (followed.unwrap_or_else(|| transfer.handler.head(&head)), Next::More)
-                }
-                Event::Body(chunk)
-                    if state.decoding.is_none() && transfer.request.options.max_body.is_none() =>
-                {
-                    match transfer.handler.body(chunk) {
-                        // as nearly always: on to the next piece
-                        Flow::Continue => {
-                            taken += consumed;
-                            continue;
+                };
+                taken += consumed;
+                let rest = match event {
+                    Event::NeedMore => break (Flow::Continue, state.read_on(&self.memory)),
+                    Event::Informational(head) => {
+                        answered = true;
+                        state.head_loan = None;
+                        transfer.handler.informational(&head);
+                        break (Flow::Continue, Next::More);
+                    }
+                    Event::Head(head) => {
+                        answered = state.request_sent == Time::NEVER;
+                        state.head_loan = None;
+                        state.response =
+                            Some(Response { status: head.status(), version: head.version() });
+                        let (tls, untouched) = (self.config.tls.as_ref(), !state.body_begun);
+                        let (keeper, retries) = (&mut self.keeper, &mut self.retries);
+                        let followed =
+                            follow(transfer, &head, untouched, tls, keeper, retries, now);
+                        if followed.is_some() {
+                            (state.rest, state.measured.0) = (Rest::Superseded, now);
+                        } else if let Some(policy) = transfer.request.options.decode {
+                            state.decoding = Decoding::begin(&head, policy, self.memory.lend());
                         }
-                        flow => (flow, Next::More),
+                        let flow = followed.unwrap_or_else(|| transfer.handler.head(&head));
+                        break (flow, Next::More);
                     }
-                }
-                Event::Body(chunk) => give_out(
-                    Some(chunk),
-                    &mut state.decoding,
-                    &mut *transfer.handler,
-                    &mut self.decoded,
-                ),
-                Event::Complete => {
-                    give_out(None, &mut state.decoding, &mut *transfer.handler, &mut self.decoded)
-                }
+                    Event::Body(chunk) if as_it_comes => match transfer.handler.body(chunk) {
+                        // as nearly always: on to the next piece
+                        Flow::Continue => continue,
+                        flow => break (flow, Next::More),
+                    },
+                    Event::Body(chunk) => Some(chunk),
+                    Event::Complete => None,
+                };
+                let handler = &mut *transfer.handler;
+                break give_out(rest, &mut state.decoding, handler, &mut self.decoded);
             };
-            taken += consumed;
-            let next = heed(flow, next, state, transfer);
+            heed(flow, &mut next, state, transfer);
             if answered {
                 // the rest of the request's body may be wanted now, or not any more
                 self.touch(id);
@@ -391,25 +385,25 @@ fn give_out(
     }
 }
 
-/// What an event asks for, once its handler has said how to go on.
+/// Changes what an event asks for where its handler says how else to go on.
 #[inline]
-fn heed(flow: Flow, next: Next, state: &mut Exchanging, transfer: &mut Transfer) -> Next {
-    let next = match flow {
-        Flow::Continue => next,
+fn heed(flow: Flow, next: &mut Next, state: &mut Exchanging, transfer: &mut Transfer) {
+    match flow {
+        Flow::Continue => {}
         Flow::Pause => {
             state.paused = true;
             transfer.paused = true;
-            next
         }
         Flow::Enough => {
             state.leave_rest(Rest::Unwanted);
-            Next::More
+            *next = Next::More;
         }
-        Flow::Abort(why) => Next::Fail(Cause::Aborted(why)),
-    };
-    match transfer.request.options.max_body {
-        None => next,
-        Some(limit) => over_limit(state, limit).map_or(next, Next::Fail),
+        Flow::Abort(why) => *next = Next::Fail(Cause::Aborted(why)),
+    }
+    if let Some(limit) = transfer.request.options.max_body
+        && let Some(cause) = over_limit(state, limit)
+    {
+        *next = Next::Fail(cause);
     }
 }
 
