@@ -31,7 +31,12 @@ impl Time {
 
     /// How long after `earlier` this is; zero if it is not after it.
     pub fn since(self, earlier: Time) -> Duration {
-        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+        Duration::from_nanos(self.nanos_since(earlier))
+    }
+
+    /// As [`Time::since`], in nanoseconds.
+    pub(crate) fn nanos_since(self, earlier: Time) -> u64 {
+        self.0.saturating_sub(earlier.0)
     }
 }
 

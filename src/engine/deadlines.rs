@@ -75,9 +75,7 @@ impl Engine {
     /// Sees to it that a connection's deadline is not missed.
     pub(super) fn schedule(&mut self, id: ConnectionId) {
         let Some(connection) = self.pool.connections.get(id) else { return };
-        // a socket that is not watched, or is no more, has nobody who carries its deadline
-        let unwatched = connection.is_paused() || connection.is_throttled();
-        if self.carried_deadlines && !unwatched && !self.is_stranded(id, connection) {
+        if self.carried_deadlines && !self.is_unwatched(id, connection) {
             return;
         }
         let at = self.deadline(connection).at;
@@ -92,6 +90,11 @@ impl Engine {
             connection.timer = Some(timer);
             connection.timer_at = at;
         }
+    }
+
+    /// Whether a connection's socket is not watched, or is no more: nobody carries its deadline.
+    fn is_unwatched(&self, id: ConnectionId, connection: &Connection) -> bool {
+        connection.is_paused() || connection.is_throttled() || self.is_stranded(id, connection)
     }
 
     /// Sees to it that the deadline of a transfer without connection is not missed.
@@ -139,20 +142,21 @@ impl Engine {
                 Due { at: state.measured.0 + limits::UNWANTED_REST, then: Then::Leave }
             }
             State::Exchanging(state) => {
-                let silence = silence(state, timeouts);
-                let slow = match low_speed {
-                    Some(low) if !low.over.is_zero() => {
-                        Due::fail(state.measured.0, Deadline::LowSpeed, Some(low.over))
-                    }
-                    _ => Due::NEVER,
-                };
-                let body = match timeouts.expect {
-                    Some(after) if state.exchange.awaits_continue() => {
-                        Due { at: state.moved + after, then: Then::SendBody }
-                    }
-                    _ => Due::NEVER,
-                };
-                silence.or_earlier(slow).or_earlier(body)
+                let (since, deadline, after) = silence(state, timeouts);
+                let mut due = Due::fail(since, deadline, after);
+                if state.body_begun {
+                    due = due.or_earlier(ask(state, since, after));
+                }
+                if let Some(low) = low_speed.filter(|low| !low.over.is_zero()) {
+                    let slow = Due::fail(state.measured.0, Deadline::LowSpeed, Some(low.over));
+                    due = due.or_earlier(slow);
+                }
+                if state.exchange.awaits_continue()
+                    && let Some(after) = timeouts.expect
+                {
+                    due = due.or_earlier(Due { at: state.moved + after, then: Then::SendBody });
+                }
+                due
             }
             State::Idle(_) | State::Names(_) => Due::NEVER,
         };
@@ -303,22 +307,25 @@ impl Due {
     }
 }
 
-/// When nothing has moved for too long. While a body may still be on its way to the peer, that is asked for soon, to know
-/// by then whether the peer has taken any of it.
+/// The silence that is borne: since when, which it is, and for how long.
 #[inline]
-fn silence(state: &Exchanging, timeouts: &Timeouts) -> Due {
-    let (since, deadline, after) =
-        if state.request_sent == Time::NEVER || state.first_byte != Time::NEVER {
-            (state.moved, Deadline::Idle, timeouts.idle)
-        } else {
-            (state.request_sent, Deadline::FirstByte, timeouts.first_byte)
-        };
-    let fail = Due::fail(since, deadline, after);
+fn silence(state: &Exchanging, timeouts: &Timeouts) -> (Time, Deadline, Option<Duration>) {
+    if state.request_sent == Time::NEVER || state.first_byte != Time::NEVER {
+        (state.moved, Deadline::Idle, timeouts.idle)
+    } else {
+        (state.request_sent, Deadline::FirstByte, timeouts.first_byte)
+    }
+}
+
+/// While a body may still be on its way to the peer, that is asked for soon, to know when the silence has lasted for too
+/// long whether the peer has taken any of it.
+#[cold]
+fn ask(state: &Exchanging, since: Time, after: Option<Duration>) -> Due {
     match after {
         Some(after) if state.asks_unacknowledged() => {
-            fail.or_earlier(Due { at: since.max(state.moved) + after / 8, then: Then::Ask })
+            Due { at: since.max(state.moved) + after / 8, then: Then::Ask }
         }
-        _ => fail,
+        _ => Due::NEVER,
     }
 }
 

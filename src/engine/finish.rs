@@ -301,27 +301,20 @@ impl Engine {
     pub(super) fn count_wire(&mut self, id: TransferId, connection: ConnectionId) {
         let Some(connection) = self.pool.connections.get(connection) else { return };
         let Some(transfer) = self.transfers.get_mut(id) else { return };
-        let before = match &connection.state {
-            State::Exchanging(state) if connection.uses > 1 => state.wire_before,
-            State::Exchanging(_)
-            | State::Connecting(_)
-            | State::Tunnelling(_)
-            | State::Handshaking(_)
-            | State::Idle(_)
-            | State::Names(_) => WireCount::default(),
-        };
-        transfer.wire.sent += connection.wire.sent - before.sent;
-        transfer.wire.received += connection.wire.received - before.received;
+        transfer.count_wire(connection);
     }
 
     /// What a transfer took, at its end.
     fn report(&mut self, id: TransferId, connection: Option<ConnectionId>) -> Report {
-        if let Some(connection) = connection {
-            self.count_wire(id, connection);
-        }
-        let raced = self.transfers.get(id).is_some_and(|transfer| transfer.race.is_some());
-        let attempts = if raced { self.take_attempts(id) } else { None };
         let connection = connection.and_then(|id| self.pool.connections.get(id));
+        let remote = connection.filter(|connection| !self.is_unix(connection)).map(|c| c.remote);
+        let Some(transfer) = self.transfers.get_mut(id) else {
+            unreachable!("a transfer is taken out after its report")
+        };
+        if let Some(connection) = connection {
+            transfer.count_wire(connection);
+        }
+        let attempts = transfer.take_attempts(self.now);
         let state = match connection.map(|connection| &connection.state) {
             Some(State::Exchanging(state)) => Some(&**state),
             Some(
@@ -333,13 +326,10 @@ impl Engine {
             )
             | None => None,
         };
-        let Some(transfer) = self.transfers.get(id) else {
-            unreachable!("a transfer is taken out after its report")
-        };
         let decoding = state.and_then(|state| state.decoding.as_ref());
         let mut spent = transfer.spent;
         // the wait that was under way when it ended
-        let waited = |since: Time| self.now.since(since).as_nanos() as u64;
+        let waited = |since: Time| self.now.nanos_since(since);
         match (connection.map(|connection| &connection.state), transfer.place) {
             (Some(State::Connecting(state)), _) => spent.connect += waited(state.since),
             (Some(State::Tunnelling(state)), _) => spent.proxy += waited(state.connected),
@@ -370,7 +360,7 @@ impl Engine {
             body_decoded: decoding.and_then(|decoding| decoding.decoded()),
             undecoded: decoding.and_then(|decoding| decoding.undecoded()),
             status: state.and_then(|state| state.response).map(|response| response.status),
-            remote: connection.filter(|connection| !self.is_unix(connection)).map(|c| c.remote),
+            remote,
             reused: connection.is_some_and(|connection| connection.uses > 1),
             tls: connection.and_then(|connection| connection.tls.as_ref()).and_then(|tls| {
                 Some(TlsSummary { version: tls.version()?, resumed: tls.resumed() })
@@ -382,6 +372,23 @@ impl Engine {
             hops: Vec::new(),
             attempts,
         }
+    }
+}
+
+impl Transfer {
+    /// Adds what its exchange has moved on this connection.
+    fn count_wire(&mut self, connection: &Connection) {
+        let before = match &connection.state {
+            State::Exchanging(state) if connection.uses > 1 => state.wire_before,
+            State::Exchanging(_)
+            | State::Connecting(_)
+            | State::Tunnelling(_)
+            | State::Handshaking(_)
+            | State::Idle(_)
+            | State::Names(_) => WireCount::default(),
+        };
+        self.wire.sent += connection.wire.sent - before.sent;
+        self.wire.received += connection.wire.received - before.received;
     }
 }
 

@@ -121,7 +121,7 @@ impl Engine {
             connection
         };
         if let Some(transfer) = self.transfers.get_mut(transfer) {
-            transfer.spent.connect += now.since(since).as_nanos() as u64;
+            transfer.spent.connect += now.nanos_since(since);
         }
         if connection.tunnel.is_some() {
             let state = Tunnelling { transfer, since, connected: now };
@@ -178,13 +178,9 @@ impl Engine {
             transfer.dress(connection.forwarder.as_deref(), &mut self.keeper, self.now);
         }
         let (head, body) = (&transfer.request.head, transfer.request.body.length());
-        let mut exchange = Exchange::new(head, body, &transfer.request.options.http);
-        if transfer.request.options.raw {
-            exchange.keep_chunks();
-        }
-        let exchanging = Exchanging {
+        let mut exchanging = Exchanging {
             transfer: transfer_id,
-            exchange,
+            exchange: Exchange::new(head, body, &transfer.request.options.http),
             since: self.now,
             moved: self.now,
             request_sent: Time::NEVER,
@@ -205,6 +201,9 @@ impl Engine {
             measured: (self.now, 0),
             unacknowledged: (Time::ZERO, 0),
         };
+        if transfer.request.options.raw {
+            exchanging.exchange.keep_chunks();
+        }
         Some(self.pool.boxed(exchanging))
     }
 
@@ -289,9 +288,12 @@ impl Engine {
         if self.gates.is_some() && self.pool.get(origin)?.queued() == 0 {
             self.leave_lines(origin);
         }
-        self.stamp(id);
         let transfer = self.transfers.get_mut(id)?;
-        transfer.spent.queue += self.now.since(transfer.since).as_nanos() as u64;
+        match transfer.place {
+            // it has not waited
+            Place::Admission => self.stamp(id),
+            _ => transfer.spent.queue += self.now.nanos_since(transfer.since),
+        }
         Some(id)
     }
 
@@ -327,7 +329,7 @@ impl Engine {
             let waiters = waiters.to_vec();
             for id in waiters {
                 let Some(transfer) = self.transfers.get_mut(id) else { continue };
-                transfer.spent.queue += self.now.since(transfer.since).as_nanos() as u64;
+                transfer.spent.queue += self.now.nanos_since(transfer.since);
                 transfer.since = self.now;
                 self.schedule_transfer(id);
             }
@@ -368,7 +370,7 @@ impl Engine {
         // last first, since each goes to the front of its queue
         for id in waiters.into_iter().rev() {
             let Some(transfer) = self.transfers.get_mut(id) else { continue };
-            transfer.spent.resolve += self.now.since(transfer.since).as_nanos() as u64;
+            transfer.spent.resolve += self.now.nanos_since(transfer.since);
             transfer.since = self.now;
             match result {
                 Ok(_) => self.requeue(id),

@@ -19,7 +19,7 @@ use super::launch::addresses;
 use super::pool::OriginId;
 use super::resolve::Addresses;
 use super::timers::TimerId;
-use super::transfer::Place;
+use super::transfer::{Place, Transfer};
 use super::{ConnectionId, Engine, Output, Timer, TransferId};
 use crate::error::{Attempt, AttemptEnd, Attempts, Cause};
 use crate::limits;
@@ -151,12 +151,21 @@ impl Race {
         (first != winner).then_some(winner)
     }
 
+    #[cold]
     fn into_attempts(self, now: Time) -> Attempts {
         let attempt = |run: Run| {
             let (end, at) = run.end.unwrap_or((AttemptEnd::Unanswered, now));
             Attempt { address: run.address, end, took: at.since(run.began) }
         };
         Attempts(self.attempts.into_iter().map(attempt).collect())
+    }
+}
+
+impl Transfer {
+    /// What it has tried for its connection, for its report.
+    pub(super) fn take_attempts(&mut self, now: Time) -> Option<Box<Attempts>> {
+        let race = self.race.take()?;
+        Some(Box::new(race.into_attempts(now)))
     }
 }
 
@@ -305,7 +314,7 @@ impl Engine {
             // its only address, which has not been tried
             None => {}
         }
-        transfer.spent.connect += self.now.since(since).as_nanos() as u64;
+        transfer.spent.connect += self.now.nanos_since(since);
         self.end_race(id);
         self.queue_first(id);
         self.close(connection_id);
@@ -453,13 +462,6 @@ impl Engine {
                 transfer.race = None;
             }
         }
-    }
-
-    /// What a transfer has tried for its connection, for its report.
-    #[cold]
-    pub(super) fn take_attempts(&mut self, id: TransferId) -> Option<Box<Attempts>> {
-        let race = self.transfers.get_mut(id)?.race.take()?;
-        Some(Box::new(race.into_attempts(self.now)))
     }
 
     // inside

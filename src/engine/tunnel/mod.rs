@@ -228,7 +228,7 @@ impl Engine {
         };
         self.count_wire(transfer, id);
         if let Some(transfer) = self.transfers.get_mut(transfer) {
-            transfer.spent.proxy += self.now.since(connected).as_nanos() as u64;
+            transfer.spent.proxy += self.now.nanos_since(connected);
         }
         self.close(id);
         self.relaunch(transfer);
@@ -246,7 +246,7 @@ impl Engine {
             tunnel.handshake = None;
         }
         if let Some(transfer) = self.transfers.get_mut(transfer) {
-            transfer.spent.proxy += now.since(connected).as_nanos() as u64;
+            transfer.spent.proxy += now.nanos_since(connected);
         }
         match self.inner_session(id) {
             Ok(None) => self.begin(id, transfer),
