@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ringdove::engine::{Body, Config, ConnectionId, Options, Overdue, Request};
+use ringdove::engine::{Body, Config, ConnectionId, Options, Output, Overdue, Request};
 use ringdove::error::{Deadline, Phase};
 use ringdove::{LowSpeed, Timeouts, TlsPolicy};
 
@@ -226,6 +226,21 @@ fn a_peer_that_takes_nothing_fails_in_time() {
     assert!(h.engine.poll_message().is_none());
     left(&mut h, connection, 1_802, 90_000);
     h.fails();
+}
+
+/// With the body another deadline begins to bind: whoever carries it is told, once.
+#[test]
+fn a_driver_that_carries_deadlines_is_told_when_a_body_begins() {
+    let mut h = Harness::with_carried_deadlines(Config::default(), true);
+    h.add(upload(timeouts(|t| t.idle = Some(ms(800)))));
+    let connection = h.connect();
+    h.wants_nothing();
+    let mut buffer = [0; 1024];
+    for told in [Some(Output::Level { connection }), None] {
+        h.engine.fill(connection, &mut buffer);
+        assert_eq!(h.engine.poll_output(), told);
+        assert_eq!(h.deadline(connection), Some(1_100));
+    }
 }
 
 /// Where the kernel does not say what was acknowledged, the limits are what they were.
