@@ -37,6 +37,68 @@ impl Default for HttpLimits {
     }
 }
 
+/// Bounds on one HTTP/2 connection (RFC 9113). Those on its messages are [`HttpLimits`]: a block, encoded or decoded, has at
+/// most [`head_bytes`](HttpLimits::head_bytes), and a field counts 32 bytes beyond its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct H2Limits {
+    /// Streams open at a time, however many the peer allows.
+    pub streams: u32,
+    /// CONTINUATION frames of one block: nobody has heads of 144 KiB, and who sends empty ones sends them for ever.
+    pub continuations: u32,
+    /// Bytes of a body that may come before any of it is consumed: what each stream begins with. No less than the 65,535 that
+    /// hold before the peer knows.
+    pub initial_window: u32,
+    /// Bytes that the window of a stream grows to while its body is consumed as fast as it comes: a gigabit over 128 ms.
+    pub stream_window: u32,
+    /// Bytes that the windows of all streams grow to together.
+    pub windows: u64,
+    /// Bytes of all bodies that may be on their way: they are granted again as they come.
+    pub connection_window: u32,
+    /// Frames that bring nothing (SETTINGS, PING, PRIORITY, WINDOW_UPDATE, empty DATA, those that are not known or too late)
+    /// with little else between them.
+    pub barren_frames: u32,
+    /// Frames that wait for an acknowledgement which could not be sent yet.
+    pub answers: u32,
+}
+
+impl H2Limits {
+    /// The limits in force unless the caller sets others.
+    pub const DEFAULT: H2Limits = H2Limits {
+        streams: 1000,
+        continuations: 8,
+        initial_window: 65_535,
+        stream_window: 16 * 1024 * 1024,
+        windows: 64 * 1024 * 1024,
+        connection_window: 16 * 1024 * 1024,
+        barren_frames: 1000,
+        answers: 64,
+    };
+}
+
+impl Default for H2Limits {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}
+
+/// Bytes of the table of header fields that each side of an HTTP/2 connection keeps, at most: what RFC 9113, 6.5.2 begins with.
+pub(crate) const H2_HEADER_TABLE: usize = 4096;
+
+/// Bytes of a request's field lines that are kept as they were encoded, for the requests after it on the same connection.
+pub(crate) const H2_SHARED_FIELDS: usize = 4096;
+
+/// Frames that bring nothing which a response's head makes up for.
+pub(crate) const H2_BARREN_FOR_HEAD: u32 = 16;
+
+/// Frames that bring nothing which one of data makes up for, in either direction: servers send two WINDOW_UPDATEs for each
+/// that they get, or a PING with each that they send.
+pub(crate) const H2_BARREN_FOR_DATA: u32 = 4;
+
+/// Streams that the peer has ended of which that is remembered, to tell frames that are late from those that cannot be.
+pub(crate) const H2_ENDED: usize = 64;
+
+/// Bytes of what a peer that goes away says in words.
+pub(crate) const H2_DEBUG: usize = 256;
 /// Bytes of a response head that answers CONNECT: nearly all have less.
 pub(crate) const CONNECT_HEAD: usize = 64 * 1024;
 

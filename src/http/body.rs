@@ -207,14 +207,14 @@ fn fill_chunk(
 }
 
 /// Why no more was pulled.
-enum Stop {
+pub(super) enum Stop {
     Full,
     Pending,
     End(Option<Trailers>),
 }
 
 /// Pulls from the source until `out` is full or the source stops. Never asks with an empty slice.
-fn pull(
+pub(super) fn pull(
     out: &mut [u8],
     source: &mut dyn FnMut(&mut [u8]) -> SourceRead,
 ) -> Result<(usize, Stop), BodyFault> {

@@ -99,6 +99,15 @@ pub enum HttpFault {
         /// Bytes of the body that had arrived.
         received: u64,
     },
+    /// A message that is none by the rules of its version of HTTP (RFC 9113, 8.1.1).
+    Malformed(&'static str),
+    /// A body of another length than its Content-Length says, where that does not frame it (RFC 9113, 8.1.1).
+    LengthMismatch {
+        /// What Content-Length says.
+        announced: u64,
+        /// Bytes of the body that had arrived, or more than that.
+        received: u64,
+    },
 }
 
 /// A request that cannot be made: what the caller asked for cannot stand in an HTTP message.
@@ -204,7 +213,9 @@ impl HttpFault {
             | HttpFault::TransferCodingInHttp10
             | HttpFault::BadChunk { .. }
             | HttpFault::UnexpectedEof { .. }
-            | HttpFault::CloseWithoutNotify { .. } => false,
+            | HttpFault::CloseWithoutNotify { .. }
+            | HttpFault::Malformed(_)
+            | HttpFault::LengthMismatch { .. } => false,
         }
     }
 }
@@ -266,6 +277,12 @@ impl fmt::Display for HttpFault {
                 f,
                 "TLS ended without close_notify after {received} bytes of a body that only the \
                  close delimits"
+            ),
+            HttpFault::Malformed(why) => write!(f, "a malformed response: {why}"),
+            HttpFault::LengthMismatch { announced, received } => write!(
+                f,
+                "the body is not as long as announced: {received} bytes came, and Content-Length \
+                 says {announced}"
             ),
         }
     }

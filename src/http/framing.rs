@@ -178,7 +178,7 @@ fn length(first: &[u8], more: bool, fields: &[httparse::Header<'_>]) -> Result<u
 }
 
 /// `1*DIGIT`, below 2^64.
-fn decimal(value: &[u8]) -> Option<u64> {
+pub(super) fn decimal(value: &[u8]) -> Option<u64> {
     let digit = |b: u8| b.is_ascii_digit().then(|| u64::from(b - b'0'));
     let (&first, rest) = value.split_first()?;
     rest.iter().try_fold(digit(first)?, |n, &b| n.checked_mul(10)?.checked_add(digit(b)?))

@@ -29,6 +29,8 @@ pub enum Version {
     Http10,
     /// HTTP/1.1 (RFC 9112), or a later minor version, which is read as this (RFC 9110, 2.5).
     Http11,
+    /// HTTP/2 (RFC 9113).
+    Http2,
 }
 
 /// A response's head: a view of its bytes, which have been validated.
@@ -54,7 +56,7 @@ pub(super) enum Lines {
 /// The field lines of a [`ResponseHead`], in order: names as they came, values without white space
 /// around them. A value borrows but where line folding had to be replaced. Lines that are no field
 /// lines are left out; control characters in a value, other than CR, LF and NUL, are as they came.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fields<'a> {
     /// From a line on to the end of the head.
     rest: &'a [u8],
@@ -102,6 +104,7 @@ impl<'a> ResponseHead<'a> {
         parts.version = match self.version {
             Version::Http10 => ::http::Version::HTTP_10,
             Version::Http11 => ::http::Version::HTTP_11,
+            Version::Http2 => ::http::Version::HTTP_2,
         };
         for (name, value) in self.fields() {
             let name = HeaderName::from_bytes(name.as_bytes());
@@ -144,6 +147,11 @@ impl<'a> Iterator for Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
+    /// Of lines that are field lines all.
+    pub(super) fn of_lines(lines: &'a [u8]) -> Fields<'a> {
+        Fields { rest: lines, lines: Lines::Fields }
+    }
+
     #[cold]
     fn next_of_mixed(&mut self) -> Option<<Self as Iterator>::Item> {
         loop {

@@ -1,5 +1,5 @@
 //! HTTP/1.1 and 1.0 messages and their bytes on the wire, as RFC 9110 and RFC 9112 demand of a
-//! client.
+//! client; HTTP/2 (RFC 9113) in [`h2`].
 //!
 //! Knows request and response heads, body framing, chunks, when a connection may carry another
 //! exchange, what a redirect asks for, content codings, and which proxy a request goes by. Must not know sockets, time, transfers. Invariants: what leaves was validated when it

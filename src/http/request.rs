@@ -237,7 +237,7 @@ impl RequestHead {
     /// Whether the body is to wait for 100 (Continue): `Expect: 100-continue` was added (RFC 9110,
     /// 10.1.1). To HTTP/1.0 it means nothing.
     pub fn expects_continue(&self) -> bool {
-        self.expects_continue && self.version == Version::Http11
+        self.expects_continue && self.version >= Version::Http11
     }
 
     /// Whether sending the request twice intends what sending it once does (RFC 9110, 9.2.2).
@@ -440,8 +440,29 @@ impl RequestHead {
         self.rare.as_ref()?.cookies.as_ref()
     }
 
-    fn host(&self) -> Option<&str> {
+    /// What Host says instead of the origin's authority.
+    pub(super) fn host(&self) -> Option<&str> {
         self.rare.as_ref()?.host.as_deref()
+    }
+
+    /// Appends what Host says.
+    pub(super) fn append_authority(&self, out: &mut Vec<u8>) {
+        // what grows has no end to run into
+        let _ = self.write_host(&mut Grown(out));
+    }
+
+    /// What stands beside the field lines that were added, and is not to be seen.
+    pub(super) fn secret_fields(&self) -> impl Iterator<Item = (&'static str, &[u8])> {
+        self.rare.iter().flat_map(|rare| rare.fields())
+    }
+
+    /// What Content-Length says of a body of this length: zero where a method expects one and there is none (RFC 9110, 8.6).
+    pub(super) fn content_length(&self, body: BodyLength) -> Option<u64> {
+        match body {
+            BodyLength::Known(length) => Some(length),
+            BodyLength::None if self.anticipates_body() => Some(0),
+            BodyLength::None | BodyLength::Unknown => None,
+        }
     }
 
     pub(super) fn kind(&self) -> RequestKind {
@@ -485,7 +506,8 @@ impl RequestHead {
         out.put(b" ")?;
         out.put(self.target.as_bytes())?;
         out.put(match self.version {
-            Version::Http11 => b" HTTP/1.1\r\nHost: ",
+            // what may go by HTTP/2 goes by HTTP/1.1 where that is not spoken
+            Version::Http11 | Version::Http2 => b" HTTP/1.1\r\nHost: ",
             Version::Http10 => b" HTTP/1.0\r\nHost: ",
         })?;
         self.write_host(out)?;
@@ -494,11 +516,10 @@ impl RequestHead {
         if let Some(rare) = &self.rare {
             rare.write_to(out)?;
         }
-        match body {
-            BodyLength::Known(n) => write!(out, "Content-Length: {n}\r\n")?,
-            BodyLength::Unknown => out.put(b"Transfer-Encoding: chunked\r\n")?,
-            BodyLength::None if self.anticipates_body() => out.put(b"Content-Length: 0\r\n")?,
-            BodyLength::None => {}
+        match self.content_length(body) {
+            Some(length) => write!(out, "Content-Length: {length}\r\n")?,
+            None if body == BodyLength::Unknown => out.put(b"Transfer-Encoding: chunked\r\n")?,
+            None => {}
         }
         out.put(b"\r\n")
     }
@@ -532,13 +553,17 @@ impl RequestHead {
 }
 
 impl Rare {
+    fn fields(&self) -> impl Iterator<Item = (&'static str, &[u8])> {
+        let fields = [("Authorization", &self.authorization), ("Cookie", &self.cookies)];
+        fields
+            .into_iter()
+            .filter_map(|(name, value)| value.as_ref().map(|Hidden(value)| (name, &value[..])))
+    }
+
     fn write_to(&self, out: &mut impl Sink) -> fmt::Result {
-        let lines = [(&b"Authorization: "[..], &self.authorization), (b"Cookie: ", &self.cookies)];
-        for (name, value) in lines {
-            if let Some(Hidden(value)) = value {
-                out.put(name)?;
-                out.put(value)?;
-                out.put(b"\r\n")?;
+        for (name, value) in self.fields() {
+            for bytes in [name.as_bytes(), b": ", value, b"\r\n"] {
+                out.put(bytes)?;
             }
         }
         Ok(())
@@ -565,6 +590,21 @@ impl Sink for Cursor<'_> {
 }
 
 impl fmt::Write for Cursor<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.put(text.as_bytes())
+    }
+}
+
+struct Grown<'a>(&'a mut Vec<u8>);
+
+impl Sink for Grown<'_> {
+    fn put(&mut self, bytes: &[u8]) -> fmt::Result {
+        self.0.extend_from_slice(bytes);
+        Ok(())
+    }
+}
+
+impl fmt::Write for Grown<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         self.put(text.as_bytes())
     }

@@ -147,6 +147,7 @@ impl Told<'_> {
                 None => "0".to_owned(),
                 Some(Version::Http10) => "1".to_owned(),
                 Some(Version::Http11) => "1.1".to_owned(),
+                Some(Version::Http2) => "2".to_owned(),
             },
             "method" => hops.last().map_or(self.method, |hop| hop.method.as_str()).to_owned(),
             "num_connects" => self.connects().to_string(),

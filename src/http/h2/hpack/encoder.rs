@@ -106,8 +106,7 @@ impl Encoder {
     ) {
         let index = match indexing {
             Indexing::Insert => fixed::index_of(name, value).or_else(|| self.index_of(name, value)),
-            Indexing::Without => fixed::index_of(name, value),
-            Indexing::Never => None,
+            Indexing::Without | Indexing::Never => None,
         };
         let (prefix, flags) = match (index, indexing) {
             (Some(index), _) => return integer::encode(index, 7, 0x80, out),

@@ -25,26 +25,26 @@ pub(super) fn decode(coded: &[u8], out: &mut [u8]) -> Result<Decoded, HpackFault
     let mut bits = Bits { next: 0, count: 0, rest: coded };
     let mut decoded = Decoded { len: 0, is_value: true };
     loop {
-        bits.refill();
-        while bits.count >= LONGEST {
-            let entry = bits.entry();
-            if entry.bits == 0 {
-                bits.long(&mut decoded, out)?;
-                continue;
+        if bits.count < PAIR_BITS {
+            bits.refill();
+        }
+        let entry = PAIRS[(bits.next >> (64 - PAIR_BITS)) as usize];
+        let length = u32::from(entry.bits);
+        if length > bits.count {
+            bits.refill();
+            if !bits.single(&mut decoded, out)? {
+                return Ok(decoded);
             }
-            out[decoded.len..decoded.len + 2].copy_from_slice(&entry.symbols);
-            decoded.len += entry.count();
-            bits.drop(u32::from(entry.bits));
+            continue;
         }
-        if bits.rest.is_empty() {
-            break;
-        }
+        out[decoded.len..decoded.len + 2].copy_from_slice(&entry.symbols);
+        decoded.len += usize::from(entry.count);
+        bits.drop(length);
     }
-    bits.last(&mut decoded, out)?;
-    Ok(decoded)
 }
 
-/// Bits that are to be decoded, of which the next stand highest.
+/// Bits that are to be decoded, of which the next stand highest, each turned over: so the ones that a string is padded with
+/// (RFC 7541, 5.2) come by themselves.
 struct Bits<'a> {
     next: u64,
     /// How many of them were taken from the string.
@@ -54,79 +54,45 @@ struct Bits<'a> {
 
 impl Bits<'_> {
     /// Takes whole bytes from the string, as many as there is room for.
+    #[inline]
     fn refill(&mut self) {
         if let Some(word) = self.rest.first_chunk() {
             // the bits of a byte that has no room whole are taken once more next time, and are the same
-            self.next |= u64::from_be_bytes(*word) >> self.count;
+            self.next |= !u64::from_be_bytes(*word) >> self.count;
             let taken = (63 - self.count) / 8;
             self.rest = &self.rest[taken as usize..];
             self.count += taken * 8;
             return;
         }
         while let (true, Some((&byte, rest))) = (self.count <= 56, self.rest.split_first()) {
-            self.next |= u64::from(byte) << (56 - self.count);
+            self.next |= u64::from(!byte) << (56 - self.count);
             self.count += 8;
             self.rest = rest;
         }
     }
 
-    fn entry(&self) -> Entry {
-        PAIRS[(self.next >> (64 - PAIR_BITS)) as usize]
-    }
-
+    #[inline]
     fn drop(&mut self, bits: u32) {
         self.next <<= bits;
         self.count -= bits;
     }
 
-    /// The symbol of a code that is longer than the table's.
-    #[cold]
-    fn long(&mut self, decoded: &mut Decoded, out: &mut [u8]) -> Result<(), HpackFault> {
-        for length in PAIR_BITS as usize + 1..=LONGEST as usize {
-            let code = (self.next >> (64 - length)) as u32;
-            let Some(nth) = code.checked_sub(CODE.first[length]) else { continue };
-            if nth >= u32::from(CODE.count[length]) {
-                continue;
-            }
-            let symbol = CODE.symbols[usize::from(CODE.before[length]) + nth as usize];
-            // its bits may be those of the padding
-            if symbol == END || length as u32 > self.count {
-                break;
-            }
-            out[decoded.len] = symbol as u8;
-            decoded.len += 1;
-            decoded.is_value &= !matches!(symbol as u8, 0 | b'\r' | b'\n');
-            self.drop(length as u32);
-            return Ok(());
+    /// The next symbol, by itself: one whose code is longer than the table's, or the last. False at the end, which is the
+    /// beginning of the code that nothing else begins with, of less than a byte (RFC 7541, 5.2).
+    fn single(&mut self, decoded: &mut Decoded, out: &mut [u8]) -> Result<bool, HpackFault> {
+        if self.count < 8 && self.next == 0 {
+            return Ok(false);
         }
-        Err(HpackFault::BadHuffman)
-    }
-
-    /// What is left when all of the string was taken: at most one bit less than the longest code has, and the padding,
-    /// which is the beginning of the code that nothing else begins with (RFC 7541, 5.2).
-    fn last(&mut self, decoded: &mut Decoded, out: &mut [u8]) -> Result<(), HpackFault> {
-        self.next |= u64::MAX >> self.count;
-        while self.count > 0 {
-            if self.count < 8 && self.next == u64::MAX {
-                return Ok(());
-            }
-            let entry = self.entry();
-            let (bits, symbols) = match entry.bits {
-                0 => {
-                    self.long(decoded, out)?;
-                    self.next |= u64::MAX >> self.count;
-                    continue;
-                }
-                bits if u32::from(bits) <= self.count => (bits, entry.count()),
-                _ if u32::from(entry.first) <= self.count => (entry.first, 1),
-                _ => return Err(HpackFault::BadHuffman),
-            };
-            out[decoded.len..decoded.len + 2].copy_from_slice(&entry.symbols);
-            decoded.len += symbols;
-            self.drop(u32::from(bits));
-            self.next |= u64::MAX >> self.count;
+        let (symbol, length) = first((!self.next >> 32) as u32, LONGEST);
+        // its bits may be those of the padding
+        if length == 0 || symbol == END || length > self.count {
+            return Err(HpackFault::BadHuffman);
         }
-        Ok(())
+        out[decoded.len] = symbol as u8;
+        decoded.len += 1;
+        decoded.is_value &= !matches!(symbol as u8, 0 | b'\r' | b'\n');
+        self.drop(length);
+        Ok(true)
     }
 }
 
@@ -167,45 +133,42 @@ const END: u16 = 256;
 #[derive(Clone, Copy)]
 struct Entry {
     symbols: [u8; 2],
-    /// Of the symbols that are whole; none: the first code is longer.
+    /// Of the symbols that are whole; too many, if the first is not.
     bits: u8,
-    /// Of the first symbol.
-    first: u8,
+    count: u8,
 }
 
-impl Entry {
-    /// How many symbols there are, if any.
-    fn count(self) -> usize {
-        1 + usize::from(self.bits > self.first)
-    }
-}
-
+/// By the next bits, turned over.
 static PAIRS: [Entry; 1 << PAIR_BITS] = pairs();
 
 const fn pairs() -> [Entry; 1 << PAIR_BITS] {
-    let mut table = [Entry { symbols: [0; 2], bits: 0, first: 0 }; 1 << PAIR_BITS];
+    let mut table = [Entry { symbols: [0; 2], bits: u8::MAX, count: 0 }; 1 << PAIR_BITS];
     let mut at = 0;
     while at < table.len() {
-        let (symbol, first) = short(at as u32, PAIR_BITS);
-        if first > 0 {
-            let (second, bits) = short(at as u32, PAIR_BITS - first);
-            let symbols = [symbol, second];
-            table[at] = Entry { symbols, bits: (first + bits) as u8, first: first as u8 };
+        let bits = !(at as u32) << (32 - PAIR_BITS);
+        let (one, length) = first(bits, PAIR_BITS);
+        if length > 0 {
+            let (two, second) = first(bits << length, PAIR_BITS - length);
+            let count = if second > 0 { 2 } else { 1 };
+            table[at] =
+                Entry { symbols: [one as u8, two as u8], bits: (length + second) as u8, count };
         }
         at += 1;
     }
     table
 }
 
-/// The symbol whose code begins the lowest `count` bits, and its length; none if it is longer than these.
-const fn short(bits: u32, count: u32) -> (u8, u32) {
+/// The symbol whose code the highest bits begin with, and its length; none if it has more than `most`.
+const fn first(bits: u32, most: u32) -> (u16, u32) {
     let mut length = 5;
-    while length <= count {
-        let code = (bits >> (count - length)) & ((1 << length) - 1);
+    while length <= most {
+        let code = bits >> (32 - length);
         let at = length as usize;
         if code >= CODE.first[at] && code - CODE.first[at] < CODE.count[at] as u32 {
-            let nth = CODE.before[at] as usize + (code - CODE.first[at]) as usize;
-            return (CODE.symbols[nth] as u8, length);
+            return (
+                CODE.symbols[CODE.before[at] as usize + (code - CODE.first[at]) as usize],
+                length,
+            );
         }
         length += 1;
     }

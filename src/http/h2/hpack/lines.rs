@@ -37,10 +37,9 @@ impl Lines {
         Lines::default()
     }
 
-    /// Begins anew, after so many bytes that are left to the caller, for a list of at most this size.
-    pub fn begin(&mut self, before: usize, limit: usize) {
-        (self.len, self.list_size, self.limit) = (before, 0, limit);
-        self.room(0);
+    /// Begins anew, for a list of at most this size.
+    pub fn begin(&mut self, limit: usize) {
+        (self.len, self.list_size, self.limit) = (0, 0, limit);
     }
 
     /// All of it.
@@ -70,11 +69,9 @@ impl Lines {
         self.len += bytes.len();
     }
 
-    /// Gives back what is beyond `kept` bytes of memory.
-    pub fn shrink(&mut self, kept: usize) {
-        self.len = 0;
-        self.bytes.truncate(kept);
-        self.bytes.shrink_to_fit();
+    /// Gives back all memory.
+    pub fn shrink(&mut self) {
+        (self.bytes, self.len) = (Vec::new(), 0);
     }
 
     /// Where the next line begins.
@@ -83,12 +80,17 @@ impl Lines {
     }
 
     /// The bytes from the end on, at least that many.
+    #[inline]
     pub(super) fn room(&mut self, bytes: usize) -> &mut [u8] {
-        if self.bytes.len() - self.len.min(self.bytes.len()) < bytes || self.bytes.len() < self.len
-        {
-            self.bytes.resize((self.len + bytes).next_power_of_two().max(LEAST), 0);
+        if self.bytes.len() - self.len < bytes {
+            self.grow(bytes);
         }
         &mut self.bytes[self.len..]
+    }
+
+    #[cold]
+    fn grow(&mut self, bytes: usize) {
+        self.bytes.resize((self.len + bytes).next_power_of_two().max(LEAST), 0);
     }
 
     /// Counts a field of that many bytes; whether the list is within its limit with it.

@@ -19,7 +19,7 @@ fn decode_within(
     limit: usize,
 ) -> Result<(Fields, usize), HpackFault> {
     let (mut lines, mut fields, mut over) = (Lines::new(), Vec::new(), 0);
-    lines.begin(0, limit);
+    lines.begin(limit);
     decoder.begin();
     loop {
         match decoder.next(&mut block, &mut lines)? {
@@ -209,7 +209,7 @@ fn a_bomb_takes_no_more_than_its_limit() {
     block.resize(block.len() + 4000, b'x');
     block.resize(block.len() + 100_000, 0xbe);
     let (mut lines, mut rest, mut over) = (Lines::new(), &block[..], 0);
-    lines.begin(0, 64 * 1024);
+    lines.begin(64 * 1024);
     loop {
         match decoder.next(&mut rest, &mut lines).unwrap() {
             Field::Line(_) => {}
@@ -322,7 +322,7 @@ fn what_is_encoded_is_decoded_by_us_and_by_another() {
         let judged: Fields = judged.into_iter().map(|(name, value, _)| (name, value)).collect();
         assert_eq!(judged, fields(list));
     }
-    assert_eq!(lens, [18, 28, 27, 28, 20, 20, 24, 26]);
+    assert_eq!(lens, [29, 38, 27, 28, 31, 30, 24, 26]);
 }
 
 #[test]
