@@ -51,5 +51,8 @@ fn talk<'w>(choice: u8, pieces: impl Iterator<Item = &'w [u8]>) -> Ending {
     for piece in pieces {
         client.hear(piece);
     }
-    client.end()
+    let end = client.end();
+    // what follows on the answer at once comes before there is a request: that it is no response is not looked at then
+    let result = if end.result == Err("http") { Err("closed") } else { end.result };
+    Ending { result, ..end }
 }

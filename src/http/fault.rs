@@ -380,14 +380,16 @@ pub(super) fn excerpt(bytes: &[u8]) -> Box<str> {
     format!("{}{dots}", cut.escape_ascii()).into()
 }
 
-/// A URL that could not be parsed, fit for a message: what may be a password is not repeated.
+/// A URL that could not be parsed, fit for a message: what may be a password is not repeated. Where that would end nobody can
+/// say of such a text: at the last `@`, wherever it stands.
 pub(super) fn without_user_information(url: &str) -> Cow<'_, str> {
-    let authority_at = url.find("//").map_or(0, |at| at + 2);
-    let (before, rest) = url.split_at(authority_at);
-    let authority_end = rest.find(['/', '\\', '?', '#']).unwrap_or(rest.len());
-    match rest[..authority_end].rfind('@') {
+    let is_slash = |char| matches!(char, '/' | '\\');
+    let scheme = url.find(|char: char| !char.is_ascii_alphanumeric()).unwrap_or_default();
+    let after_scheme = url[scheme..].strip_prefix(':').filter(|rest| rest.starts_with(is_slash));
+    let rest = after_scheme.unwrap_or(url).trim_start_matches(is_slash);
+    match rest.rfind('@') {
         None => Cow::Borrowed(url),
-        Some(at) => Cow::Owned(format!("{before}…{}", &rest[at..])),
+        Some(at) => Cow::Owned(format!("{}…{}", &url[..url.len() - rest.len()], &rest[at..])),
     }
 }
 
@@ -401,11 +403,23 @@ mod tests {
     fn a_bad_url_is_shown_without_its_user_information() {
         let table = [
             ("http://a b/", "bad URL \"http://a b/\": invalid international domain name"),
-            ("http://user:p@ss@a:x/@/", "bad URL \"http://…@a:x/@/\": invalid port number"),
+            ("http://user:p@ss@a:x/", "bad URL \"http://…@a:x/\": invalid port number"),
+            ("http://user:pa/ss@a", "bad URL \"http://…@a\": invalid port number"),
             ("//user:secret@a", "bad URL \"//…@a\": neither http:// nor https:// begins it"),
             ("user@a/b\n", "bad URL \"…@a/b\\n\": neither http:// nor https:// begins it"),
             ("", "bad URL \"\": neither http:// nor https:// begins it"),
         ];
+        let shown = [
+            ("//://u:secret@/b", "//…@/b"),
+            ("http:\\\\u:secret@a", "http:\\\\…@a"),
+            ("http:/u:secret@a", "http:/…@a"),
+            ("u:secret@a:x", "…@a:x"),
+            ("http://u:se?cret#@a:x", "http://…@a:x"),
+            ("\u{e9}://u:secret@a", "…@a"),
+        ];
+        for (text, want) in shown {
+            assert_eq!(without_user_information(text), want);
+        }
         for (text, message) in table {
             let why = url::Url::parse(text).expect_err(text).into();
             let error = RequestError::BadUrl { url: text.into(), why };

@@ -118,20 +118,24 @@ impl CredentialArgs {
     }
 }
 
-/// A URL, also one that cannot be parsed, as it may be told.
+/// A URL, also one that cannot be parsed, as it may be told: of such a text nobody can say where a password ends, but at the
+/// last `@`.
 pub(crate) fn without_user_information(url: &str) -> Cow<'_, str> {
-    if let Ok(mut parsed) = Url::parse(url)
-        && (!parsed.username().is_empty() || parsed.password().is_some())
-    {
+    if let Ok(mut parsed) = Url::parse(url) {
+        if parsed.username().is_empty() && parsed.password().is_none() {
+            return Cow::Borrowed(url);
+        }
         // fails where there is no host, and then there is none of these
         let _ = parsed.set_username("").and_then(|()| parsed.set_password(None));
         return Cow::Owned(parsed.into());
     }
-    let authority = url.find("//").map_or(0, |at| at + 2);
-    let end = url[authority..].find(['/', '\\', '?', '#']).map_or(url.len(), |at| authority + at);
-    match url[authority..end].rfind('@') {
+    let is_slash = |char| matches!(char, '/' | '\\');
+    let scheme = url.find(|char: char| !char.is_ascii_alphanumeric()).unwrap_or_default();
+    let after_scheme = url[scheme..].strip_prefix(':').filter(|rest| rest.starts_with(is_slash));
+    let rest = after_scheme.unwrap_or(url).trim_start_matches(is_slash);
+    match rest.rfind('@') {
         None => Cow::Borrowed(url),
-        Some(at) => Cow::Owned([&url[..authority], &url[authority + at + 1..]].concat()),
+        Some(at) => Cow::Owned([&url[..url.len() - rest.len()], &rest[at + 1..]].concat()),
     }
 }
 
@@ -149,6 +153,7 @@ mod tests {
             ("http:u:p@a", "http://a/"),
             ("HTTP:\\\\u:p@a\\b", "http://a/b"),
             ("http://u:p@a b/", "http://a b/"),
+            ("http://u:p/q@a b/", "http://a b/"),
             ("//u:p@a", "//a"),
             ("", ""),
         ];
