@@ -146,9 +146,6 @@ pub(crate) const LOOKUP_CACHE_BYTES: usize = 64 * 1024 * 1024;
 /// connection slot; then its slot goes to the next of them.
 pub(crate) const REQUESTS_PER_TURN: u32 = 64;
 
-/// Boxes of exchanges that are over which are kept for the next: 288 bytes each. As many as exchanges end in a turn.
-pub(crate) const SPARE_EXCHANGES: usize = 256;
-
 /// How often one request is sent again because the kept connection that it was sent on had gone
 /// stale. Each time costs a connection, of which a peer may have closed any number.
 pub(crate) const STALE_RETRIES: u8 = 3;

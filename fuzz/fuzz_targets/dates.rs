@@ -25,6 +25,7 @@ fuzz_target!(|input: &[u8]| {
     with_head(200, "Set-Cookie", &cookie, |head| {
         let jar = CookieJar::new();
         jar.store(&origin("http://a.example/"), "/", head, Date::from_unix(1_700_000_000));
-        assert!(jar.len() <= 1);
+        // each line is a field by itself
+        assert!(jar.len() <= input.split(|&byte| byte == b'\n').count());
     });
 });

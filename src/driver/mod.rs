@@ -20,7 +20,9 @@ use std::hash::BuildHasher as _;
 use std::str::FromStr;
 use std::time::Duration;
 
-use crate::engine::{AddError, Config, Engine, Handler, Message, Request, Stats, TransferId};
+use crate::engine::{
+    AddError, Config, Engine, Handler, Message, Paused, Request, Stats, TransferId,
+};
 use crate::error::Operation;
 use crate::http::Date;
 use crate::limits;
@@ -252,6 +254,11 @@ impl Driver {
     /// Resumes a transfer: see [`Engine::resume`].
     pub fn resume(&mut self, id: TransferId) -> Result<(), MultiError> {
         multi!(self, multi => multi.resume(id))
+    }
+
+    /// Pauses one direction of a transfer, or resumes it: see [`Engine::set_paused`].
+    pub fn set_paused(&mut self, id: TransferId, paused: Paused) -> Result<(), MultiError> {
+        multi!(self, multi => multi.set_paused(id, paused))
     }
 
     /// Waits for something to happen, for `max` at most (`None`: without end), and handles it.

@@ -15,7 +15,8 @@ use super::resolver::Lookups;
 use super::settings::Settings;
 use super::{MultiError, provide_tls, seeded};
 use crate::engine::{
-    Config, ConnectionId, Engine, Handler, Message, Output, Overdue, Request, Stats, TransferId,
+    Config, ConnectionId, Engine, Handler, Message, Output, Overdue, Paused, Request, Stats,
+    TransferId,
 };
 use crate::error::Operation;
 use crate::id::Id;
@@ -214,6 +215,14 @@ impl<W: Watch> Multi<W> {
     pub fn resume(&mut self, id: TransferId) -> Result<(), MultiError> {
         self.check(id)?;
         self.engine.resume(id);
+        self.tell_timer()
+    }
+
+    /// Pauses one direction of a transfer, or resumes it: see [`Engine::set_paused`] (curl_easy_pause).
+    pub fn set_paused(&mut self, id: TransferId, paused: Paused) -> Result<(), MultiError> {
+        self.check(id)?;
+        self.engine.set_paused(id, paused);
+        self.act()?;
         self.tell_timer()
     }
 

@@ -16,7 +16,8 @@ use super::settings::Settings;
 use super::{MultiError, provide_tls, refused, seeded, soonest};
 use crate::dial::Dial;
 use crate::engine::{
-    Config, ConnectionId, Engine, Handler, Message, Output, Overdue, Request, Stats, TransferId,
+    Config, ConnectionId, Engine, Handler, Message, Output, Overdue, Paused, Request, Stats,
+    TransferId,
 };
 use crate::error::Operation;
 use crate::id::Id;
@@ -95,6 +96,12 @@ impl RingDriver {
         self.check(id)?;
         self.engine.resume(id);
         Ok(())
+    }
+
+    pub(super) fn set_paused(&mut self, id: TransferId, paused: Paused) -> Result<(), MultiError> {
+        self.check(id)?;
+        self.engine.set_paused(id, paused);
+        self.act()
     }
 
     pub(super) fn close_idle(&mut self) -> Result<(), MultiError> {
@@ -300,6 +307,7 @@ impl RingDriver {
         {
             engine.handle_failed(id, Operation::Send, errno.raw());
         }
+        self.streams.set_in_pieces(stream, self.engine.may_await_memory(id));
         self.streams.set_recv(stream, self.engine.wants_recv(id));
     }
 
@@ -313,8 +321,13 @@ impl RingDriver {
             }
             return;
         }
+        let in_pieces = engine.may_await_memory(id);
         let flight = |buffer: &mut [u8]| engine.fill(id, buffer);
-        match streams.open(dial, id.to_bits(), deadline, flight) {
+        let opened = match in_pieces {
+            true => streams.open_in_pieces(dial, id.to_bits(), deadline, flight),
+            false => streams.open(dial, id.to_bits(), deadline, flight),
+        };
+        match opened {
             Ok(stream) => {
                 if self.connections.len() <= id.slot() {
                     self.connections.resize_with(id.slot() + 1, || None);

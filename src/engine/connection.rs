@@ -6,18 +6,14 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use crate::engine::decode::Decoding;
-use crate::engine::memory::Loan;
+use crate::engine::TransferId;
+use crate::engine::exchange::ExchangeId;
 use crate::engine::names::ChannelId;
-use crate::engine::pace::Pace;
+use crate::engine::path::Path;
 use crate::engine::pool::{IdleLinks, OriginId};
 use crate::engine::route::Via;
 use crate::engine::timers::TimerId;
-use crate::engine::tls::TlsSession;
-use crate::engine::tunnel::Tunnel;
-use crate::engine::{Response, TransferId};
-use crate::error::{Operation, Progress};
-use crate::http::Exchange;
+use crate::error::Phase;
 use crate::id::Id;
 use crate::time::Time;
 
@@ -29,10 +25,7 @@ pub struct Connection {
     pub(super) origin: OriginId,
     pub(super) state: State,
     pub(super) remote: SocketAddr,
-    /// With the origin: through the tunnel, if there is one.
-    pub(super) tls: Option<Box<TlsSession>>,
-    /// That is to be opened, or that has TLS of its own.
-    pub(super) tunnel: Option<Box<Tunnel>>,
+    pub(super) path: Path,
     /// The proxy that forwards what is asked for.
     pub(super) forwarder: Option<Arc<Via>>,
     /// Wire bytes that a paused transfer has yet to take; at most what one receive brought.
@@ -69,8 +62,10 @@ pub(super) enum State {
     Tunnelling(Tunnelling),
     /// Waits for the TLS handshake, for this transfer.
     Handshaking(Handshaking),
-    /// Waits for the rest of an exchange. Boxed, since it is what an idle connection has no need of.
-    Exchanging(Box<Exchanging>),
+    /// Carries an exchange.
+    Exchanging(ExchangeId),
+    /// Its exchange is over: before the batch ends it goes to the next transfer, is idle, or is closed.
+    Free,
     /// Waits for a transfer.
     Idle(Idle),
     /// Carries look-ups: no transfer is on it.
@@ -92,7 +87,7 @@ pub(super) struct Connecting {
     /// The transfer has a [`Race`](super::race::Race), of which this is one attempt.
     pub(super) races: bool,
     /// The exchange, begun by a driver that asked for the first bytes before it connects.
-    pub(super) early: Option<Box<Exchanging>>,
+    pub(super) early: Option<ExchangeId>,
 }
 
 #[derive(Clone, Copy)]
@@ -107,55 +102,6 @@ pub(super) struct Tunnelling {
 pub(super) struct Handshaking {
     pub(super) transfer: TransferId,
     pub(super) since: Time,
-}
-
-pub(super) struct Exchanging {
-    pub(super) transfer: TransferId,
-    pub(super) exchange: Exchange,
-    pub(super) since: Time,
-    /// When bytes last moved in either direction.
-    pub(super) moved: Time,
-    /// When the last byte of the request was sent; [`Time::NEVER`] before.
-    pub(super) request_sent: Time,
-    /// When the first byte of the response came; [`Time::NEVER`] before.
-    pub(super) first_byte: Time,
-    /// The connection's counts when the exchange began. What a first exchange reports includes
-    /// what came before it: the TLS handshake.
-    pub(super) wire_before: WireCount,
-    /// Bytes of a body in memory that have been taken.
-    pub(super) body_taken: usize,
-    pub(super) head_taken: bool,
-    /// The body has been asked for its bytes.
-    pub(super) body_begun: bool,
-    /// The driver has been told to look at the deadline that binds since then.
-    pub(super) body_told: bool,
-    /// The body's source has nothing now.
-    pub(super) source_pending: bool,
-    pub(super) paused: bool,
-    /// More has moved than the pace allows: nothing moves until that is paid for.
-    pub(super) throttled: bool,
-    pub(super) pace: Option<Box<Pace>>,
-    pub(super) rest: Rest,
-    pub(super) response: Option<Response>,
-    /// The response's body is decoded for the handler.
-    pub(super) decoding: Option<Box<Decoding>>,
-    /// What is held of a large head that has not come whole.
-    pub(super) head_loan: Option<Box<Loan>>,
-    /// The low-speed measurement: since when, and bytes moved by then. Of a rest that goes nowhere: since when.
-    pub(super) measured: (Time, u64),
-    /// When it was last known how much of what was sent the peer had yet to acknowledge, and how much that was.
-    pub(super) unacknowledged: (Time, u32),
-}
-
-/// What becomes of the rest of a response.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Rest {
-    /// It goes to the handler.
-    Delivered,
-    /// It goes nowhere: another request of the transfer follows on the response, or the same is asked again.
-    Superseded,
-    /// It goes nowhere: the handler has had enough, and the transfer is done.
-    Unwanted,
 }
 
 pub(super) struct Idle {
@@ -176,8 +122,7 @@ impl Connection {
             origin,
             state: State::Connecting(state),
             remote,
-            tls: None,
-            tunnel: None,
+            path: Path::default(),
             forwarder: None,
             held: Vec::new(),
             unfilled: Vec::new(),
@@ -207,158 +152,42 @@ impl Connection {
             | State::Tunnelling(_)
             | State::Handshaking(_)
             | State::Exchanging(_)
+            | State::Free
             | State::Idle(_) => None,
         }
     }
 
-    /// The transfer that occupies the connection.
-    pub(super) fn transfer(&self) -> Option<TransferId> {
-        match &self.state {
-            State::Connecting(state) => Some(state.transfer),
-            State::Tunnelling(state) => Some(state.transfer),
-            State::Handshaking(state) => Some(state.transfer),
-            State::Exchanging(state) => Some(state.transfer),
-            State::Idle(_) | State::Names(_) => None,
-        }
-    }
-
-    /// How far the exchange has come, as far as it can be proven.
-    pub(super) fn progress(&self, failed: Option<Operation>) -> Progress {
-        let State::Exchanging(state) = &self.state else { return Progress::NothingSent };
-        if state.first_byte != Time::NEVER {
-            return Progress::ResponseStarted;
-        }
-        let before = state.wire_before;
-        // a send that failed took nothing, so that all that may have left is what was reported
-        let left = if failed == Some(Operation::Send) { self.wire.sent } else { self.wire.handed };
-        if left > before.handed { Progress::RequestSent } else { Progress::NothingSent }
-    }
-
     /// The exchange that it carries.
-    pub(super) fn exchange(&self) -> Option<&Exchanging> {
+    pub(super) fn exchange(&self) -> Option<ExchangeId> {
         match &self.state {
-            State::Exchanging(state) => Some(state),
+            State::Exchanging(exchange) => Some(*exchange),
             State::Connecting(_)
             | State::Tunnelling(_)
             | State::Handshaking(_)
+            | State::Free
             | State::Idle(_)
             | State::Names(_) => None,
         }
     }
 
-    /// Whether its transfer takes nothing now.
-    pub(super) fn is_paused(&self) -> bool {
-        matches!(&self.state, State::Exchanging(state) if state.paused)
-    }
-
-    /// Whether it keeps a pace, and waits for that.
-    pub(super) fn is_throttled(&self) -> bool {
-        matches!(&self.state, State::Exchanging(state) if state.throttled)
-    }
-
-    /// Whether `fill` would give bytes, on a socket that is connected.
-    pub(super) fn wants_send(&self) -> bool {
-        if let Some(tunnel) = &self.tunnel
-            && (tunnel.wants_send() || !tunnel.is_open())
-        {
-            return tunnel.wants_send();
-        }
-        if self.tls.as_ref().is_some_and(|tls| tls.wants_send()) {
-            return true;
-        }
+    /// The transfer for which it is being made.
+    pub(super) fn opens_for(&self) -> Option<TransferId> {
         match &self.state {
-            State::Exchanging(state) => state.wants_send() || !self.unfilled.is_empty(),
-            State::Names(state) => state.wants_send,
-            State::Connecting(_)
-            | State::Tunnelling(_)
-            | State::Handshaking(_)
-            | State::Idle(_) => false,
+            State::Connecting(state) => Some(state.transfer),
+            State::Tunnelling(state) => Some(state.transfer),
+            State::Handshaking(state) => Some(state.transfer),
+            State::Exchanging(_) | State::Free | State::Idle(_) | State::Names(_) => None,
         }
     }
 
-    /// Whether there are bytes of a transformation to be sent, besides those of the request.
-    pub(super) fn wants_flush(&self) -> bool {
-        self.tls.as_ref().is_some_and(|tls| tls.wants_send())
-            || self.tunnel.as_ref().is_some_and(|tunnel| tunnel.wants_send())
-    }
-
-    /// Whether the peer has said that nothing follows, as far as there is TLS to say it by.
-    pub(super) fn closed_cleanly(&self) -> bool {
-        match (&self.tls, &self.tunnel) {
-            (Some(tls), _) => tls.closed_cleanly(),
-            (None, Some(tunnel)) => tunnel.closed_cleanly(),
-            (None, None) => true,
-        }
-    }
-
-    /// Whether bytes received would be taken.
-    pub(super) fn wants_recv(&self) -> bool {
-        if self.ended {
-            return false;
-        }
+    /// The phase that a transfer is in whose connection it is to be.
+    pub(super) fn phase(&self) -> Phase {
         match &self.state {
-            State::Connecting(_) => false,
-            State::Tunnelling(_) | State::Handshaking(_) | State::Idle(_) => true,
-            State::Names(state) => state.connected,
-            State::Exchanging(state) => !(state.paused || state.throttled),
+            State::Connecting(_) => Phase::Connect,
+            State::Tunnelling(_) => Phase::Proxy,
+            State::Handshaking(_) => Phase::Tls,
+            State::Exchanging(_) | State::Free | State::Idle(_) | State::Names(_) => Phase::Queue,
         }
-    }
-}
-
-impl Exchanging {
-    /// The rest of the response goes nowhere, and is not read for long.
-    pub(super) fn leave_rest(&mut self, rest: Rest) {
-        self.rest = rest;
-        self.measured.0 = self.moved;
-    }
-
-    /// Holds no memory any more but its own.
-    pub(super) fn let_go(&mut self) {
-        self.exchange.let_go();
-        (self.pace, self.decoding, self.head_loan) = (None, None, None);
-    }
-
-    pub(super) fn wants_send(&self) -> bool {
-        !self.head_taken || self.wants_body()
-    }
-
-    /// Whether the body is to be asked for more.
-    pub(super) fn wants_body(&self) -> bool {
-        self.exchange.has_body_to_send() && !(self.source_pending || self.paused || self.throttled)
-    }
-
-    /// What is waited for was not waited for during a pause.
-    pub(super) fn restart_waits(&mut self, now: Time) {
-        self.moved = now;
-        self.measured.0 = now;
-        if self.request_sent != Time::NEVER {
-            self.request_sent = now;
-        }
-    }
-
-    /// Whether the peer can have seen any of the request, so that bytes from it can be an answer.
-    pub(super) fn has_asked(&self) -> bool {
-        self.head_taken
-    }
-
-    /// Whether it is known since bytes last moved how much the peer has yet to acknowledge.
-    pub(super) fn knows_unacknowledged(&self) -> bool {
-        self.unacknowledged.0 >= self.moved
-    }
-
-    /// Whether that is to be known: while a body may be on its way to the peer, who has not answered.
-    pub(super) fn asks_unacknowledged(&self) -> bool {
-        self.body_begun && self.response.is_none() && !self.knows_unacknowledged()
-    }
-
-    /// How much the peer has yet to acknowledge, if that was asked now.
-    pub(super) fn unacknowledged_at(&self, now: Time) -> u32 {
-        if self.unacknowledged.0 == now { self.unacknowledged.1 } else { 0 }
-    }
-
-    /// Bytes moved on the wire in this exchange, both directions.
-    pub(super) fn bytes_moved(&self, wire: WireCount) -> u64 {
-        (wire.sent - self.wire_before.sent) + (wire.received - self.wire_before.received)
     }
 }
 

@@ -6,11 +6,12 @@
 
 use std::time::Duration;
 
-use super::connection::{Connection, Exchanging, Rest, State};
+use super::connection::{Connection, State};
+use super::exchange::{Exchange, ExchangeId, Hold, Rest};
 use super::request::Timeouts;
 use super::transfer::{Place, Transfer};
 use super::{ConnectionId, Engine, Options, Timer, TransferId};
-use crate::error::{Cause, Deadline, Phase};
+use crate::error::{Cause, Deadline};
 use crate::limits;
 use crate::time::Time;
 
@@ -94,7 +95,8 @@ impl Engine {
 
     /// Whether a connection's socket is not watched, or is no more: nobody carries its deadline.
     fn is_unwatched(&self, id: ConnectionId, connection: &Connection) -> bool {
-        connection.is_paused() || connection.is_throttled() || self.is_stranded(id, connection)
+        self.exchange_of(connection).is_some_and(|exchange| exchange.holds.receiving())
+            || self.is_stranded(id, connection)
     }
 
     /// Sees to it that the deadline of a transfer without connection is not missed.
@@ -118,49 +120,58 @@ impl Engine {
             | State::Tunnelling(_)
             | State::Handshaking(_)
             | State::Exchanging(_)
+            | State::Free
             | State::Names(_) => self.deadline_in_use(connection),
         }
     }
 
     fn deadline_in_use(&self, connection: &Connection) -> Due {
-        let transfer = connection.transfer().and_then(|id| self.transfers.get(id));
+        if let Some(exchange) = self.exchange_of(connection) {
+            return self.exchange_deadline(exchange);
+        }
+        let transfer = connection.opens_for().and_then(|id| self.transfers.get(id));
         let Some(transfer) = transfer else { return Due::NEVER };
-        let Options { timeouts, low_speed, .. } = &*transfer.request.options;
+        let timeouts = &transfer.request.options.timeouts;
         let phase = match &connection.state {
             State::Connecting(state) => Due::fail(state.since, Deadline::Connect, timeouts.connect),
             State::Tunnelling(state) => Due::fail(state.since, Deadline::Connect, timeouts.connect),
             State::Handshaking(state) => Due::fail(state.since, Deadline::Tls, timeouts.tls),
-            State::Exchanging(state) if state.paused => match state.awaits_memory() {
-                Some(since) if !transfer.paused => self.memory_due(since, timeouts.memory),
-                Some(_) | None => Due::NEVER,
-            },
-            State::Exchanging(state) if state.throttled => match &state.pace {
-                Some(pace) => Due { at: pace.due(), then: Then::GoOn },
-                None => Due::NEVER,
-            },
-            State::Exchanging(state) if state.rest != Rest::Delivered => {
-                Due { at: state.measured.0 + limits::UNWANTED_REST, then: Then::Leave }
-            }
-            State::Exchanging(state) => {
-                let (since, deadline, after) = silence(state, timeouts);
-                let mut due = Due::fail(since, deadline, after);
-                if state.body_begun {
-                    due = due.or_earlier(ask(state, since, after));
-                }
-                if let Some(low) = low_speed.filter(|low| !low.over.is_zero()) {
-                    let slow = Due::fail(state.measured.0, Deadline::LowSpeed, Some(low.over));
-                    due = due.or_earlier(slow);
-                }
-                if state.exchange.awaits_continue()
-                    && let Some(after) = timeouts.expect
-                {
-                    due = due.or_earlier(Due { at: state.moved + after, then: Then::SendBody });
-                }
-                due
-            }
-            State::Idle(_) | State::Names(_) => Due::NEVER,
+            State::Exchanging(_) | State::Free | State::Idle(_) | State::Names(_) => Due::NEVER,
         };
         phase.or_earlier(total(transfer))
+    }
+
+    /// The first deadline of what an exchange waits for.
+    fn exchange_deadline(&self, exchange: &Exchange) -> Due {
+        let Some(transfer) = self.transfers.get(exchange.transfer) else { return Due::NEVER };
+        let Options { timeouts, low_speed, .. } = &*transfer.request.options;
+        let holds = exchange.holds;
+        let wait = if holds.delivery() {
+            match exchange.awaits_memory() {
+                Some(since) if !holds.has(Hold::Receiving) => {
+                    self.memory_due(since, timeouts.memory)
+                }
+                Some(_) | None => Due::NEVER,
+            }
+        } else if holds.has(Hold::Pace) {
+            Due::NEVER
+        } else if exchange.rest != Rest::Delivered {
+            Due { at: exchange.measured.0 + limits::UNWANTED_REST, then: Then::Leave }
+        } else if exchange.is_waited_for() {
+            Due::NEVER
+        } else {
+            let (since, deadline, after) = silence(exchange, timeouts);
+            let mut due = Due::fail(since, deadline, after);
+            if exchange.body_begun {
+                due = due.or_earlier(ask(exchange, since, after));
+            }
+            if let Some(low) = low_speed.filter(|low| !low.over.is_zero()) {
+                let slow = Due::fail(exchange.measured.0, Deadline::LowSpeed, Some(low.over));
+                due = due.or_earlier(slow);
+            }
+            due
+        };
+        wait.or_earlier(moves_again(exchange, timeouts)).or_earlier(total(transfer))
     }
 
     /// For how long memory is waited for.
@@ -173,7 +184,7 @@ impl Engine {
         let Some(transfer) = self.transfers.get(id) else { return Due::NEVER };
         let timeouts = &transfer.request.options.timeouts;
         let wait = match transfer.place {
-            Place::Admission | Place::Exchange(_) => return Due::NEVER,
+            Place::Admission | Place::Opening(_) | Place::Exchange(_) => return Due::NEVER,
             Place::Later(at) => Due { at, then: Then::ComeBack },
             Place::Addresses(lookup) if self.resolver.is_started(lookup) => {
                 Due::fail(transfer.since, Deadline::Resolve, timeouts.resolve)
@@ -211,83 +222,81 @@ impl Engine {
         if at > self.now {
             return self.touch(id);
         }
-        let deadline = match then {
-            Then::Fail(deadline) => deadline,
+        if let Some(exchange) = connection.exchange() {
+            return self.end_wait(exchange, then);
+        }
+        let Then::Fail(deadline) = then else { return self.touch(id) };
+        match connection.opens_for().and_then(|id| self.transfers.get(id)) {
+            Some(transfer) => {
+                let after = length(deadline, transfer);
+                self.fail_link(id, Cause::Timeout { deadline, after }, None);
+            }
+            // it is idle
+            None => self.close(id),
+        }
+    }
+
+    /// What an exchange waits for has come to nothing, or to pass.
+    fn end_wait(&mut self, id: ExchangeId, then: Then) {
+        match then {
+            Then::Fail(Deadline::LowSpeed) if !self.is_slow(id) => self.touch_exchange(id),
+            Then::Fail(deadline) => {
+                let exchange = self.exchanges.get(id);
+                let transfer = exchange.and_then(|exchange| self.transfers.get(exchange.transfer));
+                let after = transfer.map(|transfer| length(deadline, transfer));
+                let after = after.unwrap_or_default();
+                self.fail_exchange(id, Cause::Timeout { deadline, after }, None);
+            }
             Then::Inspect => {
                 self.inspect_holders();
-                return self.touch(id);
+                self.touch_exchange(id);
             }
-            Then::Ask => return self.ask_no_more(id),
-            Then::Leave => return self.complete(id),
-            Then::GoOn | Then::SendBody | Then::ComeBack => return self.go_on(id),
-        };
-        let Some(transfer) = connection.transfer().and_then(|id| self.transfers.get(id)) else {
-            // it is idle
-            return self.close(id);
-        };
-        let after = length(deadline, transfer);
-        if deadline != Deadline::LowSpeed || self.is_slow(id) {
-            self.fail(id, Cause::Timeout { deadline, after }, None);
-        } else {
-            self.touch(id);
+            Then::Ask => self.ask_no_more(id),
+            Then::Leave => self.complete(id),
+            Then::GoOn | Then::SendBody | Then::ComeBack => self.go_on(id),
         }
     }
 
     /// The driver cannot say what the peer has yet to acknowledge: nothing is known to become less.
     #[cold]
-    fn ask_no_more(&mut self, id: ConnectionId) {
-        self.handle_unacknowledged(id, 0);
-        self.touch(id);
+    fn ask_no_more(&mut self, id: ExchangeId) {
+        self.note_unacknowledged(id, 0);
+        self.touch_exchange(id);
     }
 
-    /// What was held back on a connection may move.
+    /// What was held back of an exchange may move.
     #[cold]
-    fn go_on(&mut self, id: ConnectionId) {
+    fn go_on(&mut self, id: ExchangeId) {
         let now = self.now;
-        if let Some(state) = self.exchanging(id) {
-            if std::mem::take(&mut state.throttled) {
-                // the peer was not silent, but not heard; how slow it is counts on
-                let measured = state.measured;
-                state.restart_waits(now);
-                state.measured = measured;
-            } else {
-                state.exchange.send_body();
-            }
+        let Some(exchange) = self.exchanges.get_mut(id) else { return };
+        if exchange.holds.has(Hold::Pace) {
+            exchange.holds.set(Hold::Pace, false);
+            // the peer was not silent, but not heard; how slow it is counts on
+            let measured = exchange.measured;
+            exchange.restart_waits(now);
+            exchange.measured = measured;
+        } else {
+            exchange.codec.send_body();
         }
-        self.touch(id);
+        self.touch_exchange(id);
     }
 
     /// Ends a measurement of the speed and begins the next one.
-    fn is_slow(&mut self, id: ConnectionId) -> bool {
+    fn is_slow(&mut self, id: ExchangeId) -> bool {
         let now = self.now;
-        let Some(connection) = self.pool.connections.get_mut(id) else { return false };
-        let wire = connection.wire;
-        let State::Exchanging(state) = &mut connection.state else { return false };
-        let Some(transfer) = self.transfers.get(state.transfer) else { return false };
-        let Some(low) = transfer.request.options.low_speed else { return false };
-        let moved = state.bytes_moved(wire).saturating_sub(state.unacknowledged_at(now).into());
-        let (since, before) = std::mem::replace(&mut state.measured, (now, moved));
+        let Some(exchange) = self.exchanges.get_mut(id) else { return false };
+        let wire = self.pool.connections.get(exchange.connection).map(|connection| connection.wire);
+        let low = self.transfers.get(exchange.transfer).map(|it| it.request.options.low_speed);
+        let (Some(wire), Some(Some(low))) = (wire, low) else { return false };
+        let moved = exchange.bytes_moved(wire);
+        let moved = moved.saturating_sub(exchange.unacknowledged_at(now).into());
+        let (since, before) = std::mem::replace(&mut exchange.measured, (now, moved));
         if now.since(since) > low.over * 2 {
             // nobody has looked for long: how fast the peer would have been cannot be known
             return false;
         }
         let demanded = u128::from(low.bytes_per_second) * now.since(since).as_nanos();
         u128::from(moved.saturating_sub(before)) * 1_000_000_000 < demanded
-    }
-}
-
-impl Connection {
-    /// The phase of the transfer that occupies the connection.
-    pub(super) fn phase(&self) -> Phase {
-        match &self.state {
-            State::Connecting(_) => Phase::Connect,
-            State::Tunnelling(_) => Phase::Proxy,
-            State::Handshaking(_) => Phase::Tls,
-            State::Exchanging(state) if state.first_byte != Time::NEVER => Phase::Receive,
-            State::Exchanging(state) if state.request_sent != Time::NEVER => Phase::FirstByte,
-            State::Exchanging(_) => Phase::Send,
-            State::Idle(_) | State::Names(_) => Phase::Queue,
-        }
     }
 }
 
@@ -307,23 +316,40 @@ impl Due {
     }
 }
 
+/// When what was held back may move: what the pace allows, and a body that has waited for leave.
+#[inline]
+fn moves_again(exchange: &Exchange, timeouts: &Timeouts) -> Due {
+    if let Some(pace) = &exchange.pace
+        && exchange.holds.has(Hold::Pace)
+    {
+        return Due { at: pace.due(), then: Then::GoOn };
+    }
+    let waits = exchange.codec.awaits_continue()
+        && exchange.rest == Rest::Delivered
+        && !exchange.holds.sending();
+    match timeouts.expect {
+        Some(after) if waits => Due { at: exchange.moved + after, then: Then::SendBody },
+        _ => Due::NEVER,
+    }
+}
+
 /// The silence that is borne: since when, which it is, and for how long.
 #[inline]
-fn silence(state: &Exchanging, timeouts: &Timeouts) -> (Time, Deadline, Option<Duration>) {
-    if state.request_sent == Time::NEVER || state.first_byte != Time::NEVER {
-        (state.moved, Deadline::Idle, timeouts.idle)
+fn silence(exchange: &Exchange, timeouts: &Timeouts) -> (Time, Deadline, Option<Duration>) {
+    if exchange.request_sent == Time::NEVER || exchange.first_byte != Time::NEVER {
+        (exchange.moved, Deadline::Idle, timeouts.idle)
     } else {
-        (state.request_sent, Deadline::FirstByte, timeouts.first_byte)
+        (exchange.request_sent, Deadline::FirstByte, timeouts.first_byte)
     }
 }
 
 /// While a body may still be on its way to the peer, that is asked for soon, to know when the silence has lasted for too
 /// long whether the peer has taken any of it.
 #[cold]
-fn ask(state: &Exchanging, since: Time, after: Option<Duration>) -> Due {
+fn ask(exchange: &Exchange, since: Time, after: Option<Duration>) -> Due {
     match after {
-        Some(after) if state.asks_unacknowledged() => {
-            Due { at: since.max(state.moved) + after / 8, then: Then::Ask }
+        Some(after) if exchange.asks_unacknowledged() => {
+            Due { at: since.max(exchange.moved) + after / 8, then: Then::Ask }
         }
         _ => Due::NEVER,
     }

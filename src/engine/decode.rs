@@ -7,10 +7,10 @@
 //! memory for it, and waits for that (see [`super::memory`]); a transfer that decodes nothing has nothing of this but a
 //! null pointer.
 
-use super::connection::{Connection, Rest, State};
+use super::exchange::{ExchangeId, Hold, Rest};
 use super::memory::Loan;
 use super::receive::Next;
-use super::{ConnectionId, Engine, Flow, Handler, Undecoded};
+use super::{Engine, Flow, Handler, Undecoded};
 use crate::error::Cause;
 use crate::http::{
     CodingFault, ContentDecoder, DecodePolicy, Decoded, RequestHead, ResponseHead, codings,
@@ -201,29 +201,26 @@ impl Decoding {
 }
 
 impl Engine {
-    /// Delivers what a connection's transfer had left undecoded. False if it cannot go on: it is
+    /// Delivers what an exchange had left undecoded. False if it cannot go on: it is
     /// paused again, waits for its next turn, or has failed.
-    pub(super) fn take_undecoded(&mut self, id: ConnectionId) -> bool {
-        let Some(Connection { state: State::Exchanging(state), .. }) =
-            self.pool.connections.get_mut(id)
-        else {
-            return true;
-        };
-        let Some(decoding) = &mut state.decoding else { return true };
-        let Some(transfer) = self.transfers.get_mut(state.transfer) else { return true };
+    pub(super) fn take_undecoded(&mut self, id: ExchangeId) -> bool {
+        let Some(exchange) = self.exchanges.get_mut(id) else { return true };
+        let Some(decoding) = &mut exchange.decoding else { return true };
+        let Some(transfer) = self.transfers.get_mut(exchange.transfer) else { return true };
         let before = decoding.work();
         let (flow, next) = decoding.take_waiting(&mut *transfer.handler, &mut self.decoded);
         self.decoded_in_batch += decoding.work() - before;
         match (flow, next) {
-            (_, Next::Fail(cause)) => self.fail(id, cause, None),
+            (_, Next::Fail(cause)) => self.fail_exchange(id, cause, None),
             (Flow::Pause, _) => {
-                (state.paused, transfer.paused) = (true, true);
-                self.touch(id);
+                transfer.paused.receiving = true;
+                exchange.holds.set(Hold::Receiving, true);
+                self.touch_exchange(id);
             }
             (_, Next::Yield) => self.end_turn(id),
             (_, Next::AwaitMemory) => self.await_memory(id),
             (Flow::Enough, _) => {
-                state.leave_rest(Rest::Unwanted);
+                exchange.leave_rest(Rest::Unwanted);
                 return true;
             }
             (Flow::Continue | Flow::Abort(_), Next::More | Next::Wait | Next::Complete) => {
@@ -233,35 +230,33 @@ impl Engine {
         false
     }
 
-    /// The connection's transfer goes on with the next batch.
-    pub(super) fn end_turn(&mut self, id: ConnectionId) {
-        if let Some(state) = self.exchanging(id) {
-            state.paused = true;
+    /// The exchange goes on with the next batch.
+    pub(super) fn end_turn(&mut self, id: ExchangeId) {
+        if let Some(exchange) = self.exchanges.get_mut(id) {
+            exchange.holds.set(Hold::Turn, true);
             self.resumed.push_back(id);
-            self.touch(id);
+            self.touch_exchange(id);
         }
     }
 
-    /// The body of a connection's response ended with the connection. True if all of it is
+    /// The body of a response ended with its connection. True if all of it is
     /// delivered.
-    pub(super) fn take_decoded_end(&mut self, id: ConnectionId) -> bool {
-        let decoding = self.exchanging(id).and_then(|state| state.decoding.as_mut());
+    pub(super) fn take_decoded_end(&mut self, id: ExchangeId) -> bool {
+        let exchange = self.exchanges.get_mut(id);
+        let decoding = exchange.and_then(|exchange| exchange.decoding.as_mut());
         if let Some(Ok(decoder)) = decoding.map(|decoding| &mut decoding.decoder) {
             decoder.end();
         }
         self.take_undecoded(id)
     }
 
-    /// A transfer fails: what its decoder holds back is delivered before.
+    /// An exchange fails: what its decoder holds back is delivered before.
     #[cold]
-    pub(super) fn give_out_rest(&mut self, id: ConnectionId) {
-        let Some(Connection { state: State::Exchanging(state), .. }) =
-            self.pool.connections.get_mut(id)
-        else {
-            return;
-        };
-        let Some(decoding) = state.decoding.as_mut().filter(|_| !state.paused) else { return };
-        let Some(transfer) = self.transfers.get_mut(state.transfer) else { return };
+    pub(super) fn give_out_rest(&mut self, id: ExchangeId) {
+        let Some(exchange) = self.exchanges.get_mut(id) else { return };
+        let pauses = exchange.holds.delivery();
+        let Some(decoding) = exchange.decoding.as_mut().filter(|_| !pauses) else { return };
+        let Some(transfer) = self.transfers.get_mut(exchange.transfer) else { return };
         // whatever is answered, it fails for the reason it had
         _ = decoding.take_end(&mut *transfer.handler, &mut self.decoded);
     }

@@ -5,16 +5,29 @@
 
 use std::time::Duration;
 
-use super::connection::{Connection, Exchanging, Rest, State, WireCount};
-use super::tls::TlsSession;
+use super::connection::{Connecting, Connection, State, WireCount};
+use super::exchange::{Exchange, ExchangeId, Rest};
+use super::pool::Pool;
 use super::transfer::{Place, Transfer};
 use super::{
-    ConnectionId, Engine, Handler, Message, Outcome, Output, Report, Times, TlsSummary, TransferId,
+    ConnectionId, Engine, Handler, Message, Outcome, Output, Report, Times, TransferId,
+    error_before_exchange,
 };
 use crate::error::{Attempts, Cause, Error, Operation, Retry};
 use crate::http::ProxyFault;
+use crate::id::Slab;
 use crate::limits;
 use crate::time::Time;
+
+/// Where a transfer stands when it is over, or goes elsewhere.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Stand {
+    /// It has no connection.
+    Apart,
+    /// This connection is being made for it.
+    Opening(ConnectionId),
+    Exchange(ExchangeId),
+}
 
 impl Engine {
     /// An operation on a connection's socket failed. The driver has closed the socket if it was
@@ -31,7 +44,7 @@ impl Engine {
             _ => None,
         };
         if !self.goes_on_without(id, &cause) && !self.await_address(id) {
-            self.fail(id, cause, operation);
+            self.fail_link(id, cause, operation);
         }
     }
 
@@ -50,72 +63,120 @@ impl Engine {
         }
         let others = self.pool.len() > 1;
         if !(others && self.await_resources(id, operation, errno)) {
-            self.fail(id, Cause::Os { operation, errno }, Some(operation));
+            self.fail_link(id, Cause::Os { operation, errno }, Some(operation));
         }
         self.settle();
     }
 
-    /// A connection is of no more use: what occupies it fails, or is sent again where that is safe.
-    pub(super) fn fail(&mut self, id: ConnectionId, cause: Cause, operation: Option<Operation>) {
-        let over =
-            matches!(cause, Cause::Closed | Cause::Os { .. } | Cause::Proxy(ProxyFault::Closed));
-        if over && self.ends_after_challenge(id) {
-            return self.tunnel_elsewhere(id);
-        }
+    /// A connection is of no more use: what it carries, or is made for, fails or is tried again.
+    pub(super) fn fail_link(
+        &mut self,
+        id: ConnectionId,
+        cause: Cause,
+        operation: Option<Operation>,
+    ) {
         let Some(connection) = self.pool.connections.get(id) else { return };
-        if matches!(&connection.state, State::Exchanging(state) if state.rest == Rest::Unwanted) {
+        match connection.state {
+            State::Exchanging(exchange) => self.fail_exchange(exchange, cause, operation),
+            State::Connecting(_) | State::Tunnelling(_) | State::Handshaking(_) => {
+                self.fail_opening(id, cause);
+            }
+            State::Names(state) => self.channel_failed(id, state.channel, cause),
+            State::Free | State::Idle(_) => self.close(id),
+        }
+    }
+
+    /// An exchange cannot be completed: its transfer fails, or is sent again where that is safe. Nothing else can follow
+    /// on its connection.
+    pub(super) fn fail_exchange(
+        &mut self,
+        id: ExchangeId,
+        cause: Cause,
+        operation: Option<Operation>,
+    ) {
+        let Some(exchange) = self.exchanges.get(id) else { return };
+        if exchange.rest == Rest::Unwanted {
             // all that was wanted has come
             return self.complete(id);
         }
-        let Some(transfer) = connection.transfer() else {
-            return match connection.channel() {
-                Some(channel) => self.channel_failed(id, channel, cause),
-                None => self.close(id),
-            };
-        };
-        if matches!(&connection.state, State::Connecting(_)) {
-            self.lose_race(id, &cause);
-        }
-        let Some(connection) = self.pool.connections.get(id) else { return };
-        if matches!(&connection.state, State::Exchanging(state) if state.decoding.is_some()) {
+        if exchange.decoding.is_some() {
             self.give_out_rest(id);
         }
-        let Some(connection) = self.pool.connections.get(id) else { return };
-        let (phase, progress) = (connection.phase(), connection.progress(operation));
-        let mut error = Error { cause, phase, progress, attempts: None };
-        let seen = matches!(&connection.state, State::Exchanging(s) if s.response.is_some());
-        let untouched = match &connection.state {
-            State::Exchanging(state) => !state.body_begun,
-            State::Connecting(_)
-            | State::Tunnelling(_)
-            | State::Handshaking(_)
-            | State::Idle(_)
-            | State::Names(_) => true,
-        };
-        if connection.uses > 1 && self.may_resend(transfer, &error, untouched) {
-            self.count_wire(transfer, id);
-            self.close(id);
-            self.stats.resent += 1;
-            if let Some(transfer) = self.transfers.get_mut(transfer) {
-                transfer.resent += 1;
-            }
-            self.relaunch(transfer);
+        let Some(exchange) = self.exchanges.get(id) else { return };
+        let Some(connection) = self.pool.connections.get(exchange.connection) else { return };
+        let progress = exchange.progress(connection.wire, operation);
+        let error = Error { cause, phase: exchange.phase(), progress, attempts: None };
+        let (transfer, untouched) = (exchange.transfer, !exchange.body_begun);
+        let (seen, is_kept) = (exchange.response.is_some(), connection.uses > 1);
+        if is_kept && self.may_resend(transfer, &error, untouched) {
+            self.resend(id);
         } else {
-            let decided = self.transfers.get(transfer).is_some_and(Transfer::asks_again);
-            let again = decided || self.asks_again_after(transfer, &error, untouched, seen);
-            let report = self.report(transfer, Some(id));
-            error.attempts = in_vain(&report);
-            self.close(id);
-            match again {
-                true => self.wait_to_ask_again(transfer, &report, Some(error)),
-                false => self.deliver_failure(transfer, error, report),
-            }
+            let again = self.transfers.get(transfer).is_some_and(Transfer::asks_again)
+                || self.asks_again_after(transfer, &error, untouched, seen);
+            self.give_up(transfer, Stand::Exchange(id), error, again);
+        }
+    }
+
+    /// A connection cannot be made ready for the transfer that it is made for.
+    fn fail_opening(&mut self, id: ConnectionId, cause: Cause) {
+        let over =
+            matches!(cause, Cause::Closed | Cause::Os { .. } | Cause::Proxy(ProxyFault::Closed));
+        let Some(connection) = self.pool.connections.get(id) else { return };
+        if over && connection.path.ends_after_challenge() {
+            return self.tunnel_elsewhere(id);
+        }
+        self.lose_race(id, &cause);
+        let Some(connection) = self.pool.connections.get(id) else { return };
+        let Some(transfer) = connection.opens_for() else { return };
+        let error = error_before_exchange(cause, connection.phase());
+        let again = self.asks_again_after(transfer, &error, true, false);
+        self.give_up(transfer, Stand::Opening(id), error, again);
+    }
+
+    /// The kept connection of an exchange had gone stale: its transfer is sent again on another.
+    fn resend(&mut self, id: ExchangeId) {
+        let Some(exchange) = self.exchanges.get(id) else { return };
+        let (transfer, connection) = (exchange.transfer, exchange.connection);
+        self.count_wire(transfer, Stand::Exchange(id));
+        self.close(connection);
+        self.stats.resent += 1;
+        if let Some(transfer) = self.transfers.get_mut(transfer) {
+            transfer.resent += 1;
+        }
+        self.relaunch(transfer);
+    }
+
+    /// A transfer's connection is closed with this error; it asks `again`, or fails.
+    fn give_up(&mut self, transfer: TransferId, stand: Stand, mut error: Error, again: bool) {
+        let report = self.report(transfer, stand);
+        error.attempts = in_vain(&report);
+        if let Some(connection) = self.connection_at(stand) {
+            self.close(connection);
+        }
+        match again {
+            true => self.wait_to_ask_again(transfer, &report, Some(error)),
+            false => self.deliver_failure(transfer, error, report),
+        }
+    }
+
+    /// A transfer is taken out in the middle of its exchange. Nothing else can follow on its connection.
+    pub(super) fn abort(&mut self, id: ExchangeId) {
+        if let Some(connection) = self.connection_at(Stand::Exchange(id)) {
+            self.close(connection);
+        }
+    }
+
+    fn connection_at(&self, stand: Stand) -> Option<ConnectionId> {
+        match stand {
+            Stand::Apart => None,
+            Stand::Opening(connection) => Some(connection),
+            Stand::Exchange(id) => self.exchanges.get(id).map(|exchange| exchange.connection),
         }
     }
 
     /// A transfer that holds no connection fails.
     pub(super) fn end(&mut self, id: TransferId, mut error: Error) {
-        let report = self.report(id, None);
+        let report = self.report(id, Stand::Apart);
         error.attempts = in_vain(&report);
         let Some(transfer) = self.transfers.get(id) else { return };
         let (place, origin) = (transfer.place, transfer.origin);
@@ -128,65 +189,82 @@ impl Engine {
         self.deliver_failure(id, error, report);
     }
 
-    /// The exchange on a connection is complete.
-    pub(super) fn complete(&mut self, id: ConnectionId) {
-        let Some(connection) = self.pool.connections.get(id) else { return };
-        let State::Exchanging(state) = &connection.state else { return };
-        let Some(response) = state.response else { return self.fail(id, Cause::Closed, None) };
-        let (transfer, rest) = (state.transfer, state.rest);
+    /// An exchange is complete, or as much of it as is wanted.
+    pub(super) fn complete(&mut self, id: ExchangeId) {
+        let Some(exchange) = self.exchanges.get(id) else { return };
+        let Some(response) = exchange.response else {
+            return self.fail_exchange(id, Cause::Closed, None);
+        };
+        let Some(connection) = self.pool.connections.get(exchange.connection) else { return };
         // an answer to half a head leaves the other half
-        let reusable = state.exchange.close_reasons().is_empty()
+        let reusable = exchange.codec.close_reasons().is_empty()
             && !connection.ended
             && connection.unfilled.is_empty();
-        if rest == Rest::Superseded {
+        let transfer = exchange.transfer;
+        if exchange.rest == Rest::Superseded {
             return self.supersede(id, transfer, reusable);
         }
         // built as a whole: its parts are large to be moved about
         let message = Message {
             transfer,
-            outcome: Outcome { result: Ok(response), report: self.report(transfer, Some(id)) },
+            outcome: Outcome {
+                result: Ok(response),
+                report: self.report(transfer, Stand::Exchange(id)),
+            },
             handler: self.take_handler(transfer),
         };
-        if !reusable {
-            self.close(id);
-        }
+        self.end_exchange(id, reusable);
         self.deliver(message);
-        if reusable {
-            self.release(id);
-        }
     }
 
     /// A response that is not the transfer's last is complete.
-    fn supersede(&mut self, id: ConnectionId, transfer: TransferId, reusable: bool) {
-        let report = self.report(transfer, Some(id));
-        if !reusable {
-            self.close(id);
-        }
+    fn supersede(&mut self, id: ExchangeId, transfer: TransferId, reusable: bool) {
+        let report = self.report(transfer, Stand::Exchange(id));
+        self.end_exchange(id, reusable);
         if self.transfers.get(transfer).is_some_and(Transfer::asks_again) {
             self.wait_to_ask_again(transfer, &report, None);
         } else {
             self.lead_on(transfer, report);
         }
-        if reusable {
-            self.release(id);
+    }
+
+    /// An exchange is over. Its connection is free for the next one, or closed.
+    fn end_exchange(&mut self, id: ExchangeId, reusable: bool) {
+        let Some(exchange) = self.exchanges.get(id) else { return };
+        let connection_id = exchange.connection;
+        if !reusable {
+            return self.close(connection_id);
+        }
+        self.exchanges.discard(id);
+        if let Some(connection) = self.pool.connections.get_mut(connection_id) {
+            connection.state = State::Free;
+            self.free.push_back(connection_id);
         }
     }
 
     /// Takes a connection out and has the driver close its socket. What occupied it is the
     /// caller's business.
     pub(super) fn close(&mut self, id: ConnectionId) {
-        let Some(mut connection) = self.pool.close(id) else { return };
+        let Some(connection) = self.pool.close(id) else { return };
         if let Some(timer) = connection.timer {
             self.timers.cancel(timer);
         }
-        let mut last_words = connection.tls.as_deref_mut().map(last_words).unwrap_or_default();
-        if let Some(tunnel) = connection.tunnel.take() {
-            last_words = tunnel.last_words(&last_words);
-        }
+        let last_words = connection.path.last_words();
         self.note_close(id);
         self.outputs.push_back(Output::Close { connection: id, last_words });
         self.to_serve.push_back(connection.origin);
-        self.pool.spare(connection.state);
+        match connection.state {
+            State::Exchanging(exchange) => self.exchanges.discard(exchange),
+            State::Connecting(Connecting { early: Some(early), .. }) => {
+                self.exchanges.discard(early)
+            }
+            State::Connecting(_)
+            | State::Tunnelling(_)
+            | State::Handshaking(_)
+            | State::Free
+            | State::Idle(_)
+            | State::Names(_) => false,
+        };
     }
 
     /// Closes every connection, each with its last words, for a driver that ends: nothing else is wanted any more, and
@@ -197,6 +275,14 @@ impl Engine {
             self.close(id);
         }
         self.outputs.retain(|output| matches!(output, Output::Close { .. }));
+    }
+
+    /// Connections whose exchanges are over go to whoever waits for them.
+    #[inline]
+    pub(super) fn release_free(&mut self) {
+        while let Some(id) = self.free.pop_front() {
+            self.release(id);
+        }
     }
 
     /// A connection whose exchange is over goes to whoever waits for it.
@@ -224,7 +310,8 @@ impl Engine {
 
     /// Puts the transfer of a connection that the system has no room for back into its queue.
     fn await_resources(&mut self, id: ConnectionId, operation: Operation, errno: i32) -> bool {
-        let Some(transfer_id) = self.pool.connections.get(id).and_then(Connection::transfer) else {
+        let Some(transfer_id) = self.pool.connections.get(id).and_then(Connection::opens_for)
+        else {
             return false;
         };
         // before it is connected nothing is read of a body that could not be read again
@@ -297,36 +384,27 @@ impl Engine {
         self.vacate(id);
     }
 
-    /// Adds what a transfer's exchange moved on its connection.
-    pub(super) fn count_wire(&mut self, id: TransferId, connection: ConnectionId) {
-        let Some(connection) = self.pool.connections.get(connection) else { return };
-        let Some(transfer) = self.transfers.get_mut(id) else { return };
-        transfer.count_wire(connection);
+    /// Adds what a transfer's exchange moved on its connection, or what was moved to make that.
+    pub(super) fn count_wire(&mut self, id: TransferId, stand: Stand) {
+        let (connection, exchange) = at(&self.pool, &self.exchanges, stand);
+        let (Some(connection), Some(transfer)) = (connection, self.transfers.get_mut(id)) else {
+            return;
+        };
+        transfer.count_wire(connection, exchange);
     }
 
     /// What a transfer took, at its end.
-    fn report(&mut self, id: TransferId, connection: Option<ConnectionId>) -> Report {
-        let connection = connection.and_then(|id| self.pool.connections.get(id));
+    fn report(&mut self, id: TransferId, stand: Stand) -> Report {
+        let (connection, exchange) = at(&self.pool, &self.exchanges, stand);
         let remote = connection.filter(|connection| !self.is_unix(connection)).map(|c| c.remote);
         let Some(transfer) = self.transfers.get_mut(id) else {
             unreachable!("a transfer is taken out after its report")
         };
         if let Some(connection) = connection {
-            transfer.count_wire(connection);
+            transfer.count_wire(connection, exchange);
         }
         let attempts = transfer.take_attempts(self.now);
-        let state = match connection.map(|connection| &connection.state) {
-            Some(State::Exchanging(state)) => Some(&**state),
-            Some(
-                State::Connecting(_)
-                | State::Tunnelling(_)
-                | State::Handshaking(_)
-                | State::Idle(_)
-                | State::Names(_),
-            )
-            | None => None,
-        };
-        let decoding = state.and_then(|state| state.decoding.as_ref());
+        let decoding = exchange.and_then(|exchange| exchange.decoding.as_ref());
         let mut spent = transfer.spent;
         // the wait that was under way when it ended
         let waited = |since: Time| self.now.nanos_since(since);
@@ -340,8 +418,9 @@ impl Engine {
             (None, Place::Connection | Place::Addresses(_)) => {
                 spent.queue += waited(transfer.since)
             }
-            (None, Place::Admission | Place::Later(_) | Place::Exchange(_)) => {}
-            (Some(State::Exchanging(_) | State::Idle(_) | State::Names(_)), _) => {}
+            (None, Place::Admission | Place::Later(_) | Place::Opening(_) | Place::Exchange(_)) => {
+            }
+            (Some(State::Exchanging(_) | State::Free | State::Idle(_) | State::Names(_)), _) => {}
         }
         Report {
             times: Times {
@@ -350,21 +429,19 @@ impl Engine {
                 connect: Duration::from_nanos(spent.connect),
                 proxy: Duration::from_nanos(spent.proxy),
                 tls: Duration::from_nanos(spent.tls),
-                first_byte: state.map_or(Duration::ZERO, first_byte_time),
+                first_byte: exchange.map_or(Duration::ZERO, first_byte_time),
                 total: self.now.since(transfer.added),
             },
             wire_sent: transfer.wire.sent,
             wire_received: transfer.wire.received,
-            body_received: state.map_or(0, |state| state.exchange.body_received()),
-            body_sent: state.map_or(0, |state| state.exchange.body_sent()),
+            body_received: exchange.map_or(0, |exchange| exchange.codec.body_received()),
+            body_sent: exchange.map_or(0, |exchange| exchange.codec.body_sent()),
             body_decoded: decoding.and_then(|decoding| decoding.decoded()),
             undecoded: decoding.and_then(|decoding| decoding.undecoded()),
-            status: state.and_then(|state| state.response).map(|response| response.status),
+            status: exchange.and_then(|it| it.response).map(|response| response.status),
             remote,
             reused: connection.is_some_and(|connection| connection.uses > 1),
-            tls: connection.and_then(|connection| connection.tls.as_ref()).and_then(|tls| {
-                Some(TlsSummary { version: tls.version()?, resumed: tls.resumed() })
-            }),
+            tls: connection.and_then(|connection| connection.path.summary()),
             resent: transfer.resent,
             retried: Vec::new(),
             exhausted: None,
@@ -377,19 +454,32 @@ impl Engine {
 
 impl Transfer {
     /// Adds what its exchange has moved on this connection.
-    fn count_wire(&mut self, connection: &Connection) {
-        let before = match &connection.state {
-            State::Exchanging(state) if connection.uses > 1 => state.wire_before,
-            State::Exchanging(_)
-            | State::Connecting(_)
-            | State::Tunnelling(_)
-            | State::Handshaking(_)
-            | State::Idle(_)
-            | State::Names(_) => WireCount::default(),
+    fn count_wire(&mut self, connection: &Connection, exchange: Option<&Exchange>) {
+        let before = match exchange {
+            Some(exchange) if connection.uses > 1 => exchange.wire_before,
+            Some(_) | None => WireCount::default(),
         };
         self.wire.sent += connection.wire.sent - before.sent;
         self.wire.received += connection.wire.received - before.received;
     }
+}
+
+/// The connection and the exchange of a transfer that stands there.
+#[inline]
+fn at<'a>(
+    pool: &'a Pool,
+    exchanges: &'a Slab<Exchange>,
+    stand: Stand,
+) -> (Option<&'a Connection>, Option<&'a Exchange>) {
+    let (connection, exchange) = match stand {
+        Stand::Apart => (None, None),
+        Stand::Opening(connection) => (Some(connection), None),
+        Stand::Exchange(id) => {
+            let exchange = exchanges.get(id);
+            (exchange.map(|exchange| exchange.connection), exchange)
+        }
+    };
+    (connection.and_then(|id| pool.connections.get(id)), exchange)
 }
 
 /// The addresses that were tried, where none was connected.
@@ -397,19 +487,10 @@ fn in_vain(report: &Report) -> Option<Box<Attempts>> {
     report.attempts.as_ref().filter(|attempts| !attempts.connected()).cloned()
 }
 
-/// The alert with which a session ends.
-fn last_words(tls: &mut TlsSession) -> Vec<u8> {
-    tls.close();
-    let mut words = vec![0; limits::LAST_WORDS];
-    let length = tls.fill(&mut words);
-    words.truncate(length);
-    words
-}
-
-fn first_byte_time(state: &Exchanging) -> Duration {
-    if state.first_byte == Time::NEVER {
+fn first_byte_time(exchange: &Exchange) -> Duration {
+    if exchange.first_byte == Time::NEVER {
         Duration::ZERO
     } else {
-        state.first_byte.since(state.since)
+        exchange.first_byte.since(exchange.since)
     }
 }

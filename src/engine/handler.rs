@@ -5,13 +5,13 @@
 use std::any::Any;
 
 use crate::engine::Outcome;
-use crate::http::{Redirect, ResponseHead, SourceRead};
+use crate::http::{Fields, Redirect, ResponseHead, SourceRead};
 
 /// Receives the events of one transfer.
 ///
 /// A handler must not block: all transfers wait while it runs. It gets [`Handler::redirected`] for
-/// each redirect that is followed, [`Handler::challenged`] for each challenge that is answered, [`Handler::head`] once, any number of [`Handler::body`], and
-/// [`Handler::done`] once, unless the transfer is removed before. [`Handler::informational`] may come
+/// each redirect that is followed, [`Handler::challenged`] for each challenge that is answered, [`Handler::head`] once, any number of [`Handler::body`],
+/// [`Handler::trailers`] if there are such, and [`Handler::done`] once, unless the transfer is removed before. [`Handler::informational`] may come
 /// before each head.
 pub trait Handler: Any {
     /// Bytes of the request go out, as they are written to the connection before TLS: of its head, and of its body with its
@@ -50,6 +50,15 @@ pub trait Handler: Any {
     /// gone when this returns. Whatever the answer, the slice counts as delivered.
     fn body(&mut self, chunk: &[u8]) -> Flow;
 
+    /// Fields came after the body, of which all has been delivered (RFC 9110, 6.5): [`Handler::done`] follows. They are what
+    /// the peer likes to call them: to be read as fields of the head they have to be defined for that. Not called where there
+    /// are none, nor with [`Options::raw`](crate::Options::raw), where they are part of the body. An [`Flow::Abort`] fails the
+    /// transfer; for the other answers it is too late.
+    fn trailers(&mut self, fields: Fields<'_>) -> Flow {
+        let _ = fields;
+        Flow::Continue
+    }
+
     /// A response of which there was a [`Handler::head`] has failed before its end, and
     /// [`RetryPolicy::all_errors`](crate::RetryPolicy::all_errors) would have it asked for again: whether
     /// the handler can begin anew. If so it has to forget what it got: either the next head follows, or
@@ -69,7 +78,8 @@ pub trait Handler: Any {
 pub enum Flow {
     /// Go on.
     Continue,
-    /// Deliver no more, and send no more of the request's body, until the transfer is resumed.
+    /// Deliver no more until the transfer is resumed. What there is of the request's body is sent on; a peer
+    /// that has answered early and takes no more of it fails the transfer, with what it had yet to deliver.
     Pause,
     /// Deliver no more: the transfer is done with what there is, and succeeds. What is left of the response is read only
     /// if it is short and comes soon, for the sake of its connection, and whatever is wrong with it is not looked at. A
@@ -113,6 +123,8 @@ pub struct Collect {
     pub head: Option<http::response::Parts>,
     /// The body so far.
     pub body: Vec<u8>,
+    /// The fields that came after it.
+    pub trailers: http::HeaderMap,
 }
 
 impl Collect {
@@ -130,6 +142,11 @@ impl Handler for Collect {
 
     fn body(&mut self, chunk: &[u8]) -> Flow {
         self.body.extend_from_slice(chunk);
+        Flow::Continue
+    }
+
+    fn trailers(&mut self, fields: Fields<'_>) -> Flow {
+        self.trailers = fields.to_map();
         Flow::Continue
     }
 }

@@ -7,16 +7,18 @@
 //! past: [`super::history`].
 //! Invariant: a transfer that was never led on has nothing of this but a null pointer.
 
+use super::exchange::ExchangeId;
 use super::history::History;
 use super::identity::Keeper;
 use super::pool::PoolKey;
 use super::receive::Taken;
 use super::request::Body;
 use super::transfer::{Spent, Transfer, Wire};
-use super::{ConnectionId, Engine, Flow, Outcome, Report, TransferId};
+use super::{Engine, Flow, Outcome, Report, TransferId};
 use crate::error::Cause;
 use crate::http::{
-    BodyLength, CloseReason, Event, Exchange, Read, Redirect, RequestHead, ResponseHead, redirects,
+    BodyLength, CloseReason, Event, Exchange as Codec, Read, Redirect, RequestHead, ResponseHead,
+    redirects,
 };
 use crate::limits;
 use crate::time::Time;
@@ -99,10 +101,10 @@ impl Transfer {
 }
 
 /// Whether to read the rest of a response that leads on, so that its connection can be used again.
-pub(super) fn is_worth_finishing(exchange: &Exchange) -> bool {
-    let reasons = exchange.close_reasons();
+pub(super) fn is_worth_finishing(codec: &Codec) -> bool {
+    let reasons = codec.close_reasons();
     let only_unfinished = reasons.iter().all(|reason| reason == CloseReason::ResponseUnfinished);
-    let size = exchange.content_length().unwrap_or(0).max(exchange.body_received());
+    let size = codec.content_length().unwrap_or(0).max(codec.body_received());
     only_unfinished && size <= limits::SUPERSEDED_BODY
 }
 
@@ -113,23 +115,23 @@ impl Engine {
     #[cold]
     pub(super) fn take_superseded(
         &mut self,
-        id: ConnectionId,
+        id: ExchangeId,
         input: &[u8],
         mut taken: usize,
     ) -> Taken {
         if let Some(cause) = self.take_broken(id) {
-            self.fail(id, cause, None);
+            self.fail_exchange(id, cause, None);
             return Taken::Over;
         }
         self.note_unread_upload(id);
-        while let Some(state) = self.exchanging(id)
-            && is_worth_finishing(&state.exchange)
-            && let Ok(Read { consumed, event }) = state.exchange.read(&input[taken..])
+        while let Some(exchange) = self.exchanges.get_mut(id)
+            && is_worth_finishing(&exchange.codec)
+            && let Ok(Read { consumed, event }) = exchange.codec.read(&input[taken..])
         {
             taken += consumed;
             match event {
                 Event::NeedMore => {
-                    self.touch(id);
+                    self.touch_exchange(id);
                     return Taken::All;
                 }
                 Event::Complete if taken == input.len() => {
@@ -146,24 +148,23 @@ impl Engine {
 
     /// A proxy that asks who makes a request may never read the rest of a large body that came with it, and so not
     /// what comes after (squid 5): its connection is not used again.
-    fn note_unread_upload(&mut self, id: ConnectionId) {
-        let Some(state) = self.exchanging(id) else { return };
-        let is_asked = state.body_begun && state.response.is_some_and(|head| head.status == 407);
-        let transfer = state.transfer;
-        let length = self.transfers.get(transfer).map(|transfer| transfer.request.body.length());
-        let is_large = match length {
-            Some(BodyLength::Known(bytes)) => bytes > limits::UNREAD_UPLOAD,
-            Some(BodyLength::Unknown) => true,
-            Some(BodyLength::None) | None => false,
+    fn note_unread_upload(&mut self, id: ExchangeId) {
+        let Some(exchange) = self.exchanges.get_mut(id) else { return };
+        let status = exchange.response.map(|head| head.status);
+        let Some(transfer) = self.transfers.get(exchange.transfer) else { return };
+        let is_large = match transfer.request.body.length() {
+            BodyLength::Known(bytes) => bytes > limits::UNREAD_UPLOAD,
+            BodyLength::Unknown => true,
+            BodyLength::None => false,
         };
-        if let (true, true, Some(state)) = (is_asked, is_large, self.exchanging(id)) {
-            state.exchange.note_close(CloseReason::RequestUnfinished);
+        if exchange.body_begun && status == Some(407) && is_large {
+            exchange.codec.note_close(CloseReason::RequestUnfinished);
         }
     }
 
-    /// Why the response on a connection cannot be followed up.
-    fn take_broken(&mut self, id: ConnectionId) -> Option<Cause> {
-        let transfer = self.exchanging(id)?.transfer;
+    /// Why the response of an exchange cannot be followed up.
+    fn take_broken(&mut self, id: ExchangeId) -> Option<Cause> {
+        let transfer = self.exchanges.get(id)?.transfer;
         let hops = self.transfers.get_mut(transfer)?.hops.as_mut()?;
         hops.next.take_if(|next| next.is_err())?.err()
     }

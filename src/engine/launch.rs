@@ -7,18 +7,16 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use super::connection::{Connecting, Connection, Exchanging, Handshaking, Rest, State, Tunnelling};
+use super::connection::{Connecting, Connection, State};
+use super::exchange::{Exchange, ExchangeId, Holds, Rest};
 use super::pace::Pace;
 use super::pool::{OriginId, PoolKey};
 use super::race::First;
 use super::resolve::{Addresses, LookupId, Outcome, Resolver};
-use super::route::Via;
-use super::tls::{TlsSession, server_name};
 use super::transfer::Place;
-use super::tunnel::Tunnel;
 use super::{ConnectionId, Engine, Output, TransferId, error_before_exchange};
 use crate::error::{Cause, Phase};
-use crate::http::{Exchange, Host, Origin, ProxyProtocol};
+use crate::http::{Exchange as Codec, Host};
 use crate::limits;
 use crate::time::Time;
 
@@ -39,6 +37,7 @@ impl Engine {
     /// Lets everybody proceed who has become able to.
     #[inline]
     pub(super) fn settle(&mut self) {
+        self.release_free();
         // most facts concern nobody who waits
         let nobody = self.to_serve.is_empty()
             && self.pool.is_slot_queue_empty()
@@ -52,6 +51,7 @@ impl Engine {
 
     fn settle_all(&mut self) {
         loop {
+            self.release_free();
             while let Some(origin) = self.to_serve.pop_front() {
                 self.serve(origin);
             }
@@ -65,7 +65,7 @@ impl Engine {
             self.start_lookups();
             self.serve_names();
             // what was found may be waited for
-            if self.to_serve.is_empty() {
+            if self.to_serve.is_empty() && self.free.is_empty() {
                 return;
             }
         }
@@ -123,24 +123,29 @@ impl Engine {
         if let Some(transfer) = self.transfers.get_mut(transfer) {
             transfer.spent.connect += now.nanos_since(since);
         }
-        if connection.tunnel.is_some() {
-            let state = Tunnelling { transfer, since, connected: now };
-            connection.state = State::Tunnelling(state);
-            self.touch(id);
-        } else if connection.tls.is_some() {
-            connection.state = State::Handshaking(Handshaking { transfer, since: now });
-            self.touch(id);
-        } else if let Some(mut exchanging) = early {
-            exchanging.paused = self.transfers.get(transfer).is_some_and(|t| t.paused);
-            exchanging.since = now;
-            exchanging.moved = now;
-            exchanging.measured.0 = now;
-            connection.state = State::Exchanging(exchanging);
-            self.note_begin(id);
-            self.touch(id);
-        } else {
-            self.begin(id, transfer);
+        match early {
+            Some(early) => {
+                connection.state = State::Exchanging(early);
+                self.begin_on_time(early);
+            }
+            None => self.set_up(id, transfer, since),
         }
+    }
+
+    /// An exchange, whose first bytes the driver had before, begins: its connection is there.
+    fn begin_on_time(&mut self, id: ExchangeId) {
+        let now = self.now;
+        let Some(exchange) = self.exchanges.get_mut(id) else { return };
+        let connection = exchange.connection;
+        exchange.since = now;
+        exchange.moved = now;
+        exchange.measured.0 = now;
+        if let Some(transfer) = self.transfers.get_mut(exchange.transfer) {
+            exchange.holds.set_paused(transfer.paused);
+            transfer.place = Place::Exchange(id);
+        }
+        self.note_begin(connection);
+        self.touch(connection);
     }
 
     /// Starts a transfer's exchange on a connection that is ready for it.
@@ -148,29 +153,30 @@ impl Engine {
         if !self.may_begin(id, transfer) {
             return;
         }
-        let Some(exchanging) = self.exchange_for(id, transfer) else { return };
+        let Some(exchange) = self.exchange_for(id, transfer) else { return };
         self.pool.unlink_idle(id);
         let Some(connection) = self.pool.connections.get_mut(id) else { return };
-        let before = std::mem::replace(&mut connection.state, State::Exchanging(exchanging));
+        connection.state = State::Exchanging(exchange);
         if connection.uses > 0 {
             self.stats.reused += 1;
         }
         connection.uses += 1;
         connection.turns += 1;
-        self.pool.spare(before);
+        if let Some(transfer) = self.transfers.get_mut(transfer) {
+            transfer.place = Place::Exchange(exchange);
+        }
         self.note_begin(id);
         self.touch(id);
     }
 
-    /// A fresh exchange, and the transfer's place set to it.
+    /// A fresh exchange of a transfer on a connection.
     pub(super) fn exchange_for(
         &mut self,
         id: ConnectionId,
         transfer_id: TransferId,
-    ) -> Option<Box<Exchanging>> {
+    ) -> Option<ExchangeId> {
         let connection = self.pool.connections.get(id)?;
         let transfer = self.transfers.get_mut(transfer_id)?;
-        transfer.place = Place::Exchange(id);
         if let Some(timer) = transfer.timer.take() {
             self.timers.cancel(timer);
         }
@@ -178,9 +184,16 @@ impl Engine {
             transfer.dress(connection.forwarder.as_deref(), &mut self.keeper, self.now);
         }
         let (head, body) = (&transfer.request.head, transfer.request.body.length());
-        let mut exchanging = Exchanging {
+        let mut codec = Codec::new(head, body, &transfer.request.options.http);
+        if transfer.request.options.raw {
+            codec.keep_chunks();
+        }
+        let mut holds = Holds::default();
+        holds.set_paused(transfer.paused);
+        Some(self.exchanges.insert(Exchange {
             transfer: transfer_id,
-            exchange: Exchange::new(head, body, &transfer.request.options.http),
+            connection: id,
+            codec,
             since: self.now,
             moved: self.now,
             request_sent: Time::NEVER,
@@ -190,9 +203,7 @@ impl Engine {
             head_taken: false,
             body_begun: false,
             body_told: false,
-            source_pending: false,
-            paused: transfer.paused,
-            throttled: false,
+            holds,
             pace: transfer.request.options.max_rate.map(|rate| Box::new(Pace::new(rate))),
             rest: Rest::Delivered,
             response: None,
@@ -200,11 +211,7 @@ impl Engine {
             head_loan: None,
             measured: (self.now, 0),
             unacknowledged: (Time::ZERO, 0),
-        };
-        if transfer.request.options.raw {
-            exchanging.exchange.keep_chunks();
-        }
-        Some(self.pool.boxed(exchanging))
+        }))
     }
 
     /// Launches as many of an origin's transfers as can be.
@@ -403,51 +410,6 @@ impl Engine {
 
     // connections
 
-    /// Gives a connection what is between its socket and the messages on it. A proxy is `told` who asks
-    /// if it has asked for that.
-    pub(super) fn equip(
-        &self,
-        connection: &mut Connection,
-        key: &PoolKey,
-        transfer: TransferId,
-        told: Option<&[u8]>,
-    ) -> Result<(), (Cause, Phase)> {
-        if let Some(via) = key.tunnel() {
-            let Some(transfer) = self.transfers.get(transfer) else { return Ok(()) };
-            let limits = &transfer.request.options.http;
-            let target = key.tunnelled();
-            let address = self.address_for(via, &target).map_err(|cause| (cause, Phase::Proxy))?;
-            let tunnel = Tunnel::new(via, &target, address, told, limits);
-            connection.tunnel = Some(Box::new(tunnel.map_err(|cause| (cause, Phase::Proxy))?));
-            return Ok(());
-        }
-        connection.forwarder = key.forwarder().cloned();
-        if let Some(policy) = &key.tls {
-            let name = server_name(&key.origin.host().to_string());
-            let session = name.and_then(|name| TlsSession::new(policy, name));
-            let session = session.map_err(|fault| (Cause::Tls(fault.to_string()), Phase::Tls))?;
-            connection.tls = Some(Box::new(session));
-        }
-        Ok(())
-    }
-
-    /// The address of a tunnel's target, for a proxy that cannot be given its name.
-    fn address_for(&self, via: &Via, target: &Origin) -> Result<Option<IpAddr>, Cause> {
-        let protocol = via.proxy.protocol();
-        if !protocol.wants_address() {
-            return Ok(None);
-        }
-        let Some(known) = self.resolver.known(target.host(), target.port(), self.now) else {
-            return Ok(None);
-        };
-        let allowed = || known.iter().filter(|&&ip| self.check_address(ip).is_ok());
-        let fits = |ip: &&IpAddr| protocol != ProxyProtocol::Socks4 || ip.is_ipv4();
-        match (allowed().find(fits).or(allowed().next()), known.first()) {
-            (None, Some(&denied)) => self.check_address(denied).map(|()| None),
-            (address, _) => Ok(address.copied()),
-        }
-    }
-
     fn open(&mut self, origin_id: OriginId, transfer_id: TransferId, addresses: Addresses) {
         self.clear_the_way(origin_id, transfer_id, &addresses);
         let Some(origin) = self.pool.get(origin_id) else { return };
@@ -478,7 +440,7 @@ impl Engine {
         self.note_open(id, origin_id, false);
         self.stats.opened += 1;
         let Some(transfer) = self.transfers.get_mut(transfer_id) else { return };
-        transfer.place = Place::Exchange(id);
+        transfer.place = Place::Opening(id);
         if let Some(timer) = transfer.timer.take() {
             self.timers.cancel(timer);
         }
@@ -487,17 +449,6 @@ impl Engine {
         if leads_somewhere {
             self.schedule(id);
         }
-    }
-
-    /// What the proxy of a tunnel is told of who asks, if it has asked.
-    pub(super) fn introduction(
-        &mut self,
-        origin: OriginId,
-        transfer: TransferId,
-    ) -> Option<Vec<u8>> {
-        let key = &self.pool.get(origin)?.key;
-        let via = key.tunnel()?;
-        self.transfers.get_mut(transfer)?.introduce(via, &key.tunnelled(), &mut self.keeper)
     }
 
     #[cold]

@@ -21,7 +21,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::ConnectionId;
+use super::exchange::ExchangeId;
 use super::turns::Turns;
 use crate::limits;
 use crate::time::Time;
@@ -30,7 +30,7 @@ use crate::time::Time;
 pub(super) struct Memory {
     books: Rc<Books>,
     /// Those that wait, and some that do not any more.
-    line: Turns<ConnectionId>,
+    line: Turns<ExchangeId>,
     /// When it was last looked at who makes little use of what it holds.
     pub(super) inspected: Time,
 }
@@ -83,7 +83,7 @@ impl Memory {
     }
 
     /// Puts whoever waits in line, where owners take turns.
-    pub(super) fn join(&mut self, owner: &Arc<str>, who: ConnectionId) {
+    pub(super) fn join(&mut self, owner: &Arc<str>, who: ExchangeId) {
         self.line.push(owner, who);
     }
 
@@ -93,7 +93,7 @@ impl Memory {
     }
 
     /// Takes out of the line who does not wait any more.
-    pub(super) fn forget(&mut self, waits: impl Fn(ConnectionId) -> bool) {
+    pub(super) fn forget(&mut self, waits: impl Fn(ExchangeId) -> bool) {
         self.line.retain(|&who| waits(who));
     }
 
@@ -105,7 +105,7 @@ impl Memory {
 
     /// Whose turn it is, if it may go on. It may have left.
     #[inline]
-    pub(super) fn call(&mut self) -> Option<ConnectionId> {
+    pub(super) fn call(&mut self) -> Option<ExchangeId> {
         if self.has_call() { self.line.pop().map(|(_, who)| who) } else { None }
     }
 }
@@ -182,7 +182,7 @@ mod tests {
     use super::*;
     use crate::id::Id;
 
-    fn who(number: u64) -> ConnectionId {
+    fn who(number: u64) -> ExchangeId {
         Id::from_bits(number)
     }
 

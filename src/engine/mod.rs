@@ -14,6 +14,7 @@ mod channels;
 mod connection;
 mod deadlines;
 mod decode;
+mod exchange;
 mod finish;
 mod gates;
 mod handler;
@@ -21,11 +22,13 @@ mod history;
 mod hop;
 mod identity;
 mod launch;
+mod level;
 mod memory;
 mod names;
 mod output;
 mod overdue;
 mod pace;
+mod path;
 mod policy;
 mod pool;
 mod race;
@@ -37,6 +40,7 @@ mod retry;
 mod room;
 mod route;
 mod send;
+mod setup;
 mod shortage;
 mod stats;
 mod timers;
@@ -73,12 +77,14 @@ pub use send::MIN_FILL;
 pub use shortage::Exhausted;
 pub use stats::Stats;
 pub use transfer::{
-    Hop, Message, Outcome, Report, Response, Times, TlsSummary, Transfer, TransferId, Undecoded,
+    Hop, Message, Outcome, Paused, Report, Response, Times, TlsSummary, Transfer, TransferId,
+    Undecoded,
 };
 pub use ways::{ConnectTo, Family, Sources, Ways};
 
 use channels::Channels;
 use connection::State;
+use exchange::{Exchange, ExchangeId, Hold};
 use gates::{GateId, Gates, Rules};
 use identity::{Identity, Keeper};
 use memory::Memory;
@@ -205,6 +211,7 @@ pub struct Engine {
     carried_deadlines: bool,
     now: Time,
     transfers: Slab<Transfer>,
+    exchanges: Slab<Exchange>,
     pool: Pool,
     resolver: Resolver,
     /// The engine's own resolver, if it looks names up itself.
@@ -215,8 +222,10 @@ pub struct Engine {
     arrivals: VecDeque<TransferId>,
     /// Origins that may have become able to launch a transfer.
     to_serve: VecDeque<OriginId>,
-    /// Connections whose transfer was resumed.
-    resumed: VecDeque<ConnectionId>,
+    /// Connections whose exchange is over: they go on before the batch ends.
+    free: VecDeque<ConnectionId>,
+    /// Exchanges whose transfer was resumed.
+    resumed: VecDeque<ExchangeId>,
     outputs: VecDeque<Output>,
     messages: VecDeque<Message>,
     /// Plaintext on its way into TLS.
@@ -260,10 +269,12 @@ impl Engine {
             carried_deadlines: false,
             now: Time::ZERO,
             transfers: Slab::new(),
+            exchanges: Slab::new(),
             timers: Timers::new(),
             overdue: OverdueList::default(),
             arrivals: VecDeque::new(),
             to_serve: VecDeque::new(),
+            free: VecDeque::new(),
             resumed: VecDeque::new(),
             outputs: VecDeque::new(),
             messages: VecDeque::new(),
@@ -315,7 +326,7 @@ impl Engine {
             timer: None,
             spent: Spent::default(),
             wire: Wire::default(),
-            paused: false,
+            paused: Paused::default(),
             resent: 0,
             hops: None,
             identity,
@@ -336,9 +347,16 @@ impl Engine {
     pub fn remove(&mut self, id: TransferId) -> Option<Box<dyn Handler>> {
         let place = self.transfers.get(id)?.place;
         self.stats.removed += 1;
-        if let Place::Exchange(connection) = place {
-            self.abandon_race(id);
-            self.close(connection);
+        match place {
+            Place::Opening(connection) => {
+                self.abandon_race(id);
+                self.close(connection);
+            }
+            Place::Exchange(exchange) => {
+                self.abandon_race(id);
+                self.abort(exchange);
+            }
+            Place::Admission | Place::Connection | Place::Addresses(_) | Place::Later(_) => {}
         }
         let handler = self.transfers.get_mut(id)?.take_handler();
         self.vacate(id);
@@ -348,21 +366,34 @@ impl Engine {
     /// Delivers no more of this transfer's response, and sends no more of its request's body, until
     /// it is resumed. Meanwhile no deadline binds it on a connection but the total one.
     pub fn pause(&mut self, id: TransferId) {
-        let Some(transfer) = self.transfers.get_mut(id) else { return };
-        transfer.paused = true;
-        let Place::Exchange(connection) = transfer.place else { return };
-        if let Some(state) = self.exchanging(connection) {
-            state.paused = true;
-            self.touch(connection);
-        }
+        self.set_paused(id, Paused::BOTH);
     }
 
     /// Undoes [`Engine::pause`], [`Flow::Pause`] and [`crate::http::SourceRead::Pending`].
     pub fn resume(&mut self, id: TransferId) {
+        self.set_paused(id, Paused::default());
+    }
+
+    /// Pauses what is to be paused, at once, and resumes what is not, with the next batch (curl_easy_pause). While the
+    /// response is paused, or the peer waits for a body that is, no deadline binds the transfer on a connection but the total
+    /// one. A body's source that had nothing is asked again if `sending` is not paused.
+    pub fn set_paused(&mut self, id: TransferId, paused: Paused) {
         let Some(transfer) = self.transfers.get_mut(id) else { return };
-        transfer.paused = false;
-        if let Place::Exchange(connection) = transfer.place {
-            self.resumed.push_back(connection);
+        let resumes = !(paused.receiving && paused.sending);
+        transfer.paused = paused;
+        let Place::Exchange(id) = transfer.place else { return };
+        let Some(exchange) = self.exchanges.get_mut(id) else { return };
+        if paused.receiving {
+            exchange.holds.set(Hold::Receiving, true);
+        }
+        if paused.sending {
+            exchange.holds.set(Hold::Sending, true);
+        }
+        if paused != Paused::default() {
+            self.touch_exchange(id);
+        }
+        if resumes {
+            self.resumed.push_back(id);
         }
     }
 
@@ -417,6 +448,7 @@ impl Engine {
         self.now = self.now.max(now);
         self.call_who_waits();
         self.take_resumed();
+        self.release_free();
         self.admit();
         self.settle();
     }
@@ -438,28 +470,6 @@ impl Engine {
             connection.level_queued = false;
         }
         Some(output)
-    }
-
-    /// What a connection wants of its socket now. A connection that is gone wants nothing.
-    pub fn level(&self, id: ConnectionId) -> Level {
-        match self.pool.connections.get(id) {
-            Some(connection) => Level {
-                recv: connection.wants_recv(),
-                send: connection.wants_send(),
-                deadline: self.deadline(connection).at,
-            },
-            None => Level { recv: false, send: false, deadline: Time::NEVER },
-        }
-    }
-
-    /// Whether bytes received on a connection would be taken now.
-    pub fn wants_recv(&self, id: ConnectionId) -> bool {
-        self.pool.connections.get(id).is_some_and(Connection::wants_recv)
-    }
-
-    /// Whether [`Engine::fill`] would give bytes now.
-    pub fn wants_send(&self, id: ConnectionId) -> bool {
-        self.pool.connections.get(id).is_some_and(Connection::wants_send)
     }
 
     /// By when the next batch must begin. [`Time::ZERO`]: at once. `None`: whenever a fact comes.
@@ -496,7 +506,11 @@ impl Engine {
 
     /// The transfer that occupies a connection.
     pub fn transfer_on(&self, id: ConnectionId) -> Option<TransferId> {
-        self.pool.connections.get(id)?.transfer()
+        let connection = self.pool.connections.get(id)?;
+        match self.exchange_of(connection) {
+            Some(exchange) => Some(exchange.transfer),
+            None => connection.opens_for(),
+        }
     }
 
     /// Whether a connection's id names one still.
@@ -537,6 +551,7 @@ impl Engine {
         let Stats { running, connections, idle, origins, timers, .. } = self.stats();
         running + connections + idle + origins + timers == 0
             && self.pool.connections.is_empty()
+            && self.exchanges.is_empty()
             && self.resolver.is_idle()
             && self.memory.held() == 0
     }
@@ -556,15 +571,16 @@ impl Engine {
         self.schedule(id);
     }
 
-    fn exchanging(&mut self, id: ConnectionId) -> Option<&mut connection::Exchanging> {
-        match &mut self.pool.connections.get_mut(id)?.state {
-            State::Exchanging(state) => Some(&mut **state),
-            State::Connecting(_)
-            | State::Tunnelling(_)
-            | State::Handshaking(_)
-            | State::Idle(_)
-            | State::Names(_) => None,
-        }
+    /// The exchange that a connection carries, by its id.
+    #[inline]
+    fn exchange_on(&self, id: ConnectionId) -> Option<ExchangeId> {
+        self.pool.connections.get(id)?.exchange()
+    }
+
+    /// The exchange that a connection carries.
+    #[inline]
+    fn exchange_of(&self, connection: &Connection) -> Option<&Exchange> {
+        self.exchanges.get(connection.exchange()?)
     }
 
     /// The phase that a transfer is in.
@@ -573,10 +589,10 @@ impl Engine {
             Place::Admission | Place::Connection | Place::Later(_) => Phase::Queue,
             Place::Addresses(lookup) if self.resolver.is_started(lookup) => Phase::Resolve,
             Place::Addresses(_) => Phase::Queue,
-            Place::Exchange(id) => match self.pool.connections.get(id) {
-                Some(connection) => connection.phase(),
-                None => Phase::Queue,
-            },
+            Place::Opening(id) => {
+                self.pool.connections.get(id).map_or(Phase::Queue, |it| it.phase())
+            }
+            Place::Exchange(id) => self.exchanges.get(id).map_or(Phase::Queue, |it| it.phase()),
         }
     }
 
@@ -599,7 +615,7 @@ impl Engine {
             }
             Place::Addresses(lookup) => self.leave_lookup(id, at, lookup),
             // the connection's end, or its next use, sees to the origin
-            Place::Exchange(_) | Place::Later(_) => {}
+            Place::Opening(_) | Place::Exchange(_) | Place::Later(_) => {}
         }
     }
 

@@ -5,7 +5,9 @@
 //! that has passed ends nothing by itself: the driver hears of it, takes what there is by now, and what then still
 //! waits has waited in vain.
 
+use super::connection::State;
 use super::deadlines::{Due, Then};
+use super::exchange::ExchangeId;
 use super::transfer::Place;
 use super::{ConnectionId, Engine, Timer, TransferId};
 use crate::time::Time;
@@ -94,7 +96,7 @@ impl Engine {
         let Due { at, then } = self.deadline(connection);
         let looks = match then {
             // whatever came on an idle connection, it would be closed
-            Then::Fail(_) => connection.transfer().is_some(),
+            Then::Fail(_) => !matches!(connection.state, State::Idle(_)),
             Then::SendBody | Then::Ask | Then::Leave => true,
             Then::GoOn | Then::ComeBack | Then::Inspect => false,
         };
@@ -123,21 +125,26 @@ impl Engine {
     /// Whether the driver is to say how much the peer has yet to acknowledge: an upload that it is taking is not silence.
     pub fn asks_unacknowledged(&self, id: ConnectionId) -> bool {
         let connection = self.pool.connections.get(id);
-        connection
-            .and_then(|connection| connection.exchange())
-            .is_some_and(|state| state.body_begun)
+        let exchange = connection.and_then(|connection| self.exchange_of(connection));
+        exchange.is_some_and(|exchange| exchange.body_begun)
     }
 
     /// So many of the bytes sent on a connection the peer has not acknowledged (SIOCOUTQ of tcp(7)).
     pub fn handle_unacknowledged(&mut self, id: ConnectionId, bytes: u32) {
+        if let Some(exchange) = self.exchange_on(id) {
+            self.note_unacknowledged(exchange, bytes);
+        }
+    }
+
+    pub(super) fn note_unacknowledged(&mut self, id: ExchangeId, bytes: u32) {
         let now = self.now;
-        let Some(state) = self.exchanging(id) else { return };
-        if state.knows_unacknowledged() && state.unacknowledged.1 != bytes {
-            state.moved = now;
-            if state.request_sent != Time::NEVER {
-                state.request_sent = now;
+        let Some(exchange) = self.exchanges.get_mut(id) else { return };
+        if exchange.knows_unacknowledged() && exchange.unacknowledged.1 != bytes {
+            exchange.moved = now;
+            if exchange.request_sent != Time::NEVER {
+                exchange.request_sent = now;
             }
         }
-        state.unacknowledged = (now, bytes);
+        exchange.unacknowledged = (now, bytes);
     }
 }

@@ -11,13 +11,12 @@ use std::hash::{Hash, Hasher};
 
 use std::sync::Arc;
 
-use crate::engine::connection::{Connection, Exchanging, Idle, State};
+use crate::engine::connection::{Connection, Idle, State};
 use crate::engine::route::Via;
 use crate::engine::ways::Way;
 use crate::engine::{ConnectionId, Options, Request, TransferId};
 use crate::http::{Host, Origin, RequestHead, Scheme};
 use crate::id::{Id, Slab};
-use crate::limits;
 use crate::time::Time;
 use crate::tls::TlsPolicy;
 
@@ -183,9 +182,6 @@ pub(super) struct Pool {
     idle: usize,
     /// Connections that count against no limit.
     apart: usize,
-    /// Where exchanges were: what comes next needs no memory of its own.
-    #[expect(clippy::vec_box, reason = "the boxes are what is kept")]
-    spare: Vec<Box<Exchanging>>,
     max_connections: usize,
     max_per_origin: usize,
     /// How many connections the system had room for when it last refused one, and one more for each that was closed
@@ -205,7 +201,6 @@ impl Pool {
             newest: None,
             idle: 0,
             apart: 0,
-            spare: Vec::new(),
             max_connections: max_connections.max(1),
             max_per_origin: max_per_origin.max(1),
             ceiling: usize::MAX,
@@ -420,29 +415,6 @@ impl Pool {
         Some(connection)
     }
 
-    // exchanges
-
-    /// An exchange in a box that another was in, if there is one.
-    pub(super) fn boxed(&mut self, exchanging: Exchanging) -> Box<Exchanging> {
-        match self.spare.pop() {
-            Some(mut spare) => {
-                *spare = exchanging;
-                spare
-            }
-            None => Box::new(exchanging),
-        }
-    }
-
-    /// Keeps the box of an exchange that is over.
-    pub(super) fn spare(&mut self, state: State) {
-        if let State::Exchanging(mut exchanging) = state
-            && self.spare.len() < limits::SPARE_EXCHANGES
-        {
-            exchanging.let_go();
-            self.spare.push(exchanging);
-        }
-    }
-
     // idle connections
 
     pub(super) fn idle_connections(&self) -> usize {
@@ -454,8 +426,7 @@ impl Pool {
         let Some(connection) = self.connections.get_mut(id) else { return };
         let Some(origin) = self.origins.get_mut(connection.origin) else { return };
         let links = IdleLinks { index: origin.idle.len(), older: self.newest, newer: None };
-        let idle = State::Idle(Idle { since: now, links });
-        let before = std::mem::replace(&mut connection.state, idle);
+        connection.state = State::Idle(Idle { since: now, links });
         connection.turns = 0;
         origin.idle.push(id);
         match self.newest.replace(id) {
@@ -463,7 +434,6 @@ impl Pool {
             None => self.oldest = Some(id),
         }
         self.idle += 1;
-        self.spare(before);
     }
 
     /// The origin's idle connection that was used last; it stays idle.

@@ -424,7 +424,7 @@ impl Engine {
     pub(super) fn win_race(&mut self, id: TransferId, connection: ConnectionId) {
         let now = self.now;
         let Some(transfer) = self.transfers.get_mut(id) else { return };
-        transfer.place = Place::Exchange(connection);
+        transfer.place = Place::Opening(connection);
         let Some(race) = &mut transfer.race else { return };
         race.end_on(connection, AttemptEnd::Connected, now);
         let losers = race.end_all(&AttemptEnd::Lost, now);
@@ -611,8 +611,8 @@ impl Engine {
         let Some(other) = transfer.race.as_ref().and_then(|race| race.under_way()) else {
             return false;
         };
-        if transfer.place == Place::Exchange(failed) {
-            transfer.place = Place::Exchange(other);
+        if transfer.place == Place::Opening(failed) {
+            transfer.place = Place::Opening(other);
             if let Some(gates) = &mut self.gates {
                 gates.hand_over(failed, other);
             }

@@ -8,16 +8,16 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use super::connection::{Connection, Exchanging, State};
+use super::Engine;
+use super::exchange::{Exchange, ExchangeId, Hold};
 use super::memory::Memory;
 use super::receive::Next;
-use super::{ConnectionId, Engine};
 use crate::error::Cause;
 use crate::limits;
 use crate::owner::Owner;
 use crate::time::Time;
 
-impl Exchanging {
+impl Exchange {
     /// Since when it has waited for memory, if it does.
     pub(super) fn awaits_memory(&self) -> Option<Time> {
         let head = self.head_loan.as_ref().and_then(|loan| loan.waits_since());
@@ -27,18 +27,20 @@ impl Exchanging {
     /// Whether to read on, where there is no whole event yet.
     #[inline]
     pub(super) fn read_on(&mut self, memory: &Memory) -> Next {
-        match self.exchange.head_received() <= limits::HEAD_UNASKED {
+        match self.codec.head_received() <= limits::HEAD_UNASKED {
             true => Next::Wait,
             false => self.borrow_for_head(memory),
         }
     }
 
-    /// Counts the part of a head that has come, which is not small any more. Says whether to read on.
+    /// Counts the part of a head, or of trailers, that has come, which is not small any more. Says whether to read on.
     #[cold]
     fn borrow_for_head(&mut self, memory: &Memory) -> Next {
         let loan = self.head_loan.get_or_insert_with(|| Box::new(memory.lend()));
-        loan.set(self.exchange.head_held());
-        if loan.may_grow() { Next::Wait } else { Next::AwaitMemory }
+        loan.set(self.codec.head_held());
+        // of trailers little more can come, and the body's decoder waits for nothing any more
+        let may_go_on = self.response.is_some() || loan.may_grow();
+        if may_go_on { Next::Wait } else { Next::AwaitMemory }
     }
 
     fn memory_held(&self) -> usize {
@@ -49,9 +51,9 @@ impl Exchanging {
     /// Whether it could go on, and has done little with what it holds since it was last looked at; looks anew.
     fn makes_little_use(&self, now: Time) -> bool {
         match (&self.head_loan, &self.decoding) {
-            _ if self.paused => false,
+            _ if self.holds.delivery() => false,
             (Some(loan), _) => {
-                loan.is_little_used(self.exchange.head_received() as u64, limits::HEAD_USE, now)
+                loan.is_little_used(self.codec.head_received() as u64, limits::HEAD_USE, now)
             }
             (None, Some(decoding)) => {
                 decoding.loan().is_little_used(decoding.delivered(), limits::MEMORY_USE, now)
@@ -61,6 +63,7 @@ impl Exchanging {
     }
 
     fn stop_waiting(&mut self) {
+        self.holds.set(Hold::Memory, false);
         if let Some(loan) = &mut self.head_loan {
             loan.go_on();
         }
@@ -71,18 +74,14 @@ impl Exchanging {
 }
 
 impl Engine {
-    /// A connection's transfer waits until there is room for what it has yet to take.
+    /// An exchange waits until there is room for what it has yet to take.
     #[cold]
-    pub(super) fn await_memory(&mut self, id: ConnectionId) {
+    pub(super) fn await_memory(&mut self, id: ExchangeId) {
         let now = self.now;
-        let Some(Connection { state: State::Exchanging(state), .. }) =
-            self.pool.connections.get_mut(id)
-        else {
-            return;
-        };
-        let Some(transfer) = self.transfers.get(state.transfer) else { return };
-        state.paused = true;
-        match (&mut state.decoding, &mut state.head_loan) {
+        let Some(exchange) = self.exchanges.get_mut(id) else { return };
+        let Some(transfer) = self.transfers.get(exchange.transfer) else { return };
+        exchange.holds.set(Hold::Memory, true);
+        match (&mut exchange.decoding, &mut exchange.head_loan) {
             (Some(decoding), _) => decoding.loan_mut().wait(now),
             (None, Some(loan)) => loan.wait(now),
             (None, None) => {}
@@ -92,21 +91,22 @@ impl Engine {
         if self.memory.is_full() {
             self.shorten_line();
         }
-        if self.memory.in_line() > 2 * self.pool.connections.len() {
-            let connections = &self.pool.connections;
-            self.memory.forget(|id| connections.get(id).is_some_and(Connection::awaits_memory));
+        if self.memory.in_line() > 2 * self.exchanges.len() {
+            let exchanges = &self.exchanges;
+            let waits = |exchange: &Exchange| exchange.awaits_memory().is_some();
+            self.memory.forget(|id| exchanges.get(id).is_some_and(waits));
         }
-        self.touch(id);
+        self.touch_exchange(id);
     }
 
     /// Has the first of those that wait go on, if there is room.
     #[inline]
     pub(super) fn call_who_waits(&mut self) {
         if let Some(id) = self.memory.call()
-            && let Some(state) = self.exchanging(id)
-            && state.awaits_memory().is_some()
+            && let Some(exchange) = self.exchanges.get_mut(id)
+            && exchange.awaits_memory().is_some()
         {
-            state.stop_waiting();
+            exchange.stop_waiting();
             self.resumed.push_back(id);
         }
     }
@@ -117,7 +117,7 @@ impl Engine {
     pub(super) fn inspect_holders(&mut self) {
         let now = self.now;
         self.memory.inspected = now;
-        let idle = self.holders(|state| state.makes_little_use(now));
+        let idle = self.holders(|exchange| exchange.makes_little_use(now));
         // where each waits for the one who goes on, nobody is spared
         let spared = if self.memory.is_held_in_line() { 0 } else { limits::MEMORY_UNASKED };
         let mut left: usize = idle.iter().map(|holder| holder.held).sum();
@@ -127,7 +127,7 @@ impl Engine {
                 return;
             }
             (left, due) = (left - held, due.saturating_sub(held));
-            self.fail(id, Cause::Memory { held }, None);
+            self.fail_exchange(id, Cause::Memory { held }, None);
         }
     }
 
@@ -136,23 +136,22 @@ impl Engine {
     fn shorten_line(&mut self) {
         let limit = self.config.memory;
         let mut due = self.memory.portion();
-        for Holder { id, held } in self.holders(|state| state.awaits_memory().is_some()) {
+        for Holder { id, held } in self.holders(|exchange| exchange.awaits_memory().is_some()) {
             if due == 0 && !self.memory.is_full() {
                 return;
             }
             due = due.saturating_sub(held);
-            self.fail(id, Cause::NoMemory { limit }, None);
+            self.fail_exchange(id, Cause::NoMemory { limit }, None);
         }
     }
 
     /// Those of the exchanges asked for that are of the owner who has most in them, the largest first.
-    fn holders(&self, asked_for: impl Fn(&Exchanging) -> bool) -> Vec<Holder> {
+    fn holders(&self, asked_for: impl Fn(&Exchange) -> bool) -> Vec<Holder> {
         let mut of_owners: BTreeMap<Owner<'_>, (usize, Vec<Holder>)> = BTreeMap::new();
-        for (id, connection) in self.pool.connections.iter() {
-            let State::Exchanging(state) = &connection.state else { continue };
-            let Some(transfer) = self.transfers.get(state.transfer) else { continue };
-            let held = state.memory_held();
-            if held > 0 && asked_for(state) {
+        for (id, exchange) in self.exchanges.iter() {
+            let Some(transfer) = self.transfers.get(exchange.transfer) else { continue };
+            let held = exchange.memory_held();
+            if held > 0 && asked_for(exchange) {
                 let (sum, holders) = of_owners.entry(transfer.owner()).or_default();
                 *sum += held;
                 holders.push(Holder { id, held });
@@ -167,12 +166,6 @@ impl Engine {
 
 /// Who holds memory, and how much.
 struct Holder {
-    id: ConnectionId,
+    id: ExchangeId,
     held: usize,
-}
-
-impl Connection {
-    fn awaits_memory(&self) -> bool {
-        matches!(&self.state, State::Exchanging(state) if state.awaits_memory().is_some())
-    }
 }

@@ -2,7 +2,8 @@
 //!
 //! What was filled belongs to the driver, who sends all of it in order and reports what went.
 
-use super::connection::{Connection, Exchanging, State};
+use super::connection::{Connection, State};
+use super::exchange::{Exchange, ExchangeId, Hold};
 use super::request::{Body, Request};
 use super::route::Via;
 use super::transfer::Transfer;
@@ -29,16 +30,17 @@ impl Engine {
         let filled = match self.try_fill(id, out) {
             Ok(filled) => filled,
             Err(cause) => {
-                self.fail(id, cause, None);
+                self.fail_link(id, cause, None);
                 self.settle();
                 return 0;
             }
         };
         let Some(connection) = self.pool.connections.get_mut(id) else { return filled };
         connection.wire.handed += filled as u64;
-        if let State::Exchanging(state) = &mut connection.state
-            && state.body_begun
-            && !std::mem::replace(&mut state.body_told, true)
+        if let State::Exchanging(exchange) = connection.state
+            && let Some(exchange) = self.exchanges.get_mut(exchange)
+            && exchange.body_begun
+            && !std::mem::replace(&mut exchange.body_told, true)
         {
             // with the body another deadline begins to bind
             self.touch(id);
@@ -48,79 +50,74 @@ impl Engine {
 
     /// So many of the bytes filled were sent.
     pub fn handle_sent(&mut self, id: ConnectionId, bytes: usize) {
-        let now = self.now;
         let Some(connection) = self.pool.connections.get_mut(id) else { return };
         connection.wire.sent += bytes as u64;
         self.stats.sent += bytes as u64;
-        let wire = connection.wire;
-        let unfilled = connection.unfilled.is_empty() && !connection.wants_flush();
-        if let State::Exchanging(state) = &mut connection.state {
-            state.moved = now;
-            if let Some(pace) = &mut state.pace {
-                state.throttled = pace.take(bytes, now);
-            }
-            let complete = state.head_taken && state.exchange.request_complete() && unfilled;
-            if complete && wire.sent == wire.handed && state.request_sent == Time::NEVER {
-                state.request_sent = now;
-            }
+        if let Some(exchange) = connection.exchange() {
+            let all = connection.wire.sent == connection.wire.handed
+                && connection.unfilled.is_empty()
+                && !connection.path.wants_send();
+            self.note_sent(exchange, bytes, all);
         }
         // the driver that reports this asks for the level itself
         self.schedule(id);
     }
 
+    /// Bytes of an exchange were sent; with that, `all` that was handed to its connection.
+    fn note_sent(&mut self, id: ExchangeId, bytes: usize, all: bool) {
+        let now = self.now;
+        let Some(exchange) = self.exchanges.get_mut(id) else { return };
+        exchange.note_moved(bytes, now);
+        let complete = exchange.head_taken && exchange.codec.request_complete();
+        if complete && all && exchange.request_sent == Time::NEVER {
+            exchange.request_sent = now;
+        }
+    }
+
     pub(super) fn try_fill(&mut self, id: ConnectionId, out: &mut [u8]) -> Result<usize, Cause> {
-        let Some(mut connection) = self.pool.connections.get_mut(id) else { return Ok(0) };
-        if let State::Connecting(_) = connection.state {
-            self.begin_early(id);
-            let Some(begun) = self.pool.connections.get_mut(id) else { return Ok(0) };
-            connection = begun;
-        }
-        if connection.tunnel.is_some() {
-            return self.fill_tunnel(id, out);
-        }
-        let Connection { state, tls, unfilled, forwarder, .. } = connection;
-        if let State::Names(state) = state {
-            let channel = state.channel;
-            return Ok(self.fill_channel(id, channel, out));
-        }
-        let (state, connecting) = match state {
-            State::Exchanging(state) => (Some(&mut **state), false),
-            State::Connecting(state) => (state.early.as_deref_mut(), true),
-            State::Tunnelling(_) | State::Handshaking(_) | State::Idle(_) | State::Names(_) => {
+        self.begin_early(id);
+        let Some(connection) = self.pool.connections.get_mut(id) else { return Ok(0) };
+        let Connection { state, path, unfilled, forwarder, .. } = connection;
+        let (exchange, connecting) = match state {
+            State::Exchanging(exchange) => (Some(*exchange), false),
+            // one proxy is asked, once it is known which
+            State::Connecting(state) if state.races && path.has_tunnel() => return Ok(0),
+            State::Connecting(state) => (state.early, true),
+            State::Names(state) => {
+                let channel = state.channel;
+                return Ok(self.fill_channel(id, channel, out));
+            }
+            State::Tunnelling(_) | State::Handshaking(_) | State::Free | State::Idle(_) => {
                 (None, false)
             }
         };
-        let transfer = match &state {
-            Some(state) => self.transfers.get_mut(state.transfer),
+        let mut exchange = exchange.and_then(|id| self.exchanges.get_mut(id));
+        let transfer = match &exchange {
+            Some(exchange) => self.transfers.get_mut(exchange.transfer),
             None => None,
         };
-        let mut state = state;
-        if let (Some(via), Some(state), Some(transfer)) = (forwarder, &mut state, &transfer) {
-            state.take_forwarded_head(via, transfer, unfilled);
+        if let (Some(via), Some(exchange), Some(transfer)) = (forwarder, &mut exchange, &transfer) {
+            exchange.take_forwarded_head(via, transfer, unfilled);
         }
-        let Some(tls) = tls else {
-            let (Some(state), Some(transfer)) = (state, transfer) else { return Ok(0) };
-            return fill_plain(state, transfer, unfilled, connecting, out);
-        };
-        let mut filled = tls.fill(out);
-        if let (Some(state), Some(transfer)) = (state, transfer) {
-            self.scratch.resize(limits::TLS_PLAINTEXT, 0);
-            while filled < out.len() && (state.wants_send() || !unfilled.is_empty()) {
-                let plain = fill_plain(state, transfer, unfilled, connecting, &mut self.scratch);
-                if plain.is_err() && filled > 0 {
-                    tls.abandon();
-                }
-                let plain = plain?;
-                if plain == 0 {
-                    break;
-                }
-                let taken = tls.write(&self.scratch[..plain]).map_err(|fault| fault.to_string());
-                if taken != Ok(plain) {
-                    let why = taken.err().unwrap_or_else(|| "the session takes no more".into());
-                    return Err(Cause::Tls(why));
-                }
-                filled += tls.fill(&mut out[filled..]);
+        if path.is_bare() {
+            let (Some(exchange), Some(transfer)) = (exchange, transfer) else { return Ok(0) };
+            return fill_plain(exchange, transfer, unfilled, connecting, out);
+        }
+        let mut filled = path.fill(out)?;
+        let (Some(exchange), Some(transfer)) = (exchange, transfer) else { return Ok(filled) };
+        self.scratch.resize(limits::TLS_PLAINTEXT, 0);
+        while filled < out.len() && (exchange.wants_send() || !unfilled.is_empty()) {
+            let plain = fill_plain(exchange, transfer, unfilled, false, &mut self.scratch);
+            if plain.is_err() && filled > 0 {
+                // that does not leave
+                path.abandon();
             }
+            let plain = plain?;
+            if plain == 0 {
+                break;
+            }
+            path.write(&self.scratch[..plain])?;
+            filled += path.fill(&mut out[filled..])?;
         }
         Ok(filled)
     }
@@ -131,7 +128,7 @@ impl Engine {
         let State::Connecting(state) = &connection.state else { return };
         // of a race nobody knows yet which connection will win, and a request is sent once
         let waits = state.races || state.early.is_some();
-        if connection.tls.is_some() || connection.tunnel.is_some() || waits {
+        if !connection.path.is_bare() || waits {
             return;
         }
         if self.gates.as_ref().is_some_and(|gates| gates.keeps_time(id)) {
@@ -148,13 +145,13 @@ impl Engine {
     }
 }
 
-impl Exchanging {
+impl Exchange {
     /// Has the head that `via` is to forward wait in `unfilled`.
     #[cold]
     fn take_forwarded_head(&mut self, via: &Via, transfer: &Transfer, unfilled: &mut Vec<u8>) {
         if !self.head_taken {
             self.head_taken = true;
-            self.exchange.head_taken();
+            self.codec.head_taken();
             let Request { head, body, .. } = &transfer.request;
             let told = transfer.told_proxy();
             *unfilled = via.proxy.forward(head, body.length(), &via.fields, told);
@@ -164,7 +161,7 @@ impl Exchanging {
 
 /// The request's next bytes, head first.
 fn fill_plain(
-    state: &mut Exchanging,
+    exchange: &mut Exchange,
     transfer: &mut Transfer,
     unfilled: &mut Vec<u8>,
     connecting: bool,
@@ -172,9 +169,9 @@ fn fill_plain(
 ) -> Result<usize, Cause> {
     let Transfer { request, handler, .. } = transfer;
     let mut filled = 0;
-    if !state.head_taken {
-        state.head_taken = true;
-        state.exchange.head_taken();
+    if !exchange.head_taken {
+        exchange.head_taken = true;
+        exchange.codec.head_taken();
         let length = request.body.length();
         match request.head.encode(length, out) {
             Some(bytes) => filled = bytes,
@@ -193,12 +190,12 @@ fn fill_plain(
         }
     }
     let streamed = matches!(request.body, Body::Stream { .. });
-    if !state.wants_body() || (connecting && streamed) {
+    if !exchange.wants_body() || (connecting && streamed) {
         handler.sending(&out[..filled], &[]);
         return Ok(filled);
     }
-    state.body_begun = true;
-    let taken = &mut state.body_taken;
+    exchange.body_begun = true;
+    let taken = &mut exchange.body_taken;
     let mut source = |out: &mut [u8]| match &mut request.body {
         Body::Empty => SourceRead::End,
         Body::Memory(bytes) => {
@@ -210,10 +207,10 @@ fn fill_plain(
         }
         Body::Stream { source, .. } => source.read(out),
     };
-    let bytes = match state.exchange.fill_body(&mut out[filled..], &mut source) {
+    let bytes = match exchange.codec.fill_body(&mut out[filled..], &mut source) {
         Ok(Fill::Filled(bytes) | Fill::Complete(bytes)) => bytes,
         Ok(Fill::Pending(bytes)) => {
-            state.source_pending = true;
+            exchange.holds.set(Hold::Source, true);
             bytes
         }
         Err(fault) => return Err(Cause::Aborted(fault.to_string())),

@@ -147,6 +147,11 @@ impl TlsSession {
         Ok(taken)
     }
 
+    /// Whether there are decrypted bytes that nobody has taken.
+    pub(crate) fn has_plaintext(&self) -> bool {
+        !self.plaintext.is_empty()
+    }
+
     /// The next decrypted bytes, at most one record's (16 KiB), lent to whoever reads them, so that
     /// the session can do all else meanwhile but receive.
     pub(crate) fn lend_plaintext(&mut self) -> Queue {

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use url::Url;
 
+use crate::engine::exchange::ExchangeId;
 use crate::engine::hop::Hops;
 use crate::engine::identity::Identity;
 use crate::engine::pool::OriginId;
@@ -42,7 +43,7 @@ pub struct Transfer {
     pub(super) timer: Option<TimerId>,
     pub(super) spent: Spent,
     pub(super) wire: Wire,
-    pub(super) paused: bool,
+    pub(super) paused: Paused,
     /// Sent again after a kept connection had gone stale.
     pub(super) resent: u8,
     pub(super) hops: Option<Box<Hops>>,
@@ -64,6 +65,20 @@ impl Transfer {
     }
 }
 
+/// What of a transfer is paused, as curl_easy_pause(3) has it; nothing by default. Neither direction waits for the other.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Paused {
+    /// Nothing of the response is delivered.
+    pub receiving: bool,
+    /// Nothing more of the request's body is sent.
+    pub sending: bool,
+}
+
+impl Paused {
+    /// Both directions.
+    pub const BOTH: Paused = Paused { receiving: true, sending: true };
+}
+
 /// Where a transfer stands, named for what it waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Place {
@@ -75,8 +90,10 @@ pub(super) enum Place {
     Addresses(LookupId),
     /// This time, when it asks again.
     Later(Time),
-    /// The end of its exchange (or, before that, of the connection's set-up) on this connection.
-    Exchange(ConnectionId),
+    /// The set-up of this connection, which is made for it.
+    Opening(ConnectionId),
+    /// The end of its exchange.
+    Exchange(ExchangeId),
 }
 
 /// Nanoseconds spent in each wait that comes before the exchange.

@@ -1,15 +1,14 @@
 //! The chunked transfer coding, read (RFC 9112, 7.1).
 //!
 //! Knows sizes, extensions, data and trailers, at any byte. Must not know heads. Invariants: each
-//! framing byte is looked at once, data not at all; nothing is kept but the place in the grammar;
+//! framing byte is looked at once, data not at all; nothing is kept but the place in the grammar and the trailer section;
 //! sizes are below 2^64; the size line without extensions, the extensions of a chunk and those of a
 //! body in proportion to its data, and its trailer section are bounded.
 //!
 //! Here lines end with CRLF and nothing else: two readers that disagree on a bare LF disagree on
-//! where a chunk ends. White space after a size, which old servers write, is let pass. Trailer
-//! fields are dropped, and lines among them that are no field lines as well: none may change how the
-//! message is understood (RFC 9110, 6.5.1). What would be a fault in a head is one here (see
-//! [`field_line`](super::field_line)).
+//! where a chunk ends. White space after a size, which old servers write, is let pass. Of the trailer
+//! section nothing may change how the message is understood (RFC 9110, 6.5.1): it is kept as it came, for
+//! whoever wants it. What would be a fault in a head is one here (see [`field_line`](super::field_line)).
 
 use super::fault::HttpFault;
 use super::field_line::Resemblance;
@@ -78,11 +77,13 @@ impl ChunkedDecoder {
         self.state == State::Complete
     }
 
-    /// Reads on to the next data, to the end of the body, or to the end of the input.
+    /// Reads on to the next data, to the end of the body, or to the end of the input. If there are trailers, their lines are
+    /// `kept`, if anywhere, with the empty line after them.
     pub(super) fn decode(
         &mut self,
         input: &[u8],
         limits: &HttpLimits,
+        mut kept: Option<&mut Vec<u8>>,
     ) -> Result<Decoded, HttpFault> {
         let mut consumed = 0;
         while consumed < input.len() && self.state != State::Complete {
@@ -92,7 +93,13 @@ impl ChunkedDecoder {
             }
             consumed += match self.take_usual_line(&input[consumed..]) {
                 0 => {
-                    self.state = self.advance(input[consumed], limits)?;
+                    let byte = input[consumed];
+                    if let Some(kept) = &mut kept
+                        && (!kept.is_empty() || (self.state == State::TrailerLine && byte != b'\r'))
+                    {
+                        kept.push(byte);
+                    }
+                    self.state = self.advance(byte, limits)?;
                     1
                 }
                 line => line,

@@ -29,7 +29,7 @@ use super::body::{BodyLength, Fill, RequestBody, SourceRead};
 use super::chunked::ChunkedDecoder;
 use super::fault::{BodyFault, HttpFault};
 use super::framing::{Framing, RequestKind};
-use super::head::{self, ParsedHead, ResponseHead, Start};
+use super::head::{self, Fields, ParsedHead, ResponseHead, Start};
 use super::request::RequestHead;
 use super::reuse::{CloseReason, CloseReasons};
 use crate::limits::HttpLimits;
@@ -42,10 +42,10 @@ use crate::limits::HttpLimits;
 /// * Response half: [`read`](Self::read), [`eof`](Self::eof);
 ///   [`response_started`](Self::response_started),
 ///   [`response_complete`](Self::response_complete), [`body_received`](Self::body_received),
-///   [`content_length`](Self::content_length).
+///   [`content_length`](Self::content_length), [`trailers`](Self::trailers).
 /// * Reuse: [`note_close`](Self::note_close), [`close_reasons`](Self::close_reasons).
 ///
-/// At most 160 bytes, and a partial head while there is one.
+/// At most 160 bytes, and a partial head, or a trailer section, while there is one.
 #[derive(Debug)]
 pub struct Exchange {
     body: RequestBody,
@@ -54,7 +54,8 @@ pub struct Exchange {
     /// Bytes of the request's body.
     sent: u64,
     length: Option<u64>,
-    /// A head that came in pieces, and until the next call after its end.
+    /// A head that came in pieces, and until the next call after its end. After that, the trailer section as far as it has
+    /// come.
     partial: Vec<u8>,
     limits: HttpLimits,
     informational: u32,
@@ -285,6 +286,13 @@ impl Exchange {
         self.length
     }
 
+    /// The fields that came after the body, once the response is complete; `None` if there are none. Where chunks are kept
+    /// they are among these.
+    pub fn trailers(&self) -> Option<Fields<'_>> {
+        let has = self.response_complete() && !(self.partial_done || self.partial.is_empty());
+        has.then(|| Fields::of_section(&self.partial))
+    }
+
     /// Why the connection cannot carry another exchange now; empty: it can.
     pub fn close_reasons(&self) -> CloseReasons {
         let mut reasons = self.reasons;
@@ -310,11 +318,6 @@ impl Exchange {
     /// Bytes of memory that it holds for these.
     pub(crate) fn head_held(&self) -> usize {
         self.partial.capacity()
-    }
-
-    /// Gives back what it holds of a head; it is over.
-    pub(crate) fn let_go(&mut self) {
-        self.partial = Vec::new();
     }
 
     fn step(&mut self, input: &[u8]) -> Result<(usize, Step), HttpFault> {
@@ -343,7 +346,8 @@ impl Exchange {
                 Ok((input.len(), Step::Body(input.len())))
             }
             Response::Chunked(decoder) => {
-                let decoded = decoder.decode(input, &self.limits)?;
+                let kept = (!self.keeps_chunks).then_some(&mut self.partial);
+                let decoded = decoder.decode(input, &self.limits, kept)?;
                 let is_complete = decoder.is_complete();
                 let len = if self.keeps_chunks { decoded.consumed } else { decoded.data };
                 self.received += len as u64;

@@ -53,7 +53,7 @@ pub(super) enum Lines {
     Mixed,
 }
 
-/// The field lines of a [`ResponseHead`], in order: names as they came, values without white space
+/// The field lines of a [`ResponseHead`], or those after a body, in order: names as they came, values without white space
 /// around them. A value borrows but where line folding had to be replaced. Lines that are no field
 /// lines are left out; control characters in a value, other than CR, LF and NUL, are as they came.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -106,14 +106,7 @@ impl<'a> ResponseHead<'a> {
             Version::Http11 => ::http::Version::HTTP_11,
             Version::Http2 => ::http::Version::HTTP_2,
         };
-        for (name, value) in self.fields() {
-            let name = HeaderName::from_bytes(name.as_bytes());
-            let value = HeaderValue::from_bytes(&value);
-            if let (Ok(name), Ok(value)) = (name, value) {
-                // fails beyond 2^15 fields, of which a head has fewer
-                let _ = parts.headers.try_append(name, value);
-            }
-        }
+        parts.headers = self.fields().to_map();
         parts
     }
 }
@@ -150,6 +143,25 @@ impl<'a> Fields<'a> {
     /// Of lines that are field lines all.
     pub(super) fn of_lines(lines: &'a [u8]) -> Fields<'a> {
         Fields { rest: lines, lines: Lines::Fields }
+    }
+
+    /// In the types of the `http` crate. A field that these refuse is left out: one whose value has control characters.
+    pub fn to_map(self) -> ::http::HeaderMap {
+        let mut map = ::http::HeaderMap::new();
+        for (name, value) in self {
+            let name = HeaderName::from_bytes(name.as_bytes());
+            let value = HeaderValue::from_bytes(&value);
+            if let (Ok(name), Ok(value)) = (name, value) {
+                // fails beyond 2^15 fields, of which there are fewer
+                let _ = map.try_append(name, value);
+            }
+        }
+        map
+    }
+
+    /// Of a trailer section, up to its empty line.
+    pub(super) fn of_section(section: &'a [u8]) -> Fields<'a> {
+        Fields { rest: section, lines: Lines::Mixed }
     }
 
     #[cold]

@@ -28,6 +28,9 @@ pub(super) struct Stream {
     pub(super) hurries: bool,
     /// It took more than its share of buffers, or there are too few: it gets one at a time.
     over_budget: bool,
+    /// What comes may have to wait, so that it is received piece by piece: a receive that goes on by itself brings up to
+    /// 1 MiB before it can be stopped (the kernel's 32 tries).
+    pub(super) in_pieces: bool,
     /// Buffers taken in the turn of this number.
     taken: (u32, u32),
 }
@@ -145,8 +148,14 @@ impl Stream {
             lent: 0,
             hurries: false,
             over_budget: false,
+            in_pieces: false,
             taken: (0, 0),
         }
+    }
+
+    /// One that receives in pieces.
+    pub(super) fn in_pieces(datagrams: bool) -> Stream {
+        Stream { in_pieces: true, ..Stream::new(datagrams) }
     }
 
     /// The next operation to be pushed, if any.
@@ -167,7 +176,7 @@ impl Stream {
     }
 
     fn want_connected(&self) -> Option<Want> {
-        let multishot = !self.over_budget;
+        let multishot = !(self.over_budget || self.in_pieces);
         match self.recv {
             Recv::Off if self.open && self.wants_recv => return Some(Want::Recv { multishot }),
             Recv::Armed { multishot: armed } if !self.wants_recv || (armed && !multishot) => {
@@ -204,7 +213,7 @@ impl Stream {
             Want::Open => {
                 let owes = if let Send::Ready { sent, waits } = self.send {
                     self.send = Send::InFlight { sent, waits, cancelling: false };
-                    self.recv = Recv::Armed { multishot: true };
+                    self.recv = Recv::Armed { multishot: !self.in_pieces };
                     2
                 } else {
                     1
@@ -677,6 +686,24 @@ mod tests {
             let nothing = kernel.chain.is_none() && !kernel.send && !kernel.recv && !kernel.file;
             assert!(nothing && kernel.cancels.is_empty(), "seed {seed}: the kernel has something");
         }
+    }
+
+    /// Each receive of a stream that may have to wait brings one buffer; one that goes on by itself is stopped.
+    #[test]
+    fn what_may_have_to_wait_comes_in_pieces() {
+        let mut stream = Stream::in_pieces(false);
+        stream.socket = Socket::Connected;
+        for _ in 0..3 {
+            assert_eq!(stream.want(), Some(Want::Recv { multishot: false }));
+            stream.pushed(Want::Recv { multishot: false });
+            stream.handle(fact(Kind::Recv, 9, false));
+        }
+        stream.in_pieces = false;
+        assert_eq!(stream.want(), Some(Want::Recv { multishot: true }));
+        stream.pushed(Want::Recv { multishot: true });
+        assert_eq!(stream.want(), None);
+        stream.in_pieces = true;
+        assert_eq!(stream.want(), Some(Want::CancelRecv));
     }
 
     #[test]

@@ -328,12 +328,38 @@ impl Streams {
         deadline: Option<Time>,
         fill: impl FnOnce(&mut [u8]) -> usize,
     ) -> Result<StreamId, Refused> {
+        self.begin(dial.into(), Stream::new, user, deadline, fill)
+    }
+
+    /// As [`open`](Self::open), for a stream of which what is received comes in pieces from the beginning: see
+    /// [`set_in_pieces`](Self::set_in_pieces).
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn open_in_pieces(
+        &mut self,
+        dial: impl Into<Dial>,
+        user: u64,
+        deadline: Option<Time>,
+        fill: impl FnOnce(&mut [u8]) -> usize,
+    ) -> Result<StreamId, Refused> {
+        self.begin(dial.into(), Stream::in_pieces, user, deadline, fill)
+    }
+
+    fn begin(
+        &mut self,
+        dial: Dial,
+        stream: impl FnOnce(bool) -> Stream,
+        user: u64,
+        deadline: Option<Time>,
+        fill: impl FnOnce(&mut [u8]) -> usize,
+    ) -> Result<StreamId, Refused> {
         if self.entries.len() >= self.room.streams as usize {
             return Err(Refused { step: Step::Socket, errno: Errno::EMFILE });
         }
-        let dial = dial.into();
         let id = self.entries.insert(Entry {
-            state: Stream::new(dial.transport == Transport::Datagram),
+            state: stream(dial.transport == Transport::Datagram),
             user,
             dial,
             deadline,
@@ -465,6 +491,16 @@ impl Streams {
         let Some(entry) = self.entries.get_mut(id) else { return };
         if entry.state.wants_recv != wants {
             entry.state.wants_recv = wants;
+            self.settle(id);
+        }
+    }
+
+    /// Whether what is received comes one buffer at a time, since it may have to wait: what a receive that goes on by itself
+    /// has brought before it is switched off may be a megabyte, and ten thousand of these are too much.
+    pub fn set_in_pieces(&mut self, id: StreamId, in_pieces: bool) {
+        let Some(entry) = self.entries.get_mut(id) else { return };
+        if entry.state.in_pieces != in_pieces {
+            entry.state.in_pieces = in_pieces;
             self.settle(id);
         }
     }
@@ -937,7 +973,7 @@ fn push_chain(ring: &mut Ring, id: StreamId, entry: &Entry, sets_options: bool) 
     if flight {
         let link = squeue::Flags::IO_LINK;
         ring.push(send_op(direct, entry), Token::new(Kind::Send, id), link);
-        let recv = Op::Recv { direct, group: GROUP, multishot: true };
+        let recv = Op::Recv { direct, group: GROUP, multishot: !entry.state.in_pieces };
         ring.push(recv, Token::new(Kind::Recv, id), squeue::Flags::empty());
     }
 }

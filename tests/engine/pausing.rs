@@ -1,11 +1,13 @@
 //! Pause and resume, by the application and by the handler.
 
-use ringdove::Body;
-use ringdove::engine::{BodySource, Flow, Request};
+use std::sync::Arc;
+
+use ringdove::engine::{BodySource, Flow, Paused, Request};
 use ringdove::error::{Deadline, Phase};
 use ringdove::http::SourceRead;
+use ringdove::{Body, Options};
 
-use crate::harness::{Harness, Log, get, ms, timeouts};
+use crate::harness::{Harness, Log, following, get, ms, timeouts};
 
 const HEAD: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n";
 
@@ -133,4 +135,128 @@ fn a_paused_transfer_sends_no_more_of_its_body() {
     h.engine.pause(id);
     assert!(!h.level(connection).send);
     assert_eq!(h.engine.fill(connection, &mut buffer), 0);
+}
+
+fn upload() -> Request {
+    let body = Body::Stream { length: None, source: Box::new(Endless) };
+    Request::new(http::Method::PUT, "http://10.0.0.1/").unwrap().body(body)
+}
+
+/// What the handler will not take holds back nothing of the request's body.
+#[test]
+fn a_paused_response_lets_the_body_go_on() {
+    let log = Log::at_body(Flow::Pause);
+    let mut h = Harness::new(1);
+    let id = h.add_with(upload(), log.clone());
+    let connection = h.connect();
+    let mut buffer = [0; 1024];
+    assert!(h.engine.fill(connection, &mut buffer) > 0);
+    h.received(connection, HEAD);
+    h.received(connection, b"abc");
+    h.received(connection, b"de");
+    assert_eq!(log.body(), b"abc");
+    assert!(!h.level(connection).recv && h.level(connection).send);
+    assert!(h.engine.fill(connection, &mut buffer) > 1_000);
+    h.engine.resume(id);
+    h.again();
+    assert_eq!(log.body(), b"abcde");
+}
+
+/// A body that waits holds back nothing of the response, and no silence counts while it does.
+#[test]
+fn a_paused_body_lets_the_response_come() {
+    let log = Log::default();
+    let mut h = Harness::new(1);
+    let id = h.add_with(upload().options(timeouts(|t| t.idle = Some(ms(100)))), log.clone());
+    let connection = h.connect();
+    let mut buffer = [0; 1024];
+    assert!(h.engine.fill(connection, &mut buffer) > 0);
+    h.engine.set_paused(id, Paused { receiving: false, sending: true });
+    assert!(h.level(connection).recv && !h.level(connection).send);
+    h.at(5_000);
+    h.received(connection, HEAD);
+    h.received(connection, b"abc");
+    assert_eq!(log.body(), b"abc");
+    // the other way round, in one step
+    h.engine.set_paused(id, Paused { receiving: true, sending: false });
+    h.again();
+    assert!(!h.level(connection).recv && h.level(connection).send);
+    h.received(connection, b"de");
+    assert_eq!(log.body(), b"abc");
+    h.engine.resume(id);
+    h.again();
+    assert_eq!(log.body(), b"abcde");
+    h.times_out(5_100, Deadline::Idle, Phase::Receive);
+}
+
+fn slow(request: Request) -> Request {
+    request.options(Arc::new(Options { max_rate: Some(1_000), ..Options::default() }))
+}
+
+/// What is paid for moves on, whatever is paused of the other direction.
+#[test]
+fn a_pace_goes_on_beside_a_pause() {
+    let mut h = Harness::new(1);
+    let id = h.add(slow(get("/")));
+    let connection = h.ask();
+    h.engine.set_paused(id, Paused { receiving: false, sending: true });
+    h.at(2_000);
+    h.received(connection, b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n");
+    h.received(connection, &[b'x'; 500]);
+    assert!(!h.level(connection).recv);
+    h.at(3_000);
+    assert!(h.level(connection).recv);
+
+    let mut h = Harness::new(1);
+    h.add_with(slow(upload()), Log::at_head(Flow::Pause));
+    let connection = h.connect();
+    let mut buffer = [0; 1024];
+    let filled = h.engine.fill(connection, &mut buffer);
+    h.engine.handle_sent(connection, filled);
+    h.at(3_000);
+    h.received(connection, HEAD);
+    let filled = h.engine.fill(connection, &mut buffer);
+    h.engine.handle_sent(connection, filled);
+    assert!(!h.level(connection).send);
+    h.at(6_000);
+    assert!(h.level(connection).send);
+}
+
+/// Who has nothing to send waits for the peer, whatever is paused of that.
+#[test]
+fn a_pause_of_nothing_stops_no_clock() {
+    let mut h = Harness::new(1);
+    let id = h.add(get("/").options(timeouts(|t| t.first_byte = Some(ms(100)))));
+    h.ask();
+    h.engine.set_paused(id, Paused { receiving: false, sending: true });
+    h.again();
+    h.times_out(1_100, Deadline::FirstByte, Phase::FirstByte);
+}
+
+/// A body that waits for leave does not wait for the response to be taken as well.
+#[test]
+fn a_body_is_sent_without_leave_while_the_response_is_paused() {
+    let mut h = Harness::new(1);
+    let request = upload().field("Expect", "100-continue").unwrap();
+    let id = h.add(request.options(timeouts(|t| t.expect = Some(ms(100)))));
+    let connection = h.ask();
+    h.engine.set_paused(id, Paused { receiving: true, sending: false });
+    h.again();
+    assert!(!h.level(connection).send);
+    h.at(1_200);
+    assert!(h.level(connection).send);
+}
+
+/// What is left of a redirect is not waited for, whatever is paused of the request.
+#[test]
+fn a_redirect_goes_on_beside_a_pause() {
+    let mut h = Harness::new(1);
+    let id = h.add(get("/").options(following()));
+    let connection = h.ask();
+    h.engine.set_paused(id, Paused { receiving: false, sending: true });
+    h.again();
+    h.received(connection, b"HTTP/1.1 302 Found\r\nLocation: /b\r\nContent-Length: 9\r\n\r\n");
+    assert_eq!(h.engine.stats().redirects, 0);
+    h.at(3_000);
+    assert_eq!(h.engine.stats().redirects, 1);
 }

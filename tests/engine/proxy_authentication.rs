@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ringdove::engine::{Config, Options, Output, Request};
+use ringdove::engine::{Config, ConnectTo, Options, Output, Request, Ways};
 use ringdove::error::Cause;
 use ringdove::http::{AuthPolicy, AuthScheme, ProxyFault, Secret};
 use ringdove::{Bypass, Proxies, Proxy, RedirectPolicy, TlsPolicy};
@@ -324,4 +324,22 @@ fn a_server_and_a_proxy_may_ask_both() {
     assert!(asked[2].contains("\nAuthorization: Digest username=\"su\""), "{}", asked[2]);
     h.succeeds();
     h.ends_empty();
+}
+
+/// Who is told where to connect to is asked for that, the second time as the first.
+#[test]
+fn a_tunnel_to_another_host_is_asked_for_again() {
+    let mut h = harness();
+    let to_host = Some(get_url("http://other.test/").head().origin().host().clone());
+    let to = ConnectTo { to_host, to_port: Some(444), ..ConnectTo::default() };
+    let ways = Some(Arc::new(Ways { connect_to: vec![to], ..Ways::default() }));
+    let options = Options { ways, ..by(proxies(AuthScheme::Any)) };
+    h.add(get_by("https://origin.test/", options));
+    let connection = h.connect();
+    let asked = text(h.sent(connection));
+    assert!(asked.starts_with("CONNECT other.test:444 HTTP/1.1\r\n"), "{asked}");
+    h.received(connection, &challenge("n", ""));
+    let again = text(h.sent(connection));
+    assert!(again.starts_with("CONNECT other.test:444 HTTP/1.1\r\n"), "{again}");
+    assert!(again.contains("uri=\"other.test:444\""), "{again}");
 }

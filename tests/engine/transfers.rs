@@ -8,6 +8,7 @@ use http::Method;
 use ringdove::Handler;
 use ringdove::engine::{Flow, Options, Output, Request};
 use ringdove::error::{Cause, Operation, Phase};
+use ringdove::http::Fields;
 
 use crate::harness::{Harness, Log, OK, following, get, get_url, ms};
 
@@ -297,4 +298,59 @@ fn the_first_flight_is_there_before_the_connection() {
     let report = h.succeeds().outcome.report;
     assert_eq!((report.wire_sent, report.reused), (filled as u64, false));
     h.ends_empty();
+}
+
+/// Takes trailers, and answers so.
+struct Trailed {
+    told: Rc<RefCell<Vec<String>>>,
+    answer: Flow,
+}
+
+impl Handler for Trailed {
+    fn body(&mut self, chunk: &[u8]) -> Flow {
+        self.told.borrow_mut().push(String::from_utf8_lossy(chunk).into());
+        Flow::Continue
+    }
+
+    fn trailers(&mut self, fields: Fields<'_>) -> Flow {
+        for (name, value) in fields {
+            self.told.borrow_mut().push(format!("{name}={}", String::from_utf8_lossy(&value)));
+        }
+        self.answer.clone()
+    }
+}
+
+const TRAILED: &[u8] = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n\
+    2\r\nok\r\n0\r\nDigest: a\r\nno field\r\nX: b\r\n\r\n";
+
+/// What comes after the body is told after it, however it is cut, and the connection goes on.
+#[test]
+fn fields_after_the_body_are_told() {
+    for size in [1, 7, TRAILED.len()] {
+        let mut h = Harness::new(1);
+        let told = Rc::default();
+        let handler = Trailed { told: Rc::clone(&told), answer: Flow::Pause };
+        h.add_with(get("/"), handler);
+        let connection = h.ask();
+        for piece in TRAILED.chunks(size) {
+            assert!(h.engine.poll_message().is_none());
+            h.received(connection, piece);
+        }
+        let told = told.borrow().concat();
+        assert_eq!(told, "okDigest=aX=b", "{size}");
+        assert_eq!(h.succeeds().outcome.report.body_received, 2);
+        assert_eq!(h.engine.stats().idle, 1);
+    }
+}
+
+/// A check that fails only at the end fails the transfer.
+#[test]
+fn trailers_can_fail_a_transfer() {
+    let mut h = Harness::new(1);
+    let answer = Flow::Abort("the digest is another".into());
+    h.add_with(get("/"), Trailed { told: Rc::default(), answer });
+    let connection = h.ask();
+    h.received(connection, TRAILED);
+    let error = h.fails();
+    assert_eq!(error.cause, Cause::Aborted("the digest is another".into()));
 }

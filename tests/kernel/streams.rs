@@ -382,6 +382,33 @@ fn a_stream_that_is_not_read_takes_no_buffers_and_loses_nothing() {
     settle(&mut streams);
 }
 
+/// However much there is, one that receives in pieces brings the buffer that it had and perhaps one that was asked for.
+#[test]
+fn a_stream_in_pieces_is_stopped_at_once() {
+    let room = Room { buffers: Buffers { count: 64, size: 512 }, ..ROOM };
+    let Some(mut streams) = streams_with(&small(), room) else { return };
+    let (listener, address) = listener();
+    let id = streams.open_in_pieces(address, 1, None, fill(b"ping")).expect("there is room");
+    assert_eq!(next(&mut streams), (1, Happened::Sent(4)));
+    let (mut peer, _) = listener.accept().expect("accepts");
+    peer.write_all(&[7; 20_000]).expect("the socket takes it");
+    let (_, Happened::Received(first)) = next(&mut streams) else { panic!("no bytes") };
+    streams.set_recv(id, false);
+    let mut received = first.len();
+    while let Some((_, Happened::Received(bytes))) = next_within(&mut streams, A_WHILE) {
+        received += bytes.len();
+    }
+    assert!(received <= 2 * 512, "{received}");
+    // and loses nothing
+    streams.set_recv(id, true);
+    while received < 20_000 {
+        let (_, Happened::Received(bytes)) = next(&mut streams) else { panic!("no bytes") };
+        received += bytes.len();
+    }
+    streams.close(id, &[]);
+    settle(&mut streams);
+}
+
 #[test]
 fn a_greedy_stream_gets_one_buffer_at_a_time() {
     let room = Room { buffers: Buffers { count: 64, size: 512 }, ..ROOM };

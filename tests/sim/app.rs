@@ -33,13 +33,12 @@ pub(crate) struct Watcher {
     pause_at: Option<usize>,
     abort_at: Option<usize>,
     seen: Rc<RefCell<Seen>>,
-    signals: Signals,
 }
 
 impl Watcher {
-    pub(crate) fn new(plan: &Plan, seen: Rc<RefCell<Seen>>, signals: Signals) -> Watcher {
+    pub(crate) fn new(plan: &Plan, seen: Rc<RefCell<Seen>>) -> Watcher {
         let Plan { id, pause_at, abort_at, .. } = *plan;
-        Watcher { id, pause_at, abort_at, seen, signals }
+        Watcher { id, pause_at, abort_at, seen }
     }
 
     fn flow(&mut self) -> Flow {
@@ -52,7 +51,6 @@ impl Watcher {
             self.pause_at = None;
             seen.wants_resume = true;
             seen.paused = true;
-            self.signals.paused.store(true, Ordering::Relaxed);
             return Flow::Pause;
         }
         Flow::Continue
@@ -132,7 +130,7 @@ pub(crate) struct Signals {
     /// The source had nothing.
     pub(crate) wants_resume: Arc<AtomicBool>,
     pub(crate) failed: Arc<AtomicBool>,
-    /// The transfer is paused: the source is not to be asked.
+    /// The application has paused the sending: the source is not to be asked.
     pub(crate) paused: Arc<AtomicBool>,
 }
 

@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use ringdove::Time;
-use ringdove::engine::{Body, Engine, LookupId, Request, TransferId};
+use ringdove::engine::{Body, Engine, LookupId, Paused, Request, TransferId};
 
 use crate::app::{Seen, Signals, Source, Watcher};
 use crate::driver::{Link, Times};
@@ -239,8 +239,7 @@ impl World {
     fn add(&mut self, index: usize) {
         let plan = &self.scenario.plans[index];
         let transfer = &mut self.transfers[index];
-        let signals = transfer.signals.clone();
-        let watcher = Watcher::new(plan, transfer.seen.clone(), signals);
+        let watcher = Watcher::new(plan, transfer.seen.clone());
         let request = request(plan, &self.scenario, &transfer.signals, &mut self.random);
         let id = self.engine.add(request, Box::new(watcher)).expect("a request in order");
         transfer.id = Some(id);
@@ -266,9 +265,16 @@ impl World {
         let transfer = &mut self.transfers[index];
         let is_done = transfer.seen.borrow().done;
         let Some(id) = transfer.id.filter(|_| !transfer.over && !is_done) else { return };
-        transfer.seen.borrow_mut().paused = true;
-        transfer.signals.paused.store(true, Ordering::Relaxed);
-        self.engine.pause(id);
+        let paused = match self.random.below(3) {
+            0 => Paused { receiving: true, sending: false },
+            1 => Paused { receiving: false, sending: true },
+            _ => Paused::BOTH,
+        };
+        // what the handler has paused before goes on if only the other direction is
+        transfer.seen.borrow_mut().paused = paused.receiving;
+        transfer.signals.paused.store(paused.sending, Ordering::Relaxed);
+        transfer.resuming = paused != Paused::BOTH;
+        self.engine.set_paused(id, paused);
     }
 
     fn resume(&mut self, index: usize) {

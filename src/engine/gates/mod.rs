@@ -109,8 +109,8 @@ impl Engine {
                 State::Connecting(_) | State::Tunnelling(_) | State::Handshaking(_)
             );
             let is_idle = matches!(connection.state, State::Idle(_));
-            let transfer = connection.transfer().and_then(|id| self.transfers.get(id));
-            let beside = transfer.is_some_and(|transfer| transfer.place != Place::Exchange(id));
+            let transfer = connection.opens_for().and_then(|id| self.transfers.get(id));
+            let beside = transfer.is_some_and(|transfer| transfer.place != Place::Opening(id));
             let stage = Stage { in_flight: !is_idle, starting, beside };
             let ip = (!origin.key.is_local()).then(|| connection.remote.ip());
             gates.adopt((id, connection.origin), ip, stage, self.now);

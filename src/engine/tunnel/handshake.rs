@@ -40,7 +40,7 @@ struct Connect {
 
 /// What became of bytes from a proxy.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Answer {
+pub(in crate::engine) enum Answer {
     /// All are taken, and there is more to come.
     More,
     /// So many were taken, and the tunnel is open.

@@ -89,7 +89,7 @@ fn bodies() {
 fn the_largest_size_is_read_and_not_believed() {
     let mut decoder = ChunkedDecoder::new();
     let wire = b"ffffffffffffffff\r\nabc";
-    let decoded = decoder.decode(wire, &HttpLimits::DEFAULT).unwrap();
+    let decoded = decoder.decode(wire, &HttpLimits::DEFAULT, None).unwrap();
     assert_eq!(decoded, Decoded { consumed: wire.len(), data: 3 });
     assert_eq!(decoder.remaining, u64::MAX - 3);
 }
@@ -117,7 +117,8 @@ fn decode<'w>(pieces: impl IntoIterator<Item = &'w [u8]>) -> Result<(Vec<u8>, us
     let (mut data, mut total) = (Vec::new(), 0);
     for mut piece in pieces {
         while !piece.is_empty() && !decoder.is_complete() {
-            let Decoded { consumed, data: len } = decoder.decode(piece, &HttpLimits::DEFAULT)?;
+            let decoded = decoder.decode(piece, &HttpLimits::DEFAULT, None)?;
+            let Decoded { consumed, data: len } = decoded;
             assert!(consumed > 0, "no progress");
             data.extend_from_slice(&piece[consumed - len..consumed]);
             piece = &piece[consumed..];

@@ -326,6 +326,52 @@ fn a_head_in_pieces_lends_the_same_view_as_a_whole_one() {
     assert_eq!(exchange.partial.capacity(), 0, "the head is gone");
 }
 
+/// However they are cut, the fields after a body are there when it is complete, and lines that are none are left out.
+#[test]
+fn trailers_are_there_at_the_end() {
+    let head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let body = b"1\r\nx\r\n0\r\n";
+    type Section = (&'static [u8], &'static [(&'static str, &'static str)]);
+    let none = &[];
+    let table: [Section; 5] = [
+        (b"\r\n", none),
+        (
+            b"Digest:  a=b \r\nX-Twice: 1\r\nX-Twice: 2\r\n\r\n",
+            &[("Digest", "a=b"), ("X-Twice", "1"), ("X-Twice", "2")],
+        ),
+        (b"PHP Warning: x\r\nA : b\r\n\r\n", &[("A", "b")]),
+        (b"A: b\r\n c\r\n\r\n", &[("A", "b   c")]),
+        (b"no field\r\n\r\n", none),
+    ];
+    for (section, want) in table {
+        let wire = [&head[..], body, section].concat();
+        for size in 1..=wire.len() {
+            let mut exchange = new("GET", BodyLength::None, &HttpLimits::DEFAULT);
+            exchange.head_taken();
+            for mut piece in wire.chunks(size) {
+                assert!(exchange.trailers().is_none(), "before the end");
+                while !piece.is_empty() {
+                    let consumed = exchange.read(piece).unwrap().consumed;
+                    piece = &piece[consumed..];
+                }
+            }
+            assert_eq!(exchange.read(&[]).unwrap().event, Event::Complete);
+            let fields = exchange.trailers().into_iter().flatten();
+            let fields: Vec<_> = fields
+                .map(|(name, value)| (name.to_owned(), String::from_utf8(value.into()).unwrap()))
+                .collect();
+            let fields: Vec<_> = fields.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+            assert_eq!(fields, want, "{} in pieces of {size}", section.escape_ascii());
+        }
+    }
+    let mut exchange = new("GET", BodyLength::None, &HttpLimits::DEFAULT);
+    exchange.head_taken();
+    for byte in b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n".chunks(1) {
+        exchange.read(byte).unwrap();
+    }
+    assert!(exchange.trailers().is_none(), "a head that came in pieces is none");
+}
+
 #[test]
 fn a_tls_connection_without_close_notify_completes_no_close_delimited_body() {
     let mut exchange = new("GET", BodyLength::None, &HttpLimits::DEFAULT);
