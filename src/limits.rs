@@ -400,6 +400,9 @@ pub(crate) const SEARCH_DOMAINS: usize = 32;
 /// Bytes of resolv.conf(5) or nsswitch.conf(5) that are read.
 pub const NAME_FILE: usize = 64 * 1024;
 
+/// Bytes of a file of certificates or keys: all roots of the world are a few hundred KiB.
+pub(crate) const PEM_FILE: u64 = 16 * 1024 * 1024;
+
 /// Bytes of hosts(5) that are read: lists of hosts to block have some megabytes.
 pub const HOSTS_FILE: usize = 32 * 1024 * 1024;
 

@@ -138,9 +138,10 @@ impl Exchange {
         self.codec.has_body_to_send() && !self.holds.sending()
     }
 
-    /// Whether the peer waits for a body that the caller has paused, and is not the one who is waited for.
+    /// Whether the peer waits for a body that the caller has paused, or whose source has nothing, and is not the one who is
+    /// waited for.
     pub(super) fn is_waited_for(&self) -> bool {
-        self.holds.has(Hold::Sending)
+        (self.holds.has(Hold::Sending) || self.holds.has(Hold::Source))
             && (self.codec.has_body_to_send() || self.codec.awaits_continue())
     }
 

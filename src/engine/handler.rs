@@ -123,8 +123,8 @@ pub struct Collect {
     pub head: Option<http::response::Parts>,
     /// The body so far.
     pub body: Vec<u8>,
-    /// The fields that came after it.
-    pub trailers: http::HeaderMap,
+    /// The fields that came after it, if there were such.
+    pub trailers: Option<Box<http::HeaderMap>>,
 }
 
 impl Collect {
@@ -146,7 +146,7 @@ impl Handler for Collect {
     }
 
     fn trailers(&mut self, fields: Fields<'_>) -> Flow {
-        self.trailers = fields.to_map();
+        self.trailers = Some(Box::new(fields.to_map()));
         Flow::Continue
     }
 }

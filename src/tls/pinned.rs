@@ -4,7 +4,8 @@
 //! whom to trust: whatever verifies does so first. Invariant: a pin adds a demand and takes none away.
 
 use std::fmt;
-use std::path::Path;
+use std::fs::File;
+use std::io::Read as _;
 use std::sync::Arc;
 
 use base64::Engine as _;
@@ -34,11 +35,12 @@ pub(super) fn parse(text: &str) -> Result<Vec<Pin>, String> {
         return text.split(';').map(parse_hash).collect();
     }
     let about = |what: &dyn fmt::Display| format!("cannot use the public key in {text}: {what}");
-    let size = std::fs::metadata(text).map_err(|error| about(&error))?.len();
-    if size > FILE_BYTES {
+    let mut content = Vec::new();
+    let file = File::open(text).map_err(|error| about(&error))?;
+    file.take(FILE_BYTES + 1).read_to_end(&mut content).map_err(|error| about(&error))?;
+    if content.len() as u64 > FILE_BYTES {
         return Err(about(&"the file is larger than any key"));
     }
-    let content = std::fs::read(Path::new(text)).map_err(|error| about(&error))?;
     let key = match content.first() {
         // a SEQUENCE
         Some(0x30) => SubjectPublicKeyInfoDer::from(content),

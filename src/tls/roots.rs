@@ -2,6 +2,7 @@
 //!
 //! Knows PEM and where certificates lie. Must not know what they are used for.
 
+use std::io::{self, Read};
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
@@ -10,6 +11,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::{self, PemObject};
 
 use super::TlsPolicyError;
+use crate::limits::PEM_FILE;
 
 /// The system's roots, one store for the whole process.
 pub(super) fn system() -> Result<Arc<RootCertStore>, TlsPolicyError> {
@@ -19,11 +21,21 @@ pub(super) fn system() -> Result<Arc<RootCertStore>, TlsPolicyError> {
 
 /// The roots in a PEM file.
 pub(super) fn from_file(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsPolicyError> {
-    let pem = std::fs::read(path).map_err(|error| TlsPolicyError::Read {
+    let pem = read(path).map_err(|error| TlsPolicyError::Read {
         path: path.to_owned(),
         reason: error.to_string(),
     })?;
     from_pem(&path.display().to_string(), &pem)
+}
+
+/// A file, which may have no end.
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)?.take(PEM_FILE + 1).read_to_end(&mut bytes)?;
+    match bytes.len() as u64 > PEM_FILE {
+        true => Err(io::Error::other(format!("it has more than {PEM_FILE} bytes"))),
+        false => Ok(bytes),
+    }
 }
 
 /// The roots in a directory, in files that OpenSSL would look at: `HHHHHHHH.N`, by the hash of a subject. What is no
@@ -36,7 +48,7 @@ pub(super) fn from_directory(path: &Path) -> Result<Vec<CertificateDer<'static>>
     let mut store = RootCertStore::empty();
     let hashed = entries.flatten().filter(|entry| entry.file_name().to_str().is_some_and(is_hash));
     let roots: Vec<_> = hashed
-        .flat_map(|entry| std::fs::read(entry.path()))
+        .flat_map(|entry| read(&entry.path()))
         .flat_map(|pem| {
             let found: Vec<_> = CertificateDer::pem_slice_iter(without_mark(&pem)).collect();
             found.into_iter().flatten()

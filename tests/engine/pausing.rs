@@ -260,3 +260,38 @@ fn a_redirect_goes_on_beside_a_pause() {
     h.at(3_000);
     assert_eq!(h.engine.stats().redirects, 1);
 }
+
+/// Gives a byte now and then.
+struct Trickle(bool);
+
+impl BodySource for Trickle {
+    fn read(&mut self, out: &mut [u8]) -> SourceRead {
+        self.0 = !self.0;
+        match self.0 {
+            true => {
+                out[0] = b'x';
+                SourceRead::Data(1)
+            }
+            false => SourceRead::Pending,
+        }
+    }
+}
+
+/// A source that has nothing for long is no peer that is silent; when it has said what it has, the peer is waited for.
+#[test]
+fn a_silent_source_is_no_silent_peer() {
+    let mut h = Harness::new(1);
+    let body = Body::Stream { length: Some(2), source: Box::new(Trickle(false)) };
+    let request = Request::new(http::Method::PUT, "http://10.0.0.1/").unwrap().body(body);
+    let id = h.add(request.options(timeouts(|t| {
+        t.idle = Some(ms(100));
+        t.first_byte = Some(ms(100));
+    })));
+    let connection = h.connect();
+    h.sent(connection);
+    h.at(60_000);
+    h.engine.resume(id);
+    h.again();
+    h.sent(connection);
+    h.times_out(60_100, Deadline::FirstByte, Phase::FirstByte);
+}

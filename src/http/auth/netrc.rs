@@ -1,7 +1,7 @@
 //! Logins by machine, from a file in the format of ftp(1)'s `.netrc`.
 //!
-//! Knows the words `machine`, `default`, `login`, `password`, `account`, `macdef`, quoted words and
-//! comments, as curl reads them. Must not know where the file is. Invariant: a machine's name is a
+//! Knows the words `machine`, `default`, `login`, `password`, `account`, `macdef` in any case, quoted words and
+//! comments, as curl reads them; words of other programs (`port`, `protocol`) are passed over. Must not know where the file is. Invariant: a machine's name is a
 //! canonical [`Host`], so that a login goes to the host that it was written for, however it is spelt.
 
 use std::fmt;
@@ -52,7 +52,8 @@ impl Netrc {
         while let Some(word) = words.next()? {
             let line = words.line;
             let missing = NetrcError { line, what: "a word is missing at the end" };
-            let mut value = || words.next()?.ok_or(missing.clone());
+            let mut value = || words.value()?.ok_or(missing.clone());
+            let word = word.to_ascii_lowercase();
             match &*word {
                 "machine" => entries.push(Entry::of(line, machine(&value()?, line)?)),
                 "default" => entries.push(Entry::of(line, Machine::Any)),
@@ -70,7 +71,7 @@ impl Netrc {
                         _ => {}
                     }
                 }
-                _ => return Err(NetrcError { line, what: "an unknown word" }),
+                _ => {}
             }
         }
         Ok(Netrc(entries.into()))
@@ -149,22 +150,34 @@ struct Words<'a> {
 }
 
 impl Words<'_> {
+    /// The next word that is in no comment.
     fn next(&mut self) -> Result<Option<String>, NetrcError> {
         loop {
-            let blank = self.rest.len() - self.rest.trim_start().len();
-            self.advance(blank);
-            match self.rest.chars().next() {
-                None => return Ok(None),
-                Some('#') => self.advance(self.rest.find('\n').unwrap_or(self.rest.len())),
-                Some('"') => return self.quoted().map(Some),
-                Some(_) => {
-                    let end = self.rest.find(char::is_whitespace).unwrap_or(self.rest.len());
-                    let word = self.rest[..end].to_owned();
-                    self.advance(end);
-                    return Ok(Some(word));
-                }
+            self.skip_blanks();
+            match self.rest.starts_with('#') {
+                true => self.advance(self.rest.find('\n').unwrap_or(self.rest.len())),
+                false => return self.value(),
             }
         }
+    }
+
+    /// The next word, which may begin as a comment does.
+    fn value(&mut self) -> Result<Option<String>, NetrcError> {
+        self.skip_blanks();
+        if self.rest.is_empty() {
+            return Ok(None);
+        }
+        if self.rest.starts_with('"') {
+            return self.quoted().map(Some);
+        }
+        let end = self.rest.find(char::is_whitespace).unwrap_or(self.rest.len());
+        let word = self.rest[..end].to_owned();
+        self.advance(end);
+        Ok(Some(word))
+    }
+
+    fn skip_blanks(&mut self) {
+        self.advance(self.rest.len() - self.rest.trim_start().len());
     }
 
     fn quoted(&mut self) -> Result<String, NetrcError> {
@@ -272,13 +285,26 @@ default login any password thing
         assert!(!format!("{netrc:?}").contains("secret"));
     }
 
+    /// Files that other programs write, and passwords as these make them.
+    #[test]
+    fn words_of_others_are_passed_over() {
+        for text in [
+            "machine a login b password #c port 8080",
+            "machine a port 8080 protocol https login b password #c",
+            "MACHINE a\n\tLogin b # me\n\tPASSWORD #c",
+            "machine other foo login x\nmachine a login b\npassword\n#c",
+        ] {
+            let want = Secret::login("b", "#c").ok();
+            assert_eq!(login(&Netrc::parse(text).unwrap(), "a", None), want, "{text}");
+        }
+    }
+
     #[test]
     fn no_netrc_files() {
         let table = [
             ("login me", 1, "no machine before this word"),
             ("machine a\nlogin", 2, "a word is missing at the end"),
             ("machine", 1, "a word is missing at the end"),
-            ("machine a\n\nfoo bar", 3, "an unknown word"),
             ("machine a login \"b", 1, "a quoted word without an end"),
             ("machine a login \"b\nc\"", 1, "a quoted word without an end"),
             ("machine a@b login c", 1, "the machine is no host"),
@@ -294,7 +320,9 @@ default login any password thing
     fn a_byte_order_mark_is_none_of_the_words() {
         let netrc = Netrc::parse("\u{feff}machine a login b password c").unwrap();
         assert_eq!(login(&netrc, "a", None), Secret::login("b", "c").ok());
-        assert!(Netrc::parse("machine a\n\u{feff}login b").is_err());
+        // elsewhere it is part of a word, which nobody knows
+        let amid = Netrc::parse("machine a\n\u{feff}login b").unwrap();
+        assert_eq!(login(&amid, "a", None), None);
     }
 
     #[test]

@@ -17,6 +17,7 @@ use super::cookies::replace;
 use super::values::Field;
 use crate::files::aside::try_replace;
 use crate::text::date;
+use crate::text::file;
 
 /// Bytes of a file that has an entity tag.
 const LARGEST: u64 = 16 * 1024;
@@ -181,7 +182,7 @@ fn saved(path: &Path) -> Result<Option<String>, String> {
         }
         Ok(_) => {}
     }
-    let text = fs::read_to_string(path).map_err(fail)?;
+    let text = file::read_to_string(path).map_err(fail)?;
     let tag = text.lines().next().unwrap_or_default().trim();
     Ok((!tag.is_empty()).then(|| tag.to_owned()))
 }

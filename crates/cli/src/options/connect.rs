@@ -3,11 +3,12 @@
 //! Knows the words, and what they come to in a policy.
 
 use std::ffi::OsString;
-use std::fs;
 use std::path::PathBuf;
 
 use clap::{Args as Group, ValueEnum};
 use ringdove::tls::{TlsPolicyBuilder, TlsVersion};
+
+use crate::text::file;
 
 #[derive(Debug, Default, Group)]
 #[command(next_help_heading = "TLS")]
@@ -91,7 +92,7 @@ impl TlsArgs {
         }
         let Some(cert) = &self.cert else { return Ok(builder) };
         let read = |option: &str, path: &PathBuf| {
-            fs::read(path)
+            file::read(path)
                 .map_err(|error| format!("{option}: cannot read {}: {error}", path.display()))
         };
         let chain = read("--cert", cert)?;

@@ -16,6 +16,7 @@ use ringdove::sys::clock;
 use super::body::StandardInput;
 use super::values::Field;
 use crate::files::aside::{try_replace, without_file_aside};
+use crate::text::file;
 
 #[derive(Debug, Group)]
 #[command(next_help_heading = "Cookies")]
@@ -139,7 +140,7 @@ fn read(name: &str) -> io::Result<Vec<u8>> {
     match name {
         "" => {}
         "-" => _ = io::stdin().read_to_end(&mut text)?,
-        name => match fs::read(name) {
+        name => match file::read(name) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             read => text = read?,
         },
@@ -148,7 +149,7 @@ fn read(name: &str) -> io::Result<Vec<u8>> {
 }
 
 fn hsts(path: &Path, hsts: &Hsts, now: Date) -> Result<Hsts, String> {
-    match fs::read_to_string(path) {
+    match file::read_to_string(path) {
         _ if path.as_os_str().is_empty() => {}
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(format!("cannot read --hsts {}: {error}", path.display())),

@@ -6,11 +6,13 @@
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
-use std::{env, fs, io};
+use std::{env, io};
 
 use clap::Args as Group;
 use ringdove::http::{AuthPolicy, AuthScheme, Netrc, Secret};
 use url::Url;
+
+use crate::text::file;
 
 #[derive(Debug, Group)]
 #[command(next_help_heading = "Credentials")]
@@ -95,9 +97,12 @@ impl CredentialArgs {
     }
 
     fn netrc(&self, warnings: &mut Vec<String>) -> Result<Option<Netrc>, String> {
-        let mut read = |path: &Path| match fs::read_to_string(path) {
-            // as curl has it: who has no such file has no logins
-            Err(error) if error.kind() == io::ErrorKind::NotFound && self.netrc_file.is_none() => {
+        let mut read = |path: &Path| match file::read_to_string(path) {
+            // as curl has it: who has no such file has no logins, unless it was named and demanded
+            Err(error)
+                if error.kind() == io::ErrorKind::NotFound
+                    && (self.netrc_file.is_none() || self.netrc_optional) =>
+            {
                 Ok(None)
             }
             Err(error) => Err(format!("cannot read the netrc file {}: {error}", path.display())),

@@ -3,12 +3,13 @@
 //! Knows lines, and that standard input can be one thing. Must not know whose the fields are. Invariant: a line that is
 //! no field is an error that names it.
 
-use std::fs;
 use std::io::{self, Read as _};
 use std::str::FromStr;
 
 use super::body::StandardInput;
 use super::values::Field;
+
+use crate::text::file;
 
 /// What was typed.
 #[derive(Debug, Clone)]
@@ -54,7 +55,7 @@ pub(crate) fn lines(
 
 fn read(path: &str) -> io::Result<String> {
     if path != "-" {
-        return fs::read_to_string(path);
+        return file::read_to_string(path);
     }
     let mut text = String::new();
     io::stdin().read_to_string(&mut text)?;

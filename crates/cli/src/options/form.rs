@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use super::values::Field;
 use crate::files::source::Piece;
+use crate::text::file;
 
 /// A form in the making.
 pub struct Form {
@@ -216,7 +217,8 @@ fn part(text: &str, end: Option<char>) -> Result<(String, Attributes, &str), Str
 /// Fields of a part: one, or the lines of @FILE.
 fn part_fields(text: &str) -> Result<Vec<Field>, String> {
     let Some(path) = text.strip_prefix('@') else { return Ok(vec![part_field(text)?]) };
-    let lines = fs::read_to_string(path).map_err(|error| format!("cannot read {path}: {error}"))?;
+    let lines =
+        file::read_to_string(path).map_err(|error| format!("cannot read {path}: {error}"))?;
     // some editors begin a file with a byte order mark
     let lines = lines.strip_prefix('\u{feff}').unwrap_or(&lines);
     let lines = lines.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));

@@ -2,6 +2,8 @@
 
 use clap::Args as Group;
 
+use crate::text::file;
+
 #[derive(Debug, Group)]
 #[command(next_help_heading = "Output")]
 pub(crate) struct WriteOutArgs {
@@ -15,10 +17,10 @@ impl WriteOutArgs {
     /// The format, of which `@` names the file.
     pub(crate) fn format(self) -> Result<Option<String>, String> {
         let Some(format) = self.write_out else { return Ok(None) };
-        let Some(file) = format.strip_prefix('@') else { return Ok(Some(format)) };
-        let text = std::fs::read_to_string(file);
+        let Some(path) = format.strip_prefix('@') else { return Ok(Some(format)) };
+        let text = file::read_to_string(path);
         // as curl has it: lines are for whoever edits the file, and \n ends one of the output
         text.map(|text| Some(text.replace(['\r', '\n'], "")))
-            .map_err(|error| format!("cannot read -w {file}: {error}"))
+            .map_err(|error| format!("cannot read -w {path}: {error}"))
     }
 }

@@ -1,8 +1,9 @@
-//! What text means by itself: dates, globs, percent signs, zones, guesses at schemes.
+//! What text means by itself: dates, globs, percent signs, zones, guesses at schemes; and files of it.
 //!
-//! Must not know options, files or transfers.
+//! Must not know options, what files are for, or transfers.
 
 pub(crate) mod date;
+pub(crate) mod file;
 pub(crate) mod glob;
 pub(crate) mod guess;
 pub(crate) mod percent;

@@ -161,3 +161,22 @@ fn a_file_is_read_as_standard_input_is() {
         assert_eq!(ended.stdout, OK_BODY.repeat(2));
     }
 }
+
+/// What would be read for ever is told of, and nothing is asked for.
+#[test]
+fn files_without_an_end_are_told_of() {
+    for option in [
+        &["--etag-save", "/dev/full"][..],
+        &["--etag-compare", "/dev/zero"],
+        &["--hsts", "/dev/zero"],
+        &["-b", "/dev/zero"],
+        &["--netrc-file", "/dev/zero"],
+        &["--cacert", "/dev/zero"],
+        &["--pinnedpubkey", "/dev/zero"],
+        &["-w", "@/dev/zero"],
+        &["-H", "@/dev/zero"],
+    ] {
+        let file = option[1].trim_start_matches('@');
+        Ringdove::fetch(option).args(["https://127.0.0.1:9/"]).run().exits(2).says(&[file]);
+    }
+}
