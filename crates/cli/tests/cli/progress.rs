@@ -9,7 +9,7 @@ use ringdove_test_support::nginx::Nginx;
 
 /// Runs the rest of its arguments with a terminal for all three streams, and shows it.
 const TERMINAL: [&str; 4] =
-    ["sh", "-c", r#"exec script --quiet --return --command "$*" /dev/null"#, "sh"];
+    ["sh", "-c", r#"TERM=xterm exec script --quiet --return --command "$*" /dev/null"#, "sh"];
 
 /// Several times as long as the bar stands before it is drawn again.
 const LATE: Duration = Duration::from_secs(1);
