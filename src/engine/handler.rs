@@ -123,8 +123,6 @@ pub struct Collect {
     pub head: Option<http::response::Parts>,
     /// The body so far.
     pub body: Vec<u8>,
-    /// The fields that came after it, if there were such.
-    pub trailers: Option<Box<http::HeaderMap>>,
 }
 
 impl Collect {
@@ -142,11 +140,6 @@ impl Handler for Collect {
 
     fn body(&mut self, chunk: &[u8]) -> Flow {
         self.body.extend_from_slice(chunk);
-        Flow::Continue
-    }
-
-    fn trailers(&mut self, fields: Fields<'_>) -> Flow {
-        self.trailers = Some(Box::new(fields.to_map()));
         Flow::Continue
     }
 }
