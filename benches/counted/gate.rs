@@ -68,7 +68,7 @@ fn check(slowdown: f64) -> Result<bool, Failure> {
     let mut passed = true;
     for (name, scenario) in scenarios::ALL {
         let recorded = gates.scenarios.get(name).ok_or("a scenario is not recorded: --record")?;
-        let allocations = scenarios::allocations(&scenario());
+        let allocations = scenarios::allocations(scenario());
         let more = allocations > recorded.allocations + gates.allocations_tolerance;
         let mut slower = false;
         let mut instructions = "-".to_owned();
@@ -109,7 +109,7 @@ fn record() -> Result<bool, Failure> {
     };
     for (name, scenario) in scenarios::ALL {
         let (instructions, cpu) = count_instructions(name, 0.0)?;
-        let allocations = scenarios::allocations(&scenario());
+        let allocations = scenarios::allocations(scenario());
         let round = |x: f64| (x * 100.0).round() / 100.0;
         let counts = Counts { instructions: round(instructions), allocations: round(allocations) };
         println!("{name}: {counts:?}");

@@ -9,6 +9,7 @@
 #[path = "../support/canned.rs"]
 mod canned;
 mod gate;
+mod http2;
 mod memory;
 mod scenarios;
 #[path = "../support/server.rs"]

@@ -16,6 +16,7 @@ use ringdove::{Config, Discard, Driver, Flow, Handler, Request, Time};
 
 use crate::ALLOCATOR;
 use crate::canned::{Canned, Scenario};
+use crate::http2::{Heads, Http2};
 use crate::server::Server;
 
 const CONNECTIONS: u64 = 10_000;
@@ -31,6 +32,7 @@ pub(crate) fn print() {
             Err(why) => eprintln!("skipped: driver {kind}: {why}"),
         }
     }
+    row("idle HTTP/2 connection by itself, after 100 requests", idle_http2(), 16 * 1024);
     // a path of 24 bytes
     row("queued transfer without its URL, of 1,000,000", queued(1000, QUEUED) - 24.0, 512);
     let scenario = Scenario::keepalive(6).with_all_deadlines();
@@ -41,6 +43,20 @@ pub(crate) fn print() {
 fn row(what: &str, bytes: f64, bar: u64) {
     let verdict = if bytes <= bar as f64 { "" } else { "  MISSED" };
     println!("{what:<52} {bytes:>10.1} {bar:>8}{verdict}");
+}
+
+/// The worse of two: of a server that fills the table of header fields, and of one that does not.
+fn idle_http2() -> f64 {
+    let of = |heads| {
+        let before = live();
+        let mut http2 = Http2::new(heads);
+        http2.run(1000);
+        let connection = http2.into_idle();
+        let bytes = live() - before + size_of_val(&connection) as isize;
+        drop(connection);
+        bytes as f64
+    };
+    of(Heads::Indexed).max(of(Heads::Literal))
 }
 
 /// Of an engine whose connections have each served a transfer, all that is left.

@@ -7,15 +7,45 @@ use stats_alloc::Region;
 
 use crate::ALLOCATOR;
 use crate::canned::{Canned, Scenario};
+use crate::http2::{Heads, Http2};
 
-type Named = (&'static str, fn() -> Scenario);
+type Named = (&'static str, fn() -> Counted);
 
-pub(crate) const ALL: [Named; 4] = [
-    ("keepalive", || Scenario::keepalive(64)),
-    ("new_connection", || Scenario::new_connections(64)),
-    ("body_64_kib", || Scenario::body(64, 64 * 1024)),
-    ("chunked_64_kib", || Scenario::chunked(64, 64 * 1024)),
+pub(crate) const ALL: [Named; 6] = [
+    ("keepalive", || Counted::engine(&Scenario::keepalive(64))),
+    ("new_connection", || Counted::engine(&Scenario::new_connections(64))),
+    ("body_64_kib", || Counted::engine(&Scenario::body(64, 64 * 1024))),
+    ("chunked_64_kib", || Counted::engine(&Scenario::chunked(64, 64 * 1024))),
+    ("h2_codec_indexed", || Counted::http2(Heads::Indexed)),
+    ("h2_codec_nginx", || Counted::http2(Heads::Literal)),
 ];
+
+/// What is counted.
+pub(crate) enum Counted {
+    /// Transfers through an engine.
+    Engine(Box<Canned>),
+    /// Requests on an HTTP/2 connection by itself.
+    Http2(Box<Http2>),
+}
+
+impl Counted {
+    fn engine(scenario: &Scenario) -> Counted {
+        let mut canned = Canned::new(scenario);
+        canned.add(scenario.connections as u64);
+        Counted::Engine(Box::new(canned))
+    }
+
+    fn http2(heads: Heads) -> Counted {
+        Counted::Http2(Box::new(Http2::new(heads)))
+    }
+
+    fn run_steadily(&mut self, transfers: u64) {
+        match self {
+            Counted::Engine(canned) => canned.run_steadily(transfers),
+            Counted::Http2(http2) => http2.run(transfers),
+        }
+    }
+}
 
 /// Transfers before counting begins: queues and buffers have their size by then.
 const WARM_UP: u64 = 1024;
@@ -23,16 +53,16 @@ const WARM_UP: u64 = 1024;
 pub(crate) fn print_allocations() {
     println!("\n{:<24} {:>24}", "scenario", "allocations/transfer");
     for (name, scenario) in ALL {
-        println!("{name:<24} {:>24.2}", allocations(&scenario()));
+        println!("{name:<24} {:>24.2}", allocations(scenario()));
     }
 }
 
 /// Allocations and reallocations per transfer.
-pub(crate) fn allocations(scenario: &Scenario) -> f64 {
+pub(crate) fn allocations(counted: Counted) -> f64 {
     const TRANSFERS: u64 = 8192;
-    let mut canned = warm(scenario);
+    let mut counted = warm(counted);
     let region = Region::new(ALLOCATOR);
-    canned.run_steadily(TRANSFERS);
+    counted.run_steadily(TRANSFERS);
     let change = region.change();
     (change.allocations + change.reallocations) as f64 / TRANSFERS as f64
 }
@@ -48,8 +78,8 @@ pub(crate) fn run_for_callgrind(name: &str, transfers: &str) -> ExitCode {
         eprintln!("counted run: no such scenario, or not a number");
         return ExitCode::from(2);
     };
-    let mut canned = warm(&scenario());
-    canned.run_steadily(transfers);
+    let mut counted = warm(scenario());
+    counted.run_steadily(transfers);
     for turn in 0..transfers * extra {
         black_box(turn);
     }
@@ -66,9 +96,7 @@ fn cpu() -> String {
     format!("{}{features}", std::env::consts::ARCH)
 }
 
-fn warm(scenario: &Scenario) -> Canned {
-    let mut canned = Canned::new(scenario);
-    canned.add(scenario.connections as u64);
-    canned.run_steadily(WARM_UP);
-    canned
+fn warm(mut counted: Counted) -> Counted {
+    counted.run_steadily(WARM_UP);
+    counted
 }
