@@ -96,6 +96,7 @@ impl Holds {
     }
 
     /// What the caller has paused.
+    #[inline]
     pub(super) fn set_paused(&mut self, paused: Paused) {
         self.set(Hold::Receiving, paused.receiving);
         self.set(Hold::Sending, paused.sending);

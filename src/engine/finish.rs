@@ -200,9 +200,9 @@ impl Engine {
         let reusable = exchange.codec.close_reasons().is_empty()
             && !connection.ended
             && connection.unfilled.is_empty();
-        let transfer = exchange.transfer;
+        let (transfer, connection) = (exchange.transfer, exchange.connection);
         if exchange.rest == Rest::Superseded {
-            return self.supersede(id, transfer, reusable);
+            return self.supersede((id, connection), transfer, reusable);
         }
         // built as a whole: its parts are large to be moved about
         let message = Message {
@@ -213,14 +213,19 @@ impl Engine {
             },
             handler: self.take_handler(transfer),
         };
-        self.end_exchange(id, reusable);
+        self.end_exchange(id, connection, reusable);
         self.deliver(message);
     }
 
     /// A response that is not the transfer's last is complete.
-    fn supersede(&mut self, id: ExchangeId, transfer: TransferId, reusable: bool) {
+    fn supersede(
+        &mut self,
+        (id, connection): (ExchangeId, ConnectionId),
+        transfer: TransferId,
+        reusable: bool,
+    ) {
         let report = self.report(transfer, Stand::Exchange(id));
-        self.end_exchange(id, reusable);
+        self.end_exchange(id, connection, reusable);
         if self.transfers.get(transfer).is_some_and(Transfer::asks_again) {
             self.wait_to_ask_again(transfer, &report, None);
         } else {
@@ -229,9 +234,7 @@ impl Engine {
     }
 
     /// An exchange is over. Its connection is free for the next one, or closed.
-    fn end_exchange(&mut self, id: ExchangeId, reusable: bool) {
-        let Some(exchange) = self.exchanges.get(id) else { return };
-        let connection_id = exchange.connection;
+    fn end_exchange(&mut self, id: ExchangeId, connection_id: ConnectionId, reusable: bool) {
         if !reusable {
             return self.close(connection_id);
         }
@@ -249,7 +252,10 @@ impl Engine {
         if let Some(timer) = connection.timer {
             self.timers.cancel(timer);
         }
-        let last_words = connection.path.last_words();
+        let last_words = match connection.path.is_bare() {
+            true => Vec::new(),
+            false => connection.path.last_words(),
+        };
         self.note_close(id);
         self.outputs.push_back(Output::Close { connection: id, last_words });
         self.to_serve.push_back(connection.origin);

@@ -420,6 +420,7 @@ impl Engine {
         }
         let (_, port) = origin.key.peer();
         let apart = origin.key.is_local();
+        let has_via = origin.key.via.is_some();
         let first = match apart {
             // what is connected to has no address
             true => Ok(First { address: SocketAddr::new(addresses[0], port), races: false }),
@@ -429,7 +430,7 @@ impl Engine {
             Ok(first) => first,
             Err(cause) => return self.give_up_opening(transfer_id, cause, Phase::Connect),
         };
-        let told = self.introduction(origin_id, transfer_id);
+        let told = if has_via { self.introduction(origin_id, transfer_id) } else { None };
         let Some(origin) = self.pool.get(origin_id) else { return };
         let mut connection = Connection::new(origin_id, address, transfer_id, races, self.now);
         let equipped = self.equip(&mut connection, &origin.key, transfer_id, told.as_deref());
