@@ -33,6 +33,8 @@ pub(super) struct Stream {
     pub(super) in_pieces: bool,
     /// Buffers taken in the turn of this number.
     taken: (u32, u32),
+    /// Questions what the peer has yet to acknowledge that are not answered.
+    asks: u32,
 }
 
 /// The direct descriptor.
@@ -150,6 +152,7 @@ impl Stream {
             over_budget: false,
             in_pieces: false,
             taken: (0, 0),
+            asks: 0,
         }
     }
 
@@ -425,11 +428,13 @@ impl Stream {
     /// It was asked how much the peer has yet to acknowledge: a CQE is owed.
     pub(super) fn asked(&mut self) {
         self.owed += 1;
+        self.asks += 1;
     }
 
     /// Where the kernel cannot say it (before Linux 6.5, and of Unix sockets), nothing is heard.
     fn handle_unacknowledged(&mut self, fact: Fact) -> Heard {
         self.owed -= 1;
+        self.asks -= 1;
         u32::try_from(fact.res).map_or(Heard::Nothing, Heard::Unacknowledged)
     }
 
@@ -444,8 +449,11 @@ impl Stream {
     }
 
     /// Whether all that there was to be received was heard of by the end of this turn: a receive is armed that found
-    /// nothing (more).
+    /// nothing (more). And whether what was asked is answered, which a kernel thread may be late to do.
     pub(super) fn is_quiet(&self, turn: u32) -> bool {
+        if self.asks > 0 {
+            return false;
+        }
         match self.recv {
             Recv::Armed { .. } => self.taken.0 != turn,
             Recv::Off | Recv::Stopping { .. } | Recv::Queued => {
@@ -685,6 +693,21 @@ mod tests {
             assert_eq!(stream.owed, 0, "seed {seed}");
             let nothing = kernel.chain.is_none() && !kernel.send && !kernel.recv && !kernel.file;
             assert!(nothing && kernel.cancels.is_empty(), "seed {seed}: the kernel has something");
+        }
+    }
+
+    /// Who has asked waits for the answer.
+    #[test]
+    fn what_is_asked_is_waited_for() {
+        for answer in [7, -libc::EOPNOTSUPP] {
+            let mut stream = Stream::new(false);
+            stream.socket = Socket::Connected;
+            stream.pushed(Want::Recv { multishot: true });
+            assert!(stream.is_quiet(1));
+            stream.asked();
+            assert!(!stream.is_quiet(1));
+            stream.handle(fact(Kind::Unacknowledged, answer, false));
+            assert!(stream.is_quiet(1));
         }
     }
 
