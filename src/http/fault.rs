@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::ops::Range;
 
 use ::http::Method;
 
@@ -380,17 +381,24 @@ pub(super) fn excerpt(bytes: &[u8]) -> Box<str> {
     format!("{}{dots}", cut.escape_ascii()).into()
 }
 
-/// A URL that could not be parsed, fit for a message: what may be a password is not repeated. Where that would end nobody can
-/// say of such a text: at the last `@`, wherever it stands.
+/// A URL that could not be parsed, fit for a message: what may be a password is not repeated.
 pub(super) fn without_user_information(url: &str) -> Cow<'_, str> {
-    let is_slash = |char| matches!(char, '/' | '\\');
-    let scheme = url.find(|char: char| !char.is_ascii_alphanumeric()).unwrap_or_default();
-    let after_scheme = url[scheme..].strip_prefix(':').filter(|rest| rest.starts_with(is_slash));
-    let rest = after_scheme.unwrap_or(url).trim_start_matches(is_slash);
-    match rest.rfind('@') {
+    match user_information(url) {
         None => Cow::Borrowed(url),
-        Some(at) => Cow::Owned(format!("{}…{}", &url[..url.len() - rest.len()], &rest[at..])),
+        Some(range) => Cow::Owned(format!("{}…{}", &url[..range.start], &url[range.end..])),
     }
+}
+
+/// What may be a name and a password in a text that is no URL, though meant as one: up to its last `@`, wherever that stands,
+/// since where a password ends nobody can say of it. `None` if it has no `@`.
+#[must_use]
+pub fn user_information(text: &str) -> Option<Range<usize>> {
+    let is_slash = |char| matches!(char, '/' | '\\');
+    let scheme = text.find(|char: char| !char.is_ascii_alphanumeric()).unwrap_or_default();
+    let after_scheme = text[scheme..].strip_prefix(':').filter(|rest| rest.starts_with(is_slash));
+    let rest = after_scheme.unwrap_or(text).trim_start_matches(is_slash);
+    let begin = text.len() - rest.len();
+    rest.rfind('@').map(|at| begin..begin + at)
 }
 
 const EXCERPT_BYTES: usize = 64;

@@ -42,7 +42,7 @@ pub(crate) use cookie::{is_same_site, registrable_domain};
 pub use date::Date;
 pub use disposition::proposed_file_name;
 pub use exchange::{Event, Exchange, Read};
-pub use fault::{BodyFault, HttpFault, RequestError, UrlFault};
+pub use fault::{BodyFault, HttpFault, RequestError, UrlFault, user_information};
 pub use head::{Fields, ResponseHead, Version};
 pub use host::{Host, Origin, Scheme};
 pub use hsts::Hsts;

@@ -9,7 +9,7 @@ use std::str::FromStr;
 use std::{env, io};
 
 use clap::Args as Group;
-use ringdove::http::{AuthPolicy, AuthScheme, Netrc, Secret};
+use ringdove::http::{AuthPolicy, AuthScheme, Netrc, Secret, user_information};
 use url::Url;
 
 use crate::text::file;
@@ -123,8 +123,7 @@ impl CredentialArgs {
     }
 }
 
-/// A URL, also one that cannot be parsed, as it may be told: of such a text nobody can say where a password ends, but at the
-/// last `@`.
+/// A URL, also one that cannot be parsed, as it may be told.
 pub(crate) fn without_user_information(url: &str) -> Cow<'_, str> {
     if let Ok(mut parsed) = Url::parse(url) {
         if parsed.username().is_empty() && parsed.password().is_none() {
@@ -134,13 +133,9 @@ pub(crate) fn without_user_information(url: &str) -> Cow<'_, str> {
         let _ = parsed.set_username("").and_then(|()| parsed.set_password(None));
         return Cow::Owned(parsed.into());
     }
-    let is_slash = |char| matches!(char, '/' | '\\');
-    let scheme = url.find(|char: char| !char.is_ascii_alphanumeric()).unwrap_or_default();
-    let after_scheme = url[scheme..].strip_prefix(':').filter(|rest| rest.starts_with(is_slash));
-    let rest = after_scheme.unwrap_or(url).trim_start_matches(is_slash);
-    match rest.rfind('@') {
+    match user_information(url) {
         None => Cow::Borrowed(url),
-        Some(at) => Cow::Owned([&url[..url.len() - rest.len()], &rest[at + 1..]].concat()),
+        Some(range) => Cow::Owned([&url[..range.start], &url[range.end + 1..]].concat()),
     }
 }
 
