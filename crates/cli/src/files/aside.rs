@@ -13,8 +13,9 @@ use ringdove::http::{ResponseHead, proposed_file_name};
 use ringdove::sys::standard;
 use tempfile::NamedTempFile;
 
+use super::identity::directory;
+use super::place;
 use super::refusal::WriteError;
-use super::writers::directory;
 
 /// Bytes of a body that are gathered before they are written.
 pub(super) const BUFFER: usize = 16 * 1024;
@@ -243,9 +244,11 @@ pub(crate) fn try_replace(option: &str, path: &Path) -> Result<(), String> {
             false => Ok(()),
         };
     }
-    // what is no plain file is written to
-    if path.metadata().is_ok_and(|metadata| !metadata.is_file()) {
-        return Ok(());
-    }
-    try_aside(path).map_err(|error| format!("cannot write {option} {}: {error}", path.display()))
+    let tried = place::check(path).and_then(|()| match path.metadata() {
+        Ok(there) if there.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
+        // what is no plain file is written to
+        Ok(there) if !there.is_file() => Ok(()),
+        Ok(_) | Err(_) => try_aside(path),
+    });
+    tried.map_err(|error| format!("cannot write {option} {}: {error}", path.display()))
 }

@@ -15,11 +15,13 @@ use ringdove::{Request, RequestError};
 use url::Url;
 
 use super::aside::{Clobber, PartFile, try_aside};
+use super::identity::follow;
+use super::place;
 use super::refusal::{Refusal, WriteError, cannot_write};
 use super::remote::name_in_url;
 use super::rest::{Rest, Resume, Wanted};
 use super::stream::{SharedStream, Stream, make_directories};
-use super::writers::{Writers, follow};
+use super::writers::Writers;
 use crate::text::glob::{has_number, numbered};
 
 /// Where all bodies of a run go.
@@ -61,6 +63,7 @@ impl Output {
             return Stream::standard_output().map(Output::Stream).map_err(fail);
         }
         make_directories(path, create_dirs)?;
+        place::check(path).map_err(fail)?;
         // a link stays one, and what it leads to is replaced, or made
         let is_file = path.metadata().map_or(true, |metadata| metadata.is_file());
         let path = if is_file { follow(path).map_err(fail)? } else { path.to_owned() };
@@ -95,7 +98,7 @@ impl Output {
             return Output::file(path, create_dirs);
         }
         make_directories(path, create_dirs)?;
-        match try_aside(path) {
+        match place::check(path).and_then(|()| try_aside(path)) {
             Ok(()) => Ok(Output::File(path.to_owned())),
             Err(error) => Err(cannot_write(path, &error)),
         }
@@ -103,7 +106,7 @@ impl Output {
 
     /// The directory `path`, made if it is not there, as the output of many. The error names it.
     pub(crate) fn directory(path: &Path, naming: Naming) -> Result<Output, String> {
-        std::fs::create_dir_all(path)
+        place::make_directory(path)
             .and_then(|()| try_aside(&path.join("x")))
             .map(|()| Output::Directory(path.to_owned(), naming))
             .map_err(|error| cannot_write(path, &error))
@@ -231,6 +234,14 @@ impl Sink {
             file.clobber(clobber);
         }
         self
+    }
+
+    /// The file that it is, by the name that is known so far.
+    pub(crate) fn path(&self) -> Option<&Path> {
+        match self {
+            Sink::File(file) => Some(file.path()),
+            Sink::Discard | Sink::Stream(_) | Sink::Rest(_) => None,
+        }
     }
 
     /// What is there already under the name that is known before a response.

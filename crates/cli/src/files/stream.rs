@@ -12,6 +12,7 @@ use std::sync::mpsc::{Receiver, sync_channel};
 
 use ringdove::sys::{Waker, standard};
 
+use super::place;
 use super::refusal::{WriteError, cannot_write};
 use crate::interrupt::no_thread;
 
@@ -92,7 +93,7 @@ impl Stream {
             return Stream::standard_output().map_err(fail);
         }
         make_directories(path, create_dirs)?;
-        let file = File::create(path).map_err(fail)?;
+        let file = place::create(path).map_err(fail)?;
         Ok(Stream::new(path.display().to_string(), file))
     }
 
@@ -149,7 +150,7 @@ fn open_aside(path: PathBuf, waker: Waker) -> io::Result<Receiver<io::Result<Fil
 pub(super) fn make_directories(path: &Path, wanted: bool) -> Result<(), String> {
     match path.parent() {
         Some(parent) if wanted => {
-            std::fs::create_dir_all(parent).map_err(|error| cannot_write(parent, &error))
+            place::make_directory(parent).map_err(|error| cannot_write(path, &error))
         }
         _ => Ok(()),
     }

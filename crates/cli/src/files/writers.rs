@@ -1,22 +1,18 @@
 //! Who writes to which file: of all transfers of a run, and of all runs, one at a time.
 //!
-//! Knows paths, and which file they name: a file may have many names, and links lead to it. Must not know bytes. Only
-//! files that are written in place are claimed: one that is written aside and renamed is whole whoever else does so.
-//! Invariants: a file is claimed before it is asked for what its rest is, until its last byte is written; what is
+//! Knows which file a path names ([`Identity`]). Must not know bytes. Only files that are written in place are claimed:
+//! one that is written aside and renamed is whole whoever else does so. Invariants: a file is claimed before it is asked for what its rest is, until its last byte is written; what is
 //! opened is the file that was looked at then, unchanged, and locked against other programs (flock(2)) that do so too.
 
 use std::cell::RefCell;
 use std::collections::HashSet;
-use std::ffi::OsString;
 use std::fs::{File, Metadata, TryLockError};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::SystemTime;
 
-/// As many links one after the other as Linux follows (path_resolution(7)).
-const MOST_LINKS: usize = 40;
+use super::identity::{Identity, follow};
 
 /// What the transfers of a run are writing to.
 #[derive(Debug, Clone, Default)]
@@ -29,15 +25,6 @@ pub(crate) struct Claim {
     found: Option<Found>,
     held: Vec<Identity>,
     writers: Writers,
-}
-
-/// What a path names, however it is spelt.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-enum Identity {
-    /// A file, by device and inode.
-    File(u64, u64),
-    /// A name in a directory, where there may be no file yet.
-    Name(u64, u64, OsString),
 }
 
 /// A file as it was found.
@@ -135,44 +122,11 @@ impl Drop for Claim {
     }
 }
 
-impl Identity {
-    fn of(metadata: &Metadata) -> Identity {
-        Identity::File(metadata.dev(), metadata.ino())
-    }
-
-    fn of_name(path: &Path) -> io::Result<Identity> {
-        let directory = directory(path).metadata()?;
-        let name = path.file_name().ok_or(ErrorKind::IsADirectory)?;
-        Ok(Identity::Name(directory.dev(), directory.ino(), name.to_owned()))
-    }
-}
-
 impl Found {
     fn new(metadata: &Metadata) -> io::Result<Found> {
         let (identity, length) = (Identity::of(metadata), metadata.len());
         Ok(Found { identity, length, modified: metadata.modified()? })
     }
-}
-
-/// The directory that a file stands in.
-pub(crate) fn directory(path: &Path) -> &Path {
-    match path.parent() {
-        Some(parent) if parent != Path::new("") => parent,
-        Some(_) | None => Path::new("."),
-    }
-}
-
-/// What `path` leads to by symbolic links, also where nothing is there yet.
-pub(crate) fn follow(path: &Path) -> io::Result<PathBuf> {
-    let mut path = path.to_owned();
-    for _ in 0..MOST_LINKS {
-        match path.read_link() {
-            // relative to where the link is; an absolute one stands for itself
-            Ok(target) => path = directory(&path).join(target),
-            Err(_) => return Ok(path),
-        }
-    }
-    Err(io::Error::other("too many symbolic links"))
 }
 
 #[cfg(test)]

@@ -125,6 +125,26 @@ impl StandardInput {
     }
 }
 
+impl DataArgs {
+    /// The files whose bytes are sent.
+    pub(crate) fn files(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().filter_map(|(kind, value)| match kind {
+            DataKind::Raw => None,
+            DataKind::UrlEncode if value.contains('=') => None,
+            DataKind::UrlEncode => value.split_once('@').map(|(_, path)| path),
+            DataKind::Data | DataKind::Binary | DataKind::Json => value.strip_prefix('@'),
+        })
+    }
+}
+
+impl FormArgs {
+    /// The files whose bytes are sent.
+    pub(crate) fn files(&self) -> impl Iterator<Item = String> {
+        let parts = self.0.iter().filter(|(kind, _)| *kind == FormKind::Part);
+        parts.flat_map(|(_, text)| Form::files(text))
+    }
+}
+
 impl Payload {
     /// The body of one request.
     pub(crate) fn body(&self) -> Body {

@@ -46,12 +46,14 @@ pub(crate) struct Shared {
     cookies: CookieJar,
     hsts: Hsts,
     pub(crate) stdin: StandardInput,
+    /// What options have written as long as any set has transfers, or at the end.
+    pub(crate) lasting: Vec<(&'static str, PathBuf)>,
 }
 
 impl Shared {
-    /// Nothing yet, but what standard input is for already.
-    pub(crate) fn new(stdin: StandardInput) -> Shared {
-        Shared { cookies: CookieJar::new(), hsts: Hsts::new(), stdin }
+    /// Nothing yet, but what standard input and these files are for already.
+    pub(crate) fn new(stdin: StandardInput, lasting: Vec<(&'static str, PathBuf)>) -> Shared {
+        Shared { cookies: CookieJar::new(), hsts: Hsts::new(), stdin, lasting }
     }
 }
 
@@ -69,6 +71,18 @@ impl CookieArgs {
         self.cookie_jar = Some(file);
     }
 
+    /// The files that are written at the end, with their options.
+    pub(crate) fn written(&self) -> impl Iterator<Item = (&'static str, &Path)> {
+        let hsts = self.hsts.as_deref().filter(|path| !path.is_empty()).map(Path::new);
+        let files = [("-c", self.cookie_jar.as_deref()), ("--hsts", hsts)];
+        files.into_iter().filter_map(|(option, path)| Some((option, path?)))
+    }
+
+    /// The files of `-b`.
+    pub(crate) fn files(&self) -> impl Iterator<Item = &str> {
+        self.cookie.iter().filter(|text| !text.contains('=')).map(String::as_str)
+    }
+
     /// The Cookie field that was given in words, unless it was given by `-H`.
     pub(crate) fn field(&self, others: &[Field]) -> Option<Field> {
         if others.iter().any(|field| field.name.eq_ignore_ascii_case("cookie")) {
@@ -81,10 +95,10 @@ impl CookieArgs {
     /// Reads the files.
     pub(crate) fn read(self, shared: &mut Shared) -> Result<Kept, String> {
         let now = today();
-        let files: Vec<_> = self.cookie.iter().filter(|text| !text.contains('=')).collect();
-        let cookies =
-            (!files.is_empty() || self.cookie_jar.is_some()).then(|| shared.cookies.clone());
-        for name in files {
+        self.written().try_for_each(|(option, path)| try_replace(option, path))?;
+        let keeps = self.cookie_jar.is_some() || self.files().next().is_some();
+        let cookies = keeps.then(|| shared.cookies.clone());
+        for name in self.files() {
             if name == "-" {
                 shared.stdin.take("-b")?;
             }
@@ -99,9 +113,6 @@ impl CookieArgs {
         let hsts_file = self.hsts.map(PathBuf::from);
         let hsts = hsts_file.as_deref().map(|path| hsts(path, &shared.hsts, now)).transpose()?;
         let hsts_file = hsts_file.filter(|path| !path.as_os_str().is_empty());
-        for (option, path) in [("-c", &self.cookie_jar), ("--hsts", &hsts_file)] {
-            path.as_deref().map_or(Ok(()), |path| try_replace(option, path))?;
-        }
         Ok(Kept { cookies, hsts, cookie_file: self.cookie_jar, hsts_file })
     }
 }

@@ -86,6 +86,24 @@ impl Form {
         Ok(())
     }
 
+    /// The files whose bytes -F has sent, as far as it can be read.
+    pub(crate) fn files(text: &str) -> Vec<String> {
+        let Ok((_, mut rest)) = split_name(text) else { return Vec::new() };
+        let end = match rest.chars().next() {
+            Some('@') => Some(','),
+            Some('<') => None,
+            Some(_) | None => return Vec::new(),
+        };
+        let mut files = Vec::new();
+        while let Some(more) = rest.get(1..)
+            && let Ok((path, _, after)) = part(more, end)
+        {
+            files.push(path);
+            rest = after;
+        }
+        files
+    }
+
     /// Adds what --form-string says.
     pub(crate) fn add_text(&mut self, text: &str) -> Result<(), String> {
         let (name, text) = split_name(text)?;

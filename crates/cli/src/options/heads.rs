@@ -17,7 +17,7 @@ pub(crate) struct HeadArgs {
 
     /// Write heads to FILE (- for standard output), those of redirects and challenges included
     #[arg(short = 'D', long, value_name = "FILE")]
-    dump_header: Option<PathBuf>,
+    pub(crate) dump_header: Option<PathBuf>,
 }
 
 impl HeadArgs {

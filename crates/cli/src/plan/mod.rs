@@ -4,5 +4,6 @@
 //! Must not know the run.
 
 pub(crate) mod input;
+pub(crate) mod purposes;
 pub(crate) mod set;
 pub(crate) mod whole;

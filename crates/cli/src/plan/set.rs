@@ -11,10 +11,12 @@ use ringdove::{KeepPost, Options, RedirectPolicy, Request, RequestError, Timeout
 use url::Url;
 
 use super::input::{Opened, globs};
+use super::purposes::files_of_set;
 use super::whole::Room;
 use crate::files::names::file_name;
 use crate::files::output::Output;
 use crate::files::remote::name_in_url;
+use crate::files::reserved::Reserved;
 use crate::files::rest::{Offset, Resume};
 use crate::files::source::Pipe;
 use crate::files::stream::{SharedStream, Stream};
@@ -59,6 +61,8 @@ pub(crate) struct Plan {
     pub(crate) etag_save: Option<PathBuf>,
     /// Of which dates bodies are wanted.
     pub(crate) condition: Option<TimeCondition>,
+    /// Files that options of this set, or of one before, have named for something else than bodies.
+    pub(crate) reserved: Reserved,
     /// Where heads go by themselves.
     pub(crate) dump: Option<SharedStream>,
     pub(crate) fail: Fail,
@@ -109,6 +113,7 @@ impl Plan {
         room: &Room,
     ) -> Result<Plan, String> {
         let urls = globs(&args.urls, args.target.globoff)?;
+        let named = [shared.lasting.clone(), files_of_set(&args)].concat();
         let one_url = args.input.is_none() && total(&urls) == 1;
         let heads = args.request.head || args.heads.include;
         let fail = Fail::of(&args.request);
@@ -143,6 +148,8 @@ impl Plan {
             false => None,
         };
         let existing = args.output.existing;
+        let named = named.iter().map(|(option, path)| (*option, &**path));
+        let reserved = Reserved::new(named);
         let output = place(args.output, args.input.is_none().then_some(&urls))?;
         let one_at_a_time = matches!(output, Output::Stream(_));
         warnings.extend(args.condition.warning());
@@ -164,6 +171,7 @@ impl Plan {
             warnings,
             etag_save: args.condition.etag_save,
             write_out,
+            reserved,
             dump,
             fail,
             existing,

@@ -10,6 +10,7 @@ use ringdove::driver::Kind;
 use ringdove::sys::{ring, rlimit};
 
 use super::input::globs;
+use super::purposes;
 use crate::options::body::StandardInput;
 use crate::options::cookies::Shared;
 use crate::options::fetch::{ConnectionArgs, FetchArgs};
@@ -59,11 +60,8 @@ pub(crate) struct Room {
 
 impl Whole {
     /// Of at least one set. Says in one line what stands against them.
-    pub(crate) fn new(sets: &mut [FetchArgs]) -> Result<Whole, String> {
-        for (number, set) in sets.iter_mut().enumerate() {
-            settle(set, number)?;
-            check(set)?;
-        }
+    pub(crate) fn new(sets: &[FetchArgs]) -> Result<Whole, String> {
+        sets.iter().try_for_each(check)?;
         let writes_files = sets.iter().any(|set| set.output.writes_files());
         let (config, warnings) = fit(config(sets), writes_files)?;
         let any = |said: fn(&FetchArgs) -> bool| sets.iter().any(said);
@@ -77,7 +75,10 @@ impl Whole {
                 holds_up: sets[0].politeness.holds_up(),
             },
             config,
-            shared: Shared::new(StandardInput { taken: takes_standard_input(sets) }),
+            shared: Shared::new(
+                StandardInput { taken: takes_standard_input(sets) },
+                purposes::lasting_files(sets),
+            ),
             fail_early: any(|set| set.fail_early),
             verbose: any(|set| set.verbose),
             quiet: any(|set| set.quiet || set.silent),
@@ -104,15 +105,17 @@ impl Room {
     }
 }
 
-/// Makes of -c what it means.
-fn settle(set: &mut FetchArgs, number: usize) -> Result<(), String> {
-    for given in std::mem::take(&mut set.count_or_jar) {
-        match given {
-            CountOrJar::Count(_) if number > 0 => {
-                return Err("-c N is about the whole run: it stands before --next".to_owned());
+/// Makes of each -c what it means.
+pub(crate) fn settle(sets: &mut [FetchArgs]) -> Result<(), String> {
+    for (number, set) in sets.iter_mut().enumerate() {
+        for given in std::mem::take(&mut set.count_or_jar) {
+            match given {
+                CountOrJar::Count(_) if number > 0 => {
+                    return Err("-c N is about the whole run: it stands before --next".to_owned());
+                }
+                CountOrJar::Count(count) => set.connection.connections = count,
+                CountOrJar::Jar(file) => set.cookies.set_jar(file),
             }
-            CountOrJar::Count(count) => set.connection.connections = count,
-            CountOrJar::Jar(file) => set.cookies.set_jar(file),
         }
     }
     Ok(())

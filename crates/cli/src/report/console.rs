@@ -13,6 +13,7 @@ use std::time::Duration;
 use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressState, ProgressStyle};
 
 use super::tally::Tally;
+use crate::files::place::create;
 
 /// Standard error, or what stands for it.
 pub(crate) struct Console {
@@ -35,7 +36,7 @@ impl Place {
         match path {
             None => Ok(Place::StandardError),
             Some(path) if path == Path::new("-") => Ok(Place::StandardOutput),
-            Some(path) => match File::create(path) {
+            Some(path) => match create(path) {
                 Ok(file) => Ok(Place::File(Rc::new(file))),
                 Err(error) => Err(format!("cannot write --stderr {}: {error}", path.display())),
             },

@@ -3,7 +3,7 @@
 //! Knows what a response is to be turned into. Must not know the other transfers.
 
 use std::cell::Cell;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use ringdove::http::{BodyLength, RequestHead, ResponseHead, Version};
@@ -11,6 +11,7 @@ use ringdove::{Flow, Handler, Outcome, Redirect};
 
 use crate::files::output::Sink;
 use crate::files::refusal::{Refusal, WriteError};
+use crate::files::reserved::Reserved;
 use crate::files::rest::Wanted;
 use crate::files::stream::SharedStream;
 use crate::options::condition::{TimeCondition, save};
@@ -62,6 +63,8 @@ pub(crate) struct Rules {
     /// Of which dates bodies are wanted.
     pub(crate) condition: Option<TimeCondition>,
     pub(crate) fail: Fail,
+    /// Files that are for something else than bodies.
+    pub(crate) reserved: Reserved,
     /// Of what has failed nothing is kept.
     pub(crate) remove_on_error: bool,
     pub(crate) verbose: bool,
@@ -223,6 +226,20 @@ impl Delivery {
         }
     }
 
+    /// Takes the head of the response whose body is to come; it may have named the file.
+    fn begin(&mut self, head: &ResponseHead<'_>) -> Result<Wanted, Refusal> {
+        let named = self.sink.path().map(Path::to_owned);
+        let wanted = self.sink.begin(head)?;
+        match self.sink.path() {
+            Some(path) if named.as_deref() != Some(path) => {
+                let refused = self.rules.reserved.refuse(path);
+                refused.map_err(|why| Refusal::Write(WriteError::new(path, why)))?;
+            }
+            Some(_) | None => {}
+        }
+        Ok(wanted)
+    }
+
     fn write(&mut self, bytes: &[u8]) -> Flow {
         let result = self.sink.write(bytes);
         self.go_on(result)
@@ -358,7 +375,7 @@ impl Handler for Delivery {
         if self.trouble.is_some() {
             return enough;
         }
-        match self.sink.begin(head) {
+        match self.begin(head) {
             Ok(Wanted::No) => {
                 self.trouble = Some(Trouble::Complete);
                 enough

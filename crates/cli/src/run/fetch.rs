@@ -30,8 +30,9 @@ use crate::options::existing::ExistingArgs;
 use crate::options::fetch::FetchArgs;
 use crate::options::values::DriverChoice;
 use crate::plan::input::{Entry, Input, Next};
+use crate::plan::purposes;
 use crate::plan::set::{Plan, Template};
-use crate::plan::whole::{Room, Whole};
+use crate::plan::whole::{Room, Whole, settle};
 use crate::report::console::{Console, Place, printable};
 use crate::report::record::{Failure, Record};
 use crate::report::tally::{Summary, Tally};
@@ -51,9 +52,11 @@ const GRACE: Duration = Duration::from_secs(5);
 pub(crate) fn run(mut args: FetchArgs) -> Status {
     let mut sets = std::mem::take(&mut args.later);
     sets.insert(0, args);
-    let (place, whole) = match Place::open(sets.iter().rev().find_map(|set| set.stderr.as_deref()))
-    {
-        Ok(place) => (place, Whole::new(&mut sets)),
+    // before any file is emptied
+    let fit = settle(&mut sets).and_then(|()| purposes::check(&sets));
+    let stderr = sets.iter().rev().find_map(|set| set.stderr.as_deref());
+    let (place, whole) = match fit.and_then(|()| Place::open(stderr)) {
+        Ok(place) => (place, Whole::new(&sets)),
         Err(reason) => (Place::StandardError, Err(reason)),
     };
     match whole.and_then(|whole| Run::new(whole, sets, place.clone())) {
@@ -411,6 +414,10 @@ impl Run {
         let request = self.set.template.request(&url, &text, place).map_err(Failure::of_input)?;
         let request = request.scope(scope);
         let mut sink = self.set.output.sink(&url, place, globs).map_err(Failure::of_input)?;
+        if let Some(path) = sink.path() {
+            let refused = self.set.rules.reserved.refuse(path);
+            refused.map_err(|why| Failure::of_place(Refusal::Write(WriteError::new(path, why))))?;
+        }
         if let Some(path) = sink.existing().filter(|_| self.set.existing.skip_existing) {
             return Ok(Added::Skipped(path.to_owned()));
         }
@@ -674,6 +681,7 @@ impl Set {
             condition: plan.condition,
             fail: plan.fail,
             remove_on_error: plan.existing.remove_on_error,
+            reserved: plan.reserved,
             verbose: around.verbose,
             trace: around.trace.clone(),
             schemes: plan.template.schemes(),

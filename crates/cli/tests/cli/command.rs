@@ -3,7 +3,7 @@
 
 use std::ffi::OsStr;
 use std::io::{BufReader, Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -24,6 +24,7 @@ pub(crate) fn drivers() -> impl Iterator<Item = &'static str> {
 pub(crate) struct Ringdove {
     argv: Vec<std::ffi::OsString>,
     stdin: Option<Vec<u8>>,
+    directory: Option<PathBuf>,
 }
 
 /// A command that runs.
@@ -52,11 +53,18 @@ impl Ringdove {
         Ringdove {
             argv: vec![env!("CARGO_BIN_EXE_ringdove").into(), subcommand.into()],
             stdin: None,
+            directory: None,
         }
     }
 
     pub(crate) fn args<S: AsRef<OsStr>>(mut self, args: impl IntoIterator<Item = S>) -> Ringdove {
         self.argv.extend(args.into_iter().map(|arg| arg.as_ref().to_owned()));
+        self
+    }
+
+    /// Runs it in this directory.
+    pub(crate) fn within(mut self, directory: &Path) -> Ringdove {
+        self.directory = Some(directory.to_owned());
         self
     }
 
@@ -80,7 +88,11 @@ impl Ringdove {
     /// Starts it; its standard input stays open.
     #[track_caller]
     pub(crate) fn start(self) -> Running {
-        let mut child = Command::new(&self.argv[0])
+        let mut command = Command::new(&self.argv[0]);
+        if let Some(directory) = &self.directory {
+            command.current_dir(directory);
+        }
+        let mut child = command
             .args(&self.argv[1..])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

@@ -51,6 +51,33 @@ fn one_body_goes_to_a_file() {
 }
 
 #[test]
+fn a_name_that_no_file_can_have_is_told_before_anything_is_sent() {
+    let server = Plan::new().path("/", Script::new().ok("body")).start();
+    let directory = tempfile::tempdir().expect("a directory");
+    fs::write(directory.path().join("f"), "old").expect("a file");
+    let long = "x".repeat(256);
+    let told = |args: &[&str], words: &[&str]| {
+        let command = Ringdove::fetch([&server.url("/")[..]]).args(args);
+        command.within(directory.path()).run().exits(2).says(words);
+    };
+    for option in ["-o", "-c", "--hsts", "--etag-save", "-D", "--stderr", "--trace"] {
+        told(&[option, "missing/"], &["missing/: that is the name of a directory"]);
+        told(&[option, "f/."], &["f/.: that is the name of a directory"]);
+        told(&[option, &long], &[&long, "File name too long"]);
+        told(&[option, "missing/dir/x"], &["missing/dir/x: there is no directory missing/dir"]);
+        told(&[option, "f/x"], &["f/x: f is no directory"]);
+        told(&[option, "f/x/y"], &["f/x/y: f is no directory"]);
+    }
+    told(&["-c", "/"], &["-c /: ", "directory"]);
+    told(&["--no-clobber", "-o", &long], &[&long, "File name too long"]);
+    told(&["--create-dirs", "-o", "f/x/y"], &["f/x/y: f is no directory"]);
+    told(&["--create-dirs", "-o", "new/"], &["new/: that is the name of a directory"]);
+    told(&["--output-dir", "f"], &["f: f is no directory"]);
+    told(&["--output-dir", "f/x", "-O"], &["f/x: f is no directory"]);
+    assert_eq!((server.requests().len(), names(directory.path())), (0, vec!["f".to_owned()]));
+}
+
+#[test]
 fn a_file_that_is_replaced_is_as_private_as_before() {
     let nginx = with_large();
     let directory = tempfile::tempdir().expect("a directory");

@@ -152,6 +152,78 @@ fn answering_whole() -> Hostile {
     Plan::new().path("/", Script::new().respond("200 OK", Framing::ContentLength, whole())).start()
 }
 
+/// Whatever two options write, or one writes at the beginning and the other reads.
+#[test]
+fn a_file_is_for_one_thing() {
+    let server = Plan::new().path("/", Script::new().read_body().ok("body")).start();
+    let (directory, url) = (tempfile::tempdir().expect("a directory"), server.url("/"));
+    let path = |name: &str| directory.path().join(name);
+    fs::create_dir(path("dir")).expect("a directory");
+    symlink("file", path("soft")).expect("a link");
+    let table: [(&str, &str, &[&str], &[&str]); 14] = [
+        ("--etag-save", "file", &["-o", "file"], &["-o", "--etag-save"]),
+        ("--stderr", "file", &["-v", "-o", "file"], &["--stderr", "-o"]),
+        ("--trace", "soft", &["-o", "file"], &["--trace", "-o"]),
+        ("--trace-ascii", "file", &["-o", "soft"], &["--trace-ascii", "-o"]),
+        ("-D", "dir/../file", &["-o", "file"], &["-o", "-D"]),
+        ("-D", "file", &["-o", "file", "--no-clobber"], &["-o", "-D"]),
+        ("-c", "file", &["-o", "file"], &["-c", "-o"]),
+        ("--hsts", "file", &["-o", "file"], &["--hsts", "-o"]),
+        ("-o", "../file", &["--output-dir", "dir", "-c", "file"], &["-c", "-o"]),
+        ("-D", "new/file", &["--create-dirs", "-o", "new/file"], &["-o", "-D"]),
+        ("--stderr", "file", &["-D", "file"], &["file is for", "--stderr", "-D"]),
+        ("--stderr", "file", &["-i", "file"], &["--stderr", "-i"]),
+        ("-D", "file", &["-T", "file"], &["-D", "-T"]),
+        ("--trace", "file", &["-F", "a=@dir/../file;type=a/b"], &["--trace", "-F"]),
+    ];
+    for (option, name, others, both) in table {
+        fs::write(path("file"), "old").expect("a file");
+        let command = Ringdove::fetch([&url[..], option, name]).args(others);
+        let told = command.within(directory.path()).run().exits(2);
+        told.says(&[&["is for two things"], both].concat());
+        assert_eq!(fs::read_to_string(path("file")).expect("a file"), "old", "{option} {name}");
+    }
+    assert!(!path("new").exists());
+    // a set that comes later, of which nothing is begun
+    Ringdove::fetch([&url[..], "-c", "file", "--next", &url, "-o", "file"])
+        .within(directory.path())
+        .run()
+        .exits(2)
+        .says(&["file is for two things, -c and -o"]);
+    assert_eq!(server.requests().len(), 0);
+    // what is read before it is replaced, and what takes any number
+    for args in
+        ["-b file -c file", "-o file -T file", "-D - -o - --stderr -", "-D /dev/null -o /dev/null"]
+    {
+        let command = Ringdove::fetch([&url[..]]).args(args.split(' '));
+        command.within(directory.path()).run().exits(0);
+    }
+}
+
+/// The names of files that only URLs and responses say.
+#[test]
+fn no_body_gets_the_name_of_what_an_option_writes() {
+    let named = "200 OK\r\nContent-Disposition: attachment; filename=f";
+    let server = Plan::new()
+        .path("/f", Script::new().ok("body"))
+        .path("/named", Script::new().respond(named, Framing::ContentLength, "named"))
+        .start();
+    let directory = tempfile::tempdir().expect("a directory");
+    let [url, named] = [server.url("/f"), server.url("/named")];
+    let table: [(&[&str], &[&str], usize); 4] = [
+        (&["-D", "f", "-O", &url], &["/f: cannot write to f: -D writes to it"], 0),
+        (&["-D", "f", "-o", "#1", &server.url("/{f}")], &["/f: cannot write to f: -D writes"], 0),
+        (&[&named, "-c", "f", "-o", "x", "--next", "-O", &url], &["-c writes to it"], 1),
+        (&["--etag-save", "f", "-OJ", &named], &["cannot write to f", "--etag-save writes"], 1),
+    ];
+    for (args, words, asked) in table {
+        let before = server.requests().len();
+        Ringdove::fetch(args).args(["-q"]).within(directory.path()).run().exits(1).says(words);
+        assert_eq!(server.requests().len(), before + asked, "{args:?}");
+        _ = fs::remove_file(directory.path().join("f"));
+    }
+}
+
 #[test]
 fn one_name_for_many_bodies_has_one_of_them_whole() {
     let nginx = nginx();
