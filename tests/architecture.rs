@@ -2,7 +2,7 @@
 //!
 //! Comments, strings and test modules are left out: they may name whatever they like.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -39,6 +39,61 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("completions", &["status"]),
     ("args", &["bench", "completions", "doctor", "manual", "options"]),
     ("config", &["args", "options"]),
+];
+
+/// The same of the rooms of the engine, and of the files beside them. A machine that stands in a room and knows no engine has
+/// a row of its own; `mod` is the engine itself, which joins all others.
+const ENGINE: &[(&str, &[&str])] = &[
+    (
+        "transfers",
+        &[
+            "dials",
+            "exchanges",
+            "handler",
+            "links",
+            "memory/loans",
+            "mod",
+            "names",
+            "output",
+            "pool",
+            "timers",
+        ],
+    ),
+    (
+        "dials",
+        &["exchanges", "links", "mod", "names", "output", "pool", "stats", "timers", "transfers"],
+    ),
+    (
+        "links",
+        &[
+            "dials",
+            "exchanges",
+            "links/path",
+            "mod",
+            "names/stub",
+            "output",
+            "pool",
+            "timers",
+            "transfers",
+        ],
+    ),
+    ("links/path", &["links/tls", "links/tunnel", "pool", "transfers"]),
+    ("links/tunnel", &["dials", "links/path", "links/tls", "pool", "transfers"]),
+    ("links/tls", &[]),
+    ("exchanges", &["dials", "handler", "links", "memory/loans", "mod", "transfers"]),
+    ("names", &["dials", "links", "mod", "names/stub", "output", "transfers", "turns"]),
+    ("names/stub", &["names", "timers"]),
+    ("policy", &["mod", "pool", "transfers"]),
+    ("gates", &["links", "mod", "names", "pool", "timers", "transfers"]),
+    ("memory", &["exchanges", "memory/loans", "mod"]),
+    ("memory/loans", &["exchanges", "turns"]),
+    ("deadlines", &["exchanges", "links", "mod", "transfers"]),
+    ("pool", &["dials", "links", "transfers"]),
+    ("timers", &[]),
+    ("turns", &[]),
+    ("output", &["links", "names"]),
+    ("handler", &["transfers"]),
+    ("stats", &[]),
 ];
 
 /// Files that are in no table: they join all others.
@@ -166,21 +221,26 @@ fn without_tests(code: &str) -> &str {
 /// as lead to the root.
 fn imports(source: &Source) -> BTreeSet<String> {
     let up = "super::".repeat(source.modules.len());
-    let mut found = BTreeSet::new();
-    for root in ["crate::", &up] {
-        for (at, _) in source.code.match_indices(root) {
-            let before = source.code[..at].chars().next_back();
-            if before.is_some_and(|char| char.is_alphanumeric() || char == '_' || char == '$') {
-                continue;
-            }
-            let after = &source.code[at + root.len()..];
-            match after.strip_prefix('{') {
-                Some(group) => found.extend(first_names(group)),
-                None => found.extend(name(after)),
-            }
-        }
+    let after = ["crate::", &up].into_iter().flat_map(|root| texts_after(source, root));
+    after.flat_map(names_at).collect()
+}
+
+/// What follows wherever a source names something by a path that begins with `root`.
+fn texts_after<'a>(source: &'a Source, root: &str) -> Vec<&'a str> {
+    let begins = |at: usize| {
+        let before = source.code[..at].chars().next_back();
+        !before.is_some_and(|char| char.is_alphanumeric() || char == '_' || char == '$')
+    };
+    let found = source.code.match_indices(root).filter(|(at, _)| begins(*at));
+    found.map(|(at, _)| &source.code[at + root.len()..]).collect()
+}
+
+/// The name with which a path goes on, or those of a group.
+fn names_at(text: &str) -> Vec<String> {
+    match text.strip_prefix('{') {
+        Some(group) => first_names(group),
+        None => name(text).into_iter().collect(),
     }
-    found
 }
 
 fn name(text: &str) -> Option<String> {
@@ -244,6 +304,74 @@ fn imports_against(table: &[(&str, &[&str])], sources: &[Source]) -> Vec<String>
         }
     }
     wrong
+}
+
+#[test]
+fn rooms_of_the_engine_follow_their_table() {
+    let sources: Vec<_> =
+        sources(LIBRARY).into_iter().filter(|source| source.layer() == "engine").collect();
+    let all: BTreeSet<_> = sources.iter().map(|source| source.modules.clone()).collect();
+    let face = sources.iter().find(|source| source.modules.len() == 1).expect("engine/mod.rs");
+    let given_out = given_out(&face.code);
+    assert!(given_out.len() > 30, "{given_out:?}");
+    let mut found = BTreeSet::new();
+    for source in sources.iter().filter(|source| source.modules.len() > 1 && !source.is_test()) {
+        let room =
+            row_of(&source.modules).expect("each file of the engine is in a room of the table");
+        let named = rooms_named(source, &all, &given_out);
+        found.extend(named.into_iter().filter(|named| *named != room).map(|named| (room, named)));
+    }
+    let table = ENGINE.iter().flat_map(|(room, to)| to.iter().map(move |to| (*room, *to)));
+    let table: BTreeSet<_> = table.collect();
+    let wrong: Vec<_> = found.difference(&table).collect();
+    assert!(wrong.is_empty(), "these arrows are not in the table: {wrong:?}");
+    let unused: Vec<_> = table.difference(&found).collect();
+    assert!(unused.is_empty(), "nobody goes these ways any more: {unused:?}");
+}
+
+/// The rooms of the engine that a source names, by their files or by what the engine gives out of them.
+fn rooms_named(
+    source: &Source,
+    all: &BTreeSet<Vec<String>>,
+    given_out: &HashMap<String, Vec<String>>,
+) -> BTreeSet<&'static str> {
+    let mut rooms: BTreeSet<_> =
+        named_modules(source, all).iter().filter_map(|modules| row_of(modules)).collect();
+    for name in texts_after(source, "crate::engine::").into_iter().flat_map(names_at) {
+        match given_out.get(&name) {
+            Some(modules) => rooms.extend(row_of(modules)),
+            None if all.contains(&vec!["engine".to_owned(), name]) => {}
+            None => rooms.extend(["mod"]),
+        }
+    }
+    rooms
+}
+
+/// The row that a module of the engine is in: the longest that its path begins with.
+fn row_of(modules: &[String]) -> Option<&'static str> {
+    let own = modules.get(1..)?;
+    let begins = |row: &str| {
+        let mut own = own.iter();
+        row.split('/').all(|part| own.next().is_some_and(|module| module == part))
+    };
+    let rows = ENGINE.iter().map(|(row, _)| *row).filter(|row| begins(row));
+    rows.max_by_key(|row| row.len())
+}
+
+/// What the engine gives out of its rooms, and of which module each is.
+fn given_out(face: &str) -> HashMap<String, Vec<String>> {
+    let mut found = HashMap::new();
+    for statement in face.split("pub use ").skip(1) {
+        let path = statement.split(';').next().expect("an end");
+        let (module, group) = match path.split_once("::{") {
+            Some((module, _)) => (module, &path[module.len() + 2..]),
+            None => path.rsplit_once("::").expect("a path"),
+        };
+        let modules: Vec<_> =
+            ["engine"].into_iter().chain(module.split("::")).map(str::to_owned).collect();
+        found.extend(names_at(group).into_iter().map(|name| (name, modules.clone())));
+    }
+    found
 }
 
 /// The modules of the same crate that a source names by a path from the root or from a module around it.

@@ -116,8 +116,8 @@ fn rows_by_folder(map: &str) -> HashMap<String, HashSet<String>> {
     folders
 }
 
-/// `src/`, each layer's folder, the sources and tests of the other crates, each room of the command, all tests and
-/// benches. Of a module with submodules in a folder of its own, beside its file, the file is enough.
+/// `src/`, each layer's folder, the sources and tests of the other crates, each room of the engine and of the
+/// command, all tests and benches. Of a module with submodules in a folder of its own, beside its file, the file is enough.
 fn folders_of_the_map() -> Vec<String> {
     let inner = |outer: &str| {
         let names = names_in(outer).into_iter();
@@ -130,6 +130,7 @@ fn folders_of_the_map() -> Vec<String> {
         let parts = ["src", "tests"].map(|part| format!("crates/{krate}/{part}"));
         folders.extend(parts.into_iter().filter(|part| root().join(part).is_dir()));
     }
+    folders.extend(inner("src/engine"));
     folders.extend(inner("crates/cli/src"));
     folders
 }

@@ -9,46 +9,21 @@
 //! it; handlers run while the engine is borrowed and cannot call back; ids outlive what they name
 //! and then name nothing.
 
-mod budget;
-mod channels;
-mod connection;
 mod deadlines;
-mod decode;
-mod exchange;
-mod finish;
+mod dials;
+mod exchanges;
 mod gates;
 mod handler;
-mod history;
-mod hop;
-mod identity;
-mod launch;
-mod level;
+mod links;
 mod memory;
 mod names;
 mod output;
-mod overdue;
-mod pace;
-mod path;
 mod policy;
 mod pool;
-mod race;
-mod receive;
-mod redirect;
-mod request;
-mod resolve;
-mod retry;
-mod room;
-mod route;
-mod send;
-mod setup;
-mod shortage;
 mod stats;
 mod timers;
-pub(crate) mod tls;
-mod transfer;
-mod tunnel;
+mod transfers;
 mod turns;
-mod ways;
 
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
@@ -62,39 +37,39 @@ use crate::limits;
 use crate::time::Time;
 use crate::tls::TlsPolicy;
 
-pub use budget::RetryBudget;
-pub use connection::{Connection, ConnectionId};
+pub use deadlines::overdue::Overdue;
+pub use dials::shortage::Exhausted;
+pub use dials::ways::{ConnectTo, Family, Sources, Ways};
+pub use exchanges::send::MIN_FILL;
 pub use gates::{Allowance, Politeness};
 pub use handler::{BodySource, Collect, Discard, Flow, Handler};
-pub use names::NamesConfig;
+pub use links::connection::{Connection, ConnectionId};
+pub use names::resolve::{Lookup, LookupId};
+pub use names::stub::NamesConfig;
 pub use output::{Level, Output};
-pub use overdue::Overdue;
 pub use policy::{AddressPolicy, AddressRange, AddressRangeError};
-pub use request::{Body, LowSpeed, Options, Request, Timeouts};
-pub use resolve::{Lookup, LookupId};
-pub use retry::{Retried, RetryPolicy, Wait};
-pub use send::MIN_FILL;
-pub use shortage::Exhausted;
 pub use stats::Stats;
-pub use transfer::{
+pub use transfers::budget::RetryBudget;
+pub use transfers::request::{Body, LowSpeed, Options, Request, Timeouts};
+pub use transfers::retry::{Retried, RetryPolicy, Wait};
+pub use transfers::transfer::{
     Hop, Message, Outcome, Paused, Report, Response, Times, TlsSummary, Transfer, TransferId,
     Undecoded,
 };
-pub use ways::{ConnectTo, Family, Sources, Ways};
 
-use channels::Channels;
-use connection::State;
-use exchange::{Exchange, ExchangeId, Hold};
+use deadlines::overdue::OverdueList;
+use dials::race::Families;
+use exchanges::exchange::{Exchange, ExchangeId, Hold};
 use gates::{GateId, Gates, Rules};
-use identity::{Identity, Keeper};
-use memory::Memory;
-use overdue::OverdueList;
+use links::connection::State;
+use memory::loans::Memory;
+use names::channels::Channels;
+use names::resolve::{Keep, Left, Resolver};
 use pool::{OriginId, Pool, PoolKey};
-use race::Families;
-use resolve::{Keep, Left, Resolver};
-use retry::Retries;
 use timers::Timers;
-use transfer::{Place, Spent, Wire};
+use transfers::identity::{Identity, Keeper};
+use transfers::retry::Retries;
+use transfers::transfer::{Place, Spent, Wire};
 
 /// What an engine may hold open, and for how long.
 #[derive(Debug, Clone)]
@@ -305,7 +280,7 @@ impl Engine {
         handler: Box<dyn Handler>,
     ) -> Result<TransferId, AddError> {
         if request.options.decode.is_some_and(|policy| policy.ask) {
-            decode::accept(&mut request.head);
+            exchanges::decode::accept(&mut request.head);
         }
         self.keeper.secure(&mut request, self.now);
         request.head.check(request.body.length()).map_err(AddError::Request)?;

@@ -11,9 +11,9 @@ use std::hash::{Hash, Hasher};
 
 use std::sync::Arc;
 
-use crate::engine::connection::{Connection, Idle, State};
-use crate::engine::route::Via;
-use crate::engine::ways::Way;
+use crate::engine::dials::route::Via;
+use crate::engine::dials::ways::Way;
+use crate::engine::links::connection::{Connection, Idle, State};
 use crate::engine::{ConnectionId, Options, Request, TransferId};
 use crate::http::{Host, Origin, RequestHead, Scheme};
 use crate::id::{Id, Slab};

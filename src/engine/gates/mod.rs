@@ -15,11 +15,11 @@ mod tests;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::connection::State;
-use super::pool::OriginId;
-use super::resolve::Addresses;
-use super::transfer::Place;
-use super::{ConnectionId, Engine, TransferId};
+use crate::engine::links::connection::State;
+use crate::engine::names::resolve::Addresses;
+use crate::engine::pool::OriginId;
+use crate::engine::transfers::transfer::Place;
+use crate::engine::{ConnectionId, Engine, TransferId};
 use crate::http::Host;
 
 pub(super) use gate::{GateId, Rules};

@@ -15,8 +15,8 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::pool::PoolKey;
-use super::{Engine, TransferId, error_before_exchange};
+use crate::engine::pool::PoolKey;
+use crate::engine::{Engine, TransferId, error_before_exchange};
 use crate::error::{Cause, Phase};
 use crate::http::Host;
 

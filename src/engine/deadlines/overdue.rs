@@ -1,0 +1,150 @@
+//! What is about to fail because its time is over, and is looked at once more before it does.
+//!
+//! Time passes between the moment at which a driver looked and the one at which it reads the clock: a little always, any
+//! amount while the process is stopped or the machine busy. What came meanwhile came perhaps in time. So a deadline
+//! that has passed ends nothing by itself: the driver hears of it, takes what there is by now, and what then still
+//! waits has waited in vain.
+
+use crate::engine::deadlines::{Due, Then};
+use crate::engine::exchanges::exchange::ExchangeId;
+use crate::engine::links::connection::State;
+use crate::engine::transfers::transfer::Place;
+use crate::engine::{ConnectionId, Engine, Timer, TransferId};
+use crate::time::Time;
+
+/// What is overdue: what is to be looked at before [`Engine::expire`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Overdue {
+    /// What this connection waits for: whether it is connected, takes bytes again, has received any; all that it has
+    /// received. If [`Engine::asks_unacknowledged`], what the peer has yet to acknowledge.
+    Connection(ConnectionId),
+    /// A transfer that holds no connection: what ends its wait may come from any, or from a look-up.
+    Anything,
+}
+
+/// What a batch has found to be overdue.
+#[derive(Default)]
+pub(in crate::engine) struct OverdueList {
+    timers: Vec<Timer>,
+    /// So many of them the driver has heard of.
+    told: usize,
+    /// It has heard that anything is to be looked at.
+    told_anything: bool,
+    /// Channels of look-ups are among them.
+    has_channels: bool,
+}
+
+impl Engine {
+    /// The next thing that is overdue, after a batch's other facts. The driver takes what there is for it without waiting
+    /// and reports it, then calls [`Engine::expire`]. There is hardly ever any.
+    pub fn poll_overdue(&mut self) -> Option<Overdue> {
+        self.find_overdue();
+        if !self.overdue.has_channels {
+            let channels = self.overdue_channels();
+            self.overdue.has_channels = !channels.is_empty();
+            self.overdue.timers.extend(channels.into_iter().map(Timer::Connection));
+        }
+        while let Some(&timer) = self.overdue.timers.get(self.overdue.told) {
+            self.overdue.told += 1;
+            match timer {
+                Timer::Connection(id) => return Some(Overdue::Connection(id)),
+                Timer::Transfer(_) if self.overdue.told_anything => {}
+                Timer::Transfer(_) => {
+                    self.overdue.told_anything = true;
+                    return Some(Overdue::Anything);
+                }
+                // they end nothing
+                Timer::Gate(_) | Timer::Race(_) => {}
+            }
+        }
+        None
+    }
+
+    /// Ends what is overdue. After a batch's other facts, and what [`Engine::poll_overdue`] led to: what came in time
+    /// counts, also if the driver was late to look.
+    pub fn expire(&mut self) {
+        self.find_overdue();
+        if !self.overdue.timers.is_empty() {
+            self.end_overdue();
+        }
+        self.expire_names();
+        self.settle();
+    }
+
+    /// Does what is due, but for what fails by that.
+    fn find_overdue(&mut self) {
+        while let Some(timer) = self.timers.expire(self.now) {
+            self.handle_timer(timer);
+        }
+    }
+
+    #[cold]
+    fn end_overdue(&mut self) {
+        let list = std::mem::take(&mut self.overdue);
+        for timer in list.timers {
+            match timer {
+                Timer::Connection(id) => self.check_connection(id),
+                Timer::Transfer(id) => self.check_transfer(id),
+                Timer::Gate(_) | Timer::Race(_) => {}
+            }
+        }
+    }
+
+    /// A connection's timer has fired, or its driver says that the deadline has passed.
+    pub(super) fn connection_is_due(&mut self, id: ConnectionId) {
+        let Some(connection) = self.pool.connections.get(id) else { return };
+        let Due { at, then } = self.deadline(connection);
+        let looks = match then {
+            // whatever came on an idle connection, it would be closed
+            Then::Fail(_) => !matches!(connection.state, State::Idle(_)),
+            Then::SendBody | Then::Ask | Then::Leave => true,
+            Then::GoOn | Then::ComeBack | Then::Inspect => false,
+        };
+        if at <= self.now && looks {
+            self.overdue.timers.push(Timer::Connection(id));
+        } else {
+            self.check_connection(id);
+        }
+    }
+
+    /// The timer of a transfer without connection has fired.
+    pub(super) fn transfer_is_due(&mut self, id: TransferId) {
+        let Due { at, then } = self.transfer_deadline(id);
+        let Some(transfer) = self.transfers.get(id) else { return };
+        // nothing that came could end a wait to be served again
+        let looks = matches!(then, Then::Fail(_)) && !matches!(transfer.place, Place::Later(_));
+        if at <= self.now && looks {
+            self.overdue.timers.push(Timer::Transfer(id));
+        } else {
+            self.check_transfer(id);
+        }
+    }
+
+    // what the kernel has yet to bring to the peer
+
+    /// Whether the driver is to say how much the peer has yet to acknowledge: an upload that it is taking is not silence.
+    pub fn asks_unacknowledged(&self, id: ConnectionId) -> bool {
+        let connection = self.pool.connections.get(id);
+        let exchange = connection.and_then(|connection| self.exchange_of(connection));
+        exchange.is_some_and(|exchange| exchange.body_begun)
+    }
+
+    /// So many of the bytes sent on a connection the peer has not acknowledged (SIOCOUTQ of tcp(7)).
+    pub fn handle_unacknowledged(&mut self, id: ConnectionId, bytes: u32) {
+        if let Some(exchange) = self.exchange_on(id) {
+            self.note_unacknowledged(exchange, bytes);
+        }
+    }
+
+    pub(super) fn note_unacknowledged(&mut self, id: ExchangeId, bytes: u32) {
+        let now = self.now;
+        let Some(exchange) = self.exchanges.get_mut(id) else { return };
+        if exchange.knows_unacknowledged() && exchange.unacknowledged.1 != bytes {
+            exchange.moved = now;
+            if exchange.request_sent != Time::NEVER {
+                exchange.request_sent = now;
+            }
+        }
+        exchange.unacknowledged = (now, bytes);
+    }
+}

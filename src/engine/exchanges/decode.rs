@@ -1,0 +1,263 @@
+//! Bodies that arrive coded and are delivered decoded.
+//!
+//! Decides whether a response is decoded, and delivers it piece by piece through one buffer that all
+//! transfers share. Knows pauses and turns. Must not know codings: those are
+//! [`ContentDecoder`]'s. Invariants: what a paused transfer has yet to take waits as it came, coded;
+//! a transfer that decodes much from little gives others their turn; it comes to hold more only where there is
+//! memory for it, and waits for that (see [`crate::engine::memory::loans`]); a transfer that decodes nothing has nothing of this but a
+//! null pointer.
+
+use crate::engine::exchanges::exchange::{ExchangeId, Hold, Rest};
+use crate::engine::exchanges::receive::Next;
+use crate::engine::memory::loans::Loan;
+use crate::engine::{Engine, Flow, Handler, Undecoded};
+use crate::error::Cause;
+use crate::http::{
+    CodingFault, ContentDecoder, DecodePolicy, Decoded, RequestHead, ResponseHead, codings,
+};
+use crate::limits;
+
+/// The decoding of one response's body.
+pub(in crate::engine) struct Decoding {
+    /// Or what stands against it, should there be a body. A coding that is not known stands against nothing: the body is
+    /// delivered as it comes.
+    decoder: Result<ContentDecoder, CodingFault>,
+    /// What was received and is not decoded: of a transfer that is paused, or waits for its turn.
+    waiting: Vec<u8>,
+    /// Bytes given to the handler.
+    delivered: u64,
+    /// What the decoder holds, and what waits.
+    loan: Loan,
+}
+
+/// What became of input, of which so many bytes are done with.
+enum Poured {
+    All,
+    Paused(usize),
+    TurnOver(usize),
+    /// The handler has had enough.
+    Enough,
+    NoRoom(usize),
+    Failed(Cause),
+}
+
+/// Says in a request what its response may be coded in, unless the caller has. A range is asked for
+/// as it is: part of a coded body cannot be decoded.
+pub(in crate::engine) fn accept(head: &mut RequestHead) {
+    let has = |name: &[u8]| {
+        head.fields().split(|&byte| byte == b'\n').any(|line| {
+            line.split(|&byte| byte == b':').next().is_some_and(|n| n.eq_ignore_ascii_case(name))
+        })
+    };
+    if has(b"accept-encoding") {
+        return;
+    }
+    let accepted = if has(b"range") { "identity" } else { DecodePolicy::ACCEPT };
+    head.field("Accept-Encoding", accepted).expect("a good field");
+}
+
+impl Decoding {
+    /// What a response with this head needs. None: it is not coded.
+    #[cold]
+    pub(super) fn begin(
+        head: &ResponseHead<'_>,
+        policy: DecodePolicy,
+        loan: Loan,
+    ) -> Option<Box<Decoding>> {
+        let decoder = match codings(head) {
+            Ok(codings) if codings.is_empty() => return None,
+            Ok(codings) => Ok(ContentDecoder::new(&codings, policy)),
+            Err(fault) => Err(fault),
+        };
+        let waiting = Vec::new();
+        Some(Box::new(Decoding { decoder, waiting, delivered: 0, loan }))
+    }
+
+    /// Bytes given to the handler.
+    pub(in crate::engine) fn delivered(&self) -> u64 {
+        self.delivered
+    }
+
+    /// The same, if they were decoded.
+    pub(in crate::engine) fn decoded(&self) -> Option<u64> {
+        let is_as_sent = matches!(&self.decoder, Err(CodingFault::Unknown { .. }));
+        (!is_as_sent).then_some(self.delivered)
+    }
+
+    /// Bytes decoded, by all codings.
+    fn work(&self) -> u64 {
+        self.decoder.as_ref().map_or(0, ContentDecoder::work)
+    }
+
+    /// What of the body was not decoded.
+    pub(in crate::engine) fn undecoded(&self) -> Option<Undecoded> {
+        match &self.decoder {
+            Ok(decoder) => decoder.padded().map(Undecoded::Padding),
+            Err(CodingFault::Unknown { name }) => Some(Undecoded::Unknown(name.clone())),
+            Err(_) => None,
+        }
+    }
+
+    pub(in crate::engine) fn loan(&self) -> &Loan {
+        &self.loan
+    }
+
+    pub(in crate::engine) fn loan_mut(&mut self) -> &mut Loan {
+        &mut self.loan
+    }
+
+    /// A piece of the body arrived.
+    pub(super) fn take(
+        &mut self,
+        chunk: &[u8],
+        handler: &mut dyn Handler,
+        buffer: &mut Vec<u8>,
+    ) -> (Flow, Next) {
+        let poured = self.pour(chunk, handler, buffer);
+        self.keep(chunk, poured)
+    }
+
+    /// The body is complete.
+    pub(super) fn take_end(
+        &mut self,
+        handler: &mut dyn Handler,
+        buffer: &mut Vec<u8>,
+    ) -> (Flow, Next) {
+        if let Ok(decoder) = &mut self.decoder {
+            decoder.end();
+        }
+        let poured = self.pour(&[], handler, buffer);
+        match self.keep(&[], poured) {
+            (Flow::Continue, Next::More) => (Flow::Continue, Next::Complete),
+            other => other,
+        }
+    }
+
+    /// Goes on with what was left waiting.
+    fn take_waiting(&mut self, handler: &mut dyn Handler, buffer: &mut Vec<u8>) -> (Flow, Next) {
+        let waiting = std::mem::take(&mut self.waiting);
+        self.take(&waiting, handler, buffer)
+    }
+
+    /// Keeps what of `input` has to wait, and says how it goes on.
+    fn keep(&mut self, input: &[u8], poured: Poured) -> (Flow, Next) {
+        let (consumed, flow, next) = match poured {
+            Poured::All => return (Flow::Continue, Next::More),
+            Poured::Paused(consumed) => (consumed, Flow::Pause, Next::More),
+            Poured::TurnOver(consumed) => (consumed, Flow::Continue, Next::Yield),
+            Poured::Enough => return (Flow::Enough, Next::More),
+            Poured::NoRoom(consumed) => (consumed, Flow::Continue, Next::AwaitMemory),
+            Poured::Failed(cause) => return (Flow::Continue, Next::Fail(cause)),
+        };
+        self.waiting = input[consumed..].to_vec();
+        self.loan.set(self.loan.bytes() + self.waiting.len());
+        (flow, next)
+    }
+
+    /// Decodes `input` for the handler, as far as that takes it and the turn lasts.
+    fn pour(&mut self, input: &[u8], handler: &mut dyn Handler, buffer: &mut Vec<u8>) -> Poured {
+        let decoder = match &mut self.decoder {
+            Ok(decoder) => decoder,
+            Err(_) if input.is_empty() => return Poured::All,
+            Err(CodingFault::Unknown { .. }) => {
+                self.delivered += input.len() as u64;
+                return match handler.body(input) {
+                    Flow::Continue => Poured::All,
+                    Flow::Pause => Poured::Paused(input.len()),
+                    Flow::Enough => Poured::Enough,
+                    Flow::Abort(why) => Poured::Failed(Cause::Aborted(why)),
+                };
+            }
+            Err(fault) => return Poured::Failed(Cause::Coding(fault.clone())),
+        };
+        buffer.resize(limits::DECODE_BUFFER, 0);
+        let turn_ends = decoder.work() + limits::DECODED_PER_TURN;
+        let mut taken = 0;
+        self.loan.set(decoder.held());
+        loop {
+            // without input it gives out what it holds
+            if taken < input.len() && decoder.may_grow() && !self.loan.may_grow() {
+                return Poured::NoRoom(taken);
+            }
+            let Decoded { consumed, produced } = match decoder.decode(&input[taken..], buffer) {
+                Ok(decoded) => decoded,
+                Err(fault) => return Poured::Failed(Cause::Coding(fault)),
+            };
+            self.loan.set(decoder.held());
+            taken += consumed;
+            if produced == 0 {
+                return Poured::All;
+            }
+            self.delivered += produced as u64;
+            match handler.body(&buffer[..produced]) {
+                Flow::Continue if decoder.work() < turn_ends => {}
+                Flow::Continue => return Poured::TurnOver(taken),
+                Flow::Pause => return Poured::Paused(taken),
+                Flow::Enough => return Poured::Enough,
+                Flow::Abort(why) => return Poured::Failed(Cause::Aborted(why)),
+            }
+        }
+    }
+}
+
+impl Engine {
+    /// Delivers what an exchange had left undecoded. False if it cannot go on: it is
+    /// paused again, waits for its next turn, or has failed.
+    pub(super) fn take_undecoded(&mut self, id: ExchangeId) -> bool {
+        let Some(exchange) = self.exchanges.get_mut(id) else { return true };
+        let Some(decoding) = &mut exchange.decoding else { return true };
+        let Some(transfer) = self.transfers.get_mut(exchange.transfer) else { return true };
+        let before = decoding.work();
+        let (flow, next) = decoding.take_waiting(&mut *transfer.handler, &mut self.decoded);
+        self.decoded_in_batch += decoding.work() - before;
+        match (flow, next) {
+            (_, Next::Fail(cause)) => self.fail_exchange(id, cause, None),
+            (Flow::Pause, _) => {
+                transfer.paused.receiving = true;
+                exchange.holds.set(Hold::Receiving, true);
+                self.touch_exchange(id);
+            }
+            (_, Next::Yield) => self.end_turn(id),
+            (_, Next::AwaitMemory) => self.await_memory(id),
+            (Flow::Enough, _) => {
+                exchange.leave_rest(Rest::Unwanted);
+                return true;
+            }
+            (Flow::Continue | Flow::Abort(_), Next::More | Next::Wait | Next::Complete) => {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// The exchange goes on with the next batch.
+    pub(super) fn end_turn(&mut self, id: ExchangeId) {
+        if let Some(exchange) = self.exchanges.get_mut(id) {
+            exchange.holds.set(Hold::Turn, true);
+            self.resumed.push_back(id);
+            self.touch_exchange(id);
+        }
+    }
+
+    /// The body of a response ended with its connection. True if all of it is
+    /// delivered.
+    pub(super) fn take_decoded_end(&mut self, id: ExchangeId) -> bool {
+        let exchange = self.exchanges.get_mut(id);
+        let decoding = exchange.and_then(|exchange| exchange.decoding.as_mut());
+        if let Some(Ok(decoder)) = decoding.map(|decoding| &mut decoding.decoder) {
+            decoder.end();
+        }
+        self.take_undecoded(id)
+    }
+
+    /// An exchange fails: what its decoder holds back is delivered before.
+    #[cold]
+    pub(in crate::engine) fn give_out_rest(&mut self, id: ExchangeId) {
+        let Some(exchange) = self.exchanges.get_mut(id) else { return };
+        let pauses = exchange.holds.delivery();
+        let Some(decoding) = exchange.decoding.as_mut().filter(|_| !pauses) else { return };
+        let Some(transfer) = self.transfers.get_mut(exchange.transfer) else { return };
+        // whatever is answered, it fails for the reason it had
+        _ = decoding.take_end(&mut *transfer.handler, &mut self.decoded);
+    }
+}

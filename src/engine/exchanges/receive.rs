@@ -1,0 +1,472 @@
+//! Bytes in: from the driver's receive buffer, through TLS, to the transfer's handler.
+//!
+//! Body bytes reach the handler as slices of the driver's buffer. Only what a paused transfer has
+//! yet to take is copied, and that is at most what one receive brought.
+
+use crate::engine::exchanges::decode::Decoding;
+use crate::engine::exchanges::exchange::{Exchange, ExchangeId, Hold, Rest};
+use crate::engine::links::connection::{Connection, State};
+use crate::engine::transfers::identity::Keeper;
+use crate::engine::transfers::retry::Retries;
+use crate::engine::{ConnectionId, Engine, Flow, Handler, Response, Transfer};
+use crate::error::Cause;
+use crate::http::{Event, Fields, ProxyFault, Read, ResponseHead};
+use crate::limits;
+use crate::time::Time;
+use crate::tls::TlsPolicy;
+
+/// What became of bytes that were received.
+pub(in crate::engine) enum Taken {
+    /// All were taken.
+    All,
+    /// The transfer was paused after so many.
+    Paused(usize),
+    /// The connection is closed, or the exchange is over and nothing more is expected.
+    Over,
+}
+
+/// What one event of an exchange asks for.
+pub(in crate::engine) enum Next {
+    More,
+    Wait,
+    /// The transfer goes on with the next batch.
+    Yield,
+    /// The transfer goes on when there is memory for it.
+    AwaitMemory,
+    Complete,
+    Fail(Cause),
+}
+
+impl Engine {
+    /// Bytes arrived on a connection.
+    pub fn handle_received(&mut self, id: ConnectionId, bytes: &[u8]) {
+        let Some(connection) = self.pool.connections.get_mut(id) else { return };
+        connection.wire.received += bytes.len() as u64;
+        self.stats.received += bytes.len() as u64;
+        let has_held = !connection.held.is_empty();
+        let is_bare = connection.path.is_bare();
+        match connection.state {
+            State::Exchanging(exchange) => {
+                if let Some(exchange) = self.exchanges.get_mut(exchange) {
+                    exchange.note_moved(bytes.len(), self.now);
+                }
+                match has_held {
+                    // the driver had received more before it saw that the transfer is paused
+                    true => self.hold_more(id, bytes),
+                    false if is_bare => self.take_bare(id, exchange, bytes),
+                    false => self.take_wire(id, bytes),
+                }
+                self.note_first_byte(exchange);
+            }
+            State::Names(state) => self.channel_received(state.channel, bytes),
+            State::Connecting(_)
+            | State::Tunnelling(_)
+            | State::Handshaking(_)
+            | State::Free
+            | State::Idle(_) => self.take_wire(id, bytes),
+        }
+        self.settle();
+    }
+
+    /// Bytes arrived of an exchange whose connection has nothing between socket and messages.
+    #[inline]
+    fn take_bare(&mut self, id: ConnectionId, exchange: ExchangeId, bytes: &[u8]) {
+        if let Taken::Paused(taken) = self.take_response(exchange, bytes) {
+            self.hold(id, &bytes[taken..]);
+            self.touch(id);
+        }
+    }
+
+    /// With the response's first byte another deadline begins to bind, perhaps a sooner one; so does with any what an
+    /// upload is asked for. A response that came whole has none any more.
+    #[inline]
+    fn note_first_byte(&mut self, id: ExchangeId) {
+        let now = self.now;
+        let Some(exchange) = self.exchanges.get(id) else { return };
+        if exchange.first_byte == now
+            || exchange.holds.has(Hold::Pace)
+            || exchange.asks_unacknowledged()
+        {
+            self.touch(exchange.connection);
+        }
+    }
+
+    /// The peer has ended its side of the connection (a FIN, or close_notify over TLS).
+    pub fn handle_end(&mut self, id: ConnectionId) {
+        let Some(connection) = self.pool.connections.get_mut(id) else { return };
+        if std::mem::replace(&mut connection.ended, true) {
+            return;
+        }
+        if let Some(channel) = connection.channel() {
+            self.channel_ended(id, channel);
+        } else if self.is_paused(id) {
+            // what came before the end is delivered first
+            self.touch(id);
+        } else {
+            self.take_end(id);
+        }
+        self.settle();
+    }
+
+    /// Whether what a connection carries takes nothing now, for a reason other than its pace.
+    fn is_paused(&self, id: ConnectionId) -> bool {
+        let exchange = self.exchange_on(id).and_then(|id| self.exchanges.get(id));
+        exchange.is_some_and(|exchange| exchange.holds.delivery())
+    }
+
+    /// Goes on with the exchanges whose transfers were resumed.
+    pub(in crate::engine) fn take_resumed(&mut self) {
+        self.decoded_in_batch = 0;
+        for _ in 0..self.resumed.len() {
+            if self.decoded_in_batch > limits::DECODED_PER_BATCH {
+                return;
+            }
+            let Some(id) = self.resumed.pop_front() else { return };
+            let now = self.now;
+            let Some(exchange) = self.exchanges.get_mut(id) else { continue };
+            let Some(transfer) = self.transfers.get(exchange.transfer) else { continue };
+            let connection = exchange.connection;
+            // it may have been paused again
+            exchange.holds.set_paused(transfer.paused);
+            if !transfer.paused.sending {
+                exchange.holds.set(Hold::Source, false);
+            }
+            exchange.holds.set(Hold::Turn, false);
+            exchange.restart_waits(now);
+            // who waits for memory keeps its place in line
+            let pauses = exchange.holds.delivery();
+            self.touch(connection);
+            if !pauses && self.take_undecoded(id) {
+                self.take_held(connection);
+            }
+        }
+    }
+
+    /// Goes on with what a connection's exchange had no leave to take.
+    fn take_held(&mut self, id: ConnectionId) {
+        let Some(connection) = self.pool.connections.get_mut(id) else { return };
+        let held = std::mem::take(&mut connection.held);
+        self.take_wire(id, &held);
+        let has_ended = self.pool.connections.get(id).is_some_and(|connection| connection.ended);
+        if has_ended && !self.is_paused(id) {
+            self.take_end(id);
+        }
+    }
+
+    /// Passes bytes of the wire along their path, and takes what comes out.
+    fn take_wire(&mut self, id: ConnectionId, wire: &[u8]) {
+        let is_bare = |connection: &Connection| connection.path.is_bare();
+        if self.pool.connections.get(id).is_some_and(is_bare) {
+            if let Taken::Paused(taken) = self.take_plain(id, wire) {
+                self.hold(id, &wire[taken..]);
+                self.touch(id);
+            }
+            return;
+        }
+        match self.take_path(id, wire) {
+            Ok(Some(taken)) => self.hold(id, &wire[taken..]),
+            Ok(None) => return,
+            Err(cause) => return self.fail_link(id, cause, None),
+        }
+        if self.pool.connections.get(id).is_some_and(|connection| connection.path.has_ended()) {
+            self.handle_end(id);
+        } else {
+            self.touch(id);
+        }
+    }
+
+    /// Says how many bytes of the wire were taken, less than all if paused; `None` if the connection is gone, or goes on
+    /// by itself.
+    fn take_path(&mut self, id: ConnectionId, wire: &[u8]) -> Result<Option<usize>, Cause> {
+        let mut taken = 0;
+        loop {
+            // also if there is none: a transfer that was paused after its last may be complete
+            let Some(connection) = self.pool.connections.get_mut(id) else { return Ok(None) };
+            let mut plain = connection.path.lend_plaintext();
+            let (consumed, paused) = match self.take_plain(id, plain.front()) {
+                Taken::All => (plain.front().len(), false),
+                Taken::Paused(consumed) => (consumed, true),
+                Taken::Over => return Ok(None),
+            };
+            plain.consume(consumed);
+            let Some(connection) = self.pool.connections.get_mut(id) else { return Ok(None) };
+            connection.path.give_back(plain);
+            if paused || (taken == wire.len() && !connection.path.has_more()) {
+                return Ok(Some(taken));
+            }
+            let transfer = connection.opens_for().and_then(|id| self.transfers.get_mut(id));
+            let (more, step) = match transfer {
+                None => connection.path.receive(&wire[taken..], &mut |_| false)?,
+                Some(transfer) => connection.path.receive(&wire[taken..], &mut |head| {
+                    let is_challenged = transfer.is_challenged_by_proxy(head, &mut self.keeper);
+                    self.stats.challenges += u64::from(is_challenged);
+                    is_challenged
+                })?,
+            };
+            taken += more;
+            if !self.take_step(id, step) {
+                return Ok(None);
+            }
+            let is_bare = |connection: &Connection| connection.path.is_bare();
+            if self.pool.connections.get(id).is_some_and(is_bare) {
+                self.take_wire(id, &wire[taken..]);
+                return Ok(None);
+            }
+        }
+    }
+
+    fn hold_more(&mut self, id: ConnectionId, bytes: &[u8]) {
+        if let Some(connection) = self.pool.connections.get_mut(id) {
+            connection.held.extend_from_slice(bytes);
+        }
+    }
+
+    fn hold(&mut self, id: ConnectionId, bytes: &[u8]) {
+        if let Some(connection) = self.pool.connections.get_mut(id) {
+            // a buffer that came from holding is handed back empty: keep no memory when idle
+            connection.held = bytes.to_vec();
+        }
+    }
+
+    /// Takes bytes that are no TLS, or were decrypted.
+    fn take_plain(&mut self, id: ConnectionId, input: &[u8]) -> Taken {
+        let Some(connection) = self.pool.connections.get(id) else { return Taken::Over };
+        match connection.state {
+            State::Exchanging(exchange) => self.take_response(exchange, input),
+            _ if input.is_empty() => Taken::All,
+            State::Idle(_) | State::Free => {
+                // no request asked for them: the connection cannot be trusted
+                self.close(id);
+                Taken::Over
+            }
+            State::Connecting(_)
+            | State::Tunnelling(_)
+            | State::Handshaking(_)
+            | State::Names(_) => Taken::Over,
+        }
+    }
+
+    /// Feeds an exchange and its handler.
+    fn take_response(&mut self, id: ExchangeId, input: &[u8]) -> Taken {
+        let mut taken = 0;
+        loop {
+            let now = self.now;
+            let Some(exchange) = self.exchanges.get_mut(id) else { return Taken::Over };
+            if exchange.holds.delivery() {
+                return Taken::Paused(taken);
+            }
+            if exchange.rest != Rest::Delivered {
+                return self.take_superseded(id, input, taken);
+            }
+            if taken < input.len() {
+                if !exchange.has_asked() {
+                    self.fail_exchange(id, Cause::Closed, None);
+                    return Taken::Over;
+                }
+                if !exchange.codec.response_started() {
+                    exchange.first_byte = exchange.first_byte.min(now);
+                }
+            }
+            let Some(transfer) = self.transfers.get_mut(exchange.transfer) else {
+                return Taken::Over;
+            };
+            let as_it_comes =
+                exchange.decoding.is_none() && transfer.request.options.max_body.is_none();
+            let mut answered = false;
+            let (flow, mut next) = loop {
+                let Read { consumed, event } = match exchange.codec.read(&input[taken..]) {
+                    Ok(read) => read,
+                    Err(fault) => {
+                        self.fail_exchange(id, Cause::Http(fault), None);
+                        return Taken::Over;
+                    }
+                };
+                taken += consumed;
+                let rest = match event {
+                    Event::NeedMore => break (Flow::Continue, exchange.read_on(&self.memory)),
+                    Event::Informational(head) => {
+                        answered = true;
+                        exchange.head_loan = None;
+                        transfer.handler.informational(&head);
+                        break (Flow::Continue, Next::More);
+                    }
+                    Event::Head(head) => {
+                        answered = exchange.request_sent == Time::NEVER;
+                        exchange.head_loan = None;
+                        exchange.response =
+                            Some(Response { status: head.status(), version: head.version() });
+                        let (tls, untouched) = (self.config.tls.as_ref(), !exchange.body_begun);
+                        let (keeper, retries) = (&mut self.keeper, &mut self.retries);
+                        let followed =
+                            follow(transfer, &head, untouched, tls, keeper, retries, now);
+                        if followed.is_some() {
+                            (exchange.rest, exchange.measured.0) = (Rest::Superseded, now);
+                        } else if let Some(policy) = transfer.request.options.decode {
+                            exchange.decoding = Decoding::begin(&head, policy, self.memory.lend());
+                        }
+                        let flow = followed.unwrap_or_else(|| transfer.handler.head(&head));
+                        break (flow, Next::More);
+                    }
+                    Event::Body(chunk) if as_it_comes => match transfer.handler.body(chunk) {
+                        // as nearly always: on to the next piece
+                        Flow::Continue => continue,
+                        flow => break (flow, Next::More),
+                    },
+                    Event::Body(chunk) => Some(chunk),
+                    Event::Complete => None,
+                };
+                let handler = &mut *transfer.handler;
+                let given = give_out(rest, &mut exchange.decoding, handler, &mut self.decoded);
+                break match (&given, exchange.codec.trailers()) {
+                    ((_, Next::Complete), Some(trailers)) => give_trailers(trailers, handler),
+                    _ => given,
+                };
+            };
+            heed(flow, &mut next, exchange, transfer);
+            if answered {
+                // the rest of the request's body may be wanted now, or not any more
+                self.touch_exchange(id);
+            }
+            if let Some(end) = self.proceed(id, next, taken < input.len()) {
+                return end;
+            }
+        }
+    }
+
+    /// Does what an event of an exchange asks for. Says what became of all bytes, if none of the others is to be read
+    /// now.
+    #[inline]
+    fn proceed(&mut self, id: ExchangeId, next: Next, more: bool) -> Option<Taken> {
+        match next {
+            Next::More => None,
+            Next::Wait => Some(Taken::All),
+            Next::Yield => {
+                self.end_turn(id);
+                None
+            }
+            Next::AwaitMemory => {
+                self.await_memory(id);
+                None
+            }
+            Next::Complete => {
+                self.complete(id);
+                Some(if more { Taken::Over } else { Taken::All })
+            }
+            Next::Fail(cause) => {
+                self.fail_exchange(id, cause, None);
+                Some(Taken::Over)
+            }
+        }
+    }
+
+    /// The peer's end, after all bytes before it were taken.
+    fn take_end(&mut self, id: ConnectionId) {
+        let Some(connection) = self.pool.connections.get(id) else { return };
+        match connection.state {
+            State::Idle(_) | State::Free | State::Names(_) => self.close(id),
+            State::Connecting(_) | State::Handshaking(_) => self.fail_link(id, Cause::Closed, None),
+            State::Tunnelling(_) => self.fail_link(id, Cause::Proxy(ProxyFault::Closed), None),
+            // asked only now: close_notify may have been held back with what came before it
+            State::Exchanging(exchange) => {
+                self.take_last(exchange, connection.path.closed_cleanly())
+            }
+        }
+    }
+
+    /// The connection of an exchange has ended, with close_notify if it is `clean`.
+    fn take_last(&mut self, id: ExchangeId, clean: bool) {
+        let Some(exchange) = self.exchanges.get_mut(id) else { return };
+        match exchange.codec.eof(clean) {
+            Ok(()) => {
+                if self.take_decoded_end(id) {
+                    self.complete(id);
+                }
+            }
+            Err(_) if exchange.rest != Rest::Delivered => _ = self.take_superseded(id, &[], 0),
+            Err(_) if !exchange.codec.response_started() => {
+                self.fail_exchange(id, Cause::Closed, None);
+            }
+            Err(fault) => self.fail_exchange(id, Cause::Http(fault), None),
+        }
+    }
+}
+
+/// Whether another request follows on a response with this head, and how the handler then wants it to go on.
+#[inline]
+fn follow(
+    transfer: &mut Transfer,
+    head: &ResponseHead<'_>,
+    untouched: bool,
+    default_tls: Option<&TlsPolicy>,
+    keeper: &mut Keeper,
+    retries: &mut Retries,
+    now: Time,
+) -> Option<Flow> {
+    let status = head.status();
+    if transfer.heeds(status)
+        && let Some(flow) = transfer.take_lead(head, untouched, default_tls, keeper, now)
+    {
+        return Some(flow);
+    }
+    let today = keeper.known_date(now);
+    let again = transfer.may_ask_again(status)
+        && retries.take_response(transfer, head, today, untouched, now);
+    again.then_some(Flow::Continue)
+}
+
+/// Gives the handler a piece of the body, or what is left of it at its end.
+#[inline]
+fn give_out(
+    chunk: Option<&[u8]>,
+    decoding: &mut Option<Box<Decoding>>,
+    handler: &mut dyn Handler,
+    decoded: &mut Vec<u8>,
+) -> (Flow, Next) {
+    match (decoding, chunk) {
+        (None, Some(chunk)) => (handler.body(chunk), Next::More),
+        (None, None) => (Flow::Continue, Next::Complete),
+        (Some(decoding), Some(chunk)) => decoding.take(chunk, handler, decoded),
+        (Some(decoding), None) => decoding.take_end(handler, decoded),
+    }
+}
+
+/// Gives the handler the fields after the body. All else that there was it has had.
+#[cold]
+fn give_trailers(trailers: Fields<'_>, handler: &mut dyn Handler) -> (Flow, Next) {
+    match handler.trailers(trailers) {
+        Flow::Abort(why) => (Flow::Continue, Next::Fail(Cause::Aborted(why))),
+        Flow::Continue | Flow::Pause | Flow::Enough => (Flow::Continue, Next::Complete),
+    }
+}
+
+/// Changes what an event asks for where its handler says how else to go on.
+#[inline]
+fn heed(flow: Flow, next: &mut Next, exchange: &mut Exchange, transfer: &mut Transfer) {
+    match flow {
+        Flow::Continue => {}
+        Flow::Pause => {
+            exchange.holds.set(Hold::Receiving, true);
+            transfer.paused.receiving = true;
+        }
+        Flow::Enough => {
+            exchange.leave_rest(Rest::Unwanted);
+            *next = Next::More;
+        }
+        Flow::Abort(why) => *next = Next::Fail(Cause::Aborted(why)),
+    }
+    if let Some(limit) = transfer.request.options.max_body
+        && let Some(cause) = over_limit(exchange, limit)
+    {
+        *next = Next::Fail(cause);
+    }
+}
+
+/// Whether the body is, or says that it will be, larger than the transfer allows.
+fn over_limit(exchange: &Exchange, limit: u64) -> Option<Cause> {
+    if exchange.rest != Rest::Delivered {
+        return None;
+    }
+    let announced = exchange.codec.content_length().unwrap_or(0);
+    let size = announced.max(exchange.codec.body_received());
+    (size > limit).then_some(Cause::BodyTooLarge { limit })
+}

@@ -1,0 +1,221 @@
+//! Bytes out: the engine fills the buffer that the driver brings.
+//!
+//! What was filled belongs to the driver, who sends all of it in order and reports what went.
+
+use crate::engine::dials::route::Via;
+use crate::engine::exchanges::exchange::{Exchange, ExchangeId, Hold};
+use crate::engine::links::connection::{Connection, State};
+use crate::engine::transfers::request::{Body, Request};
+use crate::engine::transfers::transfer::Transfer;
+use crate::engine::{ConnectionId, Engine};
+use crate::error::Cause;
+use crate::http::{Fill, SourceRead};
+use crate::limits;
+use crate::time::Time;
+
+/// The least room that a buffer for `fill` must have.
+pub const MIN_FILL: usize = 256;
+
+impl Engine {
+    /// Fills `out` (at least [`MIN_FILL`] bytes) with what the connection has to send, and returns
+    /// how much that is. The driver sends all of it, in order, before it asks for more, and reports
+    /// [`Engine::handle_sent`].
+    ///
+    /// While the connection is being connected this gives the first flight (a TLS ClientHello or
+    /// the request as far as it is in memory), for drivers that can hand it to the kernel together
+    /// with the connect; it stays valid for whichever address is connected in the end. Where several
+    /// addresses may be tried side by side, that is a ClientHello or nothing.
+    pub fn fill(&mut self, id: ConnectionId, out: &mut [u8]) -> usize {
+        debug_assert!(out.len() >= MIN_FILL);
+        let filled = match self.try_fill(id, out) {
+            Ok(filled) => filled,
+            Err(cause) => {
+                self.fail_link(id, cause, None);
+                self.settle();
+                return 0;
+            }
+        };
+        let Some(connection) = self.pool.connections.get_mut(id) else { return filled };
+        connection.wire.handed += filled as u64;
+        if let State::Exchanging(exchange) = connection.state
+            && let Some(exchange) = self.exchanges.get_mut(exchange)
+            && exchange.body_begun
+            && !std::mem::replace(&mut exchange.body_told, true)
+        {
+            // with the body another deadline begins to bind
+            self.touch(id);
+        }
+        filled
+    }
+
+    /// So many of the bytes filled were sent.
+    pub fn handle_sent(&mut self, id: ConnectionId, bytes: usize) {
+        let Some(connection) = self.pool.connections.get_mut(id) else { return };
+        connection.wire.sent += bytes as u64;
+        self.stats.sent += bytes as u64;
+        if let Some(exchange) = connection.exchange() {
+            let all = connection.wire.sent == connection.wire.handed
+                && connection.unfilled.is_empty()
+                && !connection.path.wants_send();
+            self.note_sent(exchange, bytes, all);
+        }
+        // the driver that reports this asks for the level itself
+        self.schedule(id);
+    }
+
+    /// Bytes of an exchange were sent; with that, `all` that was handed to its connection.
+    fn note_sent(&mut self, id: ExchangeId, bytes: usize, all: bool) {
+        let now = self.now;
+        let Some(exchange) = self.exchanges.get_mut(id) else { return };
+        exchange.note_moved(bytes, now);
+        let complete = exchange.head_taken && exchange.codec.request_complete();
+        if complete && all && exchange.request_sent == Time::NEVER {
+            exchange.request_sent = now;
+        }
+    }
+
+    pub(super) fn try_fill(&mut self, id: ConnectionId, out: &mut [u8]) -> Result<usize, Cause> {
+        self.begin_early(id);
+        let Some(connection) = self.pool.connections.get_mut(id) else { return Ok(0) };
+        let Connection { state, path, unfilled, forwarder, .. } = connection;
+        let (exchange, connecting) = match state {
+            State::Exchanging(exchange) => (Some(*exchange), false),
+            // one proxy is asked, once it is known which
+            State::Connecting(state) if state.races && path.has_tunnel() => return Ok(0),
+            State::Connecting(state) => (state.early, true),
+            State::Names(state) => {
+                let channel = state.channel;
+                return Ok(self.fill_channel(id, channel, out));
+            }
+            State::Tunnelling(_) | State::Handshaking(_) | State::Free | State::Idle(_) => {
+                (None, false)
+            }
+        };
+        let mut exchange = exchange.and_then(|id| self.exchanges.get_mut(id));
+        let transfer = match &exchange {
+            Some(exchange) => self.transfers.get_mut(exchange.transfer),
+            None => None,
+        };
+        if let (Some(via), Some(exchange), Some(transfer)) = (forwarder, &mut exchange, &transfer) {
+            exchange.take_forwarded_head(via, transfer, unfilled);
+        }
+        if path.is_bare() {
+            let (Some(exchange), Some(transfer)) = (exchange, transfer) else { return Ok(0) };
+            return fill_plain(exchange, transfer, unfilled, connecting, out);
+        }
+        let mut filled = path.fill(out)?;
+        let (Some(exchange), Some(transfer)) = (exchange, transfer) else { return Ok(filled) };
+        self.scratch.resize(limits::TLS_PLAINTEXT, 0);
+        while filled < out.len() && (exchange.wants_send() || !unfilled.is_empty()) {
+            let plain = fill_plain(exchange, transfer, unfilled, false, &mut self.scratch);
+            if plain.is_err() && filled > 0 {
+                // that does not leave
+                path.abandon();
+            }
+            let plain = plain?;
+            if plain == 0 {
+                break;
+            }
+            path.write(&self.scratch[..plain])?;
+            filled += path.fill(&mut out[filled..])?;
+        }
+        Ok(filled)
+    }
+
+    /// Begins the exchange of a plaintext connection that is still being connected.
+    fn begin_early(&mut self, id: ConnectionId) {
+        let Some(connection) = self.pool.connections.get(id) else { return };
+        let State::Connecting(state) = &connection.state else { return };
+        // of a race nobody knows yet which connection will win, and a request is sent once
+        let waits = state.races || state.early.is_some();
+        if !connection.path.is_bare() || waits {
+            return;
+        }
+        if self.gates.as_ref().is_some_and(|gates| gates.keeps_time(id)) {
+            return;
+        }
+        let early = self.exchange_for(id, state.transfer);
+        if let Some(connection) = self.pool.connections.get_mut(id)
+            && let State::Connecting(state) = &mut connection.state
+        {
+            state.early = early;
+            connection.uses += 1;
+            connection.turns += 1;
+        }
+    }
+}
+
+impl Exchange {
+    /// Has the head that `via` is to forward wait in `unfilled`.
+    #[cold]
+    fn take_forwarded_head(&mut self, via: &Via, transfer: &Transfer, unfilled: &mut Vec<u8>) {
+        if !self.head_taken {
+            self.head_taken = true;
+            self.codec.head_taken();
+            let Request { head, body, .. } = &transfer.request;
+            let told = transfer.told_proxy();
+            *unfilled = via.proxy.forward(head, body.length(), &via.fields, told);
+        }
+    }
+}
+
+/// The request's next bytes, head first.
+fn fill_plain(
+    exchange: &mut Exchange,
+    transfer: &mut Transfer,
+    unfilled: &mut Vec<u8>,
+    connecting: bool,
+    out: &mut [u8],
+) -> Result<usize, Cause> {
+    let Transfer { request, handler, .. } = transfer;
+    let mut filled = 0;
+    if !exchange.head_taken {
+        exchange.head_taken = true;
+        exchange.codec.head_taken();
+        let length = request.body.length();
+        match request.head.encode(length, out) {
+            Some(bytes) => filled = bytes,
+            None => {
+                unfilled.resize(request.head.encoded_len(length), 0);
+                request.head.encode(length, unfilled);
+            }
+        }
+    }
+    if !unfilled.is_empty() {
+        filled = unfilled.len().min(out.len());
+        out[..filled].copy_from_slice(&unfilled[..filled]);
+        unfilled.drain(..filled);
+        if unfilled.is_empty() {
+            *unfilled = Vec::new();
+        }
+    }
+    let streamed = matches!(request.body, Body::Stream { .. });
+    if !exchange.wants_body() || (connecting && streamed) {
+        handler.sending(&out[..filled], &[]);
+        return Ok(filled);
+    }
+    exchange.body_begun = true;
+    let taken = &mut exchange.body_taken;
+    let mut source = |out: &mut [u8]| match &mut request.body {
+        Body::Empty => SourceRead::End,
+        Body::Memory(bytes) => {
+            let rest = &bytes[*taken..];
+            let n = rest.len().min(out.len());
+            out[..n].copy_from_slice(&rest[..n]);
+            *taken += n;
+            if n == 0 { SourceRead::End } else { SourceRead::Data(n) }
+        }
+        Body::Stream { source, .. } => source.read(out),
+    };
+    let bytes = match exchange.codec.fill_body(&mut out[filled..], &mut source) {
+        Ok(Fill::Filled(bytes) | Fill::Complete(bytes)) => bytes,
+        Ok(Fill::Pending(bytes)) => {
+            exchange.holds.set(Hold::Source, true);
+            bytes
+        }
+        Err(fault) => return Err(Cause::Aborted(fault.to_string())),
+    };
+    let (head, body) = out[..filled + bytes].split_at(filled);
+    handler.sending(head, body);
+    Ok(filled + bytes)
+}

@@ -1,0 +1,203 @@
+//! One connection, as a state named for what it waits for.
+//!
+//! Knows bytes and times of one connection. Must not know the socket it runs on.
+//! Invariant: a state holds just that state's data; a transition replaces it whole.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use crate::engine::TransferId;
+use crate::engine::dials::route::Via;
+use crate::engine::exchanges::exchange::ExchangeId;
+use crate::engine::links::path::Path;
+use crate::engine::names::stub::ChannelId;
+use crate::engine::pool::{IdleLinks, OriginId};
+use crate::engine::timers::TimerId;
+use crate::error::Phase;
+use crate::id::Id;
+use crate::time::Time;
+
+/// Names a connection.
+pub type ConnectionId = Id<Connection>;
+
+/// A connection in the engine. Opaque: see [`ConnectionId`].
+pub struct Connection {
+    pub(in crate::engine) origin: OriginId,
+    pub(in crate::engine) state: State,
+    pub(in crate::engine) remote: SocketAddr,
+    pub(in crate::engine) path: Path,
+    /// The proxy that forwards what is asked for.
+    pub(in crate::engine) forwarder: Option<Arc<Via>>,
+    /// Wire bytes that a paused transfer has yet to take; at most what one receive brought.
+    pub(in crate::engine) held: Vec<u8>,
+    /// The tail of a request head that did not fit into the driver's buffer.
+    pub(in crate::engine) unfilled: Vec<u8>,
+    pub(in crate::engine) wire: WireCount,
+    /// Exchanges begun.
+    pub(in crate::engine) uses: u32,
+    /// Exchanges begun since the connection last went idle or was opened.
+    pub(in crate::engine) turns: u32,
+    /// The peer has sent all it will.
+    pub(in crate::engine) ended: bool,
+    pub(in crate::engine) timer: Option<TimerId>,
+    pub(in crate::engine) timer_at: Time,
+    /// An [`crate::engine::Output::Level`] is in the output queue.
+    pub(in crate::engine) level_queued: bool,
+}
+
+/// Bytes since the connection was opened.
+#[derive(Debug, Clone, Copy, Default)]
+pub(in crate::engine) struct WireCount {
+    /// Handed to the driver.
+    pub(in crate::engine) handed: u64,
+    /// Of those, sent as the driver reported.
+    pub(in crate::engine) sent: u64,
+    pub(in crate::engine) received: u64,
+}
+
+pub(in crate::engine) enum State {
+    /// Waits for the socket to be connected, for this transfer.
+    Connecting(Connecting),
+    /// Waits for the proxy to open a tunnel, for this transfer.
+    Tunnelling(Tunnelling),
+    /// Waits for the TLS handshake, for this transfer.
+    Handshaking(Handshaking),
+    /// Carries an exchange.
+    Exchanging(ExchangeId),
+    /// Its exchange is over: before the batch ends it goes to the next transfer, is idle, or is closed.
+    Free,
+    /// Waits for a transfer.
+    Idle(Idle),
+    /// Carries look-ups: no transfer is on it.
+    Names(Asking),
+}
+
+#[derive(Clone, Copy)]
+pub(in crate::engine) struct Asking {
+    pub(in crate::engine) channel: ChannelId,
+    pub(in crate::engine) connected: bool,
+    /// The resolver has something to send on it.
+    pub(in crate::engine) wants_send: bool,
+}
+
+pub(in crate::engine) struct Connecting {
+    pub(in crate::engine) transfer: TransferId,
+    /// When the first address was tried, on whichever connection.
+    pub(in crate::engine) since: Time,
+    /// The transfer has a [`Race`](crate::engine::dials::race::Race), of which this is one attempt.
+    pub(in crate::engine) races: bool,
+    /// The exchange, begun by a driver that asked for the first bytes before it connects.
+    pub(in crate::engine) early: Option<ExchangeId>,
+}
+
+#[derive(Clone, Copy)]
+pub(in crate::engine) struct Tunnelling {
+    pub(super) transfer: TransferId,
+    /// When connecting began: the tunnel is part of that.
+    pub(in crate::engine) since: Time,
+    /// When the proxy was connected.
+    pub(in crate::engine) connected: Time,
+}
+
+pub(in crate::engine) struct Handshaking {
+    pub(super) transfer: TransferId,
+    pub(in crate::engine) since: Time,
+}
+
+pub(in crate::engine) struct Idle {
+    pub(in crate::engine) since: Time,
+    pub(in crate::engine) links: IdleLinks,
+}
+
+impl Connection {
+    pub(in crate::engine) fn new(
+        origin: OriginId,
+        remote: SocketAddr,
+        transfer: TransferId,
+        races: bool,
+        since: Time,
+    ) -> Self {
+        let state = Connecting { transfer, since, races, early: None };
+        Self {
+            origin,
+            state: State::Connecting(state),
+            remote,
+            path: Path::default(),
+            forwarder: None,
+            held: Vec::new(),
+            unfilled: Vec::new(),
+            wire: WireCount::default(),
+            uses: 0,
+            turns: 0,
+            ended: false,
+            timer: None,
+            timer_at: Time::NEVER,
+            level_queued: false,
+        }
+    }
+
+    /// A connection to a name server, of no origin.
+    pub(in crate::engine) fn of_channel(channel: ChannelId, server: SocketAddr) -> Self {
+        let nobody = Id::from_bits(u64::MAX);
+        let mut connection = Self::new(Id::from_bits(u64::MAX), server, nobody, false, Time::ZERO);
+        connection.state = State::Names(Asking { channel, connected: false, wants_send: false });
+        connection
+    }
+
+    /// The channel that it is, if it is one.
+    pub(in crate::engine) fn channel(&self) -> Option<ChannelId> {
+        match &self.state {
+            State::Names(state) => Some(state.channel),
+            State::Connecting(_)
+            | State::Tunnelling(_)
+            | State::Handshaking(_)
+            | State::Exchanging(_)
+            | State::Free
+            | State::Idle(_) => None,
+        }
+    }
+
+    /// The exchange that it carries.
+    pub(in crate::engine) fn exchange(&self) -> Option<ExchangeId> {
+        match &self.state {
+            State::Exchanging(exchange) => Some(*exchange),
+            State::Connecting(_)
+            | State::Tunnelling(_)
+            | State::Handshaking(_)
+            | State::Free
+            | State::Idle(_)
+            | State::Names(_) => None,
+        }
+    }
+
+    /// The transfer for which it is being made.
+    pub(in crate::engine) fn opens_for(&self) -> Option<TransferId> {
+        match &self.state {
+            State::Connecting(state) => Some(state.transfer),
+            State::Tunnelling(state) => Some(state.transfer),
+            State::Handshaking(state) => Some(state.transfer),
+            State::Exchanging(_) | State::Free | State::Idle(_) | State::Names(_) => None,
+        }
+    }
+
+    /// The phase that a transfer is in whose connection it is to be.
+    pub(in crate::engine) fn phase(&self) -> Phase {
+        match &self.state {
+            State::Connecting(_) => Phase::Connect,
+            State::Tunnelling(_) => Phase::Proxy,
+            State::Handshaking(_) => Phase::Tls,
+            State::Exchanging(_) | State::Free | State::Idle(_) | State::Names(_) => Phase::Queue,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Tens of thousands may be idle: what only an exchange needs must not be part of each.
+    #[test]
+    fn an_idle_connection_is_small() {
+        assert!(size_of::<Connection>() <= 256, "{}", size_of::<Connection>());
+    }
+}

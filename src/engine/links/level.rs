@@ -1,0 +1,72 @@
+//! What a connection wants of its socket.
+//!
+//! A level holds until it is changed, and is asked for whenever it may have. Knows what each state of a connection waits
+//! for. Must not know how a driver waits.
+
+use crate::engine::links::connection::{Connection, State};
+use crate::engine::{ConnectionId, Engine, Level};
+use crate::time::Time;
+
+impl Engine {
+    /// What a connection wants of its socket now. A connection that is gone wants nothing.
+    pub fn level(&self, id: ConnectionId) -> Level {
+        match self.pool.connections.get(id) {
+            Some(connection) => Level {
+                recv: self.takes_bytes(connection),
+                send: self.has_bytes(connection),
+                deadline: self.deadline(connection).at,
+            },
+            None => Level { recv: false, send: false, deadline: Time::NEVER },
+        }
+    }
+
+    /// Whether bytes received on a connection would be taken now.
+    pub fn wants_recv(&self, id: ConnectionId) -> bool {
+        self.pool.connections.get(id).is_some_and(|connection| self.takes_bytes(connection))
+    }
+
+    /// Whether [`Engine::fill`] would give bytes now.
+    pub fn wants_send(&self, id: ConnectionId) -> bool {
+        self.pool.connections.get(id).is_some_and(|connection| self.has_bytes(connection))
+    }
+
+    /// Whether what is received on a connection may have to wait for memory ([`Config::memory`](crate::engine::Config::memory)), so
+    /// that a driver had better receive little of it at a time: the transfer would have its body decoded.
+    pub fn may_await_memory(&self, id: ConnectionId) -> bool {
+        let transfer = self.transfer_on(id).and_then(|id| self.transfers.get(id));
+        transfer.is_some_and(|transfer| transfer.request.options.decode.is_some())
+    }
+
+    fn takes_bytes(&self, connection: &Connection) -> bool {
+        if connection.ended {
+            return false;
+        }
+        match &connection.state {
+            State::Connecting(_) => false,
+            State::Tunnelling(_) | State::Handshaking(_) | State::Idle(_) | State::Free => true,
+            State::Names(state) => state.connected,
+            State::Exchanging(id) => {
+                self.exchanges.get(*id).is_some_and(|it| !it.holds.receiving())
+            }
+        }
+    }
+
+    /// On a socket that is connected.
+    fn has_bytes(&self, connection: &Connection) -> bool {
+        if connection.path.wants_send() {
+            return true;
+        }
+        match &connection.state {
+            State::Exchanging(id) => {
+                !connection.unfilled.is_empty()
+                    || self.exchanges.get(*id).is_some_and(|exchange| exchange.wants_send())
+            }
+            State::Names(state) => state.wants_send,
+            State::Connecting(_)
+            | State::Tunnelling(_)
+            | State::Handshaking(_)
+            | State::Free
+            | State::Idle(_) => false,
+        }
+    }
+}

@@ -1,0 +1,502 @@
+//! The end of an exchange, a transfer or a connection.
+//!
+//! Decides what becomes of a connection after an exchange, and whether a transfer that met a stale
+//! connection is sent again.
+
+use std::time::Duration;
+
+use crate::engine::exchanges::exchange::{Exchange, ExchangeId, Rest};
+use crate::engine::links::connection::{Connecting, Connection, State, WireCount};
+use crate::engine::pool::Pool;
+use crate::engine::transfers::transfer::{Place, Transfer};
+use crate::engine::{
+    ConnectionId, Engine, Handler, Message, Outcome, Output, Report, Times, TransferId,
+    error_before_exchange,
+};
+use crate::error::{Attempts, Cause, Error, Operation, Retry};
+use crate::http::ProxyFault;
+use crate::id::Slab;
+use crate::limits;
+use crate::time::Time;
+
+/// Where a transfer stands when it is over, or goes elsewhere.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::engine) enum Stand {
+    /// It has no connection.
+    Apart,
+    /// This connection is being made for it.
+    Opening(ConnectionId),
+    Exchange(ExchangeId),
+}
+
+impl Engine {
+    /// An operation on a connection's socket failed. The driver has closed the socket if it was
+    /// not connected yet; otherwise it will be told to.
+    pub fn handle_failed(&mut self, id: ConnectionId, operation: Operation, errno: i32) {
+        self.attempt_failed(id, Cause::Os { operation, errno });
+        self.settle();
+    }
+
+    /// What a connection's transfer does without that connection, be it one attempt of several.
+    pub(in crate::engine) fn attempt_failed(&mut self, id: ConnectionId, cause: Cause) {
+        let operation = match cause {
+            Cause::Os { operation, .. } => Some(operation),
+            _ => None,
+        };
+        if !self.goes_on_without(id, &cause) && !self.await_address(id) {
+            self.fail_link(id, cause, operation);
+        }
+    }
+
+    /// The system had no descriptor, port or memory for this connection's socket, which is not
+    /// open. Its transfer goes on with other addresses under way, or waits until a connection is closed; if there is no
+    /// other it fails.
+    pub fn handle_exhausted(&mut self, id: ConnectionId, operation: Operation, errno: i32) {
+        if let Some(channel) = self.pool.connections.get(id).and_then(Connection::channel) {
+            self.channel_exhausted(id, channel, operation, errno);
+            return self.settle();
+        }
+        if self.goes_on_elsewhere(id) {
+            self.stats.exhausted += 1;
+            self.pool.stop_opening();
+            return self.settle();
+        }
+        let others = self.pool.len() > 1;
+        if !(others && self.await_resources(id, operation, errno)) {
+            self.fail_link(id, Cause::Os { operation, errno }, Some(operation));
+        }
+        self.settle();
+    }
+
+    /// A connection is of no more use: what it carries, or is made for, fails or is tried again.
+    pub(in crate::engine) fn fail_link(
+        &mut self,
+        id: ConnectionId,
+        cause: Cause,
+        operation: Option<Operation>,
+    ) {
+        let Some(connection) = self.pool.connections.get(id) else { return };
+        match connection.state {
+            State::Exchanging(exchange) => self.fail_exchange(exchange, cause, operation),
+            State::Connecting(_) | State::Tunnelling(_) | State::Handshaking(_) => {
+                self.fail_opening(id, cause);
+            }
+            State::Names(state) => self.channel_failed(id, state.channel, cause),
+            State::Free | State::Idle(_) => self.close(id),
+        }
+    }
+
+    /// An exchange cannot be completed: its transfer fails, or is sent again where that is safe. Nothing else can follow
+    /// on its connection.
+    pub(in crate::engine) fn fail_exchange(
+        &mut self,
+        id: ExchangeId,
+        cause: Cause,
+        operation: Option<Operation>,
+    ) {
+        let Some(exchange) = self.exchanges.get(id) else { return };
+        if exchange.rest == Rest::Unwanted {
+            // all that was wanted has come
+            return self.complete(id);
+        }
+        if exchange.decoding.is_some() {
+            self.give_out_rest(id);
+        }
+        let Some(exchange) = self.exchanges.get(id) else { return };
+        let Some(connection) = self.pool.connections.get(exchange.connection) else { return };
+        let progress = exchange.progress(connection.wire, operation);
+        let error = Error { cause, phase: exchange.phase(), progress, attempts: None };
+        let (transfer, untouched) = (exchange.transfer, !exchange.body_begun);
+        let (seen, is_kept) = (exchange.response.is_some(), connection.uses > 1);
+        if is_kept && self.may_resend(transfer, &error, untouched) {
+            self.resend(id);
+        } else {
+            let again = self.transfers.get(transfer).is_some_and(Transfer::asks_again)
+                || self.asks_again_after(transfer, &error, untouched, seen);
+            self.give_up(transfer, Stand::Exchange(id), error, again);
+        }
+    }
+
+    /// A connection cannot be made ready for the transfer that it is made for.
+    fn fail_opening(&mut self, id: ConnectionId, cause: Cause) {
+        let over =
+            matches!(cause, Cause::Closed | Cause::Os { .. } | Cause::Proxy(ProxyFault::Closed));
+        let Some(connection) = self.pool.connections.get(id) else { return };
+        if over && connection.path.ends_after_challenge() {
+            return self.tunnel_elsewhere(id);
+        }
+        self.lose_race(id, &cause);
+        let Some(connection) = self.pool.connections.get(id) else { return };
+        let Some(transfer) = connection.opens_for() else { return };
+        let error = error_before_exchange(cause, connection.phase());
+        let again = self.asks_again_after(transfer, &error, true, false);
+        self.give_up(transfer, Stand::Opening(id), error, again);
+    }
+
+    /// The kept connection of an exchange had gone stale: its transfer is sent again on another.
+    fn resend(&mut self, id: ExchangeId) {
+        let Some(exchange) = self.exchanges.get(id) else { return };
+        let (transfer, connection) = (exchange.transfer, exchange.connection);
+        self.count_wire(transfer, Stand::Exchange(id));
+        self.close(connection);
+        self.stats.resent += 1;
+        if let Some(transfer) = self.transfers.get_mut(transfer) {
+            transfer.resent += 1;
+        }
+        self.relaunch(transfer);
+    }
+
+    /// A transfer's connection is closed with this error; it asks `again`, or fails.
+    fn give_up(&mut self, transfer: TransferId, stand: Stand, mut error: Error, again: bool) {
+        let report = self.report(transfer, stand);
+        error.attempts = in_vain(&report);
+        if let Some(connection) = self.connection_at(stand) {
+            self.close(connection);
+        }
+        match again {
+            true => self.wait_to_ask_again(transfer, &report, Some(error)),
+            false => self.deliver_failure(transfer, error, report),
+        }
+    }
+
+    /// A transfer is taken out in the middle of its exchange. Nothing else can follow on its connection.
+    pub(in crate::engine) fn abort(&mut self, id: ExchangeId) {
+        if let Some(connection) = self.connection_at(Stand::Exchange(id)) {
+            self.close(connection);
+        }
+    }
+
+    fn connection_at(&self, stand: Stand) -> Option<ConnectionId> {
+        match stand {
+            Stand::Apart => None,
+            Stand::Opening(connection) => Some(connection),
+            Stand::Exchange(id) => self.exchanges.get(id).map(|exchange| exchange.connection),
+        }
+    }
+
+    /// A transfer that holds no connection fails.
+    pub(in crate::engine) fn end(&mut self, id: TransferId, mut error: Error) {
+        let report = self.report(id, Stand::Apart);
+        error.attempts = in_vain(&report);
+        let Some(transfer) = self.transfers.get(id) else { return };
+        let (place, origin) = (transfer.place, transfer.origin);
+        if let Place::Addresses(lookup) = place
+            && self.asks_again_after(id, &error, true, false)
+        {
+            self.leave_lookup(id, origin, lookup);
+            return self.wait_to_ask_again(id, &report, Some(error));
+        }
+        self.deliver_failure(id, error, report);
+    }
+
+    /// An exchange is complete, or as much of it as is wanted.
+    pub(in crate::engine) fn complete(&mut self, id: ExchangeId) {
+        let Some(exchange) = self.exchanges.get(id) else { return };
+        let Some(response) = exchange.response else {
+            return self.fail_exchange(id, Cause::Closed, None);
+        };
+        let Some(connection) = self.pool.connections.get(exchange.connection) else { return };
+        // an answer to half a head leaves the other half
+        let reusable = exchange.codec.close_reasons().is_empty()
+            && !connection.ended
+            && connection.unfilled.is_empty();
+        let (transfer, connection) = (exchange.transfer, exchange.connection);
+        if exchange.rest == Rest::Superseded {
+            return self.supersede((id, connection), transfer, reusable);
+        }
+        // built as a whole: its parts are large to be moved about
+        let message = Message {
+            transfer,
+            outcome: Outcome {
+                result: Ok(response),
+                report: self.report(transfer, Stand::Exchange(id)),
+            },
+            handler: self.take_handler(transfer),
+        };
+        self.end_exchange(id, connection, reusable);
+        self.deliver(message);
+    }
+
+    /// A response that is not the transfer's last is complete.
+    fn supersede(
+        &mut self,
+        (id, connection): (ExchangeId, ConnectionId),
+        transfer: TransferId,
+        reusable: bool,
+    ) {
+        let report = self.report(transfer, Stand::Exchange(id));
+        self.end_exchange(id, connection, reusable);
+        if self.transfers.get(transfer).is_some_and(Transfer::asks_again) {
+            self.wait_to_ask_again(transfer, &report, None);
+        } else {
+            self.lead_on(transfer, report);
+        }
+    }
+
+    /// An exchange is over. Its connection is free for the next one, or closed.
+    fn end_exchange(&mut self, id: ExchangeId, connection_id: ConnectionId, reusable: bool) {
+        if !reusable {
+            return self.close(connection_id);
+        }
+        self.exchanges.discard(id);
+        if let Some(connection) = self.pool.connections.get_mut(connection_id) {
+            connection.state = State::Free;
+            self.free.push_back(connection_id);
+        }
+    }
+
+    /// Takes a connection out and has the driver close its socket. What occupied it is the
+    /// caller's business.
+    pub(in crate::engine) fn close(&mut self, id: ConnectionId) {
+        let Some(connection) = self.pool.close(id) else { return };
+        if let Some(timer) = connection.timer {
+            self.timers.cancel(timer);
+        }
+        let last_words = match connection.path.is_bare() {
+            true => Vec::new(),
+            false => connection.path.last_words(),
+        };
+        self.note_close(id);
+        self.outputs.push_back(Output::Close { connection: id, last_words });
+        self.to_serve.push_back(connection.origin);
+        match connection.state {
+            State::Exchanging(exchange) => self.exchanges.discard(exchange),
+            State::Connecting(Connecting { early: Some(early), .. }) => {
+                self.exchanges.discard(early)
+            }
+            State::Connecting(_)
+            | State::Tunnelling(_)
+            | State::Handshaking(_)
+            | State::Free
+            | State::Idle(_)
+            | State::Names(_) => false,
+        };
+    }
+
+    /// Closes every connection, each with its last words, for a driver that ends: nothing else is wanted any more, and
+    /// transfers are not told.
+    pub fn close_all(&mut self) {
+        let ids: Vec<_> = self.pool.connections.iter().map(|(id, _)| id).collect();
+        for id in ids {
+            self.close(id);
+        }
+        self.outputs.retain(|output| matches!(output, Output::Close { .. }));
+    }
+
+    /// Connections whose exchanges are over go to whoever waits for them.
+    #[inline]
+    pub(in crate::engine) fn release_free(&mut self) {
+        while let Some(id) = self.free.pop_front() {
+            self.release(id);
+        }
+    }
+
+    /// A connection whose exchange is over goes to whoever waits for it.
+    fn release(&mut self, id: ConnectionId) {
+        let Some(connection) = self.pool.connections.get(id) else { return };
+        let (origin, turns) = (connection.origin, connection.turns);
+        self.leave_gates(id);
+        if self.pool.has_surplus(origin) || self.is_surplus_at_gates(id) {
+            return self.close(id);
+        }
+        let others_wait = self.pool.others_want_slots(origin) || self.others_want_place(id);
+        let turn_over = others_wait && turns >= limits::REQUESTS_PER_TURN;
+        if !turn_over && self.serve_next_on(id) {
+            return;
+        }
+        if others_wait {
+            self.pool.end_turn(origin);
+            self.go_last_at_gates(origin);
+            return self.close(id);
+        }
+        self.pool.set_idle(id, self.now);
+        self.note_idle(id);
+        self.touch(id);
+    }
+
+    /// Puts the transfer of a connection that the system has no room for back into its queue.
+    fn await_resources(&mut self, id: ConnectionId, operation: Operation, errno: i32) -> bool {
+        let Some(transfer_id) = self.pool.connections.get(id).and_then(Connection::opens_for)
+        else {
+            return false;
+        };
+        // before it is connected nothing is read of a body that could not be read again
+        if self.queue_first(transfer_id).is_none() {
+            return false;
+        }
+        if let Some(transfer) = self.transfers.get_mut(transfer_id) {
+            transfer.note_shortage(operation, errno, &mut self.stats);
+        }
+        self.take_back_start(id);
+        self.abandon_race(transfer_id);
+        self.close(id);
+        self.pool.stop_opening();
+        self.schedule_transfer(transfer_id);
+        true
+    }
+
+    /// Whether a transfer that failed on a kept connection may be sent again on another one; nobody
+    /// has asked for its body if that is untouched.
+    fn may_resend(&mut self, id: TransferId, error: &Error, untouched: bool) -> bool {
+        let stale = matches!(error.cause, Cause::Closed | Cause::Os { .. });
+        let Some(transfer) = self.transfers.get_mut(id) else { return false };
+        let safe = match error.retry() {
+            Retry::Safe => true,
+            Retry::IfIdempotent => transfer.request.head.is_idempotent(),
+            Retry::No => false,
+        };
+        let again = transfer.resent < limits::STALE_RETRIES;
+        stale && safe && again && (untouched || transfer.request.body.rewind())
+    }
+
+    #[cold]
+    fn deliver_failure(&mut self, transfer: TransferId, error: Error, report: Report) {
+        let handler = self.take_handler(transfer);
+        let outcome = Outcome { result: Err(error), report };
+        self.deliver(Message { transfer, outcome, handler });
+    }
+
+    fn take_handler(&mut self, id: TransferId) -> Box<dyn Handler> {
+        match self.transfers.get_mut(id) {
+            Some(transfer) => transfer.take_handler(),
+            None => unreachable!("a transfer is taken out after its message"),
+        }
+    }
+
+    fn deliver(&mut self, message: Message) {
+        match &message.outcome.result {
+            Ok(_) => self.stats.succeeded += 1,
+            Err(_) => self.stats.failed += 1,
+        }
+        self.messages.push_back(message);
+        let Some(message) = self.messages.back_mut() else { return };
+        let Message { transfer: id, outcome, handler } = message;
+        let Some(transfer) = self.transfers.get_mut(*id) else { return };
+        if transfer.request.options.retry.is_some() {
+            self.retries.purse.note_end(transfer.request.head.origin().host());
+        }
+        if transfer.retrying.is_some() {
+            outcome.report.retried = transfer.take_retried();
+        }
+        if transfer.shortage.is_some() {
+            transfer.count_shortage(outcome.report.times.queue, &mut self.stats);
+            outcome.report.exhausted = transfer.exhausted();
+        }
+        if let Some(hops) = transfer.hops.take() {
+            hops.conclude(&transfer.request.head, transfer.added, outcome);
+        }
+        handler.done(outcome);
+        let id = *id;
+        self.vacate(id);
+    }
+
+    /// Adds what a transfer's exchange moved on its connection, or what was moved to make that.
+    pub(in crate::engine) fn count_wire(&mut self, id: TransferId, stand: Stand) {
+        let (connection, exchange) = at(&self.pool, &self.exchanges, stand);
+        let (Some(connection), Some(transfer)) = (connection, self.transfers.get_mut(id)) else {
+            return;
+        };
+        transfer.count_wire(connection, exchange);
+    }
+
+    /// What a transfer took, at its end.
+    fn report(&mut self, id: TransferId, stand: Stand) -> Report {
+        let (connection, exchange) = at(&self.pool, &self.exchanges, stand);
+        let remote = connection.filter(|connection| !self.is_unix(connection)).map(|c| c.remote);
+        let Some(transfer) = self.transfers.get_mut(id) else {
+            unreachable!("a transfer is taken out after its report")
+        };
+        if let Some(connection) = connection {
+            transfer.count_wire(connection, exchange);
+        }
+        let attempts = transfer.take_attempts(self.now);
+        let decoding = exchange.and_then(|exchange| exchange.decoding.as_ref());
+        let mut spent = transfer.spent;
+        // the wait that was under way when it ended
+        let waited = |since: Time| self.now.nanos_since(since);
+        match (connection.map(|connection| &connection.state), transfer.place) {
+            (Some(State::Connecting(state)), _) => spent.connect += waited(state.since),
+            (Some(State::Tunnelling(state)), _) => spent.proxy += waited(state.connected),
+            (Some(State::Handshaking(state)), _) => spent.tls += waited(state.since),
+            (None, Place::Addresses(lookup)) if self.resolver.is_started(lookup) => {
+                spent.resolve += waited(transfer.since);
+            }
+            (None, Place::Connection | Place::Addresses(_)) => {
+                spent.queue += waited(transfer.since)
+            }
+            (None, Place::Admission | Place::Later(_) | Place::Opening(_) | Place::Exchange(_)) => {
+            }
+            (Some(State::Exchanging(_) | State::Free | State::Idle(_) | State::Names(_)), _) => {}
+        }
+        Report {
+            times: Times {
+                queue: Duration::from_nanos(spent.queue),
+                resolve: Duration::from_nanos(spent.resolve),
+                connect: Duration::from_nanos(spent.connect),
+                proxy: Duration::from_nanos(spent.proxy),
+                tls: Duration::from_nanos(spent.tls),
+                first_byte: exchange.map_or(Duration::ZERO, first_byte_time),
+                total: self.now.since(transfer.added),
+            },
+            wire_sent: transfer.wire.sent,
+            wire_received: transfer.wire.received,
+            body_received: exchange.map_or(0, |exchange| exchange.codec.body_received()),
+            body_sent: exchange.map_or(0, |exchange| exchange.codec.body_sent()),
+            body_decoded: decoding.and_then(|decoding| decoding.decoded()),
+            undecoded: decoding.and_then(|decoding| decoding.undecoded()),
+            status: exchange.and_then(|it| it.response).map(|response| response.status),
+            remote,
+            reused: connection.is_some_and(|connection| connection.uses > 1),
+            tls: connection.and_then(|connection| connection.path.summary()),
+            resent: transfer.resent,
+            retried: Vec::new(),
+            exhausted: None,
+            requests: 0,
+            hops: Vec::new(),
+            attempts,
+        }
+    }
+}
+
+impl Transfer {
+    /// Adds what its exchange has moved on this connection.
+    fn count_wire(&mut self, connection: &Connection, exchange: Option<&Exchange>) {
+        let before = match exchange {
+            Some(exchange) if connection.uses > 1 => exchange.wire_before,
+            Some(_) | None => WireCount::default(),
+        };
+        self.wire.sent += connection.wire.sent - before.sent;
+        self.wire.received += connection.wire.received - before.received;
+    }
+}
+
+/// The connection and the exchange of a transfer that stands there.
+#[inline]
+fn at<'a>(
+    pool: &'a Pool,
+    exchanges: &'a Slab<Exchange>,
+    stand: Stand,
+) -> (Option<&'a Connection>, Option<&'a Exchange>) {
+    let (connection, exchange) = match stand {
+        Stand::Apart => (None, None),
+        Stand::Opening(connection) => (Some(connection), None),
+        Stand::Exchange(id) => {
+            let exchange = exchanges.get(id);
+            (exchange.map(|exchange| exchange.connection), exchange)
+        }
+    };
+    (connection.and_then(|id| pool.connections.get(id)), exchange)
+}
+
+/// The addresses that were tried, where none was connected.
+fn in_vain(report: &Report) -> Option<Box<Attempts>> {
+    report.attempts.as_ref().filter(|attempts| !attempts.connected()).cloned()
+}
+
+fn first_byte_time(exchange: &Exchange) -> Duration {
+    if exchange.first_byte == Time::NEVER {
+        Duration::ZERO
+    } else {
+        exchange.first_byte.since(exchange.since)
+    }
+}

@@ -1,0 +1,306 @@
+//! What a caller asks for: a request, its body, and the options of its transfer.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use url::Url;
+
+use crate::engine::{BodySource, RetryPolicy, Ways};
+use crate::http::take_zone;
+use crate::http::{
+    AuthPolicy, BodyLength, CookieJar, DecodePolicy, Hsts, Proxies, ProxyProtocol, RedirectPolicy,
+    RequestError, RequestHead, Scheme, Secret, Version,
+};
+use crate::limits::HttpLimits;
+use crate::tls::TlsPolicy;
+
+/// A request to be transferred.
+///
+/// ```
+/// use ringdove::Request;
+///
+/// let request = Request::get("http://127.0.0.1:8080/a?b=c")?.field("accept", "text/html")?;
+/// assert_eq!(request.head().target(), "/a?b=c");
+/// # Ok::<(), ringdove::RequestError>(())
+/// ```
+#[derive(Debug)]
+pub struct Request {
+    pub(in crate::engine) head: RequestHead,
+    pub(in crate::engine) body: Body,
+    /// Of the URL's user information.
+    pub(super) login: Option<Secret>,
+    pub(in crate::engine) options: Arc<Options>,
+}
+
+impl Request {
+    /// A request of any method for an absolute `http` or `https` URL. User information in it is a
+    /// login for its origin (see [`AuthPolicy`]), and is sent as nothing else. The zone of an IPv6 address is the number of
+    /// a network interface (see [`take_zone`]).
+    pub fn new(method: http::Method, url: &str) -> Result<Self, RequestError> {
+        let bad = |why: url::ParseError| RequestError::BadUrl { url: url.into(), why: why.into() };
+        let (bare, scope) = take_zone(url)?;
+        Ok(Self::for_url(method, &Url::parse(&bare).map_err(bad)?)?.scope(scope))
+    }
+
+    /// As [`Request::new`], for a URL that has been parsed.
+    pub fn for_url(method: http::Method, url: &Url) -> Result<Self, RequestError> {
+        let head = RequestHead::new(method, url)?;
+        let login = Secret::of_url(url)?;
+        Ok(Self { head, body: Body::Empty, login, options: Options::shared_default() })
+    }
+
+    /// Has the URL's IPv6 address be on the network interface of this number, as the zone of
+    /// `http://[fe80::1%3]/` does; 0 has the system choose.
+    pub fn scope(mut self, scope: u32) -> Self {
+        self.head.set_scope(scope);
+        self
+    }
+
+    /// A GET request.
+    pub fn get(url: &str) -> Result<Self, RequestError> {
+        Self::new(http::Method::GET, url)
+    }
+
+    /// Adds a field line. See [`RequestHead::field`] for what is refused.
+    pub fn field(mut self, name: &str, value: impl AsRef<[u8]>) -> Result<Self, RequestError> {
+        self.head.field(name, value.as_ref())?;
+        Ok(self)
+    }
+
+    /// Sets the version that the request line names.
+    pub fn version(mut self, version: Version) -> Self {
+        self.head.set_version(version);
+        self
+    }
+
+    /// Asks for `target` instead of the URL's path and query. See [`RequestHead::set_target`].
+    pub fn target(mut self, target: &str) -> Result<Self, RequestError> {
+        self.head.set_target(target)?;
+        Ok(self)
+    }
+
+    /// Announces the fields that may come after the body. See [`RequestHead::announce_trailers`].
+    pub fn announce_trailers(mut self, names: &[&str]) -> Result<Self, RequestError> {
+        self.head.announce_trailers(names)?;
+        Ok(self)
+    }
+
+    /// Sets the body.
+    pub fn body(mut self, body: impl Into<Body>) -> Self {
+        self.body = body.into();
+        self
+    }
+
+    /// Sets the transfer's options; an `Arc`, since most transfers share theirs.
+    pub fn options(mut self, options: Arc<Options>) -> Self {
+        self.options = options;
+        self
+    }
+
+    /// Whether only the engine's default can say how this request's peer is verified.
+    pub(crate) fn needs_default_tls(&self) -> bool {
+        let origin = self.head.origin();
+        let by_proxy = || {
+            let proxy = self.options.proxies.as_ref().and_then(|proxies| proxies.proxy_for(origin));
+            proxy.is_some_and(|proxy| proxy.protocol() == ProxyProtocol::Https)
+        };
+        (origin.scheme() == Scheme::Https && self.options.tls.is_none())
+            || (self.options.proxy_tls.is_none() && by_proxy())
+    }
+
+    /// As [`needs_default_tls`](Self::needs_default_tls), for where redirects may lead.
+    pub(crate) fn may_need_default_tls(&self) -> bool {
+        let Options { redirects, hsts, tls, .. } = &*self.options;
+        (redirects.is_some() || hsts.is_some()) && tls.is_none()
+    }
+
+    /// Whether it matters to this request what date it is.
+    pub(crate) fn needs_date(&self) -> bool {
+        let Options { cookies, hsts, retry, .. } = &*self.options;
+        cookies.is_some() || hsts.is_some() || retry.is_some()
+    }
+
+    /// The head that will be sent.
+    pub fn head(&self) -> &RequestHead {
+        &self.head
+    }
+}
+
+/// A request's body.
+#[derive(Default)]
+pub enum Body {
+    /// None.
+    #[default]
+    Empty,
+    /// Bytes in memory.
+    Memory(Arc<[u8]>),
+    /// Bytes from a source, read as the connection takes them.
+    Stream {
+        /// How many, if known (sent as Content-Length); otherwise the body is sent chunked.
+        length: Option<u64>,
+        /// Where they come from.
+        source: Box<dyn BodySource>,
+    },
+}
+
+impl Body {
+    /// What the framing needs to know.
+    pub fn length(&self) -> BodyLength {
+        match self {
+            Body::Empty => BodyLength::None,
+            Body::Memory(bytes) => BodyLength::Known(bytes.len() as u64),
+            Body::Stream { length: Some(length), .. } => BodyLength::Known(*length),
+            Body::Stream { length: None, .. } => BodyLength::Unknown,
+        }
+    }
+
+    /// Makes ready to be sent from the first byte again; `false` if that cannot be.
+    pub(super) fn rewind(&mut self) -> bool {
+        match self {
+            Body::Empty | Body::Memory(_) => true,
+            Body::Stream { source, .. } => source.rewind(),
+        }
+    }
+}
+
+impl From<Vec<u8>> for Body {
+    fn from(bytes: Vec<u8>) -> Self {
+        Body::Memory(bytes.into())
+    }
+}
+
+impl From<String> for Body {
+    fn from(text: String) -> Self {
+        Body::Memory(text.into_bytes().into())
+    }
+}
+
+impl From<Arc<[u8]>> for Body {
+    fn from(bytes: Arc<[u8]>) -> Self {
+        Body::Memory(bytes)
+    }
+}
+
+impl From<&[u8]> for Body {
+    fn from(bytes: &[u8]) -> Self {
+        Body::Memory(bytes.into())
+    }
+}
+
+impl From<&str> for Body {
+    fn from(text: &str) -> Self {
+        Body::Memory(text.as_bytes().into())
+    }
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Body({:?})", self.length())
+    }
+}
+
+/// What one transfer may take, and how it connects.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Deadlines of each wait.
+    pub timeouts: Timeouts,
+    /// A floor under the speed; none unless set.
+    pub low_speed: Option<LowSpeed>,
+    /// The largest response body accepted, in bytes; no limit unless set.
+    pub max_body: Option<u64>,
+    /// Whether bodies are decoded as their Content-Encoding says, and Accept-Encoding asks for that;
+    /// otherwise they are delivered as they come.
+    pub decode: Option<DecodePolicy>,
+    /// Whether a body that comes in chunks is delivered with their framing, as it is sent.
+    pub raw: bool,
+    /// The most bytes per second, both directions together; no limit unless set. A slower reader is
+    /// what the peer sees: what comes faster waits in the kernel.
+    pub max_rate: Option<u64>,
+    /// How long an address that has not answered is waited for before the next one is tried beside it (RFC 8305,
+    /// 5), from 10 ms to 2 s; 250 ms unless set.
+    pub attempt_delay: Option<Duration>,
+    /// What is asked for again; nothing unless set.
+    pub retry: Option<Arc<RetryPolicy>>,
+    /// Which redirects are followed; none unless set.
+    pub redirects: Option<RedirectPolicy>,
+    /// Whether the report has every hop by itself ([`Report::hops`](crate::Report::hops)): a record as long as the peers like
+    /// to redirect.
+    pub record_hops: bool,
+    /// Who the requests are made for; nobody unless set, or in the URL.
+    pub auth: Option<AuthPolicy>,
+    /// Where cookies are kept and taken from; none are unless set.
+    pub cookies: Option<CookieJar>,
+    /// Which hosts are asked over TLS alone, whatever the URL says; those that say so are added.
+    pub hsts: Option<Hsts>,
+    /// Bounds on the response's framing.
+    pub http: HttpLimits,
+    /// How `https` is verified. Unset: the system's roots.
+    pub tls: Option<TlsPolicy>,
+    /// Which proxies requests go by; straight to their origins unless set.
+    pub proxies: Option<Arc<Proxies>>,
+    /// How a proxy that is spoken to over TLS is verified. Unset: as [`crate::Config::tls`] says, without
+    /// a client's identity.
+    pub proxy_tls: Option<TlsPolicy>,
+    /// How connections are made; as the system would unless set.
+    pub ways: Option<Arc<Ways>>,
+}
+
+impl Options {
+    fn shared_default() -> Arc<Options> {
+        use std::sync::OnceLock;
+        static DEFAULT: OnceLock<Arc<Options>> = OnceLock::new();
+        DEFAULT.get_or_init(Arc::default).clone()
+    }
+}
+
+/// The deadlines of a transfer's waits. Each wait has its own, none eats into another's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    /// Waiting for a connection or a slot for one; not bounded unless set. Of a transfer that asks
+    /// again, over all times.
+    pub queue: Option<Duration>,
+    /// Looking the name up.
+    pub resolve: Option<Duration>,
+    /// Connecting, over all addresses.
+    pub connect: Option<Duration>,
+    /// The TLS handshake.
+    pub tls: Option<Duration>,
+    /// For how long a body whose request says `Expect: 100-continue` waits for leave; then it is sent
+    /// without. Not bounded if unset.
+    pub expect: Option<Duration>,
+    /// From the request's last byte to the response's first.
+    pub first_byte: Option<Duration>,
+    /// Between bytes, in either direction.
+    pub idle: Option<Duration>,
+    /// Waiting for memory that other transfers hold ([`Config::memory`](crate::Config::memory)). Meanwhile nothing is read, and
+    /// neither [`idle`](Self::idle) nor a speed binds.
+    pub memory: Option<Duration>,
+    /// The whole transfer; not bounded unless set.
+    pub total: Option<Duration>,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            queue: None,
+            resolve: Some(Duration::from_secs(30)),
+            connect: Some(Duration::from_secs(30)),
+            tls: Some(Duration::from_secs(30)),
+            expect: Some(Duration::from_secs(1)),
+            first_byte: Some(Duration::from_secs(120)),
+            idle: Some(Duration::from_secs(120)),
+            memory: Some(Duration::from_secs(120)),
+            total: None,
+        }
+    }
+}
+
+/// A transfer slower than this for this long fails (curl's low-speed limit and time).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LowSpeed {
+    /// Bytes per second, both directions together.
+    pub bytes_per_second: u64,
+    /// Measured over this long.
+    pub over: Duration,
+}

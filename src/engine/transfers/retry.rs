@@ -1,0 +1,346 @@
+//! Asking again: what a transfer that met something transient waits for, and how often it may.
+//!
+//! Decides whether a failure or a response is one that the same request may get past a little later, by
+//! the transfer's policy and by what is provable of its safety ([`Error::retry`]), and has the transfer
+//! wait without a connection. Must not know a clock or chance: time is an argument, and the spread of
+//! the waits comes of [`Config::seed`](crate::engine::Config::seed). Invariants: the handler has seen nothing of
+//! a response that is asked for again, or has said that it forgets it; all transfers of an engine spend retries from one budget, so
+//! that what a server that fails is asked stays close to what it would be asked anyway; a transfer that
+//! never waited has nothing of this but a null pointer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::engine::transfers::budget::{Purse, RetryBudget};
+use crate::engine::transfers::transfer::{Place, Transfer};
+use crate::engine::{Engine, Report, TransferId};
+use crate::error::{Cause, Deadline, Error, Retry};
+use crate::http::{Date, ResponseHead, is_transient, is_unheard, retry_after};
+use crate::time::Time;
+
+/// What is asked for again, when, and how often (curl's `--retry` and what goes with it).
+///
+/// Transient are the statuses 408, 429, 500, 502, 503 and 504, time-outs of a phase (not
+/// [`Timeouts::total`](crate::engine::Timeouts::total), nor the wait for a connection), names that do not
+/// resolve, and connections that fail. Of these, what is safe is asked for again: anything where the
+/// peer cannot have acted upon the request, the rest for idempotent methods alone (RFC 9110, 9.2.2).
+/// A body that cannot be had a second time is not sent again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RetryPolicy {
+    /// How often one transfer asks again, at most, over all its redirects.
+    pub max: u32,
+    /// How long it waits where the server does not say.
+    pub wait: Wait,
+    /// The longest Retry-After that is heeded; one of no time at all leaves it at [`wait`](Self::wait). A response that asks for more is the last one: to ask
+    /// sooner than that would be in vain.
+    pub longest: Duration,
+    /// Begin no wait that ends later than this after the transfer was admitted; not bounded unless set.
+    pub within: Option<Duration>,
+    /// A connection that is refused is transient, too.
+    pub connection_refused: bool,
+    /// Every failure is transient of which the handler has seen nothing, or after which it can begin anew
+    /// ([`Handler::starts_over`](crate::engine::Handler::starts_over)), and whatever the method: what the request
+    /// does may be done twice.
+    pub all_errors: bool,
+    /// Every status from 400 on is a failure, and transient if all are.
+    pub error_statuses: bool,
+}
+
+/// How long to wait before asking again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wait {
+    /// Each time so long.
+    Fixed(Duration),
+    /// `first`, then twice as long each time, up to `most`; of each, a random part of the second half is
+    /// left out, so that transfers that failed together do not come back together.
+    Doubling {
+        /// The first wait.
+        first: Duration,
+        /// The longest.
+        most: Duration,
+    },
+}
+
+impl Default for RetryPolicy {
+    /// As curl's `--retry 3`: waits of 1, 2 and 4 seconds.
+    fn default() -> Self {
+        Self {
+            max: 3,
+            wait: Wait::Doubling { first: Duration::from_secs(1), most: Duration::from_secs(600) },
+            longest: Duration::from_secs(600),
+            within: None,
+            connection_refused: false,
+            all_errors: false,
+            error_statuses: false,
+        }
+    }
+}
+
+/// A request that was not the last one, and what became of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Retried {
+    /// The status of its response, where there was one.
+    pub status: Option<u16>,
+    /// Why there was none.
+    pub error: Option<Error>,
+    /// How long was waited before the next one.
+    pub wait: Duration,
+}
+
+/// What a transfer that asks again has gone through.
+pub(in crate::engine) struct Retrying {
+    past: Vec<Retried>,
+    /// What is to be waited for when the exchange under way is over.
+    next: Option<Next>,
+}
+
+/// How a request is sent again.
+#[derive(Debug, Clone, Copy)]
+struct Next {
+    wait: Duration,
+    /// Without `Expect: 100-continue`.
+    unasked: bool,
+}
+
+/// What all transfers share.
+pub(in crate::engine) struct Retries {
+    pub(super) purse: Purse,
+    /// The state of SplitMix64.
+    random: u64,
+}
+
+impl Retries {
+    pub(in crate::engine) fn new(budget: RetryBudget, seed: u64) -> Retries {
+        Retries { purse: Purse::new(budget), random: seed }
+    }
+
+    /// Takes the head of a final response, if the transfer asks for it again.
+    #[cold]
+    pub(in crate::engine) fn take_response(
+        &mut self,
+        transfer: &mut Transfer,
+        head: &ResponseHead<'_>,
+        today: Option<Date>,
+        untouched: bool,
+        now: Time,
+    ) -> bool {
+        let status = head.status();
+        let next = if status == 417 && transfer.request.head.expects_continue() {
+            // RFC 9110, 15.5.18: not a failure that may pass, but one that we can do without
+            Some(Next { wait: Duration::ZERO, unasked: true })
+        } else {
+            let safe = is_unheard(status) || transfer.request.head.is_idempotent();
+            let asked = retry_after(head, today).filter(|asked| !asked.is_zero());
+            self.next(transfer, transfer.may_pass(status), safe, asked, now)
+        };
+        transfer.ask_again(next, untouched)
+    }
+
+    /// Takes an error of a transfer whose handler has seen nothing, if the transfer asks again.
+    #[cold]
+    fn take_error(
+        &mut self,
+        transfer: &mut Transfer,
+        error: &Error,
+        untouched: bool,
+        now: Time,
+    ) -> bool {
+        let Some(policy) = &transfer.request.options.retry else { return false };
+        let transient = policy.takes(&error.cause);
+        let safe = match error.retry() {
+            Retry::Safe => true,
+            Retry::IfIdempotent => transfer.request.head.is_idempotent(),
+            Retry::No => false,
+        };
+        let next = self.next(transfer, transient, safe, None, now);
+        transfer.ask_again(next, untouched)
+    }
+
+    /// How to ask again, if that is allowed; the budget has paid for it then.
+    fn next(
+        &mut self,
+        transfer: &Transfer,
+        transient: bool,
+        safe: bool,
+        asked: Option<Duration>,
+        now: Time,
+    ) -> Option<Next> {
+        let policy = transfer.request.options.retry.as_deref()?;
+        let total = transfer.request.options.timeouts.total;
+        let times = transfer.retrying.as_ref().map_or(0, |retrying| retrying.past.len());
+        let times = u32::try_from(times).unwrap_or(u32::MAX);
+        if !transient || !(safe || policy.all_errors) || times >= policy.max {
+            return None;
+        }
+        let wait = match asked {
+            Some(asked) if asked > policy.longest => return None,
+            Some(asked) => asked,
+            None => policy.wait.after(times, self.random()),
+        };
+        let end = (now + wait).since(transfer.added);
+        let ends_in_time = |limit: Option<Duration>| limit.is_none_or(|limit| end < limit);
+        let host = transfer.request.head.origin().host();
+        if !ends_in_time(policy.within) || !ends_in_time(total) || !self.purse.spend(host) {
+            return None;
+        }
+        Some(Next { wait, unasked: false })
+    }
+
+    /// SplitMix64: enough to spread waits.
+    fn random(&mut self) -> u64 {
+        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.random ^ self.random >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ mixed >> 31
+    }
+}
+
+impl RetryPolicy {
+    /// Whether what went wrong may go right the next time.
+    fn takes(&self, cause: &Cause) -> bool {
+        match cause {
+            Cause::Timeout { deadline: Deadline::Total | Deadline::Queue, .. } => false,
+            Cause::Timeout { .. }
+            | Cause::Resolve(_)
+            | Cause::Closed
+            | Cause::Memory { .. }
+            | Cause::NoMemory { .. } => true,
+            Cause::Os { errno, .. } => {
+                let kind = std::io::Error::from_raw_os_error(*errno).kind();
+                let refused = kind == std::io::ErrorKind::ConnectionRefused;
+                !refused || self.connection_refused || self.all_errors
+            }
+            Cause::Proxy(fault) => self.all_errors || !fault.is_final(),
+            Cause::Http(_) | Cause::Tls(_) => self.all_errors,
+            Cause::BodyTooLarge { .. }
+            | Cause::Coding(_)
+            | Cause::Redirect(_)
+            | Cause::Denied { .. }
+            | Cause::NoZone { .. }
+            | Cause::BodyNotRepeatable
+            | Cause::Aborted(_) => false,
+        }
+    }
+}
+
+impl Wait {
+    /// The wait after so many.
+    fn after(self, times: u32, random: u64) -> Duration {
+        match self {
+            Wait::Fixed(wait) => wait,
+            Wait::Doubling { first, most } => {
+                let whole = first.saturating_mul(1 << times.min(30)).min(most);
+                let less = (random >> 32) as u32;
+                whole - (whole / 2).mul_f64(f64::from(less) / f64::from(u32::MAX))
+            }
+        }
+    }
+}
+
+impl Transfer {
+    /// Whether a final response of this status may be one that is asked for again.
+    pub(in crate::engine) fn may_ask_again(&self, status: u16) -> bool {
+        match status {
+            417 => self.request.head.expects_continue(),
+            status => status >= 400 && self.may_pass(status),
+        }
+    }
+
+    /// Whether what a status says may be otherwise a little later.
+    fn may_pass(&self, status: u16) -> bool {
+        let Some(policy) = &self.request.options.retry else { return false };
+        let is_error = status >= 400 && policy.error_statuses && policy.all_errors;
+        is_transient(status) || is_error
+    }
+
+    /// Whether the exchange under way is to be followed by another one like it.
+    pub(super) fn asks_again(&self) -> bool {
+        self.retrying.as_ref().is_some_and(|retrying| retrying.next.is_some())
+    }
+
+    /// What came before the last request.
+    pub(super) fn take_retried(&mut self) -> Vec<Retried> {
+        self.retrying.take().map_or(Vec::new(), |retrying| retrying.past)
+    }
+
+    /// Whether the handler forgets what it has seen of a response, if that may be asked for again.
+    fn starts_over(&mut self) -> bool {
+        let all_errors = |policy: &Arc<RetryPolicy>| policy.all_errors;
+        let may = self.request.options.retry.as_ref().is_some_and(all_errors);
+        may && self.handler.starts_over()
+    }
+
+    /// Nobody has asked for the body if that is untouched.
+    fn ask_again(&mut self, next: Option<Next>, untouched: bool) -> bool {
+        let can_send = |_: &Next| untouched || self.request.body.rewind();
+        let Some(next) = next.filter(can_send) else { return false };
+        let empty = || Box::new(Retrying { past: Vec::new(), next: None });
+        self.retrying.get_or_insert_with(empty).next = Some(next);
+        true
+    }
+}
+
+impl Engine {
+    /// Whether a transfer that failed asks again; its handler has `seen` something of a response, or not.
+    pub(super) fn asks_again_after(
+        &mut self,
+        id: TransferId,
+        error: &Error,
+        untouched: bool,
+        seen: bool,
+    ) -> bool {
+        let Some(transfer) = self.transfers.get_mut(id) else { return false };
+        if seen && !transfer.starts_over() {
+            return false;
+        }
+        self.retries.take_error(transfer, error, untouched, self.now)
+    }
+
+    /// A request that is asked again is over: the transfer waits for its next one. What it held it has
+    /// given back.
+    #[cold]
+    pub(super) fn wait_to_ask_again(
+        &mut self,
+        id: TransferId,
+        report: &Report,
+        error: Option<Error>,
+    ) {
+        let Some(transfer) = self.transfers.get_mut(id) else { return };
+        let Some(retrying) = &mut transfer.retrying else { return };
+        let Some(Next { wait, unasked }) = retrying.next.take() else { return };
+        let status = report.status.filter(|_| error.is_none());
+        retrying.past.push(Retried { status, error, wait });
+        if unasked {
+            transfer.request.head.drop_expect();
+        }
+        transfer.place = Place::Later(self.now + wait);
+        transfer.since = self.now;
+        self.stats.retried += 1;
+        if wait.is_zero() {
+            self.seek_connection(id);
+        } else {
+            self.schedule_transfer(id);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn waits_double_and_spread() {
+        let wait = Wait::Doubling { first: SECOND, most: 600 * SECOND };
+        let mut retries = Retries::new(RetryBudget::default(), 7);
+        for times in 0..100 {
+            let whole = SECOND.saturating_mul(1 << times.min(20)).min(600 * SECOND);
+            let waits: Vec<_> = (0..200).map(|_| wait.after(times, retries.random())).collect();
+            assert!(waits.iter().all(|wait| (whole / 2..=whole).contains(wait)), "{times}");
+            let spread = *waits.iter().max().unwrap() - *waits.iter().min().unwrap();
+            assert!(spread > whole / 4, "{times}: {spread:?}");
+        }
+        assert_eq!(Wait::Fixed(SECOND).after(9, 1), SECOND);
+    }
+}
