@@ -38,7 +38,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("manual", &["status"]),
     ("completions", &["status"]),
     ("args", &["bench", "completions", "doctor", "manual", "options"]),
-    ("config", &["args", "options"]),
+    ("config", &["args"]),
+    ("typed", &["args", "config", "options"]),
 ];
 
 /// The same of the rooms of the engine, and of the files beside them. A machine that stands in a room and knows no engine has

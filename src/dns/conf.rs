@@ -103,8 +103,8 @@ impl Conf {
 }
 
 /// Reads a list of servers, `ADDRESS[:PORT]` with commas between them, an IPv6 address with a port in
-/// brackets, and with a scope such as `fe80::1%eth0`; `interface` gives the index of an interface. The error is the part
-/// that is none.
+/// brackets, and with a scope such as `fe80::1%eth0`; `interface` gives the index of an interface. The error names the part
+/// that is none, and says why.
 pub fn servers(
     list: &str,
     interface: impl Fn(&str) -> Option<u32>,
@@ -121,17 +121,41 @@ pub fn servers(
             None => (part, Some(PORT)),
         };
         let address = port.filter(|&port| port != 0).zip(server(bare, &interface));
-        let address = address.map(|(port, mut address)| {
-            address.set_port(port);
-            address
-        });
-        address.ok_or_else(|| part.to_owned())
+        let (port, mut address) = address.ok_or_else(|| no_server(part, bare, &interface))?;
+        if lacks_zone(&address) {
+            return Err(format!(
+                "'{bare}' is on each link another: it needs a zone, as '{bare}%eth0'"
+            ));
+        }
+        address.set_port(port);
+        Ok(address)
     };
     let servers: Vec<_> = list.split(',').map(one).collect::<Result<_, _>>()?;
     if servers.len() > limits::NAME_SERVERS {
         return Err(format!("more than {} servers", limits::NAME_SERVERS));
     }
     Ok(servers)
+}
+
+/// Why a part of a list, with this address in it, is no server.
+fn no_server(part: &str, bare: &str, interface: impl Fn(&str) -> Option<u32>) -> String {
+    match bare.split_once('%') {
+        _ if part.is_empty() => "there is an empty part".to_owned(),
+        Some((_, zone)) if zone.parse::<u32>().is_err() && interface(zone).is_none() => {
+            format!("'{part}': there is no network interface '{zone}'")
+        }
+        Some(_) | None => format!("'{part}' is no address, with a port or without"),
+    }
+}
+
+/// Whether an address is one of a link, and nothing says which.
+fn lacks_zone(address: &SocketAddr) -> bool {
+    let SocketAddr::V6(address) = address else { return false };
+    let ip = address.ip();
+    // ff02::/16 and ff01::/16 are multicast of a link and of an interface (RFC 4291, 2.7)
+    let of_link =
+        ip.is_unicast_link_local() || matches!(ip.segments()[0] & 0xff0f, 0xff01 | 0xff02);
+    of_link && address.scope_id() == 0
 }
 
 /// MAXNS of resolv.conf(5).
@@ -226,18 +250,27 @@ mod tests {
             ("[2001:db8::1]:5353", Ok("[2001:db8::1]:5353")),
             ("fe80::1%eth0", Ok("[fe80::1%7]:53")),
             ("[fe80::1%3]:5353", Ok("[fe80::1%3]:5353")),
-            ("fe80::1%wlan9", Err("fe80::1%wlan9")),
+            ("fe80::1%wlan9", Err("'fe80::1%wlan9': there is no network interface 'wlan9'")),
+            ("x%9", Err("'x%9' is no address, with a port or without")),
+            (
+                "fe80::1",
+                Err("'fe80::1' is on each link another: it needs a zone, as 'fe80::1%eth0'"),
+            ),
+            (
+                "[ff02::1]:53",
+                Err("'ff02::1' is on each link another: it needs a zone, as 'ff02::1%eth0'"),
+            ),
             ("[192.0.2.1]:5353", Ok("192.0.2.1:5353")),
-            ("[::1]5353", Err("[::1]5353")),
-            ("dns.example", Err("dns.example")),
-            ("192.0.2.1:0", Err("192.0.2.1:0")),
-            ("", Err("")),
+            ("[::1]5353", Err("'[::1]5353' is no address, with a port or without")),
+            ("dns.example", Err("'dns.example' is no address, with a port or without")),
+            ("192.0.2.1:0", Err("'192.0.2.1:0' is no address, with a port or without")),
+            ("", Err("there is an empty part")),
         ];
         for (list, expected) in table {
             let found = servers(list, index).map(|servers| servers[0].to_string());
             assert_eq!(found, expected.map(str::to_owned).map_err(str::to_owned), "{list}");
         }
         assert_eq!(servers("192.0.2.1, ::1", index).unwrap().len(), 2);
-        assert!(servers(&["::1"; 17].join(","), index).is_err());
+        assert_eq!(servers(&["::1"; 17].join(","), index).unwrap_err(), "more than 16 servers");
     }
 }

@@ -1,223 +1,35 @@
-//! `-K FILE`: options from a file, in curl's syntax; `--next`, which divides what was typed into sets of options.
+//! `-K FILE`: options from a file, in curl's syntax.
 //!
-//! Knows lines and words, and of each option whether it has a value. Must not know what options mean.
-//! Invariant: a line is one option (or several short ones), with a value of its own where that has one;
-//! no value is taken for an option, and no line for a value. A line has its option without its dashes or
-//! with them, and its value after blanks, `=` or `:`. A value in quotation marks has the
-//! escapes `\\`, `\"`, `\t`, `\n`, `\r` and `\v`; one without ends at a blank. What
+//! Knows lines, and of each option whether it has a value. Must not know what options mean. Invariant: a line is one
+//! option (or several short ones), with a value of its own where that has one; no value is taken for an option, and no
+//! line for a value. A line has its option without its dashes or with them, and its value after blanks, `=` or `:`. A
+//! value in quotation marks has the escapes `\\`, `\"`, `\t`, `\n`, `\r` and `\v`; one without ends at a blank. What
 //! follows `#` at a line's beginning, or after a value, is passed over.
 
-use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Read as _};
 use std::path::Path;
 
-use clap::parser::ValueSource;
-use clap::{ArgMatches, Args as _, CommandFactory as _, FromArgMatches as _};
+use clap::CommandFactory as _;
 
-use crate::args::{Args, Command};
-use crate::options::addresses::AddressArgs;
-use crate::options::lookup::{LookupArgs, ResolverArgs};
-use crate::options::politeness::PolitenessArgs;
-use crate::options::ring::RingArgs;
+use crate::args::Args;
 
 /// Bytes of a file of options.
 const LARGEST: u64 = 1 << 20;
 
-/// What was typed, with the options of each file that -K names before those that were typed beside it, which so
-/// have the last word. Exits where clap would, and with an error where a file cannot be read.
-pub(crate) fn parse() -> Result<Args, String> {
-    let typed: Vec<OsString> = std::env::args_os().collect();
-    let Some((program, words)) = typed.split_at_checked(2).filter(|(first, _)| first[1] == "fetch")
-    else {
-        return Ok(parse_from(&typed).0);
-    };
-    let (mut with_files, mut files) = (Vec::new(), 0);
-    for (number, set) in sets(words.to_vec(), Urls::AlsoOfFiles).into_iter().enumerate() {
-        if number > 0 {
-            with_files.push("--next".into());
-        }
-        files += add_with_files(program, set, &mut with_files)?;
-    }
-    let sets = sets(with_files, Urls::AsGiven);
-    let mut sets = sets.into_iter().map(|set| parse_from(&[program, &set].concat()));
-    let (mut args, _) = sets.next().expect("the first, if an empty one");
-    let Command::Fetch(first) = &mut args.command else { return Ok(args) };
-    let mut named = first.config.len();
-    for (later, matches) in sets {
-        alone_in_the_first(&matches)?;
-        if let Command::Fetch(later) = later.command {
-            named += later.config.len();
-            first.later.push(*later);
-        }
-    }
-    if named > files { Err("-K within a file of -K".to_owned()) } else { Ok(args) }
+/// The words of a command line that the lines of a file stand for.
+pub fn words(text: &str) -> Result<Vec<String>, String> {
+    Ok(lines(text, &fetch())?.into_iter().map(|(_, word)| word).collect())
 }
 
-/// Adds a set of options to `all`, after those of the files that it names. Says how many files these are.
-fn add_with_files(
-    program: &[OsString],
-    set: Vec<OsString>,
-    all: &mut Vec<OsString>,
-) -> Result<usize, String> {
-    let (args, _) = parse_from(&[program, &set].concat());
-    let files = match args.command {
-        Command::Fetch(fetch) => fetch.config,
-        Command::Doctor(_) | Command::Bench(_) | Command::Man(_) | Command::Completions(_) => {
-            Vec::new()
-        }
-    };
-    for file in &files {
-        let text =
-            read(file).map_err(|error| format!("cannot read -K {}: {error}", file.display()))?;
-        let words = words(&text).map_err(|why| format!("-K {}: {why}", file.display()))?;
-        all.extend(words.into_iter().map(OsString::from));
-    }
-    all.extend(set);
-    Ok(files.len())
-}
-
-fn parse_from(words: &[OsString]) -> (Args, ArgMatches) {
-    let matches = Args::command().get_matches_from(words);
-    let mut args = Args::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
-    if let (Command::Fetch(fetch), Some((_, matches))) = (&mut args.command, matches.subcommand()) {
-        fetch.urls = urls(matches);
-    }
-    (args, matches)
-}
-
-/// The words between each `--next` and the following one. What would be a set without a URL is the beginning of the
-/// one after it.
-fn sets(words: Vec<OsString>, urls: Urls) -> Vec<Vec<OsString>> {
-    if !words.iter().any(|word| word == "--next" || word == "-:") {
-        return vec![words];
-    }
+/// The options that lines may have.
+pub(crate) fn fetch() -> clap::Command {
     let mut command = Args::command();
     command.build();
-    let fetch = command.find_subcommand("fetch").expect("a subcommand");
-    let mut sets = vec![Vec::new()];
-    let (mut has_url, mut options_end) = (false, false);
-    let mut words = words.into_iter();
-    while let Some(word) = words.next() {
-        let set = sets.last_mut().expect("at least one");
-        let text = word.to_string_lossy().into_owned();
-        let kind = if options_end { Word::Url } else { Word::of(&text, fetch, urls) };
-        match kind {
-            Word::Next if has_url => {
-                sets.push(Vec::new());
-                (has_url, options_end) = (false, false);
-                continue;
-            }
-            Word::Next => continue,
-            Word::EndOfOptions => options_end = true,
-            Word::Url => has_url = true,
-            Word::Whole { gives_url } | Word::WithNext { gives_url } => has_url |= gives_url,
-        }
-        set.push(word);
-        if let Word::WithNext { .. } = kind {
-            set.extend(words.next());
-        }
-    }
-    sets
+    command.find_subcommand("fetch").expect("a subcommand").clone()
 }
 
-/// Where a set's URLs may be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Urls {
-    /// Also in files of `-K`, which were not read yet.
-    AlsoOfFiles,
-    /// All are among its words.
-    AsGiven,
-}
-
-/// What a word of the command line is.
-enum Word {
-    Next,
-    /// `--`
-    EndOfOptions,
-    Url,
-    /// An option without a value, or with its value.
-    Whole {
-        gives_url: bool,
-    },
-    /// An option whose value is the next word.
-    WithNext {
-        gives_url: bool,
-    },
-}
-
-impl Word {
-    fn of(word: &str, fetch: &clap::Command, urls: Urls) -> Word {
-        let Some(option) = word.strip_prefix('-').filter(|rest| !rest.is_empty()) else {
-            return Word::Url;
-        };
-        let (value_follows, name) = match option.strip_prefix('-') {
-            Some("") => return Word::EndOfOptions,
-            Some("next") => return Word::Next,
-            Some(long) => match long.split_once('=') {
-                Some((name, _)) => (false, name),
-                None => (long_wants_value(fetch, long) == Some(true), long),
-            },
-            None if option == ":" => return Word::Next,
-            None => (short_wants_value(fetch, option) == Some(true), ""),
-        };
-        let with_value = if name.is_empty() { last_short(fetch, option) } else { Some(name) };
-        let gives_url = match with_value {
-            Some("url" | "input") => true,
-            Some("config") => urls == Urls::AlsoOfFiles,
-            Some(_) | None => false,
-        };
-        if value_follows { Word::WithNext { gives_url } } else { Word::Whole { gives_url } }
-    }
-}
-
-/// The long name of the one with a value among several short options.
-fn last_short<'a>(fetch: &'a clap::Command, names: &str) -> Option<&'a str> {
-    for name in names.chars() {
-        let option = fetch.get_arguments().find(|arg| arg.get_short() == Some(name))?;
-        if option.get_action().takes_values() {
-            return option.get_long();
-        }
-    }
-    None
-}
-
-/// Fails where an option about the whole run is not in the first set.
-fn alone_in_the_first(matches: &ArgMatches) -> Result<(), String> {
-    let Some((_, matches)) = matches.subcommand() else { return Ok(()) };
-    let fetch = clap::Command::new("fetch");
-    let groups = [
-        LookupArgs::augment_args(fetch.clone()),
-        ResolverArgs::augment_args(fetch.clone()),
-        PolitenessArgs::augment_args(fetch.clone()),
-        AddressArgs::augment_args(fetch.clone()),
-        RingArgs::augment_args(fetch),
-    ];
-    let of_groups = groups.iter().flat_map(clap::Command::get_arguments);
-    let names = of_groups.filter_map(|arg| Some((arg.get_id().as_str(), arg.get_long()?)));
-    // this one of theirs is about each transfer
-    let names = names.filter(|(_, name)| *name != "happy-eyeballs-timeout-ms");
-    let others = [("connections", "connections"), ("per_host", "per-host"), ("driver", "driver")];
-    for (id, name) in names.chain(others) {
-        if matches.value_source(id) == Some(ValueSource::CommandLine) {
-            return Err(format!("--{name} is about the whole run: it stands before --next"));
-        }
-    }
-    Ok(())
-}
-
-/// URLs in their order, whether they were given as such or by `--url`.
-fn urls(matches: &ArgMatches) -> Vec<String> {
-    let of = |id: &str| {
-        let values = matches.get_many::<String>(id).into_iter().flatten().cloned();
-        matches.indices_of(id).into_iter().flatten().zip(values).collect::<Vec<_>>()
-    };
-    let mut given = [of("urls"), of("url")].concat();
-    given.sort_by_key(|(at, _)| *at);
-    given.into_iter().map(|(_, url)| url).collect()
-}
-
-fn read(path: &Path) -> io::Result<String> {
+pub(crate) fn read(path: &Path) -> io::Result<String> {
     let reader: Box<dyn io::Read> = match path.to_str() {
         Some("-") => Box::new(io::stdin()),
         _ => Box::new(fs::File::open(path)?),
@@ -230,11 +42,8 @@ fn read(path: &Path) -> io::Result<String> {
     }
 }
 
-/// The words of a command line that the lines of a file stand for.
-pub fn words(text: &str) -> Result<Vec<String>, String> {
-    let mut command = Args::command();
-    command.build();
-    let fetch = command.find_subcommand("fetch").expect("a subcommand");
+/// A word for each line that has an option, with the line's number.
+pub(crate) fn lines(text: &str, fetch: &clap::Command) -> Result<Vec<(usize, String)>, String> {
     let mut words = Vec::new();
     // some editors begin a file with a byte order mark
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
@@ -244,7 +53,7 @@ pub fn words(text: &str) -> Result<Vec<String>, String> {
             continue;
         }
         let word = line_word(line, fetch).map_err(|why| format!("line {number}: {why}"))?;
-        words.push(word);
+        words.push((number, word));
     }
     Ok(words)
 }
@@ -252,31 +61,40 @@ pub fn words(text: &str) -> Result<Vec<String>, String> {
 /// An option and its value, in one word.
 fn line_word(line: &str, fetch: &clap::Command) -> Result<String, String> {
     let separates = |char: char| char.is_whitespace() || matches!(char, '=' | ':');
-    let end = line.find(separates).unwrap_or(line.len());
-    let option = &line[..end];
-    let rest = line[end..].trim_start_matches(separates);
-    let value = value(rest)?;
+    let is_short = line.starts_with('-') && !line.starts_with("--");
+    let end = match is_short {
+        true => line.find(char::is_whitespace),
+        false => line.find(separates),
+    };
+    let (option, rest) = line.split_at(end.unwrap_or(line.len()));
+    let value = value(rest.trim_start_matches(separates))?;
     let name = option.trim_start_matches('-');
-    let is_short = option.starts_with('-') && !option.starts_with("--");
     if name.is_empty() || name.chars().any(char::is_control) {
         return Err(format!("{option:?} is no option"));
     }
-    let wants_value = match is_short {
-        true => short_wants_value(fetch, name),
-        false => long_wants_value(fetch, name),
+    let (long, wants_value) = match is_short {
+        true if name == ":" => ("next", Some(false)),
+        true => match valued_short(fetch, name) {
+            Some(Some((long, value))) => (long, Some(value.is_empty())),
+            Some(None) => ("", Some(false)),
+            None => ("", None),
+        },
+        false => (name, long_wants_value(fetch, name)),
     };
     match (value, wants_value) {
+        _ if long == "config" => Err("files of options name no others".to_owned()),
         (None, Some(true)) => Err(format!("{option} has no value (\"\" is an empty one)")),
         (Some(_), Some(false)) => Err(format!("{option} takes no value")),
         (None, _) if is_short => Ok(option.to_owned()),
         (None, _) => Ok(format!("--{name}")),
-        (Some(value), _) if is_short => Ok(format!("-{name}{value}")),
+        // of the value nothing is taken for the sign
+        (Some(value), _) if is_short => Ok(format!("-{name}={value}")),
         (Some(value), _) => Ok(format!("--{name}={value}")),
     }
 }
 
 /// Whether an option has a value; `None` if there is no such option, which is told later.
-fn long_wants_value(fetch: &clap::Command, name: &str) -> Option<bool> {
+pub(crate) fn long_wants_value(fetch: &clap::Command, name: &str) -> Option<bool> {
     let mut options = fetch.get_arguments();
     let option = options.find(|arg| {
         arg.get_long() == Some(name)
@@ -285,16 +103,20 @@ fn long_wants_value(fetch: &clap::Command, name: &str) -> Option<bool> {
     option.map(|arg| arg.get_action().takes_values())
 }
 
-/// Whether the last of several short options wants a value; of one before it the rest is the value.
-fn short_wants_value(fetch: &clap::Command, names: &str) -> Option<bool> {
+/// Of several short options the one that has a value, by its long name, with the rest of the word, which is the value;
+/// none of them, or `None` if there is no such option.
+pub(crate) fn valued_short<'a>(
+    fetch: &'a clap::Command,
+    names: &'a str,
+) -> Option<Option<(&'a str, &'a str)>> {
     let mut rest = names.chars();
     while let Some(name) = rest.next() {
         let option = fetch.get_arguments().find(|arg| arg.get_short() == Some(name))?;
         if option.get_action().takes_values() {
-            return Some(rest.as_str().is_empty());
+            return Some(Some((option.get_long()?, rest.as_str())));
         }
     }
-    Some(false)
+    Some(None)
 }
 
 fn value(text: &str) -> Result<Option<String>, String> {
@@ -342,7 +164,7 @@ mod tests {
         let text = "# a comment\n\n  --compressed\nfail\n-L\nurl = \"http://a/?b=c\"\nurl=http://b/\n\
                     user-agent: \"me \\\"1\\\"\\t\"\r\n-d  x=y # said\n--max-redirs 5\n\
                     data = \"-x\"\ndata=\"\"\nurl http://c/#frag\nurl = \"--output=pwn\"\n\
-                    url: -opwn\n-sSL\nupload-file = -o\nmax-time 5";
+                    url: -opwn\n-sSL\nupload-file = -o\nmax-time 5\n-dx=y\n-d \"=x\"\n-:\nnext";
         let want = [
             "--compressed",
             "--fail",
@@ -350,7 +172,7 @@ mod tests {
             "--url=http://a/?b=c",
             "--url=http://b/",
             "--user-agent=me \"1\"\t",
-            "-dx=y",
+            "-d=x=y",
             "--max-redirs=5",
             "--data=-x",
             "--data=",
@@ -360,34 +182,13 @@ mod tests {
             "-sSL",
             "--upload-file=-o",
             "--max-time=5",
+            "-dx=y",
+            "-d==x",
+            "-:",
+            "--next",
         ];
         assert_eq!(words(text).unwrap(), want);
         assert_eq!(words("\u{feff}fail\n\u{feff}x = y").unwrap(), ["--fail", "--\u{feff}x=y"]);
-    }
-
-    #[test]
-    fn sets_are_divided_where_no_value_stands() {
-        let table: [(&str, &[&str]); 9] = [
-            ("a --next b", &["a", "b"]),
-            ("a -: b --next c", &["a", "b", "c"]),
-            ("-d --next a", &["-d --next a"]),
-            ("-sd --next a --next b", &["-sd --next a", "b"]),
-            ("--data=x a --next -I b", &["--data=x a", "-I b"]),
-            ("-- -x --next a", &["-- -x --next a"]),
-            ("-s --next a --next", &["-s a", ""]),
-            ("--next a --next --next b", &["a", "b"]),
-            ("--url a --next -ilist --next -s --url=b", &["--url a", "-ilist", "-s --url=b"]),
-        ];
-        let divided = |text: &str, urls| {
-            let sets = sets(text.split(' ').map(OsString::from).collect(), urls);
-            let set = |set: Vec<OsString>| set.join(" ".as_ref()).into_string().unwrap();
-            sets.into_iter().map(set).collect::<Vec<_>>()
-        };
-        for (text, want) in table {
-            assert_eq!(divided(text, Urls::AsGiven), want, "{text}");
-        }
-        assert_eq!(divided("-sKfile --next a", Urls::AlsoOfFiles), ["-sKfile", "a"]);
-        assert_eq!(divided("-sKfile --next a", Urls::AsGiven), ["-sKfile a"]);
     }
 
     #[test]

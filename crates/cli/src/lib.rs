@@ -23,6 +23,7 @@ mod report;
 mod run;
 mod status;
 mod text;
+mod typed;
 
 use std::process::ExitCode;
 
@@ -41,7 +42,7 @@ pub use text::date::parse as parse_date;
 
 /// The command: its arguments are those of the process.
 pub fn main() -> ExitCode {
-    let args = match config::parse() {
+    let args = match typed::parse() {
         Ok(args) => args,
         Err(reason) => {
             eprintln!("ringdove: {reason}");

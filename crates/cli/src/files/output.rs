@@ -302,6 +302,14 @@ impl Sink {
         }
     }
 
+    /// Lets readers have what there is, where there are some.
+    pub(crate) fn flush(&mut self) -> Result<(), WriteError> {
+        match self {
+            Sink::Stream(stream) => stream.borrow_mut().flush(),
+            Sink::Discard | Sink::File(_) | Sink::Rest(_) => Ok(()),
+        }
+    }
+
     /// Forgets what was written, if that can be.
     pub(crate) fn starts_over(&mut self) -> bool {
         match self {

@@ -6,7 +6,7 @@ use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use ringdove::http::{BodyLength, RequestHead, ResponseHead, Version};
+use ringdove::http::{BodyLength, Fields, RequestHead, ResponseHead, Version};
 use ringdove::{Flow, Handler, Outcome, Redirect};
 
 use crate::files::output::Sink;
@@ -247,23 +247,32 @@ impl Delivery {
 
     /// Writes a head wherever heads go.
     fn write_head(&mut self, head: &ResponseHead<'_>) -> Flow {
-        if let Some(trace) = &self.rules.trace {
-            for line in head.raw().split_inclusive(|&byte| byte == b'\n') {
-                trace.bytes(self.ticket.id, "<= Recv header", line);
-            }
-        }
+        self.trace_lines(head.raw());
         self.head_bytes += head.raw().len() as u64;
+        self.write_lines(head.raw())
+    }
+
+    /// Writes lines of a head, or of trailers, wherever heads go.
+    fn write_lines(&mut self, lines: &[u8]) -> Flow {
         if let Some(dump) = &self.rules.dump {
             let mut dump = dump.borrow_mut();
             // whole, and before its body where that goes to the same place
-            let result = dump.write(head.raw()).and_then(|()| dump.flush());
+            let result = dump.write(lines).and_then(|()| dump.flush());
             drop(dump);
             let flow = self.go_on(result);
             if flow != Flow::Continue {
                 return flow;
             }
         }
-        if self.rules.heads { self.write(head.raw()) } else { Flow::Continue }
+        if self.rules.heads { self.write(lines) } else { Flow::Continue }
+    }
+
+    fn trace_lines(&self, lines: &[u8]) {
+        if let Some(trace) = &self.rules.trace {
+            for line in lines.split_inclusive(|&byte| byte == b'\n') {
+                trace.bytes(self.ticket.id, "<= Recv header", line);
+            }
+        }
     }
 
     /// Takes the ETag of a response whose body is to have it saved.
@@ -293,14 +302,20 @@ impl Delivery {
     }
 
     fn tell_heads(&mut self, head: &ResponseHead<'_>) {
+        let mut text = self.whose();
+        push_lines(&mut text, '>', &std::mem::take(&mut self.request_head));
+        push_lines(&mut text, '<', head.raw());
+        self.rules.console.say(&text);
+    }
+
+    /// The URL, and where it has led to, for whoever is told of heads.
+    fn whose(&self) -> String {
         let mut text = format!("* {}", printable(self.ticket.url.as_bytes()));
         if let Some(hop) = &self.hop {
             text.push_str(" → ");
             text.push_str(hop);
         }
-        push_lines(&mut text, '>', &std::mem::take(&mut self.request_head));
-        push_lines(&mut text, '<', head.raw());
-        self.rules.console.say(&text);
+        text
     }
 }
 
@@ -389,6 +404,28 @@ impl Handler for Delivery {
                 self.trouble = Some(Trouble::Rest(why.clone()));
                 Flow::Abort(why)
             }
+        }
+    }
+
+    fn trailers(&mut self, fields: Fields<'_>) -> Flow {
+        if self.trouble.is_some() {
+            return Flow::Continue;
+        }
+        let mut lines = Vec::new();
+        for (name, value) in fields {
+            lines.extend([name.as_bytes(), b": ", &value, b"\r\n"].concat());
+        }
+        self.trace_lines(&lines);
+        if self.rules.verbose {
+            let mut text = self.whose();
+            push_lines(&mut text, '<', &lines);
+            self.rules.console.say(&text);
+        }
+        // behind the body, where both go to the same place
+        let flushed = self.sink.flush();
+        match self.go_on(flushed) {
+            Flow::Continue => self.write_lines(&lines),
+            flow => flow,
         }
     }
 

@@ -245,10 +245,10 @@ fn options_come_from_files() {
         server.url("/p")
     );
     fs::write(&file, text).expect("a file");
-    Ringdove::fetch(["-A", "typed"]).path("-K", &file).run().exits(0);
+    Ringdove::fetch::<&str>([]).path("-K", &file).args(["-A", "typed"]).run().exits(0);
     let request = only_request(&server);
     assert_eq!((request.method().as_str(), &request.body[..]), ("PATCH", &b"-a\tb"[..]));
-    assert_eq!(request.field("user-agent").as_deref(), Some("typed"), "what is typed comes last");
+    assert_eq!(request.field("user-agent").as_deref(), Some("typed"), "the last one counts");
 
     // sets of options, and what is said of them beside the file
     let server = self::server();
@@ -266,7 +266,14 @@ fn options_come_from_files() {
     Ringdove::fetch(["-K", "-"]).stdin(text).run().exits(1).says(&["status 404"]);
 
     fs::write(&file, "fail\nno-such-option = 1").expect("a file");
-    Ringdove::fetch::<&str>([]).path("-K", &file).run().exits(2).says(&["--no-such-option"]);
+    let refused = |words: &[&str]| {
+        Ringdove::fetch(["--connections", "5"]).path("-K", &file).run().exits(2).says(words);
+    };
+    refused(&["-K", "/options: line 2: unexpected argument '--no-such-option' found"]);
+    fs::write(&file, "url = a\nnext\nurl = a\nper-host = 5\n").expect("a file");
+    refused(&["/options: line 4: --per-host is about the whole run"]);
+    fs::write(&file, "url = a\nnext\nfail\n").expect("a file");
+    refused(&["/options: line 2: no URL comes after this 'next'"]);
     fs::write(&file, "fail\ndata = \"x").expect("a file");
     Ringdove::fetch::<&str>([]).path("-K", &file).run().exits(2).says(&["line 2", "quotation"]);
     // what a file says is no option but by its name

@@ -41,6 +41,23 @@ fn heads_stand_before_bodies_and_by_themselves() {
 }
 
 #[test]
+fn trailers_stand_wherever_heads_do() {
+    let body =
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\nX-T: v\r\n\r\n";
+    let server = Plan::new().path("/", Script::new().send(body)).start();
+    for driver in drivers() {
+        let args = ["-D", "-", "-v", "--trace-ascii", "%", "--driver", driver, &server.url("/")];
+        let ended =
+            Ringdove::fetch(args).run().exits(0).says(&["< X-T: v"]).says(&["0000: X-T: v"]);
+        assert!(ended.text().ends_with("\r\n\r\nbodyX-T: v\r\n"), "{}", ended.text());
+    }
+    // what cannot be written is an error, as it is with heads
+    let full = Plan::new().path("/", Script::new().send(body)).start();
+    let ended = Ringdove::fetch(["--include", "-o", "/dev/full", &full.url("/")]).run().exits(1);
+    ended.says(&["/dev/full", "No space left"]);
+}
+
+#[test]
 fn heads_of_many_go_to_one_file_whole() {
     let (server, directory) = (server(), tempfile::tempdir().expect("a directory"));
     let dump = directory.path().join("heads");

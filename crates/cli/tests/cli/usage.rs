@@ -75,6 +75,7 @@ fn bad_options_are_named() {
         (&[URL, "-c", "/no/such/dir/j"], &["-c", "/no/such/dir/j"]),
         (&[URL, "--hsts", "/no/such/dir/h"], &["--hsts", "/no/such/dir/h"]),
         (&[URL, "-o", "-", "--jsonl"], &["--jsonl", "standard output"]),
+        (&[URL, "--dns-servers", "::1,fe80::1"], &["--dns-servers", "'fe80::1'", "needs a zone"]),
     ];
     for (args, words) in table {
         let ended = Ringdove::fetch(*args).run().exits(2).says(words);

@@ -25,6 +25,7 @@ fn odd() -> Plan {
         .path("/redirect", Script::new().send(redirect))
         .path("/hints", Script::new().send(format!("{hints}HTTP/1.1 200\r\n{length}\r\nhello")))
         .path("/trailers", answer(chunked, "5\r\nhello\r\n0\r\nA B: c\r\nD : e\r\n\r\n"))
+        .path("/after", answer(chunked, "5\r\nhello\r\n0\r\nX-T: v\r\nDigest: a  b\r\n\r\n"))
         .path("/length", answer("Content-Length : 5\r\nConnection: close\r\n", "hello"))
         .path("/large", answer(&format!("{}{length}", "X: y\r\n".repeat(4900)), "hello"))
         .path("/long", answer(&format!("{}{length}", long.repeat(25)), "hello"))
@@ -40,6 +41,11 @@ const ODD: &[Case] = &[
     Case::new("in a redirect", &["--include", "-L", "URL/redirect"]),
     Case::new("in 103", &["--include", "URL/hints"]),
     Case::new("in trailers", &["URL/trailers"]),
+    Case::new("trailers", &["URL/after"]),
+    Case::new("trailers behind the body", &["--include", "URL/after"]),
+    Case::new("trailers behind the heads", &["-D", "heads", "URL/after", "URL/named"]),
+    Case::new("trailers in both", &["-f", "--include", "-D", "heads", "-o", "out", "URL/after"]),
+    Case::new("trailers as they came", &["--raw", "--include", "-D", "heads", "URL/after"]),
     Case::new("many fields", &["URL/large"]),
     Case::new("long fields", &["URL/long"]),
     Case::new("no colon", &["URL/colon"]).differs("Heads"),

@@ -44,10 +44,21 @@ const SETS: &[Case] = &[
     Case::new("at the beginning", &["--next", "-d", "x", "URL/up"]),
     Case::new("twice", &["URL/a", "--next", "--next", "URL/b"]),
     Case::new("options without a URL", &["-d", "x", "--next", "URL/up"]),
+    Case::new("before and after -K", &["-d", "a", "-K", "options", "-d", "b", "URL/up"]),
+    Case::new("-K has the last word", &["-A", "me", "-K", "agent", "URL/a"]),
+    Case::new("-K has the first word", &["-K", "agent", "-A", "me", "URL/a"]),
+    Case::new("-K with next", &["-d", "a", "URL/up", "-K", "next", "-d", "b", "URL/up"]),
+    Case::new("-K with -:", &["URL/a", "-K", "short", "-d", "b", "URL/up"]),
     Case::new("-K", &["-K", "options", "URL/up", "--next", "-K", "options", "-d", "y", "URL/up"]),
 ];
 
 #[test]
 fn sets_of_options_are_curls() {
-    compare(SETS, server, &[("options", "data = x\n")]);
+    let files = [
+        ("options", "data = x\n"),
+        ("agent", "user-agent = file\n"),
+        ("next", "data = c\nnext\nuser-agent = \"f\"\n"),
+        ("short", "-:\n-dx=y\n"),
+    ];
+    compare(SETS, server, &files);
 }
