@@ -175,17 +175,23 @@ impl Identity {
 
     /// A rustls server that shows this certificate, asks for none, and speaks http/1.1.
     pub fn server_config(&self) -> Arc<ServerConfig> {
+        self.server_config_that_speaks(&["http/1.1"])
+    }
+
+    /// The same, but it speaks these protocols, and prefers those that come first (RFC 7301).
+    pub fn server_config_that_speaks(&self, protocols: &[&str]) -> Arc<ServerConfig> {
         let mut config = ServerConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
             .expect("ring offers the default versions")
             .with_no_client_auth()
             .with_single_cert(vec![self.certificate.clone()], self.key())
             .expect("the key is the certificate's");
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        config.alpn_protocols =
+            protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
         Arc::new(config)
     }
 
-    /// The same, but it lets in those alone who show a certificate of this authority.
+    /// One without ALPN that lets in those alone who show a certificate of this authority.
     pub fn server_config_for_clients_of(&self, authority: &Authority) -> Arc<ServerConfig> {
         let mut roots = RootCertStore::empty();
         roots.add(authority.certificate.clone()).expect("a usable root");

@@ -16,6 +16,7 @@ pub mod child;
 pub mod corpus;
 pub mod dead_end;
 pub mod digest;
+pub mod h2;
 pub mod hostile;
 pub mod isolated;
 pub mod leak;
