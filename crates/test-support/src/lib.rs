@@ -24,7 +24,9 @@ pub mod name_server;
 pub mod nginx;
 pub mod nsd;
 pub mod ports;
+mod program;
 pub mod proxies;
+pub mod servers;
 pub mod sim_tls;
 
 use std::time::{Duration, Instant};

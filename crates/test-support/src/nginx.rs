@@ -29,6 +29,8 @@ pub struct NginxConfig {
     pub addresses: Vec<IpAddr>,
     /// Also listen for TLS, on a port of its own.
     pub tls: Option<NginxTls>,
+    /// Also speak HTTP/2: by TLS to whoever chooses it, and with prior knowledge on a port of its own.
+    pub http2: bool,
     /// What to serve; without it an empty directory of the server's own ([`Nginx::docroot`]).
     pub docroot: Option<PathBuf>,
     /// Connections at once; the hard RLIMIT_NOFILE may allow fewer.
@@ -63,6 +65,7 @@ impl Default for NginxConfig {
         NginxConfig {
             addresses: vec![Ipv4Addr::LOCALHOST.into()],
             tls: None,
+            http2: false,
             docroot: None,
             connections: 20_000,
             keepalive_requests: 1_000_000_000,
@@ -95,7 +98,8 @@ pub struct Nginx {
     docroot: PathBuf,
     plain: SocketAddr,
     tls: Option<SocketAddr>,
-    _ports: [Port; 2],
+    http2: Option<SocketAddr>,
+    _ports: [Port; 3],
 }
 
 impl Nginx {
@@ -142,6 +146,12 @@ impl Nginx {
         self.tls.expect("this nginx was started without TLS")
     }
 
+    /// Where HTTP/2 is spoken with prior knowledge. Panics when the configuration had none.
+    #[track_caller]
+    pub fn http2_addr(&self) -> SocketAddr {
+        self.http2.expect("this nginx was started without HTTP/2")
+    }
+
     /// `path`, which begins with a slash, as a plain URL on the main address.
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.plain)
@@ -178,13 +188,14 @@ impl Nginx {
         let docroot = config.docroot.clone().unwrap_or_else(|| dir.path().join("html"));
         fs::create_dir_all(&docroot)?;
         let main = config.addresses[0];
-        let ports = [Port::free(main)?, Port::free(main)?];
-        let [plain, tls] = [0, 1].map(|at| SocketAddr::new(main, ports[at].number()));
-        fs::write(dir.path().join("nginx.conf"), render(config, &docroot, plain, tls))?;
+        let ports = [Port::free(main)?, Port::free(main)?, Port::free(main)?];
+        let [plain, tls, http2] = [0, 1, 2].map(|at| SocketAddr::new(main, ports[at].number()));
+        fs::write(dir.path().join("nginx.conf"), render(config, &docroot, [plain, tls, http2]))?;
         let log = dir.path().join("error.log");
         let process = Guarded::spawn(&argv(config, dir.path()), &log)?;
         let tls = config.tls.is_some().then_some(tls);
-        let mut nginx = Nginx { process, dir, docroot, plain, tls, _ports: ports };
+        let http2 = config.http2.then_some(http2);
+        let mut nginx = Nginx { process, dir, docroot, plain, tls, http2, _ports: ports };
         nginx.wait_until_accepting()?;
         Ok(nginx)
     }
@@ -192,13 +203,13 @@ impl Nginx {
     fn wait_until_accepting(&mut self) -> io::Result<()> {
         let mut ended = None;
         let plain = self.plain;
-        let tls = self.tls;
+        let (tls, http2) = (self.tls, self.http2);
         let accepting = eventually(PATIENCE, || {
             ended = self.process.exited().ok().flatten();
             let accepts = |addr: &SocketAddr| {
                 TcpStream::connect_timeout(addr, Duration::from_millis(100)).is_ok()
             };
-            ended.is_some() || [Some(plain), tls].iter().flatten().all(accepts)
+            ended.is_some() || [Some(plain), tls, http2].iter().flatten().all(accepts)
         });
         match ended {
             None if accepting => Ok(()),
@@ -231,13 +242,18 @@ fn argv(config: &NginxConfig, dir: &Path) -> Vec<String> {
     argv
 }
 
-fn render(config: &NginxConfig, docroot: &Path, plain: SocketAddr, tls: SocketAddr) -> String {
+fn render(config: &NginxConfig, docroot: &Path, addrs: [SocketAddr; 3]) -> String {
+    let [plain, tls, http2] = addrs.map(|addr| addr.port());
     let mut server = String::new();
     for &address in &config.addresses {
         let listen = |port| SocketAddr::new(address, port);
-        _ = writeln!(server, "    listen {} backlog=4096;", listen(plain.port()));
+        _ = writeln!(server, "    listen {} backlog=4096;", listen(plain));
         if config.tls.is_some() {
-            _ = writeln!(server, "    listen {} ssl backlog=4096;", listen(tls.port()));
+            let http2 = if config.http2 { "http2" } else { "" };
+            _ = writeln!(server, "    listen {} ssl {http2} backlog=4096;", listen(tls));
+        }
+        if config.http2 {
+            _ = writeln!(server, "    listen {} http2 backlog=4096;", listen(http2));
         }
     }
     if let Some(tls) = &config.tls {

@@ -3,28 +3,21 @@
 
 use std::fs;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use md5::{Digest as _, Md5};
-use tempfile::TempDir;
 
 use super::certs::Identity;
-use super::child::Guarded;
-use super::ports::Port;
-use super::{PATIENCE, eventually};
+use super::program::{Program, path, sbin};
 
 /// A running proxy on 127.0.0.1; dropping it kills it.
 #[derive(Debug)]
 pub struct RealProxy {
-    // Dropped in this order: first the process, then what it writes to.
-    _process: Guarded,
+    // Dropped in this order: first the process, then what it leaves.
+    program: Program,
     _segments: Segments,
-    dir: TempDir,
-    addr: SocketAddr,
-    _port: Port,
 }
 
 /// Shared memory of a squid's own, which it leaves when it is killed.
@@ -128,39 +121,19 @@ impl RealProxy {
 
     /// Where it listens.
     pub fn addr(&self) -> SocketAddr {
-        self.addr
+        self.program.addrs()[0]
     }
 
-    /// Starts what `argv` makes of a directory and a free port.
     #[track_caller]
     fn start(package: &str, argv: impl Fn(&Path, u16) -> io::Result<Vec<String>>) -> RealProxy {
-        RealProxy::try_start(&argv).unwrap_or_else(|error| {
-            panic!("{package} did not start (`scripts/test deps` installs it):\n{error}")
-        })
-    }
-
-    fn try_start(argv: impl Fn(&Path, u16) -> io::Result<Vec<String>>) -> io::Result<RealProxy> {
-        let dir = tempfile::Builder::new().prefix("ringdove-proxy-").tempdir()?;
-        let host = IpAddr::V4(Ipv4Addr::LOCALHOST);
-        let port = Port::free(host)?;
-        let addr = SocketAddr::new(host, port.number());
-        let log = dir.path().join("log");
-        let segments = Segments(service(addr.port()));
-        let mut process = Guarded::spawn(&argv(dir.path(), addr.port())?, &log)?;
-        let mut ended = None;
-        let accepts = eventually(PATIENCE, || {
-            ended = process.exited().ok().flatten();
-            ended.is_some() || TcpStream::connect_timeout(&addr, Duration::from_millis(100)).is_ok()
-        });
-        if ended.is_some() || !accepts {
-            return Err(io::Error::other(fs::read_to_string(log).unwrap_or_default()));
-        }
-        Ok(RealProxy { _process: process, _segments: segments, dir, addr, _port: port })
+        let program = Program::start(package, 1, |dir, ports| argv(dir, ports[0]));
+        let segments = Segments(service(program.addrs()[0].port()));
+        RealProxy { program, _segments: segments }
     }
 
     /// What it has said so far.
     pub fn log(&self) -> String {
-        fs::read_to_string(self.dir.path().join("log")).unwrap_or_default()
+        self.program.log()
     }
 }
 
@@ -202,14 +175,4 @@ fn squid_config(dir: &Path, port: u16, asks: Asks) -> io::Result<String> {
          cache_effective_user proxy\nvisible_hostname ringdove.test\npinger_enable off\n\
          dns_nameservers 127.0.0.1\nshutdown_lifetime 0 seconds\nvia off\n"
     ))
-}
-
-fn path(dir: &Path, name: &str) -> String {
-    dir.join(name).display().to_string()
-}
-
-/// Debian keeps daemons where a plain user's PATH may not look.
-fn sbin(name: &str) -> String {
-    let known = format!("/usr/sbin/{name}");
-    if Path::new(&known).exists() { known } else { name.to_owned() }
 }
