@@ -282,7 +282,7 @@ pub(crate) const SHOWN_URL: usize = 120;
 /// Content codings of one body, one over the other: curl's number. More than two are not met.
 pub(crate) const CODINGS: usize = 5;
 
-/// Decoded bytes handed on at a time, and so the most between two looks at the caps.
+/// Decoded bytes handed on at a time, and so the most work between two looks at the caps.
 pub(crate) const DECODE_BUFFER: usize = 64 * 1024;
 
 /// Bytes between two codings of one body.
@@ -295,7 +295,18 @@ pub const DECODED_FREELY: u64 = 1024 * 1024;
 /// one byte again and again; texts stay below 100.
 pub const DECODED_RATIO: u32 = 1000;
 
-/// Decoded bytes, of all codings of a body, after which others get their turn.
+/// Bytes between two codings of a body of which no ratio is asked.
+pub(crate) const CODED_FREELY: u64 = 16 * 1024;
+
+/// Bytes between two codings that come of one received at most, beyond these: coded bytes shrink hardly when they are coded
+/// again, and each costs up to 3 µs (a block of deflate with nothing in it has 10 bits), whatever comes of it.
+pub(crate) const CODED_RATIO: u32 = 16;
+
+/// Decoded bytes that count as much as one that a coding is given, whatever comes of it: more than honest ones cost, so that a
+/// turn has 16 KiB at most of those that cost a hundred times as much.
+pub(crate) const CODED_BYTE: u64 = 32;
+
+/// Decoded bytes, of all codings of a body, and what else costs as much, after which others get their turn.
 pub(crate) const DECODED_PER_TURN: u64 = 512 * 1024;
 
 /// Decoded bytes of all bodies that wait for their turn, after which sockets and deadlines are looked at.
@@ -311,14 +322,19 @@ pub(crate) const ZSTD_WINDOW: u64 = 8 * 1024 * 1024;
 /// take more.
 pub(crate) const DECODER: usize = 32 * 1024 * 1024;
 
-/// Bytes of a gzip member's header, which may have a name and a comment of any length.
-pub(crate) const GZIP_HEADER: usize = 64 * 1024;
+/// Bytes of a gzip member's header, which may have an extra field of 64 KiB, and a name and a comment of any length.
+pub(crate) const GZIP_HEADER: usize = 128 * 1024;
 
-/// Members of a gzip body, or frames of a zstd body, whatever they have. Each costs some microseconds.
+/// Decoded bytes that cost as much as a gzip member or a zstd frame does beside what is in it: some microseconds. So much
+/// work it is, and so much of what was decoded excuses one more.
+pub(crate) const CODING_MEMBER: u64 = 4096;
+
+/// Received bytes for each member or frame whatever it has: as many as the shortest has, so that only where one coding is
+/// over another there can be too many.
+pub(crate) const CODING_MEMBER_RECEIVED: u64 = 8;
+
+/// Members or frames beyond all these.
 pub(crate) const CODING_MEMBERS: u64 = 64;
-
-/// Bytes of output for each member or frame beyond these.
-pub(crate) const CODING_MEMBER: u64 = 64;
 
 /// Bytes of the body of a response on which another request follows (a redirect, a challenge) which
 /// are read, and thrown away, to keep the connection: more costs more than a connection does.

@@ -56,11 +56,11 @@ fn decode(codings: &[Coding], coded: &[u8], mut piece_len: impl FnMut() -> usize
         }
         loop {
             match decoder.decode(piece, &mut out) {
-                Ok(Decoded { produced: 0, consumed }) => {
-                    assert_eq!(consumed, piece.len(), "all is taken");
+                Ok(Decoded { more: false, consumed, produced }) => {
+                    assert_eq!((consumed, produced), (piece.len(), 0), "all is taken");
                     break;
                 }
-                Ok(Decoded { produced, consumed }) => {
+                Ok(Decoded { more: true, consumed, produced }) => {
                     body.extend_from_slice(&out[..produced]);
                     piece = &piece[consumed..];
                 }

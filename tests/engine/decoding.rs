@@ -361,3 +361,35 @@ fn a_crowd_that_decodes_much_leaves_time_for_others() {
         h.succeeds();
     }
 }
+
+/// Members of which nothing comes are work as well.
+#[test]
+fn who_decodes_much_of_which_nothing_comes_leaves_time_for_others() {
+    let members = gzip(b"").repeat(2000);
+    let wire = response(GZIP, &[&members[..], &gzip(b"body")].concat());
+    let mut h = Harness::new(100);
+    let logs: Vec<_> = (0..20).map(|_| Log::default()).collect();
+    let asked: Vec<_> = logs
+        .iter()
+        .map(|log| {
+            h.add_with(get("/").options(decoding_freely()), log.clone());
+            h.ask()
+        })
+        .collect();
+    for connection in asked {
+        h.received(connection, &wire);
+    }
+    let left = || logs.iter().filter(|log| log.body().is_empty()).count();
+    assert_eq!(left(), 20, "a turn is over before");
+    let mut batches = 0;
+    while left() > 0 {
+        assert_eq!(h.engine.next_time(), Some(ringdove::Time::ZERO), "at once");
+        h.again();
+        batches += 1;
+    }
+    assert!((5..100).contains(&batches), "{batches}");
+    for log in &logs {
+        assert_eq!(log.body(), b"body");
+        h.succeeds();
+    }
+}

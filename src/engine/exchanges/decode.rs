@@ -179,17 +179,22 @@ impl Decoding {
             if taken < input.len() && decoder.may_grow() && !self.loan.may_grow() {
                 return Poured::NoRoom(taken);
             }
-            let Decoded { consumed, produced } = match decoder.decode(&input[taken..], buffer) {
+            let Decoded { consumed, produced, more } = match decoder.decode(&input[taken..], buffer)
+            {
                 Ok(decoded) => decoded,
                 Err(fault) => return Poured::Failed(Cause::Coding(fault)),
             };
             self.loan.set(decoder.held());
             taken += consumed;
-            if produced == 0 {
+            if !more {
                 return Poured::All;
             }
             self.delivered += produced as u64;
-            match handler.body(&buffer[..produced]) {
+            let flow = match produced {
+                0 => Flow::Continue,
+                _ => handler.body(&buffer[..produced]),
+            };
+            match flow {
                 Flow::Continue if decoder.work() < turn_ends => {}
                 Flow::Continue => return Poured::TurnOver(taken),
                 Flow::Pause => return Poured::Paused(taken),

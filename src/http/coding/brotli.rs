@@ -64,7 +64,7 @@ impl Brotli {
             Part::End | Part::Padding if input.is_empty() => return Ok(Step::default()),
             Part::End | Part::Padding => {
                 self.part = Part::Padding;
-                return Ok(Step { consumed: input.len(), produced: 0 });
+                return Ok(Step::taken(input.len()));
             }
             Part::Corrupt => return Err(corrupt()),
         }

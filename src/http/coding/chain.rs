@@ -36,8 +36,11 @@ pub struct ContentDecoder {
 pub struct Decoded {
     /// Bytes of the input that are done with.
     pub consumed: usize,
-    /// Bytes put into the output. None: all input is consumed, and there is nothing more to give.
+    /// Bytes put into the output. There may be none, and more to come all the same: much can be gone through of which
+    /// nothing comes.
     pub produced: usize,
+    /// Whether it goes on, by another call. If not, all input is consumed, and there is nothing more to give.
+    pub more: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +60,9 @@ struct Stage {
     buffer: Vec<u8>,
     at: usize,
     produced: u64,
+    consumed: u64,
+    /// Members or frames begun: each costs more than its bytes do.
+    begun: u64,
 }
 
 /// A decoder of one coding. Boxed: they differ in size, and none is small.
@@ -83,12 +89,13 @@ impl ContentDecoder {
     }
 
     /// Decodes into `out`, which is not empty, and of which no more than
-    /// `limits::DECODE_BUFFER` bytes are used: so often the caps are checked.
+    /// `limits::DECODE_BUFFER` bytes are used: after so much work, whatever comes of it, the caps are checked.
     ///
     /// After a fault every call answers that fault.
     pub fn decode(&mut self, input: &[u8], out: &mut [u8]) -> Result<Decoded, CodingFault> {
         if self.is_over {
-            return self.fault.clone().map_or(Ok(Decoded { consumed: 0, produced: 0 }), Err);
+            let nothing = Decoded { consumed: 0, produced: 0, more: false };
+            return self.fault.clone().map_or(Ok(nothing), Err);
         }
         if self.stages.is_empty() && !input.is_empty() {
             self.stages = self.codings.iter().rev().map(|&coding| Stage::new(coding)).collect();
@@ -102,7 +109,8 @@ impl ContentDecoder {
         let most = out.len().min(limits::DECODE_BUFFER);
         let mut wire = if self.input == Input::Refused { &[][..] } else { input };
         let before = wire.len();
-        let filled = fill(&mut self.stages, &mut wire, &mut out[..most]);
+        let mut work = limits::DECODE_BUFFER as u64;
+        let filled = fill(&mut self.stages, &mut wire, &mut out[..most], &mut work);
         let consumed = before - wire.len();
         self.taken += consumed as u64;
         let produced = match filled {
@@ -118,12 +126,13 @@ impl ContentDecoder {
             self.refuse(fault.clone());
             return Err(fault);
         }
-        if produced == 0 && self.input == Input::Ended && self.fault.is_none() {
+        let more = produced > 0 || work == 0;
+        if !more && self.input == Input::Ended && self.fault.is_none() {
             self.fault = self.unfinished();
         }
         match &self.fault {
-            Some(fault) if produced == 0 => Err(fault.clone()),
-            Some(_) | None => Ok(Decoded { consumed, produced }),
+            Some(fault) if !more => Err(fault.clone()),
+            Some(_) | None => Ok(Decoded { consumed, produced, more }),
         }
     }
 
@@ -134,9 +143,9 @@ impl ContentDecoder {
         }
     }
 
-    /// Bytes decoded, by all codings of the chain together.
+    /// Bytes decoded, by all codings of the chain together, and what else cost as much.
     pub fn work(&self) -> u64 {
-        self.stages.iter().map(|stage| stage.produced).sum()
+        self.stages.iter().map(Stage::work).sum()
     }
 
     /// The coding after whose end bytes were left out, if there were any.
@@ -172,7 +181,18 @@ impl ContentDecoder {
         if self.held() > limits::DECODER {
             return Some(CodingFault::TooMuchMemory { limit: limits::DECODER });
         }
+        if let Some(stage) =
+            self.stages.iter().find(|stage| stage.begun > stage.excused(self.taken))
+        {
+            return Some(CodingFault::TooManyMembers { coding: stage.decoder.coding() });
+        }
         let limit = max_ratio?;
+        let (_, before) = self.stages.split_last()?;
+        let between = before.iter().map(|stage| stage.produced).max().unwrap_or(0);
+        let least = limits::CODED_RATIO.min(limit.max(1));
+        if between > limits::CODED_FREELY && between / u64::from(least) > self.taken {
+            return Some(CodingFault::CodedTooLarge { limit: least });
+        }
         let over = most > limits::DECODED_FREELY && most / u64::from(limit.max(1)) > self.taken;
         over.then_some(CodingFault::RatioTooLarge { limit })
     }
@@ -187,9 +207,14 @@ impl ContentDecoder {
     }
 }
 
-/// Fills `out` from the last of `stages`, as far as it takes what `wire` has. Nothing produced: all
-/// of `wire` is consumed.
-fn fill(stages: &mut [Stage], wire: &mut &[u8], out: &mut [u8]) -> Result<usize, CodingFault> {
+/// Fills `out` from the last of `stages`, as far as it takes what `wire` has and `work` lasts, which is taken from that.
+/// Nothing produced, and work left: all of `wire` is consumed.
+fn fill(
+    stages: &mut [Stage],
+    wire: &mut &[u8],
+    out: &mut [u8],
+    work: &mut u64,
+) -> Result<usize, CodingFault> {
     let Some((stage, before)) = stages.split_last_mut() else {
         // no coding at all
         let n = wire.len().min(out.len());
@@ -198,19 +223,23 @@ fn fill(stages: &mut [Stage], wire: &mut &[u8], out: &mut [u8]) -> Result<usize,
         return Ok(n);
     };
     let mut is_stuck = false;
-    loop {
+    while *work > 0 {
         let input = if before.is_empty() { *wire } else { &stage.buffer[stage.at..] };
         let is_starved = input.is_empty();
-        let Step { consumed, produced } = stage.decoder.step(input, out)?;
+        let Step { consumed, produced, begun } = stage.decoder.step(input, out)?;
         match before.is_empty() {
             true => *wire = &wire[consumed..],
             false => stage.at += consumed,
         }
+        let before_step = stage.work();
         stage.produced += produced as u64;
+        stage.consumed += consumed as u64;
+        stage.begun += u64::from(begun);
+        *work = work.saturating_sub(stage.work() - before_step);
         if produced > 0 {
             return Ok(produced);
         }
-        if is_starved && (before.is_empty() || !stage.refill(before, wire)?) {
+        if is_starved && (before.is_empty() || !stage.refill(before, wire, work)?) {
             return Ok(0);
         }
         // once without progress, where a decoder finds itself at an end
@@ -220,6 +249,7 @@ fn fill(stages: &mut [Stage], wire: &mut &[u8], out: &mut [u8]) -> Result<usize,
         }
         is_stuck &= consumed == 0 && !is_starved;
     }
+    Ok(0)
 }
 
 impl Stage {
@@ -230,7 +260,19 @@ impl Stage {
             Coding::Brotli => Decoder::Brotli(Box::default()),
             Coding::Zstd => Decoder::Zstd(Box::default()),
         };
-        Stage { decoder, buffer: Vec::new(), at: 0, produced: 0 }
+        Stage { decoder, buffer: Vec::new(), at: 0, produced: 0, consumed: 0, begun: 0 }
+    }
+
+    /// What it has decoded and what else cost as much, in decoded bytes.
+    fn work(&self) -> u64 {
+        self.produced + self.consumed * limits::CODED_BYTE + self.begun * limits::CODING_MEMBER
+    }
+
+    /// As many members or frames as there may be of what it has given, and of so many bytes received.
+    fn excused(&self, received: u64) -> u64 {
+        limits::CODING_MEMBERS
+            + self.produced / limits::CODING_MEMBER
+            + received / limits::CODING_MEMBER_RECEIVED
     }
 
     fn held(&self) -> usize {
@@ -238,10 +280,15 @@ impl Stage {
     }
 
     /// Gets what the stages before have for this one, which has taken all it had.
-    fn refill(&mut self, before: &mut [Stage], wire: &mut &[u8]) -> Result<bool, CodingFault> {
+    fn refill(
+        &mut self,
+        before: &mut [Stage],
+        wire: &mut &[u8],
+        work: &mut u64,
+    ) -> Result<bool, CodingFault> {
         self.at = 0;
         self.buffer.resize(limits::CODING_BUFFER, 0);
-        let filled = fill(before, wire, &mut self.buffer);
+        let filled = fill(before, wire, &mut self.buffer, work);
         self.buffer.truncate(*filled.as_ref().unwrap_or(&0));
         Ok(filled? > 0)
     }
@@ -252,6 +299,15 @@ impl Stage {
 pub(super) struct Step {
     pub(super) consumed: usize,
     pub(super) produced: usize,
+    /// A member or a frame has begun.
+    pub(super) begun: bool,
+}
+
+impl Step {
+    /// So many bytes were taken, and nothing has come of them.
+    pub(super) fn taken(consumed: usize) -> Step {
+        Step { consumed, ..Step::default() }
+    }
 }
 
 impl Decoder {
@@ -309,29 +365,5 @@ impl Decoder {
             Decoder::Brotli(brotli) => brotli.is_at_end(),
             Decoder::Zstd(zstd) => zstd.is_at_end(),
         }
-    }
-}
-
-/// Counts members or frames: each costs more than its bytes do.
-#[derive(Debug, Default)]
-pub(super) struct Members {
-    begun: u64,
-    produced: u64,
-}
-
-impl Members {
-    /// Whether there is none yet.
-    pub(super) fn is_first(&self) -> bool {
-        self.begun == 0
-    }
-
-    pub(super) fn note(&mut self, produced: usize) {
-        self.produced += produced as u64;
-    }
-
-    pub(super) fn begin(&mut self, coding: Coding) -> Result<(), CodingFault> {
-        self.begun += 1;
-        let most = limits::CODING_MEMBERS + self.produced / limits::CODING_MEMBER;
-        if self.begun > most { Err(CodingFault::TooManyMembers { coding }) } else { Ok(()) }
     }
 }

@@ -35,7 +35,7 @@ impl Deflate {
         match self.state {
             State::Start => {
                 self.state = State::One(byte);
-                Ok(Step { consumed: 1, produced: 0 })
+                Ok(Step::taken(1))
             }
             State::One(first) => {
                 let mut stream = Decompress::new(is_zlib(first, byte));
@@ -47,7 +47,7 @@ impl Deflate {
             State::Stream(_) => self.inflate(input, out),
             State::End | State::Padding => {
                 self.state = State::Padding;
-                Ok(Step { consumed: input.len(), produced: 0 })
+                Ok(Step::taken(input.len()))
             }
         }
     }
@@ -103,6 +103,7 @@ pub(super) fn inflate(
     let step = Step {
         consumed: (stream.total_in() - before.0) as usize,
         produced: (stream.total_out() - before.1) as usize,
+        begun: false,
     };
     Ok(Inflated { step, end: status == Status::StreamEnd })
 }

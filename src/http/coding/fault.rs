@@ -53,6 +53,11 @@ pub enum CodingFault {
         /// The limit, in bytes.
         limit: u64,
     },
+    /// What lies between two codings is too large for what was received.
+    CodedTooLarge {
+        /// The limit, in bytes for each received.
+        limit: u32,
+    },
     /// The decoded body is too large for what was received.
     RatioTooLarge {
         /// The limit, in decoded bytes for each received.
@@ -73,6 +78,7 @@ impl CodingFault {
             | CodingFault::TooMuchMemory { .. }
             | CodingFault::TooManyMembers { .. }
             | CodingFault::TooLarge { .. }
+            | CodingFault::CodedTooLarge { .. }
             | CodingFault::RatioTooLarge { .. } => true,
             CodingFault::Unknown { .. }
             | CodingFault::Corrupt { .. }
@@ -104,6 +110,10 @@ impl fmt::Display for CodingFault {
             CodingFault::TooLarge { limit } => {
                 write!(f, "the decoded body is larger than the limit of {limit} bytes")
             }
+            CodingFault::CodedTooLarge { limit } => write!(
+                f,
+                "the body is coded more than once, and inflates to more than {limit} times its size between two codings"
+            ),
             CodingFault::RatioTooLarge { limit } => {
                 write!(f, "the body inflates to more than {limit} times its size")
             }

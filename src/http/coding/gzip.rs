@@ -2,7 +2,7 @@
 
 use flate2::{Crc, Decompress};
 
-use super::chain::{Members, Step};
+use super::chain::Step;
 use super::deflate::{Bad, Inflated, inflate};
 use super::{Coding, CodingFault};
 use crate::limits;
@@ -13,7 +13,8 @@ pub(super) struct Gzip {
     stream: Decompress,
     /// Of the member's data.
     crc: Crc,
-    members: Members,
+    /// No member has begun.
+    is_empty: bool,
 }
 
 /// What of a member comes next.
@@ -70,7 +71,7 @@ impl Default for Gzip {
             part: Part::Header(Header::default()),
             stream: Decompress::new(false),
             crc: Crc::new(),
-            members: Members::default(),
+            is_empty: true,
         }
     }
 }
@@ -79,29 +80,28 @@ impl Gzip {
     pub(super) fn step(&mut self, input: &[u8], out: &mut [u8]) -> Result<Step, CodingFault> {
         match &mut self.part {
             Part::Header(header) => {
-                let is_first = self.members.is_first();
                 let consumed = match header.take(input) {
                     Ok(consumed) => consumed,
-                    Err(NO_GZIP) if !is_first => {
+                    Err(NO_GZIP) if !self.is_empty => {
                         self.part = Part::Padding;
-                        return Ok(Step { consumed: input.len(), produced: 0 });
+                        return Ok(Step::taken(input.len()));
                     }
                     Err(why) => return Err(corrupt(why)),
                 };
-                if header.field == HeaderField::Complete {
-                    self.members.begin(Coding::Gzip)?;
+                let begun = header.field == HeaderField::Complete;
+                if begun {
+                    self.is_empty = false;
                     self.stream.reset(false);
                     self.crc.reset();
                     self.part = Part::Data;
                 }
-                Ok(Step { consumed, produced: 0 })
+                Ok(Step { begun, ..Step::taken(consumed) })
             }
             Part::Data => {
                 let inflated = inflate(&mut self.stream, input, out);
                 let Inflated { step, end } =
                     inflated.map_err(|Bad| corrupt("a bad deflate stream"))?;
                 self.crc.update(&out[..step.produced]);
-                self.members.note(step.produced);
                 if end {
                     self.part = Part::Trailer([0; 8], 0);
                 }
@@ -119,15 +119,15 @@ impl Gzip {
                     }
                     self.part = Part::Header(Header::default());
                 }
-                Ok(Step { consumed, produced: 0 })
+                Ok(Step::taken(consumed))
             }
-            Part::Padding => Ok(Step { consumed: input.len(), produced: 0 }),
+            Part::Padding => Ok(Step::taken(input.len())),
         }
     }
 
     pub(super) fn is_at_end(&self) -> bool {
         match &self.part {
-            Part::Header(header) => header.length == 0 && !self.members.is_first(),
+            Part::Header(header) => header.length == 0 && !self.is_empty,
             Part::Padding => true,
             Part::Data | Part::Trailer(..) => false,
         }
@@ -225,7 +225,10 @@ fn corrupt(why: &'static str) -> CodingFault {
 
 impl std::fmt::Debug for Gzip {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Gzip { part, stream: _, crc: _, members } = self;
-        f.debug_struct("Gzip").field("part", part).field("members", members).finish_non_exhaustive()
+        let Gzip { part, stream: _, crc: _, is_empty } = self;
+        f.debug_struct("Gzip")
+            .field("part", part)
+            .field("is_empty", is_empty)
+            .finish_non_exhaustive()
     }
 }

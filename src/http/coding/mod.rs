@@ -3,13 +3,15 @@
 //! Knows which codings there are, in which order a response applied them, and how much may come of
 //! how little. Must not know where the bytes come from or go to. Invariants: no more memory than a
 //! buffer and a window for each coding of a chain, whatever the input; every call makes progress or
-//! asks for input; what was decoded before a fault is given out before the fault is told.
+//! asks for input, and its work is bounded; what was decoded before a fault is given out before the fault is told.
 //!
 //! # Rules
 //!
 //! * **Names** are taken from all Content-Encoding lines, in order, without regard to case; `x-gzip` is
 //!   gzip, `identity` is nothing. Where there is an unknown name among them nothing is undone.
 //! * **gzip** is any number of members, one after the other (RFC 1952, 2.2), each with its check.
+//! * **Codings over codings** may make of few bytes neither many members or frames of next to nothing, nor much that is coded
+//!   still: both cost more than what is decoded.
 //! * **deflate** is what RFC 9110, 8.4.1.2 says, the zlib format, or the bare deflate stream that some
 //!   servers send: told apart by the first two bytes.
 //! * **zstd** is any number of frames, with a window of 8 MiB at most (RFC 9659); frames that are

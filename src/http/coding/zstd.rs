@@ -14,7 +14,7 @@ use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 use twox_hash::XxHash64;
 
 use super::block;
-use super::chain::{Members, Step};
+use super::chain::Step;
 use super::{Coding, CodingFault};
 use crate::limits;
 
@@ -27,7 +27,8 @@ pub(super) struct Zstd {
     /// What has come of the part.
     unit: Vec<u8>,
     frame: Frame,
-    members: Members,
+    /// Frames begun, those that are skipped included.
+    frames: u64,
     fault: Option<CodingFault>,
     most: Most,
 }
@@ -130,7 +131,7 @@ impl Default for Zstd {
             part: Part::Magic,
             unit: Vec::new(),
             frame: Frame::default(),
-            members: Members::default(),
+            frames: 0,
             fault: None,
             most: Most::default(),
         }
@@ -140,7 +141,7 @@ impl Default for Zstd {
 impl Zstd {
     pub(super) fn step(&mut self, input: &[u8], out: &mut [u8]) -> Result<Step, CodingFault> {
         if self.decoder.can_collect() > self.given {
-            return Ok(Step { consumed: 0, produced: self.give(out)? });
+            return Ok(Step { produced: self.give(out)?, ..Step::default() });
         }
         if let Some(fault) = &self.fault {
             return Err(fault.clone());
@@ -149,11 +150,11 @@ impl Zstd {
             self.check_frame()?;
             self.part = Part::Magic;
         }
-        let consumed = self.take(input);
+        let (consumed, before) = (self.take(input), self.frames);
         while self.fault.is_none() && self.has_come() {
             self.advance()?;
         }
-        Ok(Step { consumed, produced: 0 })
+        Ok(Step { begun: self.frames > before, ..Step::taken(consumed) })
     }
 
     /// Bytes of memory, besides its own.
@@ -168,7 +169,7 @@ impl Zstd {
 
     pub(super) fn is_at_end(&self) -> bool {
         match self.part {
-            Part::Magic => self.unit.is_empty() && !self.members.is_first(),
+            Part::Magic => self.unit.is_empty() && self.frames > 0,
             Part::Padding => true,
             Part::SkippedLength
             | Part::Skipped(_)
@@ -199,7 +200,6 @@ impl Zstd {
         }
         self.given += copied;
         self.frame.produced += copied as u64;
-        self.members.note(copied);
         Ok(copied)
     }
 
@@ -273,7 +273,7 @@ impl Zstd {
                 }
             }
             Part::SkippedLength => {
-                self.members.begin(Coding::Zstd)?;
+                self.frames += 1;
                 self.part = Part::Skipped(u32_at(&self.unit, 4));
                 self.unit.clear();
             }
@@ -299,13 +299,13 @@ impl Zstd {
         match u32_at(&self.unit, 0) {
             MAGIC => Ok(Part::Descriptor),
             magic if SKIPPED.contains(&magic) => Ok(Part::SkippedLength),
-            _ if self.members.is_first() => Err(corrupt("no zstd frame")),
+            _ if self.frames == 0 => Err(corrupt("no zstd frame")),
             _ => Ok(Part::Padding),
         }
     }
 
     fn begin_frame(&mut self) -> Result<(), CodingFault> {
-        self.members.begin(Coding::Zstd)?;
+        self.frames += 1;
         self.decoder.reset(&self.unit[..]).map_err(|error| match error {
             FrameDecoderError::WindowSizeTooBig { max: limit, .. } => {
                 CodingFault::WindowTooLarge { coding: Coding::Zstd, limit }
@@ -437,13 +437,13 @@ fn corrupt(why: &'static str) -> CodingFault {
 
 impl std::fmt::Debug for Zstd {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Zstd { decoder: _, given, part, unit, frame, members, fault, most: _ } = self;
+        let Zstd { decoder: _, given, part, unit, frame, frames, fault, most: _ } = self;
         f.debug_struct("Zstd")
             .field("given", given)
             .field("part", part)
             .field("gathered", &unit.len())
             .field("produced", &frame.produced)
-            .field("members", members)
+            .field("frames", frames)
             .field("fault", fault)
             .finish_non_exhaustive()
     }
