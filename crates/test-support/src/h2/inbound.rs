@@ -297,8 +297,9 @@ impl Server {
             return;
         }
         self.seen.pongs += 1;
-        match self.pings.iter().position(|(_, payload)| *payload == frame.payload) {
-            Some(at) => self.proven = self.proven.max(self.pings.remove(at).0),
+        let asked = self.pings.iter().position(|(_, payload)| *payload == frame.payload);
+        match asked.and_then(|at| self.pings.remove(at)) {
+            Some((at, _)) => self.proven = self.proven.max(at),
             None => self.violation("a PING is answered that was not sent"),
         }
     }

@@ -11,9 +11,11 @@
 //! | `outbound`, `stream` | how scripts are followed |
 //! | `record` | what was seen |
 //! | `peer`, `wire` | connections on loopback, plain and by TLS |
+//! | `cases/` | what clients have to do about servers that try them |
 //! | `one` | the same answers by HTTP/1.1 |
 //! | `raw` | frames and blocks, right or wrong |
 
+pub mod cases;
 mod fields;
 mod inbound;
 mod limits;

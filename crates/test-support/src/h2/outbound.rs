@@ -130,6 +130,7 @@ impl Server {
             Step::AwaitBytes(bytes) => until(self.came(id) >= *bytes),
             Step::AwaitRequests(requests) => until(self.seen.requests.len() >= *requests),
             Step::AwaitAcks => until(self.said.all_acknowledged() && self.pings.is_empty()),
+            Step::AwaitPongs(pongs) => until(self.seen.pongs >= *pongs),
             Step::AwaitAlone => until(self.is_alone(id)),
             Step::AwaitRelease => until(self.released),
             Step::Close => self.ends(End::Close),

@@ -50,6 +50,7 @@ pub(super) enum Step {
     AwaitBytes(u64),
     AwaitRequests(usize),
     AwaitAcks,
+    AwaitPongs(usize),
     AwaitAlone,
     AwaitRelease,
     Close,
@@ -220,6 +221,11 @@ impl Script {
         self.then(Step::AwaitAcks)
     }
 
+    /// Waits until so many PINGs were answered on this connection.
+    pub fn await_pongs(self, pongs: usize) -> Script {
+        self.then(Step::AwaitPongs(pongs))
+    }
+
     /// Waits until no other stream is open.
     pub fn await_alone(self) -> Script {
         self.then(Step::AwaitAlone)
@@ -305,6 +311,7 @@ impl Step {
             | Step::AwaitBytes(_)
             | Step::AwaitRequests(_)
             | Step::AwaitAcks
+            | Step::AwaitPongs(_)
             | Step::AwaitAlone
             | Step::AwaitRelease
             | Step::Close

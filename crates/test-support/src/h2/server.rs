@@ -3,7 +3,7 @@
 //! What the client says is judged and remembered in `inbound`; scripts are followed in `outbound`. Invariant: the books about
 //! what was said to the client are kept of the bytes that leave ([`Server::send`]), whether steps or raw bytes made them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::fields::FieldDecoder;
 use super::limits::{Said, list_of};
@@ -42,7 +42,7 @@ pub struct Server {
     pub(super) said_bytes: u64,
     pub(super) said: Said,
     /// PINGs that were not answered: where in the output they ended, and what is in them.
-    pub(super) pings: Vec<(u64, Vec<u8>)>,
+    pub(super) pings: VecDeque<(u64, Vec<u8>)>,
     /// The last stream, and where in the output a GOAWAY said so.
     pub(super) goaway: Option<(u32, u64)>,
     pub(super) send_window: i64,
@@ -108,7 +108,7 @@ impl Server {
             output: Vec::new(),
             said_bytes: 0,
             said: Said::new(),
-            pings: Vec::new(),
+            pings: VecDeque::new(),
             goaway: None,
             send_window: 65_535,
             end: None,
@@ -121,6 +121,8 @@ impl Server {
         if let Some(list) = server.plan.settings.clone() {
             server.send(&raw::settings(&list));
         }
+        // before anything is answered
+        server.work();
         server
     }
 
@@ -137,7 +139,7 @@ impl Server {
 
     /// What is to be sent next; nothing if all waits for the client.
     pub fn transmit(&mut self) -> Vec<u8> {
-        while self.output.len() < PIECE && self.end.is_none() && self.take_turn() {}
+        self.work();
         for (id, increment) in std::mem::take(&mut self.credit) {
             let stream = self.streams.get_mut(&id).filter(|_| id != 0);
             let window =
@@ -162,6 +164,11 @@ impl Server {
         &self.seen
     }
 
+    /// Follows scripts until all wait, or there is enough to send.
+    fn work(&mut self) {
+        while self.output.len() < PIECE && self.end.is_none() && self.take_turn() {}
+    }
+
     /// Puts bytes into the output, and keeps the books about the frames in them.
     pub(super) fn send(&mut self, bytes: &[u8]) {
         self.said_bytes += bytes.len() as u64;
@@ -175,7 +182,9 @@ impl Server {
         let at = self.said_bytes;
         match frame.kind {
             kind::SETTINGS if !frame.has(flag::ACK) => self.said.say(at, list_of(&frame.payload)),
-            kind::PING if !frame.has(flag::ACK) => self.pings.push((at, frame.payload.clone())),
+            kind::PING if !frame.has(flag::ACK) => {
+                self.pings.push_back((at, frame.payload.clone()))
+            }
             kind::GOAWAY => self.note_goaway(frame.number_at(0) & raw::MOST),
             kind::WINDOW_UPDATE => {
                 self.credit.push((frame.stream, frame.number_at(0) & raw::MOST));

@@ -3,6 +3,7 @@
 mod faults;
 mod flow;
 mod life;
+mod peer;
 mod requests;
 mod responses;
 
