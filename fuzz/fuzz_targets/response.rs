@@ -119,7 +119,6 @@ fn kind(fault: &HttpFault) -> &'static str {
         HttpFault::BadLength { .. } => "bad length",
         HttpFault::ConflictingLengths { .. } => "conflicting lengths",
         HttpFault::UnsupportedTransferCoding { .. } => "unsupported transfer coding",
-        HttpFault::TransferCodingInHttp10 => "transfer coding in HTTP/1.0",
         HttpFault::BadChunk { expected } => expected,
         HttpFault::UnexpectedEof { .. } => "unexpected eof",
         HttpFault::CloseWithoutNotify { .. } => "close without notify",

@@ -5,8 +5,8 @@
 //! sizes are below 2^64; the size line without extensions, the extensions of a chunk and those of a
 //! body in proportion to its data, and its trailer section are bounded.
 //!
-//! Here lines end with CRLF and nothing else: two readers that disagree on a bare LF disagree on
-//! where a chunk ends. White space after a size, which old servers write, is let pass. Of the trailer
+//! Lines that end with LF alone, as servers made by hand write them, are read; but who disagrees on that disagrees on where
+//! a chunk ends, so that the connection is not used again. White space after a size, which old servers write, is let pass. Of the trailer
 //! section nothing may change how the message is understood (RFC 9110, 6.5.1): it is kept as it came, for
 //! whoever wants it. What would be a fault in a head is one here (see [`field_line`](super::field_line)).
 
@@ -30,6 +30,7 @@ pub(super) struct ChunkedDecoder {
     name: Resemblance,
     /// Whether that line is no field line.
     is_malformed: bool,
+    has_bare_lf: bool,
 }
 
 /// Named for what comes next.
@@ -70,7 +71,13 @@ impl ChunkedDecoder {
             state: State::FirstDigit,
             name: Resemblance::NONE_YET,
             is_malformed: false,
+            has_bare_lf: false,
         }
+    }
+
+    /// Whether a line has ended with LF alone.
+    pub(super) fn has_bare_lf(&self) -> bool {
+        self.has_bare_lf
     }
 
     pub(super) fn is_complete(&self) -> bool {
@@ -95,7 +102,7 @@ impl ChunkedDecoder {
                 0 => {
                     let byte = input[consumed];
                     if let Some(kept) = &mut kept
-                        && (!kept.is_empty() || (self.state == State::TrailerLine && byte != b'\r'))
+                        && (!kept.is_empty() || self.begins_trailers(byte))
                     {
                         kept.push(byte);
                     }
@@ -142,8 +149,22 @@ impl ChunkedDecoder {
         0
     }
 
+    /// Whether this byte is the first of a trailer section that is not empty.
+    fn begins_trailers(&self, byte: u8) -> bool {
+        self.state == State::TrailerLine && !matches!(byte, b'\r' | b'\n')
+    }
+
     /// The state after one byte of framing.
     fn advance(&mut self, byte: u8, limits: &HttpLimits) -> Result<State, HttpFault> {
+        if byte == b'\n' && self.state.may_end_line() {
+            self.has_bare_lf = true;
+            self.state = self.step(b'\r', limits)?;
+        }
+        self.step(byte, limits)
+    }
+
+    /// The same, where LF has CR before it.
+    fn step(&mut self, byte: u8, limits: &HttpLimits) -> Result<State, HttpFault> {
         match (self.state, byte) {
             (State::FirstDigit | State::Digit, b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F') => {
                 self.digit(byte)
@@ -245,6 +266,26 @@ impl ChunkedDecoder {
 }
 
 impl State {
+    /// Whether the line may end here, with CR.
+    fn may_end_line(self) -> bool {
+        match self {
+            State::Digit
+            | State::SizePadding
+            | State::Extension
+            | State::DataCr
+            | State::TrailerLine
+            | State::TrailerName
+            | State::TrailerValue => true,
+            State::FirstDigit
+            | State::SizeLf
+            | State::Data
+            | State::DataLf
+            | State::TrailerLf
+            | State::LastLf
+            | State::Complete => false,
+        }
+    }
+
     fn expected(self) -> &'static str {
         match self {
             State::FirstDigit | State::Digit => "a chunk's size in hexadecimal digits",

@@ -349,6 +349,9 @@ impl Exchange {
                 let kept = (!self.keeps_chunks).then_some(&mut self.partial);
                 let decoded = decoder.decode(input, &self.limits, kept)?;
                 let is_complete = decoder.is_complete();
+                if decoder.has_bare_lf() {
+                    self.reasons.insert(CloseReason::OddFraming);
+                }
                 let len = if self.keeps_chunks { decoded.consumed } else { decoded.data };
                 self.received += len as u64;
                 let step = match len {

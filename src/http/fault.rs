@@ -80,8 +80,6 @@ pub enum HttpFault {
         /// The field's value, escaped.
         value: Box<str>,
     },
-    /// Transfer-Encoding in an HTTP/1.0 response: its framing is faulty (RFC 9112, 6.1).
-    TransferCodingInHttp10,
     /// A chunk's size line, its data's end or the trailer section is malformed (RFC 9112, 7.1).
     BadChunk {
         /// What was to come instead.
@@ -211,7 +209,6 @@ impl HttpFault {
             | HttpFault::BadLength { .. }
             | HttpFault::ConflictingLengths { .. }
             | HttpFault::UnsupportedTransferCoding { .. }
-            | HttpFault::TransferCodingInHttp10
             | HttpFault::BadChunk { .. }
             | HttpFault::UnexpectedEof { .. }
             | HttpFault::CloseWithoutNotify { .. }
@@ -257,9 +254,6 @@ impl fmt::Display for HttpFault {
             }
             HttpFault::UnsupportedTransferCoding { value } => {
                 write!(f, "unsupported Transfer-Encoding: \"{value}\"")
-            }
-            HttpFault::TransferCodingInHttp10 => {
-                f.write_str("Transfer-Encoding in an HTTP/1.0 response")
             }
             HttpFault::BadChunk { expected } => {
                 write!(f, "malformed chunked body: expected {expected}")

@@ -57,14 +57,15 @@ pub(super) fn decide(
         if noted.length.is_some() {
             reasons.insert(CloseReason::LengthWithTransferEncoding);
         }
-        if version == Version::Http10 {
-            return Err(HttpFault::TransferCodingInHttp10);
+        let codings = transfer_codings(fields)?;
+        // 6.1: the framing is faulty, and the connection is closed after the response
+        if codings != Codings::Chunked || version == Version::Http10 {
+            reasons.insert(CloseReason::OddFraming);
         }
-        let framing = transfer_coding(fields)?;
-        if framing == Framing::UntilClose {
-            reasons.insert(CloseReason::DelimitedByClose);
+        match codings {
+            Codings::Chunked | Codings::ChunkedAgain => return Ok((Framing::Chunked, reasons)),
+            Codings::None => {}
         }
-        return Ok((framing, reasons));
     }
     // 6.3, 5 and 6
     if let Some(first) = noted.length {
@@ -135,27 +136,37 @@ impl<'a> Noted<'a> {
     }
 }
 
-/// The framing that Transfer-Encoding asks for, of all its lines in order (RFC 9112, 6.1).
+/// What Transfer-Encoding says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Codings {
+    /// That there is none: it is empty, or `identity`, which RFC 2616 had for that.
+    None,
+    Chunked,
+    /// `chunked`, more than once: a server and what stands before it have said so both.
+    ChunkedAgain,
+}
+
+/// What Transfer-Encoding says, in all its lines in order (RFC 9112, 6.1).
 ///
 /// We say no TE, so a server has no coding to choose but `chunked`; any other is a fault, since
-/// its body could not be decoded. `identity`, of RFC 2616, is no coding: it leaves the body as it
-/// is, until the close. `chunked` may stand once, and last.
-fn transfer_coding(fields: &[httparse::Header<'_>]) -> Result<Framing, HttpFault> {
-    let mut framing = None;
+/// its body could not be decoded. Who says it twice has applied it once, as far as anybody has seen.
+fn transfer_codings(fields: &[httparse::Header<'_>]) -> Result<Codings, HttpFault> {
+    let mut codings = Codings::None;
     for field in fields.iter().filter(|f| is_named(f, "Transfer-Encoding")) {
         for coding in list(field.value) {
-            framing = match framing {
-                None | Some(Framing::UntilClose) if coding.eq_ignore_ascii_case(b"chunked") => {
-                    Some(Framing::Chunked)
-                }
-                None | Some(Framing::UntilClose) if coding.eq_ignore_ascii_case(b"identity") => {
-                    Some(Framing::UntilClose)
+            codings = match codings {
+                Codings::None if coding.eq_ignore_ascii_case(b"chunked") => Codings::Chunked,
+                Codings::None if coding.eq_ignore_ascii_case(b"identity") => Codings::None,
+                Codings::Chunked | Codings::ChunkedAgain
+                    if coding.eq_ignore_ascii_case(b"chunked") =>
+                {
+                    Codings::ChunkedAgain
                 }
                 _ => return Err(unsupported(field.value)),
             };
         }
     }
-    framing.ok_or_else(|| unsupported(b""))
+    Ok(codings)
 }
 
 /// The one number that all Content-Lengths agree in (RFC 9112, 6.3, 5).

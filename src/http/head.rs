@@ -76,8 +76,8 @@ impl<'a> ResponseHead<'a> {
 
     /// The reason phrase, often empty, in no particular encoding.
     pub fn reason(&self) -> &'a [u8] {
-        let line = &self.raw[STATUS_END..line_end(self.raw)];
-        trim(line)
+        let code = after_version(&self.raw[..line_end(self.raw)]);
+        trim(code.get(3..).unwrap_or_default())
     }
 
     /// The field lines, in order.
@@ -265,31 +265,45 @@ fn parse_unusual(bytes: &[u8], request: RequestKind) -> Result<Option<ParsedHead
 }
 
 /// What a status line says; `None` if its end has not come.
+///
+/// White space of any length after the version, and control characters in the reason phrase, are let pass (RFC 9112, 4):
+/// nothing depends on them. NUL and CR without LF are faults, as in fields.
 fn status_line(bytes: &[u8]) -> Result<Option<(u16, Version)>, HttpFault> {
     let line = &bytes[..line_end(bytes)];
-    // RFC 9110, 2.5: a higher minor version is read as the highest that is known
-    let mut known = line.to_vec();
-    if let Some(minor @ b'2'..=b'9') = known.get_mut(MINOR_VERSION) {
-        *minor = b'1';
+    let begun = &VERSION[..line.len().min(VERSION.len())];
+    let other_version = || HttpFault::UnsupportedVersion { line: excerpt(bytes) };
+    if !line.starts_with(begun) {
+        let is_http = line.starts_with(b"HTTP/");
+        return Err(if is_http { other_version() } else { bad_status_line(bytes) });
     }
-    let mut response = httparse::Response::new(&mut []);
-    if let Err(error) = response.parse(&known) {
-        let is_other = bytes.starts_with(b"HTTP/")
-            && !known.starts_with(b"HTTP/1.1")
-            && !known.starts_with(b"HTTP/1.0");
-        return Err(match error {
-            httparse::Error::Version if is_other => {
-                HttpFault::UnsupportedVersion { line: excerpt(bytes) }
-            }
-            _ => bad_status_line(bytes),
-        });
+    let Some(line) = line.strip_suffix(b"\n") else { return Ok(None) };
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    let version = match line.get(VERSION.len()) {
+        Some(b'0') => Version::Http10,
+        // RFC 9110, 2.5: a higher minor version is read as the highest that is known
+        Some(b'1'..=b'9') => Version::Http11,
+        Some(_) | None => return Err(other_version()),
+    };
+    let code = after_version(line);
+    let is_line = line.get(STATUS).is_some_and(is_blank)
+        && code.get(3).is_none_or(is_blank)
+        && !line.iter().any(|byte| matches!(byte, b'\r' | 0));
+    let digits = code.get(..3).filter(|code| is_line && code.iter().all(u8::is_ascii_digit));
+    match digits.and_then(framing::decimal) {
+        Some(status @ 100..) => Ok(Some((status as u16, version))),
+        Some(_) | None => Err(bad_status_line(bytes)),
     }
-    if !line.ends_with(b"\n") {
-        return Ok(None);
-    }
-    let Some(status @ 100..) = response.code else { return Err(bad_status_line(bytes)) };
-    let version = if response.version == Some(1) { Version::Http11 } else { Version::Http10 };
-    Ok(Some((status, version)))
+}
+
+/// A status line from its status code on.
+fn after_version(line: &[u8]) -> &[u8] {
+    let rest = line.get(STATUS..).unwrap_or_default();
+    let blanks = rest.iter().take_while(|byte| is_blank(byte)).count();
+    &rest[blanks..]
+}
+
+fn is_blank(byte: &u8) -> bool {
+    matches!(byte, b' ' | b'\t')
 }
 
 /// Where a head ends in `input`, of which `before` has come already: after its first empty line.
@@ -337,11 +351,11 @@ fn unfold(value: &[u8]) -> Vec<u8> {
 /// kept on the heap while the head is parsed.
 const USUAL_FIELDS: usize = 256;
 
-/// Where the minor version is in a status line.
-const MINOR_VERSION: usize = "HTTP/1.".len();
+/// What a status line begins with, but for its minor version.
+const VERSION: &[u8] = b"HTTP/1.";
 
-/// Where the status code ends in a status line.
-const STATUS_END: usize = "HTTP/1.1 200".len();
+/// What comes before the status code begins here.
+const STATUS: usize = "HTTP/1.1".len();
 
 #[cfg(test)]
 thread_local! {

@@ -18,6 +18,9 @@ pub enum CloseReason {
     /// The response has both Content-Length and Transfer-Encoding (RFC 9112, 6.3): perhaps an
     /// attempt at response splitting.
     LengthWithTransferEncoding,
+    /// The response's framing can be read, and is not as the standard has it: Transfer-Encoding in HTTP/1.0, empty, or with
+    /// `chunked` twice; lines between chunks that end with LF alone. Others may read another body.
+    OddFraming,
     /// A 204 response announces a body, which it cannot have: bytes of one may follow.
     BodyWhereNone,
     /// The end of the body is the end of the connection.
@@ -42,11 +45,12 @@ pub struct CloseReasons(u16);
 
 impl CloseReason {
     /// All of them, in the order of their declaration.
-    pub const ALL: [CloseReason; 12] = [
+    pub const ALL: [CloseReason; 13] = [
         CloseReason::PeerSaidClose,
         CloseReason::WeSaidClose,
         CloseReason::Http10WithoutKeepAlive,
         CloseReason::LengthWithTransferEncoding,
+        CloseReason::OddFraming,
         CloseReason::BodyWhereNone,
         CloseReason::DelimitedByClose,
         CloseReason::Tunnel,
@@ -66,6 +70,7 @@ impl CloseReason {
             CloseReason::LengthWithTransferEncoding => {
                 "the response has both Content-Length and Transfer-Encoding"
             }
+            CloseReason::OddFraming => "the response's framing is not as the standard has it",
             CloseReason::BodyWhereNone => "the response announces a body that it cannot have",
             CloseReason::DelimitedByClose => "the body ends with the connection",
             CloseReason::Tunnel => "the connection became a tunnel",

@@ -83,7 +83,7 @@ impl Jar {
         let host = origin.host();
         let (domain, host_only) = domain(host, &set.domain)?;
         let setter = Some(host.to_string()).filter(|host| *host != domain);
-        let is_secure = origin.scheme() == Scheme::Https;
+        let is_secure = is_trustworthy(origin);
         let is_bare_root = host_only && set.path.as_deref() == Some(b"/");
         let stands_against = (set.secure && !is_secure)
             || (set.same_site == SameSite::None && !set.secure)
@@ -155,7 +155,7 @@ impl Jar {
                 cookie.is_alive(now)
                     && cookie.is_for_host(origin.host(), &host)
                     && is_within(path, &cookie.path)
-                    && (!cookie.secure || origin.scheme() == Scheme::Https)
+                    && (!cookie.secure || is_trustworthy(origin))
                     && cookie.goes_to(initiator)
             })
             .collect();
@@ -335,6 +335,15 @@ fn domain(host: &Host, attribute: &[u8]) -> Option<(String, bool)> {
     }
     let may = (attribute == own || is_below(&own, attribute)) && !is_public_suffix(attribute);
     may.then(|| (attribute.to_owned(), false))
+}
+
+/// Whether nobody on the way reads what is sent to an origin: TLS, or this machine itself, as browsers and curl have it for
+/// servers that are being made.
+fn is_trustworthy(origin: &Origin) -> bool {
+    let host = origin.host();
+    origin.scheme() == Scheme::Https
+        || host.ip().is_some_and(|ip| ip.is_loopback())
+        || host.name() == Some("localhost")
 }
 
 /// Whether a name is below a domain. With a dot at its end it is below those alone that have one, too.

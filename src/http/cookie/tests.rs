@@ -184,6 +184,18 @@ fn schemes_and_prefixes() {
         assert_eq!(goes(from, cookie, https), want, "{from} {cookie}");
     }
     assert!(!goes(https, "a=b; secure", http));
+    // on this machine nobody is on the way
+    for here in
+        ["http://127.0.0.1:80/", "http://127.8.9.1/", "http://[::1]/", "http://localhost:1/"]
+    {
+        assert!(goes(here, "a=b; secure", here), "{here}");
+        assert!(goes(here, "__Host-a=b; secure; path=/", here), "{here}");
+    }
+    for other in
+        ["http://10.0.0.1/", "http://[::2]/", "http://localhost.a.com/", "http://x.localhost/"]
+    {
+        assert!(!goes(other, "a=b; secure", other), "{other}");
+    }
 }
 
 /// Guard: who can write into plaintext cannot replace what came over TLS.

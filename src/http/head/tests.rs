@@ -35,6 +35,7 @@ fn reason_phrases() {
         (b"HTTP/1.1 200\n\n", b""),
         (b"HTTP/1.1 200 OK\n\n", b"OK"),
         (b"HTTP/1.1 200 \xe9t\xe9: yes\r\n\r\n", b"\xe9t\xe9: yes"),
+        (b"HTTP/1.1 \t 200  O\x01K \r\n\r\n", b"O\x01K"),
     ];
     for &(wire, want) in table {
         assert_eq!(view(wire).reason(), want);

@@ -115,6 +115,7 @@ fn served() -> Plan {
     Plan::new()
         .path("/", Script::new().read_body().ok("fine"))
         .path("/sets", with("Set-Cookie: a=1; Path=/; Max-Age=0\r\nSet-Cookie: b=2; Path=/", "set"))
+        .path("/secure", with("Set-Cookie: s=1; Secure", "set"))
         .path("http://a.test/", Script::new().ok("by proxy"))
         .path("http://b.test/", Script::new().ok("by proxy, too"))
 }
@@ -138,6 +139,7 @@ const KEPT: &[Case] = &[
     Case::new("--oauth2-bearer", &["--oauth2-bearer", "token", "URL/"]),
     Case::new("-c", &["-c", "jar", "URL/sets"]),
     Case::new("-b and -c", &["-b", "cookies", "-c", "jar", "URL/sets", "URL/"]),
+    Case::new("a Secure cookie of this machine", &["-c", "jar", "URL/secure", "URL/"]),
     Case::new("-c of nothing", &["-c", "jar", "URL/"]),
     Case::new("-b of fields", &["-b", "fields", "URL/"]),
     Case::new("--proxy-header", &["-x", "URL", "--proxy-header", "X-A: b", "http://a.test/"]),

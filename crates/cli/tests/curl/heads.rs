@@ -15,6 +15,7 @@ fn odd() -> Plan {
     let late = "HTTP/1.2 200 OK\r\nContent-Length: 5\r\n\r\nhello";
     let long = format!("X: {}\r\n", "y".repeat(10_000));
     let chunked = "Transfer-Encoding: chunked\r\n";
+    let chunks = "5\r\nhello\r\n0\r\nX-T: v\r\n\r\n";
     Plan::new()
         .path("/named", answer(&format!("PHP Warning: x in y.php: 3\r\n{length}"), "hello"))
         .path("/space", answer(&format!("Name : v\r\n{length}"), "hello"))
@@ -30,6 +31,19 @@ fn odd() -> Plan {
         .path("/large", answer(&format!("{}{length}", "X: y\r\n".repeat(4900)), "hello"))
         .path("/long", answer(&format!("{}{length}", long.repeat(25)), "hello"))
         .path("/version", Script::new().send(late))
+        .path(
+            "/reason",
+            Script::new().send(format!("HTTP/1.1 200 O\u{1}\u{7f}K\r\n{length}\r\nhello")),
+        )
+        .path("/blanks", Script::new().send(format!("HTTP/1.1  200  OK\r\n{length}\r\nhello")))
+        .path("/small", Script::new().send(format!("http/1.1 200 OK\r\n{length}\r\nhello")))
+        .path("/no-coding", answer(&format!("Transfer-Encoding: \r\n{length}"), "hello"))
+        .path("/identity", answer(&format!("Transfer-Encoding: identity\r\n{length}"), "hello"))
+        .path("/twice", answer(&chunked.repeat(2), chunks))
+        .path("/old", Script::new().send(format!("HTTP/1.0 200 OK\r\n{chunked}\r\n{chunks}")))
+        .path("/lf", answer(chunked, &chunks.replace("\r\n", "\n")))
+        .path("/cr", answer(&format!("X: a\rb\r\n{length}"), "hello"))
+        .path("/plus", answer("Content-Length: +5\r\n", "hello"))
 }
 
 const ODD: &[Case] = &[
@@ -48,7 +62,17 @@ const ODD: &[Case] = &[
     Case::new("trailers as they came", &["--raw", "--include", "-D", "heads", "URL/after"]),
     Case::new("many fields", &["URL/large"]),
     Case::new("long fields", &["URL/long"]),
+    Case::new("controls in the reason", &["--include", "URL/reason"]),
+    Case::new("blanks in the status line", &["--include", "URL/blanks"]),
+    Case::new("an empty Transfer-Encoding", &["-m", "5", "URL/no-coding"]).differs("Heads"),
+    Case::new("identity and a length", &["-m", "5", "URL/identity"]).differs("Heads"),
+    Case::new("chunked twice", &["--include", "URL/twice"]),
+    Case::new("chunked in HTTP/1.0", &["--include", "URL/old"]),
+    Case::new("chunks whose lines end with LF", &["--include", "URL/lf"]),
     Case::new("no colon", &["URL/colon"]).differs("Heads"),
+    Case::new("a CR in a value", &["URL/cr"]).differs("Heads"),
+    Case::new("a length with a sign", &["URL/plus"]).differs("Heads"),
+    Case::new("http in small letters", &["URL/small"]).differs("Heads"),
     Case::new("a length that is malformed", &["URL/length", "-m", "5"]).differs("Heads"),
     Case::new("a higher minor version", &["URL/version"]).differs("Heads"),
 ];

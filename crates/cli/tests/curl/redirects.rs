@@ -23,6 +23,7 @@ fn server() -> Plan {
         .path("/pong", moved(307, "/ping"))
         .path("/none", Script::new().respond("302 Moved", Framing::ContentLength, "no Location"))
         .path("/ftp", moved(302, "ftp://127.0.0.1/x"))
+        .path("/one-slash", moved(302, "http:/127.0.0.1:1/x"))
         .path("/space", moved(302, "/with space"))
         .path("/with%20space", Script::new().ok("space"))
         .path("/fragment", moved(302, "/end#part"))
@@ -53,6 +54,7 @@ const CASES: &[Case] = &[
     Case::new("two hops in turn", &["-L", "--max-redirs", "7", "URL/ping"]),
     Case::new("without Location", &["-L", "URL/none"]),
     Case::new("to another protocol", &["-L", "URL/ftp"]),
+    Case::new("http:/host", &["-L", "URL/one-slash"]).differs("Locations that are no URLs"),
     Case::new("with a space", &["-L", "URL/space"]),
     Case::new("a fragment is not sent", &["-L", "URL/fragment"]),
     Case::new("fields go along", &["-L", "-H", "X-A: b", "-A", "me", "-e", "http://x/", "URL/302"]),
