@@ -10,6 +10,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
+use crate::http::h2::{ErrorCode, LinkFault};
 use crate::http::{CodingFault, HttpFault, ProxyFault, RedirectFault};
 
 pub use attempts::{Attempt, AttemptEnd, Attempts};
@@ -33,6 +34,12 @@ pub struct Error {
 pub enum Cause {
     /// The peer broke HTTP, or went over a limit on what it may send.
     Http(HttpFault),
+    /// The peer broke HTTP/2, or went over a limit on what a connection may bring: all that it carried has failed.
+    Http2(LinkFault),
+    /// The peer gave up this request, for this reason (RFC 9113, 6.4). Others on the same connection go on.
+    Reset(ErrorCode),
+    /// The peer has not processed the request, and says so (RFC 9113, 8.7), however often it was sent.
+    Refused,
     /// The TLS handshake or a TLS record was refused, by either side.
     Tls(String),
     /// The proxy did not open a tunnel.
@@ -174,6 +181,8 @@ pub enum Deadline {
     LowSpeed,
     /// Waiting for memory that other transfers hold.
     Memory,
+    /// A connection that several transfers are on was silent, and its peer did not answer when it was asked whether it is there.
+    Ping,
     /// The whole transfer, from `add`.
     Total,
 }
@@ -220,6 +229,8 @@ impl Error {
             Cause::BodyTooLarge { .. } => "limit",
             Cause::Coding(fault) if fault.is_limit() => "limit",
             Cause::Memory { .. } | Cause::NoMemory { .. } => "limit",
+            Cause::Http2(fault) if fault.is_limit() => "limit",
+            Cause::Http2(_) | Cause::Reset(_) | Cause::Refused => "http2",
             Cause::Coding(_) => "coding",
             Cause::Http(_) => "http",
             Cause::Tls(_) => "tls",
@@ -240,6 +251,7 @@ impl Error {
     fn is_final(&self) -> bool {
         match &self.cause {
             Cause::Http(_)
+            | Cause::Http2(_)
             | Cause::BodyTooLarge { .. }
             | Cause::Coding(_)
             | Cause::Redirect(_)
@@ -249,7 +261,9 @@ impl Error {
             | Cause::Aborted(_) => true,
             Cause::Proxy(fault) => fault.is_final(),
             Cause::Timeout { deadline, .. } => *deadline == Deadline::Total,
-            Cause::Tls(_)
+            Cause::Reset(_)
+            | Cause::Refused
+            | Cause::Tls(_)
             | Cause::Closed
             | Cause::Resolve(_)
             | Cause::Os { .. }
@@ -278,6 +292,9 @@ impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Cause::Http(fault) => write!(f, "{fault}"),
+            Cause::Http2(fault) => write!(f, "{fault}"),
+            Cause::Reset(code) => write!(f, "the peer reset the stream: {code}"),
+            Cause::Refused => f.write_str("the peer refused the stream, and did not process it"),
             Cause::Tls(what) => write!(f, "TLS: {what}"),
             Cause::Proxy(fault) => write!(f, "{fault}"),
             Cause::Closed => f.write_str("the peer closed the connection"),
@@ -405,6 +422,7 @@ impl Deadline {
             Deadline::Idle => "idle",
             Deadline::LowSpeed => "low-speed",
             Deadline::Memory => "memory",
+            Deadline::Ping => "ping",
             Deadline::Total => "total",
         }
     }

@@ -143,6 +143,14 @@ impl<T> Slab<T> {
         }
     }
 
+    /// The id that what is inserted next will have.
+    pub(crate) fn next_id(&self) -> Id<T> {
+        match self.entries.get(self.free as usize) {
+            Some(entry) => Id { slot: self.free, generation: entry.generation, of: PhantomData },
+            None => Id { slot: self.entries.len() as u32, generation: self.young, of: PhantomData },
+        }
+    }
+
     #[inline]
     pub(crate) fn get(&self, id: Id<T>) -> Option<&T> {
         match self.entries.get(id.slot())? {

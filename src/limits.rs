@@ -99,6 +99,21 @@ pub(crate) const H2_ENDED: usize = 64;
 
 /// Bytes of what a peer that goes away says in words.
 pub(crate) const H2_DEBUG: usize = 256;
+/// Streams that a connection is expected to have room for before it says so: how many requests wait for one.
+pub(crate) const H2_STREAMS_EXPECTED: usize = 100;
+
+/// For how long requests wait to see whether the connection that is being made takes them all, before others are made.
+pub(crate) const DIAL_PATIENCE: Duration = Duration::from_millis(500);
+
+/// For how long a connection that requests are waiting on may be silent before its peer is asked whether it is there.
+pub(crate) const PING_AFTER: Duration = Duration::from_secs(30);
+
+/// For how long the answer is waited for.
+pub(crate) const PING_PATIENCE: Duration = Duration::from_secs(15);
+
+/// For how long an HTTP/2 connection that has just become idle keeps what only a busy one needs.
+pub(crate) const WIDE: Duration = Duration::from_secs(1);
+
 /// Bytes of a response head that answers CONNECT: nearly all have less.
 pub(crate) const CONNECT_HEAD: usize = 64 * 1024;
 
@@ -149,6 +164,10 @@ pub(crate) const REQUESTS_PER_TURN: u32 = 64;
 /// How often one request is sent again because the kept connection that it was sent on had gone
 /// stale. Each time costs a connection, of which a peer may have closed any number.
 pub(crate) const STALE_RETRIES: u8 = 3;
+
+/// How often a request is sent again that peers say they have not processed: one that goes away says so of all that it has
+/// not begun.
+pub(crate) const REFUSALS: u8 = 10;
 
 /// Transfers admitted in one batch: a million added at once must not keep sockets waiting.
 pub(crate) const ADMITTED_PER_BATCH: usize = 4096;

@@ -45,7 +45,9 @@ impl Add<Duration> for Time {
 
     /// Saturates at [`Time::NEVER`].
     fn add(self, by: Duration) -> Time {
-        Time(self.0.saturating_add(u64::try_from(by.as_nanos()).unwrap_or(u64::MAX)))
+        let nanos =
+            by.as_secs().saturating_mul(1_000_000_000).saturating_add(by.subsec_nanos().into());
+        Time(self.0.saturating_add(nanos))
     }
 }
 

@@ -5,7 +5,7 @@
 use std::any::Any;
 
 use crate::engine::Outcome;
-use crate::http::{Fields, Redirect, ResponseHead, SourceRead};
+use crate::http::{Fields, Redirect, RequestHead, ResponseHead, SourceRead};
 
 /// Receives the events of one transfer.
 ///
@@ -19,6 +19,12 @@ pub trait Handler: Any {
     /// follows on a response. (What a proxy is told by CONNECT is none of them.)
     fn sending(&mut self, head: &[u8], body: &[u8]) {
         let _ = (head, body);
+    }
+
+    /// The head of a request goes out over HTTP/2, where its bytes are compressed and say nothing by themselves. Those of its
+    /// body are told by [`Handler::sending`].
+    fn sending_head(&mut self, head: &RequestHead) {
+        let _ = head;
     }
 
     /// An informational (1xx) response arrived.

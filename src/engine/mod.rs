@@ -16,6 +16,7 @@ mod gates;
 mod handler;
 mod links;
 mod memory;
+mod multiplex;
 mod names;
 mod output;
 mod policy;
@@ -33,7 +34,7 @@ use std::time::Duration;
 use crate::error::{Error, Phase};
 use crate::http::{Date, Host, RequestError};
 use crate::id::Slab;
-use crate::limits;
+use crate::limits::{self, H2Limits};
 use crate::time::Time;
 use crate::tls::TlsPolicy;
 
@@ -50,7 +51,7 @@ pub use output::{Level, Output};
 pub use policy::{AddressPolicy, AddressRange, AddressRangeError};
 pub use stats::Stats;
 pub use transfers::budget::RetryBudget;
-pub use transfers::request::{Body, LowSpeed, Options, Request, Timeouts};
+pub use transfers::request::{Body, HttpVersions, LowSpeed, Options, Request, Timeouts};
 pub use transfers::retry::{Retried, RetryPolicy, Wait};
 pub use transfers::transfer::{
     Hop, Message, Outcome, Paused, Report, Response, Times, TlsSummary, Transfer, TransferId,
@@ -110,6 +111,8 @@ pub struct Config {
     /// Bytes of memory that peers can make all transfers together hold, in decoders and in heads that have not come whole; 128
     /// MiB unless set. A transfer that needs more then waits until others have ended ([`Timeouts::memory`]).
     pub memory: usize,
+    /// Bounds on what a peer may send on an HTTP/2 connection, and on what is sent on it.
+    pub http2: H2Limits,
     /// How `https` is verified where a transfer's options do not say.
     pub tls: Option<TlsPolicy>,
     /// What all transfers together may spend on asking again.
@@ -156,6 +159,7 @@ impl Default for Config {
             server_queries: None,
             server_queries_per_second: None,
             memory: limits::MEMORY,
+            http2: H2Limits::DEFAULT,
             tls: None,
             retry_budget: RetryBudget::default(),
             seed: None,
@@ -225,6 +229,10 @@ enum Timer {
     Gate(GateId),
     /// The transfer's race for a connection.
     Race(TransferId),
+    /// On a stream: others of its connection have their own.
+    Exchange(ExchangeId),
+    /// Those of the origin who wait to see what is spoken on its first connection.
+    Dial(OriginId),
 }
 
 impl Engine {

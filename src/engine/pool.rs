@@ -14,9 +14,11 @@ use std::sync::Arc;
 use crate::engine::dials::route::Via;
 use crate::engine::dials::ways::Way;
 use crate::engine::links::connection::{Connection, Idle, State};
-use crate::engine::{ConnectionId, Options, Request, TransferId};
-use crate::http::{Host, Origin, RequestHead, Scheme};
+use crate::engine::timers::TimerId;
+use crate::engine::{ConnectionId, HttpVersions, Options, Request, TransferId};
+use crate::http::{Host, Origin, RequestHead, Scheme, Version};
 use crate::id::{Id, Slab};
+use crate::limits;
 use crate::time::Time;
 use crate::tls::TlsPolicy;
 
@@ -33,6 +35,8 @@ pub(super) struct PoolKey {
     pub(super) via: Option<Arc<Via>>,
     /// `None` where it is the system's choice.
     pub(super) way: Option<Arc<Way>>,
+    /// What may be spoken; [`HttpVersions::Http1`] wherever nothing else can come of it.
+    pub(super) versions: HttpVersions,
 }
 
 /// By the origin alone: few keys differ in nothing else.
@@ -69,19 +73,27 @@ impl PoolKey {
             proxies: _,
             proxy_tls: _,
             ways: _,
+            versions,
         } = options;
         let way = Way::of(head.origin(), options);
         let via = Via::of(head.origin(), way.as_deref(), options, default);
         if let Some(via) = via.as_ref().filter(|via| via.forwards) {
             let (origin, tls) = (via.proxy.origin(), via.tls.clone());
-            return Self { origin, tls, via: Some(via.clone()), way };
+            let versions = HttpVersions::Http1;
+            return Self { origin, tls, via: Some(via.clone()), way, versions };
         }
         let origin = head.origin().clone();
         let tls = match origin.scheme() {
             Scheme::Http => None,
             Scheme::Https => tls.as_ref().or(default).cloned(),
         };
-        Self { origin, tls, via, way }
+        let versions = match *versions {
+            HttpVersions::Negotiated if tls.is_none() => HttpVersions::Http1,
+            // a request of its own version
+            _ if head.version() != Version::Http11 => HttpVersions::Http1,
+            versions => versions,
+        };
+        Self { origin, tls, via, way, versions }
     }
 
     /// The same for a request that has left the scope of its credentials: the origin is shown no certificate of the
@@ -133,7 +145,7 @@ impl PoolKey {
     }
 
     /// Takes out of a request what is for proxies alone, where none will read it.
-    #[inline]
+    #[inline(always)]
     pub(super) fn restrict(&self, request: &mut Request) {
         if request.options.proxies.is_some() && self.forwarder().is_none() {
             request.head.strip_proxy_credentials();
@@ -150,6 +162,18 @@ pub(crate) struct PoolOrigin {
     queued: usize,
     /// Idle connections; the last was used last.
     idle: Vec<ConnectionId>,
+    /// Connections that speak HTTP/2 and may have room for one more request, the oldest first.
+    listed: Vec<ConnectionId>,
+    /// What its connections may come to speak: what the key says, unless the peer has asked for less.
+    pub(super) offers: HttpVersions,
+    /// What they have come to speak.
+    speaks: Speaks,
+    /// Connections being made of which others may wait to see what is spoken on them.
+    dials: usize,
+    /// Nobody waits for that any more: one of these has failed, or takes long.
+    pub(super) is_impatient: bool,
+    /// When those who wait for a dial have waited for long enough.
+    pub(super) dial_timer: Option<TimerId>,
     pub(super) connections: usize,
     /// Transfers that will want a connection as soon as the host's addresses are known.
     pub(super) resolving: usize,
@@ -159,6 +183,14 @@ pub(crate) struct PoolOrigin {
     in_slot_queue: bool,
     /// Its turn came, but its addresses were not known: it comes first when they are.
     missed_turn: bool,
+}
+
+/// What an origin's connections have come to speak.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Speaks {
+    Unknown,
+    Http1,
+    Http2,
 }
 
 /// The position of an idle connection: in its origin's stack, and among all by age.
@@ -229,6 +261,12 @@ impl Pool {
             queue: VecDeque::new(),
             queued: 0,
             idle: Vec::new(),
+            listed: Vec::new(),
+            offers: key.versions,
+            speaks: Speaks::Unknown,
+            dials: 0,
+            is_impatient: false,
+            dial_timer: None,
             connections: 0,
             resolving: 0,
             awaits_slot: false,
@@ -247,14 +285,16 @@ impl Pool {
         self.origins.get_mut(id)
     }
 
-    /// Whether it was.
-    pub(super) fn forget_if_unused(&mut self, id: OriginId) -> bool {
-        let Some(origin) = self.origins.get(id) else { return false };
-        let used = origin.queued + origin.connections + origin.resolving > 0;
-        if !used && let Some(origin) = self.origins.remove(id) {
-            self.by_key.remove(&origin.key);
+    /// What it was, if it was.
+    #[inline]
+    pub(super) fn forget_if_unused(&mut self, id: OriginId) -> Option<PoolOrigin> {
+        let origin = self.origins.get(id)?;
+        if origin.queued + origin.connections + origin.resolving > 0 {
+            return None;
         }
-        !used
+        let origin = self.origins.remove(id)?;
+        self.by_key.remove(&origin.key);
+        Some(origin)
     }
 
     /// The origins that have transfers queued, at the cost of looking at all.
@@ -305,6 +345,7 @@ impl Pool {
     }
 
     /// Whether anybody but this origin waits for a slot.
+    #[inline(always)]
     pub(super) fn others_want_slots(&mut self, id: OriginId) -> bool {
         self.pass_over_the_gone();
         if self.slot_queue.front() == Some(&id) {
@@ -406,6 +447,9 @@ impl Pool {
     /// Takes a connection out, idle or not.
     pub(super) fn close(&mut self, id: ConnectionId) -> Option<Connection> {
         self.unlink_idle(id);
+        if self.connections.get(id)?.may_be_shared() {
+            self.note_unshared(id);
+        }
         let connection = self.connections.remove(id)?;
         self.ceiling = self.ceiling.saturating_add(1);
         self.apart -= usize::from(connection.channel().is_some());
@@ -413,6 +457,79 @@ impl Pool {
             origin.connections -= 1;
         }
         Some(connection)
+    }
+
+    // connections that speak HTTP/2
+
+    /// A connection is being made on which several requests may go at once.
+    pub(super) fn note_dial(&mut self, id: ConnectionId) {
+        let Some(connection) = self.connections.get_mut(id) else { return };
+        let Some(origin) = self.origins.get_mut(connection.origin) else { return };
+        connection.is_dialed = true;
+        origin.dials += 1;
+    }
+
+    /// Another connection is the one that is made, after all.
+    pub(super) fn hand_dial_over(&mut self, from: ConnectionId, to: ConnectionId) {
+        let from = self.connections.get_mut(from);
+        if from.is_some_and(|from| std::mem::take(&mut from.is_dialed))
+            && let Some(to) = self.connections.get_mut(to)
+        {
+            to.is_dialed = true;
+        }
+    }
+
+    /// The path of a connection stands. Whether HTTP/2 is spoken on it, if that was to be seen.
+    #[inline]
+    pub(super) fn stands(&mut self, id: ConnectionId) -> Option<bool> {
+        let connection = self.connections.get_mut(id)?;
+        if !std::mem::take(&mut connection.is_dialed) {
+            return None;
+        }
+        let origin = self.origins.get_mut(connection.origin)?;
+        let http2 = match origin.offers {
+            HttpVersions::Http2 => true,
+            HttpVersions::Negotiated => connection.path.agrees_on_http2(),
+            HttpVersions::Http1 => false,
+        };
+        origin.dials -= 1;
+        origin.is_impatient = false;
+        origin.speaks = if http2 { Speaks::Http2 } else { Speaks::Http1 };
+        Some(http2)
+    }
+
+    /// A connection is gone: one that was still being made is waited for no more.
+    #[cold]
+    fn note_unshared(&mut self, id: ConnectionId) {
+        let Some(connection) = self.connections.get(id) else { return };
+        let Some(origin) = self.origins.get_mut(connection.origin) else { return };
+        if connection.is_dialed {
+            origin.dials -= 1;
+            origin.is_impatient = true;
+        }
+        origin.listed.retain(|&other| other != id);
+    }
+
+    /// A connection may have room for one more request.
+    pub(super) fn list(&mut self, id: ConnectionId) {
+        let Some(connection) = self.connections.get(id) else { return };
+        if let Some(origin) = self.origins.get_mut(connection.origin) {
+            origin.listed.push(id);
+        }
+    }
+
+    /// A connection has no room.
+    pub(super) fn unlist(&mut self, id: ConnectionId) {
+        let Some(connection) = self.connections.get(id) else { return };
+        if let Some(origin) = self.origins.get_mut(connection.origin) {
+            origin.listed.retain(|&other| other != id);
+        }
+    }
+
+    /// The oldest connection that may have room for one more request.
+    #[inline]
+    pub(super) fn first_listed(&self, id: OriginId) -> Option<ConnectionId> {
+        self.origins.get(id)?.listed.first().copied()
     }
 
     // idle connections
@@ -426,7 +543,11 @@ impl Pool {
         let Some(connection) = self.connections.get_mut(id) else { return };
         let Some(origin) = self.origins.get_mut(connection.origin) else { return };
         let links = IdleLinks { index: origin.idle.len(), older: self.newest, newer: None };
-        connection.state = State::Idle(Idle { since: now, links });
+        let idle = Idle { since: now, links };
+        match &mut connection.state {
+            State::Multiplexed(link) => link.idle = Some(idle),
+            state => *state = State::Idle(idle),
+        }
         connection.turns = 0;
         origin.idle.push(id);
         match self.newest.replace(id) {
@@ -449,8 +570,12 @@ impl Pool {
     /// An idle connection is idle no longer; its state is for the caller to replace.
     pub(super) fn unlink_idle(&mut self, id: ConnectionId) {
         let Some(connection) = self.connections.get(id) else { return };
-        let State::Idle(Idle { links, .. }) = &connection.state else { return };
-        let (origin, IdleLinks { index, older, newer }) = (connection.origin, *links);
+        let idle = match &connection.state {
+            State::Idle(idle) => idle,
+            State::Multiplexed(link) if let Some(idle) = &link.idle => idle,
+            _ => return,
+        };
+        let (origin, IdleLinks { index, older, newer }) = (connection.origin, idle.links);
         match older {
             Some(older) => self.links(older).newer = newer,
             None => self.oldest = newer,
@@ -470,7 +595,7 @@ impl Pool {
     fn links(&mut self, id: ConnectionId) -> &mut IdleLinks {
         match self.connections.get_mut(id).map(|connection| &mut connection.state) {
             Some(State::Idle(idle)) => &mut idle.links,
-            _ => unreachable!("idle lists hold idle connections"),
+            other => links_of_shared(other),
         }
     }
 
@@ -479,9 +604,46 @@ impl Pool {
     }
 }
 
+#[cold]
+fn links_of_shared(state: Option<&mut State>) -> &mut IdleLinks {
+    if let Some(State::Multiplexed(link)) = state
+        && let Some(idle) = &mut link.idle
+    {
+        return &mut idle.links;
+    }
+    unreachable!("idle lists hold idle connections")
+}
+
 impl PoolOrigin {
     pub(super) fn queued(&self) -> usize {
         self.queued
+    }
+
+    /// Whether connections may come to speak HTTP/2.
+    #[inline]
+    pub(super) fn may_speak_http2(&self) -> bool {
+        self.offers != HttpVersions::Http1
+    }
+
+    /// The peer wants HTTP/1.1. False if that was not to be.
+    pub(super) fn insist_on_http1(&mut self) -> bool {
+        let may = self.key.versions == HttpVersions::Negotiated;
+        if may {
+            (self.offers, self.speaks) = (HttpVersions::Http1, Speaks::Http1);
+        }
+        may
+    }
+
+    /// Whether those queued wait to see what is spoken on a connection that is being made, since they may all go on it.
+    #[inline]
+    pub(super) fn awaits_dial(&self) -> bool {
+        self.dials > 0
+            && !self.is_impatient
+            && match self.speaks {
+                Speaks::Unknown => true,
+                Speaks::Http1 => false,
+                Speaks::Http2 => self.dials * limits::H2_STREAMS_EXPECTED >= self.queued,
+            }
     }
 
     /// Its idle connections; the last was used last.

@@ -111,6 +111,41 @@ impl<'a> ResponseHead<'a> {
     }
 }
 
+/// A head that is read later.
+#[derive(Debug)]
+pub(crate) struct KeptHead {
+    raw: Box<[u8]>,
+    start: Start,
+}
+
+impl KeptHead {
+    pub(crate) fn new(head: &ResponseHead<'_>) -> KeptHead {
+        let &ResponseHead { raw, status, version, lines } = head;
+        KeptHead { raw: raw.into(), start: Start { status, version, lines } }
+    }
+
+    pub(crate) fn view(&self) -> ResponseHead<'_> {
+        self.start.view(&self.raw)
+    }
+}
+
+/// Fields that are read later.
+#[derive(Debug)]
+pub(crate) struct KeptFields {
+    raw: Box<[u8]>,
+    lines: Lines,
+}
+
+impl KeptFields {
+    pub(crate) fn new(fields: Fields<'_>) -> KeptFields {
+        KeptFields { raw: fields.rest.into(), lines: fields.lines }
+    }
+
+    pub(crate) fn view(&self) -> Fields<'_> {
+        Fields { rest: &self.raw, lines: self.lines }
+    }
+}
+
 impl std::fmt::Debug for ResponseHead<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "ResponseHead({})", self.raw.escape_ascii())

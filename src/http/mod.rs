@@ -44,6 +44,7 @@ pub use disposition::proposed_file_name;
 pub use exchange::{Event, Exchange, Read};
 pub use fault::{BodyFault, HttpFault, RequestError, UrlFault, user_information};
 pub use head::{Fields, ResponseHead, Version};
+pub(crate) use head::{KeptFields, KeptHead};
 pub use host::{Host, Origin, Scheme};
 pub use hsts::Hsts;
 pub(crate) use proxy::Credentials as ProxyCredentials;

@@ -141,7 +141,7 @@ struct Identity {
 }
 
 impl TlsPolicy {
-    /// The default policy: the system's roots, TLS 1.2 and 1.3, ALPN `http/1.1`, SNI, resumption.
+    /// The default policy: the system's roots, TLS 1.2 and 1.3, ALPN `h2` and `http/1.1`, SNI, resumption.
     ///
     /// Built once per process; each call returns the same policy.
     ///
@@ -160,7 +160,7 @@ impl TlsPolicy {
             system_roots: true,
             roots: Vec::new(),
             identity: None,
-            alpn: vec![b"http/1.1".to_vec()],
+            alpn: vec![b"h2".to_vec(), b"http/1.1".to_vec()],
             verify: true,
             pinned: None,
             versions: (TlsVersion::Tls12, TlsVersion::Tls13),
@@ -298,8 +298,9 @@ impl TlsPolicyBuilder {
         self
     }
 
-    /// The protocols offered by ALPN (RFC 7301), the preferred first; none: no ALPN at all.
-    /// Default: `http/1.1`.
+    /// The protocols offered by ALPN (RFC 7301), the preferred first; none: no ALPN at all, and HTTP/1.1.
+    /// Default: `h2`, `http/1.1`. Of these a request offers what it may be sent by
+    /// ([`Options::versions`](crate::Options::versions)), and a proxy is offered no `h2`.
     pub fn alpn(mut self, protocols: &[&[u8]]) -> Self {
         self.alpn = protocols.iter().map(|name| name.to_vec()).collect();
         self

@@ -9,6 +9,7 @@ mod expect;
 mod gated_races;
 mod gates;
 mod harness;
+mod http2;
 mod large_heads;
 mod late_addresses;
 mod limits;

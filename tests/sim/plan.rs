@@ -225,6 +225,7 @@ impl Scenario {
             address_policy: None,
             tls: tls.then(|| TlsPolicy::builder().insecure().build().expect("a policy")),
             memory: Config::default().memory,
+            http2: Config::default().http2,
         };
         let carried_deadlines = random.chance(50);
         let limits = (0..if random.chance(20) { 3 } else { 0 })

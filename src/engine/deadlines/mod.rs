@@ -10,8 +10,10 @@ pub(super) mod overdue;
 
 use std::time::Duration;
 
+use crate::engine::exchanges::codec::Codec;
 use crate::engine::exchanges::exchange::{Exchange, ExchangeId, Hold, Rest};
-use crate::engine::links::connection::{Connection, State};
+use crate::engine::links::connection::{Connection, Idle, State};
+use crate::engine::multiplex::Multiplex;
 use crate::engine::transfers::request::Timeouts;
 use crate::engine::transfers::transfer::{Place, Transfer};
 use crate::engine::{ConnectionId, Engine, Options, Timer, TransferId, error_before_exchange};
@@ -41,6 +43,10 @@ pub(super) enum Then {
     ComeBack,
     /// The rest of a response that goes nowhere has been waited for long enough.
     Leave,
+    /// The peer of several exchanges is asked whether it is there.
+    Ping,
+    /// An idle connection gives back the memory that only a busy one needs.
+    Shrink,
     /// It waits for memory for so long that it is looked at who has it.
     Inspect,
 }
@@ -67,6 +73,14 @@ impl Engine {
                 }
             }
             Timer::Race(id) => self.widen_race(id),
+            Timer::Exchange(id) => {
+                let exchange = self.exchanges.get_mut(id);
+                if let Some(stream) = exchange.and_then(|exchange| exchange.codec.stream_mut()) {
+                    (stream.timer, stream.timer_at) = (None, Time::NEVER);
+                    self.exchange_is_due(id);
+                }
+            }
+            Timer::Dial(id) => self.end_patience(id),
             Timer::Connection(id) => {
                 if let Some(connection) = self.pool.connections.get_mut(id) {
                     connection.timer = None;
@@ -119,20 +133,36 @@ impl Engine {
     #[inline]
     pub(super) fn deadline(&self, connection: &Connection) -> Due {
         match &connection.state {
-            State::Idle(idle) => Due::fail(idle.since, Deadline::Idle, Some(self.config.keep_idle)),
+            State::Exchanging(id) => match self.exchanges.get(*id) {
+                Some(exchange) => self.exchange_deadline(exchange),
+                None => Due::NEVER,
+            },
+            State::Idle(idle) => self.idle_due(idle),
+            State::Multiplexed(link) => self.multiplexed_due(link),
             State::Connecting(_)
             | State::Tunnelling(_)
             | State::Handshaking(_)
-            | State::Exchanging(_)
             | State::Free
-            | State::Names(_) => self.deadline_in_use(connection),
+            | State::Names(_) => self.opening_due(connection),
         }
     }
 
-    fn deadline_in_use(&self, connection: &Connection) -> Due {
-        if let Some(exchange) = self.exchange_of(connection) {
-            return self.exchange_deadline(exchange);
+    fn idle_due(&self, idle: &Idle) -> Due {
+        Due::fail(idle.since, Deadline::Idle, Some(self.config.keep_idle))
+    }
+
+    #[cold]
+    fn multiplexed_due(&self, link: &Multiplex) -> Due {
+        match &link.idle {
+            Some(idle) if link.is_wide => self
+                .idle_due(idle)
+                .or_earlier(Due { at: idle.since + limits::WIDE, then: Then::Shrink }),
+            Some(idle) => self.idle_due(idle),
+            None => silence_of(link),
         }
+    }
+
+    fn opening_due(&self, connection: &Connection) -> Due {
         let transfer = connection.opens_for().and_then(|id| self.transfers.get(id));
         let Some(transfer) = transfer else { return Due::NEVER };
         let timeouts = &transfer.request.options.timeouts;
@@ -140,14 +170,34 @@ impl Engine {
             State::Connecting(state) => Due::fail(state.since, Deadline::Connect, timeouts.connect),
             State::Tunnelling(state) => Due::fail(state.since, Deadline::Connect, timeouts.connect),
             State::Handshaking(state) => Due::fail(state.since, Deadline::Tls, timeouts.tls),
-            State::Exchanging(_) | State::Free | State::Idle(_) | State::Names(_) => Due::NEVER,
+            State::Exchanging(_)
+            | State::Multiplexed(_)
+            | State::Free
+            | State::Idle(_)
+            | State::Names(_) => Due::NEVER,
         };
         phase.or_earlier(total(transfer))
     }
 
     /// The first deadline of what an exchange waits for.
-    fn exchange_deadline(&self, exchange: &Exchange) -> Due {
+    #[inline(always)]
+    pub(in crate::engine) fn exchange_deadline(&self, exchange: &Exchange) -> Due {
         let Some(transfer) = self.transfers.get(exchange.transfer) else { return Due::NEVER };
+        let Options { timeouts, low_speed, .. } = &*transfer.request.options;
+        if low_speed.is_some() || !exchange.is_free() {
+            return self.deadline_of_held(exchange, transfer);
+        }
+        // as nearly always
+        let (since, deadline, after) = silence(exchange, timeouts);
+        let mut due = Due::fail(since, deadline, after);
+        if exchange.body_begun {
+            due = due.or_earlier(ask(exchange, since, after));
+        }
+        due.or_earlier(total(transfer))
+    }
+
+    /// As [`exchange_deadline`](Self::exchange_deadline), of one that something holds up, or that must not be slow.
+    fn deadline_of_held(&self, exchange: &Exchange, transfer: &Transfer) -> Due {
         let Options { timeouts, low_speed, .. } = &*transfer.request.options;
         let holds = exchange.holds;
         let wait = if holds.delivery() {
@@ -216,7 +266,13 @@ impl Engine {
                 self.end(id, error_before_exchange(cause, phase));
             }
             // what connections wait for
-            Then::SendBody | Then::GoOn | Then::Ask | Then::Leave | Then::Inspect => {}
+            Then::SendBody
+            | Then::GoOn
+            | Then::Ask
+            | Then::Leave
+            | Then::Inspect
+            | Then::Ping
+            | Then::Shrink => {}
         }
     }
 
@@ -229,6 +285,9 @@ impl Engine {
         if let Some(exchange) = connection.exchange() {
             return self.end_wait(exchange, then);
         }
+        if let State::Multiplexed(_) = connection.state {
+            return self.end_silence(id, then);
+        }
         let Then::Fail(deadline) = then else { return self.touch(id) };
         match connection.opens_for().and_then(|id| self.transfers.get(id)) {
             Some(transfer) => {
@@ -237,6 +296,33 @@ impl Engine {
             }
             // it is idle
             None => self.close(id),
+        }
+    }
+
+    /// A connection that speaks HTTP/2 has been silent, or idle, for so long.
+    fn end_silence(&mut self, id: ConnectionId, then: Then) {
+        let now = self.now;
+        let Some(link) = self.multiplex(id) else { return };
+        match then {
+            Then::Ping => link.ping(now),
+            Then::Shrink => link.shrink(),
+            Then::Fail(deadline @ Deadline::Ping) => {
+                let after = limits::PING_PATIENCE;
+                return self.fail_link(id, Cause::Timeout { deadline, after }, None);
+            }
+            // it is idle
+            _ => return self.close(id),
+        }
+        self.touch(id);
+    }
+
+    /// As [`check_connection`](Self::check_connection), of an exchange on a stream.
+    pub(in crate::engine) fn check_exchange(&mut self, id: ExchangeId) {
+        let Some(exchange) = self.exchanges.get(id) else { return };
+        let Due { at, then } = self.exchange_deadline(exchange);
+        match at > self.now {
+            true => self.schedule_exchange(id),
+            false => self.end_wait(id, then),
         }
     }
 
@@ -249,6 +335,7 @@ impl Engine {
                 let transfer = exchange.and_then(|exchange| self.transfers.get(exchange.transfer));
                 let after = transfer.map(|transfer| length(deadline, transfer));
                 let after = after.unwrap_or_default();
+                self.distrust(id);
                 self.fail_exchange(id, Cause::Timeout { deadline, after }, None);
             }
             Then::Inspect => {
@@ -257,7 +344,9 @@ impl Engine {
             }
             Then::Ask => self.ask_no_more(id),
             Then::Leave => self.complete(id),
-            Then::GoOn | Then::SendBody | Then::ComeBack => self.go_on(id),
+            Then::GoOn | Then::SendBody | Then::ComeBack | Then::Ping | Then::Shrink => {
+                self.go_on(id);
+            }
         }
     }
 
@@ -280,8 +369,12 @@ impl Engine {
             exchange.restart_waits(now);
             exchange.measured = measured;
         } else {
-            exchange.codec.send_body();
+            match &mut exchange.codec {
+                Codec::Http1(codec) => codec.send_body(),
+                Codec::Http2(stream) => stream.awaits_continue = false,
+            }
         }
+        self.go_on_with_stream(id);
         self.touch_exchange(id);
     }
 
@@ -304,6 +397,17 @@ impl Engine {
     }
 }
 
+impl Then {
+    /// Whether what has come may be looked at before.
+    pub(in crate::engine) fn looks(self) -> bool {
+        match self {
+            Then::Fail(_) | Then::SendBody | Then::Ask | Then::Leave => true,
+            Then::Ping => true,
+            Then::GoOn | Then::ComeBack | Then::Inspect | Then::Shrink => false,
+        }
+    }
+}
+
 impl Due {
     const NEVER: Due = Due { at: Time::NEVER, then: Then::GoOn };
 
@@ -317,6 +421,16 @@ impl Due {
 
     fn or_earlier(self, other: Due) -> Due {
         if other.at < self.at { other } else { self }
+    }
+}
+
+/// For how long the peer of several exchanges may be silent before it is asked whether it is there, and after that. Each of
+/// them has deadlines of its own beside.
+fn silence_of(link: &Multiplex) -> Due {
+    match link.pinged {
+        None if link.is_there => Due::NEVER,
+        None => Due { at: link.heard + limits::PING_AFTER, then: Then::Ping },
+        Some(pinged) => Due::fail(pinged, Deadline::Ping, Some(limits::PING_PATIENCE)),
     }
 }
 
@@ -375,6 +489,7 @@ fn length(deadline: Deadline, transfer: &Transfer) -> Duration {
         Deadline::Idle => timeouts.idle,
         Deadline::LowSpeed => low_speed.map(|low| low.over),
         Deadline::Memory => timeouts.memory,
+        Deadline::Ping => Some(limits::PING_PATIENCE),
         Deadline::Total => timeouts.total,
     };
     length.unwrap_or_default()

@@ -7,7 +7,6 @@
 
 use crate::engine::deadlines::{Due, Then};
 use crate::engine::exchanges::exchange::ExchangeId;
-use crate::engine::links::connection::State;
 use crate::engine::transfers::transfer::Place;
 use crate::engine::{ConnectionId, Engine, Timer, TransferId};
 use crate::time::Time;
@@ -53,8 +52,13 @@ impl Engine {
                     self.overdue.told_anything = true;
                     return Some(Overdue::Anything);
                 }
+                Timer::Exchange(id) => {
+                    if let Some(exchange) = self.exchanges.get(id) {
+                        return Some(Overdue::Connection(exchange.connection));
+                    }
+                }
                 // they end nothing
-                Timer::Gate(_) | Timer::Race(_) => {}
+                Timer::Gate(_) | Timer::Race(_) | Timer::Dial(_) => {}
             }
         }
         None
@@ -85,8 +89,20 @@ impl Engine {
             match timer {
                 Timer::Connection(id) => self.check_connection(id),
                 Timer::Transfer(id) => self.check_transfer(id),
-                Timer::Gate(_) | Timer::Race(_) => {}
+                Timer::Exchange(id) => self.check_exchange(id),
+                Timer::Gate(_) | Timer::Race(_) | Timer::Dial(_) => {}
             }
+        }
+    }
+
+    /// The timer of an exchange on a stream has fired.
+    pub(in crate::engine) fn exchange_is_due(&mut self, id: ExchangeId) {
+        let Some(exchange) = self.exchanges.get(id) else { return };
+        let Due { at, then } = self.exchange_deadline(exchange);
+        if at <= self.now && then.looks() {
+            self.overdue.timers.push(Timer::Exchange(id));
+        } else {
+            self.check_exchange(id);
         }
     }
 
@@ -96,9 +112,8 @@ impl Engine {
         let Due { at, then } = self.deadline(connection);
         let looks = match then {
             // whatever came on an idle connection, it would be closed
-            Then::Fail(_) => !matches!(connection.state, State::Idle(_)),
-            Then::SendBody | Then::Ask | Then::Leave => true,
-            Then::GoOn | Then::ComeBack | Then::Inspect => false,
+            Then::Fail(_) if connection.is_idle() => false,
+            then => then.looks(),
         };
         if at <= self.now && looks {
             self.overdue.timers.push(Timer::Connection(id));

@@ -8,15 +8,15 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use crate::engine::dials::race::First;
-use crate::engine::exchanges::exchange::{Exchange, ExchangeId, Holds, Rest};
-use crate::engine::exchanges::pace::Pace;
+use crate::engine::exchanges::codec::Codec;
+use crate::engine::exchanges::exchange::{Exchange, ExchangeId};
 use crate::engine::links::connection::{Connecting, Connection, State};
 use crate::engine::names::resolve::{Addresses, LookupId, Outcome, Resolver};
-use crate::engine::pool::{OriginId, PoolKey};
+use crate::engine::pool::{OriginId, PoolKey, PoolOrigin};
 use crate::engine::transfers::transfer::Place;
-use crate::engine::{ConnectionId, Engine, Output, TransferId, error_before_exchange};
+use crate::engine::{ConnectionId, Engine, Output, Request, TransferId, error_before_exchange};
 use crate::error::{Cause, Phase};
-use crate::http::{Exchange as Codec, Host};
+use crate::http::{Exchange as Http1, Host};
 use crate::limits;
 use crate::time::Time;
 
@@ -72,6 +72,7 @@ impl Engine {
     }
 
     /// A connection that just became free serves its origin's next transfer. False if none waits.
+    #[inline(always)]
     pub(in crate::engine) fn serve_next_on(&mut self, id: ConnectionId) -> bool {
         let Some(connection) = self.pool.connections.get(id) else { return false };
         let origin = connection.origin;
@@ -89,9 +90,10 @@ impl Engine {
         transfer.place = Place::Connection;
         transfer.since = self.now;
         let origin = transfer.origin;
-        let known =
-            self.pool.get(origin).map(|origin| addresses(&self.resolver, &origin.key, self.now));
-        match known {
+        // others may have lost the same connection: they are to share one again
+        let alone = |origin: &&PoolOrigin| !origin.may_speak_http2();
+        let known = self.pool.get(origin).filter(alone);
+        match known.map(|origin| addresses(&self.resolver, &origin.key, self.now)) {
             // what is sent again is another request at the gates
             Some(Ok(addresses)) if self.pool.has_slot() && self.gates.is_none() => {
                 self.open(origin, id, addresses);
@@ -156,7 +158,17 @@ impl Engine {
         let Some(exchange) = self.exchange_for(id, transfer) else { return };
         self.pool.unlink_idle(id);
         let Some(connection) = self.pool.connections.get_mut(id) else { return };
-        connection.state = State::Exchanging(exchange);
+        let on_stream = match &mut connection.state {
+            State::Multiplexed(link) => {
+                link.exchanges += 1;
+                link.idle = None;
+                true
+            }
+            state => {
+                *state = State::Exchanging(exchange);
+                false
+            }
+        };
         if connection.uses > 0 {
             self.stats.reused += 1;
         }
@@ -167,6 +179,9 @@ impl Engine {
         }
         self.note_begin(id);
         self.touch(id);
+        if on_stream {
+            self.schedule_exchange(exchange);
+        }
     }
 
     /// A fresh exchange of a transfer on a connection.
@@ -175,7 +190,7 @@ impl Engine {
         id: ConnectionId,
         transfer_id: TransferId,
     ) -> Option<ExchangeId> {
-        let connection = self.pool.connections.get(id)?;
+        let connection = self.pool.connections.get_mut(id)?;
         let transfer = self.transfers.get_mut(transfer_id)?;
         if let Some(timer) = transfer.timer.take() {
             self.timers.cancel(timer);
@@ -183,35 +198,23 @@ impl Engine {
         if transfer.identity.is_some() {
             transfer.dress(connection.forwarder.as_deref(), &mut self.keeper, self.now);
         }
-        let (head, body) = (&transfer.request.head, transfer.request.body.length());
-        let mut codec = Codec::new(head, body, &transfer.request.options.http);
-        if transfer.request.options.raw {
-            codec.keep_chunks();
-        }
-        let mut holds = Holds::default();
-        holds.set_paused(transfer.paused);
-        Some(self.exchanges.insert(Exchange {
-            transfer: transfer_id,
-            connection: id,
-            codec,
-            since: self.now,
-            moved: self.now,
-            request_sent: Time::NEVER,
-            first_byte: Time::NEVER,
-            wire_before: connection.wire,
-            body_taken: 0,
-            head_taken: false,
-            body_begun: false,
-            body_told: false,
-            holds,
-            pace: transfer.request.options.max_rate.map(|rate| Box::new(Pace::new(rate))),
-            rest: Rest::Delivered,
-            response: None,
-            decoding: None,
-            head_loan: None,
-            measured: (self.now, 0),
-            unacknowledged: (Time::ZERO, 0),
-        }))
+        let parties = (transfer_id, id);
+        let exchange = match &mut connection.state {
+            State::Multiplexed(link) => {
+                let key = self.exchanges.next_id().to_bits();
+                let stream = link.begin(key, &transfer.request)?;
+                Exchange::new(parties, Codec::Http2(stream), transfer, connection.wire, self.now)
+            }
+            _ => {
+                let Request { head, body, options, .. } = &transfer.request;
+                let mut codec = Http1::new(head, body.length(), &options.http);
+                if options.raw {
+                    codec.keep_chunks();
+                }
+                Exchange::new(parties, Codec::Http1(codec), transfer, connection.wire, self.now)
+            }
+        };
+        Some(self.exchanges.insert(exchange))
     }
 
     /// Launches as many of an origin's transfers as can be.
@@ -220,10 +223,18 @@ impl Engine {
             && let Some(origin) = self.pool.get(id)
             && origin.queued() > 0
         {
-            if let Some(connection) = self.idle_connection(id) {
+            let shares = origin.may_speak_http2();
+            let ready = match shares {
+                true => self.ready_connection(id),
+                false => self.idle_connection(id),
+            };
+            if let Some(connection) = ready {
                 let Some(transfer) = self.pop(id) else { break };
                 self.begin(connection, transfer);
                 continue;
+            }
+            if shares && self.await_dial(id) {
+                break;
             }
             if !self.pool.origin_has_room(id) || !self.has_place(id) {
                 break;
@@ -242,7 +253,10 @@ impl Engine {
                 }
             }
         }
-        if self.pool.forget_if_unused(id) {
+        if let Some(forgotten) = self.pool.forget_if_unused(id) {
+            if let Some(timer) = forgotten.dial_timer {
+                self.timers.cancel(timer);
+            }
             self.forget_at_gates(id);
         }
     }
@@ -253,7 +267,8 @@ impl Engine {
         self.begin_turn_at_gates(id);
         let wants = self.may_start(id)
             && self.pool.get(id).is_some_and(|origin| origin.queued() > 0)
-            && self.idle_connection(id).is_none()
+            && self.ready_connection(id).is_none()
+            && !self.pool.get(id).is_some_and(|origin| origin.awaits_dial())
             && self.pool.origin_has_room(id)
             && self.has_place(id);
         if wants && let Some(origin) = self.pool.get(id) {
@@ -425,6 +440,7 @@ impl Engine {
         let (_, port) = origin.key.peer();
         let apart = origin.key.is_local();
         let has_via = origin.key.via.is_some();
+        let may_share = origin.may_speak_http2();
         let first = match apart {
             // what is connected to has no address
             true => Ok(First { address: SocketAddr::new(addresses[0], port), races: false }),
@@ -437,11 +453,14 @@ impl Engine {
         let told = if has_via { self.introduction(origin_id, transfer_id) } else { None };
         let Some(origin) = self.pool.get(origin_id) else { return };
         let mut connection = Connection::new(origin_id, address, transfer_id, races, self.now);
-        let equipped = self.equip(&mut connection, &origin.key, transfer_id, told.as_deref());
+        let equipped = self.equip(&mut connection, origin, transfer_id, told.as_deref());
         if let Err((cause, phase)) = equipped {
             return self.give_up_opening(transfer_id, cause, phase);
         }
         let id = self.pool.open(origin_id, connection);
+        if may_share {
+            self.pool.note_dial(id);
+        }
         self.note_open(id, origin_id, false);
         self.stats.opened += 1;
         let Some(transfer) = self.transfers.get_mut(transfer_id) else { return };

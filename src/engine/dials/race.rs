@@ -436,8 +436,11 @@ impl Engine {
         let Some(race) = &mut transfer.race else { return };
         race.end_on(connection, AttemptEnd::Connected, now);
         let losers = race.end_all(&AttemptEnd::Lost, now);
-        if let Some(gates) = &mut self.gates {
-            losers.iter().for_each(|&loser| gates.hand_over(loser, connection));
+        for &loser in &losers {
+            self.pool.hand_dial_over(loser, connection);
+            if let Some(gates) = &mut self.gates {
+                gates.hand_over(loser, connection);
+            }
         }
         let (upset, timer) = (race.upset(), race.timer.take());
         if race.attempts.len() == 1 {
@@ -561,7 +564,7 @@ impl Engine {
         let told = self.introduction(origin_id, id);
         let Some(origin) = self.pool.get(origin_id) else { return false };
         let mut connection = Connection::new(origin_id, address, id, true, since);
-        if self.equip(&mut connection, &origin.key, id, told.as_deref()).is_err() {
+        if self.equip(&mut connection, origin, id, told.as_deref()).is_err() {
             return false;
         }
         let connection = self.pool.open(origin_id, connection);
@@ -621,6 +624,7 @@ impl Engine {
         };
         if transfer.place == Place::Opening(failed) {
             transfer.place = Place::Opening(other);
+            self.pool.hand_dial_over(failed, other);
             if let Some(gates) = &mut self.gates {
                 gates.hand_over(failed, other);
             }

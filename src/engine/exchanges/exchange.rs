@@ -1,16 +1,16 @@
 //! One exchange: a request and its response, from when a connection is ready for it until it is over.
 //!
 //! Knows its clocks and counts, what holds it up, and what becomes of its response. Must not know the socket, nor
-//! other exchanges. Invariants: it has one transfer and one connection, and both outlive it; it takes bytes, or gives
+//! other exchanges. Invariants: it has one transfer and one connection, which may carry others, and both outlive it; it takes bytes, or gives
 //! some, only where nothing holds it.
 
+use crate::engine::exchanges::codec::Codec;
 use crate::engine::exchanges::decode::Decoding;
 use crate::engine::exchanges::pace::Pace;
 use crate::engine::links::connection::WireCount;
 use crate::engine::memory::loans::Loan;
-use crate::engine::{ConnectionId, Engine, Paused, Response, TransferId};
+use crate::engine::{ConnectionId, Engine, Paused, Response, Transfer, TransferId};
 use crate::error::{Operation, Phase, Progress};
-use crate::http::Exchange as Codec;
 use crate::id::Id;
 use crate::time::Time;
 
@@ -124,6 +124,41 @@ impl Holds {
 }
 
 impl Exchange {
+    /// One that begins now, of these two.
+    #[inline(always)]
+    pub(in crate::engine) fn new(
+        (transfer, connection): (TransferId, ConnectionId),
+        codec: Codec,
+        of: &Transfer,
+        wire_before: WireCount,
+        now: Time,
+    ) -> Exchange {
+        let mut holds = Holds::default();
+        holds.set_paused(of.paused);
+        Exchange {
+            transfer,
+            connection,
+            codec,
+            since: now,
+            moved: now,
+            request_sent: Time::NEVER,
+            first_byte: Time::NEVER,
+            wire_before,
+            body_taken: 0,
+            head_taken: false,
+            body_begun: false,
+            body_told: false,
+            holds,
+            pace: of.request.options.max_rate.map(|rate| Box::new(Pace::new(rate))),
+            rest: Rest::Delivered,
+            response: None,
+            decoding: None,
+            head_loan: None,
+            measured: (now, 0),
+            unacknowledged: (Time::ZERO, 0),
+        }
+    }
+
     /// The rest of the response goes nowhere, and is not read for long.
     pub(super) fn leave_rest(&mut self, rest: Rest) {
         self.rest = rest;
@@ -137,6 +172,14 @@ impl Exchange {
     /// Whether the body is to be asked for more.
     pub(super) fn wants_body(&self) -> bool {
         self.codec.has_body_to_send() && !self.holds.sending()
+    }
+
+    /// Whether nothing holds it up, and its response is wanted.
+    #[inline(always)]
+    pub(in crate::engine) fn is_free(&self) -> bool {
+        self.holds == Holds::default()
+            && self.rest == Rest::Delivered
+            && !self.codec.awaits_continue()
     }
 
     /// Whether the peer waits for a body that the caller has paused, or whose source has nothing, and is not the one who is
@@ -153,6 +196,15 @@ impl Exchange {
         if let Some(pace) = &mut self.pace {
             let is_over = pace.take(bytes, now);
             self.holds.set(Hold::Pace, is_over);
+        }
+    }
+
+    /// Bytes of its stream came.
+    #[inline]
+    pub(in crate::engine) fn note_received(&mut self, bytes: usize, now: Time) {
+        self.note_moved(bytes, now);
+        if let Codec::Http2(stream) = &mut self.codec {
+            stream.wire.received += bytes as u64;
         }
     }
 
@@ -177,7 +229,11 @@ impl Exchange {
 
     /// Whether that is to be known: while a body may be on its way to the peer, who has not answered.
     pub(in crate::engine) fn asks_unacknowledged(&self) -> bool {
-        self.body_begun && self.response.is_none() && !self.knows_unacknowledged()
+        self.body_begun
+            && self.response.is_none()
+            && !self.knows_unacknowledged()
+            // of a stream nobody can tell
+            && matches!(self.codec, Codec::Http1(_))
     }
 
     /// How much the peer has yet to acknowledge, if that was asked now.
@@ -187,7 +243,12 @@ impl Exchange {
 
     /// Bytes moved on the wire in this exchange, both directions.
     pub(in crate::engine) fn bytes_moved(&self, wire: WireCount) -> u64 {
-        (wire.sent - self.wire_before.sent) + (wire.received - self.wire_before.received)
+        match &self.codec {
+            Codec::Http1(_) => {
+                (wire.sent - self.wire_before.sent) + (wire.received - self.wire_before.received)
+            }
+            Codec::Http2(stream) => stream.wire.sent + stream.wire.received,
+        }
     }
 
     /// How far it has come, as far as it can be proven.
@@ -198,6 +259,9 @@ impl Exchange {
     ) -> Progress {
         if self.first_byte != Time::NEVER {
             return Progress::ResponseStarted;
+        }
+        if let Codec::Http2(_) = self.codec {
+            return if self.head_taken { Progress::RequestSent } else { Progress::NothingSent };
         }
         // a send that failed took nothing, so that all that may have left is what was reported
         let left = if failed == Some(Operation::Send) { wire.sent } else { wire.handed };
@@ -221,7 +285,11 @@ impl Engine {
     /// What the exchange wants of its connection's socket may have changed.
     pub(in crate::engine) fn touch_exchange(&mut self, id: ExchangeId) {
         if let Some(exchange) = self.exchanges.get(id) {
+            let on_stream = matches!(exchange.codec, Codec::Http2(_));
             self.touch(exchange.connection);
+            if on_stream {
+                self.schedule_exchange(id);
+            }
         }
     }
 }

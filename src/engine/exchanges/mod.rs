@@ -3,6 +3,7 @@
 //! Knows what goes out and what comes in, as messages; how fast, and what holds it up. Must not know sockets, how its
 //! connection came to be, nor what follows on the response.
 
+pub(super) mod codec;
 pub(super) mod decode;
 pub(super) mod exchange;
 pub(super) mod pace;

@@ -3,9 +3,11 @@
 //! Body bytes reach the handler as slices of the driver's buffer. Only what a paused transfer has
 //! yet to take is copied, and that is at most what one receive brought.
 
+use crate::engine::exchanges::codec::Codec;
 use crate::engine::exchanges::decode::Decoding;
 use crate::engine::exchanges::exchange::{Exchange, ExchangeId, Hold, Rest};
 use crate::engine::links::connection::{Connection, State};
+use crate::engine::memory::loans::Memory;
 use crate::engine::transfers::identity::Keeper;
 use crate::engine::transfers::retry::Retries;
 use crate::engine::{ConnectionId, Engine, Flow, Handler, Response, Transfer};
@@ -37,6 +39,17 @@ pub(in crate::engine) enum Next {
     Fail(Cause),
 }
 
+/// What all exchanges share where a response is delivered.
+pub(in crate::engine) struct Common<'a> {
+    pub(in crate::engine) tls: Option<&'a TlsPolicy>,
+    pub(in crate::engine) memory: &'a Memory,
+    pub(in crate::engine) keeper: &'a mut Keeper,
+    pub(in crate::engine) retries: &'a mut Retries,
+    /// Decoded bytes on their way to a handler.
+    pub(in crate::engine) decoded: &'a mut Vec<u8>,
+    pub(in crate::engine) now: Time,
+}
+
 impl Engine {
     /// Bytes arrived on a connection.
     pub fn handle_received(&mut self, id: ConnectionId, bytes: &[u8]) {
@@ -62,6 +75,7 @@ impl Engine {
             State::Connecting(_)
             | State::Tunnelling(_)
             | State::Handshaking(_)
+            | State::Multiplexed(_)
             | State::Free
             | State::Idle(_) => self.take_wire(id, bytes),
         }
@@ -135,9 +149,16 @@ impl Engine {
             exchange.restart_waits(now);
             // who waits for memory keeps its place in line
             let pauses = exchange.holds.delivery();
+            let on_stream = matches!(exchange.codec, Codec::Http2(_));
             self.touch(connection);
+            if on_stream {
+                self.go_on_with_stream(id);
+            }
             if !pauses && self.take_undecoded(id) {
-                self.take_held(connection);
+                match on_stream {
+                    true => self.take_held_parts(id),
+                    false => self.take_held(connection),
+                }
             }
         }
     }
@@ -233,6 +254,7 @@ impl Engine {
         let Some(connection) = self.pool.connections.get(id) else { return Taken::Over };
         match connection.state {
             State::Exchanging(exchange) => self.take_response(exchange, input),
+            State::Multiplexed(_) => self.take_frames(id, input),
             _ if input.is_empty() => Taken::All,
             State::Idle(_) | State::Free => {
                 // no request asked for them: the connection cannot be trusted
@@ -274,7 +296,8 @@ impl Engine {
                 exchange.decoding.is_none() && transfer.request.options.max_body.is_none();
             let mut answered = false;
             let (flow, mut next) = loop {
-                let Read { consumed, event } = match exchange.codec.read(&input[taken..]) {
+                let Codec::Http1(codec) = &mut exchange.codec else { return Taken::Over };
+                let Read { consumed, event } = match codec.read(&input[taken..]) {
                     Ok(read) => read,
                     Err(fault) => {
                         self.fail_exchange(id, Cause::Http(fault), None);
@@ -293,19 +316,22 @@ impl Engine {
                     Event::Head(head) => {
                         answered = exchange.request_sent == Time::NEVER;
                         exchange.head_loan = None;
-                        exchange.response =
-                            Some(Response { status: head.status(), version: head.version() });
-                        let (tls, untouched) = (self.config.tls.as_ref(), !exchange.body_begun);
-                        let (keeper, retries) = (&mut self.keeper, &mut self.retries);
-                        let followed =
-                            follow(transfer, &head, untouched, tls, keeper, retries, now);
-                        if followed.is_some() {
-                            (exchange.rest, exchange.measured.0) = (Rest::Superseded, now);
-                        } else if let Some(policy) = transfer.request.options.decode {
-                            exchange.decoding = Decoding::begin(&head, policy, self.memory.lend());
-                        }
-                        let flow = followed.unwrap_or_else(|| transfer.handler.head(&head));
-                        break (flow, Next::More);
+                        let answer = Answer {
+                            untouched: !exchange.body_begun,
+                            response: &mut exchange.response,
+                            rest: &mut exchange.rest,
+                            measured: &mut exchange.measured.0,
+                            decoding: &mut exchange.decoding,
+                        };
+                        let mut common = Common {
+                            tls: self.config.tls.as_ref(),
+                            memory: &self.memory,
+                            keeper: &mut self.keeper,
+                            retries: &mut self.retries,
+                            decoded: &mut self.decoded,
+                            now,
+                        };
+                        break (answer.take_head(transfer, &head, &mut common), Next::More);
                     }
                     Event::Body(chunk) if as_it_comes => match transfer.handler.body(chunk) {
                         // as nearly always: on to the next piece
@@ -317,7 +343,7 @@ impl Engine {
                 };
                 let handler = &mut *transfer.handler;
                 let given = give_out(rest, &mut exchange.decoding, handler, &mut self.decoded);
-                break match (&given, exchange.codec.trailers()) {
+                break match (&given, codec.trailers()) {
                     ((_, Next::Complete), Some(trailers)) => give_trailers(trailers, handler),
                     _ => given,
                 };
@@ -336,7 +362,12 @@ impl Engine {
     /// Does what an event of an exchange asks for. Says what became of all bytes, if none of the others is to be read
     /// now.
     #[inline]
-    fn proceed(&mut self, id: ExchangeId, next: Next, more: bool) -> Option<Taken> {
+    pub(in crate::engine) fn proceed(
+        &mut self,
+        id: ExchangeId,
+        next: Next,
+        more: bool,
+    ) -> Option<Taken> {
         match next {
             Next::More => None,
             Next::Wait => Some(Taken::All),
@@ -364,7 +395,9 @@ impl Engine {
         let Some(connection) = self.pool.connections.get(id) else { return };
         match connection.state {
             State::Idle(_) | State::Free | State::Names(_) => self.close(id),
-            State::Connecting(_) | State::Handshaking(_) => self.fail_link(id, Cause::Closed, None),
+            State::Connecting(_) | State::Handshaking(_) | State::Multiplexed(_) => {
+                self.fail_link(id, Cause::Closed, None);
+            }
             State::Tunnelling(_) => self.fail_link(id, Cause::Proxy(ProxyFault::Closed), None),
             // asked only now: close_notify may have been held back with what came before it
             State::Exchanging(exchange) => {
@@ -376,14 +409,15 @@ impl Engine {
     /// The connection of an exchange has ended, with close_notify if it is `clean`.
     fn take_last(&mut self, id: ExchangeId, clean: bool) {
         let Some(exchange) = self.exchanges.get_mut(id) else { return };
-        match exchange.codec.eof(clean) {
+        let Codec::Http1(codec) = &mut exchange.codec else { return };
+        match codec.eof(clean) {
             Ok(()) => {
                 if self.take_decoded_end(id) {
                     self.complete(id);
                 }
             }
             Err(_) if exchange.rest != Rest::Delivered => _ = self.take_superseded(id, &[], 0),
-            Err(_) if !exchange.codec.response_started() => {
+            Err(_) if !codec.response_started() => {
                 self.fail_exchange(id, Cause::Closed, None);
             }
             Err(fault) => self.fail_exchange(id, Cause::Http(fault), None),
@@ -391,32 +425,60 @@ impl Engine {
     }
 }
 
+/// What an exchange has of its response, to be known by the head.
+pub(in crate::engine) struct Answer<'a> {
+    /// Nobody has asked for the request's body.
+    pub(in crate::engine) untouched: bool,
+    pub(in crate::engine) response: &'a mut Option<Response>,
+    pub(in crate::engine) rest: &'a mut Rest,
+    /// Since when the rest goes nowhere, if it does.
+    pub(in crate::engine) measured: &'a mut Time,
+    pub(in crate::engine) decoding: &'a mut Option<Box<Decoding>>,
+}
+
+impl Answer<'_> {
+    /// Takes the final head: another request may follow on it, or it goes to the handler.
+    #[inline(always)]
+    pub(in crate::engine) fn take_head(
+        self,
+        transfer: &mut Transfer,
+        head: &ResponseHead<'_>,
+        common: &mut Common<'_>,
+    ) -> Flow {
+        *self.response = Some(Response { status: head.status(), version: head.version() });
+        let followed = follow(transfer, head, self.untouched, common);
+        if followed.is_some() {
+            (*self.rest, *self.measured) = (Rest::Superseded, common.now);
+        } else if let Some(policy) = transfer.request.options.decode {
+            *self.decoding = Decoding::begin(head, policy, common.memory.lend());
+        }
+        followed.unwrap_or_else(|| transfer.handler.head(head))
+    }
+}
+
 /// Whether another request follows on a response with this head, and how the handler then wants it to go on.
-#[inline]
+#[inline(always)]
 fn follow(
     transfer: &mut Transfer,
     head: &ResponseHead<'_>,
     untouched: bool,
-    default_tls: Option<&TlsPolicy>,
-    keeper: &mut Keeper,
-    retries: &mut Retries,
-    now: Time,
+    common: &mut Common<'_>,
 ) -> Option<Flow> {
-    let status = head.status();
+    let (status, now) = (head.status(), common.now);
     if transfer.heeds(status)
-        && let Some(flow) = transfer.take_lead(head, untouched, default_tls, keeper, now)
+        && let Some(flow) = transfer.take_lead(head, untouched, common.tls, common.keeper, now)
     {
         return Some(flow);
     }
-    let today = keeper.known_date(now);
+    let today = common.keeper.known_date(now);
     let again = transfer.may_ask_again(status)
-        && retries.take_response(transfer, head, today, untouched, now);
+        && common.retries.take_response(transfer, head, today, untouched, now);
     again.then_some(Flow::Continue)
 }
 
 /// Gives the handler a piece of the body, or what is left of it at its end.
 #[inline]
-fn give_out(
+pub(in crate::engine) fn give_out(
     chunk: Option<&[u8]>,
     decoding: &mut Option<Box<Decoding>>,
     handler: &mut dyn Handler,
@@ -432,7 +494,10 @@ fn give_out(
 
 /// Gives the handler the fields after the body. All else that there was it has had.
 #[cold]
-fn give_trailers(trailers: Fields<'_>, handler: &mut dyn Handler) -> (Flow, Next) {
+pub(in crate::engine) fn give_trailers(
+    trailers: Fields<'_>,
+    handler: &mut dyn Handler,
+) -> (Flow, Next) {
     match handler.trailers(trailers) {
         Flow::Abort(why) => (Flow::Continue, Next::Fail(Cause::Aborted(why))),
         Flow::Continue | Flow::Pause | Flow::Enough => (Flow::Continue, Next::Complete),
@@ -440,8 +505,13 @@ fn give_trailers(trailers: Fields<'_>, handler: &mut dyn Handler) -> (Flow, Next
 }
 
 /// Changes what an event asks for where its handler says how else to go on.
-#[inline]
-fn heed(flow: Flow, next: &mut Next, exchange: &mut Exchange, transfer: &mut Transfer) {
+#[inline(always)]
+pub(in crate::engine) fn heed(
+    flow: Flow,
+    next: &mut Next,
+    exchange: &mut Exchange,
+    transfer: &mut Transfer,
+) {
     match flow {
         Flow::Continue => {}
         Flow::Pause => {

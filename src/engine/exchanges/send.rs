@@ -3,6 +3,7 @@
 //! What was filled belongs to the driver, who sends all of it in order and reports what went.
 
 use crate::engine::dials::route::Via;
+use crate::engine::exchanges::codec::Codec;
 use crate::engine::exchanges::exchange::{Exchange, ExchangeId, Hold};
 use crate::engine::links::connection::{Connection, State};
 use crate::engine::transfers::request::{Body, Request};
@@ -53,18 +54,22 @@ impl Engine {
         let Some(connection) = self.pool.connections.get_mut(id) else { return };
         connection.wire.sent += bytes as u64;
         self.stats.sent += bytes as u64;
-        if let Some(exchange) = connection.exchange() {
-            let all = connection.wire.sent == connection.wire.handed
-                && connection.unfilled.is_empty()
-                && !connection.path.wants_send();
-            self.note_sent(exchange, bytes, all);
+        match connection.state {
+            State::Exchanging(exchange) => {
+                let all = connection.wire.sent == connection.wire.handed
+                    && connection.unfilled.is_empty()
+                    && !connection.path.wants_send();
+                self.note_sent(exchange, bytes, all);
+            }
+            State::Multiplexed(_) => self.note_departures(id),
+            _ => {}
         }
         // the driver that reports this asks for the level itself
         self.schedule(id);
     }
 
     /// Bytes of an exchange were sent; with that, `all` that was handed to its connection.
-    fn note_sent(&mut self, id: ExchangeId, bytes: usize, all: bool) {
+    pub(in crate::engine) fn note_sent(&mut self, id: ExchangeId, bytes: usize, all: bool) {
         let now = self.now;
         let Some(exchange) = self.exchanges.get_mut(id) else { return };
         exchange.note_moved(bytes, now);
@@ -87,6 +92,7 @@ impl Engine {
                 let channel = state.channel;
                 return Ok(self.fill_channel(id, channel, out));
             }
+            State::Multiplexed(_) => return self.fill_frames(id, out),
             State::Tunnelling(_) | State::Handshaking(_) | State::Free | State::Idle(_) => {
                 (None, false)
             }
@@ -128,7 +134,7 @@ impl Engine {
         let State::Connecting(state) = &connection.state else { return };
         // of a race nobody knows yet which connection will win, and a request is sent once
         let waits = state.races || state.early.is_some();
-        if !connection.path.is_bare() || waits {
+        if !connection.path.is_bare() || waits || connection.is_dialed {
             return;
         }
         if self.gates.as_ref().is_some_and(|gates| gates.keeps_time(id)) {
@@ -149,9 +155,11 @@ impl Exchange {
     /// Has the head that `via` is to forward wait in `unfilled`.
     #[cold]
     fn take_forwarded_head(&mut self, via: &Via, transfer: &Transfer, unfilled: &mut Vec<u8>) {
-        if !self.head_taken {
+        if let Codec::Http1(codec) = &mut self.codec
+            && !self.head_taken
+        {
             self.head_taken = true;
-            self.codec.head_taken();
+            codec.head_taken();
             let Request { head, body, .. } = &transfer.request;
             let told = transfer.told_proxy();
             *unfilled = via.proxy.forward(head, body.length(), &via.fields, told);
@@ -169,9 +177,11 @@ fn fill_plain(
 ) -> Result<usize, Cause> {
     let Transfer { request, handler, .. } = transfer;
     let mut filled = 0;
+    let wants_body = exchange.wants_body();
+    let Codec::Http1(codec) = &mut exchange.codec else { return Ok(0) };
     if !exchange.head_taken {
         exchange.head_taken = true;
-        exchange.codec.head_taken();
+        codec.head_taken();
         let length = request.body.length();
         match request.head.encode(length, out) {
             Some(bytes) => filled = bytes,
@@ -190,24 +200,14 @@ fn fill_plain(
         }
     }
     let streamed = matches!(request.body, Body::Stream { .. });
-    if !exchange.wants_body() || (connecting && streamed) {
+    if !wants_body || (connecting && streamed) {
         handler.sending(&out[..filled], &[]);
         return Ok(filled);
     }
     exchange.body_begun = true;
     let taken = &mut exchange.body_taken;
-    let mut source = |out: &mut [u8]| match &mut request.body {
-        Body::Empty => SourceRead::End,
-        Body::Memory(bytes) => {
-            let rest = &bytes[*taken..];
-            let n = rest.len().min(out.len());
-            out[..n].copy_from_slice(&rest[..n]);
-            *taken += n;
-            if n == 0 { SourceRead::End } else { SourceRead::Data(n) }
-        }
-        Body::Stream { source, .. } => source.read(out),
-    };
-    let bytes = match exchange.codec.fill_body(&mut out[filled..], &mut source) {
+    let mut source = |out: &mut [u8]| read_body(&mut request.body, taken, out);
+    let bytes = match codec.fill_body(&mut out[filled..], &mut source) {
         Ok(Fill::Filled(bytes) | Fill::Complete(bytes)) => bytes,
         Ok(Fill::Pending(bytes)) => {
             exchange.holds.set(Hold::Source, true);
@@ -218,4 +218,23 @@ fn fill_plain(
     let (head, body) = out[..filled + bytes].split_at(filled);
     handler.sending(head, body);
     Ok(filled + bytes)
+}
+
+/// The next bytes of a body; of one in memory, after those that were taken.
+pub(in crate::engine) fn read_body(
+    body: &mut Body,
+    taken: &mut usize,
+    out: &mut [u8],
+) -> SourceRead {
+    match body {
+        Body::Empty => SourceRead::End,
+        Body::Memory(bytes) => {
+            let rest = &bytes[*taken..];
+            let n = rest.len().min(out.len());
+            out[..n].copy_from_slice(&rest[..n]);
+            *taken += n;
+            if n == 0 { SourceRead::End } else { SourceRead::Data(n) }
+        }
+        Body::Stream { source, .. } => source.read(out),
+    }
 }

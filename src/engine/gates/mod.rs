@@ -108,7 +108,7 @@ impl Engine {
                 connection.state,
                 State::Connecting(_) | State::Tunnelling(_) | State::Handshaking(_)
             );
-            let is_idle = matches!(connection.state, State::Idle(_));
+            let is_idle = connection.is_idle();
             let transfer = connection.opens_for().and_then(|id| self.transfers.get(id));
             let beside = transfer.is_some_and(|transfer| transfer.place != Place::Opening(id));
             let stage = Stage { in_flight: !is_idle, starting, beside };
@@ -378,7 +378,7 @@ impl Engine {
         self.gates.as_ref().is_some_and(|gates| gates.has_surplus(id))
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn others_want_place(&self, id: ConnectionId) -> bool {
         self.gates.as_ref().is_some_and(|gates| gates.others_want_place(id))
     }

@@ -10,6 +10,7 @@ use crate::engine::TransferId;
 use crate::engine::dials::route::Via;
 use crate::engine::exchanges::exchange::ExchangeId;
 use crate::engine::links::path::Path;
+use crate::engine::multiplex::Multiplex;
 use crate::engine::names::stub::ChannelId;
 use crate::engine::pool::{IdleLinks, OriginId};
 use crate::engine::timers::TimerId;
@@ -43,6 +44,8 @@ pub struct Connection {
     pub(in crate::engine) timer_at: Time,
     /// An [`crate::engine::Output::Level`] is in the output queue.
     pub(in crate::engine) level_queued: bool,
+    /// Others of its origin may wait to see what is spoken on it.
+    pub(in crate::engine) is_dialed: bool,
 }
 
 /// Bytes since the connection was opened.
@@ -64,6 +67,8 @@ pub(in crate::engine) enum State {
     Handshaking(Handshaking),
     /// Carries an exchange.
     Exchanging(ExchangeId),
+    /// Speaks HTTP/2, and carries any number of exchanges, none too.
+    Multiplexed(Box<Multiplex>),
     /// Its exchange is over: before the batch ends it goes to the next transfer, is idle, or is closed.
     Free,
     /// Waits for a transfer.
@@ -104,6 +109,7 @@ pub(in crate::engine) struct Handshaking {
     pub(in crate::engine) since: Time,
 }
 
+#[derive(Clone, Copy)]
 pub(in crate::engine) struct Idle {
     pub(in crate::engine) since: Time,
     pub(in crate::engine) links: IdleLinks,
@@ -133,6 +139,7 @@ impl Connection {
             timer: None,
             timer_at: Time::NEVER,
             level_queued: false,
+            is_dialed: false,
         }
     }
 
@@ -152,18 +159,35 @@ impl Connection {
             | State::Tunnelling(_)
             | State::Handshaking(_)
             | State::Exchanging(_)
+            | State::Multiplexed(_)
             | State::Free
             | State::Idle(_) => None,
         }
     }
 
-    /// The exchange that it carries.
+    /// Whether others of its origin wait for it, or are on it.
+    #[inline]
+    pub(in crate::engine) fn may_be_shared(&self) -> bool {
+        self.is_dialed || matches!(self.state, State::Multiplexed(_))
+    }
+
+    /// Whether it waits for a transfer, and carries none.
+    pub(in crate::engine) fn is_idle(&self) -> bool {
+        match &self.state {
+            State::Idle(_) => true,
+            State::Multiplexed(link) => link.idle.is_some(),
+            _ => false,
+        }
+    }
+
+    /// The exchange that it carries; none is told of several.
     pub(in crate::engine) fn exchange(&self) -> Option<ExchangeId> {
         match &self.state {
             State::Exchanging(exchange) => Some(*exchange),
             State::Connecting(_)
             | State::Tunnelling(_)
             | State::Handshaking(_)
+            | State::Multiplexed(_)
             | State::Free
             | State::Idle(_)
             | State::Names(_) => None,
@@ -176,7 +200,11 @@ impl Connection {
             State::Connecting(state) => Some(state.transfer),
             State::Tunnelling(state) => Some(state.transfer),
             State::Handshaking(state) => Some(state.transfer),
-            State::Exchanging(_) | State::Free | State::Idle(_) | State::Names(_) => None,
+            State::Exchanging(_)
+            | State::Multiplexed(_)
+            | State::Free
+            | State::Idle(_)
+            | State::Names(_) => None,
         }
     }
 
@@ -186,7 +214,11 @@ impl Connection {
             State::Connecting(_) => Phase::Connect,
             State::Tunnelling(_) => Phase::Proxy,
             State::Handshaking(_) => Phase::Tls,
-            State::Exchanging(_) | State::Free | State::Idle(_) | State::Names(_) => Phase::Queue,
+            State::Exchanging(_)
+            | State::Multiplexed(_)
+            | State::Free
+            | State::Idle(_)
+            | State::Names(_) => Phase::Queue,
         }
     }
 }

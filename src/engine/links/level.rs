@@ -43,7 +43,11 @@ impl Engine {
         }
         match &connection.state {
             State::Connecting(_) => false,
-            State::Tunnelling(_) | State::Handshaking(_) | State::Idle(_) | State::Free => true,
+            State::Tunnelling(_)
+            | State::Handshaking(_)
+            | State::Multiplexed(_)
+            | State::Idle(_)
+            | State::Free => true,
             State::Names(state) => state.connected,
             State::Exchanging(id) => {
                 self.exchanges.get(*id).is_some_and(|it| !it.holds.receiving())
@@ -52,6 +56,7 @@ impl Engine {
     }
 
     /// On a socket that is connected.
+    #[inline(always)]
     fn has_bytes(&self, connection: &Connection) -> bool {
         if connection.path.wants_send() {
             return true;
@@ -61,6 +66,7 @@ impl Engine {
                 !connection.unfilled.is_empty()
                     || self.exchanges.get(*id).is_some_and(|exchange| exchange.wants_send())
             }
+            State::Multiplexed(link) => link.codec.wants_fill() && !connection.ended,
             State::Names(state) => state.wants_send,
             State::Connecting(_)
             | State::Tunnelling(_)

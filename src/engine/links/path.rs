@@ -7,10 +7,10 @@
 
 use std::net::IpAddr;
 
-use crate::engine::TlsSummary;
 use crate::engine::links::tls::{Queue, TlsFault, TlsSession, server_name};
 use crate::engine::links::tunnel::{Answer, Tunnel};
 use crate::engine::pool::PoolKey;
+use crate::engine::{HttpVersions, TlsSummary};
 use crate::error::{Cause, Phase};
 use crate::http::ResponseHead;
 use crate::limits::{self, HttpLimits};
@@ -50,15 +50,16 @@ impl Path {
     /// `told` who asks if it has asked.
     pub(super) fn new(
         key: &PoolKey,
+        versions: HttpVersions,
         address: Option<IpAddr>,
         told: Option<&[u8]>,
         limits: &HttpLimits,
     ) -> Result<Path, (Cause, Phase)> {
         if let Some(via) = key.tunnel() {
-            let tunnel = Tunnel::new(via, key, address, told, limits)?;
+            let tunnel = Tunnel::new(via, key, versions, address, told, limits)?;
             return Ok(Path { tunnel: Some(Box::new(tunnel)), tls: None });
         }
-        let tls = session(key).map_err(|cause| (cause, Phase::Tls))?;
+        let tls = session(key, versions).map_err(|cause| (cause, Phase::Tls))?;
         Ok(Path { tunnel: None, tls })
     }
 
@@ -218,6 +219,11 @@ impl Path {
         self.tunnel.as_ref().is_some_and(|tunnel| tunnel.ends_after_challenge())
     }
 
+    /// Whether HTTP/2 was agreed on with the origin.
+    pub(in crate::engine) fn agrees_on_http2(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| tls.alpn() == Some(b"h2"))
+    }
+
     /// What was agreed on with the origin.
     pub(in crate::engine) fn summary(&self) -> Option<TlsSummary> {
         let tls = self.tls.as_ref()?;
@@ -226,11 +232,20 @@ impl Path {
 }
 
 /// The session with the origin, if it wants one.
-fn session(key: &PoolKey) -> Result<Option<Box<TlsSession>>, Cause> {
+fn session(key: &PoolKey, versions: HttpVersions) -> Result<Option<Box<TlsSession>>, Cause> {
     let Some(policy) = &key.tls else { return Ok(None) };
     let name = server_name(&key.origin.host().to_string());
-    let session = name.and_then(|name| TlsSession::new(policy, name));
+    let session = name.and_then(|name| TlsSession::new(policy, name, wanted(versions)));
     session.map(|session| Some(Box::new(session))).map_err(of_origin)
+}
+
+/// Which protocols a server is offered.
+pub(in crate::engine) fn wanted(versions: HttpVersions) -> impl Fn(&[u8]) -> bool {
+    move |protocol| match versions {
+        HttpVersions::Negotiated => true,
+        HttpVersions::Http1 => protocol != b"h2",
+        HttpVersions::Http2 => protocol == b"h2",
+    }
 }
 
 /// The alert with which a session ends.

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use crate::engine::dials::route::Via;
 use crate::engine::links::connection::{Connection, Handshaking, State, Tunnelling};
 use crate::engine::links::path::{Path, Setup, Step};
-use crate::engine::pool::{OriginId, PoolKey};
+use crate::engine::pool::{OriginId, PoolOrigin};
 use crate::engine::transfers::finish::Stand;
 use crate::engine::{ConnectionId, Engine, TransferId};
 use crate::error::{Cause, Phase};
@@ -21,10 +21,11 @@ impl Engine {
     pub(in crate::engine) fn equip(
         &self,
         connection: &mut Connection,
-        key: &PoolKey,
+        origin: &PoolOrigin,
         transfer: TransferId,
         told: Option<&[u8]>,
     ) -> Result<(), (Cause, Phase)> {
+        let key = &origin.key;
         if key.via.is_none() && key.tls.is_none() {
             // as most plaintext goes: the path is bare
             return Ok(());
@@ -36,7 +37,8 @@ impl Engine {
         };
         let address = address.map_err(|cause| (cause, Phase::Proxy))?;
         connection.forwarder = key.forwarder().cloned();
-        connection.path = Path::new(key, address, told, &transfer.request.options.http)?;
+        connection.path =
+            Path::new(key, origin.offers, address, told, &transfer.request.options.http)?;
         Ok(())
     }
 
@@ -70,6 +72,7 @@ impl Engine {
 
     /// A connection's socket is connected, or a layer of its path stands: the next is set up, or else its transfer's
     /// exchange begins.
+    #[inline(always)]
     pub(in crate::engine) fn set_up(
         &mut self,
         id: ConnectionId,
@@ -81,6 +84,7 @@ impl Engine {
         connection.state = match connection.path.setup() {
             Setup::Tunnel => State::Tunnelling(Tunnelling { transfer, since, connected: now }),
             Setup::Tls => State::Handshaking(Handshaking { transfer, since: now }),
+            Setup::Done if connection.is_dialed => return self.stand(id, transfer),
             Setup::Done => return self.begin(id, transfer),
         };
         self.touch(id);
@@ -107,7 +111,7 @@ impl Engine {
         if let Some(transfer) = self.transfers.get_mut(transfer) {
             transfer.spent.tls += self.now.nanos_since(since);
         }
-        self.begin(id, transfer);
+        self.stand(id, transfer);
     }
 
     /// The tunnel is open: the connection goes on as if it had just been connected.

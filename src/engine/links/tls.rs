@@ -97,12 +97,17 @@ pub(crate) fn server_name(host: &str) -> Result<ServerName<'static>, TlsFault> {
 }
 
 impl TlsSession {
-    /// A session that wants to send its ClientHello to the server of this name.
+    /// A session that wants to send its ClientHello to the server of this name, and offers of the policy's protocols those
+    /// that are wanted.
     pub(crate) fn new(
         policy: &TlsPolicy,
         name: ServerName<'static>,
+        is_wanted: impl Fn(&[u8]) -> bool,
     ) -> Result<TlsSession, TlsFault> {
-        let connection = UnbufferedClientConnection::new(policy.config().clone(), name.clone())
+        let config = policy.config().clone();
+        let offered =
+            config.alpn_protocols.iter().filter(|name| is_wanted(name)).cloned().collect();
+        let connection = UnbufferedClientConnection::new_with_alpn(config, name.clone(), offered)
             .map_err(|error| TlsFault::new(&error))?;
         let mut session = TlsSession {
             connection,
@@ -223,7 +228,6 @@ impl TlsSession {
     }
 
     /// The protocol agreed on by ALPN. One that was not offered is refused by rustls.
-    #[cfg(test)]
     pub(crate) fn alpn(&self) -> Option<&[u8]> {
         self.connection.alpn_protocol()
     }

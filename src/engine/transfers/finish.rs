@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use crate::engine::exchanges::codec::{Codec, OnStream};
 use crate::engine::exchanges::exchange::{Exchange, ExchangeId, Rest};
 use crate::engine::links::connection::{Connecting, Connection, State, WireCount};
 use crate::engine::pool::Pool;
@@ -13,7 +14,7 @@ use crate::engine::{
     ConnectionId, Engine, Handler, Message, Outcome, Output, Report, Times, TransferId,
     error_before_exchange,
 };
-use crate::error::{Attempts, Cause, Error, Operation, Retry};
+use crate::error::{Attempts, Cause, Error, Operation, Progress, Retry};
 use crate::http::ProxyFault;
 use crate::id::Slab;
 use crate::limits;
@@ -82,12 +83,13 @@ impl Engine {
                 self.fail_opening(id, cause);
             }
             State::Names(state) => self.channel_failed(id, state.channel, cause),
+            State::Multiplexed(_) => self.fail_multiplexed(id, &cause, operation),
             State::Free | State::Idle(_) => self.close(id),
         }
     }
 
     /// An exchange cannot be completed: its transfer fails, or is sent again where that is safe. Nothing else can follow
-    /// on its connection.
+    /// on its connection, or on its stream.
     pub(in crate::engine) fn fail_exchange(
         &mut self,
         id: ExchangeId,
@@ -104,11 +106,17 @@ impl Engine {
         }
         let Some(exchange) = self.exchanges.get(id) else { return };
         let Some(connection) = self.pool.connections.get(exchange.connection) else { return };
-        let progress = exchange.progress(connection.wire, operation);
+        let progress = match cause {
+            Cause::Refused => Progress::NothingSent,
+            _ => exchange.progress(connection.wire, operation),
+        };
         let error = Error { cause, phase: exchange.phase(), progress, attempts: None };
         let (transfer, untouched) = (exchange.transfer, !exchange.body_begun);
-        let (seen, is_kept) = (exchange.response.is_some(), connection.uses > 1);
-        if is_kept && self.may_resend(transfer, &error, untouched) {
+        let (seen, is_kept) =
+            (exchange.response.is_some(), connection.uses > 1 && !is_first(exchange));
+        if (is_kept || error.cause == Cause::Refused)
+            && self.may_resend(transfer, &error, untouched)
+        {
             self.resend(id);
         } else {
             let again = self.transfers.get(transfer).is_some_and(Transfer::asks_again)
@@ -136,9 +144,9 @@ impl Engine {
     /// The kept connection of an exchange had gone stale: its transfer is sent again on another.
     fn resend(&mut self, id: ExchangeId) {
         let Some(exchange) = self.exchanges.get(id) else { return };
-        let (transfer, connection) = (exchange.transfer, exchange.connection);
+        let transfer = exchange.transfer;
         self.count_wire(transfer, Stand::Exchange(id));
-        self.close(connection);
+        self.abort(id);
         self.stats.resent += 1;
         if let Some(transfer) = self.transfers.get_mut(transfer) {
             transfer.resent += 1;
@@ -150,8 +158,10 @@ impl Engine {
     fn give_up(&mut self, transfer: TransferId, stand: Stand, mut error: Error, again: bool) {
         let report = self.report(transfer, stand);
         error.attempts = in_vain(&report);
-        if let Some(connection) = self.connection_at(stand) {
-            self.close(connection);
+        match stand {
+            Stand::Apart => {}
+            Stand::Opening(connection) => self.close(connection),
+            Stand::Exchange(exchange) => self.abort(exchange),
         }
         match again {
             true => self.wait_to_ask_again(transfer, &report, Some(error)),
@@ -159,18 +169,12 @@ impl Engine {
         }
     }
 
-    /// A transfer is taken out in the middle of its exchange. Nothing else can follow on its connection.
+    /// An exchange ends in its middle. Nothing else can follow on its connection, or on its stream.
     pub(in crate::engine) fn abort(&mut self, id: ExchangeId) {
-        if let Some(connection) = self.connection_at(Stand::Exchange(id)) {
-            self.close(connection);
-        }
-    }
-
-    fn connection_at(&self, stand: Stand) -> Option<ConnectionId> {
-        match stand {
-            Stand::Apart => None,
-            Stand::Opening(connection) => Some(connection),
-            Stand::Exchange(id) => self.exchanges.get(id).map(|exchange| exchange.connection),
+        let Some(exchange) = self.exchanges.get(id) else { return };
+        match exchange.codec {
+            Codec::Http1(_) => self.close(exchange.connection),
+            Codec::Http2(_) => self.end_stream(id),
         }
     }
 
@@ -196,10 +200,15 @@ impl Engine {
             return self.fail_exchange(id, Cause::Closed, None);
         };
         let Some(connection) = self.pool.connections.get(exchange.connection) else { return };
-        // an answer to half a head leaves the other half
-        let reusable = exchange.codec.close_reasons().is_empty()
-            && !connection.ended
-            && connection.unfilled.is_empty();
+        let reusable = match &exchange.codec {
+            // an answer to half a head leaves the other half
+            Codec::Http1(codec) => {
+                codec.close_reasons().is_empty()
+                    && !connection.ended
+                    && connection.unfilled.is_empty()
+            }
+            Codec::Http2(_) => true,
+        };
         let (transfer, connection) = (exchange.transfer, exchange.connection);
         if exchange.rest == Rest::Superseded {
             return self.supersede((id, connection), transfer, reusable);
@@ -234,15 +243,18 @@ impl Engine {
     }
 
     /// An exchange is over. Its connection is free for the next one, or closed.
+    #[inline(always)]
     fn end_exchange(&mut self, id: ExchangeId, connection_id: ConnectionId, reusable: bool) {
         if !reusable {
             return self.close(connection_id);
         }
-        self.exchanges.discard(id);
-        if let Some(connection) = self.pool.connections.get_mut(connection_id) {
-            connection.state = State::Free;
-            self.free.push_back(connection_id);
+        let Some(connection) = self.pool.connections.get_mut(connection_id) else { return };
+        if let State::Multiplexed(_) = connection.state {
+            return self.end_stream(id);
         }
+        connection.state = State::Free;
+        self.free.push_back(connection_id);
+        self.exchanges.discard(id);
     }
 
     /// Takes a connection out and has the driver close its socket. What occupied it is the
@@ -251,6 +263,9 @@ impl Engine {
         let Some(connection) = self.pool.close(id) else { return };
         if let Some(timer) = connection.timer {
             self.timers.cancel(timer);
+        }
+        if let State::Multiplexed(_) = connection.state {
+            return self.close_multiplexed(id, connection);
         }
         let last_words = match connection.path.is_bare() {
             true => Vec::new(),
@@ -267,6 +282,7 @@ impl Engine {
             State::Connecting(_)
             | State::Tunnelling(_)
             | State::Handshaking(_)
+            | State::Multiplexed(_)
             | State::Free
             | State::Idle(_)
             | State::Names(_) => false,
@@ -294,6 +310,9 @@ impl Engine {
     /// A connection whose exchange is over goes to whoever waits for it.
     fn release(&mut self, id: ConnectionId) {
         let Some(connection) = self.pool.connections.get(id) else { return };
+        if let State::Multiplexed(_) = connection.state {
+            return self.release_multiplexed(id);
+        }
         let (origin, turns) = (connection.origin, connection.turns);
         self.leave_gates(id);
         if self.pool.has_surplus(origin) || self.is_surplus_at_gates(id) {
@@ -338,14 +357,18 @@ impl Engine {
     /// Whether a transfer that failed on a kept connection may be sent again on another one; nobody
     /// has asked for its body if that is untouched.
     fn may_resend(&mut self, id: TransferId, error: &Error, untouched: bool) -> bool {
-        let stale = matches!(error.cause, Cause::Closed | Cause::Os { .. });
+        let stale = matches!(error.cause, Cause::Closed | Cause::Os { .. } | Cause::Refused);
         let Some(transfer) = self.transfers.get_mut(id) else { return false };
         let safe = match error.retry() {
             Retry::Safe => true,
             Retry::IfIdempotent => transfer.request.head.is_idempotent(),
             Retry::No => false,
         };
-        let again = transfer.resent < limits::STALE_RETRIES;
+        let most = match error.cause {
+            Cause::Refused => limits::REFUSALS,
+            _ => limits::STALE_RETRIES,
+        };
+        let again = transfer.resent < most;
         stale && safe && again && (untouched || transfer.request.body.rewind())
     }
 
@@ -363,6 +386,7 @@ impl Engine {
         }
     }
 
+    #[inline(always)]
     fn deliver(&mut self, message: Message) {
         match &message.outcome.result {
             Ok(_) => self.stats.succeeded += 1,
@@ -426,7 +450,16 @@ impl Engine {
             }
             (None, Place::Admission | Place::Later(_) | Place::Opening(_) | Place::Exchange(_)) => {
             }
-            (Some(State::Exchanging(_) | State::Free | State::Idle(_) | State::Names(_)), _) => {}
+            (
+                Some(
+                    State::Exchanging(_)
+                    | State::Multiplexed(_)
+                    | State::Free
+                    | State::Idle(_)
+                    | State::Names(_),
+                ),
+                _,
+            ) => {}
         }
         Report {
             times: Times {
@@ -446,7 +479,7 @@ impl Engine {
             undecoded: decoding.and_then(|decoding| decoding.undecoded()),
             status: exchange.and_then(|it| it.response).map(|response| response.status),
             remote,
-            reused: connection.is_some_and(|connection| connection.uses > 1),
+            reused: connection.is_some_and(|it| it.uses > 1 && !exchange.is_some_and(is_first)),
             tls: connection.and_then(|connection| connection.path.summary()),
             resent: transfer.resent,
             retried: Vec::new(),
@@ -462,12 +495,32 @@ impl Transfer {
     /// Adds what its exchange has moved on this connection.
     fn count_wire(&mut self, connection: &Connection, exchange: Option<&Exchange>) {
         let before = match exchange {
+            Some(Exchange { codec: Codec::Http2(stream), wire_before, .. }) => {
+                return self.count_stream(stream, *wire_before);
+            }
             Some(exchange) if connection.uses > 1 => exchange.wire_before,
             Some(_) | None => WireCount::default(),
         };
         self.wire.sent += connection.wire.sent - before.sent;
         self.wire.received += connection.wire.received - before.received;
     }
+
+    /// As [`count_wire`](Self::count_wire), of a stream: its frames, and what it took to get there, if it was the first.
+    #[cold]
+    fn count_stream(&mut self, stream: &OnStream, before: WireCount) {
+        self.wire.sent += stream.wire.sent;
+        self.wire.received += stream.wire.received;
+        if stream.is_first() {
+            self.wire.sent += before.sent;
+            self.wire.received += before.received;
+        }
+    }
+}
+
+/// Whether it is on the first stream of a connection, be there others by now.
+#[inline]
+fn is_first(exchange: &Exchange) -> bool {
+    matches!(&exchange.codec, Codec::Http2(stream) if stream.is_first())
 }
 
 /// The connection and the exchange of a transfer that stands there.

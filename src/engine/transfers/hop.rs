@@ -17,7 +17,7 @@ use crate::engine::transfers::transfer::{Spent, Transfer, Wire};
 use crate::engine::{Engine, Flow, Outcome, Report, TransferId};
 use crate::error::Cause;
 use crate::http::{
-    BodyLength, CloseReason, Event, Exchange as Codec, Read, Redirect, RequestHead, ResponseHead,
+    BodyLength, CloseReason, Event, Exchange as Http1, Read, Redirect, RequestHead, ResponseHead,
     redirects,
 };
 use crate::limits;
@@ -101,7 +101,7 @@ impl Transfer {
 }
 
 /// Whether to read the rest of a response that leads on, so that its connection can be used again.
-pub(in crate::engine) fn is_worth_finishing(codec: &Codec) -> bool {
+pub(in crate::engine) fn is_worth_finishing(codec: &Http1) -> bool {
     let reasons = codec.close_reasons();
     let only_unfinished = reasons.iter().all(|reason| reason == CloseReason::ResponseUnfinished);
     let size = codec.content_length().unwrap_or(0).max(codec.body_received());
@@ -125,8 +125,9 @@ impl Engine {
         }
         self.note_unread_upload(id);
         while let Some(exchange) = self.exchanges.get_mut(id)
-            && is_worth_finishing(&exchange.codec)
-            && let Ok(Read { consumed, event }) = exchange.codec.read(&input[taken..])
+            && let Some(codec) = exchange.codec.http1()
+            && is_worth_finishing(codec)
+            && let Ok(Read { consumed, event }) = codec.read(&input[taken..])
         {
             taken += consumed;
             match event {
@@ -157,13 +158,17 @@ impl Engine {
             BodyLength::Unknown => true,
             BodyLength::None => false,
         };
-        if exchange.body_begun && status == Some(407) && is_large {
-            exchange.codec.note_close(CloseReason::RequestUnfinished);
+        if exchange.body_begun
+            && status == Some(407)
+            && is_large
+            && let Some(codec) = exchange.codec.http1()
+        {
+            codec.note_close(CloseReason::RequestUnfinished);
         }
     }
 
     /// Why the response of an exchange cannot be followed up.
-    fn take_broken(&mut self, id: ExchangeId) -> Option<Cause> {
+    pub(in crate::engine) fn take_broken(&mut self, id: ExchangeId) -> Option<Cause> {
         let transfer = self.exchanges.get(id)?.transfer;
         let hops = self.transfers.get_mut(transfer)?.hops.as_mut()?;
         hops.next.take_if(|next| next.is_err())?.err()

@@ -156,7 +156,7 @@ impl Body {
     }
 
     /// Makes ready to be sent from the first byte again; `false` if that cannot be.
-    pub(super) fn rewind(&mut self) -> bool {
+    pub(in crate::engine) fn rewind(&mut self) -> bool {
         match self {
             Body::Empty | Body::Memory(_) => true,
             Body::Stream { source, .. } => source.rewind(),
@@ -233,7 +233,9 @@ pub struct Options {
     pub cookies: Option<CookieJar>,
     /// Which hosts are asked over TLS alone, whatever the URL says; those that say so are added.
     pub hsts: Option<Hsts>,
-    /// Bounds on the response's framing.
+    /// Which versions of HTTP it may be sent by.
+    pub versions: HttpVersions,
+    /// Bounds on the response's framing. On a connection that several share, those of the first.
     pub http: HttpLimits,
     /// How `https` is verified. Unset: the system's roots.
     pub tls: Option<TlsPolicy>,
@@ -252,6 +254,18 @@ impl Options {
         static DEFAULT: OnceLock<Arc<Options>> = OnceLock::new();
         DEFAULT.get_or_init(Arc::default).clone()
     }
+}
+
+/// Versions of HTTP that a request may be sent by. Requests that differ in this share no connection.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum HttpVersions {
+    /// HTTP/2 where the server agrees to it by ALPN (RFC 9113, 3.2), which is asked over TLS; otherwise HTTP/1.1.
+    #[default]
+    Negotiated,
+    /// HTTP/1.1 alone, or what the request's head says.
+    Http1,
+    /// HTTP/2 alone, without asking: the server is known to speak it (RFC 9113, 3.3). A proxy that forwards gets HTTP/1.1.
+    Http2,
 }
 
 /// The deadlines of a transfer's waits. Each wait has its own, none eats into another's.

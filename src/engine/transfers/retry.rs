@@ -211,7 +211,8 @@ impl RetryPolicy {
                 !refused || self.connection_refused || self.all_errors
             }
             Cause::Proxy(fault) => self.all_errors || !fault.is_final(),
-            Cause::Http(_) | Cause::Tls(_) => self.all_errors,
+            Cause::Refused => true,
+            Cause::Http(_) | Cause::Http2(_) | Cause::Reset(_) | Cause::Tls(_) => self.all_errors,
             Cause::BodyTooLarge { .. }
             | Cause::Coding(_)
             | Cause::Redirect(_)

@@ -109,8 +109,8 @@ pub(in crate::engine) struct Spent {
 /// Bytes on the wire, framing and TLS included.
 #[derive(Debug, Clone, Copy, Default)]
 pub(in crate::engine) struct Wire {
-    pub(super) sent: u64,
-    pub(super) received: u64,
+    pub(in crate::engine) sent: u64,
+    pub(in crate::engine) received: u64,
 }
 
 /// How a transfer ended.

@@ -71,6 +71,8 @@ pub struct Connection {
     pub(super) ping: Option<[u8; 8]>,
     pub(super) resets: u64,
     is_shut_down: bool,
+    /// Keys of the requests that a fault has ended.
+    lost: Vec<u64>,
 }
 
 impl Connection {
@@ -105,6 +107,7 @@ impl Connection {
             ping: None,
             resets: 0,
             is_shut_down: false,
+            lost: Vec::new(),
         };
         let wider = limits.connection_window.min(MOST_STREAM).saturating_sub(INITIAL_WINDOW);
         if wider > 0 {
@@ -119,8 +122,7 @@ impl Connection {
         if self.is_draining() {
             return 0;
         }
-        let allowed = self.peer.streams.min(self.limits.streams) as usize;
-        allowed.saturating_sub(self.streams.len()).min(self.numbers_left())
+        self.allowed().saturating_sub(self.streams.len()).min(self.numbers_left())
     }
 
     /// Begins a request: a stream with which events come back under `key`. None if there is no [`capacity`](Self::capacity).
@@ -231,6 +233,23 @@ impl Connection {
         ((MOST_STREAM + 2).saturating_sub(self.next) / 2) as usize
     }
 
+    /// Streams that the peer allows at a time, and we; some 100 are assumed until it has said so.
+    pub fn allowed(&self) -> usize {
+        self.peer.streams.min(self.limits.streams) as usize
+    }
+
+    /// Takes the keys of all requests that have not ended, in the order in which they were begun: the connection is lost, and
+    /// they with it. Those that a fault has ended are among them.
+    pub fn lose(&mut self) -> Vec<u64> {
+        self.fail(LinkFault::UnexpectedEof);
+        std::mem::take(&mut self.lost)
+    }
+
+    /// Writes what the peer is told of the end to the beginning of `out`, if it is told so; how many bytes that are.
+    pub fn last_words(&mut self, out: &mut [u8]) -> usize {
+        self.outbox.drain(out)
+    }
+
     /// Whether the peer's SETTINGS have come, so that what it allows is known.
     pub fn is_settled(&self) -> bool {
         self.is_settled
@@ -260,6 +279,11 @@ impl Connection {
         }
         self.heads.shrink_to_fit();
         self.bodies.shrink_to_fit();
+    }
+
+    fn keys(&self) -> Vec<u64> {
+        let ids = self.streams.select(|_| true);
+        ids.into_iter().filter_map(|id| self.streams.peek(id)).map(|stream| stream.key).collect()
     }
 
     /// Takes out a stream, and tells the peer if it knows of it.
@@ -306,6 +330,7 @@ impl Connection {
     pub(super) fn fail(&mut self, fault: LinkFault) -> LinkFault {
         if self.fault.is_none() {
             self.fault = Some(fault);
+            self.lost = self.keys();
             self.streams = Streams::default();
             self.heads.clear();
             self.bodies.clear();

@@ -152,7 +152,11 @@ impl FieldEncoder {
         self.name.clear();
         self.name.extend(name.iter().map(u8::to_ascii_lowercase));
         let indexing = match &self.name[..] {
-            b"connection" => return,
+            b"connection" | b"keep-alive" | b"proxy-connection" | b"transfer-encoding"
+            | b"upgrade" => {
+                return;
+            }
+            b"te" if !value.eq_ignore_ascii_case(b"trailers") => return,
             b"authorization" | b"proxy-authorization" | b"cookie" => Indexing::Never,
             b"user-agent" | b"accept" | b"accept-encoding" | b"accept-language" => Indexing::Insert,
             _ => Indexing::Without,

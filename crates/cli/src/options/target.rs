@@ -1,13 +1,13 @@
 //! How a request is written: its version, its target, and which URLs there may be one for.
 //!
-//! Knows `-0`, `--path-as-is`, `--request-target`, `--proto`, `--proto-default`. Must not know the other URLs of a run.
+//! Knows `-0`, `--http1.1`, `--http2`, `--http2-prior-knowledge`, `--path-as-is`, `--request-target`, `--proto`, `--proto-default`. Must not know the other URLs of a run.
 
 use std::borrow::Cow;
 use std::str::FromStr;
 
 use clap::Args as Group;
 use ringdove::http::{Scheme, Version};
-use ringdove::{Request, RequestError};
+use ringdove::{HttpVersions, Request, RequestError};
 
 use crate::text::guess::default_scheme;
 use crate::text::percent::encoded;
@@ -16,12 +16,20 @@ use crate::text::percent::encoded;
 #[command(next_help_heading = "How requests are written")]
 pub(crate) struct TargetArgs {
     /// Use HTTP/1.0
-    #[arg(short = '0', long = "http1.0", conflicts_with = "http1_1")]
+    #[arg(short = '0', long = "http1.0", overrides_with_all = VERSIONS)]
     pub(crate) http1_0: bool,
 
-    /// Use HTTP/1.1 (the default)
-    #[arg(long = "http1.1")]
+    /// Use HTTP/1.1
+    #[arg(long = "http1.1", overrides_with_all = VERSIONS)]
     pub(crate) http1_1: bool,
+
+    /// Use HTTP/2 with https where the server agrees to it (the default); http:// URLs get HTTP/1.1
+    #[arg(long = "http2", overrides_with_all = VERSIONS)]
+    pub(crate) http2: bool,
+
+    /// Use HTTP/2 without asking, with http too: the server is known to speak it
+    #[arg(long = "http2-prior-knowledge", overrides_with_all = VERSIONS)]
+    pub(crate) http2_prior_knowledge: bool,
 
     /// Take URLs as they are, with their braces and brackets: otherwise {a,b}, [1-100], [001-100:5] and
     /// [a-z] in URLs of the command line stand for several, and #1 in -o for what the first stands for
@@ -56,6 +64,9 @@ pub(crate) struct TargetArgs {
     pub(crate) disable: bool,
 }
 
+/// Of these the last one counts.
+const VERSIONS: [&str; 4] = ["http1_0", "http1_1", "http2", "http2_prior_knowledge"];
+
 /// The schemes that may be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Schemes {
@@ -64,6 +75,17 @@ pub(crate) struct Schemes {
 }
 
 impl TargetArgs {
+    /// Which versions of HTTP are spoken.
+    pub(crate) fn versions(&self) -> HttpVersions {
+        if self.http2_prior_knowledge {
+            HttpVersions::Http2
+        } else if self.http1_0 || self.http1_1 {
+            HttpVersions::Http1
+        } else {
+            HttpVersions::Negotiated
+        }
+    }
+
     /// Has `request`, which is one for `url` as it was given, be written as asked.
     pub(crate) fn apply(&self, mut request: Request, given: &str) -> Result<Request, RequestError> {
         if self.http1_0 {

@@ -264,9 +264,10 @@ impl Template {
         request: RequestArgs,
         contents: Vec<Content>,
         target: TargetArgs,
-        options: Options,
+        mut options: Options,
         unusable: Unusable,
     ) -> Result<Template, String> {
+        options.versions = target.versions();
         let method = match request.method {
             Some(ref method) => method.0.clone(),
             None if request.head && contents.iter().any(Content::has_body) => {

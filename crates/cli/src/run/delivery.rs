@@ -334,6 +334,12 @@ impl Handler for Delivery {
         }
     }
 
+    fn sending_head(&mut self, head: &RequestHead) {
+        if let Some(trace) = &self.rules.trace {
+            trace.bytes(self.ticket.id, "=> Send header", &encoded(head, self.body));
+        }
+    }
+
     fn informational(&mut self, head: &ResponseHead<'_>) {
         if self.rules.verbose {
             self.tell_heads(head);

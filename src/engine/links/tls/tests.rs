@@ -98,7 +98,7 @@ struct Pair {
 impl Pair {
     fn new(policy: &TlsPolicy, host: &str, server: &Arc<ServerConfig>) -> Pair {
         Pair {
-            client: TlsSession::new(policy, server_name(host).unwrap()).unwrap(),
+            client: TlsSession::new(policy, server_name(host).unwrap(), |_| true).unwrap(),
             server: ServerConnection::new(server.clone()).unwrap(),
             step: usize::MAX,
             received: Vec::new(),
@@ -598,7 +598,8 @@ fn alpn_is_agreed_on() {
         let mut pair = Pair::new(&policy.build().unwrap(), HOST, &server);
         pair.run().map(|()| pair.client.alpn().map(<[u8]>::to_vec))
     };
-    assert_eq!(agreed(authority.policy()), Ok(Some(b"http/1.1".to_vec())));
+    assert_eq!(agreed(authority.policy()), Ok(Some(b"h2".to_vec())));
+    assert_eq!(agreed(authority.policy().alpn(&[b"http/1.1"])), Ok(Some(b"http/1.1".to_vec())));
     assert_eq!(agreed(authority.policy().alpn(&[b"http/1.1", b"h2"])), Ok(Some(b"h2".to_vec())));
     assert_eq!(agreed(authority.policy().alpn(&[])), Ok(None));
     assert_eq!(
@@ -728,7 +729,7 @@ fn peers_without_tls_are_named() {
     for (answer, line) in answers {
         for step in [1, usize::MAX] {
             let name = server_name(HOST).unwrap();
-            let mut session = TlsSession::new(&policy, name).unwrap();
+            let mut session = TlsSession::new(&policy, name, |_| true).unwrap();
             let fault = answer.chunks(step.min(answer.len())).try_for_each(|piece| {
                 let n = session.receive(piece)?;
                 assert_ne!(n, 0);
@@ -789,7 +790,7 @@ fn damaged_data_is_a_fault_and_the_peer_is_told() {
 #[test]
 fn a_handshake_message_in_crumbs_is_bounded() {
     let policy = Authority::new().policy().build().unwrap();
-    let mut session = TlsSession::new(&policy, server_name(HOST).unwrap()).unwrap();
+    let mut session = TlsSession::new(&policy, server_name(HOST).unwrap(), |_| true).unwrap();
     // a ServerHello that claims 65,535 bytes, one byte in each record
     let mut crumb = |byte: u8| session.receive(&[0x16, 3, 3, 0, 1, byte]).map(|_| ());
     let sent = [2, 0, 0xff, 0xff].into_iter().chain(std::iter::repeat(0));

@@ -11,8 +11,9 @@ use std::net::IpAddr;
 
 use rustls::pki_types::ServerName;
 
+use crate::engine::HttpVersions;
 use crate::engine::dials::route::Via;
-use crate::engine::links::path::farewell;
+use crate::engine::links::path::{farewell, wanted};
 use crate::engine::links::tls::{Queue, TlsFault, TlsSession, server_name};
 use crate::engine::pool::PoolKey;
 use crate::error::{Cause, Phase};
@@ -35,7 +36,13 @@ pub(super) struct Tunnel {
 struct Opening {
     handshake: Handshake,
     /// Who is spoken to over TLS when the tunnel is open.
-    inner: Option<(TlsPolicy, ServerName<'static>)>,
+    inner: Option<Inner>,
+}
+
+struct Inner {
+    policy: TlsPolicy,
+    name: ServerName<'static>,
+    versions: HttpVersions,
 }
 
 impl Tunnel {
@@ -44,6 +51,7 @@ impl Tunnel {
     pub(super) fn new(
         via: &Via,
         key: &PoolKey,
+        versions: HttpVersions,
         address: Option<IpAddr>,
         told: Option<&[u8]>,
         limits: &HttpLimits,
@@ -56,14 +64,15 @@ impl Tunnel {
             Some(policy) => {
                 let name = server_name(&key.origin.host().to_string());
                 let name = name.map_err(|fault| (Cause::Tls(fault.to_string()), Phase::Tls))?;
-                Some((policy.clone(), name))
+                Some(Inner { policy: policy.clone(), name, versions })
             }
         };
         let outer = match &via.tls {
             None => None,
             Some(policy) => {
                 let name = server_name(&via.proxy.host().to_string());
-                let session = name.and_then(|name| TlsSession::new(policy, name));
+                let wanted = wanted(HttpVersions::Http1);
+                let session = name.and_then(|name| TlsSession::new(policy, name, wanted));
                 Some(session.map_err(|fault| (of_proxy(fault), Phase::Proxy))?)
             }
         };
@@ -82,10 +91,10 @@ impl Tunnel {
 
     /// The proxy has opened it. What goes through it is TLS if the origin wants that.
     pub(super) fn open(&mut self) -> Result<Option<Box<TlsSession>>, Cause> {
-        let Some((policy, name)) = self.opening.take().and_then(|opening| opening.inner) else {
+        let Some(inner) = self.opening.take().and_then(|opening| opening.inner) else {
             return Ok(None);
         };
-        let session = TlsSession::new(&policy, name);
+        let session = TlsSession::new(&inner.policy, inner.name, wanted(inner.versions));
         session
             .map(|session| Some(Box::new(session)))
             .map_err(|fault| Cause::Tls(fault.to_string()))

@@ -1,0 +1,72 @@
+//! Requests as a connection that speaks HTTP/2 sees them, while it fills a buffer.
+//!
+//! Knows where their heads and bodies are. Must not know frames.
+
+use crate::engine::exchanges::exchange::{Exchange, ExchangeId, Hold};
+use crate::engine::exchanges::send::read_body;
+use crate::engine::multiplex::Departures;
+use crate::engine::transfers::transfer::Transfer;
+use crate::http::h2::{Mark, Part, Requests};
+use crate::http::{BodyFault, RequestHead, SourceRead};
+use crate::id::{Id, Slab};
+
+/// The requests of all exchanges, each under its id.
+pub(in crate::engine) struct Lent<'a> {
+    pub(in crate::engine) exchanges: &'a mut Slab<Exchange>,
+    pub(in crate::engine) transfers: &'a mut Slab<Transfer>,
+    pub(in crate::engine) departures: &'a mut Departures,
+    /// Exchanges whose bodies cannot be sent on.
+    pub(in crate::engine) failed: Vec<(ExchangeId, BodyFault)>,
+    /// Where in the buffer the last frame ended.
+    pub(in crate::engine) at: usize,
+}
+
+impl Lent<'_> {
+    fn transfer(&mut self, key: u64) -> Option<(&mut Exchange, &mut Transfer)> {
+        let exchange = self.exchanges.get_mut(Id::from_bits(key))?;
+        let transfer = self.transfers.get_mut(exchange.transfer)?;
+        Some((exchange, transfer))
+    }
+}
+
+impl Requests for Lent<'_> {
+    fn head(&self, key: u64) -> Option<&RequestHead> {
+        let exchange = self.exchanges.get(Id::from_bits(key))?;
+        Some(&self.transfers.get(exchange.transfer)?.request.head)
+    }
+
+    fn read(&mut self, key: u64, out: &mut [u8]) -> SourceRead {
+        // one that is gone has its stream cancelled
+        let Some((exchange, transfer)) = self.transfer(key) else { return SourceRead::Pending };
+        if exchange.holds.sending() {
+            return SourceRead::Pending;
+        }
+        exchange.body_begun = true;
+        let read = read_body(&mut transfer.request.body, &mut exchange.body_taken, out);
+        match read {
+            SourceRead::Pending => exchange.holds.set(Hold::Source, true),
+            SourceRead::Data(bytes) if bytes <= out.len() => {
+                transfer.handler.sending(&[], &out[..bytes]);
+            }
+            _ => {}
+        }
+        read
+    }
+
+    fn wrote(&mut self, key: u64, mark: Mark) {
+        let bytes = mark.end - std::mem::replace(&mut self.at, mark.end);
+        self.departures.push(Id::from_bits(key), bytes);
+        let Some((exchange, transfer)) = self.transfer(key) else { return };
+        if mark.part == Part::Head {
+            exchange.head_taken = true;
+            transfer.handler.sending_head(&transfer.request.head);
+        }
+        if let Some(stream) = exchange.codec.stream_mut() {
+            stream.note_written(mark, bytes);
+        }
+    }
+
+    fn failed(&mut self, key: u64, fault: BodyFault) {
+        self.failed.push((Id::from_bits(key), fault));
+    }
+}

@@ -1,0 +1,280 @@
+//! Connections that speak HTTP/2, among those of their origin: which of them take one more request, and what becomes of them when
+//! their exchanges are over.
+//!
+//! Knows how many exchanges a connection has, and who waits for one. Must not know what comes and goes on it. Invariant: those
+//! that have room for one more request are listed at their origin, but for those that have just been found full.
+
+use crate::engine::exchanges::codec::Codec;
+use crate::engine::exchanges::exchange::ExchangeId;
+use crate::engine::links::connection::{Connection, State};
+use crate::engine::multiplex::Multiplex;
+use crate::engine::pool::OriginId;
+use crate::engine::transfers::finish::Stand;
+use crate::engine::{ConnectionId, Engine, Output, Timer, TransferId};
+use crate::error::{Cause, Operation};
+use crate::id::Id;
+use crate::limits;
+
+impl Engine {
+    /// A connection that speaks HTTP/2.
+    pub(in crate::engine) fn multiplex(&mut self, id: ConnectionId) -> Option<&mut Multiplex> {
+        match &mut self.pool.connections.get_mut(id)?.state {
+            State::Multiplexed(link) => Some(link),
+            _ => None,
+        }
+    }
+
+    /// A connection's path stands, and what is spoken on it is known; its transfer's exchange begins.
+    #[cold]
+    pub(in crate::engine) fn stand(&mut self, id: ConnectionId, transfer: TransferId) {
+        if let Some(http2) = self.pool.stands(id) {
+            self.note_stand(id, transfer, http2);
+        }
+        self.begin(id, transfer);
+    }
+
+    /// With that it is known what those do who have waited for it.
+    fn note_stand(&mut self, id: ConnectionId, transfer: TransferId, http2: bool) {
+        let Some(connection) = self.pool.connections.get_mut(id) else { return };
+        let origin = connection.origin;
+        if http2 && let Some(transfer) = self.transfers.get(transfer) {
+            let link = Multiplex::new(&transfer.request.options.http, &self.config.http2, self.now);
+            connection.state = State::Multiplexed(Box::new(link));
+            self.list(id);
+        }
+        self.to_serve.push_back(origin);
+        let timer = self.pool.get_mut(origin).and_then(|origin| origin.dial_timer.take());
+        if let Some(timer) = timer {
+            self.timers.cancel(timer);
+        }
+    }
+
+    /// The peer has said something by which a connection may have room for more requests, or none any more.
+    pub(in crate::engine) fn relist(&mut self, id: ConnectionId) {
+        let Some(connection) = self.pool.connections.get(id) else { return };
+        let State::Multiplexed(link) = &connection.state else { return };
+        let origin = connection.origin;
+        if link.is_retired() {
+            let is_idle = connection.is_idle();
+            self.unlist(id);
+            if is_idle {
+                self.close(id);
+            }
+        } else if !link.is_listed && link.has_room() {
+            self.list(id);
+            self.to_serve.push_back(origin);
+        }
+    }
+
+    /// A connection has room for one more request.
+    fn list(&mut self, id: ConnectionId) {
+        if let Some(link) = self.multiplex(id)
+            && link.has_room()
+            && !std::mem::replace(&mut link.is_listed, true)
+        {
+            self.pool.list(id);
+        }
+    }
+
+    /// A connection takes no more requests for now.
+    pub(in crate::engine) fn unlist(&mut self, id: ConnectionId) {
+        if let Some(link) = self.multiplex(id)
+            && std::mem::replace(&mut link.is_listed, false)
+        {
+            self.pool.unlist(id);
+        }
+    }
+
+    /// The connection on which an origin's next request can begin: one that others are on, or one that is idle.
+    #[cold]
+    pub(in crate::engine) fn ready_connection(&mut self, origin: OriginId) -> Option<ConnectionId> {
+        while let Some(id) = self.pool.first_listed(origin) {
+            if self.has_room(id) {
+                return Some(id);
+            }
+            self.unlist(id);
+        }
+        self.idle_connection(origin)
+    }
+
+    /// Whether an origin's requests wait to see what is spoken on a connection that is being made; for so long, and not longer.
+    #[cold]
+    pub(in crate::engine) fn await_dial(&mut self, id: OriginId) -> bool {
+        let Some(origin) = self.pool.get_mut(id) else { return false };
+        let awaits = origin.awaits_dial();
+        if awaits && origin.dial_timer.is_none() {
+            let until = self.now + limits::DIAL_PATIENCE;
+            origin.dial_timer = Some(self.timers.set(until, Timer::Dial(id)));
+        }
+        awaits
+    }
+
+    /// Those who wait for a connection that is being made have waited for long enough.
+    pub(in crate::engine) fn end_patience(&mut self, id: OriginId) {
+        let Some(origin) = self.pool.get_mut(id) else { return };
+        origin.dial_timer = None;
+        origin.is_impatient |= origin.awaits_dial();
+        self.to_serve.push_back(id);
+    }
+
+    /// Whether a connection takes one more request. Where gates count what goes on, it carries one at a time.
+    fn has_room(&mut self, id: ConnectionId) -> bool {
+        let one_by_one = self.gates.is_some();
+        let link = self.multiplex(id);
+        link.is_some_and(|link| link.has_room() && (link.exchanges == 0 || !one_by_one))
+    }
+
+    /// An exchange is over, or given up: its connection has room for another one.
+    pub(in crate::engine) fn end_stream(&mut self, id: ExchangeId) {
+        let Some(exchange) = self.exchanges.get_mut(id) else { return };
+        let connection = exchange.connection;
+        let Codec::Http2(stream) = &mut exchange.codec else { return };
+        let (stream, timer) = (stream.id, stream.timer.take());
+        self.exchanges.discard(id);
+        if let Some(timer) = timer {
+            self.timers.cancel(timer);
+        }
+        let Some(link) = self.multiplex(connection) else { return };
+        let is_told = link.codec.cancel(stream);
+        link.exchanges -= 1;
+        if !std::mem::replace(&mut link.is_freed, true) {
+            self.free.push_front(connection);
+        }
+        if is_told {
+            self.touch(connection);
+        }
+    }
+
+    /// Exchanges of a connection are over: it goes on with those that wait, is idle, or is closed.
+    pub(in crate::engine) fn release_multiplexed(&mut self, id: ConnectionId) {
+        let Some(connection) = self.pool.connections.get_mut(id) else { return };
+        let (origin, turns) = (connection.origin, connection.turns);
+        let State::Multiplexed(link) = &mut connection.state else { return };
+        link.is_freed = false;
+        if link.exchanges == 0 {
+            self.leave_gates(id);
+        }
+        let others_wait = self.pool.others_want_slots(origin) || self.others_want_place(id);
+        let turn_over = others_wait && turns >= limits::REQUESTS_PER_TURN;
+        if turn_over || self.pool.has_surplus(origin) || self.is_surplus_at_gates(id) {
+            self.retire(id);
+        }
+        while self.has_room(id) && self.serve_next_on(id) {}
+        self.list(id);
+        let Some(link) = self.multiplex(id) else { return };
+        match link.exchanges {
+            0 if others_wait || link.is_retired() => {
+                self.pool.end_turn(origin);
+                self.go_last_at_gates(origin);
+                self.close(id);
+            }
+            0 => {
+                link.is_wide = true;
+                self.pool.set_idle(id, self.now);
+                self.note_idle(id);
+                self.touch(id);
+            }
+            _ => {}
+        }
+    }
+
+    /// The peer wants HTTP/1.1 for what it was asked (RFC 9113, 7), and gets it, from here on. False if it cannot.
+    #[cold]
+    pub(in crate::engine) fn ask_by_http1(&mut self, id: ExchangeId) -> bool {
+        let Some(exchange) = self.exchanges.get(id) else { return false };
+        let (transfer_id, connection) = (exchange.transfer, exchange.connection);
+        let (untouched, seen) = (!exchange.body_begun, exchange.response.is_some());
+        let Some(transfer) = self.transfers.get_mut(transfer_id) else { return false };
+        let Some(origin) = self.pool.get_mut(transfer.origin) else { return false };
+        if seen || !(untouched || transfer.request.body.rewind()) || !origin.insist_on_http1() {
+            return false;
+        }
+        self.count_wire(transfer_id, Stand::Exchange(id));
+        self.retire(connection);
+        self.end_stream(id);
+        self.relaunch(transfer_id);
+        true
+    }
+
+    /// A peer that has not said anything for as long as one of its exchanges has waited is given no more of them.
+    pub(in crate::engine) fn distrust(&mut self, id: ExchangeId) {
+        let Some(exchange) = self.exchanges.get(id) else { return };
+        let (connection, moved) = (exchange.connection, exchange.moved);
+        if self.multiplex(connection).is_some_and(|link| link.heard <= moved) {
+            self.retire(connection);
+        }
+    }
+
+    /// A connection takes no more requests, and is closed when its exchanges are over.
+    fn retire(&mut self, id: ConnectionId) {
+        self.unlist(id);
+        if let Some(link) = self.multiplex(id) {
+            link.retire();
+        }
+    }
+
+    /// A connection that speaks HTTP/2 is of no more use: all that it carries fails, or is tried again. What has come whole is
+    /// delivered yet.
+    pub(in crate::engine) fn fail_multiplexed(
+        &mut self,
+        id: ConnectionId,
+        cause: &Cause,
+        operation: Option<Operation>,
+    ) {
+        self.retire(id);
+        let Some(link) = self.multiplex(id) else { return };
+        // those that are sent again are queued first, the last first
+        for key in link.codec.lose().into_iter().rev() {
+            self.fail_exchange(Id::from_bits(key), cause.clone(), operation);
+        }
+        let Some(connection) = self.pool.connections.get_mut(id) else { return };
+        connection.ended = true;
+        match &connection.state {
+            State::Multiplexed(link) if link.exchanges > 0 => self.touch(id),
+            _ => self.close(id),
+        }
+    }
+
+    /// A connection is closed: exchanges that are on a stream of it end, and its peer is told.
+    #[cold]
+    pub(in crate::engine) fn close_multiplexed(
+        &mut self,
+        id: ConnectionId,
+        connection: Connection,
+    ) {
+        let Connection { state, mut path, origin, .. } = connection;
+        let State::Multiplexed(mut link) = state else { return };
+        for key in link.codec.lose() {
+            self.end_stream(Id::from_bits(key));
+        }
+        let mut last_words = vec![0; limits::LAST_WORDS];
+        let length = link.codec.last_words(&mut last_words);
+        last_words.truncate(length);
+        if !path.is_bare() {
+            // without it the end says as much
+            let _ = path.write(&last_words);
+            last_words = path.last_words();
+        }
+        self.note_close(id);
+        self.outputs.push_back(Output::Close { connection: id, last_words });
+        self.to_serve.push_back(origin);
+    }
+
+    /// Sees to it that the deadline of an exchange on a stream is not missed.
+    #[cold]
+    pub(in crate::engine) fn schedule_exchange(&mut self, id: ExchangeId) {
+        let Some(exchange) = self.exchanges.get(id) else { return };
+        let Some(stream) = exchange.codec.stream() else { return };
+        let at = self.exchange_deadline(exchange).at;
+        if at >= stream.timer_at {
+            return;
+        }
+        if let Some(timer) = stream.timer {
+            self.timers.cancel(timer);
+        }
+        let timer = self.timers.set(at, Timer::Exchange(id));
+        if let Some(stream) = self.exchanges.get_mut(id).and_then(|it| it.codec.stream_mut()) {
+            (stream.timer, stream.timer_at) = (Some(timer), at);
+        }
+    }
+}

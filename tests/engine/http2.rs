@@ -1,0 +1,541 @@
+//! Many exchanges on one connection, over HTTP/2: a scripted server on the other side, the clock and the driver in the test.
+
+use std::sync::Arc;
+
+use ringdove::HttpVersions;
+use ringdove::engine::{
+    Body, Config, ConnectionId, Flow, Options, Output, Paused, Request, TransferId,
+};
+use ringdove::error::{Cause, Deadline, Phase};
+use ringdove::http::h2::ErrorCode;
+use ringdove_test_support::h2::{Credit, End, Last, Length, Plan, Script, Server, pattern, raw};
+
+use crate::harness::{Harness, Log, get, ms};
+
+/// A server on each connection that the engine makes, by the same plan.
+struct Peers {
+    plan: Plan,
+    /// Bytes that arrive at a time.
+    cut: usize,
+    links: Vec<(ConnectionId, Server)>,
+    made: usize,
+}
+
+impl Peers {
+    fn new(plan: Plan) -> Peers {
+        Peers { plan, cut: 16 * 1024, links: Vec::new(), made: 0 }
+    }
+
+    fn cut(self, cut: usize) -> Peers {
+        Peers { cut, ..self }
+    }
+
+    /// Acts upon what the engine wants until it wants nothing more.
+    fn run(&mut self, h: &mut Harness) {
+        loop {
+            let before = h.wants();
+            let mut moved = !before.is_empty();
+            for want in before {
+                match want {
+                    Output::Connect { connection, .. } => {
+                        h.engine.handle_connected(connection);
+                        self.links.push((connection, Server::new(self.plan.clone())));
+                        self.made += 1;
+                    }
+                    Output::Close { connection, last_words } => {
+                        let at = self.links.iter().position(|(id, _)| *id == connection);
+                        let (_, mut server) = self.links.remove(at.expect("one that is open"));
+                        server.receive(&last_words);
+                        assert!(server.seen().violations.is_empty(), "{:?}", server.seen());
+                    }
+                    other => panic!("wants {other:?}"),
+                }
+            }
+            for (connection, server) in &mut self.links {
+                server.receive(&h.sent(*connection));
+                let wire = server.transmit();
+                for piece in wire.chunks(self.cut) {
+                    h.received(*connection, piece);
+                }
+                if server.end() == Some(End::Close) && h.level(*connection).recv {
+                    h.engine.handle_end(*connection);
+                    moved = true;
+                }
+                moved |= !wire.is_empty();
+                assert!(server.seen().violations.is_empty(), "{:?}", server.seen().violations);
+            }
+            if !moved {
+                return;
+            }
+            h.again();
+        }
+    }
+
+    fn asked(&self) -> Vec<String> {
+        let requests = self.links.iter().flat_map(|(_, server)| &server.seen().requests);
+        requests.map(|request| request.path().to_owned()).collect()
+    }
+}
+
+fn harness() -> Harness {
+    Harness::new(8)
+}
+
+fn http2() -> Options {
+    Options { versions: HttpVersions::Http2, ..Options::default() }
+}
+
+fn ask(h: &mut Harness, path: &str) -> (TransferId, Log) {
+    add(h, get(path), http2())
+}
+
+fn add(h: &mut Harness, request: Request, options: Options) -> (TransferId, Log) {
+    let log = Log::default();
+    let id = h.engine.add(request.options(Arc::new(options)), Box::new(log.clone())).unwrap();
+    (id, log)
+}
+
+fn post(url: &str, body: impl Into<Body>) -> Request {
+    Request::new(http::Method::POST, url).unwrap().body(body)
+}
+
+#[track_caller]
+fn succeed(h: &mut Harness, count: usize) {
+    for nth in 0..count {
+        let message =
+            h.engine.poll_message().unwrap_or_else(|| panic!("{nth} of {count} are over"));
+        assert!(message.outcome.result.is_ok(), "{message:?}");
+    }
+    assert!(h.engine.poll_message().is_none());
+}
+
+fn end(mut h: Harness, peers: &mut Peers) {
+    h.engine.close_idle();
+    h.again();
+    peers.run(&mut h);
+    assert!(h.engine.is_empty(), "{:?}", h.engine.stats());
+    assert!(peers.links.is_empty());
+}
+
+#[test]
+fn a_hundred_requests_share_a_connection() {
+    for cut in [1, 7, 100_000] {
+        let mut h = harness();
+        let mut peers = Peers::new(Plan::new().each(|request| {
+            let bytes = request.path().len() as u64 * 100;
+            Script::ok(bytes)
+        }))
+        .cut(cut);
+        let logs: Vec<_> = (0..100).map(|nth| ask(&mut h, &format!("/{nth}")).1).collect();
+        h.again();
+        peers.run(&mut h);
+        succeed(&mut h, 100);
+        assert_eq!((peers.made, peers.asked().len()), (1, 100));
+        for (nth, log) in logs.iter().enumerate() {
+            let path = format!("/{nth}");
+            assert_eq!(log.body(), pattern(&path, path.len() * 100));
+        }
+        let stats = h.engine.stats();
+        assert_eq!((stats.opened, stats.reused, stats.idle), (1, 99, 1));
+        // one more on the same
+        ask(&mut h, "/more");
+        h.again();
+        peers.run(&mut h);
+        succeed(&mut h, 1);
+        assert_eq!(peers.made, 1);
+        end(h, &mut peers);
+    }
+}
+
+#[test]
+fn as_many_connections_are_made_as_the_streams_need() {
+    let mut h = harness();
+    let few = Plan::new().settings(&[(raw::setting::MAX_CONCURRENT_STREAMS, 100)]);
+    let mut peers = Peers::new(few.each(|_| Script::ok(10)));
+    for nth in 0..350 {
+        ask(&mut h, &format!("/{nth}"));
+    }
+    h.again();
+    peers.run(&mut h);
+    succeed(&mut h, 350);
+    assert!((1..=4).contains(&peers.made), "{}", peers.made);
+    end(h, &mut peers);
+}
+
+#[test]
+fn no_more_streams_are_open_than_the_peer_allows() {
+    let mut h = Harness::new(1);
+    let few = Plan::new().settings(&[(raw::setting::MAX_CONCURRENT_STREAMS, 3)]);
+    let mut peers = Peers::new(few.each(|_| Script::ok(10)));
+    for nth in 0..50 {
+        ask(&mut h, &format!("/{nth}"));
+    }
+    h.again();
+    peers.run(&mut h);
+    succeed(&mut h, 50);
+    assert_eq!(peers.made, 1);
+    end(h, &mut peers);
+}
+
+#[test]
+fn bodies_go_out_within_the_windows() {
+    for (credit, cut) in [(Credit::AtOnce, 5000), (Credit::WhenEmpty(1000), 1), (Credit::AtOnce, 1)]
+    {
+        let mut h = harness();
+        let plan = Plan::new().credit(credit).each(|_| Script::echoing());
+        let mut peers = Peers::new(plan).cut(cut);
+        let bodies: Vec<_> = (0..5).map(|nth| pattern("x", 20_000 * nth)).collect();
+        let logs: Vec<_> = bodies
+            .iter()
+            .map(|body| {
+                let request = post("http://10.0.0.1/", body.clone());
+                add(&mut h, request, http2()).1
+            })
+            .collect();
+        h.again();
+        peers.run(&mut h);
+        for nth in 0..5 {
+            let message = h.succeeds();
+            let report = message.outcome.report;
+            assert_eq!(report.body_sent, report.body_received, "{nth}");
+            assert!(report.wire_sent > report.body_sent);
+        }
+        for (body, log) in bodies.iter().zip(&logs) {
+            assert_eq!(&log.body(), body);
+        }
+        end(h, &mut peers);
+    }
+}
+
+#[test]
+fn a_stream_that_is_reset_leaves_the_others_alone() {
+    let mut h = harness();
+    let plan = Plan::new()
+        .path("/reset", Script::new().reset(raw::code::INTERNAL_ERROR))
+        .path("/cut", Script::new().head(200, &[]).bytes("some").reset(raw::code::CANCEL))
+        .path("/wrong", Script::new().head(99, &[]))
+        .path("/ok", Script::ok(1000));
+    let mut peers = Peers::new(plan);
+    ask(&mut h, "/reset");
+    ask(&mut h, "/cut");
+    ask(&mut h, "/wrong");
+    ask(&mut h, "/ok");
+    h.again();
+    peers.run(&mut h);
+    let mut causes = Vec::new();
+    while let Some(message) = h.engine.poll_message() {
+        causes.push(message.outcome.result.map(|response| response.status).map_err(|e| e.cause));
+    }
+    assert_eq!(causes.len(), 4, "{causes:?}");
+    assert!(causes.contains(&Err(Cause::Reset(ErrorCode::INTERNAL_ERROR))), "{causes:?}");
+    assert!(causes.contains(&Err(Cause::Reset(ErrorCode::CANCEL))), "{causes:?}");
+    assert!(causes.iter().any(|cause| matches!(cause, Err(Cause::Http(_)))), "{causes:?}");
+    assert!(causes.contains(&Ok(200)));
+    assert_eq!(peers.made, 1);
+    end(h, &mut peers);
+}
+
+/// What the peer says that it has not processed is sent again, whatever its method.
+#[test]
+fn what_was_refused_is_sent_again() {
+    let mut h = harness();
+    let plan = Plan::new().each(|request| match request.index {
+        0..3 => Script::refused(),
+        _ => Script::echoing(),
+    });
+    let mut peers = Peers::new(plan);
+    let body = pattern("p", 30_000);
+    let request = post("http://10.0.0.1/", body.clone());
+    let (_, log) = add(&mut h, request, http2());
+    h.again();
+    peers.run(&mut h);
+    let message = h.succeeds();
+    assert_eq!((message.outcome.report.resent, log.body()), (3, body));
+    end(h, &mut peers);
+}
+
+#[test]
+fn who_refuses_for_ever_is_not_asked_for_ever() {
+    let mut h = harness();
+    let mut peers = Peers::new(Plan::new().each(|_| Script::refused()));
+    ask(&mut h, "/");
+    h.again();
+    peers.run(&mut h);
+    let error = h.fails();
+    assert_eq!((error.cause, error.progress as u8), (Cause::Refused, 0));
+    assert_eq!(peers.asked().len(), 11);
+    end(h, &mut peers);
+}
+
+/// A server that goes away finishes what it has begun; the rest is asked of the next connection, POST too.
+#[test]
+fn who_goes_away_is_followed_by_the_next() {
+    let mut h = harness();
+    let plan = Plan::new().each(|request| match request.index {
+        4 => Script::new().go_away(Last::BeforeThis, raw::code::NO_ERROR),
+        _ => Script::ok(500),
+    });
+    let mut peers = Peers::new(plan);
+    for nth in 0..40 {
+        match nth % 2 {
+            0 => ask(&mut h, &format!("/{nth}")),
+            _ => {
+                let url = format!("http://10.0.0.1/{nth}");
+                add(&mut h, post(&url, "body"), http2())
+            }
+        };
+    }
+    h.again();
+    peers.run(&mut h);
+    succeed(&mut h, 40);
+    assert_eq!(peers.made, 10);
+    end(h, &mut peers);
+}
+
+#[test]
+fn trailers_interim_heads_and_heads_alone() {
+    let mut h = harness();
+    let plan = Plan::new()
+        .path("/t", Script::new().head(200, &[]).bytes("x").trailers(&[("checksum", "1")]))
+        .path("/i", Script::new().informational(103, &[("link", "</a>")]).head(204, &[]))
+        .path("/h", Script::new().head_that_says(200, &[], Length::Says(500)));
+    let mut peers = Peers::new(plan);
+    ask(&mut h, "/t");
+    ask(&mut h, "/i");
+    let head = Request::new(http::Method::HEAD, "http://10.0.0.1/h").unwrap();
+    add(&mut h, head, http2());
+    h.again();
+    peers.run(&mut h);
+    succeed(&mut h, 3);
+    end(h, &mut peers);
+}
+
+/// What a paused transfer has yet to take is bounded by the window of its stream, and the others go on.
+#[test]
+fn a_paused_stream_holds_nobody_up() {
+    let mut h = harness();
+    let plan = Plan::new().path("/long", Script::ok(1_000_000)).each(|_| Script::ok(300_000));
+    let mut peers = Peers::new(plan);
+    let (paused, long) = ask(&mut h, "/long");
+    long.seen.borrow_mut().at_body = Some(Flow::Pause);
+    let others: Vec<_> = (0..20).map(|nth| ask(&mut h, &format!("/{nth}")).1).collect();
+    h.again();
+    peers.run(&mut h);
+    succeed(&mut h, 20);
+    assert!(others.iter().all(|log| log.body().len() == 300_000));
+    assert!(long.body().len() <= 16 * 1024);
+    // no time is held against it
+    h.at(1_000_000);
+    peers.run(&mut h);
+    h.engine.resume(paused);
+    h.again();
+    peers.run(&mut h);
+    succeed(&mut h, 1);
+    assert_eq!(long.body(), pattern("/long", 1_000_000));
+    end(h, &mut peers);
+}
+
+#[test]
+fn a_response_that_came_whole_while_paused_is_delivered_after_the_end() {
+    let mut h = harness();
+    let plan = Plan::new().path("/", Script::ok(1000)).path("/bye", Script::new().close());
+    let mut peers = Peers::new(plan);
+    let (id, log) = ask(&mut h, "/");
+    h.engine.set_paused(id, Paused { receiving: true, sending: false });
+    h.again();
+    peers.run(&mut h);
+    assert_eq!(log.seen.borrow().status, None);
+    ask(&mut h, "/bye");
+    h.again();
+    peers.run(&mut h);
+    assert!(matches!(h.fails().cause, Cause::Closed));
+    h.engine.resume(id);
+    h.again();
+    peers.run(&mut h);
+    succeed(&mut h, 1);
+    assert_eq!(log.body(), pattern("/", 1000));
+    end(h, &mut peers);
+}
+
+#[test]
+fn a_transfer_that_is_removed_is_cancelled() {
+    let mut h = harness();
+    let mut peers =
+        Peers::new(Plan::new().path("/ok", Script::ok(10)).each(|_| Script::new().stall()));
+    let (gone, _) = ask(&mut h, "/gone");
+    h.again();
+    peers.run(&mut h);
+    assert!(h.engine.remove(gone).is_some());
+    ask(&mut h, "/ok");
+    h.again();
+    peers.run(&mut h);
+    succeed(&mut h, 1);
+    let seen = peers.links[0].1.seen();
+    assert_eq!(seen.resets, [(1, raw::code::CANCEL)]);
+    end(h, &mut peers);
+}
+
+/// Each exchange has its own deadlines. A peer that has said nothing meanwhile is given no more.
+#[test]
+fn deadlines_are_of_each_exchange() {
+    let mut h = harness();
+    let slow = Script::new().head(200, &[]).bytes("x").stall();
+    let mut peers = Peers::new(Plan::new().path("/slow", slow).each(|_| Script::new().stall()));
+    let mut options = http2();
+    options.timeouts.first_byte = Some(ms(2_000));
+    options.timeouts.idle = Some(ms(5_000));
+    add(&mut h, get("/never"), options.clone());
+    add(&mut h, get("/slow"), options);
+    h.again();
+    peers.run(&mut h);
+    h.times_out(3_000, Deadline::FirstByte, Phase::FirstByte);
+    peers.run(&mut h);
+    h.times_out(6_000, Deadline::Idle, Phase::Receive);
+    peers.run(&mut h);
+    assert_eq!(peers.links.len(), 0, "it is retired, and then closed");
+    end(h, &mut peers);
+}
+
+#[test]
+fn who_is_silent_is_asked_whether_he_is_there() {
+    let silent = |plan: Plan| {
+        let mut h = harness();
+        let mut peers = Peers::new(plan.each(|_| Script::new().stall()));
+        let mut options = http2();
+        (options.timeouts.first_byte, options.timeouts.idle) = (None, None);
+        add(&mut h, get("/"), options);
+        h.again();
+        peers.run(&mut h);
+        h.at(31_001);
+        peers.run(&mut h);
+        assert_eq!(peers.links[0].1.seen().pings, 1);
+        (h, peers)
+    };
+    let (mut h, mut peers) = silent(Plan::new().never_pong());
+    h.times_out(46_001, Deadline::Ping, Phase::FirstByte);
+    peers.run(&mut h);
+    end(h, &mut peers);
+    // one who answers is not asked again in the same silence
+    let (mut h, mut peers) = silent(Plan::new());
+    h.at(1_000_000);
+    peers.run(&mut h);
+    assert_eq!(peers.links[0].1.seen().pings, 1);
+    assert!(h.engine.poll_message().is_none());
+}
+
+#[test]
+fn what_breaks_the_connection_fails_all_that_are_on_it() {
+    let mut h = harness();
+    let broken = Script::new().raw(|_| raw::frame(raw::kind::PUSH_PROMISE, 4, 1, &[0, 0, 0, 2]));
+    let plan = Plan::new().path("/broken", broken).each(|_| Script::new().stall());
+    let mut peers = Peers::new(plan);
+    for path in ["/1", "/2", "/broken"] {
+        ask(&mut h, path);
+    }
+    h.again();
+    peers.run(&mut h);
+    for _ in 0..3 {
+        assert_eq!(h.fails().kind(), "http2");
+    }
+    end(h, &mut peers);
+}
+
+/// A connection that ends under requests that can be sent again: they are, unless they are on its first exchange.
+#[test]
+fn a_stale_connection_is_followed_by_another() {
+    let mut h = harness();
+    let mut peers = Peers::new(Plan::new().each(|_| Script::ok(5)));
+    ask(&mut h, "/first");
+    h.again();
+    peers.run(&mut h);
+    succeed(&mut h, 1);
+    for nth in 0..10 {
+        ask(&mut h, &format!("/{nth}"));
+    }
+    h.again();
+    let (connection, _) = peers.links[0];
+    assert!(!h.sent(connection).is_empty());
+    h.engine.handle_end(connection);
+    peers.run(&mut h);
+    succeed(&mut h, 10);
+    assert_eq!(peers.made, 2);
+    end(h, &mut peers);
+}
+
+#[test]
+fn an_idle_connection_ends_with_its_time() {
+    let mut h = Harness::with(Config { keep_idle: ms(5_000), ..Config::default() });
+    let mut peers = Peers::new(Plan::new().each(|_| Script::ok(5)));
+    ask(&mut h, "/");
+    h.again();
+    peers.run(&mut h);
+    succeed(&mut h, 1);
+    h.at(3_000);
+    assert_eq!(h.engine.stats().idle, 1);
+    h.at(7_000);
+    peers.run(&mut h);
+    assert_eq!((h.engine.stats().connections, peers.links.len()), (0, 0));
+    end(h, &mut peers);
+}
+
+#[test]
+fn leave_to_send_a_body_is_waited_for() {
+    let mut h = harness();
+    let plan = Plan::new()
+        .path("/go", Script::new().informational(100, &[]).head(200, &[]).echo())
+        .path("/no", Script::new().head(417, &[]))
+        .path("/late", Script::new().await_body().head(200, &[]));
+    let mut peers = Peers::new(plan);
+    let expecting = |path: &str| {
+        let request = post(&format!("http://10.0.0.1{path}"), "body");
+        request.field("Expect", "100-continue").unwrap()
+    };
+    let (_, echoed) = add(&mut h, expecting("/go"), http2());
+    add(&mut h, expecting("/late"), http2());
+    h.again();
+    peers.run(&mut h);
+    succeed(&mut h, 1);
+    assert_eq!(echoed.body(), b"body");
+    h.at(2_100);
+    peers.run(&mut h);
+    succeed(&mut h, 1);
+    end(h, &mut peers);
+}
+
+/// Others wait for the first connection to see what is spoken on it, but not for long.
+#[test]
+fn a_connection_that_is_not_made_soon_is_not_waited_for() {
+    let mut h = harness();
+    for nth in 0..5 {
+        ask(&mut h, &format!("/{nth}"));
+    }
+    h.again();
+    assert_eq!(h.wants().len(), 1);
+    h.at(1_400);
+    assert_eq!(h.wants().len(), 0);
+    h.at(1_501);
+    assert_eq!(h.wants().len(), 4);
+}
+
+#[test]
+fn a_rate_is_kept_by_withholding_the_window() {
+    let mut h = harness();
+    let mut peers = Peers::new(Plan::new().each(|_| Script::ok(300_000)));
+    let (_, slow) = add(&mut h, get("/"), Options { max_rate: Some(10_000), ..http2() });
+    ask(&mut h, "/quick");
+    h.again();
+    peers.run(&mut h);
+    succeed(&mut h, 1);
+    assert!(slow.body().len() <= 65_535);
+    let mut now = 1_000;
+    while slow.seen.borrow().done == 0 {
+        now += 500;
+        h.at(now);
+        peers.run(&mut h);
+        assert!(slow.body().len() as u64 <= 65_535 * 2 + (now - 1_000) * 10, "{now}");
+        assert!(now < 100_000);
+    }
+    assert!(now > 20_000, "{now}");
+    succeed(&mut h, 1);
+    end(h, &mut peers);
+}
