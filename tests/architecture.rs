@@ -79,10 +79,7 @@ const ENGINE: &[(&str, &[&str])] = &[
             "transfers",
         ],
     ),
-    (
-        "multiplex",
-        &["exchanges", "handler", "links", "links/path", "mod", "output", "pool", "transfers"],
-    ),
+    ("multiplex", &["exchanges", "handler", "links", "mod", "output", "pool", "transfers"]),
     ("links/path", &["links/tls", "links/tunnel", "pool", "transfers"]),
     ("links/tunnel", &["dials", "links/path", "links/tls", "pool", "transfers"]),
     ("links/tls", &[]),

@@ -6,7 +6,7 @@
 
 pub(super) mod connection;
 mod level;
-pub(super) mod path;
+mod path;
 mod setup;
 mod tls;
 mod tunnel;
