@@ -6,12 +6,15 @@
 //! is passed over, since whoever is on the path could show a certificate of their own as well, unless keys are pinned.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{CertificateError, DigitallySignedStruct, Error, OtherError, SignatureScheme};
+use rustls::{
+    CertificateError, CipherSuiteCommon, DigitallySignedStruct, Error, OtherError, SignatureScheme,
+    SupportedCipherSuite, Tls12CipherSuite,
+};
 
 use super::public_key::{Proof, PublicKey};
 
@@ -34,6 +37,37 @@ const UNVERIFIABLE: [SignatureScheme; 7] = [
     SignatureScheme::ECDSA_SHA1_Legacy,
     SignatureScheme::RSA_PKCS1_SHA1,
 ];
+
+/// What keys of curves sign by in TLS 1.2: as the provider has it, and Ed448, which the suite would otherwise exclude.
+const BY_CURVES: [SignatureScheme; 5] = [
+    SignatureScheme::ED25519,
+    SignatureScheme::ECDSA_NISTP384_SHA384,
+    SignatureScheme::ECDSA_NISTP256_SHA256,
+    SignatureScheme::ECDSA_NISTP521_SHA512,
+    SignatureScheme::ED448,
+];
+
+/// The suite as it is for servers with keys that nobody here can verify by. (Of RSASSA-PSS keys rustls knows nothing in
+/// TLS 1.2.)
+pub(super) fn with_any_key(suite: SupportedCipherSuite) -> SupportedCipherSuite {
+    static SUITES: OnceLock<Vec<SupportedCipherSuite>> = OnceLock::new();
+    let lax = SUITES.get_or_init(|| {
+        let known = super::provider().cipher_suites.clone();
+        known.iter().filter_map(lax_of_curves).collect()
+    });
+    lax.iter().copied().find(|lax| lax.suite() == suite.suite()).unwrap_or(suite)
+}
+
+/// Lives as long as the process, as rustls wants it of suites: there are three of them.
+fn lax_of_curves(suite: &SupportedCipherSuite) -> Option<SupportedCipherSuite> {
+    let SupportedCipherSuite::Tls12(known) = suite else { return None };
+    let is_of_curves = known.sign.contains(&SignatureScheme::ECDSA_NISTP256_SHA256);
+    let &&Tls12CipherSuite { ref common, prf_provider, kx, aead_alg, .. } = known;
+    let &CipherSuiteCommon { suite, hash_provider, confidentiality_limit } = common;
+    let common = CipherSuiteCommon { suite, hash_provider, confidentiality_limit };
+    let lax = Tls12CipherSuite { common, prf_provider, kx, sign: &BY_CURVES, aead_alg };
+    is_of_curves.then(|| SupportedCipherSuite::Tls12(Box::leak(Box::new(lax))))
+}
 
 /// A pin is worth nothing for a key that anyone may claim to hold.
 #[derive(Debug)]

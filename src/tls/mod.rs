@@ -14,6 +14,7 @@ mod pinned;
 mod public_key;
 mod roots;
 mod sessions;
+mod sizes;
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -207,6 +208,11 @@ impl TlsPolicy {
             TlsPolicy::new(config, self.0.max_sessions, self.0.verifies, own)
         };
         self.0.unpinned.get_or_init(unpinned).clone()
+    }
+
+    /// Whether a client's certificate is shown to servers that ask for one.
+    pub(crate) fn shows_certificate(&self) -> bool {
+        self.0.own.client_certificate
     }
 
     /// Whether servers are verified: not under [`TlsPolicyBuilder::insecure`], whatever keys are pinned.
@@ -412,8 +418,13 @@ impl TlsPolicyBuilder {
         }
         let store = self.root_store(&added)?;
         match WebPkiServerVerifier::builder_with_provider(store, provider()).build() {
-            Ok(verifier) if added.is_empty() => Ok(verifier),
-            Ok(verifier) => Ok(Arc::new(itself::Itself { verifier, roots: added })),
+            Ok(verifier) => {
+                let verifier = Arc::new(sizes::Sizes { verifier, roots: added.clone() });
+                Ok(match added.is_empty() {
+                    true => verifier,
+                    false => Arc::new(itself::Itself { verifier, roots: added }),
+                })
+            }
             // without revocation lists, an empty store is all that can be wrong
             Err(_) => Err(TlsPolicyError::NoRoots),
         }
@@ -455,7 +466,8 @@ impl TlsPolicyBuilder {
     /// The provider with the cipher suites that are offered.
     fn offering(&self) -> Result<Arc<CryptoProvider>, TlsPolicyError> {
         let (old, new) = (self.tls12_ciphers.as_deref(), self.tls13_ciphers.as_deref());
-        if old.is_none() && new.is_none() {
+        let takes_any_key = !self.verify && self.pinned.is_none();
+        if old.is_none() && new.is_none() && !takes_any_key {
             return Ok(provider());
         }
         let (modern, older): (Vec<_>, Vec<_>) =
@@ -466,6 +478,9 @@ impl TlsPolicyBuilder {
         };
         let mut cipher_suites = choose(new, modern)?;
         cipher_suites.extend(choose(old, older)?);
+        if takes_any_key {
+            cipher_suites.iter_mut().for_each(|suite| *suite = insecure::with_any_key(*suite));
+        }
         Ok(Arc::new(CryptoProvider { cipher_suites, ..CryptoProvider::clone(&provider()) }))
     }
 

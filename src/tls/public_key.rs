@@ -1,8 +1,8 @@
 //! The public key of a certificate, whatever else is in that.
 //!
 //! Knows as much of X.509 (RFC 5280, 4.1) as it takes to find the key in certificates of any version and with any
-//! extensions, which webpki refuses to look into where it would not accept them, and what a signature of a handshake
-//! says of the key. Must not know whom to trust. Invariant: nothing outside of the certificate is read, and each element
+//! extensions, which webpki refuses to look into where it would not accept them, the names before it, and what a signature
+//! of a handshake says of the key. Must not know whom to trust. Invariant: nothing outside of the certificate is read, and each element
 //! once.
 
 use rustls::crypto::WebPkiSupportedAlgorithms;
@@ -17,6 +17,13 @@ pub(super) struct PublicKey<'a> {
     algorithm: &'a [u8],
     /// The key itself.
     key: &'a [u8],
+}
+
+/// Who signed a certificate, and whose it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Names<'a> {
+    pub(super) issuer: &'a [u8],
+    pub(super) subject: &'a [u8],
 }
 
 /// What the signature of a handshake says.
@@ -36,22 +43,16 @@ const BIT_STRING: u8 = 0x03;
 const SEQUENCE: u8 = 0x30;
 const VERSION: u8 = 0xa0;
 
+/// rsaEncryption and id-RSASSA-PSS, but for the last byte (RFC 8017, A.1 and A.2.3): 1.2.840.113549.1.1.
+const RSA: &[u8] = &[0x06, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1];
+
 /// Bits of the RSA keys that the provider verifies by.
-const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
+pub(super) const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
 
 impl<'a> PublicKey<'a> {
     /// The key of a certificate, if one can be found in it.
     pub(super) fn of(certificate: &'a [u8]) -> Option<PublicKey<'a>> {
-        let (mut certificate, _) = element(certificate, SEQUENCE)?;
-        let mut signed = next(&mut certificate, SEQUENCE)?;
-        if signed.first() == Some(&VERSION) {
-            next(&mut signed, VERSION)?;
-        }
-        next(&mut signed, INTEGER)?;
-        // the signature's algorithm, the issuer, the validity, the subject
-        for _ in 0..4 {
-            next(&mut signed, SEQUENCE)?;
-        }
+        let (_, signed) = Names::before_key(certificate)?;
         let (mut parts, rest) = element(signed, SEQUENCE)?;
         let info = &signed[..signed.len() - rest.len()];
         let algorithm = next(&mut parts, SEQUENCE)?;
@@ -86,7 +87,7 @@ impl<'a> PublicKey<'a> {
         }
     }
 
-    /// Whether it is an RSA key (RFC 8017, A.1.1) that is shorter or longer than any that the provider takes.
+    /// Whether it is an RSA key that is shorter or longer than any that the provider takes, for a scheme of such keys.
     fn is_rsa_of_another_size(&self, scheme: SignatureScheme) -> bool {
         let is_rsa = matches!(
             scheme,
@@ -97,12 +98,41 @@ impl<'a> PublicKey<'a> {
                 | SignatureScheme::RSA_PSS_SHA384
                 | SignatureScheme::RSA_PSS_SHA512
         );
-        let modulus = element(self.key, SEQUENCE).and_then(|(key, _)| element(key, INTEGER));
-        let Some((modulus, _)) = modulus.filter(|_| is_rsa) else { return false };
-        let digits =
-            modulus.iter().position(|&byte| byte != 0).map_or(&[][..], |at| &modulus[at..]);
+        is_rsa && self.rsa_bits_of_another_size().is_some()
+    }
+
+    /// The bits of an RSA key (RFC 8017, A.1.1) that is shorter or longer than any that the provider takes.
+    pub(super) fn rsa_bits_of_another_size(&self) -> Option<usize> {
+        if !self.algorithm.starts_with(RSA) {
+            return None;
+        }
+        let (key, _) = element(self.key, SEQUENCE)?;
+        let (modulus, _) = element(key, INTEGER)?;
+        let digits = &modulus[modulus.iter().position(|&byte| byte != 0)?..];
         let unused = digits.first().map_or(0, |byte| byte.leading_zeros() as usize);
-        !RSA_BITS.contains(&(8 * digits.len() - unused))
+        let bits = 8 * digits.len() - unused;
+        (!RSA_BITS.contains(&bits)).then_some(bits)
+    }
+}
+
+impl<'a> Names<'a> {
+    pub(super) fn of(certificate: &'a [u8]) -> Option<Names<'a>> {
+        Names::before_key(certificate).map(|(names, _)| names)
+    }
+
+    /// The names, and what of the certificate's signed part begins with the key.
+    fn before_key(certificate: &'a [u8]) -> Option<(Names<'a>, &'a [u8])> {
+        let (mut certificate, _) = element(certificate, SEQUENCE)?;
+        let mut signed = next(&mut certificate, SEQUENCE)?;
+        if signed.first() == Some(&VERSION) {
+            next(&mut signed, VERSION)?;
+        }
+        next(&mut signed, INTEGER)?;
+        let _algorithm = next(&mut signed, SEQUENCE)?;
+        let issuer = next(&mut signed, SEQUENCE)?;
+        let _validity = next(&mut signed, SEQUENCE)?;
+        let subject = next(&mut signed, SEQUENCE)?;
+        Some((Names { issuer, subject }, signed))
     }
 }
 

@@ -22,6 +22,7 @@ use rustls::unbuffered::{
 };
 use rustls::{Error, HandshakeKind, InvalidMessage, ProtocolVersion};
 
+use self::fault::Progress;
 pub(crate) use self::fault::TlsFault;
 use crate::tls::{TlsPolicy, TlsVersion};
 
@@ -43,6 +44,8 @@ pub(crate) struct TlsSession {
     /// What only the handshake needs; gone when it is done.
     handshake: Option<Box<Handshake>>,
     fault: Option<TlsFault>,
+    /// There is a certificate of ours to be shown.
+    has_certificate: bool,
     peer_closed: bool,
     closed: bool,
 }
@@ -108,7 +111,7 @@ impl TlsSession {
         let offered =
             config.alpn_protocols.iter().filter(|name| is_wanted(name)).cloned().collect();
         let connection = UnbufferedClientConnection::new_with_alpn(config, name.clone(), offered)
-            .map_err(|error| TlsFault::new(&error))?;
+            .map_err(|error| TlsFault::new(&error, Progress::default()))?;
         let mut session = TlsSession {
             connection,
             incoming: Vec::new(),
@@ -117,6 +120,7 @@ impl TlsSession {
             outgoing: Queue::default(),
             handshake: Some(Box::new(Handshake { policy: policy.clone(), name })),
             fault: None,
+            has_certificate: policy.shows_certificate(),
             peer_closed: false,
             closed: false,
         };
@@ -333,12 +337,17 @@ impl TlsSession {
             Error::InvalidMessage(
                 InvalidMessage::InvalidContentType | InvalidMessage::UnknownProtocolVersion,
             ) if no_hello_yet => TlsFault::not_tls(&self.incoming),
-            error => TlsFault::new(error),
+            error => TlsFault::new(error, self.progress()),
         };
         if let (Error::DecryptError, Some(handshake)) = (error, &self.handshake) {
             handshake.policy.forget_session(&handshake.name);
         }
         self.fail(fault)
+    }
+
+    fn progress(&self) -> Progress {
+        let is_agreed = self.connection.negotiated_cipher_suite().is_some();
+        Progress { is_agreed, has_certificate: self.has_certificate }
     }
 
     /// Makes the failure last, and keeps what is left to be sent: an alert.

@@ -273,6 +273,8 @@ fn verify_result(failure: &Failure) -> u8 {
         "tls" if says(&["certificate is not valid for"]) => 62,
         "tls" if says(&["(unknown issuer)"]) => 20,
         "tls" if says(&["in its certificates is wrong"]) => 7,
+        "tls" if says(&["its RSA key is too small"]) => 66,
+        "tls" if says(&["its issuer's RSA key is too small"]) => 67,
         // an error without a number of its own
         "tls" if says(&["the server's certificate"]) => 1,
         _ => 0,

@@ -220,7 +220,7 @@ fn any_certificate_will_do_where_none_is_verified() {
         ("RSA-1024", &["-newkey", "rsa:1024"], &[], true, false),
         // of TLS 1.2 the groups have to have the curve, too
         ("P-521", &curve("ec_paramgen_curve:secp521r1"), &[], false, false),
-        ("Ed448", &["-newkey", "ed448"], &[], false, false),
+        ("Ed448", &["-newkey", "ed448"], &[], true, false),
         (
             "RSASSA-PSS",
             &["-newkey", "rsa-pss", "-pkeyopt", "rsa_keygen_bits:2048"],
@@ -243,8 +243,14 @@ fn any_certificate_will_do_where_none_is_verified() {
             assert_eq!(fetch(&["--tls-max", "1.2"]).exits(0).stdout, OK_BODY, "{what}");
         }
         let refused = Ringdove::fetch([&url]).path("--cacert", &cert_file).run().exits(1);
-        let why = if what.starts_with("version 1") { "X.509 version 1" } else { "TLS" };
-        refused.says(&[why]);
+        refused.says(&[match what {
+            "version 1" | "version 1, P-256" => "X.509 version 1",
+            "a critical extension" | "RSA-1024" => "the server's certificate",
+            _ => "none of the ciphers, of the groups or of the kinds of keys",
+        }]);
+        if what == "RSASSA-PSS" {
+            fetch(&["--tls-max", "1.2"]).exits(1).says(&["RSASSA-PSS go with TLS 1.3"]);
+        }
         // a pin wants the key proven, and not claimed
         let public = file("public.pem");
         openssl(&["pkey", "-pubout"], |command| {
@@ -258,6 +264,39 @@ fn any_certificate_will_do_where_none_is_verified() {
         let other = "sha256//47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=";
         fetch(&["--pinnedpubkey", other]).exits(1).says(&["TLS"]);
     }
+}
+
+/// Of a server itself, and of an authority.
+#[test]
+fn a_key_that_is_too_small_is_told_so() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = |name: &str| directory.path().join(name);
+    let (ca, ca_key) = (file("ca.pem"), file("ca.key"));
+    let small = ["-newkey", "rsa:1024"];
+    let names = ["-addext", "subjectAltName=DNS:localhost"];
+    if !make_certificate(&small, &names, &ca_key, &ca) {
+        eprintln!("skipped: no openssl is installed");
+        return;
+    }
+    let nginx = lax_nginx(&ca, &ca_key, "");
+    for version in ["1.2", "1.3"] {
+        let fetch = Ringdove::fetch(["--tls-max", version, &nginx.tls_url("/ok")]);
+        let ended = fetch.path("--cacert", &ca).run().exits(1);
+        ended.says(&["its RSA key is too small: it has 1024 bits, and 2048 are the least"]);
+    }
+    make_certificate(&small, &["-subj", "/CN=small"], &ca_key, &ca);
+    std::fs::write(file("names.cnf"), "subjectAltName=DNS:localhost\n").expect("writes");
+    let new = ["req", "-nodes", "-newkey", "rsa:2048", "-subj", "/CN=localhost", "-keyout"];
+    openssl(&new, |command| {
+        command.arg(file("key.pem")).arg("-out").arg(file("csr.pem"));
+    });
+    openssl(&["x509", "-req", "-set_serial", "1", "-days", "2", "-in"], |command| {
+        command.arg(file("csr.pem")).arg("-CA").arg(&ca).arg("-CAkey").arg(&ca_key);
+        command.arg("-extfile").arg(file("names.cnf")).arg("-out").arg(file("cert.pem"));
+    });
+    let nginx = lax_nginx(&file("cert.pem"), &file("key.pem"), "");
+    let ended = Ringdove::fetch([nginx.tls_url("/ok")]).path("--cacert", &ca).run().exits(1);
+    ended.says(&["its issuer's RSA key is too small: it has 1024 bits"]);
 }
 
 /// What old authorities have: a root without extensions, sent along or not; a directory of roots.

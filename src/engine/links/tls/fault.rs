@@ -1,7 +1,7 @@
 //! Why a TLS session failed, in one line.
 //!
-//! Knows rustls' errors and turns each into words for the person who asked for the transfer. What
-//! comes from the peer is bounded and holds no control characters.
+//! Knows rustls' errors and turns each into words for the person who asked for the transfer: what is known, and of what is
+//! not known that it is not. What comes from the peer is bounded and holds no control characters.
 
 use std::fmt;
 use std::fmt::Write as _;
@@ -15,9 +15,23 @@ use crate::tls::IS_AUTHORITY;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct TlsFault(String);
 
+/// How far a session had come that ends.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Progress {
+    /// The server has chosen from what was offered.
+    pub(super) is_agreed: bool,
+    /// There is a certificate of ours to be shown.
+    pub(super) has_certificate: bool,
+}
+
 /// What a server says that has nothing in common with us, most of all.
-const NO_CIPHER: &str = "handshake failure, as of a server that has none of the ciphers spoken here, which are ECDHE with AES-GCM or \
-     ChaCha20-Poly1305: no CBC, and no key exchange by RSA or DHE";
+const NOTHING_IN_COMMON: &str = "handshake failure: it takes none of the ciphers, of the groups or of the kinds of keys that are offered, \
+     and does not say of which. Spoken are ECDHE with AES-GCM or ChaCha20-Poly1305 (no CBC, no key exchange by RSA or DHE), X25519, P-256 \
+     and P-384, and keys of RSA, P-256, P-384 and Ed25519, or of any kind where none is verified";
+
+/// The same alert, where that is settled.
+const CERTIFICATE_WANTED: &str = "handshake failure, with the ciphers agreed on, as of a server that demands a client certificate: none was \
+     given";
 
 /// Names of a certificate that a message lists: some have hundreds.
 const NAMES_LISTED: usize = 3;
@@ -26,8 +40,8 @@ const NAMES_LISTED: usize = 3;
 const MESSAGE_BYTES: usize = 512;
 
 impl TlsFault {
-    pub(super) fn new(error: &Error) -> TlsFault {
-        TlsFault::line(&explain(error))
+    pub(super) fn new(error: &Error, progress: Progress) -> TlsFault {
+        TlsFault::line(&explain(error, progress))
     }
 
     /// A peer's first bytes were no TLS record.
@@ -70,10 +84,10 @@ impl From<TlsFault> for Cause {
     }
 }
 
-fn explain(error: &Error) -> String {
+fn explain(error: &Error, progress: Progress) -> String {
     match error {
         Error::InvalidCertificate(problem) => explain_certificate(problem),
-        Error::AlertReceived(alert) => explain_alert(*alert),
+        Error::AlertReceived(alert) => explain_alert(*alert, progress),
         Error::NoCertificatesPresented => "the server shows no certificate".to_owned(),
         Error::PeerIncompatible(PeerIncompatible::ServerDoesNotSupportTls12Or13) => {
             "the server offers neither TLS 1.2 nor TLS 1.3".to_owned()
@@ -82,6 +96,10 @@ fn explain(error: &Error) -> String {
             PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig
             | PeerIncompatible::Tls12NotOfferedOrEnabled,
         ) => "the server offers no TLS version that is allowed here".to_owned(),
+        Error::PeerIncompatible(PeerIncompatible::NoCertificateRequestSignatureSchemesInCommon) => {
+            "the server asks for a client certificate, and for signatures of none of the kinds that are made here"
+                .to_owned()
+        }
         Error::PeerIncompatible(what) => format!("no way to agree with the peer: {what:?}"),
         Error::DecryptError => "a record from the peer cannot be decrypted".to_owned(),
         Error::PeerSentOversizedRecord => "a record from the peer is too large".to_owned(),
@@ -89,6 +107,21 @@ fn explain(error: &Error) -> String {
         Error::PeerMisbehaved(PeerMisbehaved::TooManyRenegotiationRequests) => {
             "the server asks for renegotiation, which is not spoken here".to_owned()
         }
+        Error::PeerMisbehaved(PeerMisbehaved::SignedKxWithWrongAlgorithm) => {
+            "the server signs by a key of a kind that does not go with TLS 1.2 here; keys of RSASSA-PSS go with TLS 1.3"
+                .to_owned()
+        }
+        Error::PeerMisbehaved(PeerMisbehaved::SignedHandshakeWithUnadvertisedSigScheme) => {
+            "the server signs in a way that was not offered".to_owned()
+        }
+        Error::PeerMisbehaved(
+            PeerMisbehaved::SelectedUnofferedKxGroup
+            | PeerMisbehaved::IllegalHelloRetryRequestWithUnofferedNamedGroup,
+        ) => "the server chose a group for the key exchange that was not offered".to_owned(),
+        Error::PeerMisbehaved(
+            PeerMisbehaved::SelectedUnofferedCipherSuite
+            | PeerMisbehaved::IllegalHelloRetryRequestWithUnofferedCipherSuite,
+        ) => "the server chose a cipher that was not offered".to_owned(),
         Error::PeerMisbehaved(what) => format!("the peer broke the protocol: {what:?}"),
         Error::InappropriateMessage { got_type, .. } => {
             format!("the peer sent an unexpected message: {got_type:?}")
@@ -147,20 +180,44 @@ fn explain_certificate(problem: &CertificateError) -> String {
     }
 }
 
-fn explain_alert(alert: AlertDescription) -> String {
+fn explain_alert(alert: AlertDescription, progress: Progress) -> String {
+    let Progress { is_agreed, has_certificate } = progress;
     let what = match alert {
         AlertDescription::CertificateRequired => "it demands a client certificate",
         AlertDescription::ProtocolVersion => "no version of TLS in common",
-        AlertDescription::HandshakeFailure => NO_CIPHER,
+        AlertDescription::HandshakeFailure if !is_agreed => NOTHING_IN_COMMON,
+        AlertDescription::HandshakeFailure if !has_certificate => CERTIFICATE_WANTED,
+        AlertDescription::HandshakeFailure => "handshake failure, with the ciphers agreed on",
         AlertDescription::InsufficientSecurity => "what is offered is not secure enough for it",
         AlertDescription::UnrecognisedName => "it does not serve this name",
         AlertDescription::NoApplicationProtocol => "no ALPN protocol in common",
-        AlertDescription::UnknownCA => "it does not know who issued our certificate",
-        AlertDescription::CertificateExpired => "our certificate has expired",
+        AlertDescription::IllegalParameter => {
+            "it calls something that was sent illegal, and does not say what"
+        }
+        AlertDescription::DecryptError => "it finds a signature or the end of the handshake wrong",
+        AlertDescription::UnknownCA if has_certificate => {
+            "it does not know who issued our certificate"
+        }
+        AlertDescription::CertificateExpired if has_certificate => "our certificate has expired",
         AlertDescription::BadCertificate
         | AlertDescription::UnsupportedCertificate
         | AlertDescription::CertificateRevoked
-        | AlertDescription::CertificateUnknown => "it does not accept our certificate",
+        | AlertDescription::CertificateUnknown
+            if has_certificate =>
+        {
+            "it does not accept our certificate"
+        }
+        AlertDescription::BadCertificate
+        | AlertDescription::UnsupportedCertificate
+        | AlertDescription::CertificateRevoked
+        | AlertDescription::CertificateUnknown
+        | AlertDescription::CertificateExpired
+        | AlertDescription::UnknownCA => {
+            return format!(
+                "the peer refused: it speaks of a client certificate, of which none was given (alert {}, {alert:?})",
+                u8::from(alert)
+            );
+        }
         AlertDescription::AccessDenied => "access denied",
         AlertDescription::InternalError => "internal error",
         _ => return format!("the peer refused: alert {} ({alert:?})", u8::from(alert)),

@@ -574,6 +574,65 @@ fn client_certificates_are_presented_on_demand() {
     }
 }
 
+/// An alert says little: what is known beside is how far the handshake had come, and whether there is a certificate of
+/// ours.
+#[test]
+fn of_an_alert_no_more_is_said_than_is_known() {
+    let authority = Authority::new();
+    let client = authority.sign(&["client"], |_| ());
+    let nobody = authority.policy().build().unwrap();
+    let known = authority
+        .policy()
+        .client_identity_pem(client.certificate.pem(), client.key.serialize_pem())
+        .build()
+        .unwrap();
+    let server = Arc::new(authority.sign(&[HOST], |_| ()).serve(&BOTH[..1]));
+    // in the place of a ServerHello, or when the client has sent all that it is to be asked for
+    let told = |policy: &TlsPolicy, alert: u8, is_agreed: bool| {
+        let mut pair = Pair::new(policy, HOST, &server);
+        if is_agreed {
+            pair.deliver_to_server();
+            let hello = pair.collect_from_server();
+            pair.give(&hello).unwrap();
+        }
+        pair.give(&[21, 3, 3, 0, 2, 2, alert]).unwrap_err().to_string()
+    };
+    let in_common =
+        "it takes none of the ciphers, of the groups or of the kinds of keys that are offered";
+    let demanded = "as of a server that demands a client certificate: none was given (alert 40)";
+    let table = [
+        (&nobody, 40, false, in_common),
+        (&known, 40, false, in_common),
+        (&nobody, 40, true, demanded),
+        (
+            &known,
+            40,
+            true,
+            "the peer refused: handshake failure, with the ciphers agreed on (alert 40)",
+        ),
+        (&nobody, 42, true, "of which none was given (alert 42, BadCertificate)"),
+        (&known, 42, true, "it does not accept our certificate (alert 42)"),
+        (&nobody, 48, true, "of which none was given (alert 48, UnknownCA)"),
+        (&known, 48, true, "it does not know who issued our certificate (alert 48)"),
+        (&nobody, 45, true, "of which none was given (alert 45, CertificateExpired)"),
+        (
+            &nobody,
+            47,
+            false,
+            "it calls something that was sent illegal, and does not say what (alert 47)",
+        ),
+        (&nobody, 51, true, "it finds a signature or the end of the handshake wrong (alert 51)"),
+        (&nobody, 116, true, "it demands a client certificate (alert 116)"),
+        (&nobody, 60, true, "the peer refused: alert 60 ("),
+    ];
+    for (policy, alert, is_agreed, want) in table {
+        let told = told(policy, alert, is_agreed);
+        assert!(told.contains(want), "{alert}: {told}");
+        assert_eq!(told.contains("cipher"), alert == 40, "{told}");
+        assert_eq!(told.contains("CBC"), want == in_common, "{told}");
+    }
+}
+
 #[test]
 fn versions_without_overlap_are_refused() {
     let authority = Authority::new();
@@ -803,9 +862,11 @@ fn a_handshake_message_in_crumbs_is_bounded() {
 fn faults_are_one_bounded_line() {
     let presented = vec!["a\nb\u{1b}[31m".repeat(200); 500];
     let expected = ServerName::DnsName(DnsName::try_from(HOST).unwrap().to_owned());
-    let fault = TlsFault::new(&Error::InvalidCertificate(
-        rustls::CertificateError::NotValidForNameContext { expected, presented },
-    ));
+    let error = Error::InvalidCertificate(rustls::CertificateError::NotValidForNameContext {
+        expected,
+        presented,
+    });
+    let fault = TlsFault::new(&error, Progress::default());
     let line = fault.to_string();
     assert!(line.len() <= 512 && !line.chars().any(char::is_control), "{line:?}");
     assert_eq!(crate::error::Cause::from(fault), crate::error::Cause::Tls(line));
