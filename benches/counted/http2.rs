@@ -1,10 +1,14 @@
-//! An HTTP/2 connection by itself, with canned responses to 100 requests at a time: what the codec costs a request.
+//! HTTP/2 with canned responses to 100 requests at a time: what the codec costs a request by itself, and in an engine.
 
-use ringdove::Method;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ringdove::engine::{ConnectionId, Engine, Output};
 use ringdove::http::h2::hpack::{Encoder, Indexing};
 use ringdove::http::h2::{Connection, Event, Mark, Requests, StreamId};
 use ringdove::http::{BodyFault, BodyLength, RequestHead, SourceRead};
 use ringdove::limits::{H2Limits, HttpLimits};
+use ringdove::{Config, Discard, HttpVersions, Method, Options, Request, Time};
 use url::Url;
 
 /// How a server writes the heads of its responses.
@@ -20,12 +24,27 @@ pub(crate) struct Http2 {
     connection: Connection,
     requests: Canned,
     streams: Vec<StreamId>,
+    out: Vec<u8>,
+    responses: Responses,
+}
+
+/// An engine, and a driver without a kernel.
+pub(crate) struct Http2Engine {
+    engine: Engine,
+    connection: Option<ConnectionId>,
+    url: Url,
+    options: Arc<Options>,
+    now: Time,
+    out: Vec<u8>,
+    responses: Responses,
+}
+
+/// Responses to one stream after the other, of which each has this length.
+struct Responses {
+    wire: Vec<u8>,
+    length: usize,
     /// The next stream's number.
     next: u32,
-    out: Vec<u8>,
-    /// Responses, of which each has this length.
-    wire: Vec<u8>,
-    response: usize,
 }
 
 /// The same request again and again.
@@ -60,22 +79,17 @@ impl Http2 {
         let mut connection = Connection::new(&HttpLimits::DEFAULT, &H2Limits::DEFAULT);
         let settings = frame(4, 0, &[]);
         connection.read(&settings).expect("settings");
-        let (first, block) = blocks(heads);
-        let response = [frame(1, 4, &block), frame(0, 1, BODY)].concat();
+        let (first, responses) = Responses::new(heads);
         let mut http2 = Http2 {
             connection,
             requests: Canned { head, marks: 0 },
             streams: Vec::new(),
-            next: 1,
             out: vec![0; 16 * 1024],
-            wire: response.repeat(AT_A_TIME),
-            response: response.len(),
+            responses,
         };
         // one that fills the table
         http2.begin(1);
-        let response = [numbered(frame(1, 4, &first), 1), numbered(frame(0, 1, BODY), 1)];
-        http2.receive(&response.concat());
-        http2.next += 2;
+        http2.receive(&first);
         http2
     }
 
@@ -85,16 +99,9 @@ impl Http2 {
         while left > 0 {
             let now = left.min(AT_A_TIME);
             self.begin(now);
-            let mut wire = std::mem::take(&mut self.wire);
-            for response in wire.chunks_exact_mut(self.response).take(now) {
-                let data = self.response - (FRAME + BODY.len());
-                for at in [0, data] {
-                    response[at + 5..at + FRAME].copy_from_slice(&self.next.to_be_bytes());
-                }
-                self.next += 2;
-            }
-            self.receive(&wire[..now * self.response]);
-            self.wire = wire;
+            let mut responses = std::mem::replace(&mut self.responses, Responses::none());
+            self.receive(responses.to(now));
+            self.responses = responses;
             left -= now;
         }
     }
@@ -133,6 +140,111 @@ impl Http2 {
             }
         }
         assert_eq!(self.connection.open(), 0);
+    }
+}
+
+impl Http2Engine {
+    pub(crate) fn new(heads: Heads) -> Http2Engine {
+        let (first, responses) = Responses::new(heads);
+        let options = Options { versions: HttpVersions::Http2, ..Options::default() };
+        let mut http2 = Http2Engine {
+            engine: Engine::new(Config { max_connections: 1, ..Config::default() }),
+            connection: None,
+            url: Url::parse("http://127.0.0.1:8080/some/path/of/a/file.txt").expect("a URL"),
+            options: Arc::new(options),
+            now: Time::from_nanos(1 << 40),
+            out: vec![0; 16 * 1024],
+            responses,
+        };
+        http2.ask(1);
+        http2.receive(&frame(4, 0, &[]));
+        http2.receive(&first);
+        http2.finish(1);
+        http2
+    }
+
+    /// So many transfers, 100 at a time.
+    pub(crate) fn run(&mut self, transfers: u64) {
+        let mut left = transfers as usize;
+        while left > 0 {
+            let now = left.min(AT_A_TIME);
+            self.ask(now);
+            let mut responses = std::mem::replace(&mut self.responses, Responses::none());
+            self.receive(responses.to(now));
+            self.responses = responses;
+            self.finish(now);
+            left -= now;
+        }
+    }
+
+    fn ask(&mut self, transfers: usize) {
+        for _ in 0..transfers {
+            let request = Request::for_url(Method::GET, &self.url).expect("a good URL");
+            let request = request.options(self.options.clone());
+            self.engine.add(request, Box::new(Discard)).expect("a good request");
+        }
+        self.now = self.now + Duration::from_micros(50);
+        self.engine.advance(self.now);
+        self.act();
+    }
+
+    fn receive(&mut self, bytes: &[u8]) {
+        self.now = self.now + Duration::from_micros(50);
+        self.engine.advance(self.now);
+        let connection = self.connection.expect("one that is open");
+        self.engine.handle_received(connection, bytes);
+        self.engine.expire();
+        self.act();
+    }
+
+    fn finish(&mut self, transfers: usize) {
+        for _ in 0..transfers {
+            let message = self.engine.poll_message().expect("a transfer is over");
+            assert!(message.outcome.result.is_ok(), "{message:?}");
+        }
+        assert_eq!(self.engine.running(), 0);
+    }
+
+    fn act(&mut self) {
+        while let Some(output) = self.engine.poll_output() {
+            if let Output::Connect { connection, .. } = output {
+                self.engine.handle_connected(connection);
+                self.connection = Some(connection);
+            }
+            if let Some(connection) = self.connection {
+                while self.engine.wants_send(connection) {
+                    let filled = self.engine.fill(connection, &mut self.out);
+                    self.engine.handle_sent(connection, filled);
+                }
+            }
+        }
+    }
+}
+
+impl Responses {
+    /// The one that fills the table, to the first stream; and all after it.
+    fn new(heads: Heads) -> (Vec<u8>, Responses) {
+        let (first, block) = blocks(heads);
+        let response = [frame(1, 4, &block), frame(0, 1, BODY)].concat();
+        let first = [numbered(frame(1, 4, &first), 1), numbered(frame(0, 1, BODY), 1)];
+        let (wire, length) = (response.repeat(AT_A_TIME), response.len());
+        (first.concat(), Responses { wire, length, next: 3 })
+    }
+
+    fn none() -> Responses {
+        Responses { wire: Vec::new(), length: 1, next: 0 }
+    }
+
+    /// Responses to the next streams, so many.
+    fn to(&mut self, streams: usize) -> &[u8] {
+        for response in self.wire.chunks_exact_mut(self.length).take(streams) {
+            let data = self.length - (FRAME + BODY.len());
+            for at in [0, data] {
+                response[at + 5..at + FRAME].copy_from_slice(&self.next.to_be_bytes());
+            }
+            self.next += 2;
+        }
+        &self.wire[..streams * self.length]
     }
 }
 

@@ -7,17 +7,19 @@ use stats_alloc::Region;
 
 use crate::ALLOCATOR;
 use crate::canned::{Canned, Scenario};
-use crate::http2::{Heads, Http2};
+use crate::http2::{Heads, Http2, Http2Engine};
 
 type Named = (&'static str, fn() -> Counted);
 
-pub(crate) const ALL: [Named; 6] = [
+pub(crate) const ALL: [Named; 8] = [
     ("keepalive", || Counted::engine(&Scenario::keepalive(64))),
     ("new_connection", || Counted::engine(&Scenario::new_connections(64))),
     ("body_64_kib", || Counted::engine(&Scenario::body(64, 64 * 1024))),
     ("chunked_64_kib", || Counted::engine(&Scenario::chunked(64, 64 * 1024))),
     ("h2_codec_indexed", || Counted::http2(Heads::Indexed)),
     ("h2_codec_nginx", || Counted::http2(Heads::Literal)),
+    ("h2_indexed", || Counted::http2_engine(Heads::Indexed)),
+    ("h2_nginx", || Counted::http2_engine(Heads::Literal)),
 ];
 
 /// What is counted.
@@ -26,6 +28,8 @@ pub(crate) enum Counted {
     Engine(Box<Canned>),
     /// Requests on an HTTP/2 connection by itself.
     Http2(Box<Http2>),
+    /// Transfers through an engine, 100 at a time on one HTTP/2 connection.
+    Http2Engine(Box<Http2Engine>),
 }
 
 impl Counted {
@@ -39,10 +43,15 @@ impl Counted {
         Counted::Http2(Box::new(Http2::new(heads)))
     }
 
+    fn http2_engine(heads: Heads) -> Counted {
+        Counted::Http2Engine(Box::new(Http2Engine::new(heads)))
+    }
+
     fn run_steadily(&mut self, transfers: u64) {
         match self {
             Counted::Engine(canned) => canned.run_steadily(transfers),
             Counted::Http2(http2) => http2.run(transfers),
+            Counted::Http2Engine(http2) => http2.run(transfers),
         }
     }
 }
