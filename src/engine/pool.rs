@@ -216,13 +216,15 @@ pub(super) struct Pool {
     apart: usize,
     max_connections: usize,
     max_per_origin: usize,
+    /// Requests that one connection is expected to have room for before it says so.
+    expected_streams: usize,
     /// How many connections the system had room for when it last refused one, and one more for each that was closed
     /// since.
     ceiling: usize,
 }
 
 impl Pool {
-    pub(super) fn new(max_connections: usize, max_per_origin: usize) -> Self {
+    pub(super) fn new(max_connections: usize, max_per_origin: usize, most_streams: u32) -> Self {
         Self {
             connections: Slab::new(),
             origins: Slab::new(),
@@ -235,6 +237,7 @@ impl Pool {
             apart: 0,
             max_connections: max_connections.max(1),
             max_per_origin: max_per_origin.max(1),
+            expected_streams: limits::H2_STREAMS_EXPECTED.min(most_streams as usize),
             ceiling: usize::MAX,
         }
     }
@@ -510,6 +513,11 @@ impl Pool {
         origin.listed.retain(|&other| other != id);
     }
 
+    /// Whether those queued at an origin wait for a connection that is being made.
+    pub(super) fn awaits_dial(&self, id: OriginId) -> bool {
+        self.origins.get(id).is_some_and(|origin| origin.awaits_dial(self.expected_streams))
+    }
+
     /// A connection may have room for one more request.
     pub(super) fn list(&mut self, id: ConnectionId) {
         let Some(connection) = self.connections.get(id) else { return };
@@ -634,15 +642,15 @@ impl PoolOrigin {
         may
     }
 
-    /// Whether those queued wait to see what is spoken on a connection that is being made, since they may all go on it.
-    #[inline]
-    pub(super) fn awaits_dial(&self) -> bool {
+    /// Whether those queued wait to see what is spoken on a connection that is being made, since they may all go on it, if
+    /// it has room for as many as `expected`.
+    fn awaits_dial(&self, expected: usize) -> bool {
         self.dials > 0
             && !self.is_impatient
             && match self.speaks {
                 Speaks::Unknown => true,
                 Speaks::Http1 => false,
-                Speaks::Http2 => self.dials * limits::H2_STREAMS_EXPECTED >= self.queued,
+                Speaks::Http2 => self.dials * expected >= self.queued,
             }
     }
 

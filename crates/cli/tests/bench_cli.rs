@@ -6,6 +6,7 @@ use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::process::{Child, ChildStdin, Command, Stdio};
 
+use ringdove_test_support::h2;
 use ringdove_test_support::hostile::{Framing, Plan, Script};
 use serde_json::{Value, json};
 
@@ -62,6 +63,7 @@ fn start(mut command: Command, role: &str, message: &Value) -> (Child, ChildStdi
 fn round(url: &str, driver: &str, connections: usize, requests: u64) -> Value {
     json!({
         "driver": driver, "urls": [url], "connections": connections, "threads": 1,
+        "streams": 1, "speaks": "Http1",
         "stop": {"Requests": requests}, "warm_up": 0, "rate": null, "keepalive": true,
         "cpus": [], "trust": "System", "body_bytes": 12, "progress": false
     })
@@ -526,4 +528,35 @@ fn elements<'a>(text: &'a str, name: &str) -> Vec<&'a str> {
             rest.split_once(&close).expect("the end of the element").0.trim()
         })
         .collect()
+}
+
+#[test]
+fn requests_over_http2_share_connections() {
+    let plan = h2::Plan::new().each(|_| h2::Script::new().await_body().head(200, &[]).bytes("x"));
+    for driver in ["epoll", "poll", "ring"] {
+        if !has_driver(driver) {
+            continue;
+        }
+        let server = plan.clone().start();
+        let bench = Command::new(RINGDOVE)
+            .args(["bench", &server.url("/"), "--http2-prior-knowledge", "--streams", "5"])
+            .args(["-c", "2", "-n", "200", "--warm-up", "0", "--rounds", "1", "--driver", driver])
+            .arg("--json")
+            .output()
+            .expect("it runs");
+        assert!(bench.status.success(), "{}", String::from_utf8_lossy(&bench.stderr));
+        assert_eq!((server.seen().len(), server.requests().len()), (2, 200));
+        assert_eq!(server.violations(), [""; 0], "{}", server.dump());
+    }
+}
+
+#[test]
+fn http2_needs_somewhere_that_speaks_it() {
+    for args in
+        [&["--http2"][..], &["--http2-prior-knowledge"], &["http://127.0.0.1/", "--streams", "2"]]
+    {
+        let bench = Command::new(RINGDOVE).arg("bench").args(args).output().expect("it runs");
+        assert_eq!(bench.status.code(), Some(2), "{args:?}");
+        assert!(!bench.stderr.is_empty());
+    }
 }

@@ -268,7 +268,7 @@ impl Engine {
         let wants = self.may_start(id)
             && self.pool.get(id).is_some_and(|origin| origin.queued() > 0)
             && self.ready_connection(id).is_none()
-            && !self.pool.get(id).is_some_and(|origin| origin.awaits_dial())
+            && !self.pool.awaits_dial(id)
             && self.pool.origin_has_room(id)
             && self.has_place(id);
         if wants && let Some(origin) = self.pool.get(id) {

@@ -100,8 +100,8 @@ impl Engine {
     /// Whether an origin's requests wait to see what is spoken on a connection that is being made; for so long, and not longer.
     #[cold]
     pub(in crate::engine) fn await_dial(&mut self, id: OriginId) -> bool {
+        let awaits = self.pool.awaits_dial(id);
         let Some(origin) = self.pool.get_mut(id) else { return false };
-        let awaits = origin.awaits_dial();
         if awaits && origin.dial_timer.is_none() {
             let until = self.now + limits::DIAL_PATIENCE;
             origin.dial_timer = Some(self.timers.set(until, Timer::Dial(id)));
@@ -111,9 +111,10 @@ impl Engine {
 
     /// Those who wait for a connection that is being made have waited for long enough.
     pub(in crate::engine) fn end_patience(&mut self, id: OriginId) {
+        let awaits = self.pool.awaits_dial(id);
         let Some(origin) = self.pool.get_mut(id) else { return };
         origin.dial_timer = None;
-        origin.is_impatient |= origin.awaits_dial();
+        origin.is_impatient |= awaits;
         self.to_serve.push_back(id);
     }
 

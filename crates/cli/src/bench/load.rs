@@ -1,6 +1,6 @@
 //! The loop that makes requests: one thread, one driver.
 //!
-//! Closed loop: as many requests are in flight as there are connections; each that ends makes room
+//! Closed loop: as many requests are in flight as there are connections (times the streams of each, over HTTP/2); each that ends makes room
 //! for the next. Open loop (with a rate): request *k* is to start at a fixed time, and starts then
 //! whatever became of those before it, if need be into the engine's queue. Its latency counts from
 //! that time, so that a server (or a client) that stands still is seen in all requests that it
@@ -16,6 +16,7 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 use ringdove::driver::Kind;
 use ringdove::engine::NameService;
+use ringdove::limits::H2Limits;
 use ringdove::sys::count::{self, Counts};
 use ringdove::sys::usage::{self, Usage};
 use ringdove::sys::{affinity, clock, ring};
@@ -38,6 +39,8 @@ pub(super) struct Load {
     pub(super) urls: Vec<Target>,
     pub(super) next_url: usize,
     pub(super) connections: usize,
+    /// Requests at a time on each.
+    pub(super) streams: u32,
     pub(super) stop: Stop,
     pub(super) warm_up: u64,
     pub(super) rate: Option<f64>,
@@ -63,6 +66,13 @@ pub(super) fn histogram() -> Histogram<u64> {
     Histogram::new_with_bounds(1000, 3_600_000_000_000, 3).expect("a microsecond to an hour")
 }
 
+impl Load {
+    /// Requests in flight.
+    fn at_once(&self) -> usize {
+        self.connections * self.streams as usize
+    }
+}
+
 /// Makes the requests.
 pub(super) fn run(load: Load) -> Result<Outcome, Failure> {
     if let Some(cpu) = load.cpu {
@@ -75,6 +85,8 @@ pub(super) fn run(load: Load) -> Result<Outcome, Failure> {
         max_connections: if load.keepalive { connections + urls } else { connections },
         max_per_origin: connections,
         names: load.names.clone(),
+        // as many on each as asked for, or as the server allows
+        http2: H2Limits { streams: load.streams, ..H2Limits::DEFAULT },
         ..Config::default()
     };
     let driver = Driver::with_ring(load.kind, config, &load.ring)?;
@@ -143,7 +155,7 @@ impl Running {
     fn warm_up(&mut self) -> Result<(), Failure> {
         let total = self.load.warm_up;
         while self.started < total || self.in_flight > 0 {
-            let room = self.load.connections - self.in_flight;
+            let room = self.load.at_once() - self.in_flight;
             let left = usize::try_from(total - self.started).unwrap_or(usize::MAX);
             for _ in 0..room.min(left) {
                 self.start(self.now)?;
@@ -163,7 +175,7 @@ impl Running {
     fn closed_loop(&mut self) -> Result<(), Failure> {
         let (requests, end) = self.bounds();
         while self.measured.requests < requests && self.now < end {
-            let room = self.load.connections - self.in_flight;
+            let room = self.load.at_once() - self.in_flight;
             let left = usize::try_from(requests - self.started).unwrap_or(usize::MAX);
             for _ in 0..room.min(left) {
                 self.start(self.now)?;

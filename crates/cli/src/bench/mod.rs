@@ -147,6 +147,8 @@ fn plan(
     Ok(Plan {
         driver: String::new(),
         connections: 0,
+        streams: args.streams,
+        speaks: args.speaks(),
         threads,
         stop: args.requests.map_or(Stop::Seconds(args.duration), Stop::Requests),
         warm_up: 0,
@@ -241,7 +243,8 @@ fn measure(
     let mut plans = Vec::new();
     for &connections in &args.connections {
         let targets = if base.keepalive { base.urls.len() } else { 0 };
-        let warm_up = 2 * (connections.max(targets) as u64).max(500);
+        let in_flight = connections * args.streams as usize;
+        let warm_up = 2 * (in_flight.max(targets) as u64).max(500);
         for kind in kinds {
             let driver = kind.name().to_owned();
             let warm_up = args.warm_up.unwrap_or(warm_up);

@@ -12,6 +12,7 @@ use crate::options::lookup::LookupArgs;
 use crate::options::ring::RingArgs;
 
 use super::asked::AskedArgs;
+use super::plan::Speaks;
 
 /// Measure what a request costs, on the real engine: CPU, system calls, latency.
 ///
@@ -22,6 +23,8 @@ use super::asked::AskedArgs;
 /// Exit status: 0 all measured, 1 some requests failed, 2 nothing was measured.
 #[derive(Debug, Args)]
 #[command(args_override_self = true)]
+#[command(group = clap::ArgGroup::new("somewhere").args(["urls", "input"]).multiple(true))]
+#[command(group = clap::ArgGroup::new("over_http2").args(["http2", "http2_prior_knowledge"]))]
 pub(crate) struct BenchArgs {
     /// URLs to load, in turn, http or https
     #[arg(value_name = "URL")]
@@ -34,6 +37,18 @@ pub(crate) struct BenchArgs {
     /// Connections; with several numbers each is measured
     #[arg(short, long, value_name = "N[,N]…", default_value = "64", value_delimiter = ',', value_parser = connections)]
     pub(super) connections: Vec<usize>,
+
+    /// Use HTTP/2, agreed on over TLS; needs an https URL
+    #[arg(long, requires = "somewhere", conflicts_with = "http2_prior_knowledge")]
+    pub(super) http2: bool,
+
+    /// Use HTTP/2 without asking; needs a URL
+    #[arg(long, requires = "somewhere")]
+    pub(super) http2_prior_knowledge: bool,
+
+    /// Requests at a time on each HTTP/2 connection
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "over_http2", value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    pub(super) streams: u32,
 
     /// Requests in each round, instead of a time
     #[arg(short = 'n', long, value_name = "N", conflicts_with = "duration", value_parser = clap::value_parser!(u64).range(1..))]
@@ -148,6 +163,15 @@ impl FromStr for Drivers {
 }
 
 impl BenchArgs {
+    /// What is spoken: HTTP/1.1 unless asked for, so that figures of before and after compare.
+    pub(super) fn speaks(&self) -> Speaks {
+        match (self.http2, self.http2_prior_knowledge) {
+            (true, _) => Speaks::Negotiated,
+            (false, true) => Speaks::Http2,
+            (false, false) => Speaks::Http1,
+        }
+    }
+
     /// The drivers asked for, each once.
     pub(super) fn kinds(&self) -> Vec<Kind> {
         let asked = |kind: &Kind| {

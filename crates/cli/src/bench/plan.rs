@@ -19,8 +19,11 @@ pub(super) struct Plan {
     pub(super) driver: String,
     /// Where requests go, in turn; never empty.
     pub(super) urls: Vec<Target>,
-    /// Connections of all threads together; without a rate, as many requests are in flight.
+    /// Connections of all threads together; without a rate, as many requests are in flight, times `streams`.
     pub(super) connections: usize,
+    /// Requests at a time on each.
+    pub(super) streams: u32,
+    pub(super) speaks: Speaks,
     pub(super) threads: usize,
     pub(super) stop: Stop,
     /// Requests before the measured ones.
@@ -44,6 +47,14 @@ pub(super) struct Plan {
     pub(super) lookup: LookupArgs,
     /// Tell on stdout how far it is.
     pub(super) progress: bool,
+}
+
+/// Which versions of HTTP.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(super) enum Speaks {
+    Http1,
+    Http2,
+    Negotiated,
 }
 
 /// When a round is over.

@@ -8,10 +8,10 @@ use std::sync::Arc;
 use hdrhistogram::Histogram;
 use ringdove::driver::Kind;
 use ringdove::sys::{rlimit, usage};
-use ringdove::{Options, TlsPolicy};
+use ringdove::{HttpVersions, Options, TlsPolicy};
 
 use super::load::{self, Load};
-use super::plan::{Latency, Measured, Plan, Stop, Trust};
+use super::plan::{Latency, Measured, Plan, Speaks, Stop, Trust};
 use super::target::Target;
 use crate::interrupt::no_thread;
 
@@ -54,11 +54,17 @@ fn share(plan: &Plan, thread: usize) -> Result<Load, Failure> {
         options.tls = Some(trust(&plan.trust)?);
     }
     options.decode = plan.asked.decode();
+    options.versions = match plan.speaks {
+        Speaks::Http1 => HttpVersions::Http1,
+        Speaks::Http2 => HttpVersions::Http2,
+        Speaks::Negotiated => HttpVersions::Negotiated,
+    };
     Ok(Load {
         kind: kind.ok_or("no such driver")?,
         // threads begin at different URLs
         next_url: thread * urls.len() / plan.threads,
         connections: (of(plan.connections as u64) as usize).max(1),
+        streams: plan.streams,
         stop: match plan.stop {
             Stop::Requests(requests) => Stop::Requests(of(requests)),
             seconds @ Stop::Seconds(_) => seconds,
