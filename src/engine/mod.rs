@@ -457,8 +457,10 @@ impl Engine {
 
     /// By when the next batch must begin. [`Time::ZERO`]: at once. `None`: whenever a fact comes.
     pub fn next_time(&self) -> Option<Time> {
-        let work =
-            !(self.arrivals.is_empty() && self.to_serve.is_empty() && self.resumed.is_empty());
+        let work = !(self.arrivals.is_empty()
+            && self.to_serve.is_empty()
+            && self.free.is_empty()
+            && self.resumed.is_empty());
         let opened = self.gates.as_ref().is_some_and(|gates| gates.has_opened());
         match (work || opened || self.memory.has_call(), self.timers.next(), self.next_name_time())
         {

@@ -492,8 +492,8 @@ impl Pool {
         let origin = self.origins.get_mut(connection.origin)?;
         let http2 = match origin.offers {
             HttpVersions::Http2 => true,
-            HttpVersions::Negotiated => connection.path.agrees_on_http2(),
-            HttpVersions::Http1 => false,
+            // it may have been offered before the peer asked for less
+            HttpVersions::Negotiated | HttpVersions::Http1 => connection.path.agrees_on_http2(),
         };
         origin.dials -= 1;
         origin.is_impatient = false;

@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 
-use ringdove::HttpVersions;
 use ringdove::engine::{
-    Body, Config, ConnectionId, Flow, Options, Output, Paused, Request, TransferId,
+    Body, BodySource, Config, ConnectionId, Flow, Options, Output, Paused, Request, TransferId,
 };
-use ringdove::error::{Cause, Deadline, Phase};
+use ringdove::error::{Cause, Deadline, Phase, Progress};
+use ringdove::http::SourceRead;
 use ringdove::http::h2::ErrorCode;
+use ringdove::{HttpVersions, Politeness};
 use ringdove_test_support::h2::{Credit, End, Last, Length, Plan, Script, Server, pattern, raw};
 
-use crate::harness::{Harness, Log, get, ms};
+use crate::harness::{Harness, Log, every, following, get, ms};
 
 /// A server on each connection that the engine makes, by the same plan.
 struct Peers {
@@ -538,4 +539,201 @@ fn a_rate_is_kept_by_withholding_the_window() {
     assert!(now > 20_000, "{now}");
     succeed(&mut h, 1);
     end(h, &mut peers);
+}
+
+/// A peer that takes no more requests for now is not given the next one: it goes on another connection.
+#[test]
+fn who_takes_no_more_requests_while_idle_is_left() {
+    for opening_says in [false, true] {
+        let mut h = harness();
+        let none = [(raw::setting::MAX_CONCURRENT_STREAMS, 0)];
+        let first = match opening_says {
+            true => Script::new().settings(&none).head(200, &[]),
+            false => Script::new().head(200, &[]).end().settings(&none),
+        };
+        let plan = Plan::new().path("/first", first).each(|_| Script::ok(10));
+        let mut peers = Peers::new(plan);
+        ask(&mut h, "/first");
+        h.again();
+        peers.run(&mut h);
+        succeed(&mut h, 1);
+        let (_, log) = ask(&mut h, "/next");
+        h.again();
+        peers.run(&mut h);
+        succeed(&mut h, 1);
+        assert_eq!((log.body().len(), peers.made), (10, 2));
+        end(h, &mut peers);
+    }
+}
+
+/// What was paused for long, and is resumed, has its deadlines again.
+#[test]
+fn deadlines_bind_again_after_a_pause() {
+    let mut h = harness();
+    let stalls = Script::new().head(200, &[]).bytes("x").stall();
+    let mut peers = Peers::new(Plan::new().each(move |_| stalls.clone()));
+    let mut options = http2();
+    options.timeouts.idle = Some(ms(5_000));
+    let (id, _) = add(&mut h, get("/"), options);
+    h.again();
+    peers.run(&mut h);
+    h.engine.pause(id);
+    h.again();
+    h.at(20_000);
+    peers.run(&mut h);
+    h.engine.resume(id);
+    h.again();
+    peers.run(&mut h);
+    h.times_out(25_000, Deadline::Idle, Phase::Receive);
+    peers.run(&mut h);
+    end(h, &mut peers);
+}
+
+/// Who has begun to answer cannot say that nothing was processed: the handler would have it twice.
+#[test]
+fn what_was_answered_is_not_refused() {
+    let mut h = harness();
+    let head = || Script::new().head_that_says(200, &[], Length::Says(100));
+    let some = || head().raw(|id| raw::data(id, 0, b"some"));
+    let plan = Plan::new()
+        .path("/body", some().reset(raw::code::REFUSED_STREAM))
+        .path("/early", Script::new().informational(103, &[]).reset(raw::code::REFUSED_STREAM))
+        .path("/away", some().go_away(Last::Number(0), 0));
+    let mut peers = Peers::new(plan);
+    for path in ["/body", "/early", "/away"] {
+        let (_, log) = ask(&mut h, path);
+        h.again();
+        peers.run(&mut h);
+        let error = h.fails();
+        assert_eq!(error.cause, Cause::Reset(ErrorCode::REFUSED_STREAM), "{path}");
+        assert_eq!(error.progress, Progress::ResponseStarted);
+        assert_eq!(log.body().len(), if path == "/early" { 0 } else { 4 });
+        assert_eq!(log.seen.borrow().done, 1);
+    }
+    end(h, &mut peers);
+}
+
+/// A connection that has ended, and waits for one who is paused, costs no time.
+#[test]
+fn who_is_paused_on_an_ended_connection_waits_in_peace() {
+    for carried in [false, true] {
+        let mut h = Harness::with_carried_deadlines(Config::default(), carried);
+        let mut peers = Peers::new(Plan::new().each(|_| Script::ok(10)));
+        let (id, log) = ask(&mut h, "/");
+        h.engine.pause(id);
+        h.engine.set_paused(id, Paused { receiving: true, sending: false });
+        h.again();
+        peers.run(&mut h);
+        let (connection, _) = peers.links[0];
+        h.engine.handle_end(connection);
+        for at in [40_000, 80_000, 200_000] {
+            h.at(at);
+            peers.run(&mut h);
+            let due = [h.engine.next_time(), Some(h.level(connection).deadline)];
+            let now = ringdove::Time::from_nanos(at * 1_000_000);
+            assert!(due.into_iter().flatten().all(|due| due > now), "{due:?}");
+        }
+        h.engine.resume(id);
+        h.again();
+        peers.run(&mut h);
+        succeed(&mut h, 1);
+        assert_eq!(log.body().len(), 10);
+        end(h, &mut peers);
+    }
+}
+
+/// The room that a transfer leaves, which is removed or whose body fails, is for the next without anything else happening.
+#[test]
+fn room_that_is_left_is_used_at_once() {
+    for fails in [false, true] {
+        let mut h = Harness::new(1);
+        let one = Plan::new().settings(&[(raw::setting::MAX_CONCURRENT_STREAMS, 1)]);
+        let plan = one.path("/ok", Script::ok(10)).each(|_| Script::new().stall());
+        let mut peers = Peers::new(plan);
+        ask(&mut h, "/ok");
+        h.again();
+        peers.run(&mut h);
+        succeed(&mut h, 1);
+        let body = Body::Stream { source: Box::new(Fails(fails)), length: None };
+        let (first, _) = add(&mut h, post("http://10.0.0.1/stall", body), http2());
+        ask(&mut h, "/ok");
+        h.again();
+        peers.run(&mut h);
+        match fails {
+            true => drop(h.fails()),
+            false => drop(h.engine.remove(first)),
+        }
+        assert_eq!(h.engine.next_time(), Some(ringdove::Time::ZERO));
+        h.again();
+        peers.run(&mut h);
+        succeed(&mut h, 1);
+        end(h, &mut peers);
+    }
+}
+
+/// A body that has nothing, or fails.
+struct Fails(bool);
+
+impl BodySource for Fails {
+    fn read(&mut self, _: &mut [u8]) -> SourceRead {
+        match self.0 {
+            true => SourceRead::Failed("it fails".to_owned()),
+            false => SourceRead::Pending,
+        }
+    }
+}
+
+/// What a redirect leads to is asked for, also where the rest of it never comes.
+#[test]
+fn a_redirect_is_followed_whatever_becomes_of_its_rest() {
+    let to = [("location", "/ok")];
+    let some = |id| raw::data(id, 0, b"some");
+    let head = || Script::new().head_that_says(302, &to, Length::Says(100)).raw(some);
+    let early = Script::new().informational(103, &[]).await_release();
+    let plan = Plan::new()
+        .path("/close", head().close())
+        .path("/reset", head().reset(raw::code::CANCEL))
+        .path("/stall", head())
+        .path("/early", early.head_that_says(302, &to, Length::Says(100)).raw(some))
+        .path("/ok", Script::ok(10));
+    for path in ["/close", "/reset", "/stall", "/early"] {
+        let mut h = harness();
+        let mut peers = Peers::new(plan.clone());
+        let mut options = Options { versions: HttpVersions::Http2, ..(*following()).clone() };
+        (options.timeouts.first_byte, options.timeouts.idle) = (None, None);
+        let (_, log) = add(&mut h, get(path), options);
+        h.again();
+        peers.run(&mut h);
+        peers.links.iter_mut().for_each(|(_, server)| server.release());
+        peers.run(&mut h);
+        h.at(20_000);
+        peers.run(&mut h);
+        let message = h.engine.poll_message().unwrap_or_else(|| panic!("{path} is not over"));
+        assert!(message.outcome.result.is_ok(), "{path}: {message:?}");
+        assert_eq!(log.body().len(), 10, "{path}");
+        end(h, &mut peers);
+    }
+}
+
+/// An address that takes a request in so many milliseconds does so on a kept connection, too.
+#[test]
+fn gates_of_addresses_hold_on_kept_connections() {
+    let politeness = Politeness { per_address: every(1_000), ..Politeness::default() };
+    let mut h = Harness::with(Config { politeness, ..Config::default() });
+    let mut peers = Peers::new(Plan::new().each(|_| Script::ok(10)));
+    for nth in 1..4 {
+        ask(&mut h, &format!("/{nth}"));
+    }
+    h.again();
+    peers.run(&mut h);
+    for nth in 1..4 {
+        succeed(&mut h, 1);
+        ask(&mut h, "/late");
+        h.at(900 + nth * 1_020);
+        peers.run(&mut h);
+        succeed(&mut h, 0);
+        h.at(1_000 + nth * 1_020);
+        peers.run(&mut h);
+    }
+    assert_eq!(peers.made, 1);
 }

@@ -138,6 +138,8 @@ impl Engine {
                 None => Due::NEVER,
             },
             State::Idle(idle) => self.idle_due(idle),
+            // one that has ended waits for those alone who have yet to take what came
+            State::Multiplexed(_) if connection.ended => Due::NEVER,
             State::Multiplexed(link) => self.multiplexed_due(link),
             State::Connecting(_)
             | State::Tunnelling(_)

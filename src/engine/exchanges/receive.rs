@@ -150,7 +150,7 @@ impl Engine {
             // who waits for memory keeps its place in line
             let pauses = exchange.holds.delivery();
             let on_stream = matches!(exchange.codec, Codec::Http2(_));
-            self.touch(connection);
+            self.touch_exchange(id);
             if on_stream {
                 self.go_on_with_stream(id);
             }

@@ -144,6 +144,8 @@ impl Engine {
 
     /// Delivers what an exchange had to wait with.
     pub(in crate::engine) fn take_held_parts(&mut self, id: ExchangeId) {
+        // the handler may have had enough of what was left undecoded
+        self.leave_rest_of_stream(id);
         loop {
             let Some(exchange) = self.exchanges.get_mut(id) else { return };
             let (connection, holds) = (exchange.connection, exchange.holds);
@@ -266,6 +268,10 @@ impl Exchange {
             Event::Complete { .. } => Part::End,
             Event::Failed { fault, .. } => return Told::failed(id, Cause::Http(fault)),
             Event::Reset { code, .. } => return Told::failed(id, Cause::Reset(code)),
+            // who has begun to answer has processed it
+            Event::Refused { .. } if stream.has_started => {
+                return Told::failed(id, Cause::Reset(ErrorCode::REFUSED_STREAM));
+            }
             Event::Refused { .. } => return Told::failed(id, Cause::Refused),
             Event::NeedMore | Event::GoAway { .. } | Event::Pong { .. } => {
                 return Told::nothing(id);
@@ -315,8 +321,9 @@ impl Exchange {
                 Flow::Continue
             }
             Part::Head(head) => {
-                told.changed = self.request_sent == Time::NEVER;
-                self.answer().take_head(transfer, &head, common)
+                let flow = self.answer().take_head(transfer, &head, common);
+                told.changed = self.request_sent == Time::NEVER || self.rest != Rest::Delivered;
+                flow
             }
             Part::Body(bytes) => {
                 told.delivered = bytes.len();

@@ -106,11 +106,6 @@ impl Multiplex {
     pub(in crate::engine) fn retire(&mut self) {
         self.is_retired = true;
     }
-
-    /// Whether it will take no more requests.
-    pub(in crate::engine) fn is_retired(&self) -> bool {
-        self.is_retired || self.codec.is_draining()
-    }
 }
 
 impl Departures {

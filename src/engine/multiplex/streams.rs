@@ -5,7 +5,7 @@
 //! that have room for one more request are listed at their origin, but for those that have just been found full.
 
 use crate::engine::exchanges::codec::Codec;
-use crate::engine::exchanges::exchange::ExchangeId;
+use crate::engine::exchanges::exchange::{ExchangeId, Rest};
 use crate::engine::links::connection::{Connection, State};
 use crate::engine::multiplex::Multiplex;
 use crate::engine::pool::OriginId;
@@ -54,15 +54,13 @@ impl Engine {
         let Some(connection) = self.pool.connections.get(id) else { return };
         let State::Multiplexed(link) = &connection.state else { return };
         let origin = connection.origin;
-        if link.is_retired() {
-            let is_idle = connection.is_idle();
-            self.unlist(id);
-            if is_idle {
-                self.close(id);
-            }
-        } else if !link.is_listed && link.has_room() {
+        if link.has_room() {
             self.list(id);
             self.to_serve.push_back(origin);
+        } else if connection.is_idle() {
+            self.close(id);
+        } else {
+            self.unlist(id);
         }
     }
 
@@ -88,7 +86,10 @@ impl Engine {
     /// The connection on which an origin's next request can begin: one that others are on, or one that is idle.
     #[cold]
     pub(in crate::engine) fn ready_connection(&mut self, origin: OriginId) -> Option<ConnectionId> {
-        while let Some(id) = self.pool.first_listed(origin) {
+        // where gates count what goes on those that others are on take no more, and of the idle ones they choose
+        while self.gates.is_none()
+            && let Some(id) = self.pool.first_listed(origin)
+        {
             if self.has_room(id) {
                 return Some(id);
             }
@@ -164,7 +165,8 @@ impl Engine {
         self.list(id);
         let Some(link) = self.multiplex(id) else { return };
         match link.exchanges {
-            0 if others_wait || link.is_retired() => {
+            // nor is one idle that takes no more for now
+            0 if others_wait || !link.has_room() => {
                 self.pool.end_turn(origin);
                 self.go_last_at_gates(origin);
                 self.close(id);
@@ -226,7 +228,12 @@ impl Engine {
         let Some(link) = self.multiplex(id) else { return };
         // those that are sent again are queued first, the last first
         for key in link.codec.lose().into_iter().rev() {
-            self.fail_exchange(Id::from_bits(key), cause.clone(), operation);
+            let id = Id::from_bits(key);
+            match self.exchanges.get(id).map(|exchange| exchange.rest) {
+                // where it leads has been said
+                Some(Rest::Superseded) => self.complete(id),
+                _ => self.fail_exchange(id, cause.clone(), operation),
+            }
         }
         let Some(connection) = self.pool.connections.get_mut(id) else { return };
         connection.ended = true;
