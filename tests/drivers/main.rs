@@ -16,6 +16,7 @@ mod expect;
 mod fairness;
 mod fallback;
 mod flow;
+mod http2;
 mod in_step;
 mod interfaces;
 mod latency;

@@ -157,8 +157,9 @@ impl Connection {
     pub fn consumed(&mut self, id: StreamId, bytes: usize) {
         let Some(stream) = self.streams.get(id) else { return };
         stream.inbound.consume(bytes);
-        // a body that fits what is granted needs no more
-        let fits = stream.remaining().is_some_and(|rest| rest <= u64::from(stream.inbound.left()));
+        // a body that fits what is granted needs no more, if a byte is left over: many servers that have sent all that they may
+        // do not say either that it was all
+        let fits = stream.remaining().is_some_and(|rest| rest < u64::from(stream.inbound.left()));
         if stream.inbound.is_due() && !fits {
             let increment = self.windows.grant(&mut stream.inbound);
             self.outbox.update(id.number, increment);

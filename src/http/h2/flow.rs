@@ -131,11 +131,11 @@ impl Windows {
         inbound.grant(more)
     }
 
-    /// Grants a body of this length as much as the widest window of this connection had, before any of it comes. Zero: it has
-    /// that already.
+    /// Grants a body of this length as much as the widest window of this connection had, before any of it comes; with a byte to
+    /// spare, so that its end comes too. Zero: it has that already.
     pub(super) fn widen(&mut self, inbound: &mut Inbound, length: Option<u64>) -> u32 {
         let wanted = length.map_or(self.widest, |length| {
-            u32::try_from(length).unwrap_or(u32::MAX).min(self.widest)
+            u32::try_from(length.saturating_add(1)).unwrap_or(u32::MAX).min(self.widest)
         });
         match self.room(inbound, wanted.saturating_sub(inbound.window)) {
             0 => 0,
@@ -236,8 +236,8 @@ mod tests {
             windows.widen(&mut inbound, length)
         };
         assert_eq!(widened(&mut windows, Some(1000)), 100);
-        assert_eq!(widened(&mut windows, Some(150)), 50);
-        assert_eq!(widened(&mut windows, Some(50)), 0);
+        assert_eq!(widened(&mut windows, Some(150)), 51);
+        assert_eq!(widened(&mut windows, Some(99)), 0);
         assert_eq!(widened(&mut windows, None), 100);
     }
 }

@@ -122,6 +122,26 @@ fn a_body_that_fits_is_granted_nothing() {
     assert_eq!(link.sent(), [""; 0]);
 }
 
+/// Apache, and others by nghttp2, read that a file has ended only once they may send more of it.
+#[test]
+fn a_body_of_all_that_is_granted_is_granted_more_for_its_end() {
+    let mut link = Link::asking(2);
+    let pieces = [16_384, 16_384, 16_384, 16_383];
+    for number in [1, 3] {
+        let length = [(":status", "200"), ("content-length", "65535")];
+        link.receive(&headers(number, 0, &length)).unwrap();
+        let head = link.sent();
+        for bytes in pieces {
+            link.receive(&data(number, 0, &vec![0; bytes])).unwrap();
+        }
+        let granted = [head, link.sent()].concat();
+        assert!(granted.iter().any(|line| line.starts_with(&format!("{number} window"))));
+    }
+    // the second had a byte to spare from its head on
+    link.receive(&data(3, END_STREAM, &[])).unwrap();
+    assert_eq!(link.told.last().unwrap(), "2 complete");
+}
+
 #[test]
 fn a_body_after_a_large_one_has_a_wide_window_from_its_head_on() {
     let mut link = Link::asking(2);
