@@ -12,6 +12,7 @@ mod app;
 mod check;
 mod driver;
 mod gates;
+mod http2;
 mod network;
 mod plan;
 mod random;
@@ -26,13 +27,31 @@ use world::World;
 
 const SEEDS: u64 = 10_000;
 
+/// As many of HTTP/2.
+const HTTP2_SEEDS: u64 = 2_000;
+
 #[test]
 fn every_seed_plays_to_its_end() {
+    play_all(SEEDS, |seed, trace| {
+        let mut world = World::new(seed, trace);
+        world.run();
+        (world.succeeded, world.failed)
+    });
+}
+
+#[test]
+fn every_seed_of_http2_plays_to_its_end() {
+    play_all(HTTP2_SEEDS, http2::play);
+}
+
+/// Plays seeds, each of which says how many transfers succeeded, and how many failed.
+fn play_all(seeds: u64, play: impl Fn(u64, bool) -> (u64, u64) + Sync) {
     if let Some(seed) = number("RINGDOVE_SEED") {
         let trace = number("RINGDOVE_TRACE").is_some_and(|n| n > 0);
-        return World::new(seed, trace).run();
+        play(seed, trace);
+        return;
     }
-    let seeds = number("RINGDOVE_SEEDS").unwrap_or(SEEDS);
+    let seeds = number("RINGDOVE_SEEDS").unwrap_or(seeds);
     let next = AtomicU64::new(0);
     let failed = Mutex::new(Vec::new());
     let tally = [const { AtomicU64::new(0) }; 2];
@@ -45,7 +64,7 @@ fn every_seed_plays_to_its_end() {
                     if seed >= seeds || failed.lock().unwrap().len() >= 5 {
                         return;
                     }
-                    match catch_unwind(AssertUnwindSafe(|| play(seed))) {
+                    match catch_unwind(AssertUnwindSafe(|| play(seed, false))) {
                         Ok((succeeded, failed)) => {
                             tally[0].fetch_add(succeeded, Ordering::Relaxed);
                             tally[1].fetch_add(failed, Ordering::Relaxed);
@@ -75,13 +94,6 @@ fn a_seed_plays_the_same_each_time() {
         other.run();
         assert_eq!((one.now, one.engine.stats()), (other.now, other.engine.stats()));
     }
-}
-
-/// How many transfers succeeded, and how many failed.
-fn play(seed: u64) -> (u64, u64) {
-    let mut world = World::new(seed, false);
-    world.run();
-    (world.succeeded, world.failed)
 }
 
 fn number(name: &str) -> Option<u64> {
