@@ -25,7 +25,7 @@ fn decoding_freely() -> Arc<Options> {
     with(DecodePolicy { max_ratio: None, ..DecodePolicy::default() })
 }
 
-fn gzip(data: &[u8]) -> Vec<u8> {
+pub(crate) fn gzip(data: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
     encoder.write_all(data).unwrap();
     encoder.finish().unwrap()

@@ -6,11 +6,13 @@ use ringdove::engine::{
     Body, BodySource, Config, ConnectionId, Flow, Options, Output, Paused, Request, TransferId,
 };
 use ringdove::error::{Cause, Deadline, Phase, Progress};
-use ringdove::http::SourceRead;
 use ringdove::http::h2::ErrorCode;
+use ringdove::http::{DecodePolicy, SourceRead};
+use ringdove::limits::H2Limits;
 use ringdove::{HttpVersions, Politeness};
 use ringdove_test_support::h2::{Credit, End, Last, Length, Plan, Script, Server, pattern, raw};
 
+use crate::decoding::gzip;
 use crate::harness::{Harness, Log, every, following, get, ms};
 
 /// A server on each connection that the engine makes, by the same plan.
@@ -736,4 +738,40 @@ fn gates_of_addresses_hold_on_kept_connections() {
         peers.run(&mut h);
     }
     assert_eq!(peers.made, 1);
+}
+
+/// A handler that has enough of what it was paused in is not held up by a response that goes on.
+#[test]
+fn enough_of_what_was_left_undecoded_is_the_end() {
+    let mut h = harness();
+    let coded = gzip(&vec![7; 1_000_000]);
+    let head = Script::new().head_that_says(200, &[("content-encoding", "gzip")], Length::Absent);
+    let script = head.raw(move |id| raw::data(id, 0, &coded));
+    let mut peers = Peers::new(Plan::new().each(move |_| script.clone()));
+    let mut options = Options { decode: Some(DecodePolicy::default()), ..http2() };
+    (options.timeouts.first_byte, options.timeouts.idle) = (None, None);
+    let (id, log) = add(&mut h, get("/"), options);
+    log.seen.borrow_mut().at_body = Some(Flow::Pause);
+    h.again();
+    peers.run(&mut h);
+    log.seen.borrow_mut().at_body = Some(Flow::Enough);
+    h.engine.resume(id);
+    h.again();
+    peers.run(&mut h);
+    succeed(&mut h, 1);
+    end(h, &mut peers);
+}
+
+#[test]
+fn there_may_be_one_stream_at_least() {
+    let http2 = H2Limits { streams: 0, ..H2Limits::DEFAULT };
+    let mut h = Harness::with(Config { http2, ..Config::default() });
+    let mut peers = Peers::new(Plan::new().each(|_| Script::ok(10)));
+    for nth in 0..3 {
+        ask(&mut h, &format!("/{nth}"));
+    }
+    h.again();
+    peers.run(&mut h);
+    succeed(&mut h, 3);
+    end(h, &mut peers);
 }

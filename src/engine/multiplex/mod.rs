@@ -55,8 +55,10 @@ struct Departure {
 
 impl Multiplex {
     pub(in crate::engine) fn new(http: &HttpLimits, limits: &H2Limits, now: Time) -> Multiplex {
+        // as of connections, there may be one at least
+        let limits = H2Limits { streams: limits.streams.max(1), ..*limits };
         Multiplex {
-            codec: h2::Connection::new(http, limits),
+            codec: h2::Connection::new(http, &limits),
             exchanges: 0,
             idle: None,
             heard: now,
