@@ -17,6 +17,7 @@ mod fairness;
 mod fallback;
 mod flow;
 mod http2;
+mod http2_work;
 mod in_step;
 mod interfaces;
 mod latency;
