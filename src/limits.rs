@@ -224,6 +224,10 @@ pub(crate) const SENDS_PER_TURN: u32 = 8;
 /// 6 MiB), but not what an endless body brings meanwhile.
 pub(crate) const LATE_BYTES: usize = 8 * 1024 * 1024;
 
+/// How long after its deadline a connection that is being set up has to be heard of for it to be plain that nobody has looked:
+/// more than it takes to wake up.
+pub(crate) const OVERSLEPT: Duration = Duration::from_millis(10);
+
 /// How long a look at all sockets for those that hold none, and whose time is over, is good for: it costs what there are
 /// sockets, about 0.1 µs each, and queues of many transfers may end in each millisecond.
 pub(crate) const LOOK_AROUND: Duration = Duration::from_millis(20);

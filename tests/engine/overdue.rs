@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ringdove::engine::{Body, Config, ConnectionId, Options, Output, Overdue, Request};
 use ringdove::error::{Deadline, Phase};
-use ringdove::{LowSpeed, Timeouts, TlsPolicy};
+use ringdove::{LowSpeed, Proxies, Proxy, Timeouts, TlsPolicy};
 
 use crate::harness::{Harness, OK, exchange, get, get_url, ms, timeouts};
 use crate::own_lookups::{A, AAAA, World, harness, server};
@@ -99,6 +99,66 @@ fn a_handshake_goes_on() {
     let answer = peer.wire();
     h.received(connection, &answer);
     h.succeeds();
+}
+
+const GREETED: &[u8] = &[5, 0];
+const OPEN: &[u8] = &[5, 0, 0, 1, 10, 9, 9, 9, 0, 80];
+
+/// A request by a SOCKS 5 proxy, which has 100 ms to open a tunnel; whether the connection to it stands.
+fn by_socks(is_connected: bool) -> (Harness, ConnectionId) {
+    let mut h = Harness::new(1);
+    let proxies = Proxies::all(Proxy::parse("socks5h://10.9.9.9").unwrap());
+    let timeouts = Timeouts { connect: Some(ms(100)), ..Timeouts::default() };
+    let options = Options { proxies: Some(Arc::new(proxies)), timeouts, ..Options::default() };
+    h.add(get_url("http://a.test/").options(Arc::new(options)));
+    let (connection, _) = h.wants_connect();
+    if is_connected {
+        h.engine.handle_connected(connection);
+        assert!(!h.sent(connection).is_empty(), "it greets");
+    }
+    (h, connection)
+}
+
+/// What takes several steps has as much time for those to come as it had when somebody looked last.
+#[test]
+fn steps_that_nobody_saw_cost_no_time() {
+    for is_connected in [true, false] {
+        let (mut h, connection) = by_socks(is_connected);
+        wakes_late(&mut h, connection);
+        if is_connected {
+            h.received(connection, GREETED);
+        } else {
+            h.engine.handle_connected(connection);
+        }
+        assert!(!h.sent(connection).is_empty(), "it goes on");
+        h.engine.expire();
+        assert!(h.engine.poll_message().is_none(), "connected: {is_connected}");
+        h.at(60_050);
+        if !is_connected {
+            h.received(connection, GREETED);
+            assert!(!h.sent(connection).is_empty(), "it asks");
+        }
+        h.received(connection, OPEN);
+        assert!(h.sent(connection).starts_with(b"GET / "));
+        h.received(connection, OK);
+        h.succeeds();
+    }
+}
+
+#[test]
+fn a_step_that_was_seen_late_is_the_last_without_another() {
+    let (mut h, connection) = by_socks(true);
+    wakes_late(&mut h, connection);
+    h.received(connection, GREETED);
+    h.sent(connection);
+    h.engine.expire();
+    h.times_out(60_100, Deadline::Connect, Phase::Proxy);
+    // and who comes at the last moment has had its time
+    let (mut h, connection) = by_socks(true);
+    h.begins_at(1_105);
+    h.received(connection, &GREETED[..1]);
+    h.engine.expire();
+    h.fails();
 }
 
 /// Leave is in the socket, or a refusal: the body is not sent without having looked.

@@ -167,18 +167,28 @@ impl Engine {
     fn opening_due(&self, connection: &Connection) -> Due {
         let transfer = connection.opens_for().and_then(|id| self.transfers.get(id));
         let Some(transfer) = transfer else { return Due::NEVER };
+        self.setup_due(connection).or_earlier(total(transfer))
+    }
+
+    /// The deadline of the step on which a connection is that is being set up.
+    pub(in crate::engine) fn setup_due(&self, connection: &Connection) -> Due {
+        let transfer = connection.opens_for().and_then(|id| self.transfers.get(id));
+        let Some(transfer) = transfer else { return Due::NEVER };
         let timeouts = &transfer.request.options.timeouts;
-        let phase = match &connection.state {
+        match &connection.state {
             State::Connecting(state) => Due::fail(state.since, Deadline::Connect, timeouts.connect),
-            State::Tunnelling(state) => Due::fail(state.since, Deadline::Connect, timeouts.connect),
-            State::Handshaking(state) => Due::fail(state.since, Deadline::Tls, timeouts.tls),
+            State::Tunnelling(state) => {
+                Due::fail(state.progress.since, Deadline::Connect, timeouts.connect)
+            }
+            State::Handshaking(state) => {
+                Due::fail(state.progress.since, Deadline::Tls, timeouts.tls)
+            }
             State::Exchanging(_)
             | State::Multiplexed(_)
             | State::Free
             | State::Idle(_)
             | State::Names(_) => Due::NEVER,
-        };
-        phase.or_earlier(total(transfer))
+        }
     }
 
     /// The first deadline of what an exchange waits for.

@@ -98,15 +98,25 @@ pub(in crate::engine) struct Connecting {
 #[derive(Clone, Copy)]
 pub(in crate::engine) struct Tunnelling {
     pub(super) transfer: TransferId,
-    /// When connecting began: the tunnel is part of that.
-    pub(in crate::engine) since: Time,
     /// When the proxy was connected.
     pub(in crate::engine) connected: Time,
+    /// Since connecting began: the tunnel is part of that.
+    pub(in crate::engine) progress: Progress,
 }
 
 pub(in crate::engine) struct Handshaking {
     pub(super) transfer: TransferId,
     pub(in crate::engine) since: Time,
+    pub(in crate::engine) progress: Progress,
+}
+
+/// How a layer comes along that takes several steps.
+#[derive(Clone, Copy)]
+pub(in crate::engine) struct Progress {
+    /// From when on its time counts: later than it began by as long as nobody has looked.
+    pub(in crate::engine) since: Time,
+    /// When its last step was taken.
+    pub(in crate::engine) moved: Time,
 }
 
 #[derive(Clone, Copy)]
@@ -115,7 +125,27 @@ pub(in crate::engine) struct Idle {
     pub(in crate::engine) links: IdleLinks,
 }
 
+impl Progress {
+    pub(in crate::engine) fn begun(at: Time) -> Progress {
+        Progress { since: at, moved: at }
+    }
+}
+
 impl Connection {
+    /// How the layer comes along that is being set up.
+    pub(in crate::engine) fn progress_mut(&mut self) -> Option<&mut Progress> {
+        match &mut self.state {
+            State::Tunnelling(state) => Some(&mut state.progress),
+            State::Handshaking(state) => Some(&mut state.progress),
+            State::Connecting(_)
+            | State::Exchanging(_)
+            | State::Multiplexed(_)
+            | State::Free
+            | State::Idle(_)
+            | State::Names(_) => None,
+        }
+    }
+
     pub(in crate::engine) fn new(
         origin: OriginId,
         remote: SocketAddr,

@@ -6,13 +6,14 @@
 use std::net::IpAddr;
 
 use crate::engine::dials::route::Via;
-use crate::engine::links::connection::{Connection, Handshaking, State, Tunnelling};
+use crate::engine::links::connection::{Connection, Handshaking, Progress, State, Tunnelling};
 use crate::engine::links::path::{Path, Setup, Step};
 use crate::engine::pool::{OriginId, PoolOrigin};
 use crate::engine::transfers::finish::Stand;
 use crate::engine::{ConnectionId, Engine, TransferId};
 use crate::error::{Cause, Phase};
 use crate::http::{Origin, ProxyProtocol};
+use crate::limits;
 use crate::time::Time;
 
 impl Engine {
@@ -82,12 +83,35 @@ impl Engine {
         let now = self.now;
         let Some(connection) = self.pool.connections.get_mut(id) else { return };
         connection.state = match connection.path.setup() {
-            Setup::Tunnel => State::Tunnelling(Tunnelling { transfer, since, connected: now }),
-            Setup::Tls => State::Handshaking(Handshaking { transfer, since: now }),
+            Setup::Tunnel => {
+                let progress = Progress::begun(since);
+                State::Tunnelling(Tunnelling { transfer, connected: now, progress })
+            }
+            Setup::Tls => {
+                let progress = Progress::begun(now);
+                State::Handshaking(Handshaking { transfer, since: now, progress })
+            }
             Setup::Done if connection.is_dialed => return self.stand(id, transfer),
             Setup::Done => return self.begin(id, transfer),
         };
+        self.note_progress(id);
         self.touch(id);
+    }
+
+    /// A layer has taken a step. Where that is told long after it was to be complete, nobody has looked meanwhile, and it
+    /// gets as much more time.
+    fn note_progress(&mut self, id: ConnectionId) {
+        let now = self.now;
+        let Some(connection) = self.pool.connections.get(id) else { return };
+        let at = self.setup_due(connection).at;
+        let is_late = at != Time::NEVER && at + limits::OVERSLEPT <= now;
+        let connection = self.pool.connections.get_mut(id);
+        if let Some(progress) = connection.and_then(Connection::progress_mut) {
+            if is_late {
+                progress.since = progress.since + now.since(progress.moved);
+            }
+            progress.moved = now;
+        }
     }
 
     /// Does what a step of a connection's path asks for. False if the connection goes on no further.
@@ -104,10 +128,18 @@ impl Engine {
     /// Starts the exchange once the handshake is done.
     fn note_handshake(&mut self, id: ConnectionId) {
         let Some(connection) = self.pool.connections.get(id) else { return };
-        let State::Handshaking(Handshaking { transfer, since }) = connection.state else { return };
-        if connection.path.setup() == Setup::Tls {
-            return;
-        }
+        let (transfer, since) = match &connection.state {
+            State::Handshaking(state) if connection.path.setup() != Setup::Tls => {
+                (state.transfer, state.since)
+            }
+            State::Handshaking(_) | State::Tunnelling(_) => return self.note_progress(id),
+            State::Connecting(_)
+            | State::Exchanging(_)
+            | State::Multiplexed(_)
+            | State::Free
+            | State::Idle(_)
+            | State::Names(_) => return,
+        };
         if let Some(transfer) = self.transfers.get_mut(transfer) {
             transfer.spent.tls += self.now.nanos_since(since);
         }
@@ -132,17 +164,19 @@ impl Engine {
     /// Counts the time that a tunnel has taken. For which transfer, and since when it was connected to.
     fn end_tunnelling(&mut self, id: ConnectionId) -> Option<(TransferId, Time)> {
         let connection = self.pool.connections.get(id)?;
-        let State::Tunnelling(Tunnelling { transfer, since, connected }) = connection.state else {
+        let State::Tunnelling(Tunnelling { transfer, connected, progress }) = connection.state
+        else {
             return None;
         };
         if let Some(transfer) = self.transfers.get_mut(transfer) {
             transfer.spent.proxy += self.now.nanos_since(connected);
         }
-        Some((transfer, since))
+        Some((transfer, progress.since))
     }
 
     /// Asks a proxy for the tunnel once more, on the same connection, and tells it who asks.
     fn tell_proxy(&mut self, id: ConnectionId) {
+        self.note_progress(id);
         let Some(connection) = self.pool.connections.get(id) else { return };
         let (origin, transfer) = (connection.origin, connection.opens_for());
         let Some(transfer) = transfer else { return };

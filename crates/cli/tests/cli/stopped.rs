@@ -3,8 +3,9 @@
 
 use std::fs;
 use std::io::{Read as _, Write as _};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -56,12 +57,17 @@ fn fetch(driver: &str, limits: &[&str]) -> Ringdove {
 /// Stops the process as soon as something is the case, for as long as the limit lasts and longer.
 #[track_caller]
 fn stop_once(running: &Running, what: &str, met: impl FnMut() -> bool) {
+    stop_for(STOP, running, what, met);
+}
+
+#[track_caller]
+fn stop_for(length: Duration, running: &Running, what: &str, met: impl FnMut() -> bool) {
     assert!(eventually(PATIENCE, met), "never: {what}");
     running.signal("STOP");
     let status = PathBuf::from(format!("/proc/{}/stat", running.id()));
     let stopped = || fs::read_to_string(&status).is_ok_and(|stat| stat.contains(") T "));
     assert!(eventually(PATIENCE, stopped), "never stopped");
-    thread::sleep(STOP);
+    thread::sleep(length);
     running.signal("CONT");
 }
 
@@ -123,6 +129,36 @@ fn in_the_tls_handshake() {
     });
 }
 
+/// A tunnel takes two answers of its proxy: the second comes when the limit has passed, and was not asked for before.
+#[test]
+fn in_the_greeting_of_a_proxy() {
+    on_each_driver(|driver| {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let proxy = format!("socks5h://{}", listener.local_addr().expect("its address"));
+        let greeted = AtomicBool::new(false);
+        let serve = || {
+            let (mut peer, _) = listener.accept().expect("a connection");
+            peer.read_exact(&mut [0; 3]).expect("it greets");
+            greeted.store(true, Ordering::Relaxed);
+            thread::sleep(ANSWER);
+            peer.write_all(&[5, 0]).expect("it is taken");
+            // CONNECT to a.test:80
+            peer.read_exact(&mut [0; 13]).expect("it goes on");
+            thread::sleep(ANSWER / 4);
+            peer.write_all(&[5, 0, 0, 1, 127, 0, 0, 1, 0, 80]).expect("it is taken");
+            assert!(peer.read(&mut [0; 1024]).expect("a request") > 0);
+            peer.write_all(&answer()).expect("it is taken");
+        };
+        thread::scope(|scope| {
+            scope.spawn(serve);
+            let limits = ["--connect-timeout", LIMIT, "-x", &proxy];
+            let running = fetch(driver, &limits).args(["http://a.test/"]).start();
+            stop_once(&running, "greeted", || greeted.load(Ordering::Relaxed));
+            ends_well(running);
+        });
+    });
+}
+
 /// The engine's own look-up: its answer comes 1.3 s after the query.
 #[test]
 fn in_the_look_up_of_a_name() {
@@ -134,7 +170,8 @@ fn in_the_look_up_of_a_name() {
         let running = fetch(driver, &["--connect-timeout", "1.45", "--dns-timeout", "1.45"])
             .args(["--dns-servers", &dns, &url])
             .start();
-        stop_once(&running, "asked for", || names.asked_for("late-") > 0);
+        // for both families
+        stop_for(2 * STOP, &running, "asked for", || names.asked_for("late-") > 1);
         ends_well(running);
     });
 }
