@@ -13,7 +13,7 @@ use ringdove::engine::{
     TransferId,
 };
 use ringdove::error::{Cause, Operation};
-use ringdove::{Allowance, HttpVersions, Politeness, RedirectPolicy, Time};
+use ringdove::{Allowance, HttpVersions, Politeness, RedirectPolicy, Time, Timeouts};
 use ringdove_test_support::h2::{End, Server, pattern};
 
 use super::app::{Seen, Source, Watcher};
@@ -251,7 +251,8 @@ impl World {
         let body = if has_body { pattern("body", random.size(0, most)) } else { Vec::new() };
         let port = random.pick(&[80, 80, 80, 8080]);
         let url = format!("http://10.0.0.1:{port}/t/{nth}");
-        let mut request = Request::new(method.clone(), &url).unwrap().options(options(random));
+        let mut request =
+            Request::new(method.clone(), &url).unwrap().options(options(random, self.kind));
         if has_body && random.chance(20) {
             request = request.field("Expect", "100-continue").unwrap();
         }
@@ -541,11 +542,23 @@ fn politeness(random: &mut Random) -> Politeness {
     Politeness { per_origin, per_address, ..Politeness::default() }
 }
 
-fn options(random: &mut Random) -> Arc<Options> {
+fn options(random: &mut Random, kind: bool) -> Arc<Options> {
+    let mut timeouts = Timeouts::default();
+    if !kind && random.chance(30) {
+        let tight = Some(Duration::from_millis(random.range(0, 300)));
+        match random.below(4) {
+            0 => timeouts.first_byte = tight,
+            1 => timeouts.idle = tight,
+            2 => timeouts.queue = tight,
+            _ => timeouts.total = tight,
+        }
+    }
     Arc::new(Options {
         versions: HttpVersions::Http2,
         redirects: Some(RedirectPolicy::default()),
         max_rate: random.chance(8).then(|| random.range(20_000, 1_000_000)),
+        retry: (!kind && random.chance(10)).then(Arc::default),
+        timeouts,
         ..Options::default()
     })
 }
