@@ -99,9 +99,6 @@ pub(crate) const H2_ENDED: usize = 64;
 
 /// Bytes of what a peer that goes away says in words.
 pub(crate) const H2_DEBUG: usize = 256;
-/// Streams that a connection is expected to have room for before it says so: how many requests wait for one.
-pub(crate) const H2_STREAMS_EXPECTED: usize = 100;
-
 /// For how long requests wait to see whether the connection that is being made takes them all, before others are made.
 pub(crate) const DIAL_PATIENCE: Duration = Duration::from_millis(500);
 

@@ -242,7 +242,7 @@ impl Engine {
         let &Config { max_per_host, max_per_address, politeness, memory, .. } = &config;
         let rules = Rules { politeness, max_per_host, max_per_address };
         Self {
-            pool: Pool::new(config.max_connections, config.max_per_origin, config.http2.streams),
+            pool: Pool::new(config.max_connections, config.max_per_origin),
             resolver,
             channels: None,
             keeper: Keeper::new(config.nonce_seed.unwrap_or_default()),

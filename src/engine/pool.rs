@@ -18,7 +18,6 @@ use crate::engine::timers::TimerId;
 use crate::engine::{ConnectionId, HttpVersions, Options, Request, TransferId};
 use crate::http::{Host, Origin, RequestHead, Scheme, Version};
 use crate::id::{Id, Slab};
-use crate::limits;
 use crate::time::Time;
 use crate::tls::TlsPolicy;
 
@@ -168,8 +167,10 @@ pub(crate) struct PoolOrigin {
     pub(super) offers: HttpVersions,
     /// What they have come to speak.
     speaks: Speaks,
-    /// Connections being made of which others may wait to see what is spoken on them.
+    /// Connections being made of which others may wait to see what is spoken on them, and how many requests they take.
     dials: usize,
+    /// How many requests the last one took at a time.
+    streams: Option<usize>,
     /// Nobody waits for that any more: one of these has failed, or takes long.
     pub(super) is_impatient: bool,
     /// When those who wait for a dial have waited for long enough.
@@ -216,15 +217,13 @@ pub(super) struct Pool {
     apart: usize,
     max_connections: usize,
     max_per_origin: usize,
-    /// Requests that one connection is expected to have room for before it says so.
-    expected_streams: usize,
     /// How many connections the system had room for when it last refused one, and one more for each that was closed
     /// since.
     ceiling: usize,
 }
 
 impl Pool {
-    pub(super) fn new(max_connections: usize, max_per_origin: usize, most_streams: u32) -> Self {
+    pub(super) fn new(max_connections: usize, max_per_origin: usize) -> Self {
         Self {
             connections: Slab::new(),
             origins: Slab::new(),
@@ -237,7 +236,6 @@ impl Pool {
             apart: 0,
             max_connections: max_connections.max(1),
             max_per_origin: max_per_origin.max(1),
-            expected_streams: limits::H2_STREAMS_EXPECTED.min(most_streams as usize),
             ceiling: usize::MAX,
         }
     }
@@ -268,6 +266,7 @@ impl Pool {
             offers: key.versions,
             speaks: Speaks::Unknown,
             dials: 0,
+            streams: None,
             is_impatient: false,
             dial_timer: None,
             connections: 0,
@@ -486,7 +485,7 @@ impl Pool {
     #[inline]
     pub(super) fn stands(&mut self, id: ConnectionId) -> Option<bool> {
         let connection = self.connections.get_mut(id)?;
-        if !std::mem::take(&mut connection.is_dialed) {
+        if !connection.is_dialed {
             return None;
         }
         let origin = self.origins.get_mut(connection.origin)?;
@@ -495,10 +494,26 @@ impl Pool {
             // it may have been offered before the peer asked for less
             HttpVersions::Negotiated | HttpVersions::Http1 => connection.path.agrees_on_http2(),
         };
-        origin.dials -= 1;
         origin.is_impatient = false;
-        origin.speaks = if http2 { Speaks::Http2 } else { Speaks::Http1 };
+        origin.speaks = Speaks::Http1;
+        if http2 {
+            // how many it takes is known when its peer has said so
+            origin.speaks = Speaks::Http2;
+        } else {
+            connection.is_dialed = false;
+            origin.dials -= 1;
+        }
         Some(http2)
+    }
+
+    /// The peer of a connection that speaks HTTP/2 has said how many requests it takes at a time.
+    pub(super) fn note_settled(&mut self, id: ConnectionId, streams: usize) {
+        let Some(connection) = self.connections.get_mut(id) else { return };
+        let Some(origin) = self.origins.get_mut(connection.origin) else { return };
+        if std::mem::take(&mut connection.is_dialed) {
+            origin.dials -= 1;
+        }
+        origin.streams = Some(streams);
     }
 
     /// A connection is gone: one that was still being made is waited for no more.
@@ -508,14 +523,13 @@ impl Pool {
         let Some(origin) = self.origins.get_mut(connection.origin) else { return };
         if connection.is_dialed {
             origin.dials -= 1;
-            origin.is_impatient = true;
         }
         origin.listed.retain(|&other| other != id);
     }
 
     /// Whether those queued at an origin wait for a connection that is being made.
     pub(super) fn awaits_dial(&self, id: OriginId) -> bool {
-        self.origins.get(id).is_some_and(|origin| origin.awaits_dial(self.expected_streams))
+        self.origins.get(id).is_some_and(PoolOrigin::awaits_dial)
     }
 
     /// A connection may have room for one more request.
@@ -642,15 +656,15 @@ impl PoolOrigin {
         may
     }
 
-    /// Whether those queued wait to see what is spoken on a connection that is being made, since they may all go on it, if
-    /// it has room for as many as `expected`.
-    fn awaits_dial(&self, expected: usize) -> bool {
+    /// Whether those queued wait to see what is spoken on a connection that is being made, and how many it takes, since they may
+    /// all go on it.
+    fn awaits_dial(&self) -> bool {
         self.dials > 0
             && !self.is_impatient
-            && match self.speaks {
-                Speaks::Unknown => true,
-                Speaks::Http1 => false,
-                Speaks::Http2 => self.dials * expected >= self.queued,
+            && match (self.speaks, self.streams) {
+                (Speaks::Unknown, _) | (Speaks::Http2, None) => true,
+                (Speaks::Http2, Some(streams)) => self.dials * streams >= self.queued,
+                (Speaks::Http1, _) => false,
             }
     }
 

@@ -321,12 +321,14 @@ fn a_thousand(kind: Kind, authority: &Authority, peer: &Peer, max_per_origin: us
 }
 
 fn a_thousand_at_once_take_as_many_connections_as_their_streams_need(kind: Kind) {
-    let authority = Authority::new();
-    let plan = Plan::new().settings(&[(setting::MAX_CONCURRENT_STREAMS, 100)]);
-    let plan = plan.each(|_| Script::ok(100));
-    let peer = bilingual(&authority, &["h2", "http/1.1"], plan).start();
-    let opened = a_thousand(kind, &authority, &peer, 64);
-    assert!(opened <= 10, "{opened} connections");
+    for (streams, connections) in [(100, 10), (250, 4), (1000, 1)] {
+        let authority = Authority::new();
+        let plan = Plan::new().settings(&[(setting::MAX_CONCURRENT_STREAMS, streams)]);
+        let plan = plan.each(|_| Script::ok(100));
+        let peer = bilingual(&authority, &["h2", "http/1.1"], plan).start();
+        let opened = a_thousand(kind, &authority, &peer, 64);
+        assert!(opened <= connections, "{streams}: {opened} connections");
+    }
 }
 
 fn a_thousand_at_once_take_all_connections_of_http1(kind: Kind) {

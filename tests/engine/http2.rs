@@ -165,6 +165,39 @@ fn as_many_connections_are_made_as_the_streams_need() {
     end(h, &mut peers);
 }
 
+/// Before it is known how many requests a connection takes, the rest waits; then it goes there.
+#[test]
+fn a_connection_with_room_for_all_is_the_only_one() {
+    for (streams, connections) in [(1000, 1), (250, 4), (100, 10)] {
+        let mut h = Harness::new(64);
+        let plan = Plan::new().settings(&[(raw::setting::MAX_CONCURRENT_STREAMS, streams)]);
+        let mut peers = Peers::new(plan.each(|_| Script::ok(10)));
+        for nth in 0..1000 {
+            ask(&mut h, &format!("/{nth}"));
+        }
+        h.again();
+        peers.run(&mut h);
+        succeed(&mut h, 1000);
+        assert!(peers.made <= connections, "{streams}: {}", peers.made);
+        end(h, &mut peers);
+    }
+}
+
+#[test]
+fn who_is_removed_while_its_connection_is_made_leaves_one_for_all() {
+    let mut h = harness();
+    let (first, _) = ask(&mut h, "/first");
+    for nth in 0..20 {
+        ask(&mut h, &format!("/{nth}"));
+    }
+    h.again();
+    assert!(matches!(h.wants()[..], [Output::Connect { .. }]));
+    assert!(h.engine.remove(first).is_some());
+    h.again();
+    let wants = h.wants();
+    assert!(matches!(wants[..], [Output::Close { .. }, Output::Connect { .. }]), "{wants:?}");
+}
+
 #[test]
 fn no_more_streams_are_open_than_the_peer_allows() {
     let mut h = Harness::new(1);

@@ -44,7 +44,7 @@ pub struct Connection {
     pub(in crate::engine) timer_at: Time,
     /// An [`crate::engine::Output::Level`] is in the output queue.
     pub(in crate::engine) level_queued: bool,
-    /// Others of its origin may wait to see what is spoken on it.
+    /// Others of its origin may wait to see what is spoken on it, and how many requests it takes.
     pub(in crate::engine) is_dialed: bool,
 }
 

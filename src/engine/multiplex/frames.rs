@@ -51,11 +51,15 @@ impl Engine {
                     link.hear(self.now, of_request);
                     let (answers, changes) =
                         (link.codec.wants_fill(), link.is_listed != link.has_room());
+                    let settles = connection.is_dialed && link.codec.is_settled();
                     if answers {
                         self.touch(id);
                     }
                     if changes {
                         self.relist(id);
+                    }
+                    if settles {
+                        self.note_settled(id);
                     }
                     return Taken::All;
                 }

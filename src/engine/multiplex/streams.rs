@@ -42,6 +42,21 @@ impl Engine {
             connection.state = State::Multiplexed(Box::new(link));
             self.list(id);
         }
+        self.end_dial(origin);
+    }
+
+    /// The peer of a connection has said how many requests it takes at a time.
+    #[cold]
+    pub(in crate::engine) fn note_settled(&mut self, id: ConnectionId) {
+        let Some(connection) = self.pool.connections.get(id) else { return };
+        let State::Multiplexed(link) = &connection.state else { return };
+        let (origin, streams) = (connection.origin, link.codec.allowed());
+        self.pool.note_settled(id, streams);
+        self.end_dial(origin);
+    }
+
+    /// Something is known of a connection that those of its origin have waited for.
+    fn end_dial(&mut self, origin: OriginId) {
         self.to_serve.push_back(origin);
         let timer = self.pool.get_mut(origin).and_then(|origin| origin.dial_timer.take());
         if let Some(timer) = timer {

@@ -135,6 +135,11 @@ impl Engine {
         }
         self.lose_race(id, &cause);
         let Some(connection) = self.pool.connections.get(id) else { return };
+        if let Some(origin) = self.pool.get_mut(connection.origin) {
+            // those who have waited for it try for themselves
+            origin.is_impatient = true;
+        }
+        let Some(connection) = self.pool.connections.get(id) else { return };
         let Some(transfer) = connection.opens_for() else { return };
         let error = error_before_exchange(cause, connection.phase());
         let again = self.asks_again_after(transfer, &error, true, false);
