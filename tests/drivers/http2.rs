@@ -1,13 +1,10 @@
-//! HTTP/2: real servers, servers that try a client, and what is agreed on by ALPN.
+//! HTTP/2: servers that try a client, and what is agreed on by ALPN.
 
-use std::fs;
-use std::sync::Arc;
 use std::time::Duration;
 
 use ringdove::driver::Kind;
 use ringdove::http::Version;
-use ringdove::{Config, HttpVersions, Options, Request};
-use tempfile::TempDir;
+use ringdove::{Config, HttpVersions, Options};
 
 use crate::run::{Run, Told, Transfer, on_every_driver, policy};
 use crate::uploads::post;
@@ -15,17 +12,10 @@ use ringdove_test_support::certs::Authority;
 use ringdove_test_support::h2::raw::{code, setting};
 use ringdove_test_support::h2::{Peer, Plan, Script, Seen, Setup, cases, pattern};
 use ringdove_test_support::hostile;
-use ringdove_test_support::nginx::{Nginx, NginxConfig, NginxTls};
-use ringdove_test_support::servers::RealServer;
 
 on_every_driver! {
-    files_of_nghttpd,
-    files_of_apache,
-    files_of_h2o,
-    files_of_caddy,
-    files_of_nginx,
-    echoes_by_haproxy,
     each_case_of_the_rfc,
+    each_case_of_the_rfc_over_tls,
     floods_are_ended,
     a_server_of_http1_alone_has_as_many_connections_as_before,
     what_a_server_picks_is_spoken,
@@ -48,7 +38,7 @@ pub(crate) fn obeyed(peer: &Peer) {
 
 /// The response to this came by this version.
 #[track_caller]
-fn assert_version(transfer: &Transfer, version: Version) {
+pub(crate) fn assert_version(transfer: &Transfer, version: Version) {
     let told = transfer.told();
     assert!(
         told.iter().any(|told| matches!(told, Told::Head(_, by) if *by == version)),
@@ -56,131 +46,11 @@ fn assert_version(transfer: &Transfer, version: Version) {
     );
 }
 
-// real servers
-
-const FILES: usize = 200;
-const SIZES: [usize; 12] =
-    [0, 1, 16_383, 16_384, 16_385, 65_535, 65_536, 65_537, 9, 1000, 8192, 32_769];
-
-fn path(nth: usize) -> String {
-    format!("/{nth}")
-}
-
-fn file(nth: usize) -> Vec<u8> {
-    let size = if nth % 50 == 7 { 1 << 20 } else { SIZES[nth % SIZES.len()] };
-    pattern(&path(nth), size)
-}
-
-/// What a server serves, and as whom.
-fn site() -> (TempDir, Authority) {
-    let files = tempfile::tempdir().expect("a directory");
-    for nth in 0..FILES {
-        fs::write(files.path().join(nth.to_string()), file(nth)).expect("it is ours");
-    }
-    (files, Authority::new())
-}
-
-/// All files are asked for at once, and come over a few connections: as is agreed on by TLS, and by prior knowledge.
-fn fetch_all(kind: Kind, authority: &Authority, plain: &str, tls: &str) {
-    for (base, versions) in [(plain, HttpVersions::Http2), (tls, HttpVersions::Negotiated)] {
-        let mut run = Run::trusting(kind, authority);
-        let options = Arc::new(speaking(versions));
-        let ask = |nth| Request::get(&format!("{base}{}", path(nth))).unwrap();
-        let transfers: Vec<_> =
-            (0..FILES).map(|nth| run.add(ask(nth).options(options.clone()))).collect();
-        run.finish();
-        for (nth, transfer) in transfers.iter().enumerate() {
-            transfer.assert_response(200, &file(nth));
-            assert_version(transfer, Version::Http2);
-        }
-        let stats = run.driver.stats();
-        assert!(stats.opened <= 4, "{base}: {stats:?}");
-    }
-}
-
-fn fetch_all_of(kind: Kind, authority: &Authority, server: &RealServer) {
-    fetch_all(kind, authority, &server.url(""), &server.tls_url(""));
-}
-
-/// It gives back what is posted, too.
-fn files_of_nghttpd(kind: Kind) {
-    let (files, authority) = site();
-    let server = RealServer::nghttpd(&authority.server(), files.path(), &["--echo-upload"]);
-    fetch_all_of(kind, &authority, &server);
-    post_all(kind, &authority, &server);
-}
-
-fn files_of_apache(kind: Kind) {
-    let (files, authority) = site();
-    fetch_all_of(kind, &authority, &RealServer::apache(&authority.server(), files.path()));
-}
-
-fn files_of_h2o(kind: Kind) {
-    let (files, authority) = site();
-    fetch_all_of(kind, &authority, &RealServer::h2o(&authority.server(), files.path()));
-}
-
-fn files_of_caddy(kind: Kind) {
-    let (files, authority) = site();
-    match RealServer::caddy(&authority.server(), files.path()) {
-        Some(server) => fetch_all_of(kind, &authority, &server),
-        None => eprintln!("skipped: caddy is not installed"),
-    }
-}
-
-fn files_of_nginx(kind: Kind) {
-    let (files, authority) = site();
-    let nginx = Nginx::start(NginxConfig {
-        tls: Some(NginxTls::new(&authority.server())),
-        http2: true,
-        docroot: Some(files.path().to_owned()),
-        ..NginxConfig::default()
-    });
-    fetch_all(kind, &authority, &format!("http://{}", nginx.http2_addr()), &nginx.tls_url(""));
-}
-
-/// haproxy speaks HTTP/1.1 with who is behind it.
-fn echoes_by_haproxy(kind: Kind) {
-    let authority = Authority::new();
-    let plan = Plan::new().path("/echo", Script::echoing()).each(|request| {
-        let nth = request.path()[1..].parse().expect("a file's number");
-        Script::ok(file(nth).len() as u64)
-    });
-    let behind = Setup::new(plan).and_http1().start();
-    let server = RealServer::haproxy(&authority.server(), behind.addr());
-    fetch_all_of(kind, &authority, &server);
-    post_all(kind, &authority, &server);
-    assert!(behind.seen().iter().all(|seen| seen.by_http1));
-}
-
-/// What is posted comes back.
-fn post_all(kind: Kind, authority: &Authority, server: &RealServer) {
-    let ways = [
-        (server.url("/echo"), HttpVersions::Http2),
-        (server.tls_url("/echo"), HttpVersions::Negotiated),
-    ];
-    for (url, versions) in ways {
-        let mut run = Run::trusting(kind, authority);
-        let options = Arc::new(speaking(versions));
-        let ask = |nth| post(&url, file(nth)).options(options.clone());
-        let transfers: Vec<_> = (1..40).map(|nth| (nth, run.add(ask(nth)))).collect();
-        run.finish();
-        for (nth, transfer) in &transfers {
-            transfer.assert_response(200, &file(*nth));
-            assert_version(transfer, Version::Http2);
-        }
-        let stats = run.driver.stats();
-        assert!(stats.opened <= 4, "{url}: {stats:?}");
-    }
-}
-
 // servers that try a client
 
 /// Asks for all of these at once; the bodies of what succeeded.
-fn fetched(kind: Kind, urls: &[String]) -> Vec<Option<Vec<u8>>> {
-    let mut run = Run::new(kind);
-    let options = || speaking(HttpVersions::Http2);
-    let transfers: Vec<_> = urls.iter().map(|url| run.get_with(url, options())).collect();
+fn fetched(mut run: Run, urls: &[String], versions: HttpVersions) -> Vec<Option<Vec<u8>>> {
+    let transfers: Vec<_> = urls.iter().map(|url| run.get_with(url, speaking(versions))).collect();
     run.finish();
     let body = |transfer: &Transfer| {
         transfer.outcome().result.is_ok().then(|| transfer.record().body.clone())
@@ -188,30 +58,40 @@ fn fetched(kind: Kind, urls: &[String]) -> Vec<Option<Vec<u8>>> {
     transfers.iter().map(body).collect()
 }
 
-fn try_all(kind: Kind, cases: impl Iterator<Item = &'static cases::Case>) {
-    let wrong: Vec<_> =
-        cases.filter_map(|case| case.run(None, |urls| fetched(kind, urls)).err()).collect();
+fn each_case_of_the_rfc(kind: Kind) {
+    let fetch = |urls: &[String]| fetched(Run::new(kind), urls, HttpVersions::Http2);
+    let wrong: Vec<_> = cases::all().filter_map(|case| case.run(None, fetch).err()).collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-fn each_case_of_the_rfc(kind: Kind) {
-    try_all(kind, cases::all());
+fn each_case_of_the_rfc_over_tls(kind: Kind) {
+    let authority = Authority::new();
+    let tls = authority.server().server_config_that_speaks(&["h2"]);
+    let run = || Run::trusting(kind, &authority);
+    let fetch = |urls: &[String]| fetched(run(), urls, HttpVersions::Negotiated);
+    let wrong = cases::all().filter_map(|case| case.run(Some(tls.clone()), fetch).err());
+    let wrong: Vec<_> = wrong.collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 /// What is said at the end of a connection may not arrive, since more of the flood has than was read: a peer sees the end alone.
 fn floods_are_ended(kind: Kind) {
+    let authority = Authority::new();
+    let tls = authority.server().server_config_that_speaks(&["h2"]);
     for case in cases::floods() {
         let harmless = Plan::new().each(|_| Script::ok(0));
-        let peer = Setup::new(case.plan()).then(harmless).start();
-        let mut run = Run::new(kind);
-        let options = || speaking(HttpVersions::Http2);
-        for path in cases::PATHS {
-            run.get_with(&peer.url(path), options());
+        let plain = Setup::new(case.plan()).then(harmless);
+        let by_tls = (plain.clone().tls(tls.clone()), HttpVersions::Negotiated);
+        for (setup, versions) in [(plain, HttpVersions::Http2), by_tls] {
+            let (peer, mut run) = (setup.start(), Run::trusting(kind, &authority));
+            for path in cases::PATHS {
+                run.get_with(&peer.url(path), speaking(versions));
+            }
+            let is_ended = |seen: &Seen| seen.ended || !seen.resets.is_empty();
+            run.turn_until("the flood is ended", |_| peer.seen().first().is_some_and(is_ended));
+            run.finish();
+            obeyed(&peer);
         }
-        let is_ended = |seen: &Seen| seen.ended || !seen.resets.is_empty();
-        run.turn_until("the flood is ended", |_| peer.seen().first().is_some_and(is_ended));
-        run.finish();
-        obeyed(&peer);
     }
 }
 

@@ -1,6 +1,7 @@
 //! HTTP/2 at work: servers that go away and are followed by others, bodies in both directions, and transfers that are given up.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use ringdove::driver::Kind;
 use ringdove::engine::{Body, BodySource};
@@ -8,11 +9,11 @@ use ringdove::http::SourceRead;
 use ringdove::{HttpVersions, Options, Request};
 
 use crate::http2::{obeyed, speaking};
-use crate::run::{Recorder, Run, Transfer, on_every_driver};
+use crate::run::{Recorder, Run, Transfer, at_size, is_long, on_every_driver};
 use crate::uploads::post;
 use ringdove_test_support::PATIENCE;
 use ringdove_test_support::certs::Authority;
-use ringdove_test_support::h2::raw::code;
+use ringdove_test_support::h2::raw::{code, setting};
 use ringdove_test_support::h2::{Credit, Last, Peer, Plan, Script, Setup, pattern, processed};
 
 on_every_driver! {
@@ -37,37 +38,50 @@ fn both(kind: Kind, plan: &Plan) -> [(Peer, Run, Arc<Options>); 2] {
     ]
 }
 
-/// Each connection ends after a hundred requests, in good manner: who comes later was not processed, and is sent again.
+/// Each connection ends after so many requests, in good manner: who comes later was not processed, and is sent again.
 fn a_rolling_restart_fails_nothing_and_repeats_nothing(kind: Kind) {
-    const REQUESTS: usize = 5000;
-    let plan = Plan::new().each(|request| {
+    let (requests, each) = (at_size(2500, 200_000), at_size(100, 1000));
+    // so many that some are always amid a crowd
+    let plan = Plan::new().settings(&[(setting::MAX_CONCURRENT_STREAMS, 128)]);
+    let plan = plan.each(move |request| {
+        let is_last = request.index == each - 1;
         let script = Script::new().await_body();
-        let script = match request.index {
-            99 => script.go_away(Last::This, code::NO_ERROR),
-            _ => script,
-        };
+        let script = if is_last { script.go_away(Last::This, code::NO_ERROR) } else { script };
         let script = script.head(200, &[]).pattern(10);
-        if request.index == 99 { script.await_alone().close() } else { script }
+        if is_last { script.await_alone().close() } else { script }
     });
-    let (peer, mut run, options) = (plan.start(), Run::new(kind), prior());
-    let ask = |nth: usize| {
-        let url = peer.url(&format!("/{nth}"));
-        let request = match nth % 3 {
-            0 => post(&url, "something to do once"),
-            _ => Request::get(&url).unwrap(),
-        };
-        request.field("id", nth.to_string()).unwrap().options(options.clone())
-    };
-    let transfers: Vec<_> = (0..REQUESTS).map(|nth| run.add(ask(nth))).collect();
-    run.finish();
-    for (nth, transfer) in transfers.iter().enumerate() {
-        transfer.assert_response(200, &pattern(&format!("/{nth}"), 10));
+    for (peer, mut run, options) in both(kind, &plan) {
+        let started = Instant::now();
+        let transfers: Vec<_> = (0..requests)
+            .map(|nth| {
+                let url = peer.url(&format!("/{nth}"));
+                let request = match nth % 3 {
+                    0 => post(&url, "something to do once"),
+                    _ => Request::get(&url).unwrap(),
+                };
+                run.add(request.field("id", nth.to_string()).unwrap().options(options.clone()))
+            })
+            .collect();
+        run.finish();
+        let took = started.elapsed().as_secs_f64();
+        for (nth, transfer) in transfers.iter().enumerate() {
+            transfer.assert_response(200, &pattern(&format!("/{nth}"), 10));
+        }
+        let seen = peer.requests();
+        let times = processed(&seen, "id");
+        assert_eq!(times.len(), requests);
+        assert!(times.values().all(|&times| times == 1), "something was processed twice");
+        obeyed(&peer);
+        if is_long() {
+            println!(
+                "measured: {kind}, {}: {requests} requests, GOAWAY after each {each}: {} connections, {} were sent \
+                 again, {took:.1} s",
+                peer.url("").split(':').next().unwrap_or_default(),
+                run.driver.stats().opened,
+                seen.len() - requests
+            );
+        }
     }
-    let requests = peer.requests();
-    let times = processed(&requests, "id");
-    assert_eq!(times.len(), REQUESTS);
-    assert!(times.values().all(|&times| times == 1), "something was processed twice");
-    obeyed(&peer);
 }
 
 /// Gives its bytes by pieces.
@@ -177,7 +191,7 @@ fn what_is_given_up_at_random_leaves_the_others_alone(kind: Kind) {
                 _ = run.driver.remove(given_up.id);
             }
             if nth % 4 == 0 {
-                run.turn(std::time::Duration::ZERO);
+                run.turn(Duration::ZERO);
             }
         }
         run.finish();

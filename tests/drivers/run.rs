@@ -91,6 +91,16 @@ fn ring_options() -> ring::Options {
     options
 }
 
+/// RINGDOVE_LONG has those who can do more do it: hundreds of thousands of requests, thousands of files.
+pub(crate) fn is_long() -> bool {
+    std::env::var_os("RINGDOVE_LONG").is_some()
+}
+
+/// How much of something there is in an ordinary run, and in a long one.
+pub(crate) fn at_size(ordinary: usize, long: usize) -> usize {
+    if is_long() { long } else { ordinary }
+}
+
 /// The name that libtest gives to a test, from its path with the crate's name.
 pub(crate) fn test_name(path: &str) -> &str {
     path.split_once("::").map_or(path, |(_, name)| name)
@@ -180,10 +190,13 @@ impl Run {
         Transfer { id, record, added }
     }
 
-    /// Turns until all transfers are over, and takes their messages.
+    /// Turns until all transfers are over, of which one has to end now and then, and takes their messages.
     #[track_caller]
     pub(crate) fn finish(&mut self) {
-        self.turn_until("all transfers are over", |run| run.driver.running() == 0);
+        while self.driver.running() > 0 {
+            let running = self.driver.running();
+            self.turn_until("one more is over", |run| run.driver.running() < running);
+        }
     }
 
     /// Turns until something has come about.

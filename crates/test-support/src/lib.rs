@@ -20,6 +20,7 @@ pub mod h2;
 pub mod hostile;
 pub mod isolated;
 pub mod leak;
+pub mod long_link;
 pub mod name_server;
 pub mod nginx;
 pub mod nsd;

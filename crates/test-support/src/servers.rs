@@ -182,6 +182,7 @@ fn caddy_config(identity: &Identity, docroot: &Path, ports: &[u16]) -> String {
     )
 }
 
+/// No more connections to the server behind than wait in line at its socket.
 fn haproxy_config(behind: SocketAddr, dir: &Path, ports: &[u16]) -> String {
     let (plain, tls) = (ports[0], ports[1]);
     let dir = dir.display();
@@ -189,6 +190,6 @@ fn haproxy_config(behind: SocketAddr, dir: &Path, ports: &[u16]) -> String {
         "global\n  maxconn 1000\ndefaults\n  mode http\n  timeout connect 60s\n  timeout client 60s\n  \
          timeout server 60s\nfrontend front\n  bind 127.0.0.1:{plain} proto h2\n  \
          bind 127.0.0.1:{tls} ssl crt {dir}/both.pem alpn h2,http/1.1\n  default_backend back\n\
-         backend back\n  server behind {behind}\n"
+         backend back\n  server behind {behind} maxconn 100\n"
     )
 }
