@@ -13,14 +13,14 @@ fn server() -> Plan {
 }
 
 /// What stands in the directory of each run.
-const FILES: [(&str, &str); 4] = [
+pub(crate) const FILES: [(&str, &str); 4] = [
     ("name.txt", "two\nlines\r\n"),
     ("a;b\"c.txt", "odd"),
     ("config", "data = \"from=file\"\n"),
     ("fields", "X-One: 1\r\n\r\nX-Two;\n\nAccept:\nX-One: 2"),
 ];
 
-const CASES: &[Case] = &[
+pub(crate) const CASES: &[Case] = &[
     Case::new("-d joins by &", &["-d", "a=1", "-d", "b=2", "URL/"]),
     Case::new("-d @FILE drops line ends", &["-d", "@name.txt", "URL/"]),
     Case::new("--data-ascii", &["--data-ascii", "a b", "URL/"]),

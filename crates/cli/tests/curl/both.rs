@@ -8,9 +8,11 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::{fs, io};
 
-use ringdove_test_support::hostile::{Hostile, Plan, SeenRequest};
+use ringdove_test_support::h2::{Peer, SeenRequest};
+use ringdove_test_support::hostile::{Hostile, Plan};
 
 /// What curl's documentation says of some options, tried on both.
+#[derive(Clone, Copy)]
 pub(crate) struct Case {
     /// What is tried, in a few words.
     pub(crate) name: &'static str,
@@ -62,6 +64,52 @@ struct Asked {
     body: String,
 }
 
+/// A server that is alike for both.
+pub(crate) trait Server {
+    /// Its URL, without a slash at the end.
+    fn base(&self) -> String;
+    /// Each request so far: its head, with the fields in lines, and its body.
+    fn asked(&self) -> Vec<(Vec<u8>, Vec<u8>)>;
+}
+
+impl Server for Hostile {
+    fn base(&self) -> String {
+        self.url("").trim_end_matches('/').to_owned()
+    }
+
+    fn asked(&self) -> Vec<(Vec<u8>, Vec<u8>)> {
+        let requests = self.requests().into_iter();
+        requests.map(|request| (request.head, request.body)).collect()
+    }
+}
+
+impl Server for Peer {
+    fn base(&self) -> String {
+        self.url("").trim_end_matches('/').to_owned()
+    }
+
+    /// With the version by which each came.
+    fn asked(&self) -> Vec<(Vec<u8>, Vec<u8>)> {
+        let of = |by_http1: bool, request: SeenRequest| {
+            let version = if by_http1 { "1.1" } else { "2" };
+            let mut head = format!("{} {} HTTP/{version}\r\n", request.method(), request.path());
+            for (name, value) in &request.fields {
+                match &name[..] {
+                    ":authority" => head += &format!("host: {value}\r\n"),
+                    name if name.starts_with(':') => {}
+                    name => head += &format!("{name}: {value}\r\n"),
+                }
+            }
+            (head.into_bytes(), request.body)
+        };
+        let links = self.seen().into_iter();
+        let requests = links.flat_map(|seen| {
+            seen.requests.into_iter().map(move |request| (seen.by_http1, request))
+        });
+        requests.map(|(by_http1, request)| of(by_http1, request)).collect()
+    }
+}
+
 /// The longest that a run may take, in seconds.
 const LIMIT: &str = "20";
 
@@ -90,6 +138,17 @@ pub(crate) fn compare_by(
     files: &[(&str, &str)],
     words: &[(&str, String)],
 ) {
+    compare_with(cases, &[], || server().start(), files, words);
+}
+
+/// The same, with options that stand before each case's, and any server.
+pub(crate) fn compare_with<S: Server>(
+    cases: &[Case],
+    options: &[&str],
+    server: impl Fn() -> S,
+    files: &[(&str, &str)],
+    words: &[(&str, String)],
+) {
     if !has_curl() {
         eprintln!("skipped: no curl is installed");
         return;
@@ -98,9 +157,9 @@ pub(crate) fn compare_by(
     let mut wrong = String::new();
     for case in cases {
         let stage = Stage { files, words };
-        let curl = deeds("curl", &["-q", "-s"], case, server().start(), &stage);
+        let curl = deeds("curl", &[&["-q", "-s"], options].concat(), case, server(), &stage);
         let ours = env!("CARGO_BIN_EXE_ringdove");
-        let ours = deeds(ours, &["fetch", "-q"], case, server().start(), &stage);
+        let ours = deeds(ours, &[&["fetch", "-q"], options].concat(), case, server(), &stage);
         let complaint = match case.differs {
             None if ours == curl => continue,
             None => format!("curl: {curl:#?}\nringdove: {ours:#?}"),
@@ -129,7 +188,13 @@ struct Stage<'a> {
     words: &'a [(&'a str, String)],
 }
 
-fn deeds(program: &str, first: &[&str], case: &Case, server: Hostile, stage: &Stage<'_>) -> Deeds {
+fn deeds(
+    program: &str,
+    first: &[&str],
+    case: &Case,
+    server: impl Server,
+    stage: &Stage<'_>,
+) -> Deeds {
     let Stage { files, words } = *stage;
     let directory = tempfile::tempdir().expect("a directory");
     for (name, content) in files {
@@ -137,10 +202,10 @@ fn deeds(program: &str, first: &[&str], case: &Case, server: Hostile, stage: &St
         fs::write(&path, content).expect("a file");
         fs::set_permissions(path, fs::Permissions::from_mode(MODE)).expect("a file of one's own");
     }
-    let base = server.url("");
-    let port = server.addr().port().to_string();
+    let base = server.base();
+    let port = base.rsplit(':').next().expect("a port").to_owned();
     let fill = |text: &str| {
-        let text = text.replace("URL", base.trim_end_matches('/')).replace("PORT", &port);
+        let text = text.replace("URL", &base).replace("PORT", &port);
         words.iter().fold(text, |text, (word, meaning)| text.replace(word, meaning))
     };
     let args = case.args.iter().map(|arg| fill(arg));
@@ -179,7 +244,11 @@ fn deeds(program: &str, first: &[&str], case: &Case, server: Hostile, stage: &St
             .map(|(name, content)| (name.clone(), content_of(&name, neutral(&content))))
             .collect(),
         modes,
-        requests: server.requests().iter().map(|request| asked(request, &neutral)).collect(),
+        requests: server
+            .asked()
+            .iter()
+            .map(|(head, body)| asked(&neutral(head), neutral(body)))
+            .collect(),
     }
 }
 
@@ -196,8 +265,7 @@ fn content_of(name: &str, text: String) -> String {
     lines.join("\n")
 }
 
-fn asked(request: &SeenRequest, neutral: &dyn Fn(&[u8]) -> String) -> Asked {
-    let head = neutral(&request.head);
+fn asked(head: &str, mut body: String) -> Asked {
     let mut lines = head.lines().filter(|line| !line.is_empty());
     let line = lines.next().unwrap_or_default().to_owned();
     let (mut fields, mut boundary) = (Vec::new(), None);
@@ -224,7 +292,6 @@ fn asked(request: &SeenRequest, neutral: &dyn Fn(&[u8]) -> String) -> Asked {
         }
     }
     fields.sort();
-    let mut body = neutral(&request.body);
     if let Some(boundary) = boundary {
         body = body.replace(&boundary, "…");
     }

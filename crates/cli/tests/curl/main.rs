@@ -11,6 +11,7 @@ mod both;
 mod everyday;
 mod globs;
 mod heads;
+mod http2;
 mod output;
 mod proxies;
 mod redirects;

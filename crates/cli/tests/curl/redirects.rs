@@ -29,7 +29,7 @@ fn server() -> Plan {
         .path("/fragment", moved(302, "/end#part"))
 }
 
-const CASES: &[Case] = &[
+pub(crate) const CASES: &[Case] = &[
     Case::new("not followed unless asked", &["URL/301"]),
     Case::new("301", &["-L", "URL/301"]),
     Case::new("302", &["-L", "URL/302"]),

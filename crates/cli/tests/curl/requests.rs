@@ -17,7 +17,7 @@ fn server() -> Plan {
         .path("/a%20b", Script::new().ok("query"))
 }
 
-const CASES: &[Case] = &[
+pub(crate) const CASES: &[Case] = &[
     Case::new("GET", &["URL/"]),
     Case::new("the path may be left out", &["URL"]),
     Case::new("several URLs", &["URL/", "URL/empty", "URL/chunked"]),
