@@ -1,4 +1,4 @@
-//! Holds instructions and allocations per transfer to what is recorded in `gates.json`.
+//! Holds instructions and allocations per transfer to what is recorded in `gates.json`, and memory to its bars.
 //!
 //! Instructions are callgrind's, as the difference between a long run and a short one, so that what
 //! starts and ends the process cancels out.
@@ -9,7 +9,7 @@ use std::process::{Command, ExitCode};
 
 use serde::{Deserialize, Serialize};
 
-use crate::scenarios;
+use crate::{memory, scenarios};
 
 const SHORT: u64 = 500;
 const LONG: u64 = 4500;
@@ -39,7 +39,7 @@ type Failure = Box<dyn std::error::Error>;
 
 pub(crate) fn main(arguments: &[&str]) -> ExitCode {
     let result = match arguments {
-        [] => check(0.0),
+        [] => check(0.0).map(|passed| memory::hold() && passed),
         ["--record"] => record(),
         ["--prove"] => prove(),
         _ => Err("usage: counted gate [--record | --prove]".into()),

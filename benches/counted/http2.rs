@@ -145,22 +145,50 @@ impl Http2 {
 
 impl Http2Engine {
     pub(crate) fn new(heads: Heads) -> Http2Engine {
-        let (first, responses) = Responses::new(heads);
+        Http2Engine::with_room_for(1, heads)
+    }
+
+    /// For so many connections, of which there is one.
+    pub(crate) fn with_room_for(connections: usize, heads: Heads) -> Http2Engine {
         let options = Options { versions: HttpVersions::Http2, ..Options::default() };
+        let config = Config { max_connections: connections, ..Config::default() };
         let mut http2 = Http2Engine {
-            engine: Engine::new(Config { max_connections: 1, ..Config::default() }),
+            engine: Engine::new(config),
             connection: None,
             url: Url::parse("http://127.0.0.1:8080/some/path/of/a/file.txt").expect("a URL"),
             options: Arc::new(options),
             now: Time::from_nanos(1 << 40),
             out: vec![0; 16 * 1024],
-            responses,
+            responses: Responses::none(),
         };
-        http2.ask(1);
-        http2.receive(&frame(4, 0, &[]));
-        http2.receive(&first);
-        http2.finish(1);
+        http2.connect(heads);
         http2
+    }
+
+    /// Goes on with another origin; the connection to the one before stays.
+    pub(crate) fn go_elsewhere(&mut self, heads: Heads) {
+        let port = self.url.port().map(|port| port + 1);
+        self.url.set_port(port).expect("a URL with a host");
+        self.connection = None;
+        self.connect(heads);
+    }
+
+    /// Nothing happens, for longer than what a busy connection needs is kept.
+    pub(crate) fn rest(&mut self) {
+        self.now = self.now + Duration::from_secs(5);
+        self.engine.advance(self.now);
+        self.engine.expire();
+        self.act();
+    }
+
+    /// With a first request, whose response fills the table.
+    fn connect(&mut self, heads: Heads) {
+        let (first, responses) = Responses::new(heads);
+        self.responses = responses;
+        self.ask(1);
+        self.receive(&frame(4, 0, &[]));
+        self.receive(&first);
+        self.finish(1);
     }
 
     /// So many transfers, 100 at a time.
