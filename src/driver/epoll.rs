@@ -3,6 +3,7 @@
 //! An application of [`Multi`], with nothing that an outside program could not do. For systems that
 //! refuse io_uring, and the control in every benchmark.
 
+use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use super::interest::Action;
@@ -10,7 +11,7 @@ use super::multi::{CallbackError, Event, Multi, SocketChange, Token, Watch};
 use super::{MultiError, soonest};
 use crate::engine::Config;
 use crate::error::Operation;
-use crate::sys::{Epoll, Errno};
+use crate::sys::{Epoll, Errno, clock};
 
 pub(super) struct EpollDriver {
     multi: Multi<EpollWatch>,
@@ -33,6 +34,17 @@ impl EpollDriver {
 
     pub(super) fn multi_mut(&mut self) -> &mut Multi<EpollWatch> {
         &mut self.multi
+    }
+
+    /// A descriptor that is readable when something is ready.
+    pub(super) fn descriptor(&self) -> Result<OwnedFd, MultiError> {
+        let epoll = &self.multi.watch().epoll;
+        epoll.duplicate().map_err(|errno| super::refused(Operation::Poll, errno))
+    }
+
+    /// How long a turn may be put off while nothing is ready.
+    pub(super) fn timeout(&self) -> Option<Duration> {
+        self.multi.next_time().map(|at| at.since(clock::now()))
     }
 
     /// Waits once and handles what is ready.

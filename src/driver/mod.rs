@@ -17,6 +17,7 @@ mod settings;
 use std::collections::hash_map::RandomState;
 use std::fmt;
 use std::hash::BuildHasher as _;
+use std::os::fd::OwnedFd;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -272,6 +273,61 @@ impl Driver {
         }?;
         self.flush_if_idle()?;
         Ok(running)
+    }
+
+    /// A descriptor for another event loop (epoll(7), mio, tokio's `AsyncFd`) to watch for what can be read: it is
+    /// readable when a turn is due, until one is taken. It is the caller's, and each call makes another of the same.
+    ///
+    /// A loop that this one is nested in takes turns that do not wait until [`Driver::timeout`] is no longer zero, then
+    /// waits for the descriptor and for the timeout:
+    ///
+    /// ```
+    /// # use std::io::{Read, Write};
+    /// # use std::os::fd::OwnedFd;
+    /// # use std::time::Duration;
+    /// # fn wait_for(_: &OwnedFd, _: Option<Duration>) { std::thread::yield_now() }
+    /// # let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+    /// # let server = listener.local_addr()?;
+    /// # std::thread::Builder::new().spawn(move || {
+    /// #     let (mut socket, _) = listener.accept().unwrap();
+    /// #     let _ = socket.read(&mut [0; 1024]);
+    /// #     let _ = socket.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello");
+    /// # })?;
+    /// # use ringdove::{Collect, Config, Driver, Request};
+    /// let mut driver = Driver::auto(Config::default())?;
+    /// let descriptor = driver.descriptor()?;
+    /// driver.add(Request::get(&format!("http://{server}/"))?, Box::new(Collect::default()))?;
+    /// while driver.running() > 0 {
+    ///     if driver.timeout() != Some(Duration::ZERO) {
+    ///         wait_for(&descriptor, driver.timeout()); // or your loop's other business
+    ///     }
+    ///     driver.turn(Some(Duration::ZERO))?;
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// On a ring this is an eventfd that is registered with it, by the first call: the ring's own descriptor wakes nobody
+    /// while its thread is elsewhere (io_uring_setup(2), IORING_SETUP_DEFER_TASKRUN).
+    ///
+    /// # Errors
+    ///
+    /// [`MultiError::Os`]: no descriptor is left, or the kernel does not register it.
+    pub fn descriptor(&mut self) -> Result<OwnedFd, MultiError> {
+        match &mut self.inner {
+            Inner::Ring(driver) => driver.descriptor(),
+            Inner::Epoll(driver) => driver.descriptor(),
+            Inner::Poll(driver) => driver.descriptor(),
+        }
+    }
+
+    /// How long the next turn may be put off while [`Driver::descriptor`] is not readable, from now on; zero: not at all,
+    /// `None`: without end. Adding, removing and resuming transfers changes it.
+    pub fn timeout(&mut self) -> Option<Duration> {
+        match &mut self.inner {
+            Inner::Ring(driver) => driver.timeout(),
+            Inner::Epoll(driver) => driver.timeout(),
+            Inner::Poll(driver) => driver.timeout(),
+        }
     }
 
     /// Whoever has no transfer left may never take another turn: what was closed is closed now, so

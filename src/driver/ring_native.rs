@@ -6,7 +6,7 @@
 //! read once per turn; bytes go from the kernel's buffer to the engine and from the engine to the kernel's
 //! without a copy of ours.
 
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::Duration;
 
 use super::names::NameFiles;
@@ -40,6 +40,8 @@ pub(super) struct RingDriver {
     waker: Option<Waker>,
     /// The kernel looks at the waker.
     watched: bool,
+    /// What the kernel writes to when something completes, for a loop that this one is nested in.
+    notifier: Option<Waker>,
     /// The time of the last batch.
     now: Time,
 }
@@ -63,6 +65,7 @@ impl RingDriver {
             connections: Vec::new(),
             waker: None,
             watched: false,
+            notifier: None,
             now: Time::ZERO,
         })
     }
@@ -140,6 +143,28 @@ impl RingDriver {
         Ok(waker)
     }
 
+    /// A descriptor that is readable when a turn is due: the ring's own never is while its thread is elsewhere.
+    pub(super) fn descriptor(&mut self) -> Result<OwnedFd, MultiError> {
+        let refused = |errno| refused(Operation::Poll, errno);
+        if self.notifier.is_none() {
+            let notifier = Waker::new().map_err(refused)?;
+            self.streams.notify(notifier.as_raw_fd()).map_err(refused)?;
+            // what has completed before nobody was told of
+            notifier.wake();
+            self.notifier = Some(notifier);
+        }
+        let notifier = self.notifier.as_ref().expect("it was made just now");
+        notifier.duplicate().map_err(refused)
+    }
+
+    /// How long a turn may be put off while nothing completes.
+    pub(super) fn timeout(&mut self) -> Option<Duration> {
+        let unwatched = self.waker.is_some() && !self.watched;
+        let work = soonest(self.streams.next_work(), unwatched.then_some(limits::SUBMIT_AGAIN));
+        let next = self.engine.next_time();
+        soonest(work, next.map(|at| at.since(clock::now())))
+    }
+
     /// Has the kernel look at the waker, if it does not yet. If it is crowded, it is asked again by the next turn.
     fn watch(&mut self) -> Result<(), MultiError> {
         let Some(waker) = self.waker.as_ref().filter(|_| !self.watched) else { return Ok(()) };
@@ -153,6 +178,10 @@ impl RingDriver {
 
     /// Waits once and handles what has completed.
     pub(super) fn turn(&mut self, mut max: Option<Duration>) -> Result<usize, MultiError> {
+        if let Some(notifier) = &self.notifier {
+            // what completes from here on is told again
+            notifier.drain();
+        }
         if self.engine.next_time() == Some(Time::ZERO) {
             // what was added since the last turn goes out with the call that waits
             let before = self.engine.messages();

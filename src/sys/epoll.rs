@@ -38,6 +38,16 @@ impl Epoll {
         Ok(Epoll { fd: owned(fd), events: Vec::with_capacity(EVENTS), nanoseconds: true })
     }
 
+    /// Another descriptor of it, readable while something is ready (epoll(7): an epoll nests in another).
+    ///
+    /// # Errors
+    ///
+    /// As fcntl(2).
+    pub fn duplicate(&self) -> Result<OwnedFd, Errno> {
+        count::add(Counter::Fcntl, 1);
+        self.fd.try_clone().map_err(Errno::from)
+    }
+
     /// Watches `fd`; its events carry `token`.
     ///
     /// # Errors

@@ -227,6 +227,22 @@ impl Ring {
         &self.ring
     }
 
+    /// Has the kernel write to this eventfd whenever something completes, or would be completed by entering the ring
+    /// (IORING_REGISTER_EVENTFD). It keeps a reference to the file, so that the descriptor may be closed.
+    ///
+    /// # Errors
+    ///
+    /// As io_uring_register(2).
+    pub fn notify(&self, eventfd: RawFd) -> Result<(), Errno> {
+        count::add(Counter::RingRegister, 1);
+        Ok(self.ring.submitter().register_eventfd(eventfd)?)
+    }
+
+    /// Whether there is something to do without a new completion: submit what was pushed, or take what was reaped.
+    pub fn has_work(&mut self) -> bool {
+        !self.reaped.is_empty() || self.unsubmitted() > 0
+    }
+
     /// Whether it ended in a way that says nothing of what the kernel still has in flight.
     pub(super) fn is_broken(&self) -> bool {
         self.broken.is_some()

@@ -567,6 +567,24 @@ impl Streams {
         self.ring.poll_multishot(fd, Interest::RECV, 0).map(drop)
     }
 
+    /// Has the kernel write to this eventfd whenever something completes: see [`Ring::notify`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Ring::notify`].
+    pub fn notify(&self, eventfd: RawFd) -> Result<(), Errno> {
+        self.ring.notify(eventfd)
+    }
+
+    /// How soon to submit or take something although nothing completes; `None`: not at all.
+    pub fn next_work(&mut self) -> Option<Duration> {
+        if self.ring.has_work() || !self.queue.is_empty() {
+            return Some(Duration::ZERO);
+        }
+        let retries = !(self.unsettled.is_empty() && self.lingering.is_empty());
+        retries.then_some(limits::SUBMIT_AGAIN)
+    }
+
     /// Submits what was commanded, waits until there is a completion or it is `until`: see
     /// [`Ring::submit_and_wait`].
     ///

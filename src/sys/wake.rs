@@ -36,6 +36,16 @@ impl Waker {
         Ok(Waker(Arc::new(Inner { fd: owned(fd), awake: AtomicBool::new(false) })))
     }
 
+    /// Another descriptor of it.
+    ///
+    /// # Errors
+    ///
+    /// As fcntl(2).
+    pub fn duplicate(&self) -> Result<OwnedFd, Errno> {
+        count::add(Counter::Fcntl, 1);
+        self.0.fd.try_clone().map_err(Errno::from)
+    }
+
     /// Makes the fd readable, from any thread.
     pub fn wake(&self) {
         if self.0.awake.swap(true, Ordering::AcqRel) {

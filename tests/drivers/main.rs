@@ -25,6 +25,7 @@ mod in_step;
 mod interfaces;
 mod latency;
 mod names;
+mod nested;
 mod policy;
 mod proxies;
 mod proxy_authentication;
