@@ -5,15 +5,19 @@
 //! Invariant: whether a retry is safe is decided here alone, from what is provable.
 
 mod attempts;
+mod unresolved;
 
 use std::fmt;
+use std::io;
 use std::net::{IpAddr, Ipv6Addr};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use crate::http::h2::{ErrorCode, LinkFault};
 use crate::http::{CodingFault, HttpFault, ProxyFault, RedirectFault};
 
 pub use attempts::{Attempt, AttemptEnd, Attempts};
+pub use unresolved::Unresolved;
 
 /// Why a transfer failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,7 +51,7 @@ pub enum Cause {
     /// The peer closed the connection before a complete response had arrived.
     Closed,
     /// The name has no address, or the look-up failed.
-    Resolve(String),
+    Resolve(Unresolved),
     /// The operating system refused an operation.
     Os {
         /// The operation, by its system call's name.
@@ -222,10 +226,44 @@ impl Error {
         }
     }
 
+    /// Whether what went wrong may pass by itself, so that asking again later is of use; apart from whether that is safe, which
+    /// [`Error::retry`] says. What the peer, the system or the network had no time, no room or no way for may pass; that a name
+    /// does not exist, a certificate is not valid, a peer speaks something else or a limit of the caller's is exceeded does
+    /// not.
+    pub fn is_transient(&self) -> bool {
+        match &self.cause {
+            Cause::Closed
+            | Cause::Refused
+            | Cause::Reset(_)
+            | Cause::Timeout { .. }
+            | Cause::Memory { .. }
+            | Cause::NoMemory { .. } => true,
+            Cause::Http(fault) => fault.is_cut_short(),
+            Cause::Resolve(why) => !why.is_answer(),
+            Cause::Os { errno, .. } => passes(*errno),
+            Cause::Proxy(fault) => !fault.is_final(),
+            Cause::Http2(_)
+            | Cause::Tls(_)
+            | Cause::Denied { .. }
+            | Cause::NoZone { .. }
+            | Cause::BodyTooLarge { .. }
+            | Cause::Coding(_)
+            | Cause::Redirect(_)
+            | Cause::BodyNotRepeatable
+            | Cause::Aborted(_) => false,
+        }
+    }
+
+    /// Whether the connection ended before the response did, of which there was some. What was delivered is not all.
+    pub fn is_cut_short(&self) -> bool {
+        matches!(&self.cause, Cause::Http(fault) if fault.is_cut_short())
+    }
+
     /// A short word for the kind of error, stable, for machines: `timeout`, `http`, `tls`, …
     pub fn kind(&self) -> &'static str {
         match &self.cause {
             Cause::Http(fault) if fault.is_limit() => "limit",
+            Cause::Http(fault) if fault.is_cut_short() => "cut",
             Cause::BodyTooLarge { .. } => "limit",
             Cause::Coding(fault) if fault.is_limit() => "limit",
             Cause::Memory { .. } | Cause::NoMemory { .. } => "limit",
@@ -335,7 +373,33 @@ impl fmt::Display for Cause {
     }
 }
 
-impl std::error::Error for Error {}
+impl std::error::Error for Error {
+    /// The [`std::io::Error`] of what the operating system refused.
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match &self.cause {
+            Cause::Os { errno, .. } => Some(io_error(*errno)?),
+            Cause::Redirect(error) => Some(&**error),
+            _ => None,
+        }
+    }
+}
+
+/// Numbers of errno(3) are below this.
+const ERRNOS: usize = 134;
+
+/// The error of this number. It holds nothing but the number, so that one does for all.
+fn io_error(errno: i32) -> Option<&'static io::Error> {
+    static ERRORS: [OnceLock<io::Error>; ERRNOS] = [const { OnceLock::new() }; ERRNOS];
+    let error = ERRORS.get(usize::try_from(errno).ok()?)?;
+    Some(error.get_or_init(|| io::Error::from_raw_os_error(errno)))
+}
+
+/// Whether what the system said may be otherwise later.
+fn passes(errno: i32) -> bool {
+    use io::ErrorKind::{InvalidInput, PermissionDenied, Unsupported};
+    let kind = io::Error::from_raw_os_error(errno).kind();
+    !matches!(kind, InvalidInput | PermissionDenied | Unsupported)
+}
 
 /// Of a longer chain, so many at either end are shown.
 const CHAIN_ENDS: usize = 4;
@@ -459,5 +523,38 @@ mod tests {
             let error = error(cause, progress);
             assert_eq!(error.retry(), retry, "{error:?}");
         }
+    }
+
+    #[test]
+    fn what_may_pass_is_apart_from_what_is_safe() {
+        let os = |errno| Cause::Os { operation: Operation::Connect, errno };
+        let eof = HttpFault::UnexpectedEof { received: 1, expected: Some(2) };
+        let table = [
+            (Cause::Resolve(Unresolved::lasting("no such name")), false),
+            (Cause::Resolve("no server answered".into()), true),
+            (Cause::Tls("the peer does not speak TLS".into()), false),
+            (os(111), true),
+            (os(13), false),
+            (Cause::Http(eof.clone()), true),
+            (Cause::Http(HttpFault::UnexpectedUpgrade), false),
+            (Cause::Closed, true),
+            (Cause::BodyTooLarge { limit: 1 }, false),
+        ];
+        for (cause, passes) in table {
+            let error = error(cause, Progress::NothingSent);
+            assert_eq!(error.is_transient(), passes, "{error:?}");
+        }
+        let cut = error(Cause::Http(eof), Progress::ResponseStarted);
+        assert!(cut.is_cut_short() && cut.kind() == "cut" && cut.retry() == Retry::No);
+    }
+
+    #[test]
+    fn the_systems_error_is_the_source() {
+        use std::error::Error as _;
+        let refused = Cause::Os { operation: Operation::Connect, errno: 111 };
+        let refused = error(refused, Progress::NothingSent);
+        let source = refused.source().and_then(|source| source.downcast_ref::<io::Error>());
+        assert_eq!(source.map(io::Error::kind), Some(io::ErrorKind::ConnectionRefused));
+        assert!(error(Cause::Closed, Progress::NothingSent).source().is_none());
     }
 }

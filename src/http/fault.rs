@@ -216,6 +216,11 @@ impl HttpFault {
             | HttpFault::LengthMismatch { .. } => false,
         }
     }
+
+    /// Whether the connection ended before the response did.
+    pub fn is_cut_short(&self) -> bool {
+        matches!(self, HttpFault::UnexpectedEof { .. } | HttpFault::CloseWithoutNotify { .. })
+    }
 }
 
 impl fmt::Display for HttpFault {

@@ -4,9 +4,9 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::thread;
 use std::time::Duration;
 
+use ringdove::Config;
 use ringdove::driver::Kind;
 use ringdove::sys::{Interest, wait_any};
-use ringdove::Config;
 
 use crate::run::{Run, on_every_driver};
 use ringdove_test_support::PATIENCE;

@@ -5,7 +5,6 @@
 //! three is one queue; what becomes free wakes one eligible transfer.
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
 
 use crate::engine::dials::race::First;
 use crate::engine::exchanges::codec::Codec;
@@ -15,7 +14,7 @@ use crate::engine::names::resolve::{Addresses, LookupId, Outcome, Resolver};
 use crate::engine::pool::{OriginId, PoolKey, PoolOrigin};
 use crate::engine::transfers::transfer::Place;
 use crate::engine::{ConnectionId, Engine, Output, Request, TransferId, error_before_exchange};
-use crate::error::{Cause, Phase};
+use crate::error::{Cause, Phase, Unresolved};
 use crate::http::{Exchange as Http1, Host};
 use crate::limits;
 use crate::time::Time;
@@ -373,7 +372,7 @@ impl Engine {
     ) {
         let outcome = match result {
             Ok(addresses) if addresses.is_empty() => {
-                Outcome::Unknown { why: "the name has no address".into() }
+                Outcome::Unknown { why: Unresolved::lasting("the name has no address") }
             }
             Ok(addresses) => Outcome::Found { addresses: addresses.into(), ttl: None },
             Err(why) => Outcome::Unknown { why: why.into() },
@@ -391,7 +390,7 @@ impl Engine {
     pub(in crate::engine) fn tell_waiters(
         &mut self,
         waiters: Vec<TransferId>,
-        result: &Result<Addresses, Arc<str>>,
+        result: &Result<Addresses, Unresolved>,
     ) {
         // last first, since each goes to the front of its queue
         for id in waiters.into_iter().rev() {
@@ -401,7 +400,7 @@ impl Engine {
             match result {
                 Ok(_) => self.requeue(id),
                 Err(why) => {
-                    let cause = Cause::Resolve(why.to_string());
+                    let cause = Cause::Resolve(why.clone());
                     self.end(id, error_before_exchange(cause, Phase::Resolve));
                 }
             }
@@ -435,7 +434,11 @@ impl Engine {
         if addresses.is_empty() {
             // of those that there are the way leads to none
             let complaint = origin.key.way.as_ref().map_or(String::new(), |way| way.complaint());
-            return self.give_up_opening(transfer_id, Cause::Resolve(complaint), Phase::Resolve);
+            return self.give_up_opening(
+                transfer_id,
+                Cause::Resolve(Unresolved::lasting(&complaint)),
+                Phase::Resolve,
+            );
         }
         let (_, port) = origin.key.peer();
         let apart = origin.key.is_local();

@@ -21,7 +21,7 @@ use crate::engine::pool::OriginId;
 use crate::engine::timers::TimerId;
 use crate::engine::transfers::transfer::{Place, Transfer};
 use crate::engine::{ConnectionId, Engine, Output, Timer, TransferId};
-use crate::error::{Attempt, AttemptEnd, Attempts, Cause};
+use crate::error::{Attempt, AttemptEnd, Attempts, Cause, Unresolved};
 use crate::limits;
 use crate::time::Time;
 
@@ -535,7 +535,7 @@ impl Engine {
                 }
             }
         }
-        let none = || Cause::Resolve("the name has no address".to_owned());
+        let none = || Cause::Resolve(Unresolved::lasting("the name has no address"));
         Err(denied.unwrap_or_else(none))
     }
 

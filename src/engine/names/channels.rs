@@ -15,7 +15,7 @@ use crate::engine::names::stub::{
     ChannelId, Failure, Fixed, Found, NameError, Names, NamesConfig, Transport, Want,
 };
 use crate::engine::{ConnectionId, Engine, Output, error_before_exchange};
-use crate::error::{Cause, Operation, Phase};
+use crate::error::{Cause, Operation, Phase, Unresolved};
 use crate::http::Host;
 use crate::id::IdMap;
 use crate::limits;
@@ -294,10 +294,10 @@ impl Engine {
                 }
             }
             Err(error) => {
-                let why = error.to_string().into();
+                let text = error.to_string();
                 match error.is_negative() {
-                    true => Outcome::Nothing { why, ttl: error.ttl },
-                    false => Outcome::Failed { why },
+                    true => Outcome::Nothing { why: Unresolved::lasting(&text), ttl: error.ttl },
+                    false => Outcome::Failed { why: text.into() },
                 }
             }
         };

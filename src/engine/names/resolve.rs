@@ -16,6 +16,7 @@ use crate::dns::Switch;
 use crate::engine::TransferId;
 use crate::engine::names::stub::Fixed;
 use crate::engine::turns::Turns;
+use crate::error::Unresolved;
 use crate::http::Host;
 use crate::id::{Id, Slab};
 use crate::time::Time;
@@ -77,11 +78,11 @@ pub(in crate::engine) enum Outcome {
     /// The same, of one family. The other's may come: [`Resolver::learn`] or [`Resolver::learn_no_more`] is called.
     Partial { addresses: Addresses, ttl: Option<Duration> },
     /// Servers said that there is nothing, and for how long that holds, if they did.
-    Nothing { why: Arc<str>, ttl: Option<Duration> },
+    Nothing { why: Unresolved, ttl: Option<Duration> },
     /// Nobody could say.
-    Failed { why: Arc<str> },
+    Failed { why: Unresolved },
     /// The system's resolver found nothing, and does not say whether there is nothing.
-    Unknown { why: Arc<str> },
+    Unknown { why: Unresolved },
 }
 
 pub(in crate::engine) struct Resolver {
@@ -238,7 +239,7 @@ impl Resolver {
     }
 
     /// Why a name is known to have no addresses, or not to be found out now.
-    pub(in crate::engine) fn known_failure(&self, host: &Host, now: Time) -> Option<Arc<str>> {
+    pub(in crate::engine) fn known_failure(&self, host: &Host, now: Time) -> Option<Unresolved> {
         self.cache.get_failure(host, now)
     }
 
@@ -351,7 +352,7 @@ impl Resolver {
         id: LookupId,
         outcome: Outcome,
         now: Time,
-    ) -> (Vec<TransferId>, Result<Addresses, Arc<str>>) {
+    ) -> (Vec<TransferId>, Result<Addresses, Unresolved>) {
         let result = match &outcome {
             Outcome::Found { addresses, .. } => Ok(addresses.clone()),
             Outcome::Partial { addresses, .. } => {

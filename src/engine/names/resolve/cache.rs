@@ -7,11 +7,11 @@
 
 use std::cell::Cell;
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Addresses, Outcome};
 use crate::engine::Config;
+use crate::error::Unresolved;
 use crate::http::Host;
 use crate::limits;
 use crate::owner::{Seat, who_goes};
@@ -87,7 +87,7 @@ struct Entry {
 
 enum Known {
     Addresses(Addresses),
-    Failure(Arc<str>),
+    Failure(Unresolved),
 }
 
 impl Entry {
@@ -125,7 +125,7 @@ impl Cache {
         }
     }
 
-    pub(super) fn get_failure(&self, host: &Host, now: Time) -> Option<Arc<str>> {
+    pub(super) fn get_failure(&self, host: &Host, now: Time) -> Option<Unresolved> {
         match &self.entry(host, now)?.known {
             Known::Addresses(_) => None,
             Known::Failure(why) => Some(why.clone()),
@@ -264,6 +264,7 @@ impl Cache {
 #[cfg(test)]
 mod tests {
     use std::net::{IpAddr, Ipv4Addr};
+    use std::sync::Arc;
 
     use super::*;
     use crate::http::Origin;
