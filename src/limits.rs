@@ -48,7 +48,8 @@ pub struct H2Limits {
     /// Bytes of a body that may come before any of it is consumed: what each stream begins with. No less than the 65,535 that
     /// hold before the peer knows.
     pub initial_window: u32,
-    /// Bytes that the window of a stream grows to while its body is consumed as fast as it comes: a gigabit over 128 ms.
+    /// Bytes that the window of a stream grows to while its body is consumed as fast as it comes: six gigabits over 40 ms, as
+    /// Linux's largest receive buffer by default (tcp_rmem) would have it by HTTP/1.1.
     pub stream_window: u32,
     /// Bytes that the windows of all streams grow to together.
     pub windows: u64,
@@ -67,9 +68,9 @@ impl H2Limits {
         streams: 1000,
         continuations: 8,
         initial_window: 65_535,
-        stream_window: 16 * 1024 * 1024,
+        stream_window: 32 * 1024 * 1024,
         windows: 64 * 1024 * 1024,
-        connection_window: 16 * 1024 * 1024,
+        connection_window: 64 * 1024 * 1024,
         barren_frames: 1000,
         answers: 64,
     };
@@ -80,6 +81,14 @@ impl Default for H2Limits {
         Self::DEFAULT
     }
 }
+
+/// Times as wide as it was the window of a body becomes, each time that it is granted again to who keeps up. TCP's doubles in each
+/// round trip: this one has to be as wide before that, or it is what a large body waits for.
+pub(crate) const H2_WIDENING: u32 = 4;
+
+/// Bytes of a body that are granted again at once, where its window is wide: the larger, the less of the window is used on a
+/// long way, and the smaller, the more frames say so.
+pub(crate) const H2_GRANT: u32 = 1024 * 1024;
 
 /// Bytes of the table of header fields that each side of an HTTP/2 connection keeps, at most: what RFC 9113, 6.5.2 begins with.
 pub(crate) const H2_HEADER_TABLE: usize = 4096;

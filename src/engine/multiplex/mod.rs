@@ -77,6 +77,9 @@ impl Multiplex {
     pub(in crate::engine) fn begin(&mut self, key: u64, request: &Request) -> Option<OnStream> {
         let (head, body) = (&request.head, request.body.length());
         let stream = self.codec.begin(key, head, body)?;
+        if request.options.max_rate.is_some() {
+            self.codec.pace(stream);
+        }
         Some(OnStream::new(stream, head, body))
     }
 

@@ -166,6 +166,14 @@ impl Connection {
         }
     }
 
+    /// The body of a response is consumed at a pace of its own, so that no more of it may be on its way than a window as streams
+    /// begin with.
+    pub fn pace(&mut self, id: StreamId) {
+        if let Some(stream) = self.streams.get(id) {
+            stream.inbound.stay();
+        }
+    }
+
     /// The source of a request's body, which was pending, may have more.
     pub fn resume(&mut self, id: StreamId) {
         if let Some(stream) = self.streams.get(id) {

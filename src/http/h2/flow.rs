@@ -4,14 +4,15 @@
 //!   windows smaller that were spent already, and never goes beyond 2^31-1.
 //! * **Inbound**: a stream's window is given back as its data is consumed, so that it bounds what whoever pauses has to keep;
 //!   the connection's as data is received, so that no stream waits for another.
-//! * A stream's window **grows** by what is consumed, while whoever consumes keeps up, to the largest there may be, as long as
-//!   the windows of all streams are within their sum: a lone download gets a large one, many get small ones.
+//! * A stream's window **grows** with what is consumed, while whoever consumes keeps up, to the largest there may be, as long as
+//!   the windows of all streams are within their sum: a lone download gets a large one, many get small ones. It grows at least
+//!   as fast as TCP's does, so that a body is as soon at its rate as by HTTP/1.1.
 //!
 //! Knows numbers. Must not know streams. Invariant: what was granted is what may still come, what is held, and what was
 //! consumed and has not been granted again.
 
 use super::frame::MOST_STREAM;
-use crate::limits::H2Limits;
+use crate::limits::{H2_GRANT, H2_WIDENING, H2Limits};
 
 /// What we may send.
 #[derive(Debug, Clone, Copy)]
@@ -51,11 +52,18 @@ pub(super) struct Inbound {
     left: u32,
     /// What was consumed since the last grant.
     consumed: u32,
+    /// It never becomes wider.
+    stays: bool,
 }
 
 impl Inbound {
     pub(super) fn new(window: u32) -> Inbound {
-        Inbound { window, left: window, consumed: 0 }
+        Inbound { window, left: window, consumed: 0, stays: false }
+    }
+
+    /// It stays as wide as it is: whoever consumes what comes has a pace of his own.
+    pub(super) fn stay(&mut self) {
+        self.stays = true;
     }
 
     /// Bytes that may still come.
@@ -79,9 +87,9 @@ impl Inbound {
         self.consumed += u32::try_from(bytes).unwrap_or(u32::MAX).min(self.held());
     }
 
-    /// Whether half of it can be granted again.
+    /// Whether enough can be granted again: half of it, and of a wide one a little, so that on a long way nearly all of it is used.
     pub(super) fn is_due(&self) -> bool {
-        self.consumed >= self.window.div_ceil(2)
+        self.consumed >= self.window.div_ceil(2).min(H2_GRANT)
     }
 
     /// Grants again what was consumed, and so many bytes more; the increment to be told.
@@ -123,10 +131,11 @@ impl Windows {
         self.sum -= u64::from(inbound.window);
     }
 
-    /// Grants what was consumed, and as much more where it was consumed as fast as it came.
+    /// Grants what was consumed, and makes the window as much wider as it may be at a time where that was as fast as it came.
     pub(super) fn grant(&mut self, inbound: &mut Inbound) -> u32 {
         let keeps_up = inbound.held() <= inbound.window / 8;
-        let more = if keeps_up { self.room(inbound, inbound.consumed) } else { 0 };
+        let wider = inbound.window.saturating_mul(H2_WIDENING - 1);
+        let more = if keeps_up { self.room(inbound, wider) } else { 0 };
         self.widest = self.widest.max(inbound.window + more);
         inbound.grant(more)
     }
@@ -145,6 +154,9 @@ impl Windows {
 
     /// As much of `more` as a window may become wider.
     fn room(&mut self, inbound: &Inbound, more: u32) -> u32 {
+        if inbound.stays {
+            return 0;
+        }
         let sum = u32::try_from(self.most_sum.saturating_sub(self.sum)).unwrap_or(u32::MAX);
         let more = more.min(self.most.saturating_sub(inbound.window)).min(sum);
         self.sum += u64::from(more);
@@ -182,6 +194,16 @@ mod tests {
     }
 
     #[test]
+    fn a_wide_window_is_granted_again_in_small_parts() {
+        let mut inbound = Inbound::new(16 * H2_GRANT);
+        assert!(inbound.receive(2 * H2_GRANT as usize));
+        inbound.consume(H2_GRANT as usize - 1);
+        assert!(!inbound.is_due());
+        inbound.consume(1);
+        assert!(inbound.is_due());
+    }
+
+    #[test]
     fn a_window_grows_while_it_is_kept_up_with() {
         let limits = H2Limits { stream_window: 350, windows: 1000, ..H2Limits::DEFAULT };
         let mut windows = Windows::new(100, &limits);
@@ -194,7 +216,7 @@ mod tests {
             inbound.consume(bytes);
             grants.push(windows.grant(&mut inbound));
         }
-        assert_eq!(grants, [200, 350, 350, 350]);
+        assert_eq!(grants, [350, 350, 350, 350]);
         // nine tenths are held: no more than what was consumed
         let mut slow = Inbound::new(100);
         windows.opened(&slow);
@@ -229,15 +251,15 @@ mod tests {
         assert_eq!(windows.widen(&mut first, Some(1000)), 0);
         assert!(first.receive(100));
         first.consume(100);
-        assert_eq!(windows.grant(&mut first), 200);
+        assert_eq!(windows.grant(&mut first), 400);
         let widened = |windows: &mut Windows, length| {
             let mut inbound = Inbound::new(100);
             windows.opened(&inbound);
             windows.widen(&mut inbound, length)
         };
-        assert_eq!(widened(&mut windows, Some(1000)), 100);
+        assert_eq!(widened(&mut windows, Some(1000)), 300);
         assert_eq!(widened(&mut windows, Some(150)), 51);
         assert_eq!(widened(&mut windows, Some(99)), 0);
-        assert_eq!(widened(&mut windows, None), 100);
+        assert_eq!(widened(&mut windows, None), 300);
     }
 }

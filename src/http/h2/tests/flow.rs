@@ -60,11 +60,28 @@ fn what_is_consumed_is_granted_again_and_more() {
     link.receive(&data(1, 0, &[0; 16_384])).unwrap();
     assert_eq!(link.sent(), [""; 0]);
     link.receive(&data(1, 0, &[0; 16_384])).unwrap();
-    assert_eq!(link.sent(), ["1 window 65536"]);
-    for _ in 0..3 {
+    // four times as wide: 262,140
+    assert_eq!(link.sent(), ["1 window 229373"]);
+    for _ in 0..7 {
         link.receive(&data(1, 0, &[0; 16_384])).unwrap();
+        assert_eq!(link.sent(), [""; 0]);
     }
-    assert_eq!(link.sent(), ["1 window 98304"]);
+    link.receive(&data(1, 0, &[0; 16_384])).unwrap();
+    assert_eq!(link.sent(), ["1 window 917492"]);
+}
+
+#[test]
+fn who_has_a_pace_of_his_own_has_a_window_that_stays() {
+    let mut link = Link::asking(2);
+    link.connection.pace(link.id(1));
+    link.receive(&headers(3, 0, OK)).unwrap();
+    link.receive(&data(3, 0, &[0; 16_384]).repeat(2)).unwrap();
+    link.receive(&data(3, END_STREAM, &[])).unwrap();
+    link.sent();
+    // though another one became wide
+    link.receive(&headers(1, 0, &[(":status", "200"), ("content-length", "1000000")])).unwrap();
+    link.receive(&data(1, 0, &[0; 16_384]).repeat(2)).unwrap();
+    assert_eq!(link.sent(), ["1 window 32768"]);
 }
 
 /// A pause withholds its own stream's window, and nothing else.
@@ -148,9 +165,9 @@ fn a_body_after_a_large_one_has_a_wide_window_from_its_head_on() {
     link.receive(&headers(1, 0, OK)).unwrap();
     link.receive(&data(1, 0, &[0; 16_384]).repeat(2)).unwrap();
     link.receive(&data(1, END_STREAM, &[])).unwrap();
-    assert_eq!(link.sent(), ["1 window 65536"]);
+    assert_eq!(link.sent(), ["1 window 229373"]);
     link.receive(&headers(3, 0, &[(":status", "200"), ("content-length", "1000000")])).unwrap();
-    assert_eq!(link.sent(), ["3 window 32768"]);
+    assert_eq!(link.sent(), ["3 window 196605"]);
 }
 
 /// RFC 9113, 6.9.1: padding counts, and its credit comes back by itself.

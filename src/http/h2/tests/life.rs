@@ -8,7 +8,7 @@ fn a_connection_begins_with_the_preface_and_settings() {
     assert!(link.connection.wants_fill());
     let bytes = link.sent_bytes(1000);
     assert!(bytes.starts_with(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"));
-    assert_eq!(link.frames(&bytes), ["settings 4", "0 window 16711681"]);
+    assert_eq!(link.frames(&bytes), ["settings 4", "0 window 67043329"]);
     assert!(!link.connection.wants_fill());
     // no pushes; the table's size, and the longest list
     let payload = &bytes[24 + 9..24 + 9 + 24];

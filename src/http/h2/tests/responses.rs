@@ -384,7 +384,7 @@ fn late_blocks_are_decoded_and_late_data_gives_its_credit_back() {
     assert_eq!(link.sent(), ["1 rst CANCEL"]);
     let frames = data(1, 0, &[0; 16_384]).repeat(600);
     link.receive(&frames).unwrap();
-    assert_eq!(link.sent(), ["0 window 8388608"]);
+    assert_eq!(link.sent(), ["0 window 9437184"]);
 }
 
 #[test]
