@@ -42,6 +42,61 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("typed", &["args", "config", "options"]),
 ];
 
+/// The same of the rooms of the C library, which is another crate. A handle is in a multi, which has handles: these two know each
+/// other.
+const LIBCURL_ROOMS: &[(&str, &[&str])] = &[
+    ("codes", &[]),
+    ("edge", &[]),
+    ("slist", &["edge"]),
+    ("escape", &["edge"]),
+    ("getdate", &["edge"]),
+    ("global", &["codes", "edge"]),
+    ("version", &["edge"]),
+    ("errors", &["codes"]),
+    ("options", &["codes", "edge"]),
+    ("url", &["codes", "edge", "escape"]),
+    ("share", &["codes", "edge"]),
+    ("mime", &["codes", "easy", "edge", "errors", "options", "slist"]),
+    (
+        "easy",
+        &[
+            "codes", "edge", "errors", "escape", "getdate", "mime", "multi", "options", "share",
+            "slist", "url",
+        ],
+    ),
+    ("multi", &["codes", "easy", "edge", "errors", "options"]),
+    ("websocket", &["codes", "easy", "edge"]),
+];
+
+/// Where C's pointers come into the C library: its only files with `unsafe`.
+const C_EDGE: [&str; 25] = [
+    "easy/body",
+    "easy/callbacks",
+    "easy/heads",
+    "easy/info",
+    "easy/mod",
+    "easy/request",
+    "easy/setopt",
+    "edge/handle",
+    "edge/memory",
+    "edge/text",
+    "escape",
+    "getdate",
+    "global",
+    "mime/form",
+    "mime/interface",
+    "mime/reader",
+    "multi/epoll",
+    "multi/interface",
+    "multi/watch",
+    "options/names",
+    "share",
+    "slist",
+    "url/mod",
+    "version",
+    "websocket",
+];
+
 /// The same of the rooms of the engine, and of the files beside them. A machine that stands in a room and knows no engine has
 /// a row of its own; `mod` is the engine itself, which joins all others.
 const ENGINE: &[(&str, &[&str])] = &[
@@ -107,6 +162,7 @@ const BACK_ENDS: [&str; 3] = ["epoll", "ring_poll", "ring_native"];
 /// The crates whose sources are held to what holds for all.
 const LIBRARY: &str = "src";
 const COMMAND: &str = "crates/cli/src";
+const LIBCURL: &str = "crates/curl/src";
 const TEST_SUPPORT: &str = "crates/test-support/src";
 
 /// One source file.
@@ -129,7 +185,7 @@ fn sources(of: &str) -> Vec<Source> {
 }
 
 fn all_sources() -> Vec<Source> {
-    [LIBRARY, COMMAND, TEST_SUPPORT].into_iter().flat_map(sources).collect()
+    [LIBRARY, COMMAND, LIBCURL, TEST_SUPPORT].into_iter().flat_map(sources).collect()
 }
 
 fn collect(root: &Path, dir: &Path, sources: &mut Vec<Source>) {
@@ -283,7 +339,7 @@ fn has_word(code: &str, word: &str) -> bool {
 
 #[test]
 fn imports_follow_the_table() {
-    for (crate_, table) in [(LIBRARY, MAY_IMPORT), (COMMAND, ROOMS)] {
+    for (crate_, table) in [(LIBRARY, MAY_IMPORT), (COMMAND, ROOMS), (LIBCURL, LIBCURL_ROOMS)] {
         let wrong = imports_against(table, &sources(crate_));
         assert!(wrong.is_empty(), "{crate_}: {wrong:#?}");
     }
@@ -456,6 +512,22 @@ fn the_kernel_is_met_in_sys_alone() {
         1,
         "SQEs are pushed in one place"
     );
+}
+
+/// Its edge is the second door for `unsafe`, and asks the kernel for nothing but waits.
+#[test]
+fn the_c_library_meets_c_at_its_edge_alone() {
+    let mut found = BTreeSet::new();
+    for source in sources(LIBCURL) {
+        assert!(!has_word(&source.code, "io_uring"), "{}", source.path.display());
+        // what C calls has to be exported by its name, which is `unsafe` too
+        if has_word(&source.code, "unsafe") || has_word(&source.code, "libc::") {
+            let path = source.path.with_extension("");
+            found.insert(path.to_string_lossy().into_owned());
+        }
+    }
+    let edge: BTreeSet<_> = C_EDGE.into_iter().map(str::to_owned).collect();
+    assert_eq!(found, edge);
 }
 
 #[test]

@@ -1,0 +1,366 @@
+//! What comes of a transfer, on its way to the callbacks.
+//!
+//! Knows what curl tells to which callback, and in which portions. The handler runs while the engine is borrowed: a callback
+//! that calls back is told so (CURLM_RECURSIVE_API_CALL), or what it asks for is done later. Invariant: bytes that a callback
+//! did not take are kept, and given to it again.
+
+use std::borrow::Cow;
+use std::ffi::CString;
+use std::rc::Rc;
+
+use ringdove::http::Fields;
+use ringdove::{Flow, Handler, Outcome, Paused, Redirect, ResponseHead, Version};
+
+use super::callbacks::{self, Told, Written};
+use super::heads::{self, Heads};
+use super::info::Info;
+use super::{Done, Easy, proxy};
+use crate::codes::Code;
+use crate::errors::{self, Failure};
+use crate::options::{Method, ids};
+
+/// CURL_MAX_WRITE_SIZE
+const MOST: usize = 16 * 1024;
+
+/// The handler of an easy handle's transfer.
+pub(crate) struct Delivery {
+    pub(crate) easy: Rc<Easy>,
+}
+
+impl Delivery {
+    fn stop(&self) -> Flow {
+        Flow::Abort("by a callback".to_owned())
+    }
+
+    /// Takes a head that is followed by another one: what comes of its body is not for the program.
+    fn take_former(&self, head: &ResponseHead<'_>) -> Flow {
+        self.take_head(head, heads::HEADER);
+        self.easy.heads.borrow_mut().next_request();
+        if self.easy.run.has_failed() { self.stop() } else { Flow::Continue }
+    }
+
+    /// Notes what a head says, and gives its lines to the callbacks.
+    fn take_head(&self, head: &ResponseHead<'_>, origin: u32) {
+        let easy = &*self.easy;
+        note_head(easy, head, origin);
+        let with_body = easy.settings.borrow().flag(ids::HEADER, false);
+        for line in lines(head.raw()) {
+            if !give_line(easy, &line, with_body) {
+                return;
+            }
+        }
+    }
+
+    /// What a final head means for the body.
+    fn judge(&self, head: &ResponseHead<'_>) -> Result<Flow, Failure> {
+        let easy = &*self.easy;
+        let settings = easy.settings.borrow();
+        let status = head.status();
+        let resumes = settings.number(ids::RESUME_FROM_LARGE, 0);
+        let resumes = if settings.method == Method::Get { resumes.max(0) } else { 0 };
+        if status == 416 && resumes > 0 {
+            // there is no rest: what is there is all
+            return Ok(Flow::Enough);
+        }
+        if status >= 400 && settings.flag(ids::FAILONERROR, false) {
+            let text = format!("The requested URL returned error: {status}");
+            return Err(Failure::new(Code::HTTP_RETURNED_ERROR, text));
+        }
+        let length = easy.info.borrow().content_length;
+        easy.run.download_size.set(length);
+        easy.run.asked.borrow_mut().expected = length;
+        if settings.no_body() {
+            return Ok(Flow::Enough);
+        }
+        if resumes > 0 && range_start(head) != u64::try_from(resumes).ok() {
+            if status < 300 && length == u64::try_from(resumes).ok() {
+                return Ok(Flow::Enough);
+            }
+            easy.run.not_the_rest.set(true);
+        }
+        let decodes = settings.bytes(ids::ACCEPT_ENCODING).is_some()
+            && settings.flag(ids::HTTP_CONTENT_DECODING, true);
+        if decodes && let Err(fault) = ringdove::http::codings(head) {
+            let text = format!("Unrecognized content encoding type. {fault}");
+            return Err(Failure::new(Code::BAD_CONTENT_ENCODING, text));
+        }
+        let most = u64::try_from(settings.number(ids::MAXFILESIZE_LARGE, 0)).unwrap_or_default();
+        if most > 0 && length.is_some_and(|length| length > most) {
+            return Err(Failure::new(Code::FILESIZE_EXCEEDED, "Maximum file size exceeded"));
+        }
+        if unmet(&settings, easy, status) {
+            easy.info.borrow_mut().condition_unmet = true;
+            return Ok(Flow::Enough);
+        }
+        Ok(Flow::Continue)
+    }
+}
+
+impl Handler for Delivery {
+    fn sending(&mut self, head: &[u8], body: &[u8]) {
+        let easy = &*self.easy;
+        easy.info.borrow_mut().request_size += head.len();
+        if callbacks::is_verbose(easy) {
+            callbacks::debug(easy, Told::HeaderOut, head);
+            callbacks::debug(easy, Told::DataOut, body);
+        }
+    }
+
+    fn informational(&mut self, head: &ResponseHead<'_>) {
+        self.take_head(head, heads::INFORMATIONAL);
+    }
+
+    fn redirected(&mut self, head: &ResponseHead<'_>, next: &Redirect) -> Flow {
+        let flow = self.take_former(head);
+        let mut info = self.easy.info.borrow_mut();
+        info.redirects += 1;
+        info.redirect_url = None;
+        info.url = CString::new(String::from(next.head.url())).ok();
+        info.method = CString::new(next.head.method().as_str()).ok();
+        info.scheme = CString::new(next.head.origin().scheme().name()).ok();
+        flow
+    }
+
+    fn challenged(&mut self, head: &ResponseHead<'_>) -> Flow {
+        self.take_former(head)
+    }
+
+    fn head(&mut self, head: &ResponseHead<'_>) -> Flow {
+        self.take_head(head, heads::HEADER);
+        let judged = if self.easy.run.has_failed() { Ok(Flow::Continue) } else { self.judge(head) };
+        match judged {
+            Ok(flow) if !self.easy.run.has_failed() => flow,
+            Ok(_) => self.stop(),
+            Err(failure) => {
+                self.easy.run.fail(failure);
+                self.stop()
+            }
+        }
+    }
+
+    fn body(&mut self, chunk: &[u8]) -> Flow {
+        let easy = &*self.easy;
+        let run = &easy.run;
+        run.downloaded.set(run.downloaded.get() + chunk.len() as u64);
+        if !callbacks::progress(easy) {
+            run.fail(Failure::new(Code::ABORTED_BY_CALLBACK, "Callback aborted"));
+        }
+        if run.has_failed() {
+            return self.stop();
+        }
+        if run.not_the_rest.get() {
+            let text = "HTTP server doesn't seem to support byte ranges. Cannot resume.";
+            run.fail(Failure::new(Code::RANGE_ERROR, text));
+            return self.stop();
+        }
+        callbacks::debug(easy, Told::DataIn, chunk);
+        match give_body(easy, chunk) {
+            Ok(true) => Flow::Continue,
+            Ok(false) => Flow::Pause,
+            Err(failure) => {
+                run.fail(failure);
+                self.stop()
+            }
+        }
+    }
+
+    fn trailers(&mut self, fields: Fields<'_>) -> Flow {
+        for (name, value) in fields {
+            let line = [name.as_bytes(), b": ", &value, b"\r\n"].concat();
+            self.easy.heads.borrow_mut().add(name.as_bytes(), &value, heads::TRAILER);
+            if !give_line(&self.easy, &line, false) {
+                return self.stop();
+            }
+        }
+        Flow::Continue
+    }
+}
+
+/// Where the part begins that a response has.
+fn range_start(head: &ResponseHead<'_>) -> Option<u64> {
+    let value = head.field("content-range")?;
+    let digits: Vec<u8> = value
+        .iter()
+        .copied()
+        .skip_while(|byte| !byte.is_ascii_digit() && *byte != b'*')
+        .take_while(u8::is_ascii_digit)
+        .collect();
+    std::str::from_utf8(&digits).ok()?.parse().ok()
+}
+
+/// Gives a line of a head to the callbacks. False once that has failed.
+fn give_line(easy: &Easy, line: &[u8], with_body: bool) -> bool {
+    callbacks::debug(easy, Told::HeaderIn, line);
+    easy.info.borrow_mut().header_size += line.len();
+    let written = match with_body {
+        true => callbacks::write(easy, line),
+        false => Written::All,
+    };
+    if written == Written::All && callbacks::header(easy, line) == Written::All {
+        return true;
+    }
+    easy.run.fail(Failure::new(Code::WRITE_ERROR, "Failed writing header"));
+    false
+}
+
+/// Gives bytes of a body to the write callback, in curl's portions. False if it paused: what it did not take is kept.
+fn give_body(easy: &Easy, bytes: &[u8]) -> Result<bool, Failure> {
+    let run = &easy.run;
+    let size =
+        usize::try_from(easy.settings.borrow().number(ids::BUFFERSIZE, 0)).unwrap_or_default();
+    let portion = if size == 0 { MOST } else { size.min(MOST) };
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        if run.paused.get().receiving {
+            run.held.borrow_mut().extend_from_slice(rest);
+            return Ok(false);
+        }
+        let (next, after) = rest.split_at(portion.min(rest.len()));
+        match callbacks::write(easy, next) {
+            Written::All => rest = after,
+            Written::Pause => run.paused.set(Paused { receiving: true, ..run.paused.get() }),
+            Written::Failed => {
+                let text = "Failure writing output to destination";
+                return Err(Failure::new(Code::WRITE_ERROR, text));
+            }
+        }
+    }
+    // a callback may have paused with its last portion
+    Ok(!run.paused.get().receiving)
+}
+
+/// Gives what was kept to the write callback, unless the transfer is paused still.
+pub(crate) fn deliver_held(easy: &Easy) -> Result<(), Failure> {
+    if easy.run.paused.get().receiving {
+        return Ok(());
+    }
+    let held = easy.run.held.take();
+    give_body(easy, &held).map(drop)
+}
+
+/// The lines of a head, each with its line break, as curl tells them.
+fn lines(raw: &[u8]) -> impl Iterator<Item = Cow<'_, [u8]>> {
+    raw.split_inclusive(|&byte| byte == b'\n').map(Cow::Borrowed)
+}
+
+fn note_head(easy: &Easy, head: &ResponseHead<'_>, origin: u32) {
+    let mut info = easy.info.borrow_mut();
+    let mut kept = easy.heads.borrow_mut();
+    info.status = head.status();
+    // CURL_HTTP_VERSION_*
+    info.version = match head.version() {
+        Version::Http10 => 1,
+        Version::Http11 => 2,
+        Version::Http2 => 3,
+    };
+    if origin == heads::HEADER {
+        forget_response(&mut info);
+    }
+    for (name, value) in head.fields() {
+        kept.add(name.as_bytes(), &value, origin);
+        note_field(&mut info, name, &value);
+    }
+    let location = head.field("location");
+    let redirects = (300..400).contains(&head.status()) && head.status() != 304;
+    if let Some(location) = location.filter(|_| redirects) {
+        info.redirect_url = redirect_url(&info, &location);
+    }
+}
+
+/// What the response before has said counts no more.
+fn forget_response(info: &mut Info) {
+    (info.content_type, info.content_length, info.redirect_url) = (None, None, None);
+    (info.file_time, info.retry_after) = (None, 0);
+    (info.auth_offered, info.proxy_auth_offered) = (0, 0);
+}
+
+fn note_field(info: &mut Info, name: &str, value: &[u8]) {
+    let text = || std::str::from_utf8(value).ok().map(str::trim);
+    match name.to_ascii_lowercase().as_str() {
+        "content-type" => info.content_type = CString::new(value).ok(),
+        "content-length" => info.content_length = text().and_then(|text| text.parse().ok()),
+        "last-modified" => info.file_time = text().and_then(crate::getdate::parse),
+        "retry-after" => info.retry_after = text().map_or(0, retry_after),
+        "www-authenticate" => info.auth_offered |= schemes(value),
+        "proxy-authenticate" => info.proxy_auth_offered |= schemes(value),
+        _ => {}
+    }
+}
+
+fn retry_after(text: &str) -> i64 {
+    let until = |date: i64| (date - ringdove::sys::clock::unix()).max(0);
+    text.parse().ok().or_else(|| crate::getdate::parse(text).map(until)).unwrap_or(0)
+}
+
+/// The bits of CURLAUTH_* of a challenge.
+fn schemes(value: &[u8]) -> i64 {
+    let text = String::from_utf8_lossy(value).to_ascii_lowercase();
+    let starts = |word: &str| text.split(',').any(|part| part.trim_start().starts_with(word));
+    let bits = [
+        ("basic", proxy::auth::BASIC),
+        ("digest", proxy::auth::DIGEST),
+        ("bearer", proxy::auth::BEARER),
+        ("negotiate", 1 << 2),
+        ("ntlm", 1 << 3),
+    ];
+    bits.into_iter().filter(|(word, _)| starts(word)).map(|(_, bit)| bit).sum()
+}
+
+/// Where a redirect would lead, by curl's way of reading URLs.
+fn redirect_url(info: &Info, location: &[u8]) -> Option<CString> {
+    use crate::url::parts::{Parts, flags};
+    let base = Parts::default().parse(info.url.as_ref()?.to_bytes(), flags::GUESS_SCHEME).ok()?;
+    let flags = flags::URLENCODE | flags::NON_SUPPORT_SCHEME;
+    CString::new(base.parse(location, flags).ok()?.compose(0).ok()?).ok()
+}
+
+/// Whether the condition of CURLOPT_TIMECONDITION is not met, by the response's word or its date.
+fn unmet(settings: &crate::options::Settings, easy: &Easy, status: u16) -> bool {
+    let condition = settings.number(ids::TIMECONDITION, 0);
+    if condition == 0 {
+        return false;
+    }
+    if status == 304 {
+        return true;
+    }
+    let asked = settings.number(ids::TIMEVALUE_LARGE, 0);
+    let Some(time) = easy.info.borrow().file_time else { return false };
+    let unmodified = if condition == 2 { time >= asked } else { time <= asked };
+    (200..300).contains(&status) && asked > 0 && unmodified
+}
+
+/// How a transfer ended, with what the engine says of it; and the last of what is told of it.
+pub(crate) fn conclude(easy: &Easy, outcome: Outcome) -> Done {
+    let Outcome { result, report } = outcome;
+    let run = &easy.run;
+    if run.uploaded.get() == 0 {
+        run.uploaded.set(report.body_sent);
+    }
+    // as it came, not as it was decoded
+    if report.body_decoded.is_some() {
+        run.downloaded.set(report.body_received);
+    }
+    let asked = run.asked.borrow().clone();
+    let failure = run.take_failure();
+    let failure = failure.or_else(|| result.err().map(|error| errors::of(&error, &report, &asked)));
+    let mut info = easy.info.borrow_mut();
+    info.certificate_refused =
+        failure.as_ref().is_some_and(|failure| failure.code == Code::PEER_FAILED_VERIFICATION);
+    info.take_report(report);
+    Done(failure.map_or(Ok(()), Err))
+}
+
+/// Forgets the transfer before, and notes what is asked for.
+pub(crate) fn begin(easy: &Easy, prepared: &super::request::Prepared) {
+    easy.run.begin(prepared.asked.clone());
+    easy.run.upload_size.set(prepared.upload_size);
+    *easy.heads.borrow_mut() = Heads::default();
+    let head = prepared.request.head();
+    *easy.info.borrow_mut() = Info {
+        url: CString::new(&prepared.url[..]).ok(),
+        method: CString::new(head.method().as_str()).ok(),
+        scheme: CString::new(head.origin().scheme().name()).ok(),
+        used_proxy: prepared.asked.proxy.is_some(),
+        ..Info::default()
+    };
+}

@@ -1,0 +1,319 @@
+//! The easy interface: `CURL`, one transfer at a time and what was set for it.
+//!
+//! Knows a handle's life. What is set of it is with `setopt`, what is made of that with `request`, what comes with
+//! `delivery`, what is told with `info`. Invariant: nothing of a handle is borrowed while a callback runs.
+#![allow(unsafe_code, reason = "handles come in as pointers")]
+
+mod body;
+pub(crate) mod callbacks;
+pub(crate) mod delivery;
+mod fields;
+mod heads;
+pub(crate) mod info;
+mod proxy;
+pub(crate) mod request;
+mod run;
+mod setopt;
+pub(crate) mod tls;
+mod ways;
+
+use std::cell::{Cell, RefCell};
+use std::ffi::{c_char, c_int};
+use std::ptr;
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+
+use ringdove::{CookieJar, Hsts, Paused};
+
+use crate::codes::Code;
+use crate::edge::handle::{self, Kind, Own};
+use crate::edge::{Pointer, guard};
+use crate::errors::Failure;
+use crate::multi::{MessageSlot, Multi};
+use crate::options::{Settings, ids};
+use crate::share::Share;
+use heads::Heads;
+use info::Info;
+pub(crate) use run::{Done, Run};
+
+/// What a `CURL *` stands for.
+#[derive(Default)]
+pub(crate) struct Easy {
+    /// The pointer that C has.
+    pub(crate) own: Own,
+    pub(crate) settings: RefCell<Settings>,
+    pub(crate) info: RefCell<Info>,
+    /// The fields of responses, for curl_easy_header(3).
+    pub(crate) heads: RefCell<Heads>,
+    /// What there is of the transfer under way.
+    pub(crate) run: Run,
+    /// The multi that it was added to.
+    pub(crate) multi: RefCell<Weak<Multi>>,
+    /// The one of its own, for curl_easy_perform(3).
+    private: RefCell<Option<Rc<Multi>>>,
+    pub(crate) share: RefCell<Option<Arc<Share>>>,
+    pub(crate) jar: RefCell<Option<CookieJar>>,
+    pub(crate) hsts: RefCell<Option<Hsts>>,
+    /// Callbacks of it that are running.
+    calling: Cell<u32>,
+    /// Where curl_multi_info_read(3) points to.
+    pub(crate) message: MessageSlot,
+}
+
+impl Kind for Easy {
+    const MAGIC: usize = 0xc0de_dbad;
+}
+
+/// The handle, or an answer of curl's for who has none.
+pub(crate) fn find(handle: Pointer) -> Option<Rc<Easy>> {
+    handle::find(handle)
+}
+
+fn issue(easy: Easy) -> Pointer {
+    let easy = Rc::new(easy);
+    let handle = handle::issue(Rc::clone(&easy));
+    easy.own.set(handle);
+    handle
+}
+
+impl Easy {
+    /// Runs a callback of C's. Nothing may be borrowed.
+    pub(crate) fn calling<T>(&self, callback: impl FnOnce() -> T) -> T {
+        let multi = self.multi.borrow().upgrade();
+        let _inside = multi.as_deref().map(Multi::enter);
+        self.calling.set(self.calling.get() + 1);
+        let result = callback();
+        self.calling.set(self.calling.get() - 1);
+        result
+    }
+
+    pub(crate) fn is_calling(&self) -> bool {
+        self.calling.get() > 0
+    }
+
+    /// Whether it was added to a multi of the program's.
+    fn is_added(&self) -> bool {
+        self.multi.borrow().upgrade().is_some()
+    }
+
+    /// The jar that its cookies are kept in, if they are.
+    pub(crate) fn cookies(&self) -> Option<CookieJar> {
+        let shared = self.share.borrow().as_ref().and_then(|share| share.cookies());
+        shared.filter(|_| self.jar.borrow().is_some()).or_else(|| self.jar.borrow().clone())
+    }
+
+    /// Has cookies be kept from here on.
+    pub(crate) fn keep_cookies(&self) -> CookieJar {
+        let own = self.jar.borrow_mut().get_or_insert_default().clone();
+        let shared = self.share.borrow().as_ref().and_then(|share| share.cookies());
+        shared.unwrap_or(own)
+    }
+
+    fn perform(self: &Rc<Self>) -> Code {
+        if self.is_calling() {
+            return Code::RECURSIVE_API_CALL;
+        }
+        if self.is_added() {
+            let failure =
+                Failure::new(Code::FAILED_INIT, "easy handle already used in multi handle");
+            self.tell_failure(&failure);
+            return failure.code;
+        }
+        let multi = Rc::clone(self.private.borrow_mut().get_or_insert_with(Multi::private));
+        if let Err(code) = multi.add(self) {
+            self.tell_failure(&Failure::plain(Code::FAILED_INIT));
+            return if code == crate::codes::MultiCode::RECURSIVE_API_CALL {
+                Code::RECURSIVE_API_CALL
+            } else {
+                Code::FAILED_INIT
+            };
+        }
+        let code = multi.run_to_end(self);
+        let _ = multi.remove(self);
+        if self.settings.borrow().flag(ids::FORBID_REUSE, false) {
+            multi.close_idle();
+        }
+        code
+    }
+
+    /// Fills the error buffer of CURLOPT_ERRORBUFFER, and tells the debug callback.
+    pub(crate) fn tell_failure(&self, failure: &Failure) {
+        callbacks::fill_error_buffer(self, &failure.text);
+        callbacks::debug_text(self, &failure.text);
+    }
+
+    fn pause(self: &Rc<Self>, what: Paused) -> Code {
+        if self.run.id.get().is_none() && self.run.done.borrow().is_none() {
+            return Code::BAD_FUNCTION_ARGUMENT;
+        }
+        self.run.paused.set(what);
+        if self.is_calling() {
+            // it is looked at when the callback is over
+            if let Some(multi) = self.multi.borrow().upgrade() {
+                multi.pause_later(self);
+            }
+            return Code::OK;
+        }
+        if let Err(failure) = delivery::deliver_held(self) {
+            let code = failure.code;
+            self.run.fail(failure);
+            if let Some(multi) = self.multi.borrow().upgrade() {
+                multi.pause_later(self);
+            }
+            return code;
+        }
+        let multi = self.multi.borrow().upgrade();
+        multi.map_or(Code::OK, |multi| multi.apply_pause(self))
+    }
+
+    /// Writes what is kept in files: CURLOPT_COOKIEJAR and CURLOPT_HSTS.
+    fn write_files(&self) {
+        let settings = self.settings.borrow();
+        if let Some(path) = settings.text(ids::COOKIEJAR)
+            && let Some(jar) = self.cookies()
+        {
+            setopt::write_jar(&path, &jar);
+        }
+        if let Some(path) = settings.text(ids::HSTS)
+            && let Some(hsts) = &*self.hsts.borrow()
+        {
+            let _ = std::fs::write(path, hsts.to_file(request::today()));
+        }
+    }
+}
+
+/// curl_easy_init(3)
+#[unsafe(no_mangle)]
+extern "C" fn curl_easy_init() -> Pointer {
+    guard(ptr::null_mut(), || issue(Easy::default()))
+}
+
+/// curl_easy_cleanup(3). From within a callback of the handle's own it does nothing.
+#[unsafe(no_mangle)]
+extern "C" fn curl_easy_cleanup(handle: Pointer) {
+    guard((), || {
+        let Some(easy) = find(handle).filter(|easy| !easy.is_calling()) else { return };
+        if let Some(multi) = easy.multi.borrow().upgrade() {
+            if multi.is_calling() {
+                return;
+            }
+            let _ = multi.remove(&easy);
+        }
+        easy.write_files();
+        easy.private.borrow_mut().take();
+        if let Some(share) = easy.share.borrow_mut().take() {
+            share.leave();
+        }
+        drop(handle::revoke::<Easy>(handle));
+    });
+}
+
+/// curl_easy_perform(3)
+#[unsafe(no_mangle)]
+extern "C" fn curl_easy_perform(handle: Pointer) -> Code {
+    guard(Code::FAILED_INIT, || match find(handle) {
+        Some(easy) => easy.perform(),
+        None => Code::BAD_FUNCTION_ARGUMENT,
+    })
+}
+
+/// curl_easy_reset(3): connections, cookies and the share stay.
+#[unsafe(no_mangle)]
+extern "C" fn curl_easy_reset(handle: Pointer) {
+    guard((), || {
+        let Some(easy) = find(handle) else { return };
+        *easy.settings.borrow_mut() = Settings::default();
+        *easy.info.borrow_mut() = Info::default();
+        *easy.heads.borrow_mut() = Heads::default();
+    });
+}
+
+/// curl_easy_duphandle(3): with all that was set, the cookies and the share, and without connections.
+#[unsafe(no_mangle)]
+extern "C" fn curl_easy_duphandle(handle: Pointer) -> Pointer {
+    guard(ptr::null_mut(), || {
+        let Some(easy) = find(handle) else { return ptr::null_mut() };
+        let copy = Easy { settings: easy.settings.clone(), ..Easy::default() };
+        if let Some(jar) = &*easy.jar.borrow() {
+            let twin = copy.keep_cookies();
+            let now = request::today();
+            twin.read_netscape(&jar.to_netscape(now), now);
+        }
+        if let Some(share) = &*easy.share.borrow() {
+            share.join();
+            *copy.share.borrow_mut() = Some(Arc::clone(share));
+        }
+        issue(copy)
+    })
+}
+
+/// CURLPAUSE_RECV
+const PAUSE_RECEIVING: c_int = 1;
+/// CURLPAUSE_SEND
+const PAUSE_SENDING: c_int = 4;
+
+/// curl_easy_pause(3)
+#[unsafe(no_mangle)]
+extern "C" fn curl_easy_pause(handle: Pointer, what: c_int) -> Code {
+    guard(Code::FAILED_INIT, || {
+        let Some(easy) = find(handle) else { return Code::BAD_FUNCTION_ARGUMENT };
+        easy.pause(Paused {
+            receiving: what & PAUSE_RECEIVING != 0,
+            sending: what & PAUSE_SENDING != 0,
+        })
+    })
+}
+
+/// curl_easy_strerror(3)
+#[unsafe(no_mangle)]
+extern "C" fn curl_easy_strerror(code: Code) -> *const c_char {
+    code.text().as_ptr().cast()
+}
+
+/// curl_easy_upkeep(3): there is nothing that has to be kept up.
+#[unsafe(no_mangle)]
+extern "C" fn curl_easy_upkeep(handle: Pointer) -> Code {
+    guard(Code::FAILED_INIT, || match find(handle) {
+        Some(_) => Code::OK,
+        None => Code::BAD_FUNCTION_ARGUMENT,
+    })
+}
+
+/// curl_easy_recv(3): not built in, as no connection is given out (CURLOPT_CONNECT_ONLY).
+#[unsafe(no_mangle)]
+extern "C" fn curl_easy_recv(handle: Pointer, _: Pointer, _: usize, _: *mut usize) -> Code {
+    without_connection(handle)
+}
+
+/// curl_easy_send(3): the same.
+#[unsafe(no_mangle)]
+extern "C" fn curl_easy_send(handle: Pointer, _: Pointer, _: usize, _: *mut usize) -> Code {
+    without_connection(handle)
+}
+
+/// curl_easy_ssls_import(3): not built in, as rustls gives no sessions out.
+#[unsafe(no_mangle)]
+extern "C" fn curl_easy_ssls_import(
+    handle: Pointer,
+    _: *const c_char,
+    _: Pointer,
+    _: usize,
+    _: Pointer,
+    _: usize,
+) -> Code {
+    without_connection(handle)
+}
+
+/// curl_easy_ssls_export(3): the same.
+#[unsafe(no_mangle)]
+extern "C" fn curl_easy_ssls_export(handle: Pointer, _: Pointer, _: Pointer) -> Code {
+    without_connection(handle)
+}
+
+/// What is not there, of a handle that is.
+pub(crate) fn without_connection(handle: Pointer) -> Code {
+    guard(Code::FAILED_INIT, || match find(handle) {
+        Some(_) => Code::NOT_BUILT_IN,
+        None => Code::BAD_FUNCTION_ARGUMENT,
+    })
+}

@@ -1,0 +1,458 @@
+//! A request out of what was set.
+//!
+//! Knows which options make the URL, the method and the body, and what the transfer may take. Must not know how it goes on.
+#![allow(unsafe_code, reason = "bodies and lists are C's until they are read")]
+
+use std::ffi::c_char;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use percent_encoding::{AsciiSet, percent_encode};
+use ringdove::engine::{HttpVersions, LowSpeed, Options, Timeouts};
+use ringdove::http::{AuthPolicy, DecodePolicy, Netrc, Secret};
+use ringdove::sys::{clock, interface};
+use ringdove::{Hsts, KeepPost, RedirectPolicy, Request, Version};
+use url::Url;
+
+use super::body::{From, Upload};
+use super::fields::{self, Own};
+use super::ways::{self, Fixed};
+use super::{Easy, callbacks, proxy, setopt, tls};
+use crate::codes::Code;
+use crate::edge::{handle, text};
+use crate::errors::{self, Asked, Failure};
+use crate::mime;
+use crate::options::{Method, Settings, ids};
+use crate::slist;
+use crate::url::UrlHandle;
+use crate::url::parts::{Parts, flags};
+
+/// What percent_encode() leaves alone is ASCII, but for controls, which no URL has.
+const NOT_ASCII: &AsciiSet = &AsciiSet::EMPTY;
+
+/// The date of today.
+pub(crate) fn today() -> ringdove::http::Date {
+    ringdove::http::Date::from_unix(clock::unix())
+}
+
+/// Redirects that are followed unless something else is said.
+const REDIRECTS: i64 = 30;
+
+/// How long connecting may take unless something else is said.
+const CONNECT: Duration = Duration::from_secs(300);
+
+/// What goes to the engine.
+pub(crate) struct Prepared {
+    pub(crate) request: Request,
+    pub(crate) fixed: Vec<Fixed>,
+    pub(crate) asked: Asked,
+    pub(crate) upload_size: Option<u64>,
+    /// As it was written.
+    pub(crate) url: Vec<u8>,
+}
+
+/// A request's body, before it is one.
+pub(super) enum Body {
+    None,
+    Memory { bytes: Vec<u8>, form: bool },
+    Stream { length: Option<u64>, from: From, content_type: Option<String> },
+}
+
+impl Body {
+    pub(super) fn is_none(&self) -> bool {
+        matches!(self, Body::None)
+    }
+
+    pub(super) fn length(&self) -> Option<u64> {
+        match self {
+            Body::None => Some(0),
+            Body::Memory { bytes, .. } => Some(bytes.len() as u64),
+            Body::Stream { length, .. } => *length,
+        }
+    }
+
+    /// What Content-Type says, where the program does not.
+    pub(super) fn content_type(&self) -> Option<&str> {
+        match self {
+            Body::Memory { form: true, .. } => Some("application/x-www-form-urlencoded"),
+            Body::None | Body::Memory { .. } => None,
+            Body::Stream { content_type, .. } => content_type.as_deref(),
+        }
+    }
+}
+
+/// Makes the request of a handle, under the policies of its multi.
+pub(crate) fn prepare(easy: &Rc<Easy>, policies: &tls::Policies) -> Result<Prepared, Failure> {
+    let settings = easy.settings.borrow().clone();
+    let parts = url_of(&settings)?;
+
+    let method = method(&settings)?;
+    // SAFETY: whoever set the lists promises that they stay as they are until the transfer is over.
+    let [headers, proxy_headers, connect_to, resolve] =
+        [ids::HTTPHEADER, ids::PROXYHEADER, ids::CONNECT_TO, ids::RESOLVE]
+            .map(|id| unsafe { slist::texts(settings.pointer(id).cast()) });
+    let own = Own::new(&headers)?;
+    let own_login = settings.bytes(ids::USERNAME).is_some()
+        || settings.bytes(ids::PASSWORD).is_some()
+        || own.removes("authorization");
+    let (url, target) = ask_for(&parts, own_login)?;
+    let body = with_own_length(body_of(easy, &settings)?, &own)?;
+    let upload_size = if body.is_none() { None } else { body.length() };
+    let refused = |error| errors::of_request(&error);
+    let mut request = Request::for_url(method, &url).map_err(refused)?;
+    let target = settings.text(ids::REQUEST_TARGET).unwrap_or(target);
+    request = request.target(&target).map_err(refused)?;
+    if let Some(zone) = &parts.zone {
+        request = request.scope(scope(zone)?);
+    }
+    if settings.number(ids::HTTP_VERSION, 0) == 1 {
+        request = request.version(Version::Http10);
+    }
+    request = fields::add(request, &settings, &own, &body)?;
+    let mut options = options(easy, &settings, &parts, policies)?;
+    options.ways = ways::ways(&settings, &connect_to)?;
+    if own.removes("authorization") {
+        options.auth = None;
+    }
+    let https = parts.scheme.as_deref() == Some(b"https");
+    let proxies = proxy::proxies(&settings, &proxy_headers, https)?;
+    let origin = request.head().origin().clone();
+    let by = proxies.as_ref().and_then(|proxies| proxies.proxy_for(&origin)).cloned();
+    options.proxies = proxies.map(Arc::new);
+    let asked = Asked {
+        host: origin.host().to_string(),
+        port: origin.port(),
+        proxy: by.map(|proxy| proxy.host().to_string()),
+        redirects: options.redirects.map_or(0, |policy| policy.max),
+        expected: None,
+    };
+    let fixed = resolve.iter().map(|line| Fixed::parse(line)).collect::<Result<_, _>>()?;
+    let request = request.body(engine_body(easy, body)).options(Arc::new(options));
+    let url = parts.compose(0).unwrap_or_default();
+    Ok(Prepared { request, fixed, asked, upload_size, url })
+}
+
+/// The URL, with what other options say of its parts.
+fn url_of(settings: &Settings) -> Result<Parts, Failure> {
+    let handle = settings.pointer(ids::CURLU);
+    let mut parts = match handle::find::<UrlHandle>(handle) {
+        Some(url) => url.0.borrow().clone(),
+        None => {
+            let text = settings.bytes(ids::URL);
+            let text = text.ok_or_else(|| Failure::new(Code::URL_MALFORMAT, "No URL set"))?;
+            parse(settings, text)?
+        }
+    };
+    if let Ok(port @ 1..) = u16::try_from(settings.number(ids::PORT, 0)) {
+        parts.port = Some(port);
+    }
+    if let Some(allowed) = setopt::protocols(settings, ids::PROTOCOLS_STR, ids::PROTOCOLS)
+        && !allowed.iter().any(|scheme| Some(scheme.as_bytes()) == parts.scheme.as_deref())
+    {
+        let scheme = String::from_utf8_lossy(parts.scheme.as_deref().unwrap_or_default());
+        let text = format!("Protocol \"{scheme}\" not supported or disabled in libcurl");
+        return Err(Failure::new(Code::UNSUPPORTED_PROTOCOL, text));
+    }
+    Ok(parts)
+}
+
+fn parse(settings: &Settings, text: &[u8]) -> Result<Parts, Failure> {
+    let mut flags = flags::GUESS_SCHEME;
+    if settings.flag(ids::PATH_AS_IS, false) {
+        flags |= flags::PATH_AS_IS;
+    }
+    if settings.flag(ids::DISALLOW_USERNAME_IN_URL, false) {
+        flags |= flags::DISALLOW_USER;
+    }
+    let has_scheme = text.windows(3).any(|window| window == b"://");
+    let default = settings.bytes(ids::DEFAULT_PROTOCOL).filter(|_| !has_scheme);
+    let text = match default {
+        Some(scheme) => [scheme, b"://", text].concat(),
+        None => text.to_vec(),
+    };
+    Parts::default()
+        .parse(&text, flags)
+        .map_err(|code| errors::of_url(code, &String::from_utf8_lossy(&text)))
+}
+
+/// The URL as the engine reads it, without its login if there is another one, and the target as it was written.
+fn ask_for(parts: &Parts, own_login: bool) -> Result<(Url, String), Failure> {
+    let malformed = |why: String| Failure::new(Code::URL_MALFORMAT, why);
+    let mut bare = Parts { options: None, zone: None, ..parts.clone() };
+    if own_login {
+        (bare.user, bare.password) = (None, None);
+    }
+    let whole = bare.compose(0).map_err(|code| errors::of_url(code, ""))?;
+    let whole =
+        String::from_utf8(whole).map_err(|_| malformed("the URL is no UTF-8".to_owned()))?;
+    let url = Url::parse(&whole).map_err(|why| malformed(format!("URL rejected: {why}")))?;
+    let path = parts.path.as_deref().unwrap_or(b"/");
+    let slash: &[u8] = if path.starts_with(b"/") { b"" } else { b"/" };
+    let query = parts.query.as_deref().filter(|query| !query.is_empty());
+    let query = query.map(|query| [b"?", query].concat()).unwrap_or_default();
+    // what is no ASCII cannot stand in a request line (RFC 9112, 3)
+    let target = percent_encode(&[slash, path, &query].concat(), NOT_ASCII).to_string();
+    Ok((url, target))
+}
+
+/// The number of an interface that is named, or given.
+fn scope(zone: &[u8]) -> Result<u32, Failure> {
+    let name = String::from_utf8_lossy(zone);
+    let number = name.parse().ok().or_else(|| interface::index(&name));
+    number.ok_or_else(|| Failure::new(Code::URL_MALFORMAT, format!("Invalid zone id: {name}")))
+}
+
+fn method(settings: &Settings) -> Result<http::Method, Failure> {
+    if let Some(name) = settings.bytes(ids::CUSTOMREQUEST).filter(|name| !name.is_empty()) {
+        let bad = |_| Failure::new(Code::BAD_FUNCTION_ARGUMENT, "CUSTOMREQUEST is no method");
+        return http::Method::from_bytes(name).map_err(bad);
+    }
+    Ok(match settings.method {
+        _ if settings.no_body() => http::Method::HEAD,
+        Method::Get => http::Method::GET,
+        Method::Head => http::Method::HEAD,
+        Method::Post | Method::Mime | Method::Form => http::Method::POST,
+        Method::Put => http::Method::PUT,
+    })
+}
+
+fn body_of(easy: &Easy, settings: &Settings) -> Result<Body, Failure> {
+    if settings.no_body() {
+        return Ok(Body::None);
+    }
+    match settings.method {
+        Method::Get | Method::Head => Ok(Body::None),
+        Method::Post => Ok(post(settings)),
+        Method::Put => put(easy, settings),
+        Method::Mime | Method::Form => {
+            let reader = mime::reader(settings)?;
+            let length = reader.length();
+            let content_type = Some(reader.content_type());
+            Ok(Body::Stream { length, from: From::Parts(reader), content_type })
+        }
+    }
+}
+
+/// An upload, or the rest of one that CURLOPT_RESUME_FROM goes on with.
+fn put(easy: &Easy, settings: &Settings) -> Result<Body, Failure> {
+    let whole = settings.size(ids::INFILESIZE_LARGE);
+    let from = u64::try_from(settings.number(ids::RESUME_FROM_LARGE, 0)).unwrap_or_default();
+    let length = match whole.map(|whole| whole.checked_sub(from)) {
+        _ if from == 0 => whole,
+        None => None,
+        Some(Some(left @ 1..)) => Some(left),
+        Some(_) => {
+            return Err(Failure::new(Code::PARTIAL_FILE, "File already completely uploaded"));
+        }
+    };
+    if from > 0 && !callbacks::seek(easy, from) {
+        return Err(Failure::new(Code::READ_ERROR, "Could not seek stream"));
+    }
+    Ok(Body::Stream { length, from: From::Callback, content_type: None })
+}
+
+fn post(settings: &Settings) -> Body {
+    let size = settings.size(ids::POSTFIELDSIZE_LARGE);
+    if let Some(copy) = settings.blob(ids::COPYPOSTFIELDS) {
+        return Body::Memory { bytes: copy.to_vec(), form: true };
+    }
+    let fields: *const c_char = settings.pointer(ids::POSTFIELDS).cast();
+    if fields.is_null() {
+        let content_type = Some("application/x-www-form-urlencoded".to_owned());
+        return Body::Stream { length: size, from: From::Callback, content_type };
+    }
+    let size = size.and_then(|size| usize::try_from(size).ok());
+    // SAFETY: whoever set the pointer promises that it stays until the transfer is over, with as many bytes as were said,
+    // or a NUL.
+    let bytes = unsafe {
+        match size {
+            Some(size) => text::slice(fields, size),
+            None => text::bytes(fields).unwrap_or_default(),
+        }
+    };
+    Body::Memory { bytes: bytes.to_vec(), form: true }
+}
+
+/// As the program's own lines frame it: a length for a body that has none yet, or chunks.
+fn with_own_length(body: Body, own: &Own) -> Result<Body, Failure> {
+    let refused = |what: &str| {
+        Failure::new(
+            Code::BAD_FUNCTION_ARGUMENT,
+            format!("{what} of the program's own does not fit the body"),
+        )
+    };
+    let chunked = match own.value("transfer-encoding") {
+        Some(value) if value.eq_ignore_ascii_case(b"chunked") => true,
+        Some(value) if !value.is_empty() => return Err(refused("a Transfer-Encoding")),
+        _ => false,
+    };
+    let length = own.value("content-length").filter(|value| !value.is_empty());
+    let length = match length.map(|value| std::str::from_utf8(value).map(str::parse::<u64>)) {
+        None => None,
+        Some(Ok(Ok(length))) => Some(length),
+        Some(_) => return Err(refused("a Content-Length")),
+    };
+    match body {
+        Body::Stream { from, content_type, .. } if chunked => {
+            Ok(Body::Stream { length: None, from, content_type })
+        }
+        Body::Memory { bytes, .. } if chunked => {
+            let content_type = Some("application/x-www-form-urlencoded".to_owned());
+            let from = From::Bytes { bytes, at: 0 };
+            Ok(Body::Stream { length: None, from, content_type })
+        }
+        Body::Stream { length: None, from, content_type } => {
+            Ok(Body::Stream { length, from, content_type })
+        }
+        body if length.is_none_or(|length| body.length() == Some(length)) => Ok(body),
+        _ => Err(refused("a Content-Length")),
+    }
+}
+
+fn engine_body(easy: &Rc<Easy>, body: Body) -> ringdove::Body {
+    match body {
+        Body::None => ringdove::Body::Empty,
+        Body::Memory { bytes, .. } => bytes.into(),
+        Body::Stream { length, from, .. } => {
+            ringdove::Body::Stream { length, source: Upload::new(easy, from) }
+        }
+    }
+}
+
+fn options(
+    easy: &Easy,
+    settings: &Settings,
+    parts: &Parts,
+    policies: &tls::Policies,
+) -> Result<Options, Failure> {
+    let rate = [ids::MAX_RECV_SPEED_LARGE, ids::MAX_SEND_SPEED_LARGE]
+        .map(|id| u64::try_from(settings.number(id, 0)).unwrap_or_default());
+    let cookies_asked =
+        settings.text(ids::COOKIEJAR).is_some() || !settings.cookie_files.is_empty();
+    if cookies_asked || easy.jar.borrow().is_some() {
+        setopt::read_cookie_files(easy);
+    }
+    Ok(Options {
+        timeouts: timeouts(settings),
+        low_speed: low_speed(settings),
+        max_body: u64::try_from(settings.number(ids::MAXFILESIZE_LARGE, 0))
+            .ok()
+            .filter(|&max| max > 0),
+        decode: decode(settings),
+        raw: !settings.flag(ids::HTTP_TRANSFER_DECODING, true),
+        max_rate: rate.into_iter().filter(|&rate| rate > 0).min(),
+        attempt_delay: settings.milliseconds(ids::HAPPY_EYEBALLS_TIMEOUT_MS),
+        redirects: redirects(settings),
+        auth: auth(settings, parts)?,
+        cookies: easy.cookies(),
+        hsts: hsts(easy, settings),
+        versions: match settings.number(ids::HTTP_VERSION, 0) {
+            1 | 2 => HttpVersions::Http1,
+            5 => HttpVersions::Http2,
+            _ => HttpVersions::Negotiated,
+        },
+        tls: policies.for_origins(settings)?,
+        proxy_tls: policies.for_proxies(settings)?,
+        ..Options::default()
+    })
+}
+
+fn timeouts(settings: &Settings) -> Timeouts {
+    let connect = settings.milliseconds(ids::CONNECTTIMEOUT_MS).unwrap_or(CONNECT);
+    let expect = settings.number(ids::EXPECT_100_TIMEOUT_MS, 1000);
+    Timeouts {
+        queue: None,
+        resolve: Some(connect),
+        connect: Some(connect),
+        tls: Some(connect),
+        expect: u64::try_from(expect).ok().map(Duration::from_millis),
+        first_byte: settings.milliseconds(ids::SERVER_RESPONSE_TIMEOUT_MS),
+        idle: None,
+        memory: None,
+        total: settings.milliseconds(ids::TIMEOUT_MS),
+    }
+}
+
+fn low_speed(settings: &Settings) -> Option<LowSpeed> {
+    let number = |id| u64::try_from(settings.number(id, 0)).ok().filter(|&number| number > 0);
+    Some(LowSpeed {
+        bytes_per_second: number(ids::LOW_SPEED_LIMIT)?,
+        over: Duration::from_secs(number(ids::LOW_SPEED_TIME)?),
+    })
+}
+
+fn decode(settings: &Settings) -> Option<DecodePolicy> {
+    let decodes = settings.bytes(ids::ACCEPT_ENCODING).is_some()
+        && settings.flag(ids::HTTP_CONTENT_DECODING, true);
+    // as curl has it: however much comes of it
+    decodes.then_some(DecodePolicy { max_decoded: None, max_ratio: None, ask: false })
+}
+
+fn redirects(settings: &Settings) -> Option<RedirectPolicy> {
+    let allowed = setopt::protocols(settings, ids::REDIR_PROTOCOLS_STR, ids::REDIR_PROTOCOLS);
+    let nowhere = allowed.is_some_and(|allowed| allowed.is_empty());
+    if !settings.flag(ids::FOLLOWLOCATION, false) || nowhere {
+        return None;
+    }
+    let most = ringdove::limits::REDIRECTS;
+    let keep = settings.number(ids::POSTREDIR, 0);
+    Some(RedirectPolicy {
+        // -1 is any number
+        max: u32::try_from(settings.number(ids::MAXREDIRS, REDIRECTS)).unwrap_or(most).min(most),
+        keep_post: KeepPost { on_301: keep & 1 != 0, on_302: keep & 2 != 0, on_303: keep & 4 != 0 },
+        trust_all_origins: settings.flag(ids::UNRESTRICTED_AUTH, false),
+    })
+}
+
+fn auth(settings: &Settings, parts: &Parts) -> Result<Option<AuthPolicy>, Failure> {
+    let mask = settings.number(ids::HTTPAUTH, proxy::auth::BASIC);
+    let (user, password) = (settings.bytes(ids::USERNAME), settings.bytes(ids::PASSWORD));
+    let netrc = netrc(settings)?;
+    let bearer = settings.text(ids::XOAUTH2_BEARER).filter(|_| mask & proxy::auth::BEARER != 0);
+    let secret = match (bearer, user, password) {
+        (Some(token), ..) => Some(Secret::token(&token).map_err(errors::of_secret)?),
+        (None, None, None) => None,
+        (None, user, password) => {
+            let secret = Secret::login(user.unwrap_or_default(), password.unwrap_or_default());
+            Some(secret.map_err(errors::of_secret)?)
+        }
+    };
+    if secret.is_none() && netrc.is_none() && parts.user.is_none() {
+        return Ok(None);
+    }
+    let scheme = proxy::scheme(mask).unwrap_or_default();
+    let netrc_before_url = settings.number(ids::NETRC, 0) == 2;
+    Ok(Some(AuthPolicy { scheme, secret, netrc, netrc_before_url }))
+}
+
+/// The logins of CURLOPT_NETRC_FILE, or of ~/.netrc.
+fn netrc(settings: &Settings) -> Result<Option<Netrc>, Failure> {
+    if settings.number(ids::NETRC, 0) == 0 {
+        return Ok(None);
+    }
+    let of_home = || std::env::var("HOME").ok().map(|home| format!("{home}/.netrc"));
+    let path = settings.text(ids::NETRC_FILE).or_else(of_home);
+    let text = path.and_then(|path| std::fs::read_to_string(path).ok());
+    let Some(text) = text else { return Ok(None) };
+    let bad = |_| Failure::new(Code::READ_ERROR, ".netrc parser error");
+    Netrc::parse(&text).map(Some).map_err(bad)
+}
+
+/// The list of hosts that are asked over TLS alone, if there is one.
+fn hsts(easy: &Easy, settings: &Settings) -> Option<Hsts> {
+    let path = settings.text(ids::HSTS);
+    // CURLHSTS_ENABLE
+    if path.is_none() && settings.number(ids::HSTS_CTRL, 0) & 1 == 0 {
+        return None;
+    }
+    let mut kept = easy.hsts.borrow_mut();
+    let list = kept.get_or_insert_with(|| {
+        let list = Hsts::new();
+        if let Some(text) = path.and_then(|path| std::fs::read_to_string(path).ok()) {
+            list.read_file(&text, today());
+        }
+        list
+    });
+    Some(list.clone())
+}

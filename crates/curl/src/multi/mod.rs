@@ -1,0 +1,449 @@
+//! The multi interface: `CURLM`, many transfers at once.
+//!
+//! Knows the engine's multi and the easy handles in it. What is called from C is with `interface`, the sockets with `watch`.
+//! Invariant: the engine is borrowed for one call at a time, and a callback that calls back is told that it is.
+
+mod epoll;
+mod interface;
+mod watch;
+
+use std::cell::{Cell, RefCell};
+use std::collections::{HashMap, VecDeque};
+use std::rc::Rc;
+use std::time::Duration;
+
+use ringdove::sys::Interest;
+use ringdove::{Config, Event, Message, Multi as Engine, Outcome, Time, TransferId};
+
+use crate::codes::{Code, MultiCode};
+use crate::easy::delivery::{self, Delivery};
+use crate::easy::tls::Policies;
+use crate::easy::{Done, Easy, callbacks, request};
+use crate::edge::Pointer;
+use crate::edge::handle::{Kind, Own};
+use crate::errors::{self, Failure};
+use crate::options::ids;
+use epoll::{Bell, Polled};
+pub(crate) use interface::MessageSlot;
+use interface::Settings;
+pub use interface::{MULTI_OPTIONS, Row as MultiRow};
+use watch::{Loop, Sockets};
+
+/// Connections, where the program sets no limit: curl has none.
+const CONNECTIONS: usize = 1 << 20;
+
+/// The longest wait of curl_easy_perform(3), so that the progress callback is called now and then.
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
+
+/// What a `CURLM *` stands for.
+pub(crate) struct Multi {
+    pub(super) own: Own,
+    settings: RefCell<Settings>,
+    /// Made when the first handle is added, since what that says of look-ups counts.
+    engine: RefCell<Option<Engine<Loop>>>,
+    sockets: Rc<Sockets>,
+    /// The handles that were added, in order.
+    members: RefCell<Vec<Rc<Easy>>>,
+    /// Those whose transfers are in the engine.
+    transfers: RefCell<HashMap<TransferId, Rc<Easy>>>,
+    /// Transfers that failed before they began, or that a callback ended: they are told of with the next turn.
+    failed: RefCell<Vec<(Rc<Easy>, Failure)>>,
+    /// Handles whose pause has changed in a callback.
+    changed: RefCell<Vec<Rc<Easy>>>,
+    /// What curl_multi_info_read(3) has yet to tell.
+    messages: RefCell<VecDeque<(Rc<Easy>, Code)>>,
+    policies: Policies,
+    /// When the timer callback was told to come back; `None` if it was told nothing, or that has passed.
+    timer: Cell<Option<Time>>,
+    /// Absent where nobody can have it: in the multi of an easy handle.
+    bell: Option<Bell>,
+}
+
+impl Kind for Multi {
+    const MAGIC: usize = 0x000b_ab1e;
+}
+
+/// A callback of the multi, or of a handle in it, runs while this is there.
+pub(crate) struct Inside(Rc<Sockets>);
+
+impl Drop for Inside {
+    fn drop(&mut self) {
+        self.0.calling.set(self.0.calling.get() - 1);
+    }
+}
+
+impl Multi {
+    fn new(bell: Option<Bell>) -> Multi {
+        Multi {
+            own: Own::default(),
+            settings: RefCell::default(),
+            engine: RefCell::new(None),
+            sockets: Rc::default(),
+            members: RefCell::default(),
+            transfers: RefCell::default(),
+            failed: RefCell::default(),
+            changed: RefCell::default(),
+            messages: RefCell::default(),
+            policies: Policies::default(),
+            timer: Cell::new(None),
+            bell,
+        }
+    }
+
+    /// One for an easy handle's own transfers.
+    pub(crate) fn private() -> Rc<Multi> {
+        Rc::new(Multi::new(None))
+    }
+
+    /// A callback begins.
+    pub(crate) fn enter(&self) -> Inside {
+        self.sockets.calling.set(self.sockets.calling.get() + 1);
+        Inside(Rc::clone(&self.sockets))
+    }
+
+    pub(crate) fn is_calling(&self) -> bool {
+        self.sockets.calling.get() > 0
+    }
+
+    // handles
+
+    /// Adds a handle; its transfer begins with the next turn. One that cannot begin is over with that.
+    pub(crate) fn add(self: &Rc<Self>, easy: &Rc<Easy>) -> Result<(), MultiCode> {
+        if self.is_calling() {
+            return Err(MultiCode::RECURSIVE_API_CALL);
+        }
+        if easy.multi.borrow().upgrade().is_some() {
+            return Err(MultiCode::ADDED_ALREADY);
+        }
+        callbacks::fill_error_buffer(easy, "");
+        *easy.multi.borrow_mut() = Rc::downgrade(self);
+        self.members.borrow_mut().push(Rc::clone(easy));
+        if let Err(failure) = self.begin(easy) {
+            self.failed.borrow_mut().push((Rc::clone(easy), failure));
+        }
+        self.tell_timer()
+    }
+
+    fn begin(self: &Rc<Self>, easy: &Rc<Easy>) -> Result<(), Failure> {
+        easy.run.begin(errors::Asked::default());
+        let prepared = request::prepare(easy, &self.policies)?;
+        delivery::begin(easy, &prepared);
+        let mut engine = self.engine.borrow_mut();
+        let engine = engine.get_or_insert_with(|| self.make(easy));
+        if easy.settings.borrow().flag(ids::FRESH_CONNECT, false) {
+            engine.close_idle().map_err(|error| errors::of_add(&error))?;
+        }
+        let ttl = self.lookup_ttl(easy);
+        for fixed in prepared.fixed {
+            let until = if fixed.expires { ringdove::sys::clock::now() + ttl } else { Time::NEVER };
+            engine.settings().set_override_until(fixed.host, fixed.port, fixed.addresses, until);
+        }
+        let handler = Box::new(Delivery { easy: Rc::clone(easy) });
+        let added = engine.add(prepared.request, handler);
+        let id = added.map_err(|error| errors::of_add(&error))?;
+        easy.run.id.set(Some(id));
+        self.transfers.borrow_mut().insert(id, Rc::clone(easy));
+        self.sockets.easy.borrow_mut().insert(id, easy.own.get());
+        Ok(())
+    }
+
+    fn make(&self, easy: &Easy) -> Engine<Loop> {
+        let settings = self.settings.borrow();
+        let of_easy = easy.settings.borrow();
+        let most = settings.most_connections.unwrap_or(CONNECTIONS);
+        let idle = [ids::MAXAGE_CONN, ids::MAXLIFETIME_CONN]
+            .map(|id| u64::try_from(of_easy.number(id, 0)).unwrap_or_default());
+        let idle = idle.into_iter().filter(|&seconds| seconds > 0).min();
+        let default = Config::default();
+        let config = Config {
+            max_connections: most,
+            max_per_origin: settings.most_per_host.unwrap_or(most),
+            max_per_host: settings.most_per_host,
+            keep_idle: idle.map_or(default.keep_idle, |seconds| {
+                default.keep_idle.min(Duration::from_secs(seconds))
+            }),
+            lookup_ttl: self.lookup_ttl(easy),
+            ..default
+        };
+        drop((settings, of_easy));
+        Engine::new(config, Loop(Rc::clone(&self.sockets)))
+    }
+
+    /// CURLOPT_DNS_CACHE_TIMEOUT: -1 is for ever.
+    fn lookup_ttl(&self, easy: &Easy) -> Duration {
+        let seconds = easy.settings.borrow().number(ids::DNS_CACHE_TIMEOUT, 60);
+        Duration::from_secs(u64::try_from(seconds).unwrap_or(u64::from(u32::MAX)))
+    }
+
+    /// Takes a handle out, wherever its transfer stands.
+    pub(crate) fn remove(&self, easy: &Rc<Easy>) -> MultiCode {
+        if self.is_calling() {
+            return MultiCode::RECURSIVE_API_CALL;
+        }
+        let is_here = |other: &Rc<Easy>| Rc::ptr_eq(other, easy);
+        let mut members = self.members.borrow_mut();
+        let Some(at) = members.iter().position(is_here) else { return MultiCode::OK };
+        members.remove(at);
+        drop(members);
+        *easy.multi.borrow_mut() = std::rc::Weak::new();
+        self.failed.borrow_mut().retain(|(other, _)| !is_here(other));
+        self.changed.borrow_mut().retain(|other| !is_here(other));
+        self.messages.borrow_mut().retain(|(other, _)| !is_here(other));
+        easy.run.done.take();
+        self.take_out(easy);
+        self.tell_timer().err().unwrap_or(MultiCode::OK)
+    }
+
+    /// Takes a transfer out of the engine, if it is there.
+    fn take_out(&self, easy: &Easy) {
+        let Some(id) = easy.run.id.take() else { return };
+        self.transfers.borrow_mut().remove(&id);
+        self.sockets.easy.borrow_mut().remove(&id);
+        if let Some(engine) = &mut *self.engine.borrow_mut() {
+            // a socket callback that fails here has nobody to be told
+            let _ = engine.remove(id);
+        }
+    }
+
+    /// Closes what is idle.
+    pub(crate) fn close_idle(&self) {
+        if let Some(engine) = &mut *self.engine.borrow_mut() {
+            let _ = engine.close_idle();
+        }
+    }
+
+    // turns
+
+    /// Transfers that are not over.
+    fn running(&self) -> usize {
+        let held =
+            self.members.borrow().iter().filter(|easy| easy.run.done.borrow().is_some()).count();
+        self.transfers.borrow().len() + self.failed.borrow().len() + held
+    }
+
+    /// Does what can be done now, with what the program says has happened.
+    fn turn(&self, events: Vec<Event>) -> Result<usize, MultiCode> {
+        if self.is_calling() {
+            return Err(MultiCode::RECURSIVE_API_CALL);
+        }
+        let worked = self.work(events);
+        self.report_failed();
+        self.take_messages();
+        self.change_pauses();
+        self.tell_progress();
+        let running = self.running();
+        if running == 0 {
+            self.sockets.park().map_err(|_| MultiCode::ABORTED_BY_CALLBACK)?;
+        }
+        worked?;
+        self.tell_timer()?;
+        Ok(running)
+    }
+
+    fn work(&self, mut events: Vec<Event>) -> Result<(), MultiCode> {
+        let mut engine = self.engine.borrow_mut();
+        let Some(engine) = &mut *engine else { return Ok(()) };
+        if engine.running() > 0 {
+            let parked = self.sockets.unpark().map_err(|_| MultiCode::ABORTED_BY_CALLBACK)?;
+            events.extend(parked);
+        }
+        events.extend(self.sockets.poll());
+        let worked = engine.socket_actions(events);
+        worked.map(drop).map_err(|error| errors::of_multi(&error))
+    }
+
+    /// Tells of transfers that never began.
+    fn report_failed(&self) {
+        for (easy, failure) in self.failed.take() {
+            self.take_out(&easy);
+            self.finish(&easy, Done(Err(failure)));
+        }
+    }
+
+    fn take_messages(&self) {
+        loop {
+            let next = self.engine.borrow_mut().as_mut().and_then(Engine::info_read);
+            let Some((Message { transfer, outcome, .. }, _)) = next else { return };
+            let easy = self.transfers.borrow_mut().remove(&transfer);
+            self.sockets.easy.borrow_mut().remove(&transfer);
+            let Some(easy) = easy else { continue };
+            easy.run.id.set(None);
+            self.end(&easy, outcome);
+        }
+    }
+
+    fn end(&self, easy: &Rc<Easy>, outcome: Outcome) {
+        let done = delivery::conclude(easy, outcome);
+        let waits = easy.run.paused.get().receiving && !easy.run.held.borrow().is_empty();
+        if waits && done.0.is_ok() {
+            // what is held comes first
+            easy.run.done.replace(Some(done));
+        } else {
+            self.finish(easy, done);
+        }
+    }
+
+    /// A transfer is over, and the program can know.
+    fn finish(&self, easy: &Rc<Easy>, done: Done) {
+        let done = match done.0 {
+            Ok(()) if !callbacks::progress(easy) => {
+                Done(Err(Failure::new(Code::ABORTED_BY_CALLBACK, "Callback aborted")))
+            }
+            result => Done(result),
+        };
+        if let Err(failure) = &done.0 {
+            easy.tell_failure(failure);
+        }
+        self.messages.borrow_mut().push_back((Rc::clone(easy), done.code()));
+    }
+
+    /// The pause of a handle has changed in one of its callbacks.
+    pub(crate) fn pause_later(&self, easy: &Rc<Easy>) {
+        self.changed.borrow_mut().push(Rc::clone(easy));
+    }
+
+    fn change_pauses(&self) {
+        for easy in self.changed.take() {
+            if !easy.run.has_failed()
+                && let Err(failure) = delivery::deliver_held(&easy)
+            {
+                easy.run.fail(failure);
+            }
+            let _ = self.apply_pause(&easy);
+        }
+    }
+
+    /// Has the engine pause and resume as the handle says; what failed meanwhile ends.
+    pub(crate) fn apply_pause(&self, easy: &Rc<Easy>) -> Code {
+        if easy.run.has_failed() {
+            self.give_up(easy);
+            return Code::OK;
+        }
+        let paused = easy.run.paused.get();
+        if !paused.receiving
+            && let Some(done) = easy.run.done.take()
+        {
+            self.finish(easy, done);
+        }
+        if let Some(id) = easy.run.id.get()
+            && let Some(engine) = &mut *self.engine.borrow_mut()
+        {
+            let _ = engine.set_paused(id, paused);
+        }
+        self.tell_timer().map_or(Code::FAILED_INIT, |()| Code::OK)
+    }
+
+    /// Ends a transfer that a callback has failed.
+    fn give_up(&self, easy: &Rc<Easy>) {
+        let failure = easy.run.take_failure();
+        easy.run.done.take();
+        self.take_out(easy);
+        let failure = failure.unwrap_or_else(|| Failure::plain(Code::ABORTED_BY_CALLBACK));
+        self.failed.borrow_mut().push((Rc::clone(easy), failure));
+    }
+
+    /// Tells each transfer's progress, and ends those that are told to end.
+    fn tell_progress(&self) {
+        let running: Vec<_> = {
+            let transfers = self.transfers.borrow();
+            let told = transfers
+                .values()
+                .filter(|easy| !easy.settings.borrow().flag(ids::NOPROGRESS, true));
+            told.cloned().collect()
+        };
+        for easy in running {
+            if !callbacks::progress(&easy) {
+                easy.run.fail(Failure::new(Code::ABORTED_BY_CALLBACK, "Callback aborted"));
+            }
+            if easy.run.has_failed() {
+                self.give_up(&easy);
+            }
+        }
+        self.report_failed();
+    }
+
+    // time
+
+    /// How long the program may wait: `None` for as long as it likes.
+    fn timeout(&self) -> Option<Duration> {
+        let at = self.next_time()?;
+        Some(at.since(ringdove::sys::clock::now()))
+    }
+
+    /// When the next turn has to be, for a transfer: what is idle asks for none.
+    fn next_time(&self) -> Option<Time> {
+        if !self.failed.borrow().is_empty() {
+            return Some(Time::ZERO);
+        }
+        if self.transfers.borrow().is_empty() {
+            return None;
+        }
+        self.engine.borrow().as_ref()?.next_time()
+    }
+
+    /// The program's timer has fired.
+    fn timer_fired(&self) {
+        self.timer.set(None);
+    }
+
+    fn tell_timer(&self) -> Result<(), MultiCode> {
+        let next = self.next_time();
+        if next == self.timer.get() {
+            return Ok(());
+        }
+        self.timer.set(next);
+        let milliseconds = self.timeout().map_or(-1, milliseconds);
+        let _inside = self.enter();
+        interface::call_timer(self, milliseconds)
+    }
+
+    // curl_easy_perform(3)
+
+    /// Takes turns until this handle's transfer is over.
+    pub(crate) fn run_to_end(&self, easy: &Rc<Easy>) -> Code {
+        loop {
+            if let Err(code) = self.turn(Vec::new()) {
+                let failure = Failure::new(Code::FAILED_INIT, code.text().trim_end_matches('\0'));
+                easy.tell_failure(&failure);
+                return failure.code;
+            }
+            let mut messages = self.messages.borrow_mut();
+            if let Some(at) = messages.iter().position(|(other, _)| Rc::ptr_eq(other, easy)) {
+                return messages.remove(at).map_or(Code::OK, |(_, code)| code);
+            }
+            drop(messages);
+            let longest = self.timeout().map_or(LONGEST_WAIT, |wait| wait.min(LONGEST_WAIT));
+            let mut fds: Vec<_> = self.descriptors();
+            if epoll::wait(&mut fds, milliseconds(longest) as i32).is_err() {
+                return Code(99);
+            }
+        }
+    }
+
+    /// What poll(2) has to look at.
+    fn descriptors(&self) -> Vec<Polled> {
+        if !self.sockets.has_callback() {
+            let epoll = self.sockets.poller_fd().filter(|_| !self.transfers.borrow().is_empty());
+            return epoll.map(|fd| epoll::polled(fd, Interest::RECV)).into_iter().collect();
+        }
+        let watched = self.sockets.watched().into_iter();
+        watched.map(|(fd, interest)| epoll::polled(fd, interest)).collect()
+    }
+
+    fn handles(&self) -> Vec<Pointer> {
+        self.members.borrow().iter().map(|easy| easy.own.get()).collect()
+    }
+
+    /// Has no handle any more, for one that is cleaned up.
+    fn leave_all(&self) {
+        let members = self.members.borrow().clone();
+        for easy in members {
+            let _ = self.remove(&easy);
+        }
+    }
+}
+
+/// Rounded up, so that a wait does not end before its time only to begin again.
+fn milliseconds(wait: Duration) -> i64 {
+    i64::try_from(wait.as_nanos().div_ceil(1_000_000)).unwrap_or(i64::MAX).min(i64::from(i32::MAX))
+}

@@ -1,0 +1,166 @@
+//! The numbers of the options that something is made of.
+
+pub(crate) const ABSTRACT_UNIX_SOCKET: u32 = 10264;
+pub(crate) const ACCEPT_ENCODING: u32 = 10102;
+pub(crate) const BUFFERSIZE: u32 = 98;
+pub(crate) const CAINFO: u32 = 10065;
+pub(crate) const CAINFO_BLOB: u32 = 40309;
+pub(crate) const CAPATH: u32 = 10097;
+pub(crate) const CONNECTTIMEOUT: u32 = 78;
+pub(crate) const CONNECTTIMEOUT_MS: u32 = 156;
+pub(crate) const CONNECT_TO: u32 = 10243;
+pub(crate) const COOKIE: u32 = 10022;
+pub(crate) const COOKIEFILE: u32 = 10031;
+pub(crate) const COOKIEJAR: u32 = 10082;
+pub(crate) const COOKIELIST: u32 = 10135;
+pub(crate) const COOKIESESSION: u32 = 96;
+pub(crate) const COPYPOSTFIELDS: u32 = 10165;
+pub(crate) const CURLU: u32 = 10282;
+pub(crate) const CUSTOMREQUEST: u32 = 10036;
+pub(crate) const DEBUGDATA: u32 = 10095;
+pub(crate) const DEBUGFUNCTION: u32 = 20094;
+pub(crate) const DEFAULT_PROTOCOL: u32 = 10238;
+pub(crate) const DISALLOW_USERNAME_IN_URL: u32 = 278;
+pub(crate) const DNS_CACHE_TIMEOUT: u32 = 92;
+pub(crate) const ERRORBUFFER: u32 = 10010;
+pub(crate) const EXPECT_100_TIMEOUT_MS: u32 = 227;
+pub(crate) const FAILONERROR: u32 = 45;
+pub(crate) const FOLLOWLOCATION: u32 = 52;
+pub(crate) const FORBID_REUSE: u32 = 75;
+pub(crate) const FRESH_CONNECT: u32 = 74;
+pub(crate) const HAPPY_EYEBALLS_TIMEOUT_MS: u32 = 271;
+pub(crate) const HEADER: u32 = 42;
+pub(crate) const HEADERDATA: u32 = 10029;
+pub(crate) const HEADERFUNCTION: u32 = 20079;
+pub(crate) const HSTS: u32 = 10300;
+pub(crate) const HSTS_CTRL: u32 = 299;
+pub(crate) const HTTPAUTH: u32 = 107;
+pub(crate) const HTTPGET: u32 = 80;
+pub(crate) const HTTPHEADER: u32 = 10023;
+pub(crate) const HTTPPOST: u32 = 10024;
+pub(crate) const HTTPPROXYTUNNEL: u32 = 61;
+pub(crate) const HTTP_CONTENT_DECODING: u32 = 158;
+pub(crate) const HTTP_TRANSFER_DECODING: u32 = 157;
+pub(crate) const HTTP_VERSION: u32 = 84;
+pub(crate) const INFILESIZE: u32 = 14;
+pub(crate) const INFILESIZE_LARGE: u32 = 30115;
+pub(crate) const INTERFACE: u32 = 10062;
+pub(crate) const IOCTLDATA: u32 = 10131;
+pub(crate) const IOCTLFUNCTION: u32 = 20130;
+pub(crate) const IPRESOLVE: u32 = 113;
+pub(crate) const LOCALPORT: u32 = 139;
+pub(crate) const LOCALPORTRANGE: u32 = 140;
+pub(crate) const LOW_SPEED_LIMIT: u32 = 19;
+pub(crate) const LOW_SPEED_TIME: u32 = 20;
+pub(crate) const MAXAGE_CONN: u32 = 288;
+pub(crate) const MAXCONNECTS: u32 = 71;
+pub(crate) const MAXFILESIZE: u32 = 114;
+pub(crate) const MAXFILESIZE_LARGE: u32 = 30117;
+pub(crate) const MAXLIFETIME_CONN: u32 = 314;
+pub(crate) const MAXREDIRS: u32 = 68;
+pub(crate) const MAX_RECV_SPEED_LARGE: u32 = 30146;
+pub(crate) const MAX_SEND_SPEED_LARGE: u32 = 30145;
+pub(crate) const MIMEPOST: u32 = 10269;
+pub(crate) const MIME_OPTIONS: u32 = 315;
+pub(crate) const NETRC: u32 = 51;
+pub(crate) const NETRC_FILE: u32 = 10118;
+pub(crate) const NOBODY: u32 = 44;
+pub(crate) const NOPROGRESS: u32 = 43;
+pub(crate) const NOPROXY: u32 = 10177;
+pub(crate) const PASSWORD: u32 = 10174;
+pub(crate) const PATH_AS_IS: u32 = 234;
+pub(crate) const PINNEDPUBLICKEY: u32 = 10230;
+pub(crate) const PORT: u32 = 3;
+pub(crate) const POST: u32 = 47;
+pub(crate) const POSTFIELDS: u32 = 10015;
+pub(crate) const POSTFIELDSIZE: u32 = 60;
+pub(crate) const POSTFIELDSIZE_LARGE: u32 = 30120;
+pub(crate) const POSTREDIR: u32 = 161;
+pub(crate) const PRIVATE: u32 = 10103;
+pub(crate) const PROGRESSFUNCTION: u32 = 20056;
+pub(crate) const PROTOCOLS: u32 = 181;
+pub(crate) const PROTOCOLS_STR: u32 = 10318;
+pub(crate) const PROXY: u32 = 10004;
+pub(crate) const PROXYAUTH: u32 = 111;
+pub(crate) const PROXYHEADER: u32 = 10228;
+pub(crate) const PROXYPASSWORD: u32 = 10176;
+pub(crate) const PROXYPORT: u32 = 59;
+pub(crate) const PROXYTYPE: u32 = 101;
+pub(crate) const PROXYUSERNAME: u32 = 10175;
+pub(crate) const PROXYUSERPWD: u32 = 10006;
+pub(crate) const PROXY_CAINFO: u32 = 10246;
+pub(crate) const PROXY_CAINFO_BLOB: u32 = 40310;
+pub(crate) const PROXY_CAPATH: u32 = 10247;
+pub(crate) const PROXY_SSLVERSION: u32 = 250;
+pub(crate) const PROXY_SSL_CIPHER_LIST: u32 = 10259;
+pub(crate) const PROXY_SSL_VERIFYPEER: u32 = 248;
+pub(crate) const PROXY_TLS13_CIPHERS: u32 = 10277;
+pub(crate) const PUT: u32 = 54;
+pub(crate) const RANGE: u32 = 10007;
+pub(crate) const READDATA: u32 = 10009;
+pub(crate) const READFUNCTION: u32 = 20012;
+pub(crate) const REDIR_PROTOCOLS: u32 = 182;
+pub(crate) const REDIR_PROTOCOLS_STR: u32 = 10319;
+pub(crate) const REFERER: u32 = 10016;
+pub(crate) const REQUEST_TARGET: u32 = 10266;
+pub(crate) const RESOLVE: u32 = 10203;
+pub(crate) const RESUME_FROM: u32 = 21;
+pub(crate) const RESUME_FROM_LARGE: u32 = 30116;
+pub(crate) const SEEKDATA: u32 = 10168;
+pub(crate) const SEEKFUNCTION: u32 = 20167;
+pub(crate) const SERVER_RESPONSE_TIMEOUT: u32 = 112;
+pub(crate) const SERVER_RESPONSE_TIMEOUT_MS: u32 = 324;
+pub(crate) const SHARE: u32 = 10100;
+pub(crate) const SSLCERT: u32 = 10025;
+pub(crate) const SSLCERTTYPE: u32 = 10086;
+pub(crate) const SSLCERT_BLOB: u32 = 40291;
+pub(crate) const SSLKEY: u32 = 10087;
+pub(crate) const SSLKEYTYPE: u32 = 10088;
+pub(crate) const SSLKEY_BLOB: u32 = 40292;
+pub(crate) const SSLVERSION: u32 = 32;
+pub(crate) const SSL_CIPHER_LIST: u32 = 10083;
+pub(crate) const SSL_ENABLE_ALPN: u32 = 226;
+pub(crate) const SSL_SESSIONID_CACHE: u32 = 150;
+pub(crate) const SSL_VERIFYPEER: u32 = 64;
+pub(crate) const STDERR: u32 = 10037;
+pub(crate) const TIMECONDITION: u32 = 33;
+pub(crate) const TIMEOUT: u32 = 13;
+pub(crate) const TIMEOUT_MS: u32 = 155;
+pub(crate) const TIMEVALUE: u32 = 34;
+pub(crate) const TIMEVALUE_LARGE: u32 = 30270;
+pub(crate) const TLS13_CIPHERS: u32 = 10276;
+pub(crate) const UNIX_SOCKET_PATH: u32 = 10231;
+pub(crate) const UNRESTRICTED_AUTH: u32 = 105;
+pub(crate) const UPLOAD: u32 = 46;
+pub(crate) const URL: u32 = 10002;
+pub(crate) const USERAGENT: u32 = 10018;
+pub(crate) const USERNAME: u32 = 10173;
+pub(crate) const USERPWD: u32 = 10005;
+pub(crate) const VERBOSE: u32 = 41;
+pub(crate) const WRITEDATA: u32 = 10001;
+pub(crate) const WRITEFUNCTION: u32 = 20011;
+pub(crate) const XFERINFODATA: u32 = 10057;
+pub(crate) const XFERINFOFUNCTION: u32 = 20219;
+pub(crate) const XOAUTH2_BEARER: u32 = 10220;
+
+#[cfg(test)]
+mod tests {
+    use crate::options::table::OPTIONS;
+
+    /// Each constant has the number of the option that it is named after.
+    #[test]
+    fn numbers_are_those_of_the_table() {
+        let lines = include_str!("ids.rs")
+            .lines()
+            .filter_map(|line| line.strip_prefix("pub(crate) const "));
+        let mut count = 0;
+        for line in lines {
+            let (name, rest) = line.split_once(": u32 = ").expect("a constant");
+            let number: u32 = rest.trim_end_matches(';').parse().expect("a number");
+            let row = OPTIONS.iter().find(|row| row.name == name).expect("an option");
+            assert_eq!(row.id, number, "{name}");
+            count += 1;
+        }
+        assert!(count > 100, "{count}");
+    }
+}
