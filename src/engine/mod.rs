@@ -292,6 +292,9 @@ impl Engine {
         }
         self.keeper.secure(&mut request, self.now);
         request.head.check(request.body.length()).map_err(AddError::Request)?;
+        if let Body::Raw(_) = request.body {
+            request.keep_to_http1();
+        }
         let key = PoolKey::of(&request.head, &request.options, self.config.tls.as_ref());
         if key.lacks_tls() {
             return Err(AddError::NoTlsPolicy);

@@ -18,6 +18,9 @@ pub enum BodyLength {
     Known(u64),
     /// As many as the source has: sent chunked, over HTTP/1.1 alone.
     Unknown,
+    /// None, until the response has the connection speak another protocol: then as many as the source has, as they are. With an
+    /// offer of that protocol, or CONNECT.
+    Raw,
 }
 
 /// What a body's source did with the slice that it was given to fill.
@@ -60,6 +63,10 @@ pub(super) enum RequestBody {
     Complete,
     /// What is left will not be sent.
     Stopped,
+    /// Nothing, unless the peer agrees to what is offered.
+    Offered,
+    /// As it comes.
+    Raw,
 }
 
 /// What ends a chunked body, as far as it has to be sent.
@@ -92,16 +99,27 @@ impl RequestBody {
             BodyLength::None | BodyLength::Known(0) => RequestBody::Complete,
             BodyLength::Known(n) => RequestBody::Known { remaining: n, announced: n },
             BodyLength::Unknown => RequestBody::Chunked,
+            BodyLength::Raw => RequestBody::Offered,
         }
     }
 
     pub(super) fn is_complete(&self) -> bool {
-        matches!(self, RequestBody::Complete)
+        matches!(self, RequestBody::Complete | RequestBody::Offered)
     }
 
     /// Whether there is nothing left to send.
     pub(super) fn is_over(&self) -> bool {
-        matches!(self, RequestBody::Complete | RequestBody::Stopped)
+        matches!(self, RequestBody::Complete | RequestBody::Stopped | RequestBody::Offered)
+    }
+
+    /// The peer agrees to what is offered, if anything is: whether that is so.
+    #[cold]
+    pub(super) fn switch(&mut self) -> bool {
+        let is_offered = matches!(self, RequestBody::Offered);
+        if is_offered {
+            *self = RequestBody::Raw;
+        }
+        is_offered
     }
 
     /// Sends no more, if there is more.
@@ -134,10 +152,11 @@ impl RequestBody {
                 }
             }
             RequestBody::Last(last) => last.fill(out),
-            RequestBody::Complete => Fill::Complete(0),
+            RequestBody::Raw => fill_raw(out, source)?,
+            RequestBody::Complete | RequestBody::Offered => Fill::Complete(0),
             RequestBody::Stopped => Fill::Filled(0),
         };
-        if matches!(fill, Fill::Complete(_)) {
+        if matches!(fill, Fill::Complete(_)) && !matches!(self, RequestBody::Offered) {
             *self = RequestBody::Complete;
         }
         Ok(fill)
@@ -175,6 +194,19 @@ fn fill_known(
         Stop::Pending => Ok(Fill::Pending(given)),
         Stop::End(_) => Err(BodyFault::Short { given: announced - *remaining, announced }),
     }
+}
+
+/// What the source gives, as it is. Fields at its end have no place.
+fn fill_raw(
+    out: &mut [u8],
+    source: &mut dyn FnMut(&mut [u8]) -> SourceRead,
+) -> Result<Fill, BodyFault> {
+    let (given, stop) = pull(out, source)?;
+    Ok(match stop {
+        Stop::Full => Fill::Filled(given),
+        Stop::Pending => Fill::Pending(given),
+        Stop::End(_) => Fill::Complete(given),
+    })
 }
 
 /// One chunk of all that the source gives, and the last chunk when it ends without trailers.

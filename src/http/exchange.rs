@@ -10,9 +10,12 @@
 //!   10.1.1; RFC 9112, 9.5). Where it then ends neither length nor chunks can say, so that the
 //!   connection is not reused.
 //! * **Response half.** Any number of informational responses up to the limit, then one head, then
-//!   the body that [RFC 9112, 6.3] says it has. 101 is a fault, since no upgrade is ever offered.
+//!   the body that [RFC 9112, 6.3] says it has. 101 is a fault where no upgrade is offered.
 //!   It may begin and end before the request half is complete: one of status 2xx may be made as the
 //!   body comes.
+//! * **Another protocol.** 101 to an offer, and 2xx to CONNECT, end HTTP on the connection: with a body of
+//!   [`BodyLength::Raw`] what follows are bytes in both directions, the response's body until the peer's
+//!   end and the request's body as it comes. Neither waits for the other, and the connection is not reused.
 //! * **End of the connection.** It completes a body that it delimits; over TLS only if the peer
 //!   said close_notify. Elsewhere it is a fault which says how much had come.
 //! * **Reuse.** The connection can carry another exchange exactly if both halves are complete and
@@ -141,7 +144,7 @@ impl Exchange {
             kind: head.kind(),
             head_taken: false,
             awaits_continue: head.expects_continue()
-                && !matches!(body, BodyLength::None | BodyLength::Known(0)),
+                && !matches!(body, BodyLength::None | BodyLength::Known(0) | BodyLength::Raw),
             started: false,
             partial_done: false,
             keeps_chunks: false,
@@ -226,7 +229,7 @@ impl Exchange {
                 let raw = if self.partial_done { &self.partial[..] } else { &input[..len] };
                 let head = start.view(raw);
                 match start.status {
-                    100..=199 => Event::Informational(head),
+                    100..=199 if start.status != 101 => Event::Informational(head),
                     _ => Event::Head(head),
                 }
             }
@@ -417,9 +420,16 @@ impl Exchange {
             self.answer_body(start.status);
         }
         match (start.status, framing) {
-            (101, _) => return Err(HttpFault::UnexpectedUpgrade),
+            (101, _) => match self.switch() {
+                true => self.reasons.insert(CloseReason::Tunnel),
+                false => return Err(HttpFault::UnexpectedUpgrade),
+            },
             (100..=199, _) => self.count_informational(len)?,
-            (_, Framing::Empty) => self.complete(),
+            (_, Framing::Empty) => {
+                if !(reasons.contains(CloseReason::Tunnel) && self.switch()) {
+                    self.complete();
+                }
+            }
             (_, Framing::Length(length)) => {
                 self.length = Some(length);
                 match length {
@@ -431,6 +441,17 @@ impl Exchange {
             (_, Framing::UntilClose) => self.response = Response::UntilClose,
         }
         Ok((len, Step::Head { start, len }))
+    }
+
+    /// The peer speaks another protocol from here on, if one is offered: whether that is so. What it says is the rest of the
+    /// response, and what is said to it the body of the request.
+    #[cold]
+    fn switch(&mut self) -> bool {
+        let has_switched = self.body.switch();
+        if has_switched {
+            self.response = Response::UntilClose;
+        }
+        has_switched
     }
 
     /// A response came while there is body to send.

@@ -162,6 +162,8 @@ pub enum RequestError {
     UnknownLengthInHttp10,
     /// Trailer fields go with a chunked body, which is one of unknown length.
     TrailersOfKnownLength,
+    /// A connection is to speak another protocol, and none is offered.
+    NothingOffered,
     /// The method allows no body (RFC 9110, 9.3.6 and 9.3.8).
     BodyNotAllowed(Method),
 }
@@ -328,6 +330,9 @@ impl fmt::Display for RequestError {
             }
             RequestError::TrailersOfKnownLength => {
                 f.write_str("trailer fields go with a body of unknown length alone")
+            }
+            RequestError::NothingOffered => {
+                f.write_str("the connection is to speak another protocol, and none is offered")
             }
             RequestError::BodyNotAllowed(method) => write!(f, "{method} allows no body"),
         }

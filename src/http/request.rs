@@ -176,8 +176,20 @@ impl RequestHead {
         Ok(())
     }
 
+    /// Offers to speak another protocol on the connection from the response on (RFC 9110, 7.8): `websocket`, for one, or several
+    /// by a list. The body is to be one of [`BodyLength::Raw`].
+    pub fn offer(&mut self, protocol: &str) -> Result<(), RequestError> {
+        let value = trim(protocol.as_bytes());
+        validate_value("Upgrade", value)?;
+        self.fields.extend_from_slice(b"Connection: Upgrade\r\nUpgrade: ");
+        self.fields.extend_from_slice(value);
+        self.fields.extend_from_slice(b"\r\n");
+        Ok(())
+    }
+
     /// Whether a body of this length can go with this head: one of unknown length cannot over
-    /// HTTP/1.0, none at all with TRACE and CONNECT. To be asked once, before [`encode`].
+    /// HTTP/1.0, none at all with TRACE and CONNECT, and bytes that are none of HTTP with an
+    /// [`offer`](Self::offer) or CONNECT alone. To be asked once, before [`encode`].
     ///
     /// [`encode`]: Self::encode
     pub fn check(&self, body: BodyLength) -> Result<(), RequestError> {
@@ -186,6 +198,10 @@ impl RequestHead {
         }
         if body == BodyLength::None {
             return Ok(());
+        }
+        if body == BodyLength::Raw {
+            let may_switch = self.method == Method::CONNECT || self.has_field("upgrade");
+            return may_switch.then_some(()).ok_or(RequestError::NothingOffered);
         }
         if self.method == Method::TRACE || self.method == Method::CONNECT {
             return Err(RequestError::BodyNotAllowed(self.method.clone()));
@@ -460,8 +476,8 @@ impl RequestHead {
     pub(super) fn content_length(&self, body: BodyLength) -> Option<u64> {
         match body {
             BodyLength::Known(length) => Some(length),
-            BodyLength::None if self.anticipates_body() => Some(0),
-            BodyLength::None | BodyLength::Unknown => None,
+            BodyLength::None | BodyLength::Raw if self.anticipates_body() => Some(0),
+            BodyLength::None | BodyLength::Unknown | BodyLength::Raw => None,
         }
     }
 

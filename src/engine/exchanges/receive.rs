@@ -9,6 +9,7 @@ use crate::engine::exchanges::exchange::{Exchange, ExchangeId, Hold, Rest};
 use crate::engine::links::connection::{Connection, State};
 use crate::engine::memory::loans::Memory;
 use crate::engine::transfers::identity::Keeper;
+use crate::engine::transfers::request::Body;
 use crate::engine::transfers::retry::Retries;
 use crate::engine::{ConnectionId, Engine, Flow, Handler, Response, Transfer};
 use crate::error::Cause;
@@ -314,7 +315,9 @@ impl Engine {
                         break (Flow::Continue, Next::More);
                     }
                     Event::Head(head) => {
-                        answered = exchange.request_sent == Time::NEVER;
+                        // what follows on an offer is asked for only now
+                        answered = exchange.request_sent == Time::NEVER
+                            || matches!(transfer.request.body, Body::Raw(_));
                         exchange.head_loan = None;
                         let answer = Answer {
                             untouched: !exchange.body_begun,

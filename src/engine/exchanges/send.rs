@@ -235,6 +235,6 @@ pub(in crate::engine) fn read_body(
             *taken += n;
             if n == 0 { SourceRead::End } else { SourceRead::Data(n) }
         }
-        Body::Stream { source, .. } => source.read(out),
+        Body::Stream { source, .. } | Body::Raw(source) => source.read(out),
     }
 }

@@ -156,7 +156,7 @@ impl Engine {
         let is_large = match transfer.request.body.length() {
             BodyLength::Known(bytes) => bytes > limits::UNREAD_UPLOAD,
             BodyLength::Unknown => true,
-            BodyLength::None => false,
+            BodyLength::None | BodyLength::Raw => false,
         };
         if exchange.body_begun
             && status == Some(407)

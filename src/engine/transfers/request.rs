@@ -92,6 +92,31 @@ impl Request {
         self
     }
 
+    /// Offers to speak another protocol on the connection, such as `websocket` (RFC 9110, 7.8), by HTTP/1.1 alone.
+    ///
+    /// If the response has status 101, or is 2xx to CONNECT, the handler's [`head`](crate::Handler::head) is told so, its
+    /// [`body`](crate::Handler::body) gets what the peer says from there on, and `source` is asked for what is said to it:
+    /// [`SourceRead::Pending`](crate::SourceRead::Pending) has it asked again when the transfer is resumed,
+    /// [`SourceRead::End`](crate::SourceRead::End) says no more. The transfer ends with the connection, which carries nothing
+    /// else; removing the transfer closes it. After any other response nothing is asked of the source.
+    ///
+    /// [`Timeouts::idle`] and [`Timeouts::total`] hold for all of it.
+    pub fn upgrade(
+        mut self,
+        protocol: &str,
+        source: Box<dyn BodySource>,
+    ) -> Result<Self, RequestError> {
+        self.head.offer(protocol)?;
+        self.body = Body::Raw(source);
+        Ok(self)
+    }
+
+    /// Has it sent by HTTP/1.1, since HTTP/2 has no way to speak anything else on all of a connection.
+    #[cold]
+    pub(in crate::engine) fn keep_to_http1(&mut self) {
+        Arc::make_mut(&mut self.options).versions = HttpVersions::Http1;
+    }
+
     /// Sets the transfer's options; an `Arc`, since most transfers share theirs.
     pub fn options(mut self, options: Arc<Options>) -> Self {
         self.options = options;
@@ -142,6 +167,9 @@ pub enum Body {
         /// Where they come from.
         source: Box<dyn BodySource>,
     },
+    /// None, until the response has the connection speak another protocol; then the bytes of this source, as they are, while what
+    /// the peer says is the body of the response. See [`Request::upgrade`].
+    Raw(Box<dyn BodySource>),
 }
 
 impl Body {
@@ -152,6 +180,7 @@ impl Body {
             Body::Memory(bytes) => BodyLength::Known(bytes.len() as u64),
             Body::Stream { length: Some(length), .. } => BodyLength::Known(*length),
             Body::Stream { length: None, .. } => BodyLength::Unknown,
+            Body::Raw(_) => BodyLength::Raw,
         }
     }
 
@@ -159,7 +188,7 @@ impl Body {
     pub(in crate::engine) fn rewind(&mut self) -> bool {
         match self {
             Body::Empty | Body::Memory(_) => true,
-            Body::Stream { source, .. } => source.rewind(),
+            Body::Stream { source, .. } | Body::Raw(source) => source.rewind(),
         }
     }
 }

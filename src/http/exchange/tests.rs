@@ -6,6 +6,55 @@ use ::http::Method;
 use super::*;
 use crate::http::head::{PARSED_BYTES, Version};
 
+/// What is offered is spoken after 101 and after a 2xx to CONNECT, in both directions and until the peer's end; after any other
+/// response it is not, and the connection can carry another exchange.
+#[test]
+fn another_protocol_takes_over_where_it_was_offered() {
+    let switching = "HTTP/1.1 101 Switching Protocols\r\nContent-Length: 3\r\n\r\n";
+    let opened = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+    for (method, head) in [(Method::GET, switching), (Method::CONNECT, opened)] {
+        let mut exchange = offering(method);
+        exchange.head_taken();
+        assert!(exchange.request_complete() && !exchange.has_body_to_send());
+        let input = format!("{head}first");
+        let read = exchange.read(input.as_bytes()).unwrap();
+        assert!(matches!(read.event, Event::Head(_)) && read.consumed == head.len());
+        let read = exchange.read(b"first").unwrap();
+        assert_eq!((read.consumed, read.event), (5, Event::Body(b"first")));
+        assert!(exchange.has_body_to_send() && !exchange.request_complete());
+        let mut said = [SourceRead::Data(4), SourceRead::Pending, SourceRead::End].into_iter();
+        let mut source = |_: &mut [u8]| said.next().unwrap();
+        let mut out = [b'x'; 16];
+        assert_eq!(exchange.fill_body(&mut out, &mut source), Ok(Fill::Pending(4)));
+        assert_eq!(&out[..5], b"xxxxx", "as it comes");
+        assert_eq!(exchange.fill_body(&mut out, &mut source), Ok(Fill::Complete(0)));
+        assert!(exchange.request_complete() && !exchange.response_complete());
+        assert!(!exchange.close_reasons().is_empty());
+        exchange.eof(true).unwrap();
+        assert!(exchange.response_complete());
+    }
+    let mut exchange = offering(Method::GET);
+    exchange.head_taken();
+    let no = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+    assert!(matches!(exchange.read(no).unwrap().event, Event::Head(_)));
+    assert!(exchange.response_complete() && !exchange.has_body_to_send());
+    assert!(exchange.close_reasons().is_empty());
+}
+
+fn offering(method: Method) -> Exchange {
+    let url = url::Url::parse("http://a.test/").unwrap();
+    let mut head = RequestHead::new(method.clone(), &url).unwrap();
+    assert_eq!(head.check(BodyLength::Raw).is_ok(), method == Method::CONNECT);
+    if method != Method::CONNECT {
+        head.offer("echo").unwrap();
+    }
+    let mut out = [0; 200];
+    let length = head.encode(BodyLength::Raw, &mut out).unwrap();
+    let text = std::str::from_utf8(&out[..length]).unwrap();
+    assert!(!text.contains("Content-Length") && !text.contains("chunked"), "{text}");
+    Exchange::new(&head, BodyLength::Raw, &HttpLimits::DEFAULT)
+}
+
 #[test]
 fn framing_and_reuse() {
     #[rustfmt::skip]

@@ -131,7 +131,7 @@ impl Connection {
         let mut most = (out.len() - data_at).min(FRAME_SIZE).min(window);
         let left = match stream.length {
             BodyLength::Known(length) => Some(length - stream.sent),
-            BodyLength::None | BodyLength::Unknown => None,
+            BodyLength::None | BodyLength::Unknown | BodyLength::Raw => None,
         };
         most = left.and_then(|left| usize::try_from(left).ok()).map_or(most, |left| most.min(left));
         let pulled = pull(&mut out[data_at..data_at + most], &mut |out| requests.read(key, out));

@@ -122,7 +122,8 @@ impl Stream {
     /// The head has left.
     pub(super) fn head_sent(&mut self) {
         self.request = match self.length {
-            BodyLength::None | BodyLength::Known(0) => RequestHalf::Complete,
+            // of which HTTP/2 has none
+            BodyLength::None | BodyLength::Known(0) | BodyLength::Raw => RequestHalf::Complete,
             BodyLength::Known(_) | BodyLength::Unknown => RequestHalf::Body,
         };
     }

@@ -166,7 +166,7 @@ impl Payload {
     /// Whether the server is to be asked before this is sent.
     pub(crate) fn asks_first(&self) -> bool {
         match self.length() {
-            BodyLength::None => false,
+            BodyLength::None | BodyLength::Raw => false,
             BodyLength::Known(length) => length > ASK_ABOVE,
             BodyLength::Unknown => true,
         }
