@@ -1,0 +1,191 @@
+//! One call: what the engine has of a response, and what the caller has of a request's body, on their way to each other.
+//!
+//! Knows both ends of a call, which share its state under a lock that neither holds for long. Must not know runtimes nor
+//! drivers. Invariants: what waits of a response is bounded by its window and one receive, what waits of a request's body by
+//! its window and one frame; a call ends once, and one whose engine is gone ends with an error.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+
+use bytes::Bytes;
+use http::HeaderMap;
+use http::response::Parts;
+use ringdove::http::{SourceRead, Trailers};
+use ringdove::{BodySource, Report, TransferId, Url};
+
+use crate::error::Error;
+
+/// The state of a call that the engine and the caller share.
+pub(crate) struct Call {
+    state: Mutex<State>,
+    /// So many bytes of the response may wait, and so many of the request's body.
+    window: usize,
+}
+
+#[derive(Default)]
+pub(crate) struct State {
+    /// Its name in the engine, once that has begun it.
+    pub(crate) transfer: Option<TransferId>,
+    /// Who waits for more of the response.
+    pub(crate) task: Option<Waker>,
+    pub(crate) head: Option<Box<Parts>>,
+    /// Where redirects have led, if there were any.
+    pub(crate) url: Option<Url>,
+    chunks: VecDeque<Bytes>,
+    buffered: usize,
+    /// The engine delivers no more until there is room.
+    pub(crate) is_paused: bool,
+    pub(crate) trailers: Option<HeaderMap>,
+    pub(crate) end: End,
+    pub(crate) report: Option<Box<Report>>,
+    pub(crate) upload: Upload,
+}
+
+/// How far a call has come.
+#[derive(Default)]
+pub(crate) enum End {
+    #[default]
+    Running,
+    Whole,
+    Failed(Error),
+    /// The caller has been told of the failure.
+    Told,
+}
+
+/// What the engine has yet to take of a request's body.
+#[derive(Default)]
+pub(crate) struct Upload {
+    chunks: VecDeque<Bytes>,
+    buffered: usize,
+    /// The engine has found nothing, and is to be told when there is more.
+    is_hungry: bool,
+    /// Who has found no room, and is to be told when there is.
+    task: Option<Waker>,
+    end: Option<UploadEnd>,
+}
+
+/// What comes after the last byte of a request's body.
+pub(crate) enum UploadEnd {
+    Whole(Option<Trailers>),
+    Failed(String),
+}
+
+impl Call {
+    pub(crate) fn new(window: usize) -> Call {
+        Call { state: Mutex::default(), window: window.max(1) }
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+        // a panic of a task's waker, at worst, and that is called last
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a part of the response's body in. Says whether that was enough for now.
+    pub(crate) fn take_in(&self, state: &mut State, chunk: &[u8]) -> bool {
+        state.chunks.push_back(Bytes::copy_from_slice(chunk));
+        state.buffered += chunk.len();
+        state.is_paused = state.buffered >= self.window;
+        state.is_paused
+    }
+
+    /// The next part of the response's body, and whether the engine is to go on with it.
+    pub(crate) fn give_out(&self, state: &mut State) -> Option<(Bytes, bool)> {
+        let chunk = state.chunks.pop_front()?;
+        state.buffered -= chunk.len();
+        let goes_on = state.is_paused && state.buffered <= self.window / 2;
+        state.is_paused &= !goes_on;
+        Some((chunk, goes_on))
+    }
+
+    /// Ends it with a failure, unless it has ended.
+    pub(crate) fn fail(&self, error: Error) {
+        let mut state = self.lock();
+        if let End::Running = state.end {
+            state.end = End::Failed(error);
+        }
+        let tasks = state.take_tasks();
+        drop(state);
+        tasks.into_iter().flatten().for_each(Waker::wake);
+    }
+
+    /// Whether there is room for a part of the request's body; if not, whoever polls is woken when there is.
+    pub(crate) fn has_room(&self, state: &mut State, task: &Waker) -> bool {
+        let has_room = state.upload.buffered < self.window;
+        if !has_room {
+            state.upload.task = Some(task.clone());
+        }
+        has_room
+    }
+}
+
+impl State {
+    /// Whether all of the body that has come was given out.
+    pub(crate) fn is_drained(&self) -> bool {
+        self.chunks.is_empty()
+    }
+
+    /// Whoever waits for anything, at the end.
+    pub(crate) fn take_tasks(&mut self) -> [Option<Waker>; 2] {
+        [self.task.take(), self.upload.task.take()]
+    }
+}
+
+impl Upload {
+    /// Puts a part of the request's body in. Says whether the engine waits for it.
+    pub(crate) fn put(&mut self, chunk: Bytes) -> bool {
+        self.buffered += chunk.len();
+        self.chunks.push_back(chunk);
+        std::mem::take(&mut self.is_hungry)
+    }
+
+    /// Nothing follows but this. Says whether the engine waits for it.
+    pub(crate) fn finish(&mut self, end: UploadEnd) -> bool {
+        self.end.get_or_insert(end);
+        std::mem::take(&mut self.is_hungry)
+    }
+
+    fn read(&mut self, out: &mut [u8]) -> SourceRead {
+        let mut read = 0;
+        while let Some(chunk) = self.chunks.front_mut() {
+            let part = chunk.len().min(out.len() - read);
+            out[read..read + part].copy_from_slice(&chunk.split_to(part));
+            read += part;
+            if !chunk.is_empty() {
+                break;
+            }
+            self.chunks.pop_front();
+        }
+        self.buffered -= read;
+        if read > 0 {
+            return SourceRead::Data(read);
+        }
+        match &mut self.end {
+            None => {
+                self.is_hungry = true;
+                SourceRead::Pending
+            }
+            Some(UploadEnd::Whole(trailers)) => {
+                trailers.take().map_or(SourceRead::End, SourceRead::EndWith)
+            }
+            Some(UploadEnd::Failed(why)) => SourceRead::Failed(std::mem::take(why)),
+        }
+    }
+}
+
+/// Where the engine takes a request's body from.
+pub(crate) struct Feed(pub(crate) std::sync::Arc<Call>);
+
+impl BodySource for Feed {
+    fn read(&mut self, out: &mut [u8]) -> SourceRead {
+        let mut state = self.0.lock();
+        let read = state.upload.read(out);
+        let has_room = state.upload.buffered <= self.0.window / 2;
+        let task = if has_room { state.upload.task.take() } else { None };
+        drop(state);
+        if let Some(task) = task {
+            task.wake();
+        }
+        read
+    }
+}

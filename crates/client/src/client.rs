@@ -1,0 +1,340 @@
+//! The client for any thread and any runtime, whose engines have threads of their own.
+//!
+//! Knows the threads and what is the same for all calls. Must not know runtimes. Invariants: a thread ends when its last client,
+//! call and body are gone, or when it is shut down; nothing that surprises is on unless asked for.
+
+use std::future::poll_fn;
+use std::sync::{Arc, mpsc};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderValue, Method, header};
+use ringdove::{
+    Config, CookieJar, DecodePolicy, Options, Proxies, RedirectPolicy, Stats, Timeouts, TlsPolicy,
+};
+
+use crate::body::Body;
+use crate::engine::Engine;
+use crate::error::{Error, Gone};
+use crate::inbox::{Asked, Command, Inbox};
+use crate::outgoing::Outgoing;
+use crate::pending::Pending;
+use crate::request::RequestBuilder;
+use crate::shared::{Settings, Shared};
+
+/// An HTTP client for async Rust. Clones share connections, and cost a pointer.
+///
+/// Its calls can be awaited on any runtime or none: an engine of its own does the work, on a thread of its own (or on
+/// [several](ClientBuilder::threads)). See [`choosing`](crate::choosing) for when another is the better one.
+///
+/// ```
+/// # use std::io::{Read, Write};
+/// # let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+/// # let server = listener.local_addr()?;
+/// # std::thread::Builder::new().spawn(move || {
+/// #     let (mut socket, _) = listener.accept().unwrap();
+/// #     let _ = socket.read(&mut [0; 1024]);
+/// #     let _ = socket.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello");
+/// # })?;
+/// let client = ringdove_client::Client::new();
+/// let call = async {
+///     let response = client.get(&format!("http://{server}/")).send().await?;
+///     assert!(response.status().is_success());
+///     response.text().await
+/// };
+/// assert_eq!(futures_executor::block_on(call)?, "hello");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct Client(Arc<Shared>);
+
+impl Client {
+    /// A client with one engine and no options.
+    ///
+    /// # Panics
+    ///
+    /// When the system has neither io_uring nor epoll for it, or no thread; [`ClientBuilder::build`] says so instead.
+    pub fn new() -> Client {
+        Client::builder().build().expect("the system has what an engine needs")
+    }
+
+    pub(crate) fn of(shared: Arc<Shared>) -> Client {
+        Client(shared)
+    }
+
+    /// A client that is put together.
+    pub fn builder() -> ClientBuilder {
+        ClientBuilder::default()
+    }
+
+    /// A request of any method for an absolute `http` or `https` URL.
+    pub fn request(&self, method: Method, url: impl AsRef<str>) -> RequestBuilder {
+        RequestBuilder::new(self.0.clone(), method, url.as_ref())
+    }
+
+    /// A GET request.
+    pub fn get(&self, url: impl AsRef<str>) -> RequestBuilder {
+        self.request(Method::GET, url)
+    }
+
+    /// A HEAD request.
+    pub fn head(&self, url: impl AsRef<str>) -> RequestBuilder {
+        self.request(Method::HEAD, url)
+    }
+
+    /// A POST request.
+    pub fn post(&self, url: impl AsRef<str>) -> RequestBuilder {
+        self.request(Method::POST, url)
+    }
+
+    /// A PUT request.
+    pub fn put(&self, url: impl AsRef<str>) -> RequestBuilder {
+        self.request(Method::PUT, url)
+    }
+
+    /// A PATCH request.
+    pub fn patch(&self, url: impl AsRef<str>) -> RequestBuilder {
+        self.request(Method::PATCH, url)
+    }
+
+    /// A DELETE request.
+    pub fn delete(&self, url: impl AsRef<str>) -> RequestBuilder {
+        self.request(Method::DELETE, url)
+    }
+
+    /// Sends a request of the crate `http`, with any body of `http-body` in [`Body::wrap`]. Its extensions may have
+    /// [`ringdove::Options`] in an `Arc`, for it alone. The client's fields are added where the request does not have them.
+    pub fn execute<B: Into<Body>>(&self, request: http::Request<B>) -> Pending {
+        let settings = self.0.settings();
+        let own = request.extensions().get::<Arc<Options>>().cloned();
+        let options = own.unwrap_or_else(|| settings.options.clone());
+        let outgoing = Outgoing::of(request, options).map(|mut outgoing| {
+            for (name, value) in &settings.fields {
+                outgoing.fields.entry(name.clone()).or_insert_with(|| value.clone());
+            }
+            outgoing
+        });
+        Pending::new(self.0.clone(), outgoing)
+    }
+
+    /// What its engines have done and hold now, all together.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Gone`](crate::error::Kind::Gone).
+    pub async fn stats(&self) -> Result<Vec<Stats>, Error> {
+        let mut all = Vec::new();
+        for inbox in self.0.inboxes() {
+            let asked = Arc::new(Asked::default());
+            inbox.post(Command::Stats(asked.clone())).map_err(Error::gone)?;
+            all.push(poll_fn(|cx| asked.poll(cx)).await);
+        }
+        Ok(all)
+    }
+
+    /// Closes the connections that nobody uses.
+    pub fn close_idle(&self) {
+        for inbox in self.0.inboxes() {
+            // an engine that is gone has none
+            let _ = inbox.post(Command::CloseIdle);
+        }
+    }
+
+    /// Begins no call any more, and ends when those that run have ended, or after this time, when they fail.
+    pub async fn shutdown(self, within: Duration) {
+        for inbox in self.0.inboxes() {
+            // one that is gone is what is wanted
+            let _ = inbox.post(Command::Shutdown(within));
+        }
+        for inbox in self.0.inboxes() {
+            poll_fn(|cx: &mut Context<'_>| inbox.poll_gone(cx)).await;
+        }
+    }
+}
+
+impl Default for Client {
+    fn default() -> Client {
+        Client::new()
+    }
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Client").field("engines", &self.0.inboxes().len()).finish()
+    }
+}
+
+impl<B: Into<Body>> tower_service::Service<http::Request<B>> for Client {
+    type Response = http::Response<crate::ResponseBody>;
+    type Error = Error;
+    type Future = Executing;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: http::Request<B>) -> Executing {
+        Executing(self.execute(request))
+    }
+}
+
+/// The future of a response in the words of the crate `http`.
+#[must_use = "a call does nothing until it is awaited"]
+pub struct Executing(Pending);
+
+impl std::future::Future for Executing {
+    type Output = Result<http::Response<crate::ResponseBody>, Error>;
+
+    fn poll(mut self: std::pin::Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        std::pin::Pin::new(&mut self.0).poll(cx).map_ok(crate::Response::into_http)
+    }
+}
+
+/// How a client, or a [`LocalClient`](crate::LocalClient), is to be.
+#[derive(Debug, Clone)]
+pub struct ClientBuilder {
+    config: Config,
+    options: Options,
+    fields: HeaderMap,
+    window: usize,
+    max_buffered: usize,
+    threads: usize,
+}
+
+impl Default for ClientBuilder {
+    fn default() -> ClientBuilder {
+        ClientBuilder {
+            config: Config::default(),
+            options: Options::default(),
+            fields: HeaderMap::new(),
+            window: 256 * 1024,
+            max_buffered: 64 * 1024 * 1024,
+            threads: 1,
+        }
+    }
+}
+
+impl ClientBuilder {
+    /// Changes what an engine may hold open, and for how long: limits per origin, host and address, politeness, who looks names
+    /// up, memory, which addresses may be connected to.
+    pub fn config(mut self, change: impl FnOnce(&mut Config)) -> ClientBuilder {
+        change(&mut self.config);
+        self
+    }
+
+    /// Changes what each call may take, and how it connects, unless the request has options of its own.
+    pub fn options(mut self, change: impl FnOnce(&mut Options)) -> ClientBuilder {
+        change(&mut self.options);
+        self
+    }
+
+    /// What browsers do: follows redirects, decodes bodies, keeps cookies (in memory). None of these is on otherwise.
+    pub fn browserlike(mut self) -> ClientBuilder {
+        self.options.redirects = Some(RedirectPolicy::default());
+        self.options.decode = Some(DecodePolicy::default());
+        self.options.cookies = Some(CookieJar::default());
+        self
+    }
+
+    /// A field for each request that has none of that name.
+    pub fn default_header(mut self, name: header::HeaderName, value: HeaderValue) -> ClientBuilder {
+        self.fields.insert(name, value);
+        self
+    }
+
+    /// The deadline of each wait of a call.
+    pub fn timeouts(mut self, timeouts: Timeouts) -> ClientBuilder {
+        self.options.timeouts = timeouts;
+        self
+    }
+
+    /// How long a whole call may take, its body included.
+    pub fn timeout(mut self, total: Duration) -> ClientBuilder {
+        self.options.timeouts.total = Some(total);
+        self
+    }
+
+    /// How `https` is verified, and the client's certificate. Unset: the system's roots, and none.
+    pub fn tls(mut self, policy: TlsPolicy) -> ClientBuilder {
+        self.options.tls = Some(policy);
+        self
+    }
+
+    /// Which proxies requests go by.
+    pub fn proxies(mut self, proxies: Proxies) -> ClientBuilder {
+        self.options.proxies = Some(Arc::new(proxies));
+        self
+    }
+
+    /// How many bytes of a response may wait to be read, and of a request's body to be sent; 256 KiB unless set. One receive or
+    /// one frame may exceed it.
+    pub fn window(mut self, bytes: usize) -> ClientBuilder {
+        self.window = bytes;
+        self
+    }
+
+    /// How many bytes of a body [`bytes`](crate::Response::bytes), `text` and `json` take at most; 64 MiB unless set.
+    pub fn max_buffered(mut self, bytes: usize) -> ClientBuilder {
+        self.max_buffered = bytes;
+        self
+    }
+
+    /// How many engines share the work, each on a thread of its own; 1 unless set. Each origin has one of them, so that kept
+    /// connections stay useful, and limits of connections are divided among them.
+    pub fn threads(mut self, threads: usize) -> ClientBuilder {
+        self.threads = threads.max(1);
+        self
+    }
+
+    pub(crate) fn config_of_one(&self) -> Config {
+        let mut config = self.config.clone();
+        config.max_connections = (config.max_connections / self.threads).max(1);
+        config
+    }
+
+    pub(crate) fn settings(self) -> Settings {
+        Settings {
+            options: Arc::new(self.options),
+            fields: self.fields,
+            window: self.window,
+            max_buffered: self.max_buffered,
+        }
+    }
+
+    /// The client, with its threads begun.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Gone`](crate::error::Kind::Gone): the system has neither io_uring nor epoll for it, or no thread.
+    pub fn build(self) -> Result<Client, Error> {
+        let inboxes: Result<Vec<_>, Error> =
+            (0..self.threads).map(|_| begin(self.config_of_one())).collect();
+        Ok(Client(Shared::new(inboxes?, self.settings())))
+    }
+}
+
+/// Begins an engine on a thread of its own, which a ring belongs to.
+fn begin(config: Config) -> Result<Arc<Inbox>, Error> {
+    let (hand_over, inbox) = mpsc::sync_channel(1);
+    let thread = std::thread::Builder::new().name("ringdove".to_owned());
+    #[expect(clippy::disallowed_methods, reason = "an engine's thread is what a client is for")]
+    let spawned = thread.spawn(move || {
+        let engine = match Engine::new(config) {
+            Ok(engine) => engine,
+            Err(error) => return drop(hand_over.send(Err(error))),
+        };
+        let _ = hand_over.send(Ok(engine.inbox().clone()));
+        run(engine);
+    });
+    spawned.map_err(|error| Error::no_engine(error.to_string()))?;
+    inbox.recv().unwrap_or_else(|_| Err(Error::gone(Gone::new("its thread has panicked"))))
+}
+
+fn run(mut engine: Engine) {
+    while !engine.has_ended() {
+        if let Err(error) = engine.turn(None) {
+            engine.give_up(&error);
+            return;
+        }
+    }
+}

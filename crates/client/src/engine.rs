@@ -1,0 +1,243 @@
+//! An engine: a driver, and the calls that it carries.
+//!
+//! Knows the driver, and what callers have posted. Must not know on which thread it runs, nor who waits for it. Invariants: it
+//! reads what was posted once per turn, and sleeps only where there is nothing to be read; a task is woken where there is something
+//! for it, since a turn that waits may give some out before that; when it ends, by whatever way, every call that it has not ended
+//! fails.
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::task::Waker;
+use std::time::{Duration, Instant};
+
+use ringdove::engine::Outcome;
+use ringdove::http::{Fields, ResponseHead};
+use ringdove::{Config, Driver, Flow, Handler, MultiError, Paused, Redirect};
+
+use crate::call::{Call, End};
+use crate::clock;
+use crate::error::{Error, Gone};
+use crate::inbox::{Command, Inbox};
+
+pub(crate) struct Engine {
+    driver: Driver,
+    inbox: Arc<Inbox>,
+    batch: Vec<Command>,
+    /// Nothing begins any more, and what runs has until then.
+    closing: Option<Instant>,
+    has_ended: bool,
+    /// Why it cannot go on.
+    broken: Option<Gone>,
+}
+
+impl Engine {
+    /// An engine of the calling thread.
+    pub(crate) fn new(config: Config) -> Result<Engine, Error> {
+        let mut driver =
+            Driver::auto(config).map_err(|error| Error::no_engine(error.to_string()))?;
+        let bell = driver.waker().map_err(|error| Error::no_engine(error.to_string()))?;
+        Ok(Engine {
+            driver,
+            inbox: Inbox::new(bell),
+            batch: Vec::new(),
+            closing: None,
+            has_ended: false,
+            broken: None,
+        })
+    }
+
+    /// It cannot go on, for this reason: to be dropped.
+    pub(crate) fn give_up(&mut self, error: &MultiError) {
+        (self.has_ended, self.broken) = (true, Some(Gone::new(&error.to_string())));
+    }
+
+    pub(crate) fn inbox(&self) -> &Arc<Inbox> {
+        &self.inbox
+    }
+
+    #[cfg(feature = "tokio")]
+    pub(crate) fn is_on_epoll(&self) -> bool {
+        self.driver.kind() == ringdove::DriverKind::Epoll
+    }
+
+    /// Whether it is to be turned no more.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.has_ended
+    }
+
+    /// What its thread can be woken by while it waits elsewhere.
+    pub(crate) fn descriptor(&mut self) -> Result<OwnedFd, MultiError> {
+        self.driver.descriptor()
+    }
+
+    /// How long the next turn may be put off.
+    pub(crate) fn timeout(&mut self) -> Option<Duration> {
+        if !self.inbox.is_empty() {
+            return Some(Duration::ZERO);
+        }
+        let timeout = self.driver.timeout();
+        self.within(timeout)
+    }
+
+    /// Reads what was posted, waits for `max` at most, and handles what has happened.
+    pub(crate) fn turn(&mut self, max: Option<Duration>) -> Result<(), MultiError> {
+        let mut batch = std::mem::take(&mut self.batch);
+        self.inbox.take(&mut batch);
+        for command in batch.drain(..) {
+            self.follow(command)?;
+        }
+        self.batch = batch;
+        if !self.has_ended {
+            // removals and the like may have heard the bell, and forgotten it
+            let max = if self.inbox.may_sleep() { self.within(max) } else { Some(Duration::ZERO) };
+            self.driver.turn(max)?;
+        }
+        while let Some(message) = self.driver.next_message() {
+            if let Ok((outcome, deliver)) = message.into_parts::<Deliver>() {
+                deliver.end(outcome);
+            }
+        }
+        let is_over = |until| self.driver.running() == 0 || clock::now() >= until;
+        self.has_ended |= self.closing.is_some_and(is_over);
+        Ok(())
+    }
+
+    fn within(&self, max: Option<Duration>) -> Option<Duration> {
+        let Some(until) = self.closing else { return max };
+        let left = match self.driver.running() {
+            // there is nothing to wait for
+            0 => Duration::ZERO,
+            _ => until.saturating_duration_since(clock::now()),
+        };
+        Some(max.map_or(left, |max| max.min(left)))
+    }
+
+    fn follow(&mut self, command: Command) -> Result<(), MultiError> {
+        match command {
+            Command::Start(request, call) => self.start(*request, call),
+            Command::Cancel(call) => {
+                let transfer = call.lock().transfer;
+                let removed = transfer.map(|id| self.driver.remove(id).map(drop));
+                unless_over(removed)?;
+            }
+            Command::GoOn(call) => {
+                let state = call.lock();
+                let paused = Paused { receiving: state.is_paused, sending: false };
+                let transfer = state.transfer;
+                drop(state);
+                unless_over(transfer.map(|id| self.driver.set_paused(id, paused)))?;
+            }
+            Command::Stats(asked) => asked.answer(self.driver.stats()),
+            Command::CloseIdle => self.driver.close_idle()?,
+            Command::Shutdown(within) => self.closing = Some(clock::now() + within),
+            Command::End => self.has_ended = true,
+        }
+        Ok(())
+    }
+
+    fn start(&mut self, request: ringdove::Request, call: Arc<Call>) {
+        let deliver = Deliver { call: call.clone(), has_ended: false };
+        match self.driver.add(request, Box::new(deliver)) {
+            Ok(id) => call.lock().transfer = Some(id),
+            Err(error) => call.fail(Error::refused(error)),
+        }
+    }
+}
+
+impl Drop for Engine {
+    /// Calls that the driver carries are told by the drop of their handlers.
+    fn drop(&mut self) {
+        let gone = match (self.closing.is_some(), std::thread::panicking()) {
+            (_, true) => Gone::new("it has panicked"),
+            (true, false) => Gone::shut_down(),
+            (false, false) => self.broken.take().unwrap_or_else(|| Gone::new("it has ended")),
+        };
+        self.batch.extend(self.inbox.close(gone.clone()));
+        for command in self.batch.drain(..) {
+            match command {
+                Command::Start(_, call) => call.fail(Error::gone(gone.clone())),
+                Command::Stats(asked) => asked.answer(self.driver.stats()),
+                Command::Cancel(_)
+                | Command::GoOn(_)
+                | Command::CloseIdle
+                | Command::Shutdown(_)
+                | Command::End => {}
+            }
+        }
+    }
+}
+
+/// What was asked of a transfer, which may be over, or may never have begun.
+fn unless_over(asked: Option<Result<(), MultiError>>) -> Result<(), MultiError> {
+    match asked {
+        Some(Err(MultiError::UnknownTransfer(_))) | None => Ok(()),
+        Some(asked) => asked,
+    }
+}
+
+/// Brings a transfer's response to its call.
+struct Deliver {
+    call: Arc<Call>,
+    has_ended: bool,
+}
+
+impl Deliver {
+    fn end(mut self, outcome: Outcome) {
+        self.has_ended = true;
+        let mut state = self.call.lock();
+        state.end = match outcome.result {
+            Ok(_) => End::Whole,
+            Err(error) => End::Failed(Error::of_transfer(error)),
+        };
+        state.report = Some(Box::new(outcome.report));
+        let tasks = state.take_tasks();
+        drop(state);
+        tasks.into_iter().flatten().for_each(Waker::wake);
+    }
+}
+
+impl Handler for Deliver {
+    fn redirected(&mut self, _: &ResponseHead<'_>, next: &Redirect) -> Flow {
+        self.call.lock().url = Some(next.head.url());
+        Flow::Continue
+    }
+
+    fn head(&mut self, head: &ResponseHead<'_>) -> Flow {
+        let mut state = self.call.lock();
+        state.head = Some(Box::new(head.to_parts()));
+        let task = state.task.take();
+        drop(state);
+        wake(task);
+        Flow::Continue
+    }
+
+    fn body(&mut self, chunk: &[u8]) -> Flow {
+        let mut state = self.call.lock();
+        let is_enough = self.call.take_in(&mut state, chunk);
+        let task = state.task.take();
+        drop(state);
+        wake(task);
+        if is_enough { Flow::Pause } else { Flow::Continue }
+    }
+
+    fn trailers(&mut self, fields: Fields<'_>) -> Flow {
+        self.call.lock().trailers = Some(fields.to_map());
+        Flow::Continue
+    }
+}
+
+/// Wakes whoever waits. With no lock held: it may be a waker that does more than note it.
+fn wake(task: Option<Waker>) {
+    if let Some(task) = task {
+        task.wake();
+    }
+}
+
+impl Drop for Deliver {
+    /// A transfer that its engine has not ended was removed, for nobody, or its engine is gone.
+    fn drop(&mut self) {
+        if !self.has_ended {
+            self.call.fail(Error::gone(Gone::new("it has ended before the response had")));
+        }
+    }
+}

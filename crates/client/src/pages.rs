@@ -1,0 +1,39 @@
+//! Pages that are no code.
+
+/// Which client is for whom.
+///
+/// | | for | costs |
+/// | --- | --- | --- |
+/// | [`Client`](crate::Client) | programs with many calls under way, from any thread | two threads meet for each call: little where dozens share a meeting, more than a client without a thread where there is one at a time |
+/// | [`LocalClient`](crate::LocalClient) | one call after the other, or all of them on one thread (a current-thread runtime, a thread per core) | nothing crosses threads; what keeps the thread busy keeps the engine waiting |
+/// | [`blocking::Client`](crate::blocking::Client) | code that is not async | the thread that waits does the work |
+/// | [`ringdove::Driver`], [`ringdove::Multi`] | whoever has a loop of their own, and handlers in the place of futures | nothing between you and the engine |
+///
+/// Of a [`Client`](crate::Client), more engines than one ([`threads`](crate::ClientBuilder::threads)) pay when one thread is busy, which takes
+/// some hundred thousand requests in a second. Origins are divided among them: one origin is one engine's.
+///
+/// A [`LocalClient`](crate::LocalClient) lives in any loop that can wait for a descriptor and a time-out:
+/// [`Turner::descriptor`](crate::Turner::descriptor), [`Turner::timeout`](crate::Turner::timeout). Tokio's is there behind the feature `tokio`.
+pub mod choosing {}
+
+/// What is where, for users of reqwest.
+///
+/// | reqwest | here |
+/// | --- | --- |
+/// | `Client::new()`, `Client::builder()…build()` | the same |
+/// | `client.get(url).header(..).query(..).json(..).send().await?` | the same; `query` takes a slice of pairs, `json` wants the feature |
+/// | `response.status()`, `.headers()`, `.bytes()`, `.text()`, `.json()`, `.chunk()` | the same; held in memory up to [`max_buffered`](crate::ClientBuilder::max_buffered) |
+/// | `response.bytes_stream()` | [`Response::into_body`](crate::Response::into_body), a `Stream` and an `http_body::Body` with trailers |
+/// | `response.error_for_status()` | the same |
+/// | `response.remote_addr()` | [`Response::account`](crate::Response::account): address, times by phase, whether the connection was reused |
+/// | `Body::wrap_stream` | [`Body::stream`](crate::Body::stream), [`Body::wrap`](crate::Body::wrap) (with trailers), [`Body::reader`](crate::Body::reader) |
+/// | `.timeout(d)`, `connect_timeout`, `read_timeout` | [`timeout`](crate::RequestBuilder::timeout) and [`timeouts`](crate::RequestBuilder::timeouts): each wait has its own, per request too |
+/// | `response.upgrade().await` | [`RequestBuilder::upgrade`](crate::RequestBuilder::upgrade) and [`Response::upgrade`](crate::Response::upgrade) |
+/// | redirects, decoding on unless switched off | off unless asked for: [`browserlike`](crate::ClientBuilder::browserlike) |
+/// | `http2_prior_knowledge()` | [`versions`](crate::RequestBuilder::versions) with `HttpVersions::Http2`, per request |
+/// | `pool_max_idle_per_host` | [`config`](crate::ClientBuilder::config): connections per origin, host and address, and in all |
+/// | `resolve(..)`, `dns_resolver(..)` | [`Options::ways`](ringdove::Options::ways), `Config::names` |
+/// | `error.is_timeout()`, `.is_connect()`, `.is_status()` … | the same, and [`is_transient`](crate::Error::is_transient), [`retry`](crate::Error::retry), [`transfer`](crate::Error::transfer) |
+/// | `reqwest::blocking` | [`blocking`](crate::blocking), without a runtime within |
+/// | `multipart`, `socks`, HTTP/3, WASM | no multipart yet; proxies are in [`proxies`](crate::ClientBuilder::proxies); neither of the last two |
+pub mod from_reqwest {}

@@ -1,0 +1,218 @@
+//! A call under way: the future of its response, and the body that follows.
+//!
+//! Knows the caller's end of a call. Must not know drivers. Invariants: nothing is asked of the engine before the first poll;
+//! the request's body is polled by whoever polls the call; dropping either the future or the body ends the transfer.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::Frame;
+
+use crate::call::{Call, End, UploadEnd};
+use crate::error::Error;
+use crate::inbox::{Command, Inbox};
+use crate::outgoing::{Outgoing, Rest, end_with};
+use crate::response::{Response, ResponseBody};
+use crate::shared::Shared;
+
+/// The future of a response: ready when its head has come. It does nothing until it is polled, and dropping it ends the call.
+#[must_use = "a call does nothing until it is awaited"]
+pub struct Pending(State);
+
+enum State {
+    /// It cannot be made.
+    Bad(Option<Error>),
+    New(Option<Box<(Arc<Shared>, Outgoing)>>),
+    Running(Option<Running>),
+}
+
+/// What the caller has of a call that the engine knows.
+pub(crate) struct Running {
+    pub(crate) call: Arc<Call>,
+    pub(crate) url: ringdove::Url,
+    inbox: Arc<Inbox>,
+    /// Keeps the engine alive.
+    pub(crate) shared: Arc<Shared>,
+    upload: Rest,
+    /// What the request's body failed with.
+    broken: Option<Error>,
+}
+
+impl Pending {
+    pub(crate) fn new(shared: Arc<Shared>, outgoing: Result<Outgoing, Error>) -> Pending {
+        Pending(match outgoing {
+            Ok(outgoing) => State::New(Some(Box::new((shared, outgoing)))),
+            Err(error) => State::Bad(Some(error)),
+        })
+    }
+}
+
+impl Future for Pending {
+    type Output = Result<Response, Error>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if let State::New(new) = &mut self.0 {
+            let (shared, outgoing) = *new.take().expect("it is polled after its start");
+            self.0 = match Running::start(shared, outgoing, cx) {
+                Ok(running) => State::Running(Some(running)),
+                Err(error) => State::Bad(Some(error)),
+            };
+        }
+        match &mut self.0 {
+            State::Bad(error) => {
+                Poll::Ready(Err(error.take().expect("a call is not polled after its end")))
+            }
+            State::New(_) => unreachable!("it was begun just now"),
+            State::Running(running) => {
+                let call = running.as_mut().expect("a call is not polled after its end");
+                let Poll::Ready(head) = call.poll_head(cx) else { return Poll::Pending };
+                let running = running.take().expect("it was there just now");
+                let url = running.url.clone();
+                Poll::Ready(match head {
+                    Ok((head, led)) => {
+                        Ok(Response::new(*head, led.unwrap_or(url), ResponseBody::new(running)))
+                    }
+                    Err(error) => Err(error),
+                })
+            }
+        }
+    }
+}
+
+/// A response's head, and where redirects have led.
+type Head = (Box<http::response::Parts>, Option<ringdove::Url>);
+
+impl Running {
+    fn start(
+        shared: Arc<Shared>,
+        outgoing: Outgoing,
+        cx: &mut Context<'_>,
+    ) -> Result<Running, Error> {
+        let call = Arc::new(Call::new(shared.window()));
+        let (request, upload, url) = outgoing.begin(&call, cx)?;
+        let inbox = shared.inbox_for(&url).clone();
+        let post = inbox.post(Command::Start(Box::new(request), call.clone()));
+        post.map_err(|gone| Error::gone(gone).with_url(&url))?;
+        Ok(Running { call, url, inbox, shared, upload, broken: None })
+    }
+
+    fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<Head, Error>> {
+        self.poll_upload(cx);
+        let mut state = self.call.lock();
+        if let Some(head) = state.head.take() {
+            return Poll::Ready(Ok((head, state.url.take())));
+        }
+        match std::mem::replace(&mut state.end, End::Told) {
+            End::Running => {
+                state.end = End::Running;
+                state.task = Some(cx.waker().clone());
+                Poll::Pending
+            }
+            End::Failed(error) => {
+                drop(state);
+                Poll::Ready(Err(self.told(error)))
+            }
+            End::Whole | End::Told => unreachable!("what has ended well has a head"),
+        }
+    }
+
+    /// The error that the caller is told: of a request whose body failed, that.
+    fn told(&mut self, error: Error) -> Error {
+        self.broken.take().unwrap_or(error).with_url(&self.url)
+    }
+
+    /// The next part of the response's body.
+    pub(crate) fn poll_frame(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        self.poll_upload(cx);
+        let mut state = self.call.lock();
+        if let Some((chunk, goes_on)) = self.call.give_out(&mut state) {
+            drop(state);
+            if goes_on {
+                self.go_on();
+            }
+            return Poll::Ready(Some(Ok(Frame::data(chunk))));
+        }
+        match std::mem::replace(&mut state.end, End::Told) {
+            End::Running => {
+                state.end = End::Running;
+                state.task = Some(cx.waker().clone());
+                Poll::Pending
+            }
+            End::Whole => {
+                state.end = End::Whole;
+                let trailers = state.trailers.take();
+                Poll::Ready(trailers.map(|trailers| Ok(Frame::trailers(trailers))))
+            }
+            End::Failed(error) => {
+                drop(state);
+                Poll::Ready(Some(Err(self.told(error))))
+            }
+            End::Told => Poll::Ready(None),
+        }
+    }
+
+    /// Whether all has been given out.
+    pub(crate) fn is_end(&self) -> bool {
+        let state = self.call.lock();
+        state.is_drained()
+            && state.trailers.is_none()
+            && matches!(state.end, End::Whole | End::Told)
+    }
+
+    /// Has the engine go on with what it had no room for, or nothing of. If it is gone, the call knows by itself.
+    pub(crate) fn go_on(&self) {
+        let _ = self.inbox.post(Command::GoOn(self.call.clone()));
+    }
+
+    /// Takes from the request's body what there is room for.
+    fn poll_upload(&mut self, cx: &mut Context<'_>) {
+        while let Some(body) = &mut self.upload {
+            let mut state = self.call.lock();
+            if !matches!(state.end, End::Running) {
+                // whoever has answered early wants no more
+                self.upload = None;
+                return;
+            }
+            if !self.call.has_room(&mut state, cx.waker()) {
+                return;
+            }
+            drop(state);
+            let Poll::Ready(frame) = body.as_mut().poll_frame(cx) else { return };
+            let end = match frame {
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(data) => {
+                        if !data.is_empty() && self.call.lock().upload.put(data) {
+                            self.go_on();
+                        }
+                        continue;
+                    }
+                    Err(frame) => end_with(frame),
+                },
+                Some(Err(error)) => {
+                    let why = error.to_string();
+                    self.broken = Some(Error::body(error));
+                    UploadEnd::Failed(why)
+                }
+                None => UploadEnd::Whole(None),
+            };
+            self.upload = None;
+            if self.call.lock().upload.finish(end) {
+                self.go_on();
+            }
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if matches!(self.call.lock().end, End::Running) {
+            let _ = self.inbox.post(Command::Cancel(self.call.clone()));
+        }
+    }
+}

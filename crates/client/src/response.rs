@@ -1,0 +1,278 @@
+//! A response, and its body on its way.
+//!
+//! Knows the caller's view of it. Must not know how it came. Invariant: a body ends where the server ended it; whatever else
+//! ends it is an error.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::{Bytes, BytesMut};
+use futures_core::Stream;
+use http::response::Parts;
+use http::{Extensions, HeaderMap, StatusCode, Version, header};
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use ringdove::{Report, Url};
+
+use crate::call::Call;
+use crate::error::Error;
+use crate::pending::Running;
+use crate::upgrade::Upgraded;
+
+/// A response: its head has come, its body may be on its way. Dropping it ends the transfer.
+#[derive(Debug)]
+pub struct Response {
+    head: Parts,
+    url: Url,
+    body: ResponseBody,
+}
+
+impl Response {
+    pub(crate) fn new(head: Parts, url: Url, body: ResponseBody) -> Response {
+        Response { head, url, body }
+    }
+
+    /// The status.
+    pub fn status(&self) -> StatusCode {
+        self.head.status
+    }
+
+    /// The version that it came by.
+    pub fn version(&self) -> Version {
+        self.head.version
+    }
+
+    /// The fields of the head.
+    pub fn headers(&self) -> &HeaderMap {
+        &self.head.headers
+    }
+
+    /// The fields of the head.
+    pub fn headers_mut(&mut self) -> &mut HeaderMap {
+        &mut self.head.headers
+    }
+
+    /// What else callers keep with it.
+    pub fn extensions(&self) -> &Extensions {
+        &self.head.extensions
+    }
+
+    /// What else callers keep with it.
+    pub fn extensions_mut(&mut self) -> &mut Extensions {
+        &mut self.head.extensions
+    }
+
+    /// What was asked for in the end: where redirects have led.
+    pub fn url(&self) -> &Url {
+        &self.url
+    }
+
+    /// What the head says of the body's length, in bytes; of a body that is decoded, as it comes.
+    pub fn content_length(&self) -> Option<u64> {
+        self.head.headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.trim().parse().ok()
+    }
+
+    /// What will tell what the call took, once its body has ended.
+    pub fn account(&self) -> Account {
+        Account(self.body.0.call.clone())
+    }
+
+    /// The response, unless its status is 400 or above.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Status`](crate::error::Kind::Status).
+    pub fn error_for_status(self) -> Result<Response, Error> {
+        match self.error_for_status_ref() {
+            Ok(_) => Ok(self),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// As [`Response::error_for_status`], of a response that is kept.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Status`](crate::error::Kind::Status).
+    pub fn error_for_status_ref(&self) -> Result<&Response, Error> {
+        let status = self.head.status;
+        match status.is_client_error() || status.is_server_error() {
+            true => Err(Error::status_of(status).with_url(&self.url)),
+            false => Ok(self),
+        }
+    }
+
+    /// The next part of the body; `None` is its end.
+    ///
+    /// # Errors
+    ///
+    /// The body has failed before its end.
+    pub async fn chunk(&mut self) -> Result<Option<Bytes>, Error> {
+        loop {
+            let frame = std::future::poll_fn(|cx| self.body.0.poll_frame(cx)).await;
+            match frame.transpose()?.map(Frame::into_data) {
+                Some(Ok(data)) => return Ok(Some(data)),
+                // trailers
+                Some(Err(_)) => {}
+                None => return Ok(None),
+            }
+        }
+    }
+
+    /// The whole body.
+    ///
+    /// # Errors
+    ///
+    /// The body has failed before its end, or is larger than
+    /// [`max_buffered`](crate::ClientBuilder::max_buffered).
+    pub async fn bytes(mut self) -> Result<Bytes, Error> {
+        let limit = self.body.0.shared.max_buffered();
+        let too_large = || Error::too_large(limit).with_url(&self.url);
+        if self.content_length().is_some_and(|length| length > limit as u64) {
+            return Err(too_large());
+        }
+        let Some(first) = self.chunk().await? else { return Ok(Bytes::new()) };
+        // nearly always: small, and all of it
+        let Some(second) = self.chunk().await? else { return Ok(first) };
+        let mut whole = BytesMut::from(first);
+        let mut next = Some(second);
+        while let Some(chunk) = next {
+            if whole.len() + chunk.len() > limit {
+                return Err(Error::too_large(limit).with_url(&self.url));
+            }
+            whole.extend_from_slice(&chunk);
+            next = self.chunk().await?;
+        }
+        Ok(whole.freeze())
+    }
+
+    /// The whole body as UTF-8, in which what is none is replaced (U+FFFD), whatever charset Content-Type names.
+    ///
+    /// # Errors
+    ///
+    /// As [`Response::bytes`].
+    pub async fn text(self) -> Result<String, Error> {
+        let bytes = self.bytes().await?;
+        Ok(match String::from_utf8(bytes.into()) {
+            Ok(text) => text,
+            Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
+        })
+    }
+
+    /// The whole body, read as JSON.
+    ///
+    /// # Errors
+    ///
+    /// As [`Response::bytes`], and [`Kind::Content`](crate::error::Kind::Content) where it is no JSON, or not of this type.
+    #[cfg(feature = "json")]
+    pub async fn json<T: serde::de::DeserializeOwned>(self) -> Result<T, Error> {
+        let url = self.url.clone();
+        let bytes = self.bytes().await?;
+        serde_json::from_slice(&bytes).map_err(|error| Error::content(error).with_url(&url))
+    }
+
+    /// The body alone, as it comes: frames of the crate `http-body`, with trailers, or a stream of bytes.
+    pub fn into_body(self) -> ResponseBody {
+        self.body
+    }
+
+    /// The response in the words of the crate `http`.
+    pub fn into_http(self) -> http::Response<ResponseBody> {
+        http::Response::from_parts(self.head, self.body)
+    }
+
+    /// The connection of a response that has changed the protocol: 101 (Switching Protocols) to a request that has
+    /// [offered](crate::RequestBuilder::upgrade) it, or 2xx to CONNECT.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::NoUpgrade`](crate::error::Kind::NoUpgrade): it is a response of another status.
+    pub fn upgrade(self) -> Result<Upgraded, Error> {
+        match self.head.status {
+            StatusCode::SWITCHING_PROTOCOLS => Ok(Upgraded::new(self.body.0)),
+            status => Err(Error::no_upgrade(status).with_url(&self.url)),
+        }
+    }
+}
+
+impl From<Response> for http::Response<ResponseBody> {
+    fn from(response: Response) -> Self {
+        response.into_http()
+    }
+}
+
+/// The body of a response, as it comes. As much of it as [`window`](crate::ClientBuilder::window) says may wait here; then the
+/// server has to. Dropping it ends the transfer.
+pub struct ResponseBody(pub(crate) Running);
+
+impl ResponseBody {
+    pub(crate) fn new(running: Running) -> ResponseBody {
+        ResponseBody(running)
+    }
+
+    /// What will tell what the call took, once the body has ended.
+    pub fn account(&self) -> Account {
+        Account(self.0.call.clone())
+    }
+}
+
+impl std::fmt::Debug for ResponseBody {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ResponseBody").field("is_end", &self.0.is_end()).finish()
+    }
+}
+
+impl HttpBody for ResponseBody {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        self.0.poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_end()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::default()
+    }
+}
+
+impl Stream for ResponseBody {
+    type Item = Result<Bytes, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        loop {
+            let Poll::Ready(frame) = self.0.poll_frame(cx) else { return Poll::Pending };
+            match frame.map(|frame| frame.map(Frame::into_data)) {
+                Some(Ok(Ok(data))) => return Poll::Ready(Some(Ok(data))),
+                // trailers
+                Some(Ok(Err(_))) => {}
+                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+                None => return Poll::Ready(None),
+            }
+        }
+    }
+}
+
+/// What a call took, once it is over.
+#[derive(Clone)]
+pub struct Account(Arc<Call>);
+
+impl Account {
+    /// Times by phase, bytes, the address, whether the connection was reused, what was tried again; `None` while the body is on
+    /// its way, and after the call was given up.
+    pub fn report(&self) -> Option<Report> {
+        self.0.lock().report.as_deref().cloned()
+    }
+}
+
+impl std::fmt::Debug for Account {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Account").field(&self.report()).finish()
+    }
+}
