@@ -113,7 +113,7 @@ impl Read {
         let number: i64 = rest[..length].parse().ok()?;
         let signed = before.filter(|char| matches!(char, '+' | '-'));
         match (length, signed) {
-            (4, Some(sign)) if self.zone.is_none() && self.time.is_some() && number <= 1400 => {
+            (4, Some(sign)) if self.zone.is_none() && number <= 1400 => {
                 let seconds = (number / 100 * 60 + number % 100) * 60;
                 self.zone = Some(if sign == '+' { -seconds } else { seconds });
             }
@@ -189,7 +189,7 @@ mod tests {
             ("Sun Nov 6 94", Some(784_080_000)),
             ("Sun, Nov 6 1994", Some(784_080_000)),
             ("19941106", Some(784_080_000)),
-            ("20040911 +0200", None),
+            ("20040911 +0200", Some(1_094_853_600)),
             ("Thu, 01-Jan-1970 00:59:58 GMT", Some(3598)),
             ("Sat, 15 Apr 2017 21:01:22 -0800", Some(1_492_318_882)),
             ("Sat, 15 Apr 2017 21:01:22 PDT", Some(1_492_315_282)),

@@ -42,16 +42,15 @@ const fn row(name: &'static str, id: u32, status: Status) -> Row {
 }
 
 const AT_THE_END: &str = "known once the transfer is over";
-const SUMS: &str = "known once the transfer is over; a sum over all requests that it made";
 
 /// All there are.
 pub static INFOS: &[Row] = &[
     row("EFFECTIVE_URL", TEXT + 1, Differs("in the canonical form where redirects were followed")),
     row("RESPONSE_CODE", LONG + 2, Done),
     row("TOTAL_TIME", DOUBLE + 3, Differs(AT_THE_END)),
-    row("NAMELOOKUP_TIME", DOUBLE + 4, Differs(SUMS)),
-    row("CONNECT_TIME", DOUBLE + 5, Differs(SUMS)),
-    row("PRETRANSFER_TIME", DOUBLE + 6, Differs(SUMS)),
+    row("NAMELOOKUP_TIME", DOUBLE + 4, Differs(AT_THE_END)),
+    row("CONNECT_TIME", DOUBLE + 5, Differs(AT_THE_END)),
+    row("PRETRANSFER_TIME", DOUBLE + 6, Differs(AT_THE_END)),
     row("SIZE_UPLOAD", DOUBLE + 7, Done),
     row("SIZE_UPLOAD_T", OFF_T + 7, Done),
     row("SIZE_DOWNLOAD", DOUBLE + 8, Done),
@@ -75,7 +74,7 @@ pub static INFOS: &[Row] = &[
     row("CONTENT_LENGTH_UPLOAD_T", OFF_T + 16, Done),
     row("STARTTRANSFER_TIME", DOUBLE + 17, Differs(AT_THE_END)),
     row("CONTENT_TYPE", TEXT + 18, Done),
-    row("REDIRECT_TIME", DOUBLE + 19, Refused(Unknown, "times are sums over all requests")),
+    row("REDIRECT_TIME", DOUBLE + 19, Differs(AT_THE_END)),
     row("REDIRECT_COUNT", LONG + 20, Done),
     row("PRIVATE", TEXT + 21, Done),
     row("HTTP_CONNECTCODE", LONG + 22, Differs("of a tunnel that was refused alone")),
@@ -93,7 +92,7 @@ pub static INFOS: &[Row] = &[
     row("FTP_ENTRY_PATH", TEXT + 30, Differs("null: FTP is not spoken")),
     row("REDIRECT_URL", TEXT + 31, Done),
     row("PRIMARY_IP", TEXT + 32, Differs(AT_THE_END)),
-    row("APPCONNECT_TIME", DOUBLE + 33, Differs(SUMS)),
+    row("APPCONNECT_TIME", DOUBLE + 33, Differs(AT_THE_END)),
     row("CERTINFO", LIST + 34, Differs("no certificates: the engine gives none out")),
     row("CONDITION_UNMET", LONG + 35, Done),
     row("RTSP_SESSION_ID", TEXT + 36, Differs("null: RTSP is not spoken")),
@@ -111,12 +110,12 @@ pub static INFOS: &[Row] = &[
     row("PROTOCOL", LONG + 48, Done),
     row("SCHEME", TEXT + 49, Done),
     row("TOTAL_TIME_T", OFF_T + 50, Differs(AT_THE_END)),
-    row("NAMELOOKUP_TIME_T", OFF_T + 51, Differs(SUMS)),
-    row("CONNECT_TIME_T", OFF_T + 52, Differs(SUMS)),
-    row("PRETRANSFER_TIME_T", OFF_T + 53, Differs(SUMS)),
+    row("NAMELOOKUP_TIME_T", OFF_T + 51, Differs(AT_THE_END)),
+    row("CONNECT_TIME_T", OFF_T + 52, Differs(AT_THE_END)),
+    row("PRETRANSFER_TIME_T", OFF_T + 53, Differs(AT_THE_END)),
     row("STARTTRANSFER_TIME_T", OFF_T + 54, Differs(AT_THE_END)),
-    row("REDIRECT_TIME_T", OFF_T + 55, Refused(Unknown, "times are sums over all requests")),
-    row("APPCONNECT_TIME_T", OFF_T + 56, Differs(SUMS)),
+    row("REDIRECT_TIME_T", OFF_T + 55, Differs(AT_THE_END)),
+    row("APPCONNECT_TIME_T", OFF_T + 56, Differs(AT_THE_END)),
     row("RETRY_AFTER", OFF_T + 57, Done),
     row("EFFECTIVE_METHOD", TEXT + 58, Done),
     row("PROXY_ERROR", LONG + 59, Differs("0")),
@@ -125,7 +124,7 @@ pub static INFOS: &[Row] = &[
     row("CAPATH", TEXT + 62, Differs("null: the roots are the system's, wherever these are")),
     row("XFER_ID", OFF_T + 63, Differs("-1")),
     row("CONN_ID", OFF_T + 64, Differs("-1")),
-    row("QUEUE_TIME_T", OFF_T + 65, Differs(SUMS)),
+    row("QUEUE_TIME_T", OFF_T + 65, Differs(AT_THE_END)),
     row("USED_PROXY", LONG + 66, Done),
     row("POSTTRANSFER_TIME_T", OFF_T + 67, Differs("as PRETRANSFER_TIME_T")),
     row("EARLYDATA_SENT_T", OFF_T + 68, Differs("0: none is sent")),
@@ -168,15 +167,17 @@ impl Info {
         self.report = report;
     }
 
-    /// Microseconds up to the end of a wait.
+    /// How long it took to the end of a wait, from the beginning of the last request on.
     fn time(&self, id: u32) -> Duration {
-        let times = &self.report.times;
+        let whole = self.report.times.total;
+        let times = self.report.hops.last().map_or(&self.report.times, |hop| &hop.times);
         let looked_up = times.queue + times.resolve;
         let connected = looked_up + times.connect + times.proxy;
         match id {
-            3 | 50 => times.total,
+            3 | 50 => whole,
             4 | 51 => looked_up,
             5 | 52 => connected,
+            19 | 55 => whole.saturating_sub(times.total),
             33 | 56 if times.tls.is_zero() => Duration::ZERO,
             17 | 54 => (connected + times.tls + times.first_byte).min(times.total),
             65 => times.queue,
@@ -270,7 +271,7 @@ fn long(easy: &Easy, number: u32) -> c_long {
 
 fn double(easy: &Easy, number: u32) -> f64 {
     match number {
-        3..=6 | 17 | 33 => easy.info.borrow().time(number).as_secs_f64(),
+        3..=6 | 17 | 19 | 33 => easy.info.borrow().time(number).as_secs_f64(),
         number => off_t(easy, number) as f64,
     }
 }

@@ -79,7 +79,7 @@ fn issue(easy: Easy) -> Pointer {
 impl Easy {
     /// Runs a callback of C's. Nothing may be borrowed.
     pub(crate) fn calling<T>(&self, callback: impl FnOnce() -> T) -> T {
-        let multi = self.multi.borrow().upgrade();
+        let multi = self.its_multi();
         let _inside = multi.as_deref().map(Multi::enter);
         self.calling.set(self.calling.get() + 1);
         let result = callback();
@@ -91,9 +91,9 @@ impl Easy {
         self.calling.get() > 0
     }
 
-    /// Whether it was added to a multi of the program's.
-    fn is_added(&self) -> bool {
-        self.multi.borrow().upgrade().is_some()
+    /// The multi that it was added to, if it was.
+    pub(crate) fn its_multi(&self) -> Option<Rc<Multi>> {
+        self.multi.borrow().upgrade()
     }
 
     /// The jar that its cookies are kept in, if they are.
@@ -113,7 +113,7 @@ impl Easy {
         if self.is_calling() {
             return Code::RECURSIVE_API_CALL;
         }
-        if self.is_added() {
+        if self.its_multi().is_some() {
             let failure =
                 Failure::new(Code::FAILED_INIT, "easy handle already used in multi handle");
             self.tell_failure(&failure);
@@ -149,7 +149,7 @@ impl Easy {
         self.run.paused.set(what);
         if self.is_calling() {
             // it is looked at when the callback is over
-            if let Some(multi) = self.multi.borrow().upgrade() {
+            if let Some(multi) = self.its_multi() {
                 multi.pause_later(self);
             }
             return Code::OK;
@@ -157,12 +157,12 @@ impl Easy {
         if let Err(failure) = delivery::deliver_held(self) {
             let code = failure.code;
             self.run.fail(failure);
-            if let Some(multi) = self.multi.borrow().upgrade() {
+            if let Some(multi) = self.its_multi() {
                 multi.pause_later(self);
             }
             return code;
         }
-        let multi = self.multi.borrow().upgrade();
+        let multi = self.its_multi();
         multi.map_or(Code::OK, |multi| multi.apply_pause(self))
     }
 
@@ -193,7 +193,7 @@ extern "C" fn curl_easy_init() -> Pointer {
 extern "C" fn curl_easy_cleanup(handle: Pointer) {
     guard((), || {
         let Some(easy) = find(handle).filter(|easy| !easy.is_calling()) else { return };
-        if let Some(multi) = easy.multi.borrow().upgrade() {
+        if let Some(multi) = easy.its_multi() {
             if multi.is_calling() {
                 return;
             }

@@ -344,6 +344,8 @@ fn options(
         max_rate: rate.into_iter().filter(|&rate| rate > 0).min(),
         attempt_delay: settings.milliseconds(ids::HAPPY_EYEBALLS_TIMEOUT_MS),
         redirects: redirects(settings),
+        // the times that curl tells are those of the last request
+        record_hops: true,
         auth: auth(settings, parts)?,
         cookies: easy.cookies(),
         hsts: hsts(easy, settings),

@@ -185,8 +185,12 @@ impl Described {
         } else {
             post.flags |= flag::PTRNAME;
         }
-        self.fill(&mut post)?;
-        Ok(placed(post))
+        let filled = self.fill(&mut post);
+        let node = placed(post);
+        if filled.is_err() {
+            free(node);
+        }
+        filled.map(|()| node)
     }
 
     fn fill(&self, post: &mut Post) -> Result<(), c_int> {
@@ -304,11 +308,15 @@ extern "C" fn ringdove_curl_formadd(
 
 /// curl_formfree(3)
 #[unsafe(no_mangle)]
-extern "C" fn curl_formfree(mut form: *mut Post) {
+extern "C" fn curl_formfree(form: *mut Post) {
+    free(form);
+}
+
+fn free(mut form: *mut Post) {
     while !form.is_null() {
         // SAFETY: the caller promises a form that we made and nobody needs any more; each node is read before it is freed.
         let post = unsafe { form.read() };
-        curl_formfree(post.more);
+        free(post.more);
         if post.flags & flag::PTRNAME == 0 {
             memory::free(post.name.cast());
         }

@@ -200,7 +200,7 @@ extern "C" fn curl_multi_remove_handle(handle: Pointer, easy: Pointer) -> MultiC
     with(handle, |multi| match easy::find(easy) {
         None => MultiCode::BAD_EASY_HANDLE,
         Some(easy) => {
-            let its = easy.multi.borrow().upgrade();
+            let its = easy.its_multi();
             match its {
                 None => MultiCode::OK,
                 Some(its) if Rc::ptr_eq(&its, multi) => multi.remove(&easy),
@@ -241,11 +241,10 @@ extern "C" fn curl_multi_socket_action(
             multi.timer_fired();
             return turn(multi, vec![Event::Timeout], running);
         }
-        let error = mask & CSELECT_ERR != 0;
-        let readiness = Readiness {
-            recv: mask & CSELECT_IN != 0 || error,
-            send: mask & CSELECT_OUT != 0,
-            error,
+        // who can be written to may be one that could not be connected to, which loops hardly tell: the socket is asked
+        let readiness = match mask & (CSELECT_OUT | CSELECT_ERR) {
+            0 => Readiness { recv: mask & CSELECT_IN != 0, ..Readiness::default() },
+            _ => Readiness::default(),
         };
         // what is told of a socket that is gone is nothing
         let event = multi.sockets.event(fd, readiness);

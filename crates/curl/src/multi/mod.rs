@@ -112,7 +112,7 @@ impl Multi {
         if self.is_calling() {
             return Err(MultiCode::RECURSIVE_API_CALL);
         }
-        if easy.multi.borrow().upgrade().is_some() {
+        if easy.its_multi().is_some() {
             return Err(MultiCode::ADDED_ALREADY);
         }
         callbacks::fill_error_buffer(easy, "");

@@ -33,7 +33,8 @@ const POLL_REMOVE: c_int = 4;
 struct Socket {
     token: Token,
     action: Action,
-    transfer: Option<TransferId>,
+    /// The handle that it was for when something was told of it last.
+    easy: Pointer,
     /// The program was told to watch it.
     told: bool,
     /// It is in the epoll.
@@ -141,12 +142,13 @@ impl Sockets {
             self.by_fd.borrow_mut().remove(&fd);
             return result;
         }
+        let easy = self.handle_of(transfer);
         let (mut told, polled) = {
             let mut sockets = self.by_fd.borrow_mut();
             let value = std::ptr::null_mut();
-            let new = Socket { token, action, transfer, told: false, polled: false, value };
+            let new = Socket { token, action, easy, told: false, polled: false, value };
             let socket = sockets.entry(fd).or_insert(new);
-            (socket.token, socket.action, socket.transfer) = (token, action, transfer);
+            (socket.token, socket.action, socket.easy) = (token, action, easy);
             (*socket, socket.polled)
         };
         if self.has_callback() {
@@ -174,12 +176,11 @@ impl Sockets {
 
     fn tell(&self, fd: RawFd, socket: &Socket, what: c_int) -> Result<(), CallbackError> {
         let Some(callback) = self.callback.get() else { return Ok(()) };
-        let easy = self.handle_of(socket.transfer);
         let value = self.by_fd.borrow().get(&fd).map_or(socket.value, |socket| socket.value);
         let Data(data) = self.data.get();
         self.calling.set(self.calling.get() + 1);
         // SAFETY: whoever set the callback promises that it is one of this type.
-        let answer = unsafe { callback(easy, fd, what, data, value) };
+        let answer = unsafe { callback(socket.easy, fd, what, data, value) };
         self.calling.set(self.calling.get() - 1);
         if answer == -1 { Err("the socket callback".into()) } else { Ok(()) }
     }

@@ -258,7 +258,8 @@ fn scheme_of(text: &[u8], flags: u32) -> Option<&[u8]> {
     let is_scheme = scheme.first().is_some_and(u8::is_ascii_alphabetic)
         && scheme.iter().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(byte));
     let slash = text.get(end + 1) == Some(&b'/');
-    (is_scheme && (slash || flags & flags::GUESS_SCHEME == 0)).then_some(scheme)
+    let guesses = flags & (flags::GUESS_SCHEME | flags::DEFAULT_SCHEME) != 0;
+    (is_scheme && (slash || !guesses)).then_some(scheme)
 }
 
 /// Refuses what no part may have.

@@ -10,8 +10,10 @@
 
 mod both;
 mod differences;
+mod examples;
 mod exports;
 mod library;
+mod programs;
 mod tables;
 
 #[path = "../../../cli/tests/curl/bodies.rs"]
