@@ -1,13 +1,16 @@
 //! The matrix, and the servers that it needs.
 
-use std::fs;
+use std::fs::{self, DirEntry};
 use std::net::{IpAddr, Ipv4Addr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+use tempfile::TempDir;
 
 use crate::Args;
 use ringdove_test_support::certs::Authority;
 use ringdove_test_support::nginx::{Nginx, NginxConfig, NginxTls};
+use ringdove_test_support::servers::RealServer;
 
 /// New connections come from so many hosts, so that no port is needed again before its time.
 const HOSTS_FOR_NEW_CONNECTIONS: u32 = 16;
@@ -25,9 +28,20 @@ pub(crate) struct Case {
     pub(crate) body: usize,
     pub(crate) keepalive: bool,
     pub(crate) tls: bool,
+    /// Requests at a time on each connection, by HTTP/2; without it HTTP/1.1 is spoken.
+    pub(crate) streams: Option<usize>,
+    pub(crate) server: Server,
     pub(crate) load: Load,
     /// Unless the command line says otherwise.
     pub(crate) rounds: u32,
+}
+
+/// Who answers.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Server {
+    Nginx,
+    /// HTTP/2 alone.
+    Nghttpd,
 }
 
 /// How requests follow each other.
@@ -82,6 +96,13 @@ fn selection() -> Vec<Case> {
         new(64, 1, TLS),
         keep(64, 1, 64 << 10, TLS),
         keep(8, 1, 10 << 20, TLS),
+        http2(1, 100, Server::Nghttpd, PLAIN),
+        http2(10, 100, Server::Nghttpd, PLAIN),
+        http2(1, 100, Server::Nginx, PLAIN),
+        http2(10, 100, Server::Nginx, PLAIN),
+        http2(64, 1, Server::Nginx, PLAIN),
+        http2(1, 100, Server::Nginx, TLS),
+        http2(64, 1, Server::Nginx, TLS),
         keep(64, 1, 12, PLAIN).at_share(0.7),
         keep(1000, 1, 12, PLAIN).at_share(0.7),
     ]
@@ -130,12 +151,33 @@ fn case(connections: usize, hosts: u32, body: usize, keepalive: bool, tls: bool)
         body,
         keepalive,
         tls,
+        streams: None,
+        server: Server::Nginx,
         load: Load::Closed,
         rounds: 3,
     }
 }
 
+/// Small responses, so many requests at a time on each connection.
+fn http2(connections: usize, streams: usize, server: Server, tls: bool) -> Case {
+    let wire = if tls { "tls" } else { "plain" };
+    let of = if server == Server::Nghttpd { "nghttpd" } else { "nginx" };
+    Case {
+        name: format!("http2-{connections}x{streams}-12b-{wire}-{of}"),
+        group: "HTTP/2, 12 bytes",
+        streams: Some(streams),
+        server,
+        rounds: 5,
+        ..case(connections, 1, 12, true, tls)
+    }
+}
+
 impl Case {
+    /// Requests that are under way at a time.
+    pub(crate) fn in_flight(&self) -> usize {
+        self.connections * self.streams.unwrap_or(1)
+    }
+
     /// Whether it is about many hosts.
     pub(crate) fn is_spread(&self) -> bool {
         self.hosts > HOSTS_FOR_NEW_CONNECTIONS
@@ -164,60 +206,98 @@ const DIRECTIVES: &str = r#"
     location = /12b { default_type text/plain; return 200 "xxxxxxxxxxxx"; }
 "#;
 
-/// nginx with what one case asks for, and whom to trust.
+/// A server with what one case asks for, and whom to trust.
 pub(crate) struct Servers {
-    nginx: Nginx,
+    running: Running,
     authority: Authority,
     tls: bool,
     path: &'static str,
 }
 
+enum Running {
+    /// Which is asked by HTTP/2, or not.
+    Nginx { nginx: Nginx, http2: bool },
+    /// With the files that it serves.
+    Nghttpd { server: RealServer, _files: TempDir },
+}
+
 impl Servers {
     pub(crate) fn start(case: &Case, cpu: usize) -> Self {
         let authority = Authority::new();
-        let addresses: Vec<Ipv4Addr> = (0..case.hosts)
-            .map(|host| Ipv4Addr::from_bits(Ipv4Addr::LOCALHOST.to_bits() + host))
-            .collect();
-        let tls = case.tls.then(|| {
-            let names: Vec<String> = addresses.iter().map(Ipv4Addr::to_string).collect();
-            let names: Vec<&str> = names.iter().map(String::as_str).collect();
-            NginxTls::new(&authority.server_for(&names))
-        });
-        let addresses = addresses.into_iter().map(IpAddr::V4).collect();
-        let config = NginxConfig {
-            addresses,
-            tls,
-            cpu: Some(cpu),
-            server_directives: DIRECTIVES.to_owned(),
-            ..NginxConfig::default()
+        let running = match case.server {
+            Server::Nginx => nginx(case, cpu, &authority),
+            Server::Nghttpd => nghttpd(cpu, &authority),
         };
-        let nginx = Nginx::start(config);
-        for (bytes, name) in BODIES {
-            fs::write(nginx.docroot().join(name), vec![b'x'; bytes]).expect("room for the files");
-        }
         let path = BODIES.iter().find(|(bytes, _)| *bytes == case.body);
-        Self { nginx, authority, tls: case.tls, path: path.expect("one of these").1 }
+        Self { running, authority, tls: case.tls, path: path.expect("one of these").1 }
     }
 
     /// The URL on the first host.
     pub(crate) fn url(&self) -> String {
-        let path = self.path;
-        if self.tls {
-            format!("https://{}/{path}", self.nginx.tls_addr())
-        } else {
-            format!("http://{}/{path}", self.nginx.addr())
-        }
+        let address = match &self.running {
+            Running::Nginx { nginx, .. } if self.tls => nginx.tls_addr(),
+            Running::Nginx { nginx, http2: true } => nginx.http2_addr(),
+            Running::Nginx { nginx, http2: false } => nginx.addr(),
+            Running::Nghttpd { server, .. } if self.tls => server.tls_addr(),
+            Running::Nghttpd { server, .. } => server.addr(),
+        };
+        let scheme = if self.tls { "https" } else { "http" };
+        format!("{scheme}://{address}/{}", self.path)
     }
 
     /// CPU time of the server so far.
     pub(crate) fn cpu(&self) -> Option<Duration> {
-        let text = fs::read_to_string(format!("/proc/{}/schedstat", self.nginx.pid())).ok()?;
-        let nanoseconds = text.split_whitespace().next()?.parse().ok()?;
+        let pid = match &self.running {
+            Running::Nginx { nginx, .. } => nginx.pid(),
+            Running::Nghttpd { server, .. } => *server.pids().get(usize::from(self.tls))?,
+        };
+        let tasks = fs::read_dir(format!("/proc/{pid}/task")).ok()?;
+        let of_task = |task: DirEntry| {
+            let text = fs::read_to_string(task.path().join("schedstat")).ok()?;
+            text.split_whitespace().next()?.parse::<u64>().ok()
+        };
+        let nanoseconds = tasks.filter_map(Result::ok).filter_map(of_task).sum();
         Some(Duration::from_nanos(nanoseconds))
     }
 
     /// Whom to trust.
     pub(crate) fn ca_file(&self) -> PathBuf {
         self.authority.ca_file()
+    }
+}
+
+fn nginx(case: &Case, cpu: usize, authority: &Authority) -> Running {
+    let addresses: Vec<Ipv4Addr> = (0..case.hosts)
+        .map(|host| Ipv4Addr::from_bits(Ipv4Addr::LOCALHOST.to_bits() + host))
+        .collect();
+    let tls = case.tls.then(|| {
+        let names: Vec<String> = addresses.iter().map(Ipv4Addr::to_string).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        NginxTls::new(&authority.server_for(&names))
+    });
+    let nginx = Nginx::start(NginxConfig {
+        addresses: addresses.into_iter().map(IpAddr::V4).collect(),
+        tls,
+        http2: case.streams.is_some(),
+        cpu: Some(cpu),
+        server_directives: DIRECTIVES.to_owned(),
+        ..NginxConfig::default()
+    });
+    write_bodies(nginx.docroot());
+    Running::Nginx { nginx, http2: case.streams.is_some() }
+}
+
+fn nghttpd(cpu: usize, authority: &Authority) -> Running {
+    let files = tempfile::tempdir().expect("a directory");
+    write_bodies(files.path());
+    let identity = authority.server_for(&["127.0.0.1"]);
+    let server = RealServer::nghttpd(&identity, files.path(), &[]);
+    server.pin(cpu);
+    Running::Nghttpd { server, _files: files }
+}
+
+fn write_bodies(docroot: &Path) {
+    for (bytes, name) in BODIES {
+        fs::write(docroot.join(name), vec![b'x'; bytes]).expect("room for the files");
     }
 }

@@ -84,6 +84,7 @@ pub(crate) fn all(args: &Args) -> Vec<Client> {
         "floor_epoll",
         "libcurl_multi",
         "hyper_bare",
+        "hyper_http2",
         "reqwest_client",
         "ringline_client",
     ];
@@ -125,6 +126,10 @@ impl Client {
     pub(crate) fn cannot(&self, case: &Case) -> Option<&'static str> {
         match self.kind {
             Kind::Ringdove(_) => None,
+            Kind::Peer if case.streams.is_some() != (self.name == "hyper_http2") => {
+                Some("speaks the other version of HTTP")
+            }
+            Kind::Wrk if case.streams.is_some() => Some("speaks HTTP/1.1 alone"),
             _ if case.load != Load::Closed => Some("has no schedule"),
             Kind::Peer if case.tls && self.name.starts_with("floor") => Some("has no TLS"),
             Kind::Peer => None,
@@ -173,7 +178,7 @@ impl Client {
                 let (short, _) = self.run(case, servers, effort, None)?;
                 let of = |key: &str| number(&short, key).unwrap_or(0.0);
                 trial.start = Start { requests: of("requests"), cpu_us: of("cpu_us") };
-                let more = 2 * (trial.requests_per_s as u64).max(2 * case.connections as u64);
+                let more = 2 * (trial.requests_per_s as u64).max(2 * case.in_flight() as u64);
                 let requests = requests + more;
                 let long = Effort { requests, seconds: 2 * seconds, ..effort };
                 let (longer, more_calls) = self.run(case, servers, long, counter)?;
@@ -238,6 +243,10 @@ impl Client {
         if let Some(rate) = effort.rate {
             command.args(["--rate", &rate.to_string()]);
         }
+        if let Some(streams) = case.streams {
+            let how = if case.tls { "--http2" } else { "--http2-prior-knowledge" };
+            command.args([how, "--streams", &streams.to_string()]);
+        }
         self.common(&mut command, case, servers);
         command.arg(servers.url());
         command
@@ -247,7 +256,10 @@ impl Client {
         let mut command = Command::new(&self.program);
         command.args(["--url", &servers.url()]);
         command.args(["--time-limit", &effort.limit.as_secs().to_string()]);
-        command.args(["-c", &case.connections.to_string(), "-n", &effort.requests.to_string()]);
+        command.args(["-c", &case.in_flight().to_string(), "-n", &effort.requests.to_string()]);
+        if let Some(streams) = case.streams {
+            command.args(["--streams", &streams.to_string()]);
+        }
         command.args(["--warmup", &warm_up(case).to_string(), "--cpu", &self.cpu.to_string()]);
         self.common(&mut command, case, servers);
         command
@@ -282,10 +294,14 @@ impl Client {
 
     fn h2load_command(&self, case: &Case, servers: &Servers, effort: Effort) -> Command {
         // beyond those of the start, which connects
-        let requests = effort.requests.max(2 * case.connections as u64);
+        let requests = effort.requests.max(2 * case.in_flight() as u64);
         let requests = requests + effort.start.requests as u64;
         let mut command = self.pinned();
-        command.arg(&self.program).args(["--h1", "-t", "1", "-n", &requests.to_string()]);
+        command.arg(&self.program).args(["-t", "1", "-n", &requests.to_string()]);
+        match case.streams {
+            Some(streams) => command.args(["-m", &streams.to_string()]),
+            None => command.arg("--h1"),
+        };
         command.args(["-c", &case.connections.to_string()]).arg(servers.url());
         command
     }
@@ -300,7 +316,7 @@ impl Client {
 /// All connections are opened, and used once more.
 pub(crate) fn warm_up(case: &Case) -> u64 {
     let targets = if case.keepalive { case.hosts as usize } else { 0 };
-    let requests = 2 * case.connections.max(targets).max(500) as u64;
+    let requests = 2 * case.in_flight().max(targets).max(500) as u64;
     // until the receive windows have grown the server's work is done in the client's system calls
     if case.body > 1 << 20 { 20 * case.connections as u64 } else { requests }
 }
@@ -391,7 +407,7 @@ fn record_of(ended: &Ended, case: &Case) -> Result<Record, Trouble> {
         return Err(Trouble::Failed(format!("requests failed: {} {said}", record["errors"])));
     }
     let requests = record["requests"].as_u64().unwrap_or(0);
-    if record.get("timed_out") == Some(&Value::Bool(true)) && requests < case.connections as u64 {
+    if record.get("timed_out") == Some(&Value::Bool(true)) && requests < case.in_flight() as u64 {
         return Err(Trouble::Failed(format!("{requests} requests were measured in the time")));
     }
     // ringdove gives spreads over its one round

@@ -44,7 +44,7 @@ fn of_client(args: &Args, case: &Case, client: &Client) -> f64 {
     if case.load != Load::Closed {
         return rounds * (warm_up_s + seconds(args)) + 4.0;
     }
-    let least = (REQUESTS_PER_CONNECTION * case.connections as u64) as f64 * request_s;
+    let least = (REQUESTS_PER_CONNECTION * case.in_flight() as u64) as f64 * request_s;
     let trial = warm_up_s + 4000.0 * request_s;
     trial + rounds * (warm_up_s + seconds(args).max(least))
 }

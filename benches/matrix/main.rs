@@ -1,4 +1,4 @@
-//! Ringdove and its peers against nginx, over the matrix of docs/benchmarks: `scripts/bench` builds
+//! Ringdove and its peers against nginx and nghttpd, over the matrix of docs/benchmarks: `scripts/bench` builds
 //! what this needs and runs it.
 //!
 //! Server and client have a CPU each. In each round every client has its turn, in the opposite
@@ -309,7 +309,7 @@ impl Log<'_> {
         let case = self.case;
         let about = json!({"case": case.name, "client": client.name, "group": case.group,
             "body_size": case.body, "keepalive": case.keepalive, "connections": case.connections,
-            "hosts": case.hosts, "tls": case.tls});
+            "hosts": case.hosts, "tls": case.tls, "streams": case.streams});
         let mut record = Record::new();
         for source in [found, about, Value::Object(self.machine.clone())] {
             record.extend(source.as_object().cloned().into_iter().flatten());
@@ -347,7 +347,7 @@ fn seconds(args: &Args) -> f64 {
 }
 
 fn effort(args: &Args, case: &Case, requests_per_s: f64) -> Effort {
-    let least = REQUESTS_PER_CONNECTION * case.connections as u64;
+    let least = REQUESTS_PER_CONNECTION * case.in_flight() as u64;
     let requests = ((requests_per_s * seconds(args)) as u64).clamp(least, 10_000_000);
     Effort {
         requests,

@@ -291,6 +291,9 @@ fn bounds(text: &mut String, table: &Table) -> Result<(), Failure> {
     ] {
         rows.ratio(ring, case, &CPU, peer, most);
     }
+    const HTTP2: &str = "http2-1x100-12b-plain-nghttpd";
+    rows.ratio(ring, HTTP2, &CPU, "h2load", 1.25);
+    rows.ratio(ring, HTTP2, &CPU, "hyper_http2", 1.0 / 2.0);
     rows.growth(ring, 1.3);
     for case in [KEPT, NEW] {
         rows.most(ring, case, &SYSCALLS, 0.3);

@@ -17,6 +17,8 @@ pub struct Plan {
     pub targets: Vec<Target>,
     /// Requests in flight at any time.
     pub connections: usize,
+    /// How many of these share a connection, for clients of HTTP/2.
+    pub streams: usize,
     /// Requests that are measured.
     pub requests: u64,
     /// Requests before them, which are not.
@@ -74,6 +76,7 @@ impl Plan {
         Ok(Self {
             targets,
             connections: options.connections,
+            streams: options.streams,
             requests: options.requests,
             warmup: options.warmup,
             keepalive: !options.no_keepalive,
@@ -131,6 +134,9 @@ struct Options {
     /// Requests in flight
     #[arg(short, long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=65_536).map(|n| n as usize))]
     connections: usize,
+    /// How many of them share a connection; for clients of HTTP/2
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=65_536).map(|n| n as usize))]
+    streams: usize,
     /// Requests to measure
     #[arg(short = 'n', long, default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..))]
     requests: u64,

@@ -11,8 +11,13 @@ use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
 use crate::{Failure, Trust};
 
-/// A configuration that offers HTTP/1.1 alone.
-pub fn client_config(trust: &Trust) -> Result<ClientConfig, Failure> {
+/// HTTP/1.1, as ALPN calls it.
+pub const HTTP1: &str = "http/1.1";
+/// HTTP/2, as ALPN calls it.
+pub const HTTP2: &str = "h2";
+
+/// A configuration that offers this protocol alone.
+pub fn client_config(trust: &Trust, protocol: &str) -> Result<ClientConfig, Failure> {
     let provider = Arc::new(ring::default_provider());
     let verifier: Arc<dyn ServerCertVerifier> = match trust {
         Trust::Insecure => Arc::new(Anybody(provider.clone())),
@@ -29,7 +34,7 @@ pub fn client_config(trust: &Trust) -> Result<ClientConfig, Failure> {
         .dangerous()
         .with_custom_certificate_verifier(verifier)
         .with_no_client_auth();
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config.alpn_protocols = vec![protocol.as_bytes().to_vec()];
     Ok(config)
 }
 

@@ -16,7 +16,7 @@ use super::{PATIENCE, eventually};
 #[derive(Debug)]
 pub(crate) struct Program {
     // Dropped in this order: first the process, then what it writes to.
-    _process: Guarded,
+    process: Guarded,
     dir: TempDir,
     addrs: Vec<SocketAddr>,
     _ports: Vec<Port>,
@@ -58,12 +58,16 @@ impl Program {
         if ended.is_some() || !accepting {
             return Err(io::Error::other(fs::read_to_string(log).unwrap_or_default()));
         }
-        Ok(Program { _process: process, dir, addrs, _ports: ports })
+        Ok(Program { process, dir, addrs, _ports: ports })
     }
 
     /// Where it listens, in the order of the ports.
     pub(crate) fn addrs(&self) -> &[SocketAddr] {
         &self.addrs
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.pid()
     }
 
     /// What it has said so far.

@@ -8,6 +8,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
+use std::process::Command;
 
 use super::certs::Identity;
 use super::program::{Program, path, sbin};
@@ -112,6 +113,23 @@ impl RealServer {
     /// `path` as an https URL for the name localhost.
     pub fn tls_url(&self, path: &str) -> String {
         format!("https://localhost:{}{path}", self.tls.port())
+    }
+
+    /// Runs on this CPU alone from here on, with all its threads; panics where that cannot be.
+    #[track_caller]
+    pub fn pin(&self, cpu: usize) {
+        for pid in self.pids() {
+            let arguments =
+                ["--all-tasks", "--pid", "--cpu-list", &cpu.to_string(), &pid.to_string()];
+            let output =
+                Command::new("taskset").args(arguments).output().expect("taskset is there");
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        }
+    }
+
+    /// Its processes, for reading their CPU time: of nghttpd first the one that speaks plaintext.
+    pub fn pids(&self) -> Vec<u32> {
+        self.programs.iter().map(Program::pid).collect()
     }
 
     /// What it has said so far.

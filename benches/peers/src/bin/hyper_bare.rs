@@ -55,7 +55,8 @@ struct Connection {
 
 impl Client {
     fn new(plan: Arc<Plan>, meter: Arc<Meter>) -> Result<Self, Failure> {
-        let config = plan.trust.as_ref().map(tls::client_config).transpose()?;
+        let config =
+            plan.trust.as_ref().map(|trust| tls::client_config(trust, tls::HTTP1)).transpose()?;
         let requests = plan.targets.iter().map(|target| request(target, plan.keepalive));
         let slots = 0..plan.open_connections();
         let idle = slots

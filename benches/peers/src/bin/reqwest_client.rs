@@ -36,7 +36,7 @@ fn build(plan: &Plan) -> Result<Client, Failure> {
         .pool_max_idle_per_host(idle)
         .pool_idle_timeout(None);
     if let Some(trust) = &plan.trust {
-        builder = builder.use_preconfigured_tls(tls::client_config(trust)?);
+        builder = builder.use_preconfigured_tls(tls::client_config(trust, tls::HTTP1)?);
     }
     Ok(builder.build()?)
 }

@@ -60,7 +60,8 @@ fn configure(plan: &Plan) -> Result<Config, Failure> {
         .send_pool(slots, 512)
         .tick_timeout_us(0);
     if let Some(trust) = &plan.trust {
-        builder = builder.tls_client(TlsClientConfig::new(Arc::new(tls::client_config(trust)?)));
+        builder = builder
+            .tls_client(TlsClientConfig::new(Arc::new(tls::client_config(trust, tls::HTTP1)?)));
     }
     Ok(builder.build()?)
 }
