@@ -106,6 +106,20 @@ fn a_block_that_cannot_be_decoded_ends_the_connection() {
     assert_eq!(fault.code(), ErrorCode::COMPRESSION_ERROR);
 }
 
+/// nginx (1.22) does so where the head of an empty body could not leave at once. It brings nothing, and is counted so.
+#[test]
+fn an_end_that_is_said_twice_is_passed_over() {
+    for again in [data(1, END_STREAM, &[]), frame(kind::DATA, PADDED | END_STREAM, 1, &[1, 0])] {
+        let mut link = Link::asking(2);
+        link.receive(&headers(1, END_STREAM, OK)).unwrap();
+        link.receive(&again).unwrap();
+        link.receive(&headers(3, END_STREAM, OK)).unwrap();
+        assert_eq!(link.told.last().unwrap(), "2 complete");
+        let fault = link.receive(&again.repeat(1100)).unwrap_err();
+        assert!(fault.is_limit(), "{fault}");
+    }
+}
+
 /// RFC 9113, 5.1: on streams that we gave up frames may be late, on those that the peer ended they cannot be.
 #[test]
 fn frames_on_streams_that_the_peer_has_ended_are_faults() {
