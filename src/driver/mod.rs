@@ -235,6 +235,35 @@ impl Driver {
         multi!(self, multi => multi.add(request, handler))
     }
 
+    /// As [`Driver::add`], of a transfer whose handler is to know its id: for whoever it hands that to.
+    ///
+    /// ```no_run
+    /// # use ringdove::{Config, Driver, Flow, Handler, Request, TransferId};
+    /// struct Named(TransferId);
+    ///
+    /// impl Handler for Named {
+    ///     fn body(&mut self, chunk: &[u8]) -> Flow {
+    ///         println!("{:?}: {} bytes", self.0, chunk.len());
+    ///         Flow::Continue
+    ///     }
+    /// }
+    ///
+    /// let mut driver = Driver::auto(Config::default())?;
+    /// driver.add_with(Request::get("http://127.0.0.1:8080/")?, Named)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As there; the handler is not made then.
+    pub fn add_with<H: Handler>(
+        &mut self,
+        request: Request,
+        handler: impl FnOnce(TransferId) -> H,
+    ) -> Result<TransferId, MultiError> {
+        multi!(self, multi => multi.add_with(request, handler))
+    }
+
     /// Removes a transfer, at any time, and gives its handler back.
     ///
     /// # Errors

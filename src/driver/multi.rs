@@ -5,7 +5,9 @@
 //! Invariants: callbacks run between the engine's calls, never inside one; the application is told
 //! changes only, and of a socket's removal before it is closed; the clock is read once per call.
 
+use std::any::Any;
 use std::os::fd::{AsRawFd, RawFd};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::Duration;
 
 use super::interest::{Action, difference};
@@ -180,6 +182,25 @@ impl<W: Watch> Multi<W> {
     ) -> Result<TransferId, MultiError> {
         provide_tls(&mut self.engine, &request)?;
         let id = self.engine.add(request, handler)?;
+        self.tell_added(id)
+    }
+
+    /// As [`Multi::add`], of a transfer whose handler is to know its id.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn add_with<H: Handler>(
+        &mut self,
+        request: Request,
+        handler: impl FnOnce(TransferId) -> H,
+    ) -> Result<TransferId, MultiError> {
+        provide_tls(&mut self.engine, &request)?;
+        let id = self.engine.add_with(request, handler)?;
+        self.tell_added(id)
+    }
+
+    fn tell_added(&mut self, id: TransferId) -> Result<TransferId, MultiError> {
         match self.tell_timer() {
             Ok(()) => Ok(id),
             Err(error) => {
@@ -259,8 +280,28 @@ impl<W: Watch> Multi<W> {
         self.socket_actions([event])
     }
 
-    /// Handles a batch of events at the cost of one reading of the clock.
+    /// Handles a batch of events at the cost of one reading of the clock. A handler that panics ends its transfer, and the batch:
+    /// what was not handled is told again by sockets, whose readiness is a level.
     pub fn socket_actions(
+        &mut self,
+        events: impl IntoIterator<Item = Event>,
+    ) -> Result<usize, MultiError> {
+        match catch_unwind(AssertUnwindSafe(|| self.handle_batch(events))) {
+            Ok(handled) => handled,
+            Err(panic) => self.end_panicked(panic),
+        }
+    }
+
+    /// Goes on after a handler that panicked, or with the panic of anything else.
+    #[cold]
+    fn end_panicked(&mut self, panic: Box<dyn Any + Send>) -> Result<usize, MultiError> {
+        match self.engine.end_panicked(&*panic) {
+            true => self.end_batch(),
+            false => resume_unwind(panic),
+        }
+    }
+
+    fn handle_batch(
         &mut self,
         events: impl IntoIterator<Item = Event>,
     ) -> Result<usize, MultiError> {
@@ -279,8 +320,11 @@ impl<W: Watch> Multi<W> {
         if self.next_time() != Some(Time::ZERO) {
             return Ok(self.engine.running());
         }
-        self.begin_batch();
-        self.end_batch()
+        let begun = catch_unwind(AssertUnwindSafe(|| {
+            self.begin_batch();
+            self.end_batch()
+        }));
+        begun.unwrap_or_else(|panic| self.end_panicked(panic))
     }
 
     /// As [`Multi::begin_added`]; says whether a transfer was over at once, so that nothing need ever happen to end a wait.

@@ -7,6 +7,7 @@
 //! without a copy of ours.
 
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::Duration;
 
 use super::names::NameFiles;
@@ -81,6 +82,15 @@ impl RingDriver {
     ) -> Result<TransferId, MultiError> {
         provide_tls(&mut self.engine, &request)?;
         Ok(self.engine.add(request, handler)?)
+    }
+
+    pub(super) fn add_with<H: Handler>(
+        &mut self,
+        request: Request,
+        handler: impl FnOnce(TransferId) -> H,
+    ) -> Result<TransferId, MultiError> {
+        provide_tls(&mut self.engine, &request)?;
+        Ok(self.engine.add_with(request, handler)?)
     }
 
     pub(super) fn remove(&mut self, id: TransferId) -> Result<Box<dyn Handler>, MultiError> {
@@ -176,8 +186,19 @@ impl RingDriver {
         Ok(())
     }
 
-    /// Waits once and handles what has completed.
-    pub(super) fn turn(&mut self, mut max: Option<Duration>) -> Result<usize, MultiError> {
+    /// Waits once and handles what has completed. A handler that panics ends its transfer, and the turn.
+    pub(super) fn turn(&mut self, max: Option<Duration>) -> Result<usize, MultiError> {
+        match catch_unwind(AssertUnwindSafe(|| self.wait_and_handle(max))) {
+            Ok(turned) => turned,
+            Err(panic) if self.engine.end_panicked(&*panic) => {
+                self.act()?;
+                Ok(self.engine.running())
+            }
+            Err(panic) => resume_unwind(panic),
+        }
+    }
+
+    fn wait_and_handle(&mut self, mut max: Option<Duration>) -> Result<usize, MultiError> {
         if let Some(notifier) = &self.notifier {
             // what completes from here on is told again
             notifier.drain();

@@ -9,7 +9,8 @@ use crate::http::{Fields, Redirect, RequestHead, ResponseHead, SourceRead};
 
 /// Receives the events of one transfer.
 ///
-/// A handler must not block: all transfers wait while it runs. It gets [`Handler::redirected`] for
+/// A handler must not block: all transfers wait while it runs. One that panics ends its transfer ([`Flow::Abort`] says so in words),
+/// and with it its connection, and is not called again: the driver goes on. It gets [`Handler::redirected`] for
 /// each redirect that is followed, [`Handler::challenged`] for each challenge that is answered, [`Handler::head`] once, any number of [`Handler::body`],
 /// [`Handler::trailers`] if there are such, and [`Handler::done`] once, unless the transfer is removed before. [`Handler::informational`] may come
 /// before each head.
@@ -97,7 +98,9 @@ pub enum Flow {
 
 /// Where the bytes of a streamed request body come from.
 pub trait BodySource: Send {
-    /// Puts bytes into `out`, which is never empty.
+    /// Puts bytes into `out`, which is never empty. It must not block: all transfers wait while it runs. What may block, such as a
+    /// file or a pipe, is read on a thread of its own, which puts aside what it has and has the transfer resumed (by a
+    /// [`Waker`](crate::Waker)).
     ///
     /// [`SourceRead::Pending`] stops the sending until the transfer is resumed.
     fn read(&mut self, out: &mut [u8]) -> SourceRead;

@@ -328,6 +328,23 @@ impl Engine {
         Ok(id)
     }
 
+    /// As [`Engine::add`], of a transfer whose handler is to know its id.
+    ///
+    /// # Errors
+    ///
+    /// As there; the handler is not made then.
+    pub fn add_with<H: Handler>(
+        &mut self,
+        request: Request,
+        handler: impl FnOnce(TransferId) -> H,
+    ) -> Result<TransferId, AddError> {
+        let id = self.add(request, Box::new(Discard))?;
+        if let Some(transfer) = self.transfers.get_mut(id) {
+            transfer.handler = Box::new(handler(id));
+        }
+        Ok(id)
+    }
+
     /// Removes a transfer, wherever it stands, and gives its handler back. A connection that it
     /// occupied is closed. `None` if it is over already (its message may still be waiting).
     pub fn remove(&mut self, id: TransferId) -> Option<Box<dyn Handler>> {

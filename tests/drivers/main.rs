@@ -26,6 +26,7 @@ mod interfaces;
 mod latency;
 mod names;
 mod nested;
+mod panics;
 mod policy;
 mod proxies;
 mod proxy_authentication;

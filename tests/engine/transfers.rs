@@ -12,6 +12,39 @@ use ringdove::http::Fields;
 
 use crate::harness::{Harness, Log, OK, following, get, get_url, ms};
 
+/// A handler may know its transfer's id from the beginning.
+#[test]
+fn a_handler_may_know_its_id() {
+    struct Named(ringdove::TransferId);
+
+    impl Handler for Named {
+        fn body(&mut self, _: &[u8]) -> Flow {
+            Flow::Continue
+        }
+    }
+
+    let mut h = Harness::new(1);
+    let id = h.engine.add_with(get("/"), Named).unwrap();
+    let handler = h.engine.remove(id).unwrap();
+    let handler: Box<dyn std::any::Any> = handler;
+    assert_eq!(handler.downcast::<Named>().unwrap().0, id);
+}
+
+#[test]
+fn requests_of_the_crate_http_are_taken() {
+    let request =
+        http::Request::put("http://a.test/x?y").header("X-One", "1").body("hello").unwrap();
+    let request = Request::try_from(request).unwrap();
+    assert_eq!((request.head().target(), request.head().fields()), ("/x?y", &b"x-one: 1\r\n"[..]));
+    let again = request.try_clone().expect("its body is in memory");
+    assert_eq!(again.head(), request.head());
+    let old =
+        http::Request::get("http://a.test/").version(http::Version::HTTP_10).body(()).unwrap();
+    assert_eq!(Request::try_from(old).unwrap().head().version(), ringdove::Version::Http10);
+    let reserved = http::Request::get("http://a.test/").header("te", "trailers").body(()).unwrap();
+    assert!(Request::try_from(reserved).is_err());
+}
+
 #[test]
 fn the_report_says_what_it_took() {
     let mut h = Harness::new(1);

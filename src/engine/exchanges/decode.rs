@@ -10,6 +10,7 @@
 use crate::engine::exchanges::exchange::{ExchangeId, Hold, Rest};
 use crate::engine::exchanges::receive::Next;
 use crate::engine::memory::loans::Loan;
+use crate::engine::transfers::panicked::{Called, calling};
 use crate::engine::{Engine, Flow, Handler, Undecoded};
 use crate::error::Cause;
 use crate::http::{
@@ -213,7 +214,8 @@ impl Engine {
         let Some(decoding) = &mut exchange.decoding else { return true };
         let Some(transfer) = self.transfers.get_mut(exchange.transfer) else { return true };
         let before = decoding.work();
-        let (flow, next) = decoding.take_waiting(&mut *transfer.handler, &mut self.decoded);
+        let (handler, decoded) = (&mut *transfer.handler, &mut self.decoded);
+        let (flow, next) = calling(Called::On(id), || decoding.take_waiting(handler, decoded));
         self.decoded_in_batch += decoding.work() - before;
         match (flow, next) {
             (_, Next::Fail(cause)) => self.fail_exchange(id, cause, None),
@@ -263,6 +265,7 @@ impl Engine {
         let Some(decoding) = exchange.decoding.as_mut().filter(|_| !pauses) else { return };
         let Some(transfer) = self.transfers.get_mut(exchange.transfer) else { return };
         // whatever is answered, it fails for the reason it had
-        _ = decoding.take_end(&mut *transfer.handler, &mut self.decoded);
+        let (handler, decoded) = (&mut *transfer.handler, &mut self.decoded);
+        _ = calling(Called::On(id), || decoding.take_end(handler, decoded));
     }
 }

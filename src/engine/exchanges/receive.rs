@@ -9,6 +9,7 @@ use crate::engine::exchanges::exchange::{Exchange, ExchangeId, Hold, Rest};
 use crate::engine::links::connection::{Connection, State};
 use crate::engine::memory::loans::Memory;
 use crate::engine::transfers::identity::Keeper;
+use crate::engine::transfers::panicked::{Called, calling};
 use crate::engine::transfers::request::Body;
 use crate::engine::transfers::retry::Retries;
 use crate::engine::{ConnectionId, Engine, Flow, Handler, Response, Transfer};
@@ -270,7 +271,12 @@ impl Engine {
     }
 
     /// Feeds an exchange and its handler.
+    #[inline]
     fn take_response(&mut self, id: ExchangeId, input: &[u8]) -> Taken {
+        calling(Called::On(id), || self.take_response_of(id, input))
+    }
+
+    fn take_response_of(&mut self, id: ExchangeId, input: &[u8]) -> Taken {
         let mut taken = 0;
         loop {
             let now = self.now;

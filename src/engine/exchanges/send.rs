@@ -2,13 +2,15 @@
 //!
 //! What was filled belongs to the driver, who sends all of it in order and reports what went.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use crate::engine::dials::route::Via;
 use crate::engine::exchanges::codec::Codec;
 use crate::engine::exchanges::exchange::{Exchange, ExchangeId, Hold};
 use crate::engine::links::connection::{Connection, State};
 use crate::engine::transfers::request::{Body, Request};
 use crate::engine::transfers::transfer::Transfer;
-use crate::engine::{ConnectionId, Engine};
+use crate::engine::{BodySource, ConnectionId, Engine};
 use crate::error::Cause;
 use crate::http::{Fill, SourceRead};
 use crate::limits;
@@ -235,6 +237,12 @@ pub(in crate::engine) fn read_body(
             *taken += n;
             if n == 0 { SourceRead::End } else { SourceRead::Data(n) }
         }
-        Body::Stream { source, .. } | Body::Raw(source) => source.read(out),
+        Body::Stream { source, .. } | Body::Raw(source) => read_source(&mut **source, out),
     }
+}
+
+/// A source that panics has failed: here, since a driver may be filling memory that the kernel is to see.
+fn read_source(source: &mut dyn BodySource, out: &mut [u8]) -> SourceRead {
+    let read = catch_unwind(AssertUnwindSafe(|| source.read(out)));
+    read.unwrap_or_else(|_| SourceRead::Failed("the source panicked".to_owned()))
 }

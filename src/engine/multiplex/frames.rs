@@ -11,6 +11,7 @@ use crate::engine::exchanges::receive::{
 use crate::engine::links::connection::State;
 use crate::engine::multiplex::Multiplex;
 use crate::engine::multiplex::lent::Lent;
+use crate::engine::transfers::panicked::{Called, calling};
 use crate::engine::transfers::transfer::Transfer;
 use crate::engine::{ConnectionId, Engine, Flow};
 use crate::error::Cause;
@@ -83,7 +84,7 @@ impl Engine {
                     let Some(exchange) = exchanges.get_mut(key) else { continue };
                     let Some(transfer) = transfers.get_mut(exchange.transfer) else { continue };
                     exchange.note_received(consumed, common.now);
-                    exchange.hear(transfer, key, event, &mut common)
+                    calling(Called::On(key), || exchange.hear(transfer, key, event, &mut common))
                 }
             };
             self.heed_told(id, told);

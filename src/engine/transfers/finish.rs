@@ -9,6 +9,7 @@ use crate::engine::exchanges::codec::{Codec, OnStream};
 use crate::engine::exchanges::exchange::{Exchange, ExchangeId, Rest};
 use crate::engine::links::connection::{Connecting, Connection, State, WireCount};
 use crate::engine::pool::Pool;
+use crate::engine::transfers::panicked::{Called, calling};
 use crate::engine::transfers::transfer::{Place, Transfer};
 use crate::engine::{
     ConnectionId, Engine, Handler, Message, Outcome, Output, Report, Times, TransferId,
@@ -414,8 +415,8 @@ impl Engine {
         if let Some(hops) = transfer.hops.take() {
             hops.conclude(&transfer.request.head, transfer.added, outcome);
         }
-        handler.done(outcome);
         let id = *id;
+        calling(Called::Of(id), || handler.done(outcome));
         self.vacate(id);
     }
 

@@ -9,6 +9,7 @@ pub(super) mod finish;
 mod history;
 pub(super) mod hop;
 pub(super) mod identity;
+pub(super) mod panicked;
 mod redirect;
 pub(super) mod request;
 pub(super) mod retry;

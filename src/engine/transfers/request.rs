@@ -123,6 +123,23 @@ impl Request {
         self
     }
 
+    /// Changes the transfer's options, of which it then has its own.
+    pub fn with_options(mut self, change: impl FnOnce(&mut Options)) -> Self {
+        change(Arc::make_mut(&mut self.options));
+        self
+    }
+
+    /// The same request again, unless its body comes of a source, which there is once.
+    pub fn try_clone(&self) -> Option<Self> {
+        let body = match &self.body {
+            Body::Empty => Body::Empty,
+            Body::Memory(bytes) => Body::Memory(bytes.clone()),
+            Body::Stream { .. } | Body::Raw(_) => return None,
+        };
+        let (head, login) = (self.head.clone(), self.login.clone());
+        Some(Self { head, body, login, options: self.options.clone() })
+    }
+
     /// Whether only the engine's default can say how this request's peer is verified.
     pub(crate) fn needs_default_tls(&self) -> bool {
         let origin = self.head.origin();
@@ -149,6 +166,24 @@ impl Request {
     /// The head that will be sent.
     pub fn head(&self) -> &RequestHead {
         &self.head
+    }
+}
+
+impl<B: Into<Body>> TryFrom<http::Request<B>> for Request {
+    type Error = RequestError;
+
+    /// A request in the words of the crate `http`: method, URI, fields, body. HTTP/1.0 is asked for as such; any other version is
+    /// [`Options::versions`]' to say.
+    fn try_from(request: http::Request<B>) -> Result<Self, RequestError> {
+        let (parts, body) = request.into_parts();
+        let mut request = Self::new(parts.method, &parts.uri.to_string())?;
+        for (name, value) in &parts.headers {
+            request.head.field(name.as_str(), value.as_bytes())?;
+        }
+        if parts.version == http::Version::HTTP_10 {
+            request.head.set_version(Version::Http10);
+        }
+        Ok(request.body(body))
     }
 }
 
@@ -190,6 +225,12 @@ impl Body {
             Body::Empty | Body::Memory(_) => true,
             Body::Stream { source, .. } | Body::Raw(source) => source.rewind(),
         }
+    }
+}
+
+impl From<()> for Body {
+    fn from((): ()) -> Self {
+        Body::Empty
     }
 }
 

@@ -1,0 +1,102 @@
+//! A handler that panicked: its transfer ends, and the engine goes on.
+//!
+//! Knows who was being called. Must not know who catches: that is the driver, around a whole batch, so that a call costs nothing.
+//! Whoever is called is noted by what unwinds, and by nothing else.
+//!
+//! Invariants: a handler that panicked is not called again; the connection that it was called for is not used again, since what
+//! came on it may be read by half; all else is as it was, or is found where a batch looks for what is left to do.
+
+use std::any::Any;
+use std::cell::Cell;
+
+use crate::engine::exchanges::codec::Codec;
+use crate::engine::exchanges::exchange::ExchangeId;
+use crate::engine::transfers::transfer::{Place, TransferId};
+use crate::engine::{Engine, error_before_exchange};
+use crate::error::Cause;
+
+/// Who is called.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::engine) enum Called {
+    /// The handler of the transfer on this exchange.
+    On(ExchangeId),
+    /// The handler of this one.
+    Of(TransferId),
+}
+
+thread_local! {
+    /// Who was called by what is unwinding, or has unwound and is not cleared up.
+    static CALLED: Cell<Option<Called>> = const { Cell::new(None) };
+}
+
+/// Notes who was called where that unwinds; nothing where it returns.
+pub(in crate::engine) struct Calling(Called);
+
+impl Drop for Calling {
+    #[cold]
+    fn drop(&mut self) {
+        // one may be called within what is done for another: the innermost it was
+        CALLED.set(CALLED.get().or(Some(self.0)));
+    }
+}
+
+/// Does what calls a handler.
+#[inline(always)]
+pub(in crate::engine) fn calling<T>(called: Called, call: impl FnOnce() -> T) -> T {
+    let calling = Calling(called);
+    let result = call();
+    std::mem::forget(calling);
+    result
+}
+
+impl Engine {
+    /// A call of this engine's has panicked with `panic`, and was caught. If it was in a transfer's handler, that transfer ends
+    /// with [`Cause::Aborted`], and the engine can go on with the next batch; what was told in the same call, and is not a
+    /// level, may be lost: connections are to be looked at again. `false` if it was anything else, of which nothing is known.
+    pub fn end_panicked(&mut self, panic: &(dyn Any + Send)) -> bool {
+        let Some(called) = CALLED.take() else { return false };
+        let transfer = match called {
+            Called::On(id) => self.exchanges.get(id).map(|exchange| exchange.transfer),
+            Called::Of(id) => Some(id),
+        };
+        let Some(id) = transfer else { return true };
+        let Some(transfer) = self.transfers.get_mut(id) else { return true };
+        let (handler, place) = (transfer.take_handler(), transfer.place);
+        let cause = Cause::Aborted(format!("its handler panicked: {}", text_of(panic)));
+        let exchange = match place {
+            Place::Exchange(id) => Some(id).filter(|&id| self.exchanges.get(id).is_some()),
+            _ => None,
+        };
+        match exchange {
+            Some(id) => self.end_on(id, cause),
+            None if self.messages.iter().any(|message| message.transfer == id) => {}
+            None => self.end(id, error_before_exchange(cause, self.phase(place))),
+        }
+        let message = self.messages.iter_mut().rev().find(|message| message.transfer == id);
+        // one that panicked at its end is in its message already
+        if let Some(message) = message.filter(|_| exchange.is_some()) {
+            message.handler = handler;
+        }
+        if self.contains(id) {
+            self.vacate(id);
+        }
+        self.settle();
+        true
+    }
+
+    /// Ends the transfer of an exchange, and its connection, be there others on it.
+    fn end_on(&mut self, id: ExchangeId, cause: Cause) {
+        let Some(exchange) = self.exchanges.get(id) else { return };
+        let (connection, shares) = (exchange.connection, matches!(exchange.codec, Codec::Http2(_)));
+        self.fail_exchange(id, cause, None);
+        if shares {
+            self.fail_link(connection, Cause::Closed, None);
+        }
+    }
+}
+
+/// What a panic says.
+fn text_of(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
+}
