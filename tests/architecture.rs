@@ -55,7 +55,7 @@ const LIBCURL_ROOMS: &[(&str, &[&str])] = &[
     ("errors", &["codes"]),
     ("options", &["codes", "edge"]),
     ("url", &["codes", "edge", "escape"]),
-    ("share", &["codes", "edge"]),
+    ("share", &["codes", "edge", "multi"]),
     ("mime", &["codes", "easy", "edge", "errors", "options", "slist"]),
     (
         "easy",

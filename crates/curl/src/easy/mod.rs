@@ -119,7 +119,20 @@ impl Easy {
             self.tell_failure(&failure);
             return failure.code;
         }
+        let share = self.share.borrow().clone();
+        if let Some(share) = share
+            && let Some(multi) = share.take_multi()
+        {
+            let code = self.perform_in(&multi);
+            share.give_multi(multi);
+            return code;
+        }
         let multi = Rc::clone(self.private.borrow_mut().get_or_insert_with(Multi::private));
+        self.perform_in(&multi)
+    }
+
+    /// By a multi that has no other transfer.
+    fn perform_in(self: &Rc<Self>, multi: &Rc<Multi>) -> Code {
         if let Err(code) = multi.add(self) {
             self.tell_failure(&Failure::plain(Code::FAILED_INIT));
             return if code == crate::codes::MultiCode::RECURSIVE_API_CALL {

@@ -42,8 +42,12 @@ pub(crate) struct Multi {
     /// Made when the first handle is added, since what that says of look-ups counts.
     engine: RefCell<Option<Engine<Loop>>>,
     sockets: Rc<Sockets>,
-    /// The handles that were added, in order.
-    members: RefCell<Vec<Rc<Easy>>>,
+    /// The handles that were added, by their addresses.
+    members: RefCell<HashMap<*const Easy, Rc<Easy>>>,
+    /// Those of them whose progress is told.
+    watched: RefCell<HashMap<*const Easy, Rc<Easy>>>,
+    /// How many are over, but for what they hold of their bodies.
+    held: Cell<usize>,
     /// Those whose transfers are in the engine.
     transfers: RefCell<HashMap<TransferId, Rc<Easy>>>,
     /// Transfers that failed before they began, or that a callback ended: they are told of with the next turn.
@@ -80,6 +84,8 @@ impl Multi {
             engine: RefCell::new(None),
             sockets: Rc::default(),
             members: RefCell::default(),
+            watched: RefCell::default(),
+            held: Cell::new(0),
             transfers: RefCell::default(),
             failed: RefCell::default(),
             changed: RefCell::default(),
@@ -117,7 +123,10 @@ impl Multi {
         }
         callbacks::fill_error_buffer(easy, "");
         *easy.multi.borrow_mut() = Rc::downgrade(self);
-        self.members.borrow_mut().push(Rc::clone(easy));
+        self.members.borrow_mut().insert(Rc::as_ptr(easy), Rc::clone(easy));
+        if !easy.settings.borrow().flag(ids::NOPROGRESS, true) {
+            self.watched.borrow_mut().insert(Rc::as_ptr(easy), Rc::clone(easy));
+        }
         if let Err(failure) = self.begin(easy) {
             self.failed.borrow_mut().push((Rc::clone(easy), failure));
         }
@@ -181,17 +190,24 @@ impl Multi {
             return MultiCode::RECURSIVE_API_CALL;
         }
         let is_here = |other: &Rc<Easy>| Rc::ptr_eq(other, easy);
-        let mut members = self.members.borrow_mut();
-        let Some(at) = members.iter().position(is_here) else { return MultiCode::OK };
-        members.remove(at);
-        drop(members);
+        if self.members.borrow_mut().remove(&Rc::as_ptr(easy)).is_none() {
+            return MultiCode::OK;
+        }
+        self.watched.borrow_mut().remove(&Rc::as_ptr(easy));
         *easy.multi.borrow_mut() = std::rc::Weak::new();
         self.failed.borrow_mut().retain(|(other, _)| !is_here(other));
         self.changed.borrow_mut().retain(|other| !is_here(other));
         self.messages.borrow_mut().retain(|(other, _)| !is_here(other));
-        easy.run.done.take();
+        self.forget_held(easy);
         self.take_out(easy);
         self.tell_timer().err().unwrap_or(MultiCode::OK)
+    }
+
+    /// What a transfer that is over still holds; `None` if it is not over, or holds nothing.
+    fn forget_held(&self, easy: &Easy) -> Option<Done> {
+        let done = easy.run.done.take()?;
+        self.held.set(self.held.get() - 1);
+        Some(done)
     }
 
     /// Takes a transfer out of the engine, if it is there.
@@ -216,9 +232,7 @@ impl Multi {
 
     /// Transfers that are not over.
     fn running(&self) -> usize {
-        let held =
-            self.members.borrow().iter().filter(|easy| easy.run.done.borrow().is_some()).count();
-        self.transfers.borrow().len() + self.failed.borrow().len() + held
+        self.transfers.borrow().len() + self.failed.borrow().len() + self.held.get()
     }
 
     /// Does what can be done now, with what the program says has happened.
@@ -278,6 +292,7 @@ impl Multi {
         if waits && done.0.is_ok() {
             // what is held comes first
             easy.run.done.replace(Some(done));
+            self.held.set(self.held.get() + 1);
         } else {
             self.finish(easy, done);
         }
@@ -321,7 +336,7 @@ impl Multi {
         }
         let paused = easy.run.paused.get();
         if !paused.receiving
-            && let Some(done) = easy.run.done.take()
+            && let Some(done) = self.forget_held(easy)
         {
             self.finish(easy, done);
         }
@@ -336,7 +351,7 @@ impl Multi {
     /// Ends a transfer that a callback has failed.
     fn give_up(&self, easy: &Rc<Easy>) {
         let failure = easy.run.take_failure();
-        easy.run.done.take();
+        self.forget_held(easy);
         self.take_out(easy);
         let failure = failure.unwrap_or_else(|| Failure::plain(Code::ABORTED_BY_CALLBACK));
         self.failed.borrow_mut().push((Rc::clone(easy), failure));
@@ -344,13 +359,11 @@ impl Multi {
 
     /// Tells each transfer's progress, and ends those that are told to end.
     fn tell_progress(&self) {
-        let running: Vec<_> = {
-            let transfers = self.transfers.borrow();
-            let told = transfers
-                .values()
-                .filter(|easy| !easy.settings.borrow().flag(ids::NOPROGRESS, true));
-            told.cloned().collect()
-        };
+        if self.watched.borrow().is_empty() {
+            return;
+        }
+        let watched: Vec<_> = self.watched.borrow().values().cloned().collect();
+        let running = watched.into_iter().filter(|easy| easy.run.id.get().is_some());
         for easy in running {
             if !callbacks::progress(&easy) {
                 easy.run.fail(Failure::new(Code::ABORTED_BY_CALLBACK, "Callback aborted"));
@@ -431,12 +444,12 @@ impl Multi {
     }
 
     fn handles(&self) -> Vec<Pointer> {
-        self.members.borrow().iter().map(|easy| easy.own.get()).collect()
+        self.members.borrow().values().map(|easy| easy.own.get()).collect()
     }
 
     /// Has no handle any more, for one that is cleaned up.
     fn leave_all(&self) {
-        let members = self.members.borrow().clone();
+        let members: Vec<_> = self.members.borrow().values().cloned().collect();
         for easy in members {
             let _ = self.remove(&easy);
         }

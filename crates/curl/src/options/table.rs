@@ -957,7 +957,7 @@ pub static OPTIONS: &[Row] = &[
         10100,
         Kind::Object,
         Differs(
-            "cookies, HSTS and TLS sessions are shared; connections and DNS are accepted and stay apart",
+            "cookies by all at once; connections, DNS and TLS sessions by transfers of curl_easy_perform one after the other; HSTS stays apart",
         ),
     ),
     row(

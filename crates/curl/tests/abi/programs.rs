@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use ringdove_test_support::hostile::{Plan, Script};
+use ringdove_test_support::hostile::{Framing, Plan, Script};
 use ringdove_test_support::nginx::Nginx;
 
 use crate::library;
@@ -84,6 +84,31 @@ fn handles_in_any_order_lose_nothing() {
     for seed in ["1", "2", "3"] {
         passes(&program, &[&url, "1000", seed]);
     }
+}
+
+/// curl has a handle for each URL, and one share for all.
+#[test]
+fn connections_are_used_again_by_handles_of_one_share() {
+    let server = Plan::new().path("/", Script::new().ok("fine")).start();
+    let url = server.url("/");
+    let curl = Path::new("/usr/bin/curl");
+    if !curl.exists() {
+        eprintln!("skipped: no curl is installed");
+        return;
+    }
+    passes(curl, &["-q", "-s", &url, &url, &url]);
+    assert_eq!((server.requests().len(), server.connections()), (3, 1));
+}
+
+/// Several threads, each with its handles, and one share of them all.
+#[test]
+fn threads_share() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let Some(program) = build("threads", folder.path()) else { return };
+    let sets =
+        Script::new().respond("200 OK\r\nSet-Cookie: a=b; Path=/", Framing::ContentLength, "fine");
+    let server = Plan::new().path("/", sets).forget().start();
+    passes(&program, &[&server.url("/"), "8", "200"]);
 }
 
 /// Everything else in the program is what curl itself does.

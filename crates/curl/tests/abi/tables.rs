@@ -15,7 +15,7 @@ const SHARE_OPTIONS: [(&str, i64, &str); 5] = [
     (
         "SHARE",
         1,
-        "cookies; DNS, TLS sessions, connections, PSL and HSTS are accepted and stay apart",
+        "cookies by all at once; connections, DNS and TLS sessions by transfers of curl_easy_perform one after the other; HSTS stays apart",
     ),
     ("UNSHARE", 2, "the same"),
     ("LOCKFUNC", 3, "accepted, and never called: what is shared guards itself"),
