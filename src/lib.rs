@@ -53,8 +53,9 @@
 //!
 //! # Threads
 //!
-//! A [`Driver`] or a [`Multi`] stays on the thread that made it, and so do its handlers, which need not be [`Send`].
-//! Whoever wants several threads gives each a driver of its own. Requests come to it by a channel, and a
+//! A [`Driver`] or a [`Multi`] stays on the thread that made it, and so do its handlers, which need not be [`Send`]: a ring is
+//! its thread's, by IORING_SETUP_SINGLE_ISSUER and by its registered descriptor. What crosses threads is the [`Config`], from which the thread
+//! that is to run a driver makes it. Whoever wants several threads gives each a driver of its own. Requests come to it by a channel, and a
 //! [`Waker`] ends its wait for what came:
 //!
 //! ```

@@ -120,6 +120,9 @@ pub enum Event {
 /// [`Multi::assign`]. **Events**: [`Multi::socket_action`], [`Multi::socket_actions`],
 /// [`Multi::socket_all`]. **The simple loop**: [`Multi::wait`], [`Multi::perform`].
 /// **Ends**: [`Multi::info_read`].
+///
+/// What is reported is a level: of one event no more is taken than a few receives, so that others have their turn, and what is left is to
+/// be reported again. A loop that hears of changes alone (EPOLLET) has to report [`Event::Check`] until the socket has nothing more.
 pub struct Multi<W: Watch> {
     engine: Engine,
     sockets: Sockets,

@@ -3,6 +3,7 @@
 //! Knows where their bytes come from. Must not know how they are sent. Invariant: whatever is no memory is polled by the task
 //! that polls the call, and never on an engine's thread.
 
+use std::any::Any;
 use std::fmt;
 use std::io::Read;
 use std::pin::Pin;
@@ -54,6 +55,22 @@ impl Body {
         Body(Kind::Pieces(Box::pin(Wrapped(Box::pin(body)))))
     }
 
+    /// As [`Body::wrap`], of what may be a [`Body`] already.
+    pub(crate) fn of<B>(body: B) -> Body
+    where
+        B: HttpBody + Send + 'static,
+        B::Data: Send,
+        B::Error: Into<BoxError>,
+    {
+        let mut body = Some(body);
+        let own = (&mut body as &mut dyn Any).downcast_mut::<Option<Body>>();
+        match (own.and_then(Option::take), body) {
+            (Some(own), _) => own,
+            (None, Some(other)) => Body::wrap(other),
+            (None, None) => Body::empty(),
+        }
+    }
+
     /// The bytes of a stream, of unknown length.
     pub fn stream<S, D, E>(stream: S) -> Body
     where
@@ -85,6 +102,40 @@ impl Body {
             Kind::Empty => Some(Body(Kind::Empty)),
             Kind::Memory(bytes) => Some(Body(Kind::Memory(bytes.clone()))),
             Kind::Pieces(_) => None,
+        }
+    }
+}
+
+impl HttpBody for Body {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        if let Kind::Pieces(pieces) = &mut self.0 {
+            return pieces.as_mut().poll_frame(cx);
+        }
+        Poll::Ready(match std::mem::take(&mut self.0) {
+            Kind::Memory(bytes) => Some(Ok(Frame::data(bytes))),
+            Kind::Empty | Kind::Pieces(_) => None,
+        })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.0 {
+            Kind::Empty => true,
+            Kind::Memory(_) => false,
+            Kind::Pieces(pieces) => pieces.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.0 {
+            Kind::Empty => SizeHint::with_exact(0),
+            Kind::Memory(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Kind::Pieces(pieces) => pieces.size_hint(),
         }
     }
 }

@@ -9,11 +9,12 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue, Method, header};
+use http_body::Body as HttpBody;
 use ringdove::{
     Config, CookieJar, DecodePolicy, Options, Proxies, RedirectPolicy, Stats, Timeouts, TlsPolicy,
 };
 
-use crate::body::Body;
+use crate::body::{Body, BoxError};
 use crate::engine::Engine;
 use crate::error::{Error, Gone};
 use crate::inbox::{Asked, Command, Inbox};
@@ -102,9 +103,18 @@ impl Client {
         self.request(Method::DELETE, url)
     }
 
-    /// Sends a request of the crate `http`, with any body of `http-body` in [`Body::wrap`]. Its extensions may have
+    /// Sends a request of the crate `http`, with any body of `http-body`: see [`Body::wrap`]. Its extensions may have
     /// [`ringdove::Options`] in an `Arc`, for it alone. The client's fields are added where the request does not have them.
-    pub fn execute<B: Into<Body>>(&self, request: http::Request<B>) -> Pending {
+    pub fn execute<B>(&self, request: http::Request<B>) -> Pending
+    where
+        B: HttpBody + Send + 'static,
+        B::Data: Send,
+        B::Error: Into<BoxError>,
+    {
+        self.execute_own(request.map(Body::of))
+    }
+
+    fn execute_own(&self, request: http::Request<Body>) -> Pending {
         let settings = self.0.settings();
         let own = request.extensions().get::<Arc<Options>>().cloned();
         let options = own.unwrap_or_else(|| settings.options.clone());
@@ -164,7 +174,12 @@ impl std::fmt::Debug for Client {
     }
 }
 
-impl<B: Into<Body>> tower_service::Service<http::Request<B>> for Client {
+impl<B> tower_service::Service<http::Request<B>> for Client
+where
+    B: HttpBody + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<BoxError>,
+{
     type Response = http::Response<crate::ResponseBody>;
     type Error = Error;
     type Future = Executing;

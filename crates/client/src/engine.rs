@@ -129,7 +129,7 @@ impl Engine {
             }
             Command::Stats(asked) => asked.answer(self.driver.stats()),
             Command::CloseIdle => self.driver.close_idle()?,
-            Command::Shutdown(within) => self.closing = Some(clock::now() + within),
+            Command::Shutdown(within) => self.closing = Some(clock::after(within)),
             Command::End => self.has_ended = true,
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! An HTTP client for async Rust, on any runtime or none, by [ringdove](ringdove)'s engine: io_uring, or epoll where that is refused.
+//! An HTTP client for async Rust, on any runtime or none, by [ringdove]'s engine: io_uring, or epoll where that is refused.
 //!
 //! ```no_run
 //! # async fn run() -> Result<(), ringdove_client::Error> {

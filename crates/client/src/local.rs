@@ -11,9 +11,10 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::Method;
+use http_body::Body as HttpBody;
 use ringdove::Stats;
 
-use crate::body::Body;
+use crate::body::BoxError;
 use crate::client::{Client, ClientBuilder};
 use crate::engine::Engine;
 use crate::error::{Error, Gone};
@@ -92,7 +93,12 @@ impl LocalClient {
     }
 
     /// Sends a request of the crate `http`: see [`Client::execute`].
-    pub fn execute<B: Into<Body>>(&self, request: http::Request<B>) -> Pending {
+    pub fn execute<B>(&self, request: http::Request<B>) -> Pending
+    where
+        B: HttpBody + Send + 'static,
+        B::Data: Send,
+        B::Error: Into<BoxError>,
+    {
         self.client.execute(request)
     }
 

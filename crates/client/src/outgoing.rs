@@ -47,8 +47,8 @@ fn is_of_the_connection(name: &header::HeaderName) -> bool {
 impl Outgoing {
     /// A request of the crate `http`. One that offers another protocol (`Connection: upgrade`, `Upgrade: …`) is an
     /// [upgrade](crate::Response::upgrade).
-    pub(crate) fn of<B: Into<Body>>(
-        request: http::Request<B>,
+    pub(crate) fn of(
+        request: http::Request<Body>,
         options: Arc<Options>,
     ) -> Result<Outgoing, Error> {
         let (parts, body) = request.into_parts();
@@ -56,7 +56,7 @@ impl Outgoing {
         let upgrade = parts.headers.get(header::UPGRADE).and_then(|value| value.to_str().ok());
         let upgrade = upgrade.map(str::to_owned);
         let http::request::Parts { method, headers: fields, version, .. } = parts;
-        Ok(Outgoing { method, url, fields, body: body.into(), options, version, upgrade })
+        Ok(Outgoing { method, url, fields, body, options, version, upgrade })
     }
 
     /// The request as the engine takes it, and what of its body the caller is to be asked for.

@@ -127,21 +127,24 @@ impl Response {
     /// [`max_buffered`](crate::ClientBuilder::max_buffered).
     pub async fn bytes(mut self) -> Result<Bytes, Error> {
         let limit = self.body.0.shared.max_buffered();
-        let too_large = || Error::too_large(limit).with_url(&self.url);
         if self.content_length().is_some_and(|length| length > limit as u64) {
-            return Err(too_large());
+            return Err(Error::too_large(limit).with_url(&self.url));
         }
-        let Some(first) = self.chunk().await? else { return Ok(Bytes::new()) };
-        // nearly always: small, and all of it
-        let Some(second) = self.chunk().await? else { return Ok(first) };
-        let mut whole = BytesMut::from(first);
-        let mut next = Some(second);
-        while let Some(chunk) = next {
-            if whole.len() + chunk.len() > limit {
+        let (mut first, mut whole) = (Bytes::new(), BytesMut::new());
+        while let Some(chunk) = self.chunk().await? {
+            if first.len() + whole.len() + chunk.len() > limit {
                 return Err(Error::too_large(limit).with_url(&self.url));
             }
+            // nearly always it is the only one, and then it is not copied
+            if first.is_empty() && whole.is_empty() {
+                first = chunk;
+                continue;
+            }
+            whole.extend_from_slice(&std::mem::take(&mut first));
             whole.extend_from_slice(&chunk);
-            next = self.chunk().await?;
+        }
+        if whole.is_empty() {
+            return Ok(first);
         }
         Ok(whole.freeze())
     }

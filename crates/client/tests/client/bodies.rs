@@ -153,10 +153,14 @@ fn what_is_held_in_memory_is_bounded() {
     let server = Plan::new()
         .path("/", Script::new().ok("0123456789"))
         .path("/chunked", Script::new().respond("200 OK", Framing::Chunked(3), "0123456789"))
+        .path("/at-once", Script::new().respond("200 OK", Framing::Chunked(10), "0123456789"))
+        .path("/less", Script::new().respond("200 OK", Framing::Chunked(4), "012345678"))
         .start();
     let client = Client::builder().max_buffered(9).build().unwrap();
     run(async {
-        for path in ["/", "/chunked"] {
+        let less = client.get(server.url("/less")).send().await.unwrap();
+        assert_eq!(less.bytes().await.unwrap(), "012345678");
+        for path in ["/", "/chunked", "/at-once"] {
             let response = client.get(server.url(path)).send().await.unwrap();
             let error = response.bytes().await.unwrap_err();
             assert!(error.to_string().contains("larger than the 9 bytes"), "{error}");

@@ -84,7 +84,7 @@ fn a_service_takes_and_gives_the_words_of_http() {
     let server = Plan::new().path("/up", Script::new().read_body().ok("taken")).start();
     let mut service = Client::new();
     run(async {
-        let body = Body::wrap(http_body_util::Full::new(&b"some bytes"[..]));
+        let body = http_body_util::Full::new(&b"some bytes"[..]);
         let request =
             http::Request::post(server.url("/up")).header("content-length", "10").body(body);
         let response = service.call(request.unwrap()).await.unwrap();
@@ -92,6 +92,13 @@ fn a_service_takes_and_gives_the_words_of_http() {
         assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "taken");
     });
     assert_eq!(server.requests()[0].body, b"some bytes");
+    // one of the client's own stays what it is
+    run(async {
+        let request = http::Request::post(server.url("/up")).body(Body::from("other bytes"));
+        let response = Client::new().execute(request.unwrap()).await.unwrap();
+        assert_eq!(response.text().await.unwrap(), "taken");
+    });
+    assert_eq!(server.requests()[1].body, b"other bytes");
 }
 
 #[test]
@@ -124,7 +131,7 @@ fn a_shut_down_client_lets_calls_end_and_begins_none() {
     run(async {
         let under_way = client.get(server.url("/")).send().await.unwrap();
         let other = client.clone();
-        let ending = std::thread::spawn(move || run(other.shutdown(Duration::from_secs(60))));
+        let ending = std::thread::spawn(move || run(other.shutdown(Duration::MAX)));
         assert_eq!(under_way.text().await.unwrap(), "hello");
         ending.join().unwrap();
         let late = client.get(server.url("/")).send().await.unwrap_err();
@@ -139,4 +146,34 @@ fn a_shut_down_client_lets_calls_end_and_begins_none() {
     }));
     run(client.shutdown(Duration::ZERO));
     assert!(ended.join().unwrap().unwrap_err().is_gone());
+}
+
+/// How often the engines' threads have gone to sleep.
+fn sleeps() -> u64 {
+    let tasks = std::fs::read_dir("/proc/self/task").unwrap().flatten();
+    let status = |task: std::fs::DirEntry| std::fs::read_to_string(task.path().join("status")).ok();
+    let engines = tasks.filter_map(status).filter(|text| text.starts_with("Name:\tringdove\n"));
+    let count = |text: String| {
+        let line = text.lines().find(|line| line.starts_with("voluntary_ctxt_switches")).unwrap();
+        line.split_whitespace().last().unwrap().parse::<u64>().unwrap()
+    };
+    engines.map(count).sum()
+}
+
+/// Alone in its process, since other tests have engines too.
+#[test]
+fn an_idle_engine_sleeps() {
+    ringdove_test_support::isolated::run("everyday::an_idle_engine_sleeps", &[], || {
+        let server = Plan::new().path("/", Script::new().ok("hello")).start();
+        let client = Client::new();
+        run(async { client.get(server.url("/")).send().await.unwrap().text().await.unwrap() });
+        let mut before = sleeps();
+        while before == 0 || before != sleeps() {
+            std::thread::sleep(Duration::from_millis(50));
+            before = sleeps();
+        }
+        std::thread::sleep(Duration::from_secs(2));
+        assert_eq!(sleeps(), before, "it has been woken, for nothing");
+        assert_eq!(run(client.stats()).unwrap()[0].idle, 1, "with a connection kept");
+    });
 }

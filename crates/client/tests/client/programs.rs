@@ -20,6 +20,8 @@ mod many;
 mod nested;
 #[path = "../../examples/upload.rs"]
 mod upload;
+#[path = "../../examples/websocket.rs"]
+mod websocket;
 #[path = "../../examples/workers.rs"]
 mod workers;
 
@@ -104,4 +106,28 @@ fn who_is_slow_is_hedged() {
     let after = Duration::from_millis(20);
     assert_eq!(on_tokio(hedged::hedge(&client, &slow, &fast, after)).unwrap(), "fast");
     assert_eq!(on_tokio(hedged::hedge(&client, &fast, &slow, after)).unwrap(), "fast");
+}
+
+/// A server of the same library says again what it is told.
+#[test]
+fn a_websocket_is_talked_over() {
+    use futures_util::{SinkExt as _, StreamExt as _};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/chat", listener.local_addr().unwrap());
+    listener.set_nonblocking(true).unwrap();
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = runtime.worker_threads(2).enable_all().build().unwrap();
+    let server = runtime.spawn(async move {
+        let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+        let (socket, _) = listener.accept().await.unwrap();
+        let mut socket = tokio_tungstenite::accept_async(socket).await.unwrap();
+        while let Some(Ok(message)) = socket.next().await {
+            if message.is_text() {
+                socket.send(message).await.unwrap();
+            }
+        }
+    });
+    let texts = vec!["one".to_owned(), "two".repeat(100_000), "three".to_owned()];
+    assert_eq!(runtime.block_on(websocket::talk(&url, texts.clone())).unwrap(), texts);
+    runtime.block_on(server).unwrap();
 }
