@@ -232,7 +232,7 @@ fn head(text: &mut String, records: &[Value]) -> Result<(), Failure> {
     };
     writeln!(
         text,
-        "Clients against nginx on loopback, client and server on a CPU each. Linux {}, {} × {}; \
+        "Clients against nginx (nghttpd where a case says so) on loopback, client and server on a CPU each. Linux {}, {} × {}; \
          ringdove {}, commit {}. Medians over the rounds (least–most where there are several); \
          \"failed\" and \"–\" have their reasons at the end. CPU is that of the client alone, user and \
          system; for wrk and h2load that of the whole process, less that of a short run. System calls \
