@@ -584,6 +584,18 @@ impl Pool {
         self.origins.get(id)?.idle.last().copied()
     }
 
+    /// The origin's connections that take one more request: those that others may be on as they come, then those that
+    /// are idle, the last used first.
+    pub(super) fn ready(&self, id: OriginId) -> impl Iterator<Item = ConnectionId> {
+        let origin = self.origins.get(id).into_iter();
+        let has_room = |id: &ConnectionId| {
+            let state = self.connections.get(*id).map(|connection| &connection.state);
+            matches!(state, Some(State::Multiplexed(link)) if link.has_room())
+        };
+        let listed = origin.clone().flat_map(|origin| &origin.listed).copied().filter(has_room);
+        listed.chain(origin.flat_map(|origin| origin.idle.iter().rev()).copied())
+    }
+
     /// The connection that has been idle longest.
     pub(super) fn oldest_idle(&self) -> Option<ConnectionId> {
         self.oldest
@@ -666,11 +678,6 @@ impl PoolOrigin {
                 (Speaks::Http2, Some(streams)) => self.dials * streams >= self.queued,
                 (Speaks::Http1, _) => false,
             }
-    }
-
-    /// Its idle connections; the last was used last.
-    pub(super) fn idle(&self) -> &[ConnectionId] {
-        &self.idle
     }
 
     pub(super) fn push_back(&mut self, transfer: TransferId) {

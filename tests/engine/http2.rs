@@ -13,7 +13,7 @@ use ringdove::{HttpVersions, Politeness};
 use ringdove_test_support::h2::{Credit, End, Last, Length, Plan, Script, Server, pattern, raw};
 
 use crate::decoding::gzip;
-use crate::harness::{Harness, Log, every, following, get, ms};
+use crate::harness::{Harness, Log, at_once, every, following, get, ms};
 
 /// A server on each connection that the engine makes, by the same plan.
 struct Peers {
@@ -771,6 +771,89 @@ fn gates_of_addresses_hold_on_kept_connections() {
         peers.run(&mut h);
     }
     assert_eq!(peers.made, 1);
+}
+
+/// What gates count are requests, each on its stream, and not the connection that they share.
+#[test]
+fn gates_count_the_requests_on_a_connection() {
+    let held = || Plan::new().each(|_| Script::new().await_release().head(200, &[]).end());
+    for (per_host, per_address) in
+        [(at_once(3), Default::default()), (Default::default(), at_once(3))]
+    {
+        let rules = |most| Politeness {
+            per_host: per_host.concurrency.map_or(per_host, |_| at_once(most)),
+            per_address: per_address.concurrency.map_or(per_address, |_| at_once(most)),
+            ..Politeness::default()
+        };
+        let mut h = Harness::with(Config { politeness: rules(3), ..Config::default() });
+        let mut peers = Peers::new(held());
+        let ids: Vec<_> = (0..10).map(|nth| ask(&mut h, &format!("/{nth}")).0).collect();
+        let asked = |h: &mut Harness, peers: &mut Peers| {
+            h.again();
+            peers.run(h);
+            peers.asked().len()
+        };
+        assert_eq!(asked(&mut h, &mut peers), 3);
+        // one that is cancelled gives its place to the next
+        h.engine.remove(ids[1]);
+        assert_eq!(asked(&mut h, &mut peers), 4);
+        // those that are there count where the rules change
+        h.engine.set_politeness(rules(2));
+        h.engine.remove(ids[0]);
+        assert_eq!(asked(&mut h, &mut peers), 4);
+        h.engine.remove(ids[2]);
+        assert_eq!(asked(&mut h, &mut peers), 5);
+        h.engine.set_politeness(rules(4));
+        assert_eq!(asked(&mut h, &mut peers), 7);
+        peers.links.iter_mut().for_each(|(_, server)| server.release());
+        h.again();
+        peers.run(&mut h);
+        succeed(&mut h, 7);
+        assert_eq!(peers.made, 1);
+        end(h, &mut peers);
+    }
+}
+
+/// Requests keep their distance on one connection, whether or not those before are answered.
+#[test]
+fn gates_keep_time_between_requests_on_a_connection() {
+    let politeness = Politeness { per_host: every(1_000), ..Politeness::default() };
+    let mut h = Harness::with(Config { politeness, ..Config::default() });
+    let mut peers = Peers::new(Plan::new().each(|_| Script::new().stall()));
+    for nth in 0..4 {
+        ask(&mut h, &format!("/{nth}"));
+    }
+    h.again();
+    peers.run(&mut h);
+    for nth in 1..4 {
+        h.at(900 + 1_020 * nth);
+        peers.run(&mut h);
+        assert_eq!(peers.asked().len(), nth as usize);
+        h.at(1_000 + 1_020 * nth);
+        peers.run(&mut h);
+        assert_eq!(peers.asked().len(), nth as usize + 1);
+    }
+    assert_eq!(peers.made, 1);
+}
+
+/// Requests that are lost with their connection leave their gates, and begin there anew.
+#[test]
+fn what_is_lost_with_its_connection_leaves_the_gates() {
+    let politeness = Politeness { per_host: at_once(7), ..Politeness::default() };
+    let mut h = Harness::with(Config { politeness, ..Config::default() });
+    let plan = Plan::new().each(|request| match request.index {
+        4 => Script::new().go_away(Last::BeforeThis, raw::code::NO_ERROR),
+        _ => Script::ok(500),
+    });
+    let mut peers = Peers::new(plan);
+    for nth in 0..40 {
+        ask(&mut h, &format!("/{nth}"));
+    }
+    h.again();
+    peers.run(&mut h);
+    succeed(&mut h, 40);
+    assert_eq!(peers.made, 10);
+    end(h, &mut peers);
 }
 
 /// A handler that has enough of what it was paused in is not held up by a response that goes on.

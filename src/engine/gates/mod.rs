@@ -108,10 +108,13 @@ impl Engine {
                 connection.state,
                 State::Connecting(_) | State::Tunnelling(_) | State::Handshaking(_)
             );
-            let is_idle = connection.is_idle();
+            let requests = match &connection.state {
+                State::Multiplexed(link) => link.exchanges,
+                _ => usize::from(!connection.is_idle()),
+            };
             let transfer = connection.opens_for().and_then(|id| self.transfers.get(id));
             let beside = transfer.is_some_and(|transfer| transfer.place != Place::Opening(id));
-            let stage = Stage { in_flight: !is_idle, starting, beside };
+            let stage = Stage { requests, starting, beside };
             let ip = (!origin.key.is_local()).then(|| connection.remote.ip());
             gates.adopt((id, connection.origin), ip, stage, self.now);
         }
@@ -150,22 +153,23 @@ impl Engine {
         admitted
     }
 
-    /// The idle connection on which an origin's next request may begin.
+    /// The idle connection on which an origin's next request may begin; where there are gates, also one that others
+    /// are on and that has room.
     #[inline]
     pub(super) fn idle_connection(&mut self, id: OriginId) -> Option<ConnectionId> {
         match self.gates {
             None => self.pool.last_idle(id),
-            Some(_) => self.idle_connection_past_gates(id),
+            Some(_) => self.connection_past_gates(id),
         }
     }
 
     #[cold]
-    fn idle_connection_past_gates(&mut self, id: OriginId) -> Option<ConnectionId> {
+    fn connection_past_gates(&mut self, id: OriginId) -> Option<ConnectionId> {
         let has_else = self.pool.origin_has_room(id);
-        let idle = self.pool.get(id)?.idle();
+        let ready = self.pool.ready(id);
         let gates = self.gates.as_deref_mut()?;
         let clock = &mut Clock { timers: &mut self.timers, now: self.now };
-        let chosen = gates.choose_idle(id, idle, has_else, clock);
+        let chosen = gates.choose(id, ready, has_else, clock);
         self.leave_slot_queue_if_waiting(id);
         chosen
     }
@@ -325,7 +329,7 @@ impl Engine {
         }
     }
 
-    /// The request on a connection is over.
+    /// A request on a connection is over.
     #[inline]
     pub(super) fn leave_gates(&mut self, id: ConnectionId) {
         if let Some(gates) = &mut self.gates {

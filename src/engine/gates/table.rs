@@ -33,8 +33,8 @@ use crate::id::Slab;
 use crate::limits;
 use crate::time::Time;
 
-/// Of an origin's idle connections, how many are looked at for one whose address lets through.
-const IDLE_LOOKED_AT: usize = 16;
+/// Of an origin's connections that take one more request, how many are looked at for one whose address lets through.
+const LOOKED_AT: usize = 16;
 
 pub(in crate::engine) struct Gates {
     pub(super) rules: Rules,
@@ -63,8 +63,8 @@ pub(in crate::engine) struct Gates {
 
 /// What a connection is about, as the gates see it.
 pub(super) struct Stage {
-    /// It has a request, or is being made for one,
-    pub(super) in_flight: bool,
+    /// Requests on it, or one for which it is being made,
+    pub(super) requests: usize,
     /// which has not begun,
     pub(super) starting: bool,
     /// and for which another is being made, too.
@@ -106,9 +106,9 @@ struct Wait {
 struct AtConnection {
     /// The connection and its origin.
     ids: Option<(ConnectionId, OriginId)>,
-    /// It has a request in flight, or one for which it is being made.
-    in_flight: bool,
-    /// That request has not begun.
+    /// Requests in flight on it, the one included for which it is being made.
+    requests: usize,
+    /// That one has not begun.
     starting: bool,
     idle: bool,
     /// Another connection, with which it races, holds what the request holds at the gates of its origin.
@@ -479,7 +479,7 @@ impl Gates {
     fn leave_address(&mut self, id: ConnectionId, now: Time) {
         let Some((at, _)) = self.at(id) else { return };
         if let Some(start) = at.address_start {
-            if at.in_flight {
+            for _ in 0..at.requests {
                 self.give_back(start);
             }
             self.let_go(start, now);

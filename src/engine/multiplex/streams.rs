@@ -101,14 +101,15 @@ impl Engine {
     /// The connection on which an origin's next request can begin: one that others are on, or one that is idle.
     #[cold]
     pub(in crate::engine) fn ready_connection(&mut self, origin: OriginId) -> Option<ConnectionId> {
-        // where gates count what goes on those that others are on take no more, and of the idle ones they choose
-        while self.gates.is_none()
-            && let Some(id) = self.pool.first_listed(origin)
-        {
-            if self.has_room(id) {
+        while let Some(id) = self.pool.first_listed(origin) {
+            if !self.has_room(id) {
+                self.unlist(id);
+            } else if self.gates.is_some() {
+                // of all of them they choose
+                break;
+            } else {
                 return Some(id);
             }
-            self.unlist(id);
         }
         self.idle_connection(origin)
     }
@@ -134,11 +135,9 @@ impl Engine {
         self.to_serve.push_back(id);
     }
 
-    /// Whether a connection takes one more request. Where gates count what goes on, it carries one at a time.
+    /// Whether a connection takes one more request.
     fn has_room(&mut self, id: ConnectionId) -> bool {
-        let one_by_one = self.gates.is_some();
-        let link = self.multiplex(id);
-        link.is_some_and(|link| link.has_room() && (link.exchanges == 0 || !one_by_one))
+        self.multiplex(id).is_some_and(|link| link.has_room())
     }
 
     /// An exchange is over, or given up: its connection has room for another one.
@@ -151,6 +150,7 @@ impl Engine {
         if let Some(timer) = timer {
             self.timers.cancel(timer);
         }
+        self.leave_gates(connection);
         let Some(link) = self.multiplex(connection) else { return };
         let is_told = link.codec.cancel(stream);
         link.exchanges -= 1;
@@ -168,9 +168,6 @@ impl Engine {
         let (origin, turns) = (connection.origin, connection.turns);
         let State::Multiplexed(link) = &mut connection.state else { return };
         link.is_freed = false;
-        if link.exchanges == 0 {
-            self.leave_gates(id);
-        }
         let others_wait = self.pool.others_want_slots(origin) || self.others_want_place(id);
         let turn_over = others_wait && turns >= limits::REQUESTS_PER_TURN;
         if turn_over || self.pool.has_surplus(origin) || self.is_surplus_at_gates(id) {

@@ -20,7 +20,7 @@ impl Gates {
         }
         self.connections[connection.slot()] = AtConnection {
             ids: Some((connection, origin)),
-            in_flight: true,
+            requests: 1,
             starting: true,
             beside,
             ..AtConnection::default()
@@ -116,15 +116,15 @@ impl Gates {
     pub(in crate::engine::gates) fn begin(&mut self, id: ConnectionId, now: Time) {
         let Some((at, origin)) = self.at(id) else { return };
         self.unset_idle(id);
-        let starts = self.starts_of(id);
-        if !at.in_flight {
-            starts.into_iter().flatten().for_each(|gate| self.start(gate, now));
-        }
-        if at.starting || !at.in_flight {
-            starts.into_iter().flatten().for_each(|gate| self.begun(gate, now));
+        for gate in self.starts_of(id).into_iter().flatten() {
+            if !at.starting {
+                self.start(gate, now);
+            }
+            self.begun(gate, now);
         }
         let at = &mut self.connections[id.slot()];
-        (at.in_flight, at.starting) = (true, false);
+        at.requests += usize::from(!at.starting);
+        at.starting = false;
         self.launched(origin, now);
     }
 
@@ -147,15 +147,16 @@ impl Gates {
         }
     }
 
-    /// A connection's request is over.
+    /// A request of a connection is over.
     pub(in crate::engine::gates) fn leave(&mut self, id: ConnectionId) {
         let Some((at, _)) = self.at(id) else { return };
-        if !at.in_flight {
+        if at.requests == 0 {
             return;
         }
         self.starts_of(id).into_iter().flatten().for_each(|gate| self.give_back(gate));
         let at = &mut self.connections[id.slot()];
-        (at.in_flight, at.starting) = (false, false);
+        at.requests -= 1;
+        at.starting = false;
     }
 
     pub(in crate::engine::gates) fn set_idle(&mut self, id: ConnectionId) {
@@ -169,10 +170,10 @@ impl Gates {
 
     /// A connection is gone.
     pub(in crate::engine::gates) fn close(&mut self, id: ConnectionId, now: Time) {
-        self.leave(id);
+        let Some((at, origin)) = self.at(id) else { return };
+        (0..at.requests).for_each(|_| self.leave(id));
         self.unset_idle(id);
         self.leave_address(id, now);
-        let Some((_, origin)) = self.at(id) else { return };
         if let Some(place) = self.origins[origin.slot()].place {
             self.give_back(place);
         }
@@ -217,7 +218,7 @@ impl Gates {
         &mut self,
         ids: (ConnectionId, OriginId),
         ip: Option<IpAddr>,
-        Stage { in_flight, starting, beside }: Stage,
+        Stage { requests, starting, beside }: Stage,
         now: Time,
     ) {
         let (id, origin) = ids;
@@ -235,7 +236,8 @@ impl Gates {
         if !starting {
             self.begin(id, now);
         }
-        if !in_flight {
+        (1..requests).for_each(|_| self.begin(id, now));
+        if requests == 0 {
             self.leave(id);
             self.set_idle(id);
         }

@@ -112,17 +112,17 @@ impl Gates {
         found
     }
 
-    /// Of an origin's idle connections, the last used first, the first whose address lets a request
-    /// through. If there is none and nothing `else` to be done, the origin waits for the first of them.
-    pub(in crate::engine::gates) fn choose_idle(
+    /// Of an origin's connections that take one more request, the first whose address lets it through. If there is
+    /// none and nothing `else` to be done, the origin waits for the first of them.
+    pub(in crate::engine::gates) fn choose(
         &mut self,
         id: OriginId,
-        idle: &[ConnectionId],
+        ready: impl Iterator<Item = ConnectionId>,
         has_else: bool,
         clock: &mut Clock<'_>,
     ) -> Option<ConnectionId> {
         let mut closed = None;
-        for &connection in idle.iter().rev().take(IDLE_LOOKED_AT) {
+        for connection in ready.take(LOOKED_AT) {
             let gate = self.connections[connection.slot()].address_start;
             match gate.and_then(|gate| self.closed(gate, id, clock.now)) {
                 None => return Some(connection),
