@@ -117,7 +117,18 @@ const ENGINE: &[(&str, &[&str])] = &[
     ),
     (
         "dials",
-        &["exchanges", "links", "mod", "names", "output", "pool", "stats", "timers", "transfers"],
+        &[
+            "exchanges",
+            "gates",
+            "links",
+            "mod",
+            "names",
+            "output",
+            "pool",
+            "stats",
+            "timers",
+            "transfers",
+        ],
     ),
     (
         "links",
@@ -134,7 +145,10 @@ const ENGINE: &[(&str, &[&str])] = &[
             "transfers",
         ],
     ),
-    ("multiplex", &["exchanges", "handler", "links", "mod", "output", "pool", "transfers"]),
+    (
+        "multiplex",
+        &["exchanges", "gates", "handler", "links", "mod", "output", "pool", "transfers"],
+    ),
     ("links/path", &["links/tls", "links/tunnel", "pool", "transfers"]),
     ("links/tunnel", &["dials", "links/path", "links/tls", "pool", "transfers"]),
     ("links/tls", &[]),

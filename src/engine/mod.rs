@@ -193,8 +193,7 @@ pub struct Engine {
     exchanges: Slab<Exchange>,
     pool: Pool,
     resolver: Resolver,
-    /// The engine's own resolver, if it looks names up itself.
-    channels: Option<Box<Channels>>,
+    channels: Channels,
     timers: Timers<Timer>,
     overdue: OverdueList,
     /// Transfers to be admitted with the next batch.
@@ -216,7 +215,7 @@ pub struct Engine {
     decoded: Vec<u8>,
     keeper: Keeper,
     retries: Retries,
-    gates: Option<Box<Gates>>,
+    gates: Gates,
     families: Families,
     stats: Stats,
 }
@@ -244,9 +243,9 @@ impl Engine {
         Self {
             pool: Pool::new(config.max_connections, config.max_per_origin),
             resolver,
-            channels: None,
+            channels: Channels::default(),
             keeper: Keeper::new(config.nonce_seed.unwrap_or_default()),
-            gates: (rules != Rules::default()).then(|| Box::new(Gates::new(rules))),
+            gates: Gates::new(rules),
             retries: Retries::new(config.retry_budget, config.seed.unwrap_or_default()),
             config,
             carried_deadlines: false,
@@ -481,9 +480,12 @@ impl Engine {
             && self.to_serve.is_empty()
             && self.free.is_empty()
             && self.resumed.is_empty());
-        let opened = self.gates.as_ref().is_some_and(|gates| gates.has_opened());
-        match (work || opened || self.memory.has_call(), self.timers.next(), self.next_name_time())
-        {
+        let opened = self.gates.have_opened();
+        match (
+            work || opened || self.memory.has_call(),
+            self.timers.next(),
+            self.channels.next_time(),
+        ) {
             (true, ..) => Some(Time::ZERO),
             (false, Some(one), Some(other)) => Some(one.min(other)),
             (false, one, other) => one.or(other),
@@ -536,9 +538,9 @@ impl Engine {
             idle: self.pool.idle_connections(),
             origins: self.pool.origins(),
             timers: self.timers.len(),
-            queries: self.queries_sent(),
+            queries: self.channels.queries_sent(),
             memory: self.memory.held(),
-            gates: self.gates.as_ref().map_or(0, |gates| gates.known()),
+            gates: self.gates.known(),
             ..self.stats
         }
     }
@@ -630,7 +632,7 @@ impl Engine {
             origin.resolving -= 1;
         }
         if let Left::Abandon(lookup) = self.resolver.leave(lookup, id)
-            && !self.abandon_own_lookup(lookup)
+            && !self.channels.abandon(lookup)
         {
             self.outputs.push_back(Output::Abandon { lookup });
         }

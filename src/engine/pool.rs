@@ -322,6 +322,11 @@ impl Pool {
             .is_some_and(|origin| origin.connections + origin.resolving < self.max_per_origin)
     }
 
+    /// Whether an origin's sockets are Unix sockets, which have no address.
+    pub(super) fn leads_inside(&self, id: OriginId) -> bool {
+        self.origins.get(id).is_some_and(|origin| origin.key.is_local())
+    }
+
     // connection slots
 
     /// Whether one more connection may be opened by the limit in all.

@@ -67,11 +67,7 @@ impl Engine {
                     self.transfer_is_due(id);
                 }
             }
-            Timer::Gate(id) => {
-                if let Some(gates) = &mut self.gates {
-                    gates.handle_timer(id, self.now);
-                }
-            }
+            Timer::Gate(id) => self.gates.handle_timer(id, self.now),
             Timer::Race(id) => self.widen_race(id),
             Timer::Exchange(id) => {
                 let exchange = self.exchanges.get_mut(id);

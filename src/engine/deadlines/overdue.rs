@@ -39,7 +39,7 @@ impl Engine {
     pub fn poll_overdue(&mut self) -> Option<Overdue> {
         self.find_overdue();
         if !self.overdue.has_channels {
-            let channels = self.overdue_channels();
+            let channels = self.channels.overdue(self.now);
             self.overdue.has_channels = !channels.is_empty();
             self.overdue.timers.extend(channels.into_iter().map(Timer::Connection));
         }
@@ -71,7 +71,7 @@ impl Engine {
         if !self.overdue.timers.is_empty() {
             self.end_overdue();
         }
-        self.expire_names();
+        self.channels.expire(self.now);
         self.settle();
     }
 

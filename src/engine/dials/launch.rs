@@ -9,6 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 use crate::engine::dials::race::First;
 use crate::engine::exchanges::codec::Codec;
 use crate::engine::exchanges::exchange::{Exchange, ExchangeId};
+use crate::engine::gates::Clock;
 use crate::engine::links::connection::{Connecting, Connection, State};
 use crate::engine::names::resolve::{Addresses, LookupId, Outcome, Resolver};
 use crate::engine::pool::{OriginId, PoolKey, PoolOrigin};
@@ -41,8 +42,8 @@ impl Engine {
         let nobody = self.to_serve.is_empty()
             && self.pool.is_slot_queue_empty()
             && !self.resolver.has_queued()
-            && self.gates.is_none()
-            && self.channels.is_none();
+            && !self.gates.any()
+            && !self.channels.any();
         if !nobody {
             self.settle_all();
         }
@@ -75,7 +76,12 @@ impl Engine {
     pub(in crate::engine) fn serve_next_on(&mut self, id: ConnectionId) -> bool {
         let Some(connection) = self.pool.connections.get(id) else { return false };
         let origin = connection.origin;
-        if !self.may_start(origin) || !self.may_go_on(id, origin) {
+        if !self.gates.may_start(origin, &mut self.pool, Clock::new(&mut self.timers, self.now)) {
+            return false;
+        }
+        if !self.gates.may_go_on(id, self.now) {
+            // when the connection is idle
+            self.to_serve.push_back(origin);
             return false;
         }
         let Some(transfer) = self.pop(origin) else { return false };
@@ -94,7 +100,7 @@ impl Engine {
         let known = self.pool.get(origin).filter(alone);
         match known.map(|origin| addresses(&self.resolver, &origin.key, self.now)) {
             // what is sent again is another request at the gates
-            Some(Ok(addresses)) if self.pool.has_slot() && self.gates.is_none() => {
+            Some(Ok(addresses)) if self.pool.has_slot() && !self.gates.any() => {
                 self.open(origin, id, addresses);
             }
             _ => {
@@ -145,14 +151,14 @@ impl Engine {
             exchange.holds.set_paused(transfer.paused);
             transfer.place = Place::Exchange(id);
         }
-        self.note_begin(connection);
+        self.gates.begin(connection, self.now);
         self.touch(connection);
     }
 
     /// Starts a transfer's exchange on a connection that is ready for it.
     pub(in crate::engine) fn begin(&mut self, id: ConnectionId, transfer: TransferId) {
-        if !self.may_begin(id, transfer) {
-            return;
+        if !self.gates.may_begin(id, self.now) {
+            return self.step_aside(id, transfer);
         }
         let Some(exchange) = self.exchange_for(id, transfer) else { return };
         self.pool.unlink_idle(id);
@@ -176,7 +182,7 @@ impl Engine {
         if let Some(transfer) = self.transfers.get_mut(transfer) {
             transfer.place = Place::Exchange(exchange);
         }
-        self.note_begin(id);
+        self.gates.begin(id, self.now);
         self.touch(id);
         if on_stream {
             self.schedule_exchange(exchange);
@@ -218,14 +224,14 @@ impl Engine {
 
     /// Launches as many of an origin's transfers as can be.
     pub(in crate::engine) fn serve(&mut self, id: OriginId) {
-        while self.may_start(id)
+        while self.gates.may_start(id, &mut self.pool, Clock::new(&mut self.timers, self.now))
             && let Some(origin) = self.pool.get(id)
             && origin.queued() > 0
         {
             let shares = origin.may_speak_http2();
-            let ready = match shares {
+            let ready = match shares || self.gates.any() {
                 true => self.ready_connection(id),
-                false => self.idle_connection(id),
+                false => self.pool.last_idle(id),
             };
             if let Some(connection) = ready {
                 let Some(transfer) = self.pop(id) else { break };
@@ -235,7 +241,9 @@ impl Engine {
             if shares && self.await_dial(id) {
                 break;
             }
-            if !self.pool.origin_has_room(id) || !self.has_place(id) {
+            if !self.pool.origin_has_room(id)
+                || !self.gates.has_place(id, &mut self.pool, Clock::new(&mut self.timers, self.now))
+            {
                 break;
             }
             let Some(origin) = self.pool.get(id) else { break };
@@ -256,20 +264,22 @@ impl Engine {
             if let Some(timer) = forgotten.dial_timer {
                 self.timers.cancel(timer);
             }
-            self.forget_at_gates(id);
+            let clock = Clock::new(&mut self.timers, self.now);
+            self.gates.forget(id, clock);
         }
     }
 
     /// The origin's turn to take a free slot has come. It takes one; if it wants more it queues
     /// again.
     fn take_turn(&mut self, id: OriginId) {
-        self.begin_turn_at_gates(id);
-        let wants = self.may_start(id)
-            && self.pool.get(id).is_some_and(|origin| origin.queued() > 0)
-            && self.ready_connection(id).is_none()
-            && !self.pool.awaits_dial(id)
-            && self.pool.origin_has_room(id)
-            && self.has_place(id);
+        self.gates.begin_turn(id);
+        let wants =
+            self.gates.may_start(id, &mut self.pool, Clock::new(&mut self.timers, self.now))
+                && self.pool.get(id).is_some_and(|origin| origin.queued() > 0)
+                && self.ready_connection(id).is_none()
+                && !self.pool.awaits_dial(id)
+                && self.pool.origin_has_room(id)
+                && self.gates.has_place(id, &mut self.pool, Clock::new(&mut self.timers, self.now));
         if wants && let Some(origin) = self.pool.get(id) {
             match addresses(&self.resolver, &origin.key, self.now) {
                 Ok(addresses) if self.has_address(id, &addresses) => {
@@ -285,7 +295,7 @@ impl Engine {
             }
         }
         self.serve(id);
-        self.end_turn_at_gates(id);
+        self.gates.end_turn(id, &self.pool, self.now);
     }
 
     /// Makes sure that one more connection may be opened, at the cost of an idle one if need be.
@@ -306,8 +316,9 @@ impl Engine {
                 break id;
             }
         };
-        if self.gates.is_some() && self.pool.get(origin)?.queued() == 0 {
-            self.leave_lines(origin);
+        if self.gates.any() && self.pool.get(origin)?.queued() == 0 {
+            let clock = Clock::new(&mut self.timers, self.now);
+            self.gates.leave_lines(origin, clock);
         }
         let transfer = self.transfers.get_mut(id)?;
         match transfer.place {
@@ -333,7 +344,7 @@ impl Engine {
 
     fn await_addresses(&mut self, id: OriginId, host: &Host) {
         let Some(transfer_id) = self.pop(id) else { return };
-        self.miss_turn_at_gates(id);
+        self.gates.miss_turn(id);
         let Some(origin) = self.pool.get_mut(id) else { return };
         let Some(transfer) = self.transfers.get_mut(transfer_id) else { return };
         origin.resolving += 1;
@@ -345,7 +356,7 @@ impl Engine {
 
     fn start_lookups(&mut self) {
         loop {
-            let room = self.has_room_for_lookup();
+            let room = self.resolver.has_queued_own() && self.channels.have_room(self.now);
             let Some((lookup, host, waiters)) = self.resolver.start_next(room) else { return };
             let waiters = waiters.to_vec();
             for id in waiters {
@@ -464,7 +475,7 @@ impl Engine {
         if may_share {
             self.pool.note_dial(id);
         }
-        self.note_open(id, origin_id, false);
+        self.gates.open(id, origin_id, false, self.now);
         self.stats.opened += 1;
         let Some(transfer) = self.transfers.get_mut(transfer_id) else { return };
         transfer.place = Place::Opening(id);
@@ -472,7 +483,7 @@ impl Engine {
             self.timers.cancel(timer);
         }
         let leads_somewhere = self.dial_first(transfer_id, id) || !self.await_address(id);
-        self.note_launch(origin_id);
+        self.gates.launched(origin_id, self.now);
         if leads_somewhere {
             self.schedule(id);
         }

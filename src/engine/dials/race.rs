@@ -217,7 +217,7 @@ impl Engine {
             &[ip]
                 if !is_of_a_link(ip)
                     && self.config.address_policy.is_none()
-                    && self.gates.is_none()
+                    && !self.gates.any()
                     && !self.resolver.has_partial() =>
             {
                 Ok(First { address: SocketAddr::new(ip, port), races: false })
@@ -260,7 +260,7 @@ impl Engine {
         let Some(connection) = self.pool.connections.get(connection_id) else { return false };
         let State::Connecting(state) = &connection.state else { return false };
         let (races, address) = (state.races, connection.remote);
-        let free = self.gates.is_none() || self.leads_inside(connection.origin);
+        let free = !self.gates.any() || self.pool.leads_inside(connection.origin);
         if free && !races {
             self.dial(connection_id);
             return true;
@@ -279,9 +279,7 @@ impl Engine {
         mut address: SocketAddr,
     ) -> Option<SocketAddr> {
         loop {
-            let now = self.now;
-            let Some(gates) = &mut self.gates else { return Some(address) };
-            if gates.take_address(connection, address.ip(), now) {
+            if self.gates.take_address(connection, address.ip(), self.now) {
                 return Some(address);
             }
             self.race(id)?.passed.push(address.ip());
@@ -309,7 +307,7 @@ impl Engine {
         let Some(connection) = self.pool.connections.get(connection_id) else { return false };
         let State::Connecting(state) = &connection.state else { return false };
         let (id, since) = (state.transfer, state.since);
-        let Some(transfer) = self.transfers.get_mut(id).filter(|_| self.gates.is_some()) else {
+        let Some(transfer) = self.transfers.get_mut(id).filter(|_| self.gates.any()) else {
             return false;
         };
         match &mut transfer.race {
@@ -418,9 +416,7 @@ impl Engine {
         self.race(id)?.passed.clear();
         loop {
             let address = self.next_in_race(id)?;
-            let now = self.now;
-            let gates = self.gates.as_deref_mut();
-            if gates.is_none_or(|gates| gates.has_room_at(address.ip(), origin, now)) {
+            if self.gates.has_room_at(address.ip(), origin, self.now) {
                 return Some(address);
             }
             self.race(id)?.passed.push(address.ip());
@@ -438,9 +434,7 @@ impl Engine {
         let losers = race.end_all(&AttemptEnd::Lost, now);
         for &loser in &losers {
             self.pool.hand_dial_over(loser, connection);
-            if let Some(gates) = &mut self.gates {
-                gates.hand_over(loser, connection);
-            }
+            self.gates.hand_over(loser, connection);
         }
         let (upset, timer) = (race.upset(), race.timer.take());
         if race.attempts.len() == 1 {
@@ -568,10 +562,8 @@ impl Engine {
             return false;
         }
         let connection = self.pool.open(origin_id, connection);
-        self.note_open(connection, origin_id, true);
-        if let Some(gates) = &mut self.gates {
-            gates.take_address(connection, address.ip(), now);
-        }
+        self.gates.open(connection, origin_id, true, now);
+        self.gates.take_address(connection, address.ip(), now);
         self.stats.opened += 1;
         let Some(race) = self.race(id) else { return false };
         race.begin(address, Some(connection), now);
@@ -585,7 +577,7 @@ impl Engine {
         self.pool.has_slot()
             && self.pool.origin_has_room(origin)
             && !self.pool.slots_wanted()
-            && self.gates.as_ref().is_none_or(|gates| gates.has_place_beside(origin))
+            && self.gates.has_place_beside(origin)
     }
 
     /// Whether more addresses may be found of the host that a transfer is to be connected to. Then it hears of them.
@@ -625,9 +617,7 @@ impl Engine {
         if transfer.place == Place::Opening(failed) {
             transfer.place = Place::Opening(other);
             self.pool.hand_dial_over(failed, other);
-            if let Some(gates) = &mut self.gates {
-                gates.hand_over(failed, other);
-            }
+            self.gates.hand_over(failed, other);
         }
         self.close(failed);
         true

@@ -73,7 +73,7 @@ impl Engine {
                 }
                 self.note_first_byte(exchange);
             }
-            State::Names(state) => self.channel_received(state.channel, bytes),
+            State::Names(state) => self.channels.receive(state.channel, bytes, self.now),
             State::Connecting(_)
             | State::Tunnelling(_)
             | State::Handshaking(_)
@@ -114,7 +114,8 @@ impl Engine {
             return;
         }
         if let Some(channel) = connection.channel() {
-            self.channel_ended(id, channel);
+            self.channels.end(channel, self.now);
+            self.close(id);
         } else if self.is_paused(id) {
             // what came before the end is delivered first
             self.touch(id);

@@ -91,8 +91,9 @@ impl Engine {
             State::Connecting(state) if state.races && path.has_tunnel() => return Ok(0),
             State::Connecting(state) => (state.early, true),
             State::Names(state) => {
-                let channel = state.channel;
-                return Ok(self.fill_channel(id, channel, out));
+                let (filled, more) = self.channels.fill(state.channel, out);
+                state.wants_send = more;
+                return Ok(filled);
             }
             State::Multiplexed(_) => return self.fill_frames(id, out),
             State::Tunnelling(_) | State::Handshaking(_) | State::Free | State::Idle(_) => {
@@ -139,7 +140,7 @@ impl Engine {
         if !connection.path.is_bare() || waits || connection.is_dialed {
             return;
         }
-        if self.gates.as_ref().is_some_and(|gates| gates.keeps_time(id)) {
+        if self.gates.keep_time(id) {
             return;
         }
         let early = self.exchange_for(id, state.transfer);

@@ -17,15 +17,19 @@ use std::time::Duration;
 
 use crate::engine::links::connection::State;
 use crate::engine::names::resolve::Addresses;
-use crate::engine::pool::OriginId;
+use crate::engine::pool::{OriginId, Pool};
 use crate::engine::transfers::transfer::Place;
 use crate::engine::{ConnectionId, Engine, TransferId};
 use crate::http::Host;
+use crate::time::Time;
 
 pub(super) use gate::{GateId, Rules};
-pub(super) use table::Gates;
+pub(super) use table::Clock;
 
-use table::{Clock, Stage};
+use table::{Stage, Table};
+
+/// The gates of an engine. Where there are no rules there are none, and nothing is asked.
+pub(super) struct Gates(Option<Box<Table>>);
 
 /// How gently servers are asked: the rules of a crawler. Whoever is asked by several of them at once has all of
 /// them kept.
@@ -61,13 +65,13 @@ impl Engine {
     /// included; any number where it is `None`. A connection over a lowered limit is closed when its exchange
     /// is over.
     pub fn set_host_limits(&mut self, max_per_host: Option<usize>, max_per_address: Option<usize>) {
-        let rules = self.rules();
+        let rules = self.gates.rules();
         self.set_rules(Rules { max_per_host, max_per_address, ..rules });
     }
 
     /// How gently servers are asked from here on. Times that are being kept are kept still.
     pub fn set_politeness(&mut self, politeness: Politeness) {
-        let rules = self.rules();
+        let rules = self.gates.rules();
         self.set_rules(Rules { politeness, ..rules });
     }
 
@@ -75,35 +79,30 @@ impl Engine {
     /// [`Politeness::per_host`]; `None` takes it back. It counts from the next beginning on, but a wait that is
     /// under way gets no longer than this. Remembered until it is taken back, at some 30 bytes for each host.
     pub fn set_interval(&mut self, host: &Host, interval: Option<Duration>) {
-        if self.gates.is_none() && interval.is_some() {
-            self.set_rules(self.rules());
+        if !self.gates.any() && interval.is_some() {
+            self.set_rules(self.gates.rules());
         }
-        let now = self.now;
-        if let Some(gates) = &mut self.gates {
-            gates.set_interval(host, interval, now);
+        if let Some(table) = &mut self.gates.0 {
+            table.set_interval(host, interval, self.now);
         }
-        if !self.gates.as_ref().is_some_and(|gates| gates.has_rules()) {
-            self.set_rules(self.rules());
+        if !self.gates.has_rules() {
+            self.set_rules(self.gates.rules());
         }
-    }
-
-    fn rules(&self) -> Rules {
-        self.gates.as_ref().map_or_else(Rules::default, |gates| gates.rules)
     }
 
     /// Puts other rules in force, at the cost of looking at all origins and connections.
     fn set_rules(&mut self, rules: Rules) {
-        let clock = Clock { timers: &mut self.timers, now: self.now };
-        let mut gates = match self.gates.take() {
-            Some(gates) => gates.with_rules(rules, clock),
-            None => Gates::new(rules),
+        let clock = Clock::new(&mut self.timers, self.now);
+        let mut table = match self.gates.0.take() {
+            Some(table) => table.with_rules(rules, clock),
+            None => Table::new(rules),
         };
         for (id, connection) in self.pool.connections.iter() {
             if connection.channel().is_some() {
                 continue;
             }
             let Some(origin) = self.pool.get(connection.origin) else { continue };
-            gates.meet(connection.origin, &origin.key);
+            table.meet(connection.origin, &origin.key);
             let starting = matches!(
                 connection.state,
                 State::Connecting(_) | State::Tunnelling(_) | State::Handshaking(_)
@@ -116,94 +115,21 @@ impl Engine {
             let beside = transfer.is_some_and(|transfer| transfer.place != Place::Opening(id));
             let stage = Stage { requests, starting, beside };
             let ip = (!origin.key.is_local()).then(|| connection.remote.ip());
-            gates.adopt((id, connection.origin), ip, stage, self.now);
+            table.adopt((id, connection.origin), ip, stage, self.now);
         }
-        self.gates = Some(Box::new(gates));
-        while let Some(idle) = self.gates.as_ref().and_then(|gates| gates.idle_surplus()) {
+        self.gates = Gates(Some(Box::new(table)));
+        while let Some(idle) = self.gates.idle_surplus() {
             self.close(idle);
         }
         self.to_serve.extend(self.pool.waiting_origins());
     }
 
-    fn at_gates(&mut self) -> Option<(&mut Gates, Clock<'_>)> {
-        let clock = Clock { timers: &mut self.timers, now: self.now };
-        Some((self.gates.as_deref_mut()?, clock))
-    }
-
     // on the way to an exchange
-
-    /// Whether the gates that are known let a request of this origin begin. If not, the origin waits.
-    #[inline]
-    pub(super) fn may_start(&mut self, id: OriginId) -> bool {
-        self.gates.is_none() || self.may_start_now(id)
-    }
-
-    #[cold]
-    fn may_start_now(&mut self, id: OriginId) -> bool {
-        let Some(origin) = self.pool.get(id) else { return true };
-        let Some(gates) = self.gates.as_deref_mut() else { return true };
-        let clock = &mut Clock { timers: &mut self.timers, now: self.now };
-        if origin.queued() == 0 {
-            gates.drop_out(id, clock);
-            return true;
-        }
-        gates.meet(id, &origin.key);
-        let admitted = gates.admits(id, clock);
-        self.leave_slot_queue_if_waiting(id);
-        admitted
-    }
-
-    /// The idle connection on which an origin's next request may begin; where there are gates, also one that others
-    /// are on and that has room.
-    #[inline]
-    pub(super) fn idle_connection(&mut self, id: OriginId) -> Option<ConnectionId> {
-        match self.gates {
-            None => self.pool.last_idle(id),
-            Some(_) => self.connection_past_gates(id),
-        }
-    }
-
-    #[cold]
-    fn connection_past_gates(&mut self, id: OriginId) -> Option<ConnectionId> {
-        let has_else = self.pool.origin_has_room(id);
-        let ready = self.pool.ready(id);
-        let gates = self.gates.as_deref_mut()?;
-        let clock = &mut Clock { timers: &mut self.timers, now: self.now };
-        let chosen = gates.choose(id, ready, has_else, clock);
-        self.leave_slot_queue_if_waiting(id);
-        chosen
-    }
-
-    /// Whether a request may follow on a connection, as far as its address has a say. If not, its origin is
-    /// served when it is idle.
-    #[inline]
-    pub(super) fn may_go_on(&mut self, id: ConnectionId, origin: OriginId) -> bool {
-        let Some((gates, clock)) = self.at_gates() else { return true };
-        let may = gates.may_go_on(id, clock.now);
-        if !may {
-            self.to_serve.push_back(origin);
-        }
-        may
-    }
-
-    /// Whether the host may have one more connection. If not, the origin waits.
-    #[inline]
-    pub(super) fn has_place(&mut self, id: OriginId) -> bool {
-        let Some((gates, mut clock)) = self.at_gates() else { return true };
-        let has_place = gates.has_place(id, &mut clock);
-        self.leave_slot_queue_if_waiting(id);
-        has_place
-    }
 
     /// Whether one of the addresses may have one more connection, and a request. If not, the origin waits.
     #[inline]
     pub(super) fn has_address(&mut self, id: OriginId, addresses: &Addresses) -> bool {
-        self.gates.is_none() || self.leads_inside(id) || self.has_address_at_gates(id, addresses)
-    }
-
-    /// Whether an origin's sockets are Unix sockets, which have no address, and so no gate of one.
-    pub(super) fn leads_inside(&self, id: OriginId) -> bool {
-        self.pool.get(id).is_some_and(|origin| origin.key.is_local())
+        !self.gates.any() || self.pool.leads_inside(id) || self.has_address_at_gates(id, addresses)
     }
 
     #[cold]
@@ -212,10 +138,8 @@ impl Engine {
         let origin = self.pool.get_mut(id);
         let next = origin.and_then(|origin| origin.next(|id| transfers.get(id).is_some()));
         let left = next.and_then(|next| self.left_to_try(next, addresses));
-        let Some((gates, mut clock)) = self.at_gates() else { return true };
-        let has_address = gates.has_address(id, left.as_ref().unwrap_or(addresses), &mut clock);
-        self.leave_slot_queue_if_waiting(id);
-        has_address
+        let clock = Clock::new(&mut self.timers, self.now);
+        self.gates.has_address(id, left.as_ref().unwrap_or(addresses), &mut self.pool, clock)
     }
 
     /// Closes idle connections whose places an origin's next connection, for this transfer, is to have.
@@ -226,180 +150,332 @@ impl Engine {
         transfer: TransferId,
         addresses: &Addresses,
     ) {
-        if self.gates.is_some() {
+        if self.gates.any() {
             let left = self.left_to_try(transfer, addresses);
             let left = left.as_ref().unwrap_or(addresses);
-            let with_gates = if self.leads_inside(id) { &[] } else { &**left };
-            self.clear_the_way_to(id, with_gates);
+            let with_gates = if self.pool.leads_inside(id) { &[] } else { &**left };
+            while let Some(idle) = self.gates.in_the_way(id, with_gates, self.now) {
+                self.stats.evicted += 1;
+                self.close(idle);
+            }
         }
+    }
+
+    /// Serves the origin whose turn it is at a gate that has opened. False if there is none.
+    #[inline]
+    pub(super) fn serve_at_gates(&mut self) -> bool {
+        let clock = Clock::new(&mut self.timers, self.now);
+        let Some(origin) = self.gates.next_turn(clock) else { return false };
+        self.serve(origin);
+        self.gates.end_turn(origin, &self.pool, self.now);
+        true
+    }
+
+    /// A connection is ready too early for its request, which waits for its time: it is idle until then.
+    #[cold]
+    pub(super) fn step_aside(&mut self, id: ConnectionId, transfer: TransferId) {
+        let Some(origin) = self.queue_first(transfer) else { return };
+        self.schedule_transfer(transfer);
+        self.gates.put_off(id, origin);
+        self.pool.set_idle(id, self.now);
+        self.gates.set_idle(id);
+        self.touch(id);
+        self.to_serve.push_back(origin);
+    }
+}
+
+impl Gates {
+    pub(super) fn new(rules: Rules) -> Gates {
+        Gates((rules != Rules::default()).then(|| Box::new(Table::new(rules))))
+    }
+
+    /// Whether there are any.
+    #[inline]
+    pub(super) fn any(&self) -> bool {
+        self.0.is_some()
+    }
+
+    fn rules(&self) -> Rules {
+        self.0.as_ref().map_or_else(Rules::default, |table| table.rules)
+    }
+
+    fn has_rules(&self) -> bool {
+        self.0.as_ref().is_some_and(|table| table.has_rules())
+    }
+
+    /// How many are known.
+    pub(super) fn known(&self) -> usize {
+        self.0.as_ref().map_or(0, |table| table.known())
+    }
+
+    /// Whether one may have become open for somebody.
+    pub(super) fn have_opened(&self) -> bool {
+        self.0.as_ref().is_some_and(|table| table.has_opened())
+    }
+
+    /// The timer of a gate has fired.
+    pub(super) fn handle_timer(&mut self, id: GateId, now: Time) {
+        if let Some(table) = &mut self.0 {
+            table.handle_timer(id, now);
+        }
+    }
+
+    // on the way to an exchange
+
+    /// Whether the gates that are known let a request of this origin begin. If not, the origin waits.
+    #[inline]
+    pub(super) fn may_start(&mut self, id: OriginId, pool: &mut Pool, clock: Clock<'_>) -> bool {
+        match &mut self.0 {
+            None => true,
+            Some(table) => may_start(table, id, pool, clock),
+        }
+    }
+
+    /// Of an origin's connections that take one more request, the one on which its next may begin.
+    #[cold]
+    pub(super) fn choose(
+        &mut self,
+        id: OriginId,
+        pool: &mut Pool,
+        mut clock: Clock<'_>,
+    ) -> Option<ConnectionId> {
+        let has_else = pool.origin_has_room(id);
+        let table = self.0.as_mut()?;
+        let chosen = table.choose(id, pool.ready(id), has_else, &mut clock);
+        leave_slot_queue_if_waiting(table, id, pool);
+        chosen
+    }
+
+    /// Whether a request may follow on a connection, as far as its address has a say.
+    #[inline]
+    pub(super) fn may_go_on(&mut self, id: ConnectionId, now: Time) -> bool {
+        self.0.as_mut().is_none_or(|table| table.may_go_on(id, now))
+    }
+
+    /// Whether the host may have one more connection. If not, the origin waits.
+    #[inline]
+    pub(super) fn has_place(
+        &mut self,
+        id: OriginId,
+        pool: &mut Pool,
+        mut clock: Clock<'_>,
+    ) -> bool {
+        let Some(table) = &mut self.0 else { return true };
+        let has_place = table.has_place(id, &mut clock);
+        leave_slot_queue_if_waiting(table, id, pool);
+        has_place
+    }
+
+    fn has_address(
+        &mut self,
+        id: OriginId,
+        addresses: &[IpAddr],
+        pool: &mut Pool,
+        mut clock: Clock<'_>,
+    ) -> bool {
+        let Some(table) = &mut self.0 else { return true };
+        let has_address = table.has_address(id, addresses, &mut clock);
+        leave_slot_queue_if_waiting(table, id, pool);
+        has_address
+    }
+
+    /// Whether a host has a place for one more connection that nobody waits for.
+    pub(super) fn has_place_beside(&self, id: OriginId) -> bool {
+        self.0.as_ref().is_none_or(|table| table.has_place_beside(id))
+    }
+
+    /// Whether this address lets one more connection of an origin through.
+    pub(super) fn has_room_at(&mut self, ip: IpAddr, id: OriginId, now: Time) -> bool {
+        self.0.as_mut().is_none_or(|table| table.has_room_at(ip, id, now))
     }
 
     #[cold]
-    fn clear_the_way_to(&mut self, id: OriginId, addresses: &[IpAddr]) {
-        while let Some((gates, clock)) = self.at_gates()
-            && let Some(idle) = gates.in_the_way(id, addresses, clock.now)
-        {
-            self.stats.evicted += 1;
-            self.close(idle);
-        }
-    }
-
-    /// A connection is about to be made; `beside` another one for the same request, or not.
-    #[inline]
-    pub(super) fn note_open(&mut self, id: ConnectionId, origin: OriginId, beside: bool) {
-        if let Some((gates, clock)) = self.at_gates() {
-            gates.open(id, origin, beside, clock.now);
-        }
-    }
-
-    /// A connection is being made, and leads somewhere.
-    #[inline]
-    pub(super) fn note_launch(&mut self, id: OriginId) {
-        if let Some((gates, clock)) = self.at_gates() {
-            gates.launched(id, clock.now);
-        }
+    fn in_the_way(
+        &mut self,
+        id: OriginId,
+        addresses: &[IpAddr],
+        now: Time,
+    ) -> Option<ConnectionId> {
+        self.0.as_mut()?.in_the_way(id, addresses, now)
     }
 
     /// Nobody of this origin waits.
     #[inline]
-    pub(super) fn leave_lines(&mut self, id: OriginId) {
-        if let Some((gates, mut clock)) = self.at_gates() {
-            gates.drop_out(id, &mut clock);
+    pub(super) fn leave_lines(&mut self, id: OriginId, mut clock: Clock<'_>) {
+        if let Some(table) = &mut self.0 {
+            table.drop_out(id, &mut clock);
         }
     }
 
     /// An origin is forgotten.
     #[inline]
-    pub(super) fn forget_at_gates(&mut self, id: OriginId) {
-        if let Some((gates, mut clock)) = self.at_gates() {
-            gates.forget(id, &mut clock);
-        }
-    }
-
-    /// An origin whose turn it is looks its host up first.
-    #[inline]
-    pub(super) fn miss_turn_at_gates(&mut self, id: OriginId) {
-        if let Some(gates) = &mut self.gates {
-            gates.miss_turn(id);
-        }
-    }
-
-    /// Whoever waits at a gate waits nowhere else.
-    fn leave_slot_queue_if_waiting(&mut self, id: OriginId) {
-        if self.gates.as_ref().is_some_and(|gates| gates.is_waiting(id)) {
-            self.pool.leave_slot_queue(id);
+    pub(super) fn forget(&mut self, id: OriginId, mut clock: Clock<'_>) {
+        if let Some(table) = &mut self.0 {
+            table.forget(id, &mut clock);
         }
     }
 
     // turns
 
-    /// Serves the origin whose turn it is at a gate that has opened. False if there is none.
     #[inline]
-    pub(super) fn serve_at_gates(&mut self) -> bool {
-        let Some((gates, mut clock)) = self.at_gates() else { return false };
-        let Some(origin) = gates.next_turn(&mut clock) else { return false };
-        self.serve(origin);
-        self.end_turn_at_gates(origin);
-        true
+    fn next_turn(&mut self, mut clock: Clock<'_>) -> Option<OriginId> {
+        self.0.as_mut()?.next_turn(&mut clock)
     }
 
     /// It is an origin's turn to take a slot.
     #[inline]
-    pub(super) fn begin_turn_at_gates(&mut self, id: OriginId) {
-        if let Some(gates) = &mut self.gates {
-            gates.give_turn(id);
+    pub(super) fn begin_turn(&mut self, id: OriginId) {
+        if let Some(table) = &mut self.0 {
+            table.give_turn(id);
         }
     }
 
     #[inline]
-    pub(super) fn end_turn_at_gates(&mut self, id: OriginId) {
-        let keeps = self.pool.awaits_slot(id);
-        if let Some((gates, clock)) = self.at_gates() {
-            gates.end_turn(id, keeps, clock.now);
+    pub(super) fn end_turn(&mut self, id: OriginId, pool: &Pool, now: Time) {
+        if let Some(table) = &mut self.0 {
+            table.end_turn(id, pool.awaits_slot(id), now);
+        }
+    }
+
+    /// An origin whose turn it is looks its host up first.
+    #[inline]
+    pub(super) fn miss_turn(&mut self, id: OriginId) {
+        if let Some(table) = &mut self.0 {
+            table.miss_turn(id);
+        }
+    }
+
+    /// An origin has had its place for long enough.
+    #[inline]
+    pub(super) fn go_last(&mut self, id: OriginId) {
+        if let Some(table) = &mut self.0 {
+            table.go_last(id);
+        }
+    }
+
+    /// The turn of an origin came, with a connection that is ready, but not the time to begin.
+    fn put_off(&mut self, id: ConnectionId, origin: OriginId) {
+        if let Some(table) = &mut self.0 {
+            table.leave(id);
+            table.put_off(origin);
         }
     }
 
     // connections
 
-    /// What goes on at the gates when a connection's request begins.
+    /// A connection is about to be made; `beside` another one for the same request, or not.
     #[inline]
-    pub(super) fn note_begin(&mut self, id: ConnectionId) {
-        if let Some((gates, clock)) = self.at_gates() {
-            gates.begin(id, clock.now);
+    pub(super) fn open(&mut self, id: ConnectionId, origin: OriginId, beside: bool, now: Time) {
+        if let Some(table) = &mut self.0 {
+            table.open(id, origin, beside, now);
+        }
+    }
+
+    /// Has a connection lead to this address, if that lets it through.
+    #[inline]
+    pub(super) fn take_address(&mut self, id: ConnectionId, ip: IpAddr, now: Time) -> bool {
+        self.0.as_mut().is_none_or(|table| table.take_address(id, ip, now))
+    }
+
+    /// What a connection holds for its request goes to another, with which it races.
+    pub(super) fn hand_over(&mut self, from: ConnectionId, to: ConnectionId) {
+        if let Some(table) = &mut self.0 {
+            table.hand_over(from, to);
+        }
+    }
+
+    /// A connection is being made, and leads somewhere.
+    #[inline]
+    pub(super) fn launched(&mut self, id: OriginId, now: Time) {
+        if let Some(table) = &mut self.0 {
+            table.launched(id, now);
+        }
+    }
+
+    /// Whether a connection's request may begin now that it is ready.
+    #[inline]
+    pub(super) fn may_begin(&self, id: ConnectionId, now: Time) -> bool {
+        self.0.as_ref().is_none_or(|table| table.may_begin(id, now))
+    }
+
+    /// A connection's request begins.
+    #[inline]
+    pub(super) fn begin(&mut self, id: ConnectionId, now: Time) {
+        if let Some(table) = &mut self.0 {
+            table.begin(id, now);
+        }
+    }
+
+    /// Whether it matters when a connection's request begins.
+    #[inline]
+    pub(super) fn keep_time(&self, id: ConnectionId) -> bool {
+        self.0.as_ref().is_some_and(|table| table.keeps_time(id))
+    }
+
+    /// The request that a connection was to be made for never came to be.
+    #[inline]
+    pub(super) fn take_back(&mut self, id: ConnectionId, now: Time) {
+        if let Some(table) = &mut self.0 {
+            table.take_back(id, now);
         }
     }
 
     /// A request on a connection is over.
     #[inline]
-    pub(super) fn leave_gates(&mut self, id: ConnectionId) {
-        if let Some(gates) = &mut self.gates {
-            gates.leave(id);
-        }
-    }
-
-    /// Whether a connection's request may begin now that it is ready. If not, the transfer waits for its time.
-    #[inline]
-    pub(super) fn may_begin(&mut self, id: ConnectionId, transfer: TransferId) -> bool {
-        let may = self.gates.as_ref().is_none_or(|gates| gates.may_begin(id, self.now));
-        if !may {
-            self.step_aside(id, transfer);
-        }
-        may
-    }
-
-    /// A connection is ready too early for its request: it is idle until then.
-    #[cold]
-    fn step_aside(&mut self, id: ConnectionId, transfer: TransferId) {
-        let Some(origin) = self.queue_first(transfer) else { return };
-        self.schedule_transfer(transfer);
-        self.leave_gates(id);
-        if let Some(gates) = &mut self.gates {
-            gates.put_off(origin);
-        }
-        self.pool.set_idle(id, self.now);
-        self.note_idle(id);
-        self.touch(id);
-        self.to_serve.push_back(origin);
-    }
-
-    #[inline]
-    pub(super) fn note_idle(&mut self, id: ConnectionId) {
-        if let Some(gates) = &mut self.gates {
-            gates.set_idle(id);
+    pub(super) fn leave(&mut self, id: ConnectionId) {
+        if let Some(table) = &mut self.0 {
+            table.leave(id);
         }
     }
 
     #[inline]
-    pub(super) fn note_close(&mut self, id: ConnectionId) {
-        if let Some((gates, clock)) = self.at_gates() {
-            gates.close(id, clock.now);
+    pub(super) fn set_idle(&mut self, id: ConnectionId) {
+        if let Some(table) = &mut self.0 {
+            table.set_idle(id);
+        }
+    }
+
+    #[inline]
+    pub(super) fn close(&mut self, id: ConnectionId, now: Time) {
+        if let Some(table) = &mut self.0 {
+            table.close(id, now);
         }
     }
 
     /// Whether a connection whose exchange is over is one too many at its host or address.
     #[inline]
-    pub(super) fn is_surplus_at_gates(&self, id: ConnectionId) -> bool {
-        self.gates.as_ref().is_some_and(|gates| gates.has_surplus(id))
+    pub(super) fn has_surplus(&self, id: ConnectionId) -> bool {
+        self.0.as_ref().is_some_and(|table| table.has_surplus(id))
     }
 
+    /// An idle connection that is one too many.
+    fn idle_surplus(&self) -> Option<ConnectionId> {
+        self.0.as_ref()?.idle_surplus()
+    }
+
+    /// Whether others wait for a place that a connection has.
     #[inline(always)]
     pub(super) fn others_want_place(&self, id: ConnectionId) -> bool {
-        self.gates.as_ref().is_some_and(|gates| gates.others_want_place(id))
+        self.0.as_ref().is_some_and(|table| table.others_want_place(id))
     }
+}
 
-    /// The origin of a connection has had its place for long enough.
-    #[inline]
-    pub(super) fn go_last_at_gates(&mut self, id: OriginId) {
-        if let Some(gates) = &mut self.gates {
-            gates.go_last(id);
-        }
+#[cold]
+fn may_start(table: &mut Table, id: OriginId, pool: &mut Pool, mut clock: Clock<'_>) -> bool {
+    let Some(origin) = pool.get(id) else { return true };
+    if origin.queued() == 0 {
+        table.drop_out(id, &mut clock);
+        return true;
     }
+    table.meet(id, &origin.key);
+    let admitted = table.admits(id, &mut clock);
+    leave_slot_queue_if_waiting(table, id, pool);
+    admitted
+}
 
-    /// The request that a connection was to be made for never came to be.
-    #[inline]
-    pub(super) fn take_back_start(&mut self, id: ConnectionId) {
-        if let Some((gates, clock)) = self.at_gates() {
-            gates.take_back(id, clock.now);
-        }
+/// Whoever waits at a gate waits nowhere else.
+fn leave_slot_queue_if_waiting(table: &Table, id: OriginId, pool: &mut Pool) {
+    if table.is_waiting(id) {
+        pool.leave_slot_queue(id);
     }
 }

@@ -36,7 +36,7 @@ use crate::time::Time;
 /// Of an origin's connections that take one more request, how many are looked at for one whose address lets through.
 const LOOKED_AT: usize = 16;
 
-pub(in crate::engine) struct Gates {
+pub(in crate::engine) struct Table {
     pub(super) rules: Rules,
     /// The intervals of single hosts.
     own: HashMap<u64, Duration>,
@@ -44,7 +44,7 @@ pub(in crate::engine) struct Gates {
     gates: Slab<Gate>,
     by_key: HashMap<u64, GateId>,
     resting: Resting,
-    /// Gates in use that have a time to be kept.
+    /// Table in use that have a time to be kept.
     timed: usize,
     /// How many may have one, resting ones included.
     most_timed: usize,
@@ -55,7 +55,7 @@ pub(in crate::engine) struct Gates {
     waits: Places<Wait>,
     waiting: Links,
     idle: [Links; 2],
-    /// Gates with a line that may have become open.
+    /// Table with a line that may have become open.
     ready: VecDeque<GateId>,
     /// Whose turn it is now: it does not wait behind others.
     turn: Option<OriginId>,
@@ -72,9 +72,16 @@ pub(super) struct Stage {
 }
 
 /// Timers, and the time that it is.
-pub(super) struct Clock<'a> {
-    pub(super) timers: &'a mut Timers<Timer>,
-    pub(super) now: Time,
+pub(in crate::engine) struct Clock<'a> {
+    timers: &'a mut Timers<Timer>,
+    now: Time,
+}
+
+impl<'a> Clock<'a> {
+    #[inline]
+    pub(in crate::engine) fn new(timers: &'a mut Timers<Timer>, now: Time) -> Clock<'a> {
+        Clock { timers, now }
+    }
 }
 
 /// The gates of an origin.
@@ -117,16 +124,16 @@ struct AtConnection {
     address_start: Option<GateId>,
 }
 
-impl Gates {
-    pub(in crate::engine) fn new(rules: Rules) -> Gates {
-        Gates::with_most(rules, limits::GATES)
+impl Table {
+    pub(in crate::engine) fn new(rules: Rules) -> Table {
+        Table::with_most(rules, limits::GATES)
     }
 
-    pub(super) fn with_most(rules: Rules, most_timed: usize) -> Gates {
+    pub(super) fn with_most(rules: Rules, most_timed: usize) -> Table {
         let mut gates = Slab::new();
         let mut memory = Gate::new(0, Scope::Memory, rules.of(Scope::Memory));
         memory.users = 1;
-        Gates {
+        Table {
             rules,
             own: HashMap::new(),
             names: RandomState::new(),
@@ -148,7 +155,7 @@ impl Gates {
 
     /// The same with other rules: of those who pass through and wait nothing is known, but what is to be
     /// kept is.
-    pub(super) fn with_rules(mut self, rules: Rules, clock: Clock<'_>) -> Gates {
+    pub(super) fn with_rules(mut self, rules: Rules, clock: Clock<'_>) -> Table {
         for (_, gate) in self.gates.iter() {
             if let Some(timer) = gate.timer {
                 clock.timers.cancel(timer);
@@ -157,8 +164,8 @@ impl Gates {
                 self.resting.put(gate.key, gate.next, clock.now);
             }
         }
-        let Gates { own, names, resting, most_timed, .. } = self;
-        Gates { own, names, resting, ..Gates::with_most(rules, most_timed) }
+        let Table { own, names, resting, most_timed, .. } = self;
+        Table { own, names, resting, ..Table::with_most(rules, most_timed) }
     }
 
     /// How many gates are known: those in use, and those whose time is to be kept.
@@ -269,7 +276,7 @@ impl Gates {
         (!gate.has_room(now) || others).then_some(id)
     }
 
-    /// As [`Gates::closed`], of both gates of an address. Whoever asks knows the id that is returned.
+    /// As [`Table::closed`], of both gates of an address. Whoever asks knows the id that is returned.
     fn closed_at(&mut self, ip: IpAddr, who: OriginId, now: Time) -> Option<GateId> {
         let place = self.gate_for(Scope::AddressPlaces, ip);
         let start = self.gate_for(Scope::AddressStarts, ip);

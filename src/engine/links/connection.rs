@@ -181,6 +181,13 @@ impl Connection {
         connection
     }
 
+    /// Its channel, if it has one, has something to send, or nothing.
+    pub(in crate::engine) fn set_wants_send(&mut self, wants: bool) {
+        if let State::Names(state) = &mut self.state {
+            state.wants_send = wants;
+        }
+    }
+
     /// The channel that it is, if it is one.
     pub(in crate::engine) fn channel(&self) -> Option<ChannelId> {
         match &self.state {

@@ -6,6 +6,7 @@
 
 use crate::engine::exchanges::codec::Codec;
 use crate::engine::exchanges::exchange::{ExchangeId, Rest};
+use crate::engine::gates::Clock;
 use crate::engine::links::connection::{Connection, State};
 use crate::engine::multiplex::Multiplex;
 use crate::engine::pool::OriginId;
@@ -104,14 +105,18 @@ impl Engine {
         while let Some(id) = self.pool.first_listed(origin) {
             if !self.has_room(id) {
                 self.unlist(id);
-            } else if self.gates.is_some() {
+            } else if self.gates.any() {
                 // of all of them they choose
                 break;
             } else {
                 return Some(id);
             }
         }
-        self.idle_connection(origin)
+        if !self.gates.any() {
+            return self.pool.last_idle(origin);
+        }
+        let clock = Clock::new(&mut self.timers, self.now);
+        self.gates.choose(origin, &mut self.pool, clock)
     }
 
     /// Whether an origin's requests wait to see what is spoken on a connection that is being made; for so long, and not longer.
@@ -150,7 +155,7 @@ impl Engine {
         if let Some(timer) = timer {
             self.timers.cancel(timer);
         }
-        self.leave_gates(connection);
+        self.gates.leave(connection);
         let Some(link) = self.multiplex(connection) else { return };
         let is_told = link.codec.cancel(stream);
         link.exchanges -= 1;
@@ -168,9 +173,9 @@ impl Engine {
         let (origin, turns) = (connection.origin, connection.turns);
         let State::Multiplexed(link) = &mut connection.state else { return };
         link.is_freed = false;
-        let others_wait = self.pool.others_want_slots(origin) || self.others_want_place(id);
+        let others_wait = self.pool.others_want_slots(origin) || self.gates.others_want_place(id);
         let turn_over = others_wait && turns >= limits::REQUESTS_PER_TURN;
-        if turn_over || self.pool.has_surplus(origin) || self.is_surplus_at_gates(id) {
+        if turn_over || self.pool.has_surplus(origin) || self.gates.has_surplus(id) {
             self.retire(id);
         }
         while self.has_room(id) && self.serve_next_on(id) {}
@@ -180,13 +185,13 @@ impl Engine {
             // nor is one idle that takes no more for now
             0 if others_wait || !link.has_room() => {
                 self.pool.end_turn(origin);
-                self.go_last_at_gates(origin);
+                self.gates.go_last(origin);
                 self.close(id);
             }
             0 => {
                 link.is_wide = true;
                 self.pool.set_idle(id, self.now);
-                self.note_idle(id);
+                self.gates.set_idle(id);
                 self.touch(id);
             }
             _ => {}
@@ -275,7 +280,7 @@ impl Engine {
             let _ = path.write(&last_words);
             last_words = path.last_words();
         }
-        self.note_close(id);
+        self.gates.close(id, self.now);
         self.outputs.push_back(Output::Close { connection: id, last_words });
         self.to_serve.push_back(origin);
     }

@@ -2,7 +2,7 @@
 //!
 //! Knows which connection carries which channel. Must not know what is asked on it. Invariants: a channel's connection
 //! has no transfer and no origin, and counts against no limit of connections; what the resolver wants is done before
-//! the driver is asked to do anything.
+//! the driver is asked to do anything; an engine that looks no names up has nothing of this.
 
 use std::net::SocketAddr;
 
@@ -21,10 +21,136 @@ use crate::id::IdMap;
 use crate::limits;
 use crate::time::Time;
 
+/// The engine's own resolver, if it looks names up itself.
+#[derive(Default)]
+pub(in crate::engine) struct Channels(Option<Box<Stub>>);
+
 /// The stub resolver, and the connections of its channels.
-pub(in crate::engine) struct Channels {
+struct Stub {
     names: Names,
     connections: IdMap<ChannelId, ConnectionId>,
+}
+
+impl Channels {
+    /// Whether there are any.
+    #[inline]
+    pub(in crate::engine) fn any(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// DNS queries sent so far.
+    pub(in crate::engine) fn queries_sent(&self) -> u64 {
+        self.0.as_ref().map_or(0, |stub| stub.names.stats().sent)
+    }
+
+    /// When the resolver is to be looked after next.
+    pub(in crate::engine) fn next_time(&self) -> Option<Time> {
+        self.0.as_ref()?.names.next_time()
+    }
+
+    /// Whether there is room for one more look-up.
+    pub(in crate::engine) fn have_room(&mut self, now: Time) -> bool {
+        self.0.as_mut().is_some_and(|stub| stub.names.has_room(now))
+    }
+
+    /// Starts a look-up, by the addresses of one family first. False if there is no resolver.
+    fn start(&mut self, lookup: LookupId, host: &Host, first: Kind, now: Time) -> bool {
+        let Some(stub) = &mut self.0 else { return false };
+        stub.names.start(lookup, host, first, now);
+        true
+    }
+
+    /// Gives a look-up up. False if it is none of these.
+    pub(in crate::engine) fn abandon(&mut self, lookup: LookupId) -> bool {
+        self.0.as_mut().is_some_and(|stub| stub.names.abandon(lookup))
+    }
+
+    /// The connections, if something of look-ups is due: what has come on them by now comes before it is.
+    pub(in crate::engine) fn overdue(&self, now: Time) -> Vec<ConnectionId> {
+        let due = self.0.as_ref().filter(|stub| stub.names.is_due(now));
+        due.map_or_else(Vec::new, |stub| stub.connections.values().copied().collect())
+    }
+
+    /// Sees to what is due of look-ups.
+    pub(in crate::engine) fn expire(&mut self, now: Time) {
+        if let Some(stub) = &mut self.0 {
+            stub.names.expire(now);
+        }
+    }
+
+    /// Closes those on which nothing is waited for, by what is wanted next.
+    fn close_idle(&mut self) {
+        if let Some(stub) = &mut self.0 {
+            stub.names.close_idle();
+        }
+    }
+
+    fn poll_want(&mut self) -> Option<Want> {
+        self.0.as_mut()?.names.poll_want()
+    }
+
+    // their connections
+
+    fn note_open(&mut self, channel: ChannelId, id: ConnectionId) {
+        if let Some(stub) = &mut self.0 {
+            stub.connections.insert(channel, id);
+        }
+    }
+
+    fn connection_of(&self, channel: ChannelId) -> Option<ConnectionId> {
+        self.0.as_ref()?.connections.get(&channel).copied()
+    }
+
+    fn note_connected(&mut self, channel: ChannelId) {
+        if let Some(stub) = &mut self.0 {
+            stub.names.opened(channel);
+        }
+    }
+
+    fn note_closed(&mut self, channel: ChannelId) {
+        if let Some(stub) = &mut self.0 {
+            stub.connections.remove(&channel);
+        }
+    }
+
+    /// Bytes came on a channel.
+    #[cold]
+    pub(in crate::engine) fn receive(&mut self, channel: ChannelId, bytes: &[u8], now: Time) {
+        if let Some(stub) = &mut self.0 {
+            stub.names.received(channel, bytes, now);
+        }
+    }
+
+    /// The peer of a channel has ended it.
+    #[cold]
+    pub(in crate::engine) fn end(&mut self, channel: ChannelId, now: Time) {
+        if let Some(stub) = &mut self.0 {
+            stub.connections.remove(&channel);
+            stub.names.ended(channel, now);
+        }
+    }
+
+    /// The connection of a channel failed.
+    #[cold]
+    pub(in crate::engine) fn fail(&mut self, channel: ChannelId, cause: Cause, now: Time) {
+        let why = error_before_exchange(cause, Phase::Resolve).to_string();
+        self.fail_for(channel, Failure::Refused(why), now);
+    }
+
+    fn fail_for(&mut self, channel: ChannelId, why: Failure, now: Time) {
+        if let Some(stub) = &mut self.0 {
+            stub.connections.remove(&channel);
+            stub.names.failed(channel, why, now);
+        }
+    }
+
+    /// What a channel has to send: how many bytes of `out` that is, and whether there is more.
+    #[cold]
+    pub(in crate::engine) fn fill(&mut self, channel: ChannelId, out: &mut [u8]) -> (usize, bool) {
+        let Some(Stub { names, .. }) = self.0.as_deref_mut() else { return (0, false) };
+        let filled = if names.wants_send(channel) { names.fill(channel, out) } else { 0 };
+        (filled, names.wants_send(channel))
+    }
 }
 
 impl Engine {
@@ -36,16 +162,16 @@ impl Engine {
     pub fn set_names(&mut self, config: NamesConfig, switch: Switch, seed: [u8; 32]) {
         let most = config.max_lookups().min(limits::LOOKUPS);
         let same_way = self.resolver.set_own(most, Fixed::of(&config), switch);
-        match &mut self.channels {
-            Some(channels) => {
-                if !same_way || !channels.names.has_sources_of(&config) {
+        match &mut self.channels.0 {
+            Some(stub) => {
+                if !same_way || !stub.names.has_sources_of(&config) {
                     self.resolver.forget_all();
                 }
-                channels.names.set_config(config, self.now);
+                stub.names.set_config(config, self.now);
             }
             none => {
                 let names = Names::new(config, seed);
-                *none = Some(Box::new(Channels { names, connections: IdMap::default() }));
+                *none = Some(Box::new(Stub { names, connections: IdMap::default() }));
             }
         }
         self.settle();
@@ -64,55 +190,48 @@ impl Engine {
         taken
     }
 
-    /// Whether the resolver has room for a look-up that waits for that.
-    pub(in crate::engine) fn has_room_for_lookup(&mut self) -> bool {
-        let channels = self.channels.as_deref_mut().filter(|_| self.resolver.has_queued_own());
-        channels.is_some_and(|channels| channels.names.has_room(self.now))
-    }
-
     /// Starts a look-up. False if it is the driver's to do.
     pub(in crate::engine) fn start_own_lookup(&mut self, lookup: LookupId, host: &Host) -> bool {
-        let Some(channels) = &mut self.channels else { return false };
         match self.resolver.way_of(lookup) {
             Some(Way::Fixed | Way::Own) => {
                 let first = match self.families.first(self.now) {
                     Family::V4 => Kind::A,
                     Family::V6 => Kind::Aaaa,
                 };
-                channels.names.start(lookup, host, first, self.now);
+                self.channels.start(lookup, host, first, self.now)
             }
-            Some(Way::System) | None => return false,
+            Some(Way::System) | None => false,
         }
-        true
-    }
-
-    /// Gives a look-up up. False if it is the driver's.
-    pub(in crate::engine) fn abandon_own_lookup(&mut self, lookup: LookupId) -> bool {
-        self.channels.as_mut().is_some_and(|channels| channels.names.abandon(lookup))
     }
 
     /// Does what the resolver wants.
     pub(in crate::engine) fn serve_names(&mut self) {
-        while let Some(Channels { names, connections, .. }) = self.channels.as_deref_mut()
-            && let Some(want) = names.poll_want()
-        {
+        while let Some(want) = self.channels.poll_want() {
             match want {
                 Want::Open { channel, server, transport } => {
                     self.open_channel(channel, server, transport);
                 }
                 Want::Send { channel } => {
-                    if let Some(&id) = connections.get(&channel) {
-                        self.channel_wants_send(id, true);
+                    if let Some(id) = self.channels.connection_of(channel) {
+                        if let Some(connection) = self.pool.connections.get_mut(id) {
+                            connection.set_wants_send(true);
+                        }
                         self.touch(id);
                     }
                 }
                 Want::Close { channel } => {
-                    if let Some(id) = connections.remove(&channel) {
+                    if let Some(id) = self.channels.connection_of(channel) {
+                        self.channels.note_closed(channel);
                         self.close(id);
                     }
                 }
-                Want::Found { lookup, result } => self.finish_own_lookup(lookup, result),
-                Want::Slow { lookup } => self.serve_stale(lookup),
+                Want::Found { lookup, result } => self.end_lookup(lookup, Outcome::of(result)),
+                Want::Slow { lookup } => {
+                    // who waits goes on with addresses that have expired, if there are such
+                    if let Some((waiters, addresses)) = self.resolver.take_stale(lookup, self.now) {
+                        self.tell_waiters(waiters, &Ok(addresses));
+                    }
+                }
                 Want::Starved { lookup } => self.note_starved(lookup),
                 Want::Later { lookup, host, found } => self.learn_later(lookup, host, found),
             }
@@ -140,74 +259,17 @@ impl Engine {
             Transport::Tcp => Dial::tcp(server),
         };
         self.outputs.push_back(Output::Connect { connection: id, dial });
-        if let Some(channels) = &mut self.channels {
-            channels.connections.insert(channel, id);
-        }
+        self.channels.note_open(channel, id);
     }
-
-    /// DNS queries sent so far.
-    pub(in crate::engine) fn queries_sent(&self) -> u64 {
-        self.channels.as_ref().map_or(0, |channels| channels.names.stats().sent)
-    }
-
-    /// When the resolver is to be looked after next.
-    pub(in crate::engine) fn next_name_time(&self) -> Option<Time> {
-        self.channels.as_ref()?.names.next_time()
-    }
-
-    /// The channels, if something of look-ups is due: what has come on them by now comes before it is.
-    pub(in crate::engine) fn overdue_channels(&self) -> Vec<ConnectionId> {
-        let channels = self.channels.as_ref().filter(|channels| channels.names.is_due(self.now));
-        channels.map_or_else(Vec::new, |channels| channels.connections.values().copied().collect())
-    }
-
-    /// Sees to what is due of look-ups.
-    pub(in crate::engine) fn expire_names(&mut self) {
-        if let Some(channels) = &mut self.channels {
-            channels.names.expire(self.now);
-        }
-    }
-
-    // facts of channels
 
     #[cold]
     pub(in crate::engine) fn channel_connected(&mut self, id: ConnectionId) {
         let Some(connection) = self.pool.connections.get_mut(id) else { return };
         let State::Names(state) = &mut connection.state else { return };
         state.connected = true;
-        let channel = state.channel;
-        if let Some(channels) = &mut self.channels {
-            channels.names.opened(channel);
-        }
+        self.channels.note_connected(state.channel);
         self.touch(id);
         self.settle();
-    }
-
-    #[cold]
-    pub(in crate::engine) fn channel_received(&mut self, channel: ChannelId, bytes: &[u8]) {
-        if let Some(channels) = &mut self.channels {
-            channels.names.received(channel, bytes, self.now);
-        }
-    }
-
-    #[cold]
-    pub(in crate::engine) fn channel_ended(&mut self, id: ConnectionId, channel: ChannelId) {
-        if let Some(Channels { names, connections, .. }) = self.channels.as_deref_mut() {
-            connections.remove(&channel);
-            names.ended(channel, self.now);
-        }
-        self.close(id);
-    }
-
-    #[cold]
-    pub(in crate::engine) fn channel_failed(
-        &mut self,
-        id: ConnectionId,
-        channel: ChannelId,
-        cause: Cause,
-    ) {
-        let why = error_before_exchange(cause, Phase::Resolve).to_string();
-        self.end_channel(id, channel, Failure::Refused(why));
     }
 
     /// The system has no room for a channel's socket. An idle connection, which nobody needs, gives its own.
@@ -221,25 +283,11 @@ impl Engine {
     ) {
         self.stats.exhausted += 1;
         self.stats.exhausted_last = Some((operation, errno));
-        self.end_channel(id, channel, Failure::Exhausted);
+        self.channels.fail_for(channel, Failure::Exhausted, self.now);
+        self.close(id);
         if let Some(idle) = self.pool.oldest_idle() {
             self.stats.evicted += 1;
             self.close(idle);
-        }
-    }
-
-    fn end_channel(&mut self, id: ConnectionId, channel: ChannelId, why: Failure) {
-        if let Some(Channels { names, connections, .. }) = self.channels.as_deref_mut() {
-            connections.remove(&channel);
-            names.failed(channel, why, self.now);
-        }
-        self.close(id);
-    }
-
-    /// Those who wait for a look-up that is slow go on with addresses that have expired, if there are such.
-    fn serve_stale(&mut self, lookup: LookupId) {
-        if let Some((waiters, addresses)) = self.resolver.take_stale(lookup, self.now) {
-            self.tell_waiters(waiters, &Ok(addresses));
         }
     }
 
@@ -253,39 +301,16 @@ impl Engine {
         }
     }
 
-    /// What a channel has to send.
-    #[cold]
-    pub(in crate::engine) fn fill_channel(
-        &mut self,
-        id: ConnectionId,
-        channel: ChannelId,
-        out: &mut [u8],
-    ) -> usize {
-        let Some(Channels { names, .. }) = self.channels.as_deref_mut() else { return 0 };
-        let filled = if names.wants_send(channel) { names.fill(channel, out) } else { 0 };
-        let more = names.wants_send(channel);
-        self.channel_wants_send(id, more);
-        filled
-    }
-
-    fn channel_wants_send(&mut self, id: ConnectionId, wants: bool) {
-        if let Some(connection) = self.pool.connections.get_mut(id)
-            && let State::Names(state) = &mut connection.state
-        {
-            state.wants_send = wants;
-        }
-    }
-
     /// Closes the channels on which nothing is waited for.
     pub(in crate::engine) fn close_idle_channels(&mut self) {
-        if let Some(channels) = &mut self.channels {
-            channels.names.close_idle();
-            self.serve_names();
-        }
+        self.channels.close_idle();
+        self.serve_names();
     }
+}
 
-    fn finish_own_lookup(&mut self, lookup: LookupId, result: Result<Found, NameError>) {
-        let outcome = match result {
+impl Outcome {
+    fn of(result: Result<Found, NameError>) -> Outcome {
+        match result {
             Ok(Found { addresses, ttl, partial }) => {
                 let addresses = addresses.into();
                 match partial {
@@ -300,7 +325,6 @@ impl Engine {
                     false => Outcome::Failed { why: text.into() },
                 }
             }
-        };
-        self.end_lookup(lookup, outcome);
+        }
     }
 }

@@ -328,7 +328,7 @@ impl Resolver {
     }
 
     /// Whether a look-up waits that the engine's own resolver would have to ask for.
-    pub(super) fn has_queued_own(&self) -> bool {
+    pub(in crate::engine) fn has_queued_own(&self) -> bool {
         !self.own.queue.is_empty()
     }
 

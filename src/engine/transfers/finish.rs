@@ -83,7 +83,10 @@ impl Engine {
             State::Connecting(_) | State::Tunnelling(_) | State::Handshaking(_) => {
                 self.fail_opening(id, cause);
             }
-            State::Names(state) => self.channel_failed(id, state.channel, cause),
+            State::Names(state) => {
+                self.channels.fail(state.channel, cause, self.now);
+                self.close(id);
+            }
             State::Multiplexed(_) => self.fail_multiplexed(id, &cause, operation),
             State::Free | State::Idle(_) => self.close(id),
         }
@@ -277,7 +280,7 @@ impl Engine {
             true => Vec::new(),
             false => connection.path.last_words(),
         };
-        self.note_close(id);
+        self.gates.close(id, self.now);
         self.outputs.push_back(Output::Close { connection: id, last_words });
         self.to_serve.push_back(connection.origin);
         match connection.state {
@@ -320,22 +323,22 @@ impl Engine {
             return self.release_multiplexed(id);
         }
         let (origin, turns) = (connection.origin, connection.turns);
-        self.leave_gates(id);
-        if self.pool.has_surplus(origin) || self.is_surplus_at_gates(id) {
+        self.gates.leave(id);
+        if self.pool.has_surplus(origin) || self.gates.has_surplus(id) {
             return self.close(id);
         }
-        let others_wait = self.pool.others_want_slots(origin) || self.others_want_place(id);
+        let others_wait = self.pool.others_want_slots(origin) || self.gates.others_want_place(id);
         let turn_over = others_wait && turns >= limits::REQUESTS_PER_TURN;
         if !turn_over && self.serve_next_on(id) {
             return;
         }
         if others_wait {
             self.pool.end_turn(origin);
-            self.go_last_at_gates(origin);
+            self.gates.go_last(origin);
             return self.close(id);
         }
         self.pool.set_idle(id, self.now);
-        self.note_idle(id);
+        self.gates.set_idle(id);
         self.touch(id);
     }
 
@@ -352,7 +355,7 @@ impl Engine {
         if let Some(transfer) = self.transfers.get_mut(transfer_id) {
             transfer.note_shortage(operation, errno, &mut self.stats);
         }
-        self.take_back_start(id);
+        self.gates.take_back(id, self.now);
         self.abandon_race(transfer_id);
         self.close(id);
         self.pool.stop_opening();

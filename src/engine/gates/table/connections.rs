@@ -5,7 +5,7 @@
 
 use super::*;
 
-impl Gates {
+impl Table {
     /// A connection is about to be made for a request of this origin; or one `beside` another, which is being made
     /// for the same.
     pub(in crate::engine::gates) fn open(

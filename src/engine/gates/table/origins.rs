@@ -6,7 +6,7 @@
 
 use super::*;
 
-impl Gates {
+impl Table {
     /// Makes an origin known.
     pub(in crate::engine::gates) fn meet(&mut self, id: OriginId, key: &PoolKey) {
         if self.origins.len() <= id.slot() {
@@ -217,7 +217,7 @@ impl Gates {
         !self.ready.is_empty()
     }
 
-    /// The origin whose turn it is at a gate that has become open, until [`Gates::end_turn`].
+    /// The origin whose turn it is at a gate that has become open, until [`Table::end_turn`].
     pub(in crate::engine::gates) fn next_turn(
         &mut self,
         clock: &mut Clock<'_>,
