@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use crate::engine::dials::route::Via;
 use crate::engine::dials::ways::Way;
-use crate::engine::links::connection::{Connection, Idle, State};
+use crate::engine::links::connection::{Connection, Idle, State, WireCount};
 use crate::engine::timers::TimerId;
 use crate::engine::{ConnectionId, HttpVersions, Options, Request, TransferId};
 use crate::http::{Host, Origin, RequestHead, Scheme, Version};
@@ -325,6 +325,11 @@ impl Pool {
     /// Whether an origin's sockets are Unix sockets, which have no address.
     pub(super) fn leads_inside(&self, id: OriginId) -> bool {
         self.origins.get(id).is_some_and(|origin| origin.key.is_local())
+    }
+
+    /// What has moved on a connection.
+    pub(super) fn wire_of(&self, id: ConnectionId) -> WireCount {
+        self.connections.get(id).map(|connection| connection.wire).unwrap_or_default()
     }
 
     // connection slots

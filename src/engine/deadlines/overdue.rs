@@ -5,11 +5,7 @@
 //! that has passed ends nothing by itself: the driver hears of it, takes what there is by now, and what then still
 //! waits has waited in vain.
 
-use crate::engine::deadlines::{Due, Then};
-use crate::engine::exchanges::exchange::ExchangeId;
-use crate::engine::transfers::transfer::Place;
-use crate::engine::{ConnectionId, Engine, Timer, TransferId};
-use crate::time::Time;
+use crate::engine::{ConnectionId, Engine, Timer};
 
 /// What is overdue: what is to be looked at before [`Engine::expire`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,51 +83,11 @@ impl Engine {
         let list = std::mem::take(&mut self.overdue);
         for timer in list.timers {
             match timer {
-                Timer::Connection(id) => self.check_connection(id),
-                Timer::Transfer(id) => self.check_transfer(id),
-                Timer::Exchange(id) => self.check_exchange(id),
+                Timer::Connection(id) => self.check_connection(id, true),
+                Timer::Transfer(id) => self.check_transfer(id, true),
+                Timer::Exchange(id) => self.check_exchange(id, true),
                 Timer::Gate(_) | Timer::Race(_) | Timer::Dial(_) => {}
             }
-        }
-    }
-
-    /// The timer of an exchange on a stream has fired.
-    pub(in crate::engine) fn exchange_is_due(&mut self, id: ExchangeId) {
-        let Some(exchange) = self.exchanges.get(id) else { return };
-        let Due { at, then } = self.exchange_deadline(exchange);
-        if at <= self.now && then.looks() {
-            self.overdue.timers.push(Timer::Exchange(id));
-        } else {
-            self.check_exchange(id);
-        }
-    }
-
-    /// A connection's timer has fired, or its driver says that the deadline has passed.
-    pub(super) fn connection_is_due(&mut self, id: ConnectionId) {
-        let Some(connection) = self.pool.connections.get(id) else { return };
-        let Due { at, then } = self.deadline(connection);
-        let looks = match then {
-            // whatever came on an idle connection, it would be closed
-            Then::Fail(_) if connection.is_idle() => false,
-            then => then.looks(),
-        };
-        if at <= self.now && looks {
-            self.overdue.timers.push(Timer::Connection(id));
-        } else {
-            self.check_connection(id);
-        }
-    }
-
-    /// The timer of a transfer without connection has fired.
-    pub(super) fn transfer_is_due(&mut self, id: TransferId) {
-        let Due { at, then } = self.transfer_deadline(id);
-        let Some(transfer) = self.transfers.get(id) else { return };
-        // nothing that came could end a wait to be served again
-        let looks = matches!(then, Then::Fail(_)) && !matches!(transfer.place, Place::Later(_));
-        if at <= self.now && looks {
-            self.overdue.timers.push(Timer::Transfer(id));
-        } else {
-            self.check_transfer(id);
         }
     }
 
@@ -146,20 +102,16 @@ impl Engine {
 
     /// So many of the bytes sent on a connection the peer has not acknowledged (SIOCOUTQ of tcp(7)).
     pub fn handle_unacknowledged(&mut self, id: ConnectionId, bytes: u32) {
-        if let Some(exchange) = self.exchange_on(id) {
-            self.note_unacknowledged(exchange, bytes);
+        let exchange = self.exchange_on(id).and_then(|id| self.exchanges.get_mut(id));
+        if let Some(exchange) = exchange {
+            exchange.note_unacknowledged(bytes, self.now);
         }
     }
+}
 
-    pub(super) fn note_unacknowledged(&mut self, id: ExchangeId, bytes: u32) {
-        let now = self.now;
-        let Some(exchange) = self.exchanges.get_mut(id) else { return };
-        if exchange.knows_unacknowledged() && exchange.unacknowledged.1 != bytes {
-            exchange.moved = now;
-            if exchange.request_sent != Time::NEVER {
-                exchange.request_sent = now;
-            }
-        }
-        exchange.unacknowledged = (now, bytes);
+impl OverdueList {
+    /// Has this looked at before it ends.
+    pub(super) fn push(&mut self, timer: Timer) {
+        self.timers.push(timer);
     }
 }

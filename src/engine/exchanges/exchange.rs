@@ -241,6 +241,17 @@ impl Exchange {
         if self.unacknowledged.0 == now { self.unacknowledged.1 } else { 0 }
     }
 
+    /// So many of the bytes sent the peer has not acknowledged. If those become less it is not silent.
+    pub(in crate::engine) fn note_unacknowledged(&mut self, bytes: u32, now: Time) {
+        if self.knows_unacknowledged() && self.unacknowledged.1 != bytes {
+            self.moved = now;
+            if self.request_sent != Time::NEVER {
+                self.request_sent = now;
+            }
+        }
+        self.unacknowledged = (now, bytes);
+    }
+
     /// Bytes moved on the wire in this exchange, both directions.
     pub(in crate::engine) fn bytes_moved(&self, wire: WireCount) -> u64 {
         match &self.codec {

@@ -3,6 +3,7 @@
 //! A level holds until it is changed, and is asked for whenever it may have. Knows what each state of a connection waits
 //! for. Must not know how a driver waits.
 
+use crate::engine::exchanges::exchange::Exchange;
 use crate::engine::links::connection::{Connection, State};
 use crate::engine::{ConnectionId, Engine, Level};
 use crate::time::Time;
@@ -12,8 +13,8 @@ impl Engine {
     pub fn level(&self, id: ConnectionId) -> Level {
         match self.pool.connections.get(id) {
             Some(connection) => Level {
-                recv: self.takes_bytes(connection),
-                send: self.has_bytes(connection),
+                recv: connection.takes_bytes(self.exchange_of(connection)),
+                send: connection.has_bytes(self.exchange_of(connection)),
                 deadline: self.deadline(connection).at,
             },
             None => Level { recv: false, send: false, deadline: Time::NEVER },
@@ -22,12 +23,14 @@ impl Engine {
 
     /// Whether bytes received on a connection would be taken now.
     pub fn wants_recv(&self, id: ConnectionId) -> bool {
-        self.pool.connections.get(id).is_some_and(|connection| self.takes_bytes(connection))
+        let takes = |it: &Connection| it.takes_bytes(self.exchange_of(it));
+        self.pool.connections.get(id).is_some_and(takes)
     }
 
     /// Whether [`Engine::fill`] would give bytes now.
     pub fn wants_send(&self, id: ConnectionId) -> bool {
-        self.pool.connections.get(id).is_some_and(|connection| self.has_bytes(connection))
+        let has = |it: &Connection| it.has_bytes(self.exchange_of(it));
+        self.pool.connections.get(id).is_some_and(has)
     }
 
     /// Whether what is received on a connection may have to wait for memory ([`Config::memory`](crate::engine::Config::memory)), so
@@ -36,12 +39,16 @@ impl Engine {
         let transfer = self.transfer_on(id).and_then(|id| self.transfers.get(id));
         transfer.is_some_and(|transfer| transfer.request.options.decode.is_some())
     }
+}
 
-    fn takes_bytes(&self, connection: &Connection) -> bool {
-        if connection.ended {
+impl Connection {
+    /// Whether bytes received would be taken now, also by the exchange that it carries.
+    #[inline]
+    fn takes_bytes(&self, exchange: Option<&Exchange>) -> bool {
+        if self.ended {
             return false;
         }
-        match &connection.state {
+        match &self.state {
             State::Connecting(_) => false,
             State::Tunnelling(_)
             | State::Handshaking(_)
@@ -49,24 +56,21 @@ impl Engine {
             | State::Idle(_)
             | State::Free => true,
             State::Names(state) => state.connected,
-            State::Exchanging(id) => {
-                self.exchanges.get(*id).is_some_and(|it| !it.holds.receiving())
-            }
+            State::Exchanging(_) => exchange.is_some_and(|exchange| !exchange.holds.receiving()),
         }
     }
 
-    /// On a socket that is connected.
+    /// Whether it has bytes for a socket that is connected, with those of the exchange that it carries.
     #[inline(always)]
-    fn has_bytes(&self, connection: &Connection) -> bool {
-        if connection.path.wants_send() {
+    fn has_bytes(&self, exchange: Option<&Exchange>) -> bool {
+        if self.path.wants_send() {
             return true;
         }
-        match &connection.state {
-            State::Exchanging(id) => {
-                !connection.unfilled.is_empty()
-                    || self.exchanges.get(*id).is_some_and(|exchange| exchange.wants_send())
+        match &self.state {
+            State::Exchanging(_) => {
+                !self.unfilled.is_empty() || exchange.is_some_and(|exchange| exchange.wants_send())
             }
-            State::Multiplexed(link) => link.codec.wants_fill() && !connection.ended,
+            State::Multiplexed(link) => link.codec.wants_fill() && !self.ended,
             State::Names(state) => state.wants_send,
             State::Connecting(_)
             | State::Tunnelling(_)

@@ -103,7 +103,8 @@ impl Engine {
     fn note_progress(&mut self, id: ConnectionId) {
         let now = self.now;
         let Some(connection) = self.pool.connections.get(id) else { return };
-        let at = self.setup_due(connection).at;
+        let transfer = connection.opens_for().and_then(|id| self.transfers.get(id));
+        let at = transfer.map_or(Time::NEVER, |transfer| connection.setup_due(transfer).at);
         let is_late = at != Time::NEVER && at + limits::OVERSLEPT <= now;
         let connection = self.pool.connections.get_mut(id);
         if let Some(progress) = connection.and_then(Connection::progress_mut) {

@@ -1,0 +1,293 @@
+//! Which deadline binds a connection, an exchange or a transfer, and when.
+//!
+//! Knows what each waits for, and since when. Must not know the engine, a timer or what time it is. Invariant: what something
+//! else holds up is not failed for it.
+
+use std::time::Duration;
+
+use crate::engine::Options;
+use crate::engine::exchanges::exchange::{Exchange, Hold, Rest};
+use crate::engine::links::connection::{Connection, Idle, State, WireCount};
+use crate::engine::multiplex::Multiplex;
+use crate::engine::transfers::request::Timeouts;
+use crate::engine::transfers::transfer::{Place, Transfer};
+use crate::error::Deadline;
+use crate::limits;
+use crate::time::Time;
+
+/// What happens, and when; at [`Time::NEVER`] nothing does.
+#[derive(Clone, Copy)]
+pub(in crate::engine) struct Due {
+    pub(in crate::engine) at: Time,
+    pub(in crate::engine) then: Then,
+}
+
+/// What happens at a deadline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::engine) enum Then {
+    /// What waits has waited in vain.
+    Fail(Deadline),
+    /// A body that has waited for leave is sent without.
+    SendBody,
+    /// It is time to know how much the peer has yet to acknowledge, so that it can be seen whether that becomes less.
+    Ask,
+    /// What has moved is paid for: more may.
+    GoOn,
+    /// The transfer comes back to ask again.
+    ComeBack,
+    /// The rest of a response that goes nowhere has been waited for long enough.
+    Leave,
+    /// The peer of several exchanges is asked whether it is there.
+    Ping,
+    /// An idle connection gives back the memory that only a busy one needs.
+    Shrink,
+    /// It waits for memory for so long that it is looked at who has it.
+    Inspect,
+}
+
+impl Then {
+    /// Whether what has come may be looked at before.
+    pub(in crate::engine) fn looks(self) -> bool {
+        match self {
+            Then::Fail(_) | Then::SendBody | Then::Ask | Then::Leave => true,
+            Then::Ping => true,
+            Then::GoOn | Then::ComeBack | Then::Inspect | Then::Shrink => false,
+        }
+    }
+}
+
+impl Due {
+    pub(super) const NEVER: Due = Due { at: Time::NEVER, then: Then::GoOn };
+
+    /// Something has waited for so long since then.
+    fn fail(since: Time, deadline: Deadline, after: Option<Duration>) -> Due {
+        match after {
+            Some(after) => Due { at: since + after, then: Then::Fail(deadline) },
+            None => Due::NEVER,
+        }
+    }
+
+    fn or_earlier(self, other: Due) -> Due {
+        if other.at < self.at { other } else { self }
+    }
+}
+
+impl Connection {
+    /// The first deadline of what it waits for, with the transfer that it is made for, if it is. Of the exchange that it
+    /// carries the deadlines are its own.
+    #[inline]
+    pub(in crate::engine) fn due(&self, transfer: Option<&Transfer>, keep_idle: Duration) -> Due {
+        match &self.state {
+            State::Idle(idle) => idle.due(keep_idle),
+            // one that has ended waits for those alone who have yet to take what came
+            State::Multiplexed(_) if self.ended => Due::NEVER,
+            State::Multiplexed(link) => link.due(keep_idle),
+            State::Connecting(_)
+            | State::Tunnelling(_)
+            | State::Handshaking(_)
+            | State::Exchanging(_)
+            | State::Free
+            | State::Names(_) => {
+                let due = |transfer| self.setup_due(transfer).or_earlier(total(transfer));
+                transfer.map_or(Due::NEVER, due)
+            }
+        }
+    }
+
+    /// The deadline of the step on which it is while it is set up for a transfer.
+    pub(in crate::engine) fn setup_due(&self, transfer: &Transfer) -> Due {
+        let timeouts = &transfer.request.options.timeouts;
+        match &self.state {
+            State::Connecting(state) => Due::fail(state.since, Deadline::Connect, timeouts.connect),
+            State::Tunnelling(state) => {
+                Due::fail(state.progress.since, Deadline::Connect, timeouts.connect)
+            }
+            State::Handshaking(state) => {
+                Due::fail(state.progress.since, Deadline::Tls, timeouts.tls)
+            }
+            State::Exchanging(_)
+            | State::Multiplexed(_)
+            | State::Free
+            | State::Idle(_)
+            | State::Names(_) => Due::NEVER,
+        }
+    }
+}
+
+impl Idle {
+    fn due(&self, keep_idle: Duration) -> Due {
+        Due::fail(self.since, Deadline::Idle, Some(keep_idle))
+    }
+}
+
+impl Multiplex {
+    #[cold]
+    fn due(&self, keep_idle: Duration) -> Due {
+        match &self.idle {
+            Some(idle) if self.is_wide => idle
+                .due(keep_idle)
+                .or_earlier(Due { at: idle.since + limits::WIDE, then: Then::Shrink }),
+            Some(idle) => idle.due(keep_idle),
+            None => self.silence_due(),
+        }
+    }
+
+    /// For how long the peer may be silent before it is asked whether it is there, and after that. Each of the exchanges
+    /// has deadlines of its own beside.
+    fn silence_due(&self) -> Due {
+        match self.pinged {
+            None if self.is_there => Due::NEVER,
+            None => Due { at: self.heard + limits::PING_AFTER, then: Then::Ping },
+            Some(pinged) => Due::fail(pinged, Deadline::Ping, Some(limits::PING_PATIENCE)),
+        }
+    }
+}
+
+impl Transfer {
+    /// The first deadline of one that holds no connection; it waits for a look-up that has begun, or not.
+    pub(super) fn due(&self, is_looked_up: bool) -> Due {
+        let timeouts = &self.request.options.timeouts;
+        let wait = match self.place {
+            Place::Admission | Place::Opening(_) | Place::Exchange(_) => return Due::NEVER,
+            Place::Later(at) => Due { at, then: Then::ComeBack },
+            Place::Addresses(_) if is_looked_up => {
+                Due::fail(self.since, Deadline::Resolve, timeouts.resolve)
+            }
+            Place::Connection | Place::Addresses(_) => {
+                let spent = Duration::from_nanos(self.spent.queue);
+                let left = timeouts.queue.map(|after| after.saturating_sub(spent));
+                Due::fail(self.since, Deadline::Queue, left)
+            }
+        };
+        wait.or_earlier(total(self))
+    }
+
+    /// How long a deadline was that it has missed.
+    pub(super) fn allowed(&self, deadline: Deadline) -> Duration {
+        let Options { timeouts, low_speed, .. } = &*self.request.options;
+        let length = match deadline {
+            Deadline::Queue => timeouts.queue,
+            Deadline::Resolve => timeouts.resolve,
+            Deadline::Connect => timeouts.connect,
+            Deadline::Tls => timeouts.tls,
+            Deadline::FirstByte => timeouts.first_byte,
+            Deadline::Idle => timeouts.idle,
+            Deadline::LowSpeed => low_speed.map(|low| low.over),
+            Deadline::Memory => timeouts.memory,
+            Deadline::Ping => Some(limits::PING_PATIENCE),
+            Deadline::Total => timeouts.total,
+        };
+        length.unwrap_or_default()
+    }
+}
+
+impl Exchange {
+    /// The first deadline of what it waits for, with its transfer. It was last `inspected` then who has memory.
+    #[inline(always)]
+    pub(in crate::engine) fn due(&self, transfer: &Transfer, inspected: Time) -> Due {
+        let Options { timeouts, low_speed, .. } = &*transfer.request.options;
+        if low_speed.is_some() || !self.is_free() {
+            return self.due_of_held(transfer, inspected);
+        }
+        // as nearly always
+        let (since, deadline, after) = self.silence(timeouts);
+        let mut due = Due::fail(since, deadline, after);
+        if self.body_begun {
+            due = due.or_earlier(self.ask_due(since, after));
+        }
+        due.or_earlier(total(transfer))
+    }
+
+    /// As [`due`](Self::due), of one that something holds up, or that must not be slow.
+    fn due_of_held(&self, transfer: &Transfer, inspected: Time) -> Due {
+        let Options { timeouts, low_speed, .. } = &*transfer.request.options;
+        let holds = self.holds;
+        let wait = if holds.delivery() {
+            match self.awaits_memory() {
+                Some(since) if !holds.has(Hold::Receiving) => {
+                    memory_due(since, inspected, timeouts.memory)
+                }
+                Some(_) | None => Due::NEVER,
+            }
+        } else if holds.has(Hold::Pace) {
+            Due::NEVER
+        } else if self.rest != Rest::Delivered {
+            Due { at: self.measured.0 + limits::UNWANTED_REST, then: Then::Leave }
+        } else if self.is_waited_for() {
+            Due::NEVER
+        } else {
+            let (since, deadline, after) = self.silence(timeouts);
+            let mut due = Due::fail(since, deadline, after);
+            if self.body_begun {
+                due = due.or_earlier(self.ask_due(since, after));
+            }
+            if let Some(low) = low_speed.filter(|low| !low.over.is_zero()) {
+                let slow = Due::fail(self.measured.0, Deadline::LowSpeed, Some(low.over));
+                due = due.or_earlier(slow);
+            }
+            due
+        };
+        wait.or_earlier(self.moves_again(timeouts)).or_earlier(total(transfer))
+    }
+
+    /// When what was held back may move: what the pace allows, and a body that has waited for leave.
+    #[inline]
+    fn moves_again(&self, timeouts: &Timeouts) -> Due {
+        if let Some(pace) = &self.pace
+            && self.holds.has(Hold::Pace)
+        {
+            return Due { at: pace.due(), then: Then::GoOn };
+        }
+        let waits =
+            self.codec.awaits_continue() && self.rest == Rest::Delivered && !self.holds.sending();
+        match timeouts.expect {
+            Some(after) if waits => Due { at: self.moved + after, then: Then::SendBody },
+            _ => Due::NEVER,
+        }
+    }
+
+    /// The silence that is borne: since when, which it is, and for how long.
+    #[inline]
+    fn silence(&self, timeouts: &Timeouts) -> (Time, Deadline, Option<Duration>) {
+        if self.request_sent == Time::NEVER || self.first_byte != Time::NEVER {
+            (self.moved, Deadline::Idle, timeouts.idle)
+        } else {
+            (self.request_sent, Deadline::FirstByte, timeouts.first_byte)
+        }
+    }
+
+    /// While a body may still be on its way to the peer, that is asked for soon, to know when the silence has lasted for too
+    /// long whether the peer has taken any of it.
+    #[cold]
+    fn ask_due(&self, since: Time, after: Option<Duration>) -> Due {
+        match after {
+            Some(after) if self.asks_unacknowledged() => {
+                Due { at: since.max(self.moved) + after / 8, then: Then::Ask }
+            }
+            _ => Due::NEVER,
+        }
+    }
+
+    /// Ends a measurement of the speed and begins the next one: whether too little has moved on its connection's `wire`.
+    pub(super) fn is_slow(&mut self, transfer: &Transfer, wire: WireCount, now: Time) -> bool {
+        let Some(low) = transfer.request.options.low_speed else { return false };
+        let moved = self.bytes_moved(wire).saturating_sub(self.unacknowledged_at(now).into());
+        let (since, before) = std::mem::replace(&mut self.measured, (now, moved));
+        if now.since(since) > low.over * 2 {
+            // nobody has looked for long: how fast the peer would have been cannot be known
+            return false;
+        }
+        let demanded = u128::from(low.bytes_per_second) * now.since(since).as_nanos();
+        u128::from(moved.saturating_sub(before)) * 1_000_000_000 < demanded
+    }
+}
+
+/// For how long memory is waited for.
+fn memory_due(since: Time, inspected: Time, after: Option<Duration>) -> Due {
+    let at = since.max(inspected) + limits::MEMORY_PATIENCE;
+    Due::fail(since, Deadline::Memory, after).or_earlier(Due { at, then: Then::Inspect })
+}
+
+fn total(transfer: &Transfer) -> Due {
+    Due::fail(transfer.added, Deadline::Total, transfer.request.options.timeouts.total)
+}
