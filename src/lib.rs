@@ -141,8 +141,8 @@ pub use driver::{
 pub use engine::{
     AddError, AddressPolicy, Allowance, Body, BodySource, Collect, Config, Discard, Exhausted,
     Flow, Handler, Hop, HttpVersions, LowSpeed, Message, NameService, Options, Outcome, Paused,
-    Politeness, Report, Request, Response, Retried, RetryBudget, RetryPolicy, Stats, Timeouts,
-    Times, TlsSummary, TransferId, Undecoded, Ways,
+    Politeness, Priority, Report, Request, Response, Retried, RetryBudget, RetryPolicy, Stats,
+    Timeouts, Times, TlsSummary, TransferId, Undecoded, Ways,
 };
 pub use error::Error;
 pub use http::{

@@ -117,6 +117,16 @@ pub(crate) const PING_AFTER: Duration = Duration::from_secs(30);
 /// For how long the answer is waited for.
 pub(crate) const PING_PATIENCE: Duration = Duration::from_secs(15);
 
+/// Requests of one HTTP/2 connection that are given up, of which its server is told by RST_STREAM, before others are sent on
+/// another: servers take some 200 in half a minute for an attack (CVE-2023-44487).
+pub(crate) const H2_RESETS: u32 = 100;
+
+/// For so long they are counted.
+pub(crate) const H2_RESETS_WITHIN: Duration = Duration::from_secs(30);
+
+/// Origins of which it is remembered what they speak after nothing else is known of them.
+pub(crate) const SPOKEN: usize = 4096;
+
 /// For how long an HTTP/2 connection that has just become idle keeps what only a busy one needs.
 pub(crate) const WIDE: Duration = Duration::from_secs(1);
 

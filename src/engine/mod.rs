@@ -51,7 +51,7 @@ pub use output::{Level, Output};
 pub use policy::{AddressPolicy, AddressRange, AddressRangeError};
 pub use stats::Stats;
 pub use transfers::budget::RetryBudget;
-pub use transfers::request::{Body, HttpVersions, LowSpeed, Options, Request, Timeouts};
+pub use transfers::request::{Body, HttpVersions, LowSpeed, Options, Priority, Request, Timeouts};
 pub use transfers::retry::{Retried, RetryPolicy, Wait};
 pub use transfers::transfer::{
     Hop, Message, Outcome, Paused, Report, Response, Times, TlsSummary, Transfer, TransferId,
@@ -85,6 +85,10 @@ pub struct Config {
     pub max_per_address: Option<usize>,
     /// How often requests begin, and how many at once, by host, domain and address.
     pub politeness: Politeness,
+    /// HTTP/2 connections to one origin on which requests begin; as many as the other limits allow unless set. Requests
+    /// then wait for room on these, also where that costs time (while nothing is known of the server), and one is
+    /// replaced when it takes no more.
+    pub http2_connections: Option<usize>,
     /// How long an unused connection is kept.
     pub keep_idle: Duration,
     /// Who looks names up.
@@ -148,6 +152,7 @@ impl Default for Config {
             max_per_host: None,
             max_per_address: None,
             politeness: Politeness::default(),
+            http2_connections: None,
             keep_idle: Duration::from_secs(90),
             names: NameService::Own,
             max_lookups: 32,
@@ -313,6 +318,7 @@ impl Engine {
             wire: Wire::default(),
             paused: Paused::default(),
             resent: 0,
+            was_misdirected: false,
             hops: None,
             identity,
             retrying: None,

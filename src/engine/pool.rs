@@ -6,6 +6,8 @@
 //! number of transfers queued, origins known or connections open; an origin that nobody uses is
 //! forgotten.
 
+mod spoken;
+
 use std::collections::{HashMap, VecDeque};
 use std::hash::{Hash, Hasher};
 
@@ -20,6 +22,8 @@ use crate::http::{Host, Origin, RequestHead, Scheme, Version};
 use crate::id::{Id, Slab};
 use crate::time::Time;
 use crate::tls::TlsPolicy;
+
+use spoken::{Known, Speaks, Spoken};
 
 pub(super) type OriginId = Id<PoolOrigin>;
 
@@ -73,6 +77,7 @@ impl PoolKey {
             proxy_tls: _,
             ways: _,
             versions,
+            priority: _,
         } = options;
         let way = Way::of(head.origin(), options);
         let via = Via::of(head.origin(), way.as_deref(), options, default);
@@ -161,7 +166,9 @@ pub(crate) struct PoolOrigin {
     queued: usize,
     /// Idle connections; the last was used last.
     idle: Vec<ConnectionId>,
-    /// Connections that speak HTTP/2 and may have room for one more request, the oldest first.
+    /// Connections that speak HTTP/2.
+    shared: Vec<ConnectionId>,
+    /// Of these the ones that may have room for one more request, the oldest first.
     listed: Vec<ConnectionId>,
     /// What its connections may come to speak: what the key says, unless the peer has asked for less.
     pub(super) offers: HttpVersions,
@@ -186,14 +193,6 @@ pub(crate) struct PoolOrigin {
     missed_turn: bool,
 }
 
-/// What an origin's connections have come to speak.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Speaks {
-    Unknown,
-    Http1,
-    Http2,
-}
-
 /// The position of an idle connection: in its origin's stack, and among all by age.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct IdleLinks {
@@ -206,6 +205,7 @@ pub(super) struct Pool {
     pub(super) connections: Slab<Connection>,
     origins: Slab<PoolOrigin>,
     by_key: HashMap<PoolKey, OriginId>,
+    spoken: Spoken,
     /// The origin that was asked for last: many transfers in turn go to the same.
     last: Option<OriginId>,
     /// Origins that wait for one more connection to be allowed.
@@ -228,6 +228,7 @@ impl Pool {
             connections: Slab::new(),
             origins: Slab::new(),
             by_key: HashMap::new(),
+            spoken: Spoken::new(),
             last: None,
             slot_queue: VecDeque::new(),
             oldest: None,
@@ -257,16 +258,18 @@ impl Pool {
             self.last = Some(id);
             return id;
         }
+        let known = self.spoken.recall(&key);
         let id = self.origins.insert(PoolOrigin {
             key: key.clone(),
             queue: VecDeque::new(),
             queued: 0,
             idle: Vec::new(),
+            shared: Vec::new(),
             listed: Vec::new(),
-            offers: key.versions,
-            speaks: Speaks::Unknown,
+            offers: known.offers,
+            speaks: known.speaks,
             dials: 0,
-            streams: None,
+            streams: known.streams,
             is_impatient: false,
             dial_timer: None,
             connections: 0,
@@ -296,6 +299,10 @@ impl Pool {
         }
         let origin = self.origins.remove(id)?;
         self.by_key.remove(&origin.key);
+        if origin.may_speak_http2() || origin.key.versions == HttpVersions::Negotiated {
+            let PoolOrigin { offers, speaks, streams, .. } = origin;
+            self.spoken.note(&origin.key, Known { offers, speaks, streams });
+        }
         Some(origin)
     }
 
@@ -509,6 +516,7 @@ impl Pool {
         if http2 {
             // how many it takes is known when its peer has said so
             origin.speaks = Speaks::Http2;
+            origin.shared.push(id);
         } else {
             connection.is_dialed = false;
             origin.dials -= 1;
@@ -534,7 +542,19 @@ impl Pool {
         if connection.is_dialed {
             origin.dials -= 1;
         }
+        origin.shared.retain(|&other| other != id);
         origin.listed.retain(|&other| other != id);
+    }
+
+    /// Connections to an origin that speak HTTP/2 and take requests, or are being made and may come to.
+    pub(super) fn http2_connections(&self, id: OriginId) -> usize {
+        let Some(origin) = self.origins.get(id) else { return 0 };
+        let shared = || origin.shared.iter().filter_map(|&id| self.connections.get(id));
+        let is_over =
+            |it: &&Connection| matches!(&it.state, State::Multiplexed(link) if link.is_over());
+        // those that stand, and have yet to say how many requests they take, are among both
+        let counted_twice = shared().filter(|connection| connection.is_dialed).count();
+        origin.dials + origin.shared.len() - counted_twice - shared().filter(is_over).count()
     }
 
     /// Whether those queued at an origin wait for a connection that is being made.
@@ -685,7 +705,10 @@ impl PoolOrigin {
             && !self.is_impatient
             && match (self.speaks, self.streams) {
                 (Speaks::Unknown, _) | (Speaks::Http2, None) => true,
-                (Speaks::Http2, Some(streams)) => self.dials * streams >= self.queued,
+                // of each, one is for whom it is made
+                (Speaks::Http2, Some(streams)) => {
+                    self.dials * streams.saturating_sub(1) >= self.queued
+                }
                 (Speaks::Http1, _) => false,
             }
     }

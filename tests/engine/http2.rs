@@ -9,7 +9,7 @@ use ringdove::error::{Cause, Deadline, Phase, Progress};
 use ringdove::http::h2::ErrorCode;
 use ringdove::http::{DecodePolicy, SourceRead};
 use ringdove::limits::H2Limits;
-use ringdove::{HttpVersions, Politeness};
+use ringdove::{HttpVersions, Politeness, Priority};
 use ringdove_test_support::h2::{Credit, End, Last, Length, Plan, Script, Server, pattern, raw};
 
 use crate::decoding::gzip;
@@ -771,6 +771,156 @@ fn gates_of_addresses_hold_on_kept_connections() {
         peers.run(&mut h);
     }
     assert_eq!(peers.made, 1);
+}
+
+/// RFC 9110, 15.5.20: who was asked by mistake is asked again on another connection, once, and where that says the same it is
+/// the answer.
+#[test]
+fn who_was_the_wrong_one_is_asked_once_more_elsewhere() {
+    let plan = Plan::new().each(|request| match request.index {
+        0 => Script::ok(1),
+        _ => Script::new().head(421, &[]).bytes("not here"),
+    });
+    let mut h = harness();
+    let mut peers = Peers::new(plan);
+    ask(&mut h, "/first");
+    h.again();
+    peers.run(&mut h);
+    succeed(&mut h, 1);
+    let (_, log) = add(&mut h, post("http://10.0.0.1/", "a body"), http2());
+    h.again();
+    peers.run(&mut h);
+    // on the second connection it is the first
+    let message = h.succeeds();
+    assert_eq!(message.outcome.result.unwrap().status, 200);
+    assert_eq!((message.outcome.report.resent, log.body().len()), (1, 1));
+    assert_eq!(peers.made, 2);
+    // two at once: the one that is not the first elsewhere either has its answer
+    for nth in 0..3 {
+        ask(&mut h, &format!("/{nth}"));
+    }
+    h.again();
+    peers.run(&mut h);
+    let mut statuses: Vec<_> =
+        (0..3).map(|_| h.engine.poll_message().unwrap().outcome.result.unwrap().status).collect();
+    statuses.sort_unstable();
+    assert_eq!(statuses, [200, 421, 421]);
+    end(h, &mut peers);
+}
+
+/// Servers take many resets in a short time for an attack: others go on another connection.
+#[test]
+fn a_connection_on_which_many_were_given_up_is_left() {
+    for (given_up, connections) in [(99, 1), (100, 2)] {
+        let mut h = harness();
+        let mut peers =
+            Peers::new(Plan::new().path("/ok", Script::ok(10)).each(|_| Script::new().stall()));
+        let (other, _) = ask(&mut h, "/stays");
+        for nth in 0..given_up {
+            let (gone, _) = ask(&mut h, &format!("/{nth}"));
+            h.again();
+            peers.run(&mut h);
+            assert!(h.engine.remove(gone).is_some());
+        }
+        ask(&mut h, "/ok");
+        h.again();
+        peers.run(&mut h);
+        succeed(&mut h, 1);
+        assert_eq!(peers.made, connections, "{given_up}");
+        assert!(h.engine.contains(other), "what was on it goes on");
+        h.engine.remove(other);
+        end(h, &mut peers);
+    }
+    // as many over a longer time are none
+    let mut h = harness();
+    let mut peers = Peers::new(Plan::new().each(|_| Script::new().stall()));
+    for nth in 0..150 {
+        let (gone, _) = ask(&mut h, "/");
+        h.at(1_000 + nth * 400);
+        peers.run(&mut h);
+        assert!(h.engine.remove(gone).is_some());
+    }
+    assert_eq!(peers.made, 1);
+}
+
+/// As many connections as the caller says, however many streams are wanted; one that takes no more is replaced.
+#[test]
+fn there_are_no_more_connections_than_the_caller_says() {
+    for most in [1, 2] {
+        let mut h = Harness::with(Config { http2_connections: Some(most), ..Config::default() });
+        let few = Plan::new().settings(&[(raw::setting::MAX_CONCURRENT_STREAMS, 3)]);
+        let mut peers = Peers::new(few.clone().each(|_| Script::ok(10)));
+        for nth in 0..100 {
+            ask(&mut h, &format!("/{nth}"));
+        }
+        h.again();
+        // nothing is known for long
+        h.at(5_000);
+        peers.run(&mut h);
+        succeed(&mut h, 100);
+        assert_eq!(peers.made, most);
+        end(h, &mut peers);
+    }
+    let mut h = Harness::with(Config { http2_connections: Some(1), ..Config::default() });
+    let plan = Plan::new().each(|request| match request.path() {
+        "/long" => Script::new().head(200, &[]).await_release().end(),
+        "/last" => Script::new().go_away(Last::This, raw::code::NO_ERROR).head(200, &[]).end(),
+        _ => Script::ok(10),
+    });
+    let mut peers = Peers::new(plan);
+    ask(&mut h, "/long");
+    ask(&mut h, "/last");
+    h.again();
+    peers.run(&mut h);
+    succeed(&mut h, 1);
+    ask(&mut h, "/next");
+    h.again();
+    peers.run(&mut h);
+    succeed(&mut h, 1);
+    assert_eq!(peers.made, 2);
+}
+
+/// What a server speaks, and how much it takes at a time, is known of it after nothing else is.
+#[test]
+fn what_is_spoken_is_remembered() {
+    let mut h = harness();
+    let few = Plan::new().settings(&[(raw::setting::MAX_CONCURRENT_STREAMS, 1)]);
+    let mut peers = Peers::new(few.each(|_| Script::ok(10)));
+    for waits in [true, false] {
+        for nth in 0..3 {
+            ask(&mut h, &format!("/{nth}"));
+        }
+        h.again();
+        let wants = h.engine.stats().connections;
+        assert_eq!(wants, if waits { 1 } else { 3 });
+        peers.run(&mut h);
+        succeed(&mut h, 3);
+        h.engine.close_idle();
+        h.again();
+        peers.run(&mut h);
+        assert_eq!(h.engine.stats().origins, 0);
+    }
+    end(h, &mut peers);
+}
+
+/// RFC 9218: said of those alone for which it is set.
+#[test]
+fn priorities_are_told_where_they_are_set() {
+    for (priority, told) in [
+        (None, None),
+        (Some(Priority { urgency: 1, incremental: true }), Some(&b"\0\0\0\x01u=1,i"[..])),
+    ] {
+        let mut h = harness();
+        add(&mut h, get("/"), Options { priority, ..http2() });
+        h.again();
+        let wants = h.wants();
+        let [Output::Connect { connection, .. }] = wants[..] else { panic!("{wants:?}") };
+        h.engine.handle_connected(connection);
+        let frames = raw::Frame::all(&h.sent(connection));
+        let updates: Vec<_> = frames.iter().filter(|frame| frame.kind == 0x10).collect();
+        assert_eq!(updates.len(), usize::from(told.is_some()));
+        assert_eq!(updates.first().map(|frame| &frame.payload[..]), told);
+    }
 }
 
 /// What gates count are requests, each on its stream, and not the connection that they share.

@@ -63,7 +63,7 @@ impl Engine {
         if self.carried_deadlines && !self.is_unwatched(id, connection) {
             return;
         }
-        let at = self.deadline(connection).at;
+        let at = self.deadline(connection, self.exchange_of(connection)).at;
         if at >= connection.timer_at {
             return;
         }
@@ -96,21 +96,25 @@ impl Engine {
         }
     }
 
-    /// The first deadline of what a connection waits for.
+    /// The first deadline of what a connection waits for, or the exchange that it carries.
     #[inline]
-    pub(super) fn deadline(&self, connection: &Connection) -> Due {
-        if let State::Exchanging(id) = connection.state {
-            return self.exchanges.get(id).map_or(Due::NEVER, |it| self.exchange_deadline(it));
+    pub(super) fn deadline(&self, connection: &Connection, exchange: Option<&Exchange>) -> Due {
+        match exchange {
+            Some(exchange) => self.exchange_deadline(exchange),
+            None => {
+                let transfer = connection.opens_for().and_then(|id| self.transfers.get(id));
+                connection.due(transfer, self.config.keep_idle)
+            }
         }
-        let transfer = connection.opens_for().and_then(|id| self.transfers.get(id));
-        connection.due(transfer, self.config.keep_idle)
     }
 
     /// The first deadline of what an exchange waits for.
     #[inline(always)]
     pub(super) fn exchange_deadline(&self, exchange: &Exchange) -> Due {
-        let transfer = self.transfers.get(exchange.transfer);
-        transfer.map_or(Due::NEVER, |transfer| exchange.due(transfer, self.memory.inspected))
+        match self.transfers.get(exchange.transfer) {
+            Some(transfer) => exchange.due(transfer, self.memory.inspected),
+            None => Due::NEVER,
+        }
     }
 
     /// The first deadline of a transfer that holds no connection.
@@ -149,7 +153,7 @@ impl Engine {
     /// As [`check_transfer`](Self::check_transfer), of a connection.
     pub(super) fn check_connection(&mut self, id: ConnectionId, looked: bool) {
         let Some(connection) = self.pool.connections.get(id) else { return };
-        let Due { at, then } = self.deadline(connection);
+        let Due { at, then } = self.deadline(connection, self.exchange_of(connection));
         if at > self.now {
             return self.touch(id);
         }

@@ -238,7 +238,7 @@ impl Engine {
                 self.begin(connection, transfer);
                 continue;
             }
-            if shares && self.await_dial(id) {
+            if shares && (self.await_dial(id) || self.has_enough_connections(id)) {
                 break;
             }
             if !self.pool.origin_has_room(id)
@@ -278,6 +278,7 @@ impl Engine {
                 && self.pool.get(id).is_some_and(|origin| origin.queued() > 0)
                 && self.ready_connection(id).is_none()
                 && !self.pool.awaits_dial(id)
+                && !self.has_enough_connections(id)
                 && self.pool.origin_has_room(id)
                 && self.gates.has_place(id, &mut self.pool, Clock::new(&mut self.timers, self.now));
         if wants && let Some(origin) = self.pool.get(id) {

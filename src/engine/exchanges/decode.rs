@@ -230,7 +230,10 @@ impl Engine {
                 exchange.leave_rest(Rest::Unwanted);
                 return true;
             }
-            (Flow::Continue | Flow::Abort(_), Next::More | Next::Wait | Next::Complete) => {
+            (
+                Flow::Continue | Flow::Abort(_),
+                Next::More | Next::Wait | Next::Complete | Next::Elsewhere,
+            ) => {
                 return true;
             }
         }

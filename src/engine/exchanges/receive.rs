@@ -38,6 +38,8 @@ pub(in crate::engine) enum Next {
     /// The transfer goes on when there is memory for it.
     AwaitMemory,
     Complete,
+    /// The same is asked of another connection.
+    Elsewhere,
     Fail(Cause),
 }
 
@@ -392,6 +394,10 @@ impl Engine {
             Next::Complete => {
                 self.complete(id);
                 Some(if more { Taken::Over } else { Taken::All })
+            }
+            Next::Elsewhere => {
+                self.ask_elsewhere(id);
+                Some(Taken::Over)
             }
             Next::Fail(cause) => {
                 self.fail_exchange(id, cause, None);

@@ -6,30 +6,31 @@
 use crate::engine::exchanges::exchange::Exchange;
 use crate::engine::links::connection::{Connection, State};
 use crate::engine::{ConnectionId, Engine, Level};
+use crate::id::Slab;
 use crate::time::Time;
 
 impl Engine {
     /// What a connection wants of its socket now. A connection that is gone wants nothing.
     pub fn level(&self, id: ConnectionId) -> Level {
-        match self.pool.connections.get(id) {
-            Some(connection) => Level {
-                recv: connection.takes_bytes(self.exchange_of(connection)),
-                send: connection.has_bytes(self.exchange_of(connection)),
-                deadline: self.deadline(connection).at,
-            },
-            None => Level { recv: false, send: false, deadline: Time::NEVER },
+        let Some(connection) = self.pool.connections.get(id) else {
+            return Level { recv: false, send: false, deadline: Time::NEVER };
+        };
+        Level {
+            recv: connection.takes_bytes(&self.exchanges),
+            send: connection.has_bytes(&self.exchanges),
+            deadline: self.deadline(connection, self.exchange_of(connection)).at,
         }
     }
 
     /// Whether bytes received on a connection would be taken now.
     pub fn wants_recv(&self, id: ConnectionId) -> bool {
-        let takes = |it: &Connection| it.takes_bytes(self.exchange_of(it));
+        let takes = |it: &Connection| it.takes_bytes(&self.exchanges);
         self.pool.connections.get(id).is_some_and(takes)
     }
 
     /// Whether [`Engine::fill`] would give bytes now.
     pub fn wants_send(&self, id: ConnectionId) -> bool {
-        let has = |it: &Connection| it.has_bytes(self.exchange_of(it));
+        let has = |it: &Connection| it.has_bytes(&self.exchanges);
         self.pool.connections.get(id).is_some_and(has)
     }
 
@@ -42,9 +43,9 @@ impl Engine {
 }
 
 impl Connection {
-    /// Whether bytes received would be taken now, also by the exchange that it carries.
-    #[inline]
-    fn takes_bytes(&self, exchange: Option<&Exchange>) -> bool {
+    /// Whether bytes received would be taken now; the exchange that it carries is one of these.
+    #[inline(always)]
+    fn takes_bytes(&self, exchanges: &Slab<Exchange>) -> bool {
         if self.ended {
             return false;
         }
@@ -56,19 +57,22 @@ impl Connection {
             | State::Idle(_)
             | State::Free => true,
             State::Names(state) => state.connected,
-            State::Exchanging(_) => exchange.is_some_and(|exchange| !exchange.holds.receiving()),
+            State::Exchanging(id) => {
+                exchanges.get(*id).is_some_and(|exchange| !exchange.holds.receiving())
+            }
         }
     }
 
-    /// Whether it has bytes for a socket that is connected, with those of the exchange that it carries.
+    /// Whether it has bytes for a socket that is connected; the exchange that it carries is one of these.
     #[inline(always)]
-    fn has_bytes(&self, exchange: Option<&Exchange>) -> bool {
+    fn has_bytes(&self, exchanges: &Slab<Exchange>) -> bool {
         if self.path.wants_send() {
             return true;
         }
         match &self.state {
-            State::Exchanging(_) => {
-                !self.unfilled.is_empty() || exchange.is_some_and(|exchange| exchange.wants_send())
+            State::Exchanging(id) => {
+                !self.unfilled.is_empty()
+                    || exchanges.get(*id).is_some_and(|exchange| exchange.wants_send())
             }
             State::Multiplexed(link) => link.codec.wants_fill() && !self.ended,
             State::Names(state) => state.wants_send,

@@ -3,7 +3,7 @@
 //! Knows which exchange an event is of, and what that changes. Must not know frames: that is [`crate::http::h2`]'s. Invariants: a
 //! connection is read whatever its exchanges wait for; what one of these has to wait with is bounded by the window of its stream.
 
-use crate::engine::exchanges::codec::Part;
+use crate::engine::exchanges::codec::{OnStream, Part};
 use crate::engine::exchanges::exchange::{Exchange, ExchangeId, Hold, Rest};
 use crate::engine::exchanges::receive::{
     Answer, Common, Next, Taken, give_out, give_trailers, heed,
@@ -19,6 +19,9 @@ use crate::http::h2::{ErrorCode, Event, Read};
 use crate::id::Id;
 use crate::limits;
 use crate::time::Time;
+
+/// The status by which a server says that it is not the one to be asked (RFC 9110, 15.5.20).
+const MISDIRECTED: u16 = 421;
 
 /// What an event has led to.
 struct Told {
@@ -325,6 +328,10 @@ impl Exchange {
                 told.changed = true;
                 Flow::Continue
             }
+            Part::Head(head) if head.status() == MISDIRECTED && self.may_go_elsewhere(transfer) => {
+                told.next = Next::Elsewhere;
+                return told;
+            }
             Part::Head(head) => {
                 let flow = self.answer().take_head(transfer, &head, common);
                 told.changed = self.request_sent == Time::NEVER || self.rest != Rest::Delivered;
@@ -345,6 +352,19 @@ impl Exchange {
         };
         heed(flow, &mut told.next, self, transfer);
         told
+    }
+
+    /// Whether its request, which came to the wrong server (RFC 9110, 15.5.20), may be sent again on another connection: once,
+    /// and where it was not the first on this one.
+    #[cold]
+    fn may_go_elsewhere(&self, transfer: &mut Transfer) -> bool {
+        let is_first = self.codec.stream().is_some_and(OnStream::is_first);
+        let untouched = !self.body_begun;
+        if is_first || transfer.was_misdirected || !(untouched || transfer.request.body.rewind()) {
+            return false;
+        }
+        transfer.was_misdirected = true;
+        true
     }
 
     fn answer(&mut self) -> Answer<'_> {

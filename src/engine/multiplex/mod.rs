@@ -11,12 +11,12 @@ mod streams;
 
 use std::collections::VecDeque;
 
-use crate::engine::Request;
 use crate::engine::exchanges::codec::OnStream;
 use crate::engine::exchanges::exchange::ExchangeId;
 use crate::engine::links::connection::Idle;
+use crate::engine::{Priority, Request};
 use crate::http::h2;
-use crate::limits::{H2Limits, HttpLimits};
+use crate::limits::{self, H2Limits, HttpLimits};
 use crate::time::Time;
 
 pub(in crate::engine) struct Multiplex {
@@ -34,6 +34,8 @@ pub(in crate::engine) struct Multiplex {
     /// It has more memory than an idle connection needs.
     pub(in crate::engine) is_wide: bool,
     pub(in crate::engine) departures: Departures,
+    /// Since when its requests that were given up are counted, and how many they are.
+    resets: (Time, u32),
     /// It takes no more requests, whatever the peer allows.
     is_retired: bool,
     /// It is among those of its origin that may take more.
@@ -66,6 +68,7 @@ impl Multiplex {
             is_there: false,
             is_wide: false,
             departures: Departures::default(),
+            resets: (now, 0),
             is_retired: false,
             is_listed: false,
             is_freed: false,
@@ -79,6 +82,9 @@ impl Multiplex {
         let stream = self.codec.begin(key, head, body)?;
         if request.options.max_rate.is_some() {
             self.codec.pace(stream);
+        }
+        if let Some(Priority { urgency, incremental }) = request.options.priority {
+            self.codec.prioritize(stream, urgency, incremental);
         }
         Some(OnStream::new(stream, head, body))
     }
@@ -98,6 +104,21 @@ impl Multiplex {
     pub(in crate::engine) fn ping(&mut self, now: Time) {
         self.pinged = Some(now);
         self.codec.ping(0);
+    }
+
+    /// A request was given up, of which the peer is told. Whether there were so many of late that a server may take them for
+    /// an attack.
+    pub(in crate::engine) fn note_reset(&mut self, now: Time) -> bool {
+        if now.since(self.resets.0) > limits::H2_RESETS_WITHIN {
+            self.resets = (now, 0);
+        }
+        self.resets.1 += 1;
+        self.resets.1 >= limits::H2_RESETS
+    }
+
+    /// Whether it takes no more requests for good.
+    pub(in crate::engine) fn is_over(&self) -> bool {
+        self.is_retired || self.codec.is_draining()
     }
 
     /// Gives back the memory that only a busy connection needs.

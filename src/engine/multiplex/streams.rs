@@ -77,6 +77,7 @@ impl Engine {
             self.close(id);
         } else {
             self.unlist(id);
+            self.to_serve.push_back(origin);
         }
     }
 
@@ -140,6 +141,13 @@ impl Engine {
         self.to_serve.push_back(id);
     }
 
+    /// Whether an origin's requests wait for room on the connections that it has, as far as the config allows no more.
+    #[cold]
+    pub(in crate::engine) fn has_enough_connections(&self, id: OriginId) -> bool {
+        let most = self.config.http2_connections;
+        most.is_some_and(|most| self.pool.http2_connections(id) >= most.max(1))
+    }
+
     /// Whether a connection takes one more request.
     fn has_room(&mut self, id: ConnectionId) -> bool {
         self.multiplex(id).is_some_and(|link| link.has_room())
@@ -156,11 +164,16 @@ impl Engine {
             self.timers.cancel(timer);
         }
         self.gates.leave(connection);
+        let now = self.now;
         let Some(link) = self.multiplex(connection) else { return };
         let is_told = link.codec.cancel(stream);
+        let has_reset_enough = is_told && link.note_reset(now);
         link.exchanges -= 1;
         if !std::mem::replace(&mut link.is_freed, true) {
             self.free.push_front(connection);
+        }
+        if has_reset_enough {
+            self.retire(connection);
         }
         if is_told {
             self.touch(connection);
@@ -209,11 +222,28 @@ impl Engine {
         if seen || !(untouched || transfer.request.body.rewind()) || !origin.insist_on_http1() {
             return false;
         }
-        self.count_wire(transfer_id, Stand::Exchange(id));
+        self.move_on(id, transfer_id, connection);
+        true
+    }
+
+    /// The server of a connection is not the one to be asked: its transfer asks on another one.
+    #[cold]
+    pub(in crate::engine) fn ask_elsewhere(&mut self, id: ExchangeId) {
+        let Some(exchange) = self.exchanges.get(id) else { return };
+        let (transfer, connection) = (exchange.transfer, exchange.connection);
+        self.stats.resent += 1;
+        if let Some(transfer) = self.transfers.get_mut(transfer) {
+            transfer.resent = transfer.resent.saturating_add(1);
+        }
+        self.move_on(id, transfer, connection);
+    }
+
+    /// A transfer leaves a connection, which takes no more of them, for another.
+    fn move_on(&mut self, id: ExchangeId, transfer: TransferId, connection: ConnectionId) {
+        self.count_wire(transfer, Stand::Exchange(id));
         self.retire(connection);
         self.end_stream(id);
-        self.relaunch(transfer_id);
-        true
+        self.relaunch(transfer);
     }
 
     /// A peer that has not said anything for as long as one of its exchanges has waited is given no more of them.
@@ -228,8 +258,11 @@ impl Engine {
     /// A connection takes no more requests, and is closed when its exchanges are over.
     fn retire(&mut self, id: ConnectionId) {
         self.unlist(id);
-        if let Some(link) = self.multiplex(id) {
+        let Some(connection) = self.pool.connections.get_mut(id) else { return };
+        if let State::Multiplexed(link) = &mut connection.state {
             link.retire();
+            // who waits for room on it may go on another
+            self.to_serve.push_back(connection.origin);
         }
     }
 

@@ -305,6 +305,8 @@ pub struct Options {
     pub hsts: Option<Hsts>,
     /// Which versions of HTTP it may be sent by.
     pub versions: HttpVersions,
+    /// How urgent the response is, among those of its connection; nothing is said unless set. Told over HTTP/2 alone.
+    pub priority: Option<Priority>,
     /// Bounds on the response's framing. On a connection that several share, those of the first.
     pub http: HttpLimits,
     /// How `https` is verified. Unset: the system's roots.
@@ -336,6 +338,15 @@ pub enum HttpVersions {
     Http1,
     /// HTTP/2 alone, without asking: the server is known to speak it (RFC 9113, 3.3). A proxy that forwards gets HTTP/1.1.
     Http2,
+}
+
+/// How urgent a response is, as a PRIORITY_UPDATE says it (RFC 9218, 4 and 7). Servers may heed it or not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Priority {
+    /// From 0, the most urgent, to 7; 3 is what nobody says.
+    pub urgency: u8,
+    /// Whether the response is of use piece by piece, so that others may be sent between.
+    pub incremental: bool,
 }
 
 /// The deadlines of a transfer's waits. Each wait has its own, none eats into another's.

@@ -46,6 +46,8 @@ pub struct Transfer {
     pub(in crate::engine) paused: Paused,
     /// Sent again after a kept connection had gone stale.
     pub(in crate::engine) resent: u8,
+    /// It was asked again since a server said that it was the wrong one.
+    pub(in crate::engine) was_misdirected: bool,
     pub(in crate::engine) hops: Option<Box<Hops>>,
     pub(in crate::engine) identity: Option<Box<Identity>>,
     pub(in crate::engine) retrying: Option<Box<Retrying>>,
