@@ -159,7 +159,7 @@ const ENGINE: &[(&str, &[&str])] = &[
     ("gates", &["links", "mod", "names", "pool", "timers", "transfers"]),
     ("memory", &["exchanges", "memory/loans", "mod"]),
     ("memory/loans", &["exchanges", "turns"]),
-    ("deadlines", &["exchanges", "links", "mod", "multiplex", "transfers"]),
+    ("deadlines", &["exchanges", "links", "mod", "multiplex", "names", "transfers"]),
     ("pool", &["dials", "links", "timers", "transfers"]),
     ("timers", &[]),
     ("turns", &[]),

@@ -61,6 +61,7 @@ pub use transfers::transfer::{
 use deadlines::overdue::OverdueList;
 use dials::race::Families;
 use exchanges::exchange::{Exchange, ExchangeId, Hold};
+use exchanges::receive::Common;
 use gates::{GateId, Gates, Rules};
 use links::connection::State;
 use memory::loans::Memory;
@@ -213,13 +214,9 @@ pub struct Engine {
     messages: VecDeque<Message>,
     /// Plaintext on its way into TLS.
     scratch: Vec<u8>,
-    memory: Memory,
+    common: Common,
     /// Bytes that were decoded in this batch for those that had waited for their turn.
     decoded_in_batch: u64,
-    /// Decoded bytes on their way to a handler.
-    decoded: Vec<u8>,
-    keeper: Keeper,
-    retries: Retries,
     gates: Gates,
     families: Families,
     stats: Stats,
@@ -241,7 +238,7 @@ enum Timer {
 
 impl Engine {
     /// An engine with nothing in it.
-    pub fn new(config: Config) -> Self {
+    pub fn new(mut config: Config) -> Self {
         let resolver = Resolver::new(config.max_lookups, Keep::of(&config));
         let &Config { max_per_host, max_per_address, politeness, memory, .. } = &config;
         let rules = Rules { politeness, max_per_host, max_per_address };
@@ -249,9 +246,14 @@ impl Engine {
             pool: Pool::new(config.max_connections, config.max_per_origin),
             resolver,
             channels: Channels::default(),
-            keeper: Keeper::new(config.nonce_seed.unwrap_or_default()),
+            common: Common {
+                tls: config.tls.take(),
+                memory: Memory::new(memory),
+                keeper: Keeper::new(config.nonce_seed.unwrap_or_default()),
+                retries: Retries::new(config.retry_budget, config.seed.unwrap_or_default()),
+                decoded: Vec::new(),
+            },
             gates: Gates::new(rules),
-            retries: Retries::new(config.retry_budget, config.seed.unwrap_or_default()),
             config,
             carried_deadlines: false,
             now: Time::ZERO,
@@ -266,9 +268,7 @@ impl Engine {
             outputs: VecDeque::new(),
             messages: VecDeque::new(),
             scratch: Vec::new(),
-            memory: Memory::new(memory),
             decoded_in_batch: 0,
-            decoded: Vec::new(),
             families: Families::default(),
             stats: Stats::default(),
         }
@@ -294,12 +294,12 @@ impl Engine {
         if request.options.decode.is_some_and(|policy| policy.ask) {
             exchanges::decode::accept(&mut request.head);
         }
-        self.keeper.secure(&mut request, self.now);
+        self.common.keeper.secure(&mut request, self.now);
         request.head.check(request.body.length()).map_err(AddError::Request)?;
         if let Body::Raw(_) = request.body {
             request.keep_to_http1();
         }
-        let key = PoolKey::of(&request.head, &request.options, self.config.tls.as_ref());
+        let key = PoolKey::of(&request.head, &request.options, self.common.tls.as_ref());
         if key.lacks_tls() {
             return Err(AddError::NoTlsPolicy);
         }
@@ -425,17 +425,17 @@ impl Engine {
     /// Tells the date, which counts on by the time: for cookies, [`Options::hsts`] and dates of Retry-After
     /// that come without their own. At 1970 unless told. A driver tells it when it adds a transfer to which it matters.
     pub fn set_date(&mut self, at: Time, date: Date) {
-        self.keeper.set_date(at, date);
+        self.common.keeper.set_date(at, date);
     }
 
     /// How `https` is verified from here on where a transfer's options do not say.
     pub fn set_tls(&mut self, policy: TlsPolicy) {
-        self.config.tls = Some(policy);
+        self.common.tls = Some(policy);
     }
 
     /// The policy for `https` where a transfer's options do not say.
     pub fn tls(&self) -> Option<&TlsPolicy> {
-        self.config.tls.as_ref()
+        self.common.tls.as_ref()
     }
 
     /// Changes the limits. A connection over a lowered limit is closed when its exchange is over.
@@ -488,7 +488,7 @@ impl Engine {
             && self.resumed.is_empty());
         let opened = self.gates.have_opened();
         match (
-            work || opened || self.memory.has_call(),
+            work || opened || self.common.memory.has_call(),
             self.timers.next(),
             self.channels.next_time(),
         ) {
@@ -545,7 +545,7 @@ impl Engine {
             origins: self.pool.origins(),
             timers: self.timers.len(),
             queries: self.channels.queries_sent(),
-            memory: self.memory.held(),
+            memory: self.common.memory.held(),
             gates: self.gates.known(),
             ..self.stats
         }
@@ -566,7 +566,7 @@ impl Engine {
             && self.pool.connections.is_empty()
             && self.exchanges.is_empty()
             && self.resolver.is_idle()
-            && self.memory.held() == 0
+            && self.common.memory.held() == 0
     }
 
     // shared by the parts of the engine

@@ -213,6 +213,7 @@ impl Scenario {
             lookup_cache: random.size(1, 4),
             lookup_family: None,
             max_per_host: rules.per_host,
+            http2_connections: None,
             max_per_address: rules.per_address,
             politeness: rules.politeness,
             serve_stale: None,

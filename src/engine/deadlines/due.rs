@@ -9,6 +9,7 @@ use crate::engine::Options;
 use crate::engine::exchanges::exchange::{Exchange, Hold, Rest};
 use crate::engine::links::connection::{Connection, Idle, State, WireCount};
 use crate::engine::multiplex::Multiplex;
+use crate::engine::names::resolve::Resolver;
 use crate::engine::transfers::request::Timeouts;
 use crate::engine::transfers::transfer::{Place, Transfer};
 use crate::error::Deadline;
@@ -67,33 +68,12 @@ impl Due {
         }
     }
 
-    fn or_earlier(self, other: Due) -> Due {
+    pub(super) fn or_earlier(self, other: Due) -> Due {
         if other.at < self.at { other } else { self }
     }
 }
 
 impl Connection {
-    /// The first deadline of what it waits for, with the transfer that it is made for, if it is. Of the exchange that it
-    /// carries the deadlines are its own.
-    #[inline]
-    pub(in crate::engine) fn due(&self, transfer: Option<&Transfer>, keep_idle: Duration) -> Due {
-        match &self.state {
-            State::Idle(idle) => idle.due(keep_idle),
-            // one that has ended waits for those alone who have yet to take what came
-            State::Multiplexed(_) if self.ended => Due::NEVER,
-            State::Multiplexed(link) => link.due(keep_idle),
-            State::Connecting(_)
-            | State::Tunnelling(_)
-            | State::Handshaking(_)
-            | State::Exchanging(_)
-            | State::Free
-            | State::Names(_) => {
-                let due = |transfer| self.setup_due(transfer).or_earlier(total(transfer));
-                transfer.map_or(Due::NEVER, due)
-            }
-        }
-    }
-
     /// The deadline of the step on which it is while it is set up for a transfer.
     pub(in crate::engine) fn setup_due(&self, transfer: &Transfer) -> Due {
         let timeouts = &transfer.request.options.timeouts;
@@ -115,14 +95,14 @@ impl Connection {
 }
 
 impl Idle {
-    fn due(&self, keep_idle: Duration) -> Due {
+    pub(super) fn due(&self, keep_idle: Duration) -> Due {
         Due::fail(self.since, Deadline::Idle, Some(keep_idle))
     }
 }
 
 impl Multiplex {
     #[cold]
-    fn due(&self, keep_idle: Duration) -> Due {
+    pub(super) fn due(&self, keep_idle: Duration) -> Due {
         match &self.idle {
             Some(idle) if self.is_wide => idle
                 .due(keep_idle)
@@ -144,13 +124,13 @@ impl Multiplex {
 }
 
 impl Transfer {
-    /// The first deadline of one that holds no connection; it waits for a look-up that has begun, or not.
-    pub(super) fn due(&self, is_looked_up: bool) -> Due {
+    /// The first deadline of one that holds no connection; a look-up that it waits for is one of these.
+    pub(super) fn due(&self, lookups: &Resolver) -> Due {
         let timeouts = &self.request.options.timeouts;
         let wait = match self.place {
             Place::Admission | Place::Opening(_) | Place::Exchange(_) => return Due::NEVER,
             Place::Later(at) => Due { at, then: Then::ComeBack },
-            Place::Addresses(_) if is_looked_up => {
+            Place::Addresses(lookup) if lookups.is_started(lookup) => {
                 Due::fail(self.since, Deadline::Resolve, timeouts.resolve)
             }
             Place::Connection | Place::Addresses(_) => {
@@ -159,7 +139,12 @@ impl Transfer {
                 Due::fail(self.since, Deadline::Queue, left)
             }
         };
-        wait.or_earlier(total(self))
+        wait.or_earlier(self.total())
+    }
+
+    /// The deadline of all of it.
+    pub(super) fn total(&self) -> Due {
+        Due::fail(self.added, Deadline::Total, self.request.options.timeouts.total)
     }
 
     /// How long a deadline was that it has missed.
@@ -195,7 +180,7 @@ impl Exchange {
         if self.body_begun {
             due = due.or_earlier(self.ask_due(since, after));
         }
-        due.or_earlier(total(transfer))
+        due.or_earlier(transfer.total())
     }
 
     /// As [`due`](Self::due), of one that something holds up, or that must not be slow.
@@ -227,7 +212,7 @@ impl Exchange {
             }
             due
         };
-        wait.or_earlier(self.moves_again(timeouts)).or_earlier(total(transfer))
+        wait.or_earlier(self.moves_again(timeouts)).or_earlier(transfer.total())
     }
 
     /// When what was held back may move: what the pace allows, and a body that has waited for leave.
@@ -286,8 +271,4 @@ impl Exchange {
 fn memory_due(since: Time, inspected: Time, after: Option<Duration>) -> Due {
     let at = since.max(inspected) + limits::MEMORY_PATIENCE;
     Due::fail(since, Deadline::Memory, after).or_earlier(Due { at, then: Then::Inspect })
-}
-
-fn total(transfer: &Transfer) -> Due {
-    Due::fail(transfer.added, Deadline::Total, transfer.request.options.timeouts.total)
 }

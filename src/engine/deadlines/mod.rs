@@ -63,7 +63,7 @@ impl Engine {
         if self.carried_deadlines && !self.is_unwatched(id, connection) {
             return;
         }
-        let at = self.deadline(connection, self.exchange_of(connection)).at;
+        let at = self.deadline(connection).at;
         if at >= connection.timer_at {
             return;
         }
@@ -85,9 +85,8 @@ impl Engine {
 
     /// Sees to it that the deadline of a transfer without connection is not missed.
     pub(super) fn schedule_transfer(&mut self, id: TransferId) {
-        let Some(transfer) = self.transfers.get(id) else { return };
-        let at = self.transfer_deadline(transfer).at;
         let Some(transfer) = self.transfers.get_mut(id) else { return };
+        let at = transfer.due(&self.resolver).at;
         if let Some(timer) = transfer.timer.take() {
             self.timers.cancel(timer);
         }
@@ -98,35 +97,43 @@ impl Engine {
 
     /// The first deadline of what a connection waits for, or the exchange that it carries.
     #[inline]
-    pub(super) fn deadline(&self, connection: &Connection, exchange: Option<&Exchange>) -> Due {
-        match exchange {
-            Some(exchange) => self.exchange_deadline(exchange),
-            None => {
-                let transfer = connection.opens_for().and_then(|id| self.transfers.get(id));
-                connection.due(transfer, self.config.keep_idle)
-            }
+    pub(super) fn deadline(&self, connection: &Connection) -> Due {
+        match connection.state {
+            State::Exchanging(id) => match self.exchanges.get(id) {
+                Some(exchange) => self.exchange_deadline(exchange),
+                None => Due::NEVER,
+            },
+            State::Idle(ref idle) => idle.due(self.config.keep_idle),
+            // one that has ended waits for those alone who have yet to take what came
+            State::Multiplexed(_) if connection.ended => Due::NEVER,
+            State::Multiplexed(ref link) => link.due(self.config.keep_idle),
+            State::Connecting(_)
+            | State::Tunnelling(_)
+            | State::Handshaking(_)
+            | State::Free
+            | State::Names(_) => self.setup_deadline(connection),
         }
+    }
+
+    fn setup_deadline(&self, connection: &Connection) -> Due {
+        let transfer = connection.opens_for().and_then(|id| self.transfers.get(id));
+        let due = |transfer: &Transfer| connection.setup_due(transfer).or_earlier(transfer.total());
+        transfer.map_or(Due::NEVER, due)
     }
 
     /// The first deadline of what an exchange waits for.
     #[inline(always)]
     pub(super) fn exchange_deadline(&self, exchange: &Exchange) -> Due {
         match self.transfers.get(exchange.transfer) {
-            Some(transfer) => exchange.due(transfer, self.memory.inspected),
+            Some(transfer) => exchange.due(transfer, self.common.memory.inspected),
             None => Due::NEVER,
         }
-    }
-
-    /// The first deadline of a transfer that holds no connection.
-    fn transfer_deadline(&self, transfer: &Transfer) -> Due {
-        let is_started = |lookup| self.resolver.is_started(lookup);
-        transfer.due(matches!(transfer.place, Place::Addresses(lookup) if is_started(lookup)))
     }
 
     /// The time of a transfer without connection may be over. What fails by that waits to be `looked` at first.
     pub(super) fn check_transfer(&mut self, id: TransferId, looked: bool) {
         let Some(transfer) = self.transfers.get(id) else { return };
-        let Due { at, then } = self.transfer_deadline(transfer);
+        let Due { at, then } = transfer.due(&self.resolver);
         match then {
             _ if at > self.now => self.schedule_transfer(id),
             Then::ComeBack => self.seek_connection(id),
@@ -153,7 +160,7 @@ impl Engine {
     /// As [`check_transfer`](Self::check_transfer), of a connection.
     pub(super) fn check_connection(&mut self, id: ConnectionId, looked: bool) {
         let Some(connection) = self.pool.connections.get(id) else { return };
-        let Due { at, then } = self.deadline(connection, self.exchange_of(connection));
+        let Due { at, then } = self.deadline(connection);
         if at > self.now {
             return self.touch(id);
         }

@@ -201,7 +201,7 @@ impl Engine {
             self.timers.cancel(timer);
         }
         if transfer.identity.is_some() {
-            transfer.dress(connection.forwarder.as_deref(), &mut self.keeper, self.now);
+            transfer.dress(connection.forwarder.as_deref(), &mut self.common.keeper, self.now);
         }
         let parties = (transfer_id, id);
         let exchange = match &mut connection.state {

@@ -214,7 +214,7 @@ impl Engine {
         let Some(decoding) = &mut exchange.decoding else { return true };
         let Some(transfer) = self.transfers.get_mut(exchange.transfer) else { return true };
         let before = decoding.work();
-        let (handler, decoded) = (&mut *transfer.handler, &mut self.decoded);
+        let (handler, decoded) = (&mut *transfer.handler, &mut self.common.decoded);
         let (flow, next) = calling(Called::On(id), || decoding.take_waiting(handler, decoded));
         self.decoded_in_batch += decoding.work() - before;
         match (flow, next) {
@@ -268,7 +268,7 @@ impl Engine {
         let Some(decoding) = exchange.decoding.as_mut().filter(|_| !pauses) else { return };
         let Some(transfer) = self.transfers.get_mut(exchange.transfer) else { return };
         // whatever is answered, it fails for the reason it had
-        let (handler, decoded) = (&mut *transfer.handler, &mut self.decoded);
+        let (handler, decoded) = (&mut *transfer.handler, &mut self.common.decoded);
         _ = calling(Called::On(id), || decoding.take_end(handler, decoded));
     }
 }

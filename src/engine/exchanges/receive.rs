@@ -44,14 +44,14 @@ pub(in crate::engine) enum Next {
 }
 
 /// What all exchanges share where a response is delivered.
-pub(in crate::engine) struct Common<'a> {
-    pub(in crate::engine) tls: Option<&'a TlsPolicy>,
-    pub(in crate::engine) memory: &'a Memory,
-    pub(in crate::engine) keeper: &'a mut Keeper,
-    pub(in crate::engine) retries: &'a mut Retries,
+pub(in crate::engine) struct Common {
+    /// How `https` is verified where a transfer's options do not say.
+    pub(in crate::engine) tls: Option<TlsPolicy>,
+    pub(in crate::engine) memory: Memory,
+    pub(in crate::engine) keeper: Keeper,
+    pub(in crate::engine) retries: Retries,
     /// Decoded bytes on their way to a handler.
-    pub(in crate::engine) decoded: &'a mut Vec<u8>,
-    pub(in crate::engine) now: Time,
+    pub(in crate::engine) decoded: Vec<u8>,
 }
 
 impl Engine {
@@ -224,7 +224,8 @@ impl Engine {
             let (more, step) = match transfer {
                 None => connection.path.receive(&wire[taken..], &mut |_| false)?,
                 Some(transfer) => connection.path.receive(&wire[taken..], &mut |head| {
-                    let is_challenged = transfer.is_challenged_by_proxy(head, &mut self.keeper);
+                    let is_challenged =
+                        transfer.is_challenged_by_proxy(head, &mut self.common.keeper);
                     self.stats.challenges += u64::from(is_challenged);
                     is_challenged
                 })?,
@@ -274,12 +275,7 @@ impl Engine {
     }
 
     /// Feeds an exchange and its handler.
-    #[inline]
     fn take_response(&mut self, id: ExchangeId, input: &[u8]) -> Taken {
-        calling(Called::On(id), || self.take_response_of(id, input))
-    }
-
-    fn take_response_of(&mut self, id: ExchangeId, input: &[u8]) -> Taken {
         let mut taken = 0;
         loop {
             let now = self.now;
@@ -302,64 +298,11 @@ impl Engine {
             let Some(transfer) = self.transfers.get_mut(exchange.transfer) else {
                 return Taken::Over;
             };
-            let as_it_comes =
-                exchange.decoding.is_none() && transfer.request.options.max_body.is_none();
             let mut answered = false;
-            let (flow, mut next) = loop {
-                let Codec::Http1(codec) = &mut exchange.codec else { return Taken::Over };
-                let Read { consumed, event } = match codec.read(&input[taken..]) {
-                    Ok(read) => read,
-                    Err(fault) => {
-                        self.fail_exchange(id, Cause::Http(fault), None);
-                        return Taken::Over;
-                    }
-                };
-                taken += consumed;
-                let rest = match event {
-                    Event::NeedMore => break (Flow::Continue, exchange.read_on(&self.memory)),
-                    Event::Informational(head) => {
-                        answered = true;
-                        exchange.head_loan = None;
-                        transfer.handler.informational(&head);
-                        break (Flow::Continue, Next::More);
-                    }
-                    Event::Head(head) => {
-                        // what follows on an offer is asked for only now
-                        answered = exchange.request_sent == Time::NEVER
-                            || matches!(transfer.request.body, Body::Raw(_));
-                        exchange.head_loan = None;
-                        let answer = Answer {
-                            untouched: !exchange.body_begun,
-                            response: &mut exchange.response,
-                            rest: &mut exchange.rest,
-                            measured: &mut exchange.measured.0,
-                            decoding: &mut exchange.decoding,
-                        };
-                        let mut common = Common {
-                            tls: self.config.tls.as_ref(),
-                            memory: &self.memory,
-                            keeper: &mut self.keeper,
-                            retries: &mut self.retries,
-                            decoded: &mut self.decoded,
-                            now,
-                        };
-                        break (answer.take_head(transfer, &head, &mut common), Next::More);
-                    }
-                    Event::Body(chunk) if as_it_comes => match transfer.handler.body(chunk) {
-                        // as nearly always: on to the next piece
-                        Flow::Continue => continue,
-                        flow => break (flow, Next::More),
-                    },
-                    Event::Body(chunk) => Some(chunk),
-                    Event::Complete => None,
-                };
-                let handler = &mut *transfer.handler;
-                let given = give_out(rest, &mut exchange.decoding, handler, &mut self.decoded);
-                break match (&given, codec.trailers()) {
-                    ((_, Next::Complete), Some(trailers)) => give_trailers(trailers, handler),
-                    _ => given,
-                };
-            };
+            let (so_far, common) = ((&mut taken, &mut answered), &mut self.common);
+            let (flow, mut next) = calling(Called::On(id), || {
+                exchange.take_event(transfer, input, so_far, common, now)
+            });
             heed(flow, &mut next, exchange, transfer);
             if answered {
                 // the rest of the request's body may be wanted now, or not any more
@@ -441,6 +384,66 @@ impl Engine {
     }
 }
 
+impl Exchange {
+    /// Takes bytes of a response up to the next event that asks for something. Whether it is `answered`: the rest of the
+    /// request's body may be wanted now, or not any more.
+    #[inline(always)]
+    fn take_event(
+        &mut self,
+        transfer: &mut Transfer,
+        input: &[u8],
+        (taken, answered): (&mut usize, &mut bool),
+        common: &mut Common,
+        now: Time,
+    ) -> (Flow, Next) {
+        let as_it_comes = self.decoding.is_none() && transfer.request.options.max_body.is_none();
+        loop {
+            let Codec::Http1(codec) = &mut self.codec else { return (Flow::Continue, Next::Wait) };
+            let Read { consumed, event } = match codec.read(&input[*taken..]) {
+                Ok(read) => read,
+                Err(fault) => return (Flow::Continue, Next::Fail(Cause::Http(fault))),
+            };
+            *taken += consumed;
+            let rest = match event {
+                Event::NeedMore => return (Flow::Continue, self.read_on(&common.memory)),
+                Event::Informational(head) => {
+                    *answered = true;
+                    self.head_loan = None;
+                    transfer.handler.informational(&head);
+                    return (Flow::Continue, Next::More);
+                }
+                Event::Head(head) => {
+                    // what follows on an offer is asked for only now
+                    *answered = self.request_sent == Time::NEVER
+                        || matches!(transfer.request.body, Body::Raw(_));
+                    self.head_loan = None;
+                    let answer = Answer {
+                        untouched: !self.body_begun,
+                        response: &mut self.response,
+                        rest: &mut self.rest,
+                        measured: &mut self.measured.0,
+                        decoding: &mut self.decoding,
+                    };
+                    return (answer.take_head(transfer, &head, common, now), Next::More);
+                }
+                Event::Body(chunk) if as_it_comes => match transfer.handler.body(chunk) {
+                    // as nearly always: on to the next piece
+                    Flow::Continue => continue,
+                    flow => return (flow, Next::More),
+                },
+                Event::Body(chunk) => Some(chunk),
+                Event::Complete => None,
+            };
+            let handler = &mut *transfer.handler;
+            let given = give_out(rest, &mut self.decoding, handler, &mut common.decoded);
+            return match (&given, codec.trailers()) {
+                ((_, Next::Complete), Some(trailers)) => give_trailers(trailers, handler),
+                _ => given,
+            };
+        }
+    }
+}
+
 /// What an exchange has of its response, to be known by the head.
 pub(in crate::engine) struct Answer<'a> {
     /// Nobody has asked for the request's body.
@@ -459,12 +462,13 @@ impl Answer<'_> {
         self,
         transfer: &mut Transfer,
         head: &ResponseHead<'_>,
-        common: &mut Common<'_>,
+        common: &mut Common,
+        now: Time,
     ) -> Flow {
         *self.response = Some(Response { status: head.status(), version: head.version() });
-        let followed = follow(transfer, head, self.untouched, common);
+        let followed = follow(transfer, head, self.untouched, common, now);
         if followed.is_some() {
-            (*self.rest, *self.measured) = (Rest::Superseded, common.now);
+            (*self.rest, *self.measured) = (Rest::Superseded, now);
         } else if let Some(policy) = transfer.request.options.decode {
             *self.decoding = Decoding::begin(head, policy, common.memory.lend());
         }
@@ -478,11 +482,13 @@ fn follow(
     transfer: &mut Transfer,
     head: &ResponseHead<'_>,
     untouched: bool,
-    common: &mut Common<'_>,
+    common: &mut Common,
+    now: Time,
 ) -> Option<Flow> {
-    let (status, now) = (head.status(), common.now);
+    let status = head.status();
     if transfer.heeds(status)
-        && let Some(flow) = transfer.take_lead(head, untouched, common.tls, common.keeper, now)
+        && let Some(flow) =
+            transfer.take_lead(head, untouched, common.tls.as_ref(), &mut common.keeper, now)
     {
         return Some(flow);
     }

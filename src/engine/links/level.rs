@@ -18,7 +18,7 @@ impl Engine {
         Level {
             recv: connection.takes_bytes(&self.exchanges),
             send: connection.has_bytes(&self.exchanges),
-            deadline: self.deadline(connection, self.exchange_of(connection)).at,
+            deadline: self.deadline(connection).at,
         }
     }
 

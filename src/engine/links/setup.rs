@@ -68,7 +68,7 @@ impl Engine {
     ) -> Option<Vec<u8>> {
         let key = &self.pool.get(origin)?.key;
         let via = key.tunnel()?;
-        self.transfers.get_mut(transfer)?.introduce(via, &key.tunnelled(), &mut self.keeper)
+        self.transfers.get_mut(transfer)?.introduce(via, &key.tunnelled(), &mut self.common.keeper)
     }
 
     /// A connection's socket is connected, or a layer of its path stands: the next is set up, or else its transfer's

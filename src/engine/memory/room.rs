@@ -86,15 +86,15 @@ impl Engine {
             (None, Some(loan)) => loan.wait(now),
             (None, None) => {}
         }
-        self.memory.join(&transfer.owner().to_text(), id);
+        self.common.memory.join(&transfer.owner().to_text(), id);
         self.stats.memory_waits += 1;
-        if self.memory.is_full() {
+        if self.common.memory.is_full() {
             self.shorten_line();
         }
-        if self.memory.in_line() > 2 * self.exchanges.len() {
+        if self.common.memory.in_line() > 2 * self.exchanges.len() {
             let exchanges = &self.exchanges;
             let waits = |exchange: &Exchange| exchange.awaits_memory().is_some();
-            self.memory.forget(|id| exchanges.get(id).is_some_and(waits));
+            self.common.memory.forget(|id| exchanges.get(id).is_some_and(waits));
         }
         self.touch_exchange(id);
     }
@@ -102,7 +102,7 @@ impl Engine {
     /// Has the first of those that wait go on, if there is room.
     #[inline]
     pub(in crate::engine) fn call_who_waits(&mut self) {
-        if let Some(id) = self.memory.call()
+        if let Some(id) = self.common.memory.call()
             && let Some(exchange) = self.exchanges.get_mut(id)
             && exchange.awaits_memory().is_some()
         {
@@ -116,12 +116,12 @@ impl Engine {
     #[cold]
     pub(in crate::engine) fn inspect_holders(&mut self) {
         let now = self.now;
-        self.memory.inspected = now;
+        self.common.memory.inspected = now;
         let idle = self.holders(|exchange| exchange.makes_little_use(now));
         // where each waits for the one who goes on, nobody is spared
-        let spared = if self.memory.is_held_in_line() { 0 } else { limits::MEMORY_UNASKED };
+        let spared = if self.common.memory.is_held_in_line() { 0 } else { limits::MEMORY_UNASKED };
         let mut left: usize = idle.iter().map(|holder| holder.held).sum();
-        let mut due = self.memory.portion();
+        let mut due = self.common.memory.portion();
         for Holder { id, held } in idle {
             if left <= spared || due == 0 {
                 return;
@@ -135,9 +135,9 @@ impl Engine {
     #[cold]
     fn shorten_line(&mut self) {
         let limit = self.config.memory;
-        let mut due = self.memory.portion();
+        let mut due = self.common.memory.portion();
         for Holder { id, held } in self.holders(|exchange| exchange.awaits_memory().is_some()) {
-            if due == 0 && !self.memory.is_full() {
+            if due == 0 && !self.common.memory.is_full() {
                 return;
             }
             due = due.saturating_sub(held);

@@ -74,20 +74,13 @@ impl Engine {
                 Event::GoAway { .. } => continue,
                 event => {
                     of_request = true;
-                    let mut common = Common {
-                        tls: self.config.tls.as_ref(),
-                        memory: &self.memory,
-                        keeper: &mut self.keeper,
-                        retries: &mut self.retries,
-                        decoded: &mut self.decoded,
-                        now: self.now,
-                    };
                     let (exchanges, transfers) = (&mut self.exchanges, &mut self.transfers);
                     let key = key_of(&event);
                     let Some(exchange) = exchanges.get_mut(key) else { continue };
                     let Some(transfer) = transfers.get_mut(exchange.transfer) else { continue };
-                    exchange.note_received(consumed, common.now);
-                    calling(Called::On(key), || exchange.hear(transfer, key, event, &mut common))
+                    exchange.note_received(consumed, self.now);
+                    let (common, now) = (&mut self.common, self.now);
+                    calling(Called::On(key), || exchange.hear(transfer, key, event, common, now))
                 }
             };
             self.heed_told(id, told);
@@ -163,15 +156,7 @@ impl Engine {
             }
             let Some(held) = stream.take_held() else { return };
             let Some(transfer) = self.transfers.get_mut(exchange.transfer) else { return };
-            let mut common = Common {
-                tls: self.config.tls.as_ref(),
-                memory: &self.memory,
-                keeper: &mut self.keeper,
-                retries: &mut self.retries,
-                decoded: &mut self.decoded,
-                now: self.now,
-            };
-            let told = exchange.deliver(transfer, id, held.part(), &mut common);
+            let told = exchange.deliver(transfer, id, held.part(), &mut self.common, self.now);
             self.heed_told(connection, told);
         }
     }
@@ -256,7 +241,8 @@ impl Exchange {
         transfer: &mut Transfer,
         id: ExchangeId,
         event: Event<'_>,
-        common: &mut Common<'_>,
+        common: &mut Common,
+        now: Time,
     ) -> Told {
         let Some(stream) = self.codec.stream_mut() else { return Told::nothing(id) };
         let part = match event {
@@ -288,7 +274,7 @@ impl Exchange {
         let mut begins = false;
         if let Part::Informational(head) | Part::Head(head) = &part {
             begins = self.first_byte == Time::NEVER;
-            self.first_byte = self.first_byte.min(common.now);
+            self.first_byte = self.first_byte.min(now);
             stream.has_started = true;
             stream.note_status(head.status());
         }
@@ -298,7 +284,7 @@ impl Exchange {
                 stream.hold(&part);
                 Told::nothing(id)
             }
-            false => self.deliver(transfer, id, part, common),
+            false => self.deliver(transfer, id, part, common, now),
         };
         told.changed |= begins || self.holds.has(Hold::Pace);
         told
@@ -311,7 +297,8 @@ impl Exchange {
         transfer: &mut Transfer,
         id: ExchangeId,
         part: Part<'_>,
-        common: &mut Common<'_>,
+        common: &mut Common,
+        now: Time,
     ) -> Told {
         let mut told = Told::nothing(id);
         if self.rest != Rest::Delivered {
@@ -333,14 +320,14 @@ impl Exchange {
                 return told;
             }
             Part::Head(head) => {
-                let flow = self.answer().take_head(transfer, &head, common);
+                let flow = self.answer().take_head(transfer, &head, common, now);
                 told.changed = self.request_sent == Time::NEVER || self.rest != Rest::Delivered;
                 flow
             }
             Part::Body(bytes) => {
                 told.delivered = bytes.len();
                 let (decoding, handler) = (&mut self.decoding, &mut *transfer.handler);
-                let (flow, next) = give_out(Some(bytes), decoding, handler, common.decoded);
+                let (flow, next) = give_out(Some(bytes), decoding, handler, &mut common.decoded);
                 told.next = next;
                 flow
             }
@@ -378,9 +365,9 @@ impl Exchange {
     }
 
     /// Gives out what is left of a body at its end, and the fields after it.
-    fn give_end(&mut self, transfer: &mut Transfer, common: &mut Common<'_>) -> (Flow, Next) {
+    fn give_end(&mut self, transfer: &mut Transfer, common: &mut Common) -> (Flow, Next) {
         let (decoding, handler) = (&mut self.decoding, &mut *transfer.handler);
-        let given = give_out(None, decoding, handler, common.decoded);
+        let given = give_out(None, decoding, handler, &mut common.decoded);
         let Some(stream) = self.codec.stream_mut() else { return given };
         match given {
             (_, Next::Complete) => match stream.take_trailers() {

@@ -406,7 +406,7 @@ impl Engine {
         let Message { transfer: id, outcome, handler } = message;
         let Some(transfer) = self.transfers.get_mut(*id) else { return };
         if transfer.request.options.retry.is_some() {
-            self.retries.purse.note_end(transfer.request.head.origin().host());
+            self.common.retries.purse.note_end(transfer.request.head.origin().host());
         }
         if transfer.retrying.is_some() {
             outcome.report.retried = transfer.take_retried();

@@ -181,7 +181,7 @@ impl Engine {
         let (has_body, queued) = (transfer.has_body(), report.times.queue);
         let Some(hops) = &mut transfer.hops else { return };
         let before = hops.began.since(transfer.added);
-        hops.history.push(&transfer.request.head, has_body, report, before, &self.memory);
+        hops.history.push(&transfer.request.head, has_body, report, before, &self.common.memory);
         hops.began = self.now;
         match next {
             Ok(Next::Redirect(next)) => {
@@ -200,7 +200,7 @@ impl Engine {
     /// may go to another origin than before, and that origin may have been forgotten meanwhile.
     pub(in crate::engine) fn seek_connection(&mut self, id: TransferId) {
         let Some(transfer) = self.transfers.get_mut(id) else { return };
-        let key = transfer.pool_key(self.config.tls.as_ref());
+        let key = transfer.pool_key(self.common.tls.as_ref());
         key.restrict(&mut transfer.request);
         transfer.origin = self.pool.origin(key);
         if let Some(origin) = self.queue_first(id) {

@@ -294,7 +294,7 @@ impl Engine {
         if seen && !transfer.starts_over() {
             return false;
         }
-        self.retries.take_error(transfer, error, untouched, self.now)
+        self.common.retries.take_error(transfer, error, untouched, self.now)
     }
 
     /// A request that is asked again is over: the transfer waits for its next one. What it held it has
