@@ -125,6 +125,7 @@ impl Multiplex {
 
 impl Transfer {
     /// The first deadline of one that holds no connection; a look-up that it waits for is one of these.
+    #[inline]
     pub(super) fn due(&self, lookups: &Resolver) -> Due {
         let timeouts = &self.request.options.timeouts;
         let wait = match self.place {

@@ -165,11 +165,13 @@ impl Exchange {
         self.measured.0 = self.moved;
     }
 
+    #[inline(always)]
     pub(in crate::engine) fn wants_send(&self) -> bool {
         !self.head_taken || self.wants_body()
     }
 
     /// Whether the body is to be asked for more.
+    #[inline]
     pub(super) fn wants_body(&self) -> bool {
         self.codec.has_body_to_send() && !self.holds.sending()
     }

@@ -71,6 +71,7 @@ impl Engine {
     }
 
     /// Bytes of an exchange were sent; with that, `all` that was handed to its connection.
+    #[inline(always)]
     pub(in crate::engine) fn note_sent(&mut self, id: ExchangeId, bytes: usize, all: bool) {
         let now = self.now;
         let Some(exchange) = self.exchanges.get_mut(id) else { return };

@@ -222,17 +222,18 @@ impl Engine {
         if exchange.rest == Rest::Superseded {
             return self.supersede((id, connection), transfer, reusable);
         }
-        // built as a whole: its parts are large to be moved about
+        // in its place as a whole: its parts are large to be moved about
         let message = Message {
             transfer,
+            handler: self.take_handler(transfer),
             outcome: Outcome {
                 result: Ok(response),
                 report: self.report(transfer, Stand::Exchange(id)),
             },
-            handler: self.take_handler(transfer),
         };
+        self.messages.push_back(message);
         self.end_exchange(id, connection, reusable);
-        self.deliver(message);
+        self.deliver();
     }
 
     /// A response that is not the transfer's last is complete.
@@ -385,7 +386,8 @@ impl Engine {
     fn deliver_failure(&mut self, transfer: TransferId, error: Error, report: Report) {
         let handler = self.take_handler(transfer);
         let outcome = Outcome { result: Err(error), report };
-        self.deliver(Message { transfer, outcome, handler });
+        self.messages.push_back(Message { transfer, outcome, handler });
+        self.deliver();
     }
 
     fn take_handler(&mut self, id: TransferId) -> Box<dyn Handler> {
@@ -395,15 +397,15 @@ impl Engine {
         }
     }
 
+    /// The last message is whole: what else its transfer has is told, and the transfer is over.
     #[inline(always)]
-    fn deliver(&mut self, message: Message) {
-        match &message.outcome.result {
+    fn deliver(&mut self) {
+        let Some(message) = self.messages.back_mut() else { return };
+        let Message { transfer: id, outcome, handler } = message;
+        match &outcome.result {
             Ok(_) => self.stats.succeeded += 1,
             Err(_) => self.stats.failed += 1,
         }
-        self.messages.push_back(message);
-        let Some(message) = self.messages.back_mut() else { return };
-        let Message { transfer: id, outcome, handler } = message;
         let Some(transfer) = self.transfers.get_mut(*id) else { return };
         if transfer.request.options.retry.is_some() {
             self.common.retries.purse.note_end(transfer.request.head.origin().host());
@@ -433,6 +435,7 @@ impl Engine {
     }
 
     /// What a transfer took, at its end.
+    #[inline(always)]
     fn report(&mut self, id: TransferId, stand: Stand) -> Report {
         let (connection, exchange) = at(&self.pool, &self.exchanges, stand);
         let remote = connection.filter(|connection| !self.is_unix(connection)).map(|c| c.remote);
