@@ -10,7 +10,8 @@ use std::process::{Command, Stdio};
 use std::time::SystemTime;
 use std::{fs, io};
 
-use ringdove_test_support::hostile::{Hostile, Plan, SeenRequest};
+use ringdove_test_support::h2::{Peer, SeenRequest};
+use ringdove_test_support::hostile::{Hostile, Plan};
 
 use crate::differences;
 use crate::library;
@@ -65,6 +66,59 @@ struct Asked {
 /// When files were written that stand in a run's directory.
 const WRITTEN: SystemTime = SystemTime::UNIX_EPOCH;
 
+/// A server that is alike for both.
+pub(crate) trait Server {
+    const SPEAKS_HTTP2: bool;
+    /// Its URL, without a slash at the end.
+    fn base(&self) -> String;
+    /// Each request so far: its head, with the fields in lines, and its body.
+    fn asked(&self) -> Vec<(Vec<u8>, Vec<u8>)>;
+}
+
+impl Server for Hostile {
+    const SPEAKS_HTTP2: bool = false;
+
+    fn base(&self) -> String {
+        self.url("").trim_end_matches('/').to_owned()
+    }
+
+    fn asked(&self) -> Vec<(Vec<u8>, Vec<u8>)> {
+        let requests = self.requests().into_iter();
+        requests.map(|request| (request.head, request.body)).collect()
+    }
+}
+
+impl Server for Peer {
+    const SPEAKS_HTTP2: bool = true;
+
+    fn base(&self) -> String {
+        self.url("").trim_end_matches('/').to_owned()
+    }
+
+    /// With the version by which each came.
+    fn asked(&self) -> Vec<(Vec<u8>, Vec<u8>)> {
+        let links = self.seen().into_iter();
+        let requests = links.flat_map(|seen| {
+            seen.requests.into_iter().map(move |request| (seen.by_http1, request))
+        });
+        requests.map(|(by_http1, request)| (head_of(by_http1, &request), request.body)).collect()
+    }
+}
+
+/// The head of a request over HTTP/2, with the fields in lines.
+fn head_of(by_http1: bool, request: &SeenRequest) -> Vec<u8> {
+    let version = if by_http1 { "1.1" } else { "2" };
+    let mut head = format!("{} {} HTTP/{version}\r\n", request.method(), request.path());
+    for (name, value) in &request.fields {
+        match &name[..] {
+            ":authority" => head += &format!("host: {value}\r\n"),
+            name if name.starts_with(':') => {}
+            name => head += &format!("{name}: {value}\r\n"),
+        }
+    }
+    head.into_bytes()
+}
+
 /// The longest that a run may take, in seconds.
 const LIMIT: &str = "20";
 
@@ -87,16 +141,32 @@ pub(crate) fn compare_by(
     files: &[(&str, &str)],
     words: &[(&str, String)],
 ) {
+    compare_with(cases, &[], || server().start(), files, words);
+}
+
+/// The same, with options that stand before each case's, and any server.
+pub(crate) fn compare_with<S: Server>(
+    cases: &[Case],
+    options: &[&str],
+    server: impl Fn() -> S,
+    files: &[(&str, &str)],
+    words: &[(&str, String)],
+) {
+    // over https nothing becomes of HTTP/1.1 here that does not over http
+    if options.contains(&"--http1.1") {
+        eprintln!("left out: HTTP/1.1 over https");
+        return;
+    }
     if !Path::new("/usr/bin/curl").exists() {
         eprintln!("skipped: no curl is installed");
         return;
     }
     let mut wrong = String::new();
     for case in cases {
-        let stage = Stage { files, words };
-        let theirs = deeds(None, case, server().start(), &stage);
-        let ours = deeds(Some(library::folder()), case, server().start(), &stage);
-        let complaint = match differences::reason(case.name) {
+        let stage = Stage { options, files, words };
+        let theirs = deeds(None, case, server(), &stage);
+        let ours = deeds(Some(library::folder()), case, server(), &stage);
+        let complaint = match differences::reason(case.name, S::SPEAKS_HTTP2) {
             None if ours == theirs => continue,
             None => format!("on curl's: {theirs:#?}\non ours: {ours:#?}"),
             Some(_) if ours == theirs => "there is no difference any more".to_owned(),
@@ -109,11 +179,12 @@ pub(crate) fn compare_by(
 
 /// What stands around a run.
 struct Stage<'a> {
+    options: &'a [&'a str],
     files: &'a [(&'a str, &'a str)],
     words: &'a [(&'a str, String)],
 }
 
-fn deeds(library: Option<&Path>, case: &Case, server: Hostile, stage: &Stage<'_>) -> Deeds {
+fn deeds(library: Option<&Path>, case: &Case, server: impl Server, stage: &Stage<'_>) -> Deeds {
     let directory = tempfile::tempdir().expect("a directory");
     for (name, content) in stage.files {
         let path = directory.path().join(name);
@@ -122,10 +193,10 @@ fn deeds(library: Option<&Path>, case: &Case, server: Hostile, stage: &Stage<'_>
         let file = fs::File::open(path).and_then(|file| file.set_modified(WRITTEN));
         file.expect("a file of one's own");
     }
-    let base = server.url("");
-    let port = server.addr().port().to_string();
+    let base = server.base();
+    let port = base.rsplit(':').next().unwrap_or_default().to_owned();
     let fill = |text: &str| {
-        let text = text.replace("URL", base.trim_end_matches('/')).replace("PORT", &port);
+        let text = text.replace("URL", &base).replace("PORT", &port);
         stage.words.iter().fold(text, |text, (word, meaning)| text.replace(word, meaning))
     };
     let mut stdin = tempfile::tempfile().expect("a file");
@@ -133,6 +204,7 @@ fn deeds(library: Option<&Path>, case: &Case, server: Hostile, stage: &Stage<'_>
     // bounded, whatever it waits for
     let output = Command::new("/usr/bin/timeout")
         .args([LIMIT, "/usr/bin/curl", "-q", "-s"])
+        .args(stage.options)
         .args(case.args.iter().map(|arg| fill(arg)))
         .current_dir(directory.path())
         .env_clear()
@@ -154,7 +226,7 @@ fn deeds(library: Option<&Path>, case: &Case, server: Hostile, stage: &Stage<'_>
         status: output.status.code(),
         stdout: neutral(&output.stdout),
         files: files.map(|(name, text)| (name.clone(), content(&name, neutral(&text)))).collect(),
-        requests: server.requests().iter().map(|request| asked(request, &neutral)).collect(),
+        requests: server.asked().iter().map(|request| asked(request, &neutral)).collect(),
     }
 }
 
@@ -171,8 +243,8 @@ fn content(name: &str, text: String) -> String {
     lines.join("\n")
 }
 
-fn asked(request: &SeenRequest, neutral: &dyn Fn(&[u8]) -> String) -> Asked {
-    let head = neutral(&request.head);
+fn asked((head, body): &(Vec<u8>, Vec<u8>), neutral: &dyn Fn(&[u8]) -> String) -> Asked {
+    let head = neutral(head);
     let mut lines = head.lines().filter(|line| !line.is_empty());
     let line = lines.next().unwrap_or_default().to_owned();
     let (mut fields, mut boundary) = (Vec::new(), None);
@@ -196,7 +268,7 @@ fn asked(request: &SeenRequest, neutral: &dyn Fn(&[u8]) -> String) -> Asked {
         }
     }
     fields.sort();
-    let mut body = neutral(&request.body);
+    let mut body = neutral(body);
     if let Some(boundary) = boundary {
         body = body.replace(&boundary, "…");
     }

@@ -35,7 +35,17 @@ pub(crate) const DIFFERENCES: &[(&str, &str)] = &[
     ("-e with ;auto", "the engine makes no Referer"),
 ];
 
+/// The same, of cases that are tried over HTTP/2.
+const OVER_HTTP2: &[(&str, &str)] = &[
+    ("TE", "what belongs to the connection is not the program's to say"),
+    ("300 has a choice", POLICY),
+    ("-T - from an offset", "the length of what is read from a pipe is not known, and so not told"),
+    ("trailers", OLD),
+    ("-T of standard input", "leave is asked before it is known that the server speaks HTTP/2"),
+];
+
 /// Why this case differs, if it may.
-pub(crate) fn reason(case: &str) -> Option<&'static str> {
-    DIFFERENCES.iter().find(|(name, _)| *name == case).map(|(_, reason)| *reason)
+pub(crate) fn reason(case: &str, over_http2: bool) -> Option<&'static str> {
+    let table = if over_http2 { OVER_HTTP2 } else { DIFFERENCES };
+    table.iter().find(|(name, _)| *name == case).map(|(_, reason)| *reason)
 }

@@ -24,6 +24,8 @@ mod everyday;
 mod globs;
 #[path = "../../../cli/tests/curl/heads.rs"]
 mod heads;
+#[path = "../../../cli/tests/curl/http2.rs"]
+mod http2;
 #[path = "../../../cli/tests/curl/output.rs"]
 mod output;
 #[path = "../../../cli/tests/curl/proxies.rs"]
