@@ -11,11 +11,12 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderValue, Method, header};
 use http_body::Body as HttpBody;
 use ringdove::{
-    Config, CookieJar, DecodePolicy, Options, Proxies, RedirectPolicy, Stats, Timeouts, TlsPolicy,
+    Config, CookieJar, DecodePolicy, DriverKind, Options, Proxies, RedirectPolicy, Stats, Timeouts,
+    TlsPolicy,
 };
 
 use crate::body::{Body, BoxError};
-use crate::engine::Engine;
+use crate::engine::{Engine, Plan};
 use crate::error::{Error, Gone};
 use crate::inbox::{Asked, Command, Inbox};
 use crate::outgoing::Outgoing;
@@ -214,6 +215,7 @@ pub struct ClientBuilder {
     window: usize,
     max_buffered: usize,
     threads: usize,
+    driver: Option<DriverKind>,
 }
 
 impl Default for ClientBuilder {
@@ -225,6 +227,7 @@ impl Default for ClientBuilder {
             window: 256 * 1024,
             max_buffered: 64 * 1024 * 1024,
             threads: 1,
+            driver: None,
         }
     }
 }
@@ -301,10 +304,17 @@ impl ClientBuilder {
         self
     }
 
-    pub(crate) fn config_of_one(&self) -> Config {
+    /// Which driver engines have; the best that the system allows unless set.
+    pub fn driver(mut self, kind: DriverKind) -> ClientBuilder {
+        self.driver = Some(kind);
+        self
+    }
+
+    /// What one of the engines is made of.
+    pub(crate) fn plan_of_one(&self) -> Plan {
         let mut config = self.config.clone();
         config.max_connections = (config.max_connections / self.threads).max(1);
-        config
+        Plan { config, driver: self.driver }
     }
 
     pub(crate) fn settings(self) -> Settings {
@@ -323,18 +333,18 @@ impl ClientBuilder {
     /// [`Kind::Gone`](crate::error::Kind::Gone): the system has neither io_uring nor epoll for it, or no thread.
     pub fn build(self) -> Result<Client, Error> {
         let inboxes: Result<Vec<_>, Error> =
-            (0..self.threads).map(|_| begin(self.config_of_one())).collect();
+            (0..self.threads).map(|_| begin(self.plan_of_one())).collect();
         Ok(Client(Shared::new(inboxes?, self.settings())))
     }
 }
 
 /// Begins an engine on a thread of its own, which a ring belongs to.
-fn begin(config: Config) -> Result<Arc<Inbox>, Error> {
+fn begin(plan: Plan) -> Result<Arc<Inbox>, Error> {
     let (hand_over, inbox) = mpsc::sync_channel(1);
     let thread = std::thread::Builder::new().name("ringdove".to_owned());
     #[expect(clippy::disallowed_methods, reason = "an engine's thread is what a client is for")]
     let spawned = thread.spawn(move || {
-        let engine = match Engine::new(config) {
+        let engine = match Engine::new(plan) {
             Ok(engine) => engine,
             Err(error) => return drop(hand_over.send(Err(error))),
         };

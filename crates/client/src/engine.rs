@@ -12,12 +12,18 @@ use std::time::{Duration, Instant};
 
 use ringdove::engine::Outcome;
 use ringdove::http::{Fields, ResponseHead};
-use ringdove::{Config, Driver, Flow, Handler, MultiError, Paused, Redirect};
+use ringdove::{Config, Driver, DriverKind, Flow, Handler, MultiError, Paused, Redirect};
 
 use crate::call::{Call, End};
 use crate::clock;
 use crate::error::{Error, Gone};
 use crate::inbox::{Command, Inbox};
+
+/// What an engine is made of. It can go to the thread that is to have it, which an engine cannot.
+pub(crate) struct Plan {
+    pub(crate) config: Config,
+    pub(crate) driver: Option<DriverKind>,
+}
 
 pub(crate) struct Engine {
     driver: Driver,
@@ -32,9 +38,12 @@ pub(crate) struct Engine {
 
 impl Engine {
     /// An engine of the calling thread.
-    pub(crate) fn new(config: Config) -> Result<Engine, Error> {
-        let mut driver =
-            Driver::auto(config).map_err(|error| Error::no_engine(error.to_string()))?;
+    pub(crate) fn new(plan: Plan) -> Result<Engine, Error> {
+        let driver = match plan.driver {
+            None => Driver::auto(plan.config),
+            Some(kind) => Driver::new(kind, plan.config),
+        };
+        let mut driver = driver.map_err(|error| Error::no_engine(error.to_string()))?;
         let bell = driver.waker().map_err(|error| Error::no_engine(error.to_string()))?;
         Ok(Engine {
             driver,
@@ -57,7 +66,7 @@ impl Engine {
 
     #[cfg(feature = "tokio")]
     pub(crate) fn is_on_epoll(&self) -> bool {
-        self.driver.kind() == ringdove::DriverKind::Epoll
+        self.driver.kind() == DriverKind::Epoll
     }
 
     /// Whether it is to be turned no more.

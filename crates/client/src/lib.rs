@@ -20,6 +20,8 @@
 //! * Whoever is slow to read makes the server wait: no more than a [window](ClientBuilder::window) of a response waits here.
 //! * The body of a request is polled by the task that polls the call, and later by whoever reads the response. Neither direction
 //!   waits for the other.
+//! * What a caller's own code does stays with the caller: no body of a request is polled on an engine's thread, and an engine wakes tasks
+//!   without a lock held.
 //! * Redirects, cookies, decoding and retries are off unless asked for: [`ClientBuilder::browserlike`],
 //!   [`ClientBuilder::options`], [`RequestBuilder::options`].
 //!

@@ -70,7 +70,7 @@ impl LocalClient {
     ///
     /// As [`LocalClient::new`].
     pub fn build(builder: ClientBuilder) -> Result<(LocalClient, Turner), Error> {
-        let engine = Engine::new(builder.clone().threads(1).config_of_one())?;
+        let engine = Engine::new(builder.clone().threads(1).plan_of_one())?;
         let inbox = engine.inbox().clone();
         let client = Client::of(Shared::new(vec![inbox], builder.settings()));
         let turner = Turner { engine: Rc::new(RefCell::new(engine)) };

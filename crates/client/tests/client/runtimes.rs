@@ -4,6 +4,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ringdove::DriverKind;
 use ringdove_client::{Client, LocalClient};
 use ringdove_test_support::hostile::{Hostile, Plan, Script};
 
@@ -72,11 +73,14 @@ fn smols_executor() {
     futures_executor::block_on(executor.run(task));
 }
 
-fn on_tokio_in_place<F: Future>(future: impl FnOnce(LocalClient) -> F) -> F::Output {
+fn on_tokio_in_place<F: Future>(
+    kind: DriverKind,
+    future: impl FnOnce(LocalClient) -> F,
+) -> F::Output {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let local = tokio::task::LocalSet::new();
     local.block_on(&runtime, async {
-        let (client, turner) = LocalClient::new().unwrap();
+        let (client, turner) = LocalClient::build(Client::builder().driver(kind)).unwrap();
         let turning = tokio::task::spawn_local(turner.run_on_tokio());
         let output = future(client).await;
         // nobody is left
@@ -85,19 +89,42 @@ fn on_tokio_in_place<F: Future>(future: impl FnOnce(LocalClient) -> F) -> F::Out
     })
 }
 
+/// Whichever driver nests in tokio's loop, it is woken for all that it has to do.
 #[test]
 fn in_place_on_tokio() {
     let server = server();
-    on_tokio_in_place(|client| async move {
-        for path in ["/", "/small", "/"] {
-            let response = client.get(server.url(path)).send().await.unwrap();
-            let length = response.bytes().await.unwrap().len();
-            assert_eq!(length, if path == "/" { 300_000 } else { 5 });
-            // the engine has nothing to do meanwhile
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        assert_eq!(client.stats().await.unwrap().opened, 1);
+    for kind in DriverKind::ALL {
+        on_tokio_in_place(kind, |client| in_turn(client, &server));
+    }
+}
+
+async fn in_turn(client: LocalClient, server: &Hostile) {
+    let tasks = (0..4).map(|_| {
+        let calls: Vec<_> = ["/", "/small", "/"].map(|path| client.get(server.url(path))).into();
+        tokio::task::spawn_local(async {
+            let mut lengths = Vec::new();
+            for call in calls {
+                lengths.push(call.send().await.unwrap().bytes().await.unwrap().len());
+                // the engine has nothing to do meanwhile
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            lengths
+        })
     });
+    for task in tasks.collect::<Vec<_>>() {
+        assert_eq!(task.await.unwrap(), [300_000, 5, 300_000]);
+    }
+    assert!(client.stats().await.unwrap().opened <= 4);
+}
+
+/// On threads of their own, each driver does the same.
+#[test]
+fn every_driver_serves() {
+    let server = server();
+    for kind in DriverKind::ALL {
+        let client = Client::builder().driver(kind).build().unwrap();
+        futures_executor::block_on(calls(&client, &server));
+    }
 }
 
 /// In a loop of the caller's own.
