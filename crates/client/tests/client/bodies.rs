@@ -1,13 +1,13 @@
 //! Bodies on their way, in both directions.
 
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_core::Stream;
 use http_body_util::{BodyExt as _, StreamBody};
-use ringdove_client::{Body, Client, Upgraded};
+use ringdove_client::{Body, Client, LocalClient, Upgraded};
 use ringdove_test_support::PATIENCE;
 use ringdove_test_support::hostile::{Framing, Hostile, Plan, Script};
 
@@ -181,6 +181,34 @@ fn a_body_that_is_cut_short_is_an_error() {
         assert!(error.is_cut_short() && error.is_transient(), "{error}");
         assert!(response.chunk().await.unwrap().is_none(), "it is told once");
     });
+}
+
+/// An engine that ends is an error everywhere, and never the end of a body.
+#[test]
+fn a_body_whose_engine_is_gone_fails() {
+    let head = "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nsome";
+    let server = Plan::new().path("/", Script::new().send(head).stall()).start();
+    let client = Client::new();
+    run(async {
+        let mut response = client.get(server.url("/")).send().await.unwrap();
+        assert_eq!(response.chunk().await.unwrap().unwrap(), "some");
+        let waiting = std::thread::spawn(move || (run(response.chunk()), response));
+        client.clone().shutdown(Duration::ZERO).await;
+        let (end, mut response) = waiting.join().unwrap();
+        assert!(end.unwrap_err().is_gone());
+        assert!(response.chunk().await.unwrap().is_none(), "it is told once");
+        assert!(client.stats().await.unwrap_err().is_gone());
+        assert!(client.get(server.url("/")).send().await.unwrap_err().is_gone());
+    });
+    // so is one that nobody turns any more
+    let (client, mut turner) = LocalClient::new().unwrap();
+    let mut call = pin!(client.get(server.url("/")).send());
+    let mut cx = Context::from_waker(std::task::Waker::noop());
+    assert!(call.as_mut().poll(&mut cx).is_pending());
+    assert!(turner.turn(Some(Duration::ZERO)).unwrap());
+    drop(turner);
+    assert!(run(call).unwrap_err().is_gone());
+    assert!(run(client.get(server.url("/")).send()).unwrap_err().is_gone());
 }
 
 /// Whoever holds a body keeps its engine.
