@@ -6,6 +6,7 @@ mod bodies;
 mod cancellation;
 mod errors;
 mod everyday;
+mod grpc;
 mod http2;
 mod programs;
 mod runtimes;
