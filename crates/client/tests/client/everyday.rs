@@ -1,7 +1,7 @@
 //! Calls as they are made every day.
 
 use std::io::Read as _;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http_body_util::BodyExt as _;
 use ringdove_client::blocking;
@@ -148,16 +148,27 @@ fn a_shut_down_client_lets_calls_end_and_begins_none() {
     assert!(ended.join().unwrap().unwrap_err().is_gone());
 }
 
-/// How often the engines' threads have gone to sleep.
-fn sleeps() -> u64 {
+/// How often the engine's thread has gone to sleep; `None` while it is awake.
+fn sleeps() -> Option<u64> {
     let tasks = std::fs::read_dir("/proc/self/task").unwrap().flatten();
     let status = |task: std::fs::DirEntry| std::fs::read_to_string(task.path().join("status")).ok();
-    let engines = tasks.filter_map(status).filter(|text| text.starts_with("Name:\tringdove\n"));
-    let count = |text: String| {
-        let line = text.lines().find(|line| line.starts_with("voluntary_ctxt_switches")).unwrap();
-        line.split_whitespace().last().unwrap().parse::<u64>().unwrap()
-    };
-    engines.map(count).sum()
+    let engine = tasks.filter_map(status).find(|text| text.starts_with("Name:\tringdove\n"))?;
+    let field = |name: &str| engine.lines().find(|line| line.starts_with(name)).unwrap();
+    let count = field("voluntary_ctxt_switches").split_whitespace().last()?.parse().ok();
+    count.filter(|_| field("State:").contains('S'))
+}
+
+/// How often it has by when it has slept for so long, without a break.
+fn asleep_for(time: Duration) -> u64 {
+    let mut since = (sleeps(), Instant::now());
+    while since.0.is_none() || since.1.elapsed() < time {
+        std::thread::sleep(Duration::from_millis(20));
+        let now = sleeps();
+        if now != since.0 {
+            since = (now, Instant::now());
+        }
+    }
+    since.0.unwrap()
 }
 
 /// Alone in its process, since other tests have engines too.
@@ -167,13 +178,9 @@ fn an_idle_engine_sleeps() {
         let server = Plan::new().path("/", Script::new().ok("hello")).start();
         let client = Client::new();
         run(async { client.get(server.url("/")).send().await.unwrap().text().await.unwrap() });
-        let mut before = sleeps();
-        while before == 0 || before != sleeps() {
-            std::thread::sleep(Duration::from_millis(50));
-            before = sleeps();
-        }
+        let before = asleep_for(Duration::from_millis(500));
         std::thread::sleep(Duration::from_secs(2));
-        assert_eq!(sleeps(), before, "it has been woken, for nothing");
+        assert_eq!(sleeps(), Some(before), "it has been woken, for nothing");
         assert_eq!(run(client.stats()).unwrap()[0].idle, 1, "with a connection kept");
     });
 }
