@@ -143,9 +143,6 @@ impl Easy {
         }
         let code = multi.run_to_end(self);
         let _ = multi.remove(self);
-        if self.settings.borrow().flag(ids::FORBID_REUSE, false) {
-            multi.close_idle();
-        }
         code
     }
 

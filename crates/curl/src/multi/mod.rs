@@ -275,14 +275,19 @@ impl Multi {
     }
 
     fn take_messages(&self) {
+        let mut closes = false;
         loop {
             let next = self.engine.borrow_mut().as_mut().and_then(Engine::info_read);
-            let Some((Message { transfer, outcome, .. }, _)) = next else { return };
+            let Some((Message { transfer, outcome, .. }, _)) = next else { break };
             let easy = self.transfers.borrow_mut().remove(&transfer);
             self.sockets.easy.borrow_mut().remove(&transfer);
             let Some(easy) = easy else { continue };
             easy.run.id.set(None);
+            closes |= easy.settings.borrow().flag(ids::FORBID_REUSE, false);
             self.end(&easy, outcome);
+        }
+        if closes {
+            self.close_idle();
         }
     }
 

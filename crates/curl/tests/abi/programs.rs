@@ -100,6 +100,17 @@ fn connections_are_used_again_by_handles_of_one_share() {
     assert_eq!((server.requests().len(), server.connections()), (3, 1));
 }
 
+#[test]
+fn a_connection_that_is_not_to_be_used_again_is_closed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let Some(program) = build("forbid", folder.path()) else { return };
+    for (forbids, connections) in [("0", 1), ("1", 3)] {
+        let server = Plan::new().path("/", Script::new().ok("fine")).start();
+        passes(&program, &[&server.url("/"), forbids]);
+        assert_eq!((server.requests().len(), server.connections()), (3, connections));
+    }
+}
+
 /// Several threads, each with its handles, and one share of them all.
 #[test]
 fn threads_share() {
