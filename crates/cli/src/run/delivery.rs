@@ -303,7 +303,11 @@ impl Delivery {
 
     fn tell_heads(&mut self, head: &ResponseHead<'_>) {
         let mut text = self.whose();
-        push_lines(&mut text, '>', &std::mem::take(&mut self.request_head));
+        let mut asked = std::mem::take(&mut self.request_head);
+        if head.version() == Version::Http2 {
+            name_http2(&mut asked);
+        }
+        push_lines(&mut text, '>', &asked);
         push_lines(&mut text, '<', head.raw());
         self.rules.console.say(&text);
     }
@@ -336,7 +340,9 @@ impl Handler for Delivery {
 
     fn sending_head(&mut self, head: &RequestHead) {
         if let Some(trace) = &self.rules.trace {
-            trace.bytes(self.ticket.id, "=> Send header", &encoded(head, self.body));
+            let mut head = encoded(head, self.body);
+            name_http2(&mut head);
+            trace.bytes(self.ticket.id, "=> Send header", &head);
         }
     }
 
@@ -460,6 +466,14 @@ pub(crate) fn encoded(head: &RequestHead, body: BodyLength) -> Vec<u8> {
     let mut bytes = vec![0; head.encoded_len(body)];
     head.encode(body, &mut bytes);
     bytes
+}
+
+/// Has a request's head, which has no line of its own in HTTP/2, say that it went by that.
+fn name_http2(head: &mut Vec<u8>) {
+    let end = head.iter().position(|&byte| byte == b'\r').unwrap_or(head.len());
+    if head[..end].ends_with(b"HTTP/1.1") {
+        head.splice(end - 3..end, *b"2");
+    }
 }
 
 fn push_lines(text: &mut String, mark: char, head: &[u8]) {

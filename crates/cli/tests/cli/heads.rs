@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::command::{Ringdove, drivers};
+use ringdove_test_support::h2;
 use ringdove_test_support::hostile::{Framing, Plan, Script};
 
 fn server() -> ringdove_test_support::hostile::Hostile {
@@ -55,6 +56,20 @@ fn trailers_stand_wherever_heads_do() {
     let full = Plan::new().path("/", Script::new().send(body)).start();
     let ended = Ringdove::fetch(["--include", "-o", "/dev/full", &full.url("/")]).run().exits(1);
     ended.says(&["/dev/full", "No space left"]);
+}
+
+/// HTTP/2 has no request line; what people are shown says which version it went by, as curl's does.
+#[test]
+fn requests_by_http2_are_told_as_such() {
+    let server = h2::Plan::new().path("/", h2::Script::ok(1)).start();
+    for driver in drivers() {
+        let args = ["-v", "--trace-ascii", "%", "--driver", driver, "--http2-prior-knowledge"];
+        let ended = Ringdove::fetch(args).args([&server.url("/")]).run().exits(0);
+        let lines: Vec<_> = ended.stderr.lines().collect();
+        for line in ["> GET / HTTP/2", "0000: GET / HTTP/2", "< HTTP/2 200 "] {
+            assert!(lines.contains(&line), "{line}: {lines:#?}");
+        }
+    }
 }
 
 #[test]
