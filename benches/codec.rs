@@ -6,8 +6,8 @@ use std::hint::black_box;
 
 use http::Method;
 use ringdove::dns::{Kind, message};
-use ringdove::http::{BodyLength, Event, Exchange, Fill, RequestHead, SourceRead};
 use ringdove::limits::HttpLimits;
+use ringdove::protocol::{BodyLength, Event, Exchange, Fill, RequestHead, SourceRead};
 use url::Url;
 
 criterion_group!(benches, responses, chunked_bodies, requests, names);

@@ -13,8 +13,8 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use crate::http::h2::{ErrorCode, LinkFault};
-use crate::http::{CodingFault, HttpFault, ProxyFault, RedirectFault};
+use crate::protocol::h2::{ErrorCode, LinkFault};
+use crate::protocol::{CodingFault, HttpFault, ProxyFault, RedirectFault};
 
 pub use attempts::{Attempt, AttemptEnd, Attempts};
 pub use unresolved::Unresolved;

@@ -125,10 +125,10 @@ pub mod dns;
 pub mod driver;
 pub mod engine;
 pub mod error;
-pub mod http;
 pub mod id;
 pub mod limits;
 mod owner;
+pub mod protocol;
 pub mod sys;
 pub mod time;
 pub mod tls;
@@ -145,7 +145,7 @@ pub use engine::{
     Timeouts, Times, TlsSummary, TransferId, Undecoded, Ways,
 };
 pub use error::Error;
-pub use http::{
+pub use protocol::{
     AuthPolicy, Bypass, CookieJar, DecodePolicy, Hsts, KeepPost, Proxies, Proxy, ProxyError,
     Redirect, RedirectPolicy, RequestError, ResponseHead, SourceRead, Version,
 };

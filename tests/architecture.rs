@@ -9,14 +9,17 @@ use std::path::{Path, PathBuf};
 /// What each module of the crate may import of the others. Modules of one file that know nothing
 /// of the rest are below all layers.
 const MAY_IMPORT: &[(&str, &[&str])] = &[
-    ("http", &["limits", "owner"]),
+    ("protocol", &["limits", "owner"]),
     ("dns", &["limits"]),
     ("tls", &["limits", "owner"]),
-    ("engine", &["dns", "http", "tls", "dial", "error", "id", "limits", "owner", "time"]),
+    ("engine", &["dns", "protocol", "tls", "dial", "error", "id", "limits", "owner", "time"]),
     ("sys", &["dial", "id", "limits", "time"]),
-    ("driver", &["engine", "sys", "dns", "http", "tls", "dial", "error", "id", "limits", "time"]),
+    (
+        "driver",
+        &["engine", "sys", "dns", "protocol", "tls", "dial", "error", "id", "limits", "time"],
+    ),
     ("dial", &[]),
-    ("error", &["http"]),
+    ("error", &["protocol"]),
     ("id", &[]),
     ("limits", &[]),
     ("owner", &[]),

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ringdove::engine::{ConnectionId, Engine, Output};
-use ringdove::http::h2::hpack::{Encoder, Indexing};
-use ringdove::http::h2::{Connection, Event, Mark, Requests, StreamId};
-use ringdove::http::{BodyFault, BodyLength, RequestHead, SourceRead};
 use ringdove::limits::{H2Limits, HttpLimits};
+use ringdove::protocol::h2::hpack::{Encoder, Indexing};
+use ringdove::protocol::h2::{Connection, Event, Mark, Requests, StreamId};
+use ringdove::protocol::{BodyFault, BodyLength, RequestHead, SourceRead};
 use ringdove::{Config, Discard, HttpVersions, Method, Options, Request, Time};
 use url::Url;
 

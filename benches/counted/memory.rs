@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use ringdove::driver::Kind;
 use ringdove::engine::{Engine, Output};
-use ringdove::http::ResponseHead;
+use ringdove::protocol::ResponseHead;
 use ringdove::sys::rlimit;
 use ringdove::{Config, Discard, Driver, Flow, Handler, Request, Time};
 

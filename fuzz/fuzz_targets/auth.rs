@@ -9,7 +9,7 @@ mod support;
 
 use http::Method;
 use libfuzzer_sys::fuzz_target;
-use ringdove::http::{Attempt, AuthScheme, Authenticator, ClientNonces, Role, Secret};
+use ringdove::protocol::{Attempt, AuthScheme, Authenticator, ClientNonces, Role, Secret};
 
 use support::{origin, request, with_head};
 

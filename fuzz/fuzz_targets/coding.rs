@@ -6,7 +6,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use ringdove::DecodePolicy;
-use ringdove::http::{Coding, CodingFault, ContentDecoder, Decoded};
+use ringdove::protocol::{Coding, CodingFault, ContentDecoder, Decoded};
 
 const ALL: [Coding; 4] = [Coding::Gzip, Coding::Deflate, Coding::Brotli, Coding::Zstd];
 

@@ -8,7 +8,7 @@
 mod support;
 
 use libfuzzer_sys::fuzz_target;
-use ringdove::http::{CookieJar, Date, Initiator};
+use ringdove::protocol::{CookieJar, Date, Initiator};
 
 use support::{origin, request, with_head};
 

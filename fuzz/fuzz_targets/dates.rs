@@ -6,7 +6,7 @@ mod support;
 
 use libfuzzer_sys::fuzz_target;
 use ringdove::CookieJar;
-use ringdove::http::Date;
+use ringdove::protocol::Date;
 
 use support::{origin, with_head};
 

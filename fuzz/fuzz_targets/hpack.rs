@@ -5,7 +5,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use ringdove::http::h2::hpack::{Decoder, Encoder, Field, HpackFault, Indexing, Lines};
+use ringdove::protocol::h2::hpack::{Decoder, Encoder, Field, HpackFault, Indexing, Lines};
 
 type Fields = Vec<(Vec<u8>, Vec<u8>)>;
 

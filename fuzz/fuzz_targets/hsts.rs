@@ -9,7 +9,7 @@ mod support;
 
 use libfuzzer_sys::fuzz_target;
 use ringdove::Hsts;
-use ringdove::http::Date;
+use ringdove::protocol::Date;
 
 use support::{origin, with_head};
 

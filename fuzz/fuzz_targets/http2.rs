@@ -7,9 +7,9 @@
 
 use http::Method;
 use libfuzzer_sys::fuzz_target;
-use ringdove::http::h2::{Connection, Event, Mark, Requests, StreamId};
-use ringdove::http::{BodyFault, BodyLength, RequestHead, SourceRead};
 use ringdove::limits::{H2Limits, HttpLimits};
+use ringdove::protocol::h2::{Connection, Event, Mark, Requests, StreamId};
+use ringdove::protocol::{BodyFault, BodyLength, RequestHead, SourceRead};
 use url::Url;
 
 fuzz_target!(|input: &[u8]| {

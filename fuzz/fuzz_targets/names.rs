@@ -9,7 +9,7 @@ mod support;
 
 use libfuzzer_sys::fuzz_target;
 use ringdove::RedirectPolicy;
-use ringdove::http::{BodyLength, proposed_file_name};
+use ringdove::protocol::{BodyLength, proposed_file_name};
 
 use support::{request, with_head};
 

@@ -5,7 +5,7 @@
 mod support;
 
 use libfuzzer_sys::fuzz_target;
-use ringdove::http::Netrc;
+use ringdove::protocol::Netrc;
 
 use support::origin;
 

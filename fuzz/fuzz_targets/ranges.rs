@@ -8,7 +8,7 @@
 mod support;
 
 use libfuzzer_sys::fuzz_target;
-use ringdove::http::{ContentRange, Resumption};
+use ringdove::protocol::{ContentRange, Resumption};
 
 use support::with_head;
 

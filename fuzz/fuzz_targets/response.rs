@@ -7,8 +7,8 @@
 
 use http::Method;
 use libfuzzer_sys::fuzz_target;
-use ringdove::http::{BodyLength, CloseReasons, Event, Exchange, HttpFault, RequestHead};
 use ringdove::limits::HttpLimits;
+use ringdove::protocol::{BodyLength, CloseReasons, Event, Exchange, HttpFault, RequestHead};
 use url::Url;
 
 fuzz_target!(|input: &[u8]| {

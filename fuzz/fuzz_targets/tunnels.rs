@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use libfuzzer_sys::fuzz_target;
 use ringdove::engine::Config;
-use ringdove::http::AuthScheme;
+use ringdove::protocol::AuthScheme;
 use ringdove::{Options, Proxies, Proxy};
 
 use client::{Client, Ending, pieces};

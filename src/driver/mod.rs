@@ -25,8 +25,8 @@ use crate::engine::{
     AddError, Config, Engine, Handler, Message, Paused, Request, Stats, TransferId,
 };
 use crate::error::Operation;
-use crate::http::Date;
 use crate::limits;
+use crate::protocol::Date;
 use crate::sys::{Errno, Streams, Waker, clock, random, ring};
 use crate::tls::{TlsPolicy, TlsPolicyError};
 

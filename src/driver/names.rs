@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use crate::dns::{Conf, Hosts, Switch};
 use crate::engine::{Config, Engine, Family, LookupId, NameService, NamesConfig};
-use crate::http::Host;
 use crate::limits;
+use crate::protocol::Host;
 use crate::sys::{interface, random};
 use crate::time::Time;
 

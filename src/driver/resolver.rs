@@ -10,7 +10,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::MultiError;
 use crate::engine::{Engine, LookupId};
-use crate::http::Host;
+use crate::protocol::Host;
 use crate::sys::Waker;
 
 /// What a look-up found, or why it found nothing.
@@ -194,8 +194,8 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::http::Origin;
     use crate::id::Id;
+    use crate::protocol::Origin;
 
     fn host(name: &str) -> Host {
         let url = url::Url::parse(&format!("http://{name}/")).unwrap();

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::engine::{Engine, Politeness};
-use crate::http::Host;
+use crate::protocol::Host;
 use crate::time::Time;
 use crate::tls::TlsPolicy;
 

@@ -5,7 +5,7 @@
 use std::any::Any;
 
 use crate::engine::Outcome;
-use crate::http::{Fields, Redirect, RequestHead, ResponseHead, SourceRead};
+use crate::protocol::{Fields, Redirect, RequestHead, ResponseHead, SourceRead};
 
 /// Receives the events of one transfer.
 ///

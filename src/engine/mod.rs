@@ -32,9 +32,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::{Error, Phase};
-use crate::http::{Date, Host, RequestError};
 use crate::id::Slab;
 use crate::limits::{self, H2Limits};
+use crate::protocol::{Date, Host, RequestError};
 use crate::time::Time;
 use crate::tls::TlsPolicy;
 
@@ -377,7 +377,7 @@ impl Engine {
         self.set_paused(id, Paused::BOTH);
     }
 
-    /// Undoes [`Engine::pause`], [`Flow::Pause`] and [`crate::http::SourceRead::Pending`].
+    /// Undoes [`Engine::pause`], [`Flow::Pause`] and [`crate::protocol::SourceRead::Pending`].
     pub fn resume(&mut self, id: TransferId) {
         self.set_paused(id, Paused::default());
     }

@@ -2,7 +2,7 @@
 
 use crate::dial::Dial;
 use crate::engine::{ConnectionId, LookupId};
-use crate::http::Host;
+use crate::protocol::Host;
 use crate::time::Time;
 
 /// A want that the driver acts upon; taken with [`crate::engine::Engine::poll_output`].

@@ -18,8 +18,8 @@ use crate::engine::dials::ways::Way;
 use crate::engine::links::connection::{Connection, Idle, State, WireCount};
 use crate::engine::timers::TimerId;
 use crate::engine::{ConnectionId, HttpVersions, Options, Request, TransferId};
-use crate::http::{Host, Origin, RequestHead, Scheme, Version};
 use crate::id::{Id, Slab};
+use crate::protocol::{Host, Origin, RequestHead, Scheme, Version};
 use crate::time::Time;
 use crate::tls::TlsPolicy;
 

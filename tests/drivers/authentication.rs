@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use md5::{Digest as _, Md5};
 use ringdove::driver::Kind;
-use ringdove::http::{AuthPolicy, AuthScheme, CookieJar, Secret};
+use ringdove::protocol::{AuthPolicy, AuthScheme, CookieJar, Secret};
 use ringdove::{Config, Options, RedirectPolicy, Request};
 use sha2::{Sha256, Sha512_256};
 

@@ -2,7 +2,7 @@
 
 use ringdove::driver::Kind;
 use ringdove::error::{Cause, Phase, Progress};
-use ringdove::http::Version;
+use ringdove::protocol::Version;
 use ringdove::{Config, Request};
 
 use crate::run::{Run, Told, on_every_driver, policy};

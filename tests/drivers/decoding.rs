@@ -8,7 +8,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use ringdove::driver::Kind;
 use ringdove::error::Cause;
-use ringdove::http::{Coding, CodingFault};
+use ringdove::protocol::{Coding, CodingFault};
 use ringdove::{DecodePolicy, Options, Request};
 
 use crate::run::{Recorder, Run, on_every_driver};

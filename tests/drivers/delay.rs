@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ringdove::driver::Kind;
-use ringdove::http::ResponseHead;
+use ringdove::protocol::ResponseHead;
 use ringdove::{Config, Driver, Flow, Handler, HttpVersions, Options, Request, TransferId};
 use tempfile::TempDir;
 

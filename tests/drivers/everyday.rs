@@ -6,7 +6,7 @@ use std::time::Duration;
 use ringdove::driver::Kind;
 use ringdove::engine::BodySource;
 use ringdove::error::{Cause, Deadline};
-use ringdove::http::{Hsts, SourceRead, Trailers};
+use ringdove::protocol::{Hsts, SourceRead, Trailers};
 use ringdove::{Body, LowSpeed, Options, Request, TlsPolicy};
 
 use crate::run::{Run, on_every_driver};

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ringdove::driver::Kind;
-use ringdove::http::Version;
+use ringdove::protocol::Version;
 use ringdove::{Config, HttpVersions, Options};
 
 use crate::run::{Run, Told, Transfer, on_every_driver, policy};

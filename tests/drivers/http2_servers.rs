@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use ringdove::driver::Kind;
-use ringdove::http::Version;
+use ringdove::protocol::Version;
 use ringdove::{Config, HttpVersions, Options, Request};
 use tempfile::TempDir;
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use ringdove::driver::Kind;
 use ringdove::engine::{Body, BodySource};
-use ringdove::http::SourceRead;
+use ringdove::protocol::SourceRead;
 use ringdove::{HttpVersions, Options, Request};
 
 use crate::http2::{obeyed, speaking};

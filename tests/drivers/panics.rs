@@ -5,7 +5,7 @@ use std::time::Instant;
 use ringdove::driver::Kind;
 use ringdove::engine::{BodySource, Outcome};
 use ringdove::error::Cause;
-use ringdove::http::{ResponseHead, SourceRead};
+use ringdove::protocol::{ResponseHead, SourceRead};
 use ringdove::{Body, Flow, Handler, HttpVersions, Options, Request};
 
 use crate::run::{Run, on_every_driver};

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ringdove::driver::Kind;
 use ringdove::error::{Cause, Deadline, Phase};
-use ringdove::http::ProxyFault;
+use ringdove::protocol::ProxyFault;
 use ringdove::{Bypass, Config, Options, Proxies, Proxy, RedirectPolicy, Timeouts, TlsPolicy};
 
 use crate::run::{Run, Transfer, on_every_driver, policy};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ringdove::driver::Kind;
 use ringdove::error::{Cause, Phase};
-use ringdove::http::{AuthPolicy, AuthScheme, ProxyFault, Secret};
+use ringdove::protocol::{AuthPolicy, AuthScheme, ProxyFault, Secret};
 use ringdove::{Options, Proxies, Proxy};
 
 use crate::run::{Run, Transfer, on_every_driver};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ringdove::driver::Kind;
 use ringdove::error::Cause;
-use ringdove::http::RedirectFault;
+use ringdove::protocol::RedirectFault;
 use ringdove::tls::TlsVersion;
 use ringdove::{Config, KeepPost, Options, RedirectPolicy, Request, TlsPolicy};
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use ringdove::driver::Kind;
 use ringdove::engine::{Flow, Handler, Outcome};
 use ringdove::error::{Deadline, Phase};
-use ringdove::http::{ResponseHead, Version};
+use ringdove::protocol::{ResponseHead, Version};
 use ringdove::sys::ring;
 use ringdove::{Config, Driver, Error, Options, Redirect, Request, TlsPolicy, TransferId};
 

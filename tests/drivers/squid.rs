@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ringdove::driver::Kind;
 use ringdove::engine::Body;
 use ringdove::error::Cause;
-use ringdove::http::{AuthScheme, ProxyFault};
+use ringdove::protocol::{AuthScheme, ProxyFault};
 use ringdove::{Options, Proxies, Proxy, Request};
 
 use crate::run::{Run, Transfer, on_every_driver};

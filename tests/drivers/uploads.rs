@@ -9,7 +9,7 @@ use std::time::Duration;
 use ringdove::driver::Kind;
 use ringdove::engine::{Body, BodySource};
 use ringdove::error::Cause;
-use ringdove::http::SourceRead;
+use ringdove::protocol::SourceRead;
 use ringdove::{Options, Request};
 
 use crate::run::{Recorder, Run, on_every_driver};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ringdove::Body;
 use ringdove::engine::{BodySource, Flow, Options, Output, Request};
 use ringdove::error::{Cause, Progress, Retry};
-use ringdove::http::{AuthPolicy, AuthScheme, Netrc, Secret, SourceRead};
+use ringdove::protocol::{AuthPolicy, AuthScheme, Netrc, Secret, SourceRead};
 use ringdove::{RedirectPolicy, RequestError};
 
 use crate::harness::{Harness, Log, OK, get, get_url};
@@ -334,7 +334,7 @@ fn an_early_challenge_ends_the_upload() {
 fn the_handler_may_abort_at_a_challenge() {
     struct Stops;
     impl ringdove::engine::Handler for Stops {
-        fn challenged(&mut self, head: &ringdove::http::ResponseHead<'_>) -> Flow {
+        fn challenged(&mut self, head: &ringdove::protocol::ResponseHead<'_>) -> Flow {
             assert_eq!(head.status(), 401);
             Flow::Abort("enough".into())
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ringdove::engine::{AddError, Config, Options, Output, Request};
 use ringdove::error::Cause;
-use ringdove::http::{CookieJar, Date, Hsts, RedirectFault};
+use ringdove::protocol::{CookieJar, Date, Hsts, RedirectFault};
 use ringdove::{RedirectPolicy, Time, TlsPolicy};
 
 use crate::harness::{Harness, OK, exchange, get, get_url};

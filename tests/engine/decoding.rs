@@ -7,7 +7,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use ringdove::engine::{Flow, Options, Request};
 use ringdove::error::{Cause, Phase};
-use ringdove::http::{Coding, CodingFault};
+use ringdove::protocol::{Coding, CodingFault};
 use ringdove::{Config, DecodePolicy, Undecoded};
 
 use crate::harness::{Harness, Log, get, ms};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ringdove::engine::{Flow, Options};
 use ringdove::engine::{RetryPolicy, Wait};
-use ringdove::http::DecodePolicy;
+use ringdove::protocol::DecodePolicy;
 
 use crate::harness::{Harness, Log, OK, following, get, ms};
 

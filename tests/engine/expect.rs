@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ringdove::engine::{Body, BodySource, Options, Output, Request};
-use ringdove::http::{AuthPolicy, AuthScheme, Secret, SourceRead, Trailers};
+use ringdove::protocol::{AuthPolicy, AuthScheme, Secret, SourceRead, Trailers};
 use ringdove::{RedirectPolicy, RetryPolicy, Timeouts};
 
 use crate::harness::{Harness, Log, OK, ms};

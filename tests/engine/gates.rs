@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use ringdove::engine::{Config, ConnectionId, Output, Politeness, Request, TransferId};
 use ringdove::error::{Cause, Operation};
-use ringdove::http::Host;
+use ringdove::protocol::Host;
 
 use crate::harness::{Harness, OK, at_once, every, get_url, ms, timeouts};
 

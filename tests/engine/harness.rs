@@ -11,7 +11,7 @@ use ringdove::engine::{
     Output, Request, TransferId,
 };
 use ringdove::error::{Deadline, Error, Phase};
-use ringdove::http::ResponseHead;
+use ringdove::protocol::ResponseHead;
 use ringdove::{Redirect, RedirectPolicy, Time, Timeouts};
 
 use ringdove_test_support::sim_tls::TlsPeer;

@@ -6,9 +6,9 @@ use ringdove::engine::{
     Body, BodySource, Config, ConnectionId, Flow, Options, Output, Paused, Request, TransferId,
 };
 use ringdove::error::{Cause, Deadline, Phase, Progress};
-use ringdove::http::h2::ErrorCode;
-use ringdove::http::{DecodePolicy, SourceRead};
 use ringdove::limits::H2Limits;
+use ringdove::protocol::h2::ErrorCode;
+use ringdove::protocol::{DecodePolicy, SourceRead};
 use ringdove::{HttpVersions, Politeness, Priority};
 use ringdove_test_support::h2::{Credit, End, Last, Length, Plan, Script, Server, pattern, raw};
 

@@ -3,7 +3,7 @@
 use ringdove::Body;
 use ringdove::engine::{BodySource, Config, ConnectionId, Output, Request};
 use ringdove::error::{Cause, Operation};
-use ringdove::http::SourceRead;
+use ringdove::protocol::SourceRead;
 
 use crate::harness::{Harness, OK, get, get_url, ms, timeouts};
 

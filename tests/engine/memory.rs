@@ -7,7 +7,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use ringdove::engine::{ConnectionId, Options, Timeouts};
 use ringdove::error::{Cause, Deadline, Phase};
-use ringdove::http::CodingFault;
+use ringdove::protocol::CodingFault;
 use ringdove::{Config, DecodePolicy};
 
 use crate::harness::{Harness, Log, get, ms, timeouts};

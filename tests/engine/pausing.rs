@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ringdove::engine::{BodySource, Flow, Paused, Request};
 use ringdove::error::{Deadline, Phase};
-use ringdove::http::SourceRead;
+use ringdove::protocol::SourceRead;
 use ringdove::{Body, Options};
 
 use crate::harness::{Harness, Log, following, get, ms, timeouts};

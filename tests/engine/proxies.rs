@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ringdove::engine::{Config, ConnectionId, Options, Request};
 use ringdove::error::{Cause, Deadline, Phase, Retry};
-use ringdove::http::{AuthScheme, ProxyFault};
+use ringdove::protocol::{AuthScheme, ProxyFault};
 use ringdove::{Bypass, Proxies, Proxy, RedirectPolicy, Timeouts, TlsPolicy};
 
 use crate::harness::{Harness, OK, exchange, get_url, ms};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ringdove::engine::{Config, ConnectTo, Options, Output, Request, Ways};
 use ringdove::error::Cause;
-use ringdove::http::{AuthPolicy, AuthScheme, ProxyFault, Secret};
+use ringdove::protocol::{AuthPolicy, AuthScheme, ProxyFault, Secret};
 use ringdove::{Bypass, Proxies, Proxy, RedirectPolicy, TlsPolicy};
 
 use crate::harness::{Harness, OK, exchange, get_url};

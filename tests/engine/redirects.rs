@@ -6,7 +6,7 @@ use std::sync::Arc;
 use http::Method;
 use ringdove::engine::{BodySource, Config, Flow, Options, Output, Request};
 use ringdove::error::{Cause, Deadline, Operation, Phase, Progress, Retry};
-use ringdove::http::{RedirectFault, SourceRead};
+use ringdove::protocol::{RedirectFault, SourceRead};
 use ringdove::{Body, KeepPost, RedirectPolicy, Timeouts};
 
 use crate::harness::{Harness, Log, OK, following, get, get_url, ms, timeouts};

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ringdove::engine::{Config, Options, Output, Request, RetryBudget, RetryPolicy, Wait};
 use ringdove::error::{Cause, Deadline, Operation, Progress};
-use ringdove::http::Date;
+use ringdove::protocol::Date;
 use ringdove::{RedirectPolicy, Time, Timeouts};
 
 use crate::harness::{Harness, Log, OK, get, get_url, ms, timeouts};

@@ -4,7 +4,7 @@ use http::Method;
 use ringdove::Body;
 use ringdove::engine::{BodySource, ConnectionId, Output, Request};
 use ringdove::error::{Cause, Operation, Progress};
-use ringdove::http::SourceRead;
+use ringdove::protocol::SourceRead;
 
 use crate::harness::{Harness, OK, get};
 

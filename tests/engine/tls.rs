@@ -2,7 +2,7 @@
 
 use ringdove::engine::{BodySource, Config, ConnectionId, Flow, Output, Request};
 use ringdove::error::{Cause, Deadline, Phase};
-use ringdove::http::{HttpFault, SourceRead};
+use ringdove::protocol::{HttpFault, SourceRead};
 use ringdove::{Body, TlsPolicy};
 
 use crate::harness::{Harness, Log, exchange, get_url, ms, timeouts};

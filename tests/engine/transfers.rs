@@ -8,7 +8,7 @@ use http::Method;
 use ringdove::Handler;
 use ringdove::engine::{Flow, Options, Output, Request};
 use ringdove::error::{Cause, Operation, Phase};
-use ringdove::http::Fields;
+use ringdove::protocol::Fields;
 
 use crate::harness::{Harness, Log, OK, following, get, get_url, ms};
 

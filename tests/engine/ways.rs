@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ringdove::dial::{Bind, Device, Dial, Remote, UnixAddress};
 use ringdove::engine::{Config, ConnectTo, ConnectionId, Family, Output, Request, Sources, Ways};
 use ringdove::error::{Cause, Error, Phase};
-use ringdove::http::Host;
+use ringdove::protocol::Host;
 use ringdove::{Options, Proxies, Proxy, RedirectPolicy, Time};
 
 use crate::harness::{Harness, OK, get, get_url, ms};

@@ -51,7 +51,7 @@ fn a_blocked_upload_is_watched_for_both() {
 struct PausesAtOnce(Collect);
 
 impl Handler for PausesAtOnce {
-    fn head(&mut self, _: &ringdove::http::ResponseHead<'_>) -> Flow {
+    fn head(&mut self, _: &ringdove::protocol::ResponseHead<'_>) -> Flow {
         Flow::Pause
     }
 

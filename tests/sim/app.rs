@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use ringdove::engine::{BodySource, Flow, Handler, Outcome};
-use ringdove::http::{ResponseHead, SourceRead};
+use ringdove::protocol::{ResponseHead, SourceRead};
 
 use crate::plan::{BodyPlan, Plan, byte_at};
 use crate::random::Random;

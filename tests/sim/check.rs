@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ringdove::engine::{Message, Report, Response};
 use ringdove::error::{Cause, Deadline, Error, Operation};
-use ringdove::http::HttpFault;
+use ringdove::protocol::HttpFault;
 
 use crate::driver::Times;
 use crate::network::{ECONNREFUSED, ECONNRESET, EMFILE, EPIPE};

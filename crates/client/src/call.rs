@@ -11,7 +11,7 @@ use std::task::Waker;
 use bytes::Bytes;
 use http::HeaderMap;
 use http::response::Parts;
-use ringdove::http::{SourceRead, Trailers};
+use ringdove::protocol::{SourceRead, Trailers};
 use ringdove::{BodySource, Report, TransferId, Url};
 
 use crate::error::Error;

@@ -11,7 +11,7 @@ use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use ringdove::engine::Outcome;
-use ringdove::http::{Fields, ResponseHead};
+use ringdove::protocol::{Fields, ResponseHead};
 use ringdove::{Config, Driver, DriverKind, Flow, Handler, MultiError, Paused, Redirect};
 
 use crate::call::{Call, End};

@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http::{HeaderMap, Method, Version, header};
 use http_body::{Body as _, Frame};
-use ringdove::http::Trailers;
+use ringdove::protocol::Trailers;
 use ringdove::{HttpVersions, Options, Request, Url};
 
 use crate::body::{Body, Kind};

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use ringdove::error::{Cause, Deadline, Error, Operation, Phase};
-use ringdove::http::{
+use ringdove::protocol::{
     CodingFault, HttpFault, ProxyFault, RedirectFault, RequestError, SecretError,
 };
 use ringdove::tls::TlsPolicyError;

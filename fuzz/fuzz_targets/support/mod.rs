@@ -1,8 +1,8 @@
 //! Responses for rules that read heads.
 
 use http::Method;
-use ringdove::http::{BodyLength, Event, Exchange, Origin, RequestHead, ResponseHead};
 use ringdove::limits::HttpLimits;
+use ringdove::protocol::{BodyLength, Event, Exchange, Origin, RequestHead, ResponseHead};
 use url::Url;
 
 /// Has a response of this status seen, with one line of this name for each line of `values`, if that is a

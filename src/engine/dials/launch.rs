@@ -16,8 +16,8 @@ use crate::engine::pool::{OriginId, PoolKey, PoolOrigin};
 use crate::engine::transfers::transfer::Place;
 use crate::engine::{ConnectionId, Engine, Output, Request, TransferId, error_before_exchange};
 use crate::error::{Cause, Phase, Unresolved};
-use crate::http::{Exchange as Http1, Host};
 use crate::limits;
+use crate::protocol::{Exchange as Http1, Host};
 use crate::time::Time;
 
 impl Engine {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::engine::Options;
 use crate::engine::dials::ways::Way;
-use crate::http::{Host, Origin, Proxy, ProxyProtocol};
+use crate::protocol::{Host, Origin, Proxy, ProxyProtocol};
 use crate::tls::TlsPolicy;
 
 /// The proxy on the way to an origin, and how it is used.
@@ -32,7 +32,7 @@ impl Via {
     ) -> Option<Arc<Via>> {
         let proxies = options.proxies.as_deref()?;
         let proxy = proxies.proxy_for(origin)?;
-        let plain = origin.scheme() == crate::http::Scheme::Http;
+        let plain = origin.scheme() == crate::protocol::Scheme::Http;
         // a request that is forwarded would be for the origin itself
         let elsewhere = way.is_some_and(|way| way.target.is_some());
         let tunnels = proxies.always_tunnels() || elsewhere;

@@ -14,7 +14,7 @@ use crate::engine::names::resolve::Addresses;
 use crate::engine::pool::OriginId;
 use crate::engine::{Connection, Engine, Options};
 use crate::error::Cause;
-use crate::http::{Host, Origin};
+use crate::protocol::{Host, Origin};
 
 /// How connections are made, where not as the system would.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

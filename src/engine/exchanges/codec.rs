@@ -7,8 +7,8 @@ use std::collections::VecDeque;
 
 use crate::engine::timers::TimerId;
 use crate::engine::transfers::transfer::Wire;
-use crate::http::h2::{Mark, Part as Sent, StreamId};
-use crate::http::{
+use crate::protocol::h2::{Mark, Part as Sent, StreamId};
+use crate::protocol::{
     BodyLength, Exchange as Http1, Fields, KeptFields, KeptHead, RequestHead, ResponseHead,
 };
 use crate::time::Time;

@@ -13,10 +13,10 @@ use crate::engine::memory::loans::Loan;
 use crate::engine::transfers::panicked::{Called, calling};
 use crate::engine::{Engine, Flow, Handler, Undecoded};
 use crate::error::Cause;
-use crate::http::{
+use crate::limits;
+use crate::protocol::{
     CodingFault, ContentDecoder, DecodePolicy, Decoded, RequestHead, ResponseHead, codings,
 };
-use crate::limits;
 
 /// The decoding of one response's body.
 pub(in crate::engine) struct Decoding {

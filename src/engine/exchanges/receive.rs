@@ -14,8 +14,8 @@ use crate::engine::transfers::request::Body;
 use crate::engine::transfers::retry::Retries;
 use crate::engine::{ConnectionId, Engine, Flow, Handler, Response, Transfer};
 use crate::error::Cause;
-use crate::http::{Event, Fields, ProxyFault, Read, ResponseHead};
 use crate::limits;
+use crate::protocol::{Event, Fields, ProxyFault, Read, ResponseHead};
 use crate::time::Time;
 use crate::tls::TlsPolicy;
 

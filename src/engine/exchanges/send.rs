@@ -12,8 +12,8 @@ use crate::engine::transfers::request::{Body, Request};
 use crate::engine::transfers::transfer::Transfer;
 use crate::engine::{BodySource, ConnectionId, Engine};
 use crate::error::Cause;
-use crate::http::{Fill, SourceRead};
 use crate::limits;
+use crate::protocol::{Fill, SourceRead};
 use crate::time::Time;
 
 /// The least room that a buffer for `fill` must have.

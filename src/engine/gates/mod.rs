@@ -20,7 +20,7 @@ use crate::engine::names::resolve::Addresses;
 use crate::engine::pool::{OriginId, Pool};
 use crate::engine::transfers::transfer::Place;
 use crate::engine::{ConnectionId, Engine, TransferId};
-use crate::http::Host;
+use crate::protocol::Host;
 use crate::time::Time;
 
 pub(super) use gate::{GateId, Rules};

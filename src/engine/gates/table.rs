@@ -28,9 +28,9 @@ use super::resting::Resting;
 use crate::engine::pool::{OriginId, PoolKey};
 use crate::engine::timers::Timers;
 use crate::engine::{ConnectionId, Timer};
-use crate::http::{Host, registrable_domain};
 use crate::id::Slab;
 use crate::limits;
+use crate::protocol::{Host, registrable_domain};
 use crate::time::Time;
 
 /// Of an origin's connections that take one more request, how many are looked at for one whose address lets through.

@@ -12,8 +12,8 @@ use crate::engine::links::tunnel::{Answer, Tunnel};
 use crate::engine::pool::PoolKey;
 use crate::engine::{HttpVersions, TlsSummary};
 use crate::error::{Cause, Phase};
-use crate::http::ResponseHead;
 use crate::limits::{self, HttpLimits};
+use crate::protocol::ResponseHead;
 
 /// The layers of one connection.
 #[derive(Default)]

@@ -12,8 +12,8 @@ use crate::engine::pool::{OriginId, PoolOrigin};
 use crate::engine::transfers::finish::Stand;
 use crate::engine::{ConnectionId, Engine, TransferId};
 use crate::error::{Cause, Phase};
-use crate::http::{Origin, ProxyProtocol};
 use crate::limits;
+use crate::protocol::{Origin, ProxyProtocol};
 use crate::time::Time;
 
 impl Engine {

@@ -1,6 +1,6 @@
 //! A connection that speaks HTTP/2: what comes on it goes to its exchanges, what they have to send goes out on it.
 //!
-//! Knows which exchange an event is of, and what that changes. Must not know frames: that is [`crate::http::h2`]'s. Invariants: a
+//! Knows which exchange an event is of, and what that changes. Must not know frames: that is [`crate::protocol::h2`]'s. Invariants: a
 //! connection is read whatever its exchanges wait for; what one of these has to wait with is bounded by the window of its stream.
 
 use crate::engine::exchanges::codec::{OnStream, Part};
@@ -15,9 +15,9 @@ use crate::engine::transfers::panicked::{Called, calling};
 use crate::engine::transfers::transfer::Transfer;
 use crate::engine::{ConnectionId, Engine, Flow};
 use crate::error::Cause;
-use crate::http::h2::{ErrorCode, Event, Read};
 use crate::id::Id;
 use crate::limits;
+use crate::protocol::h2::{ErrorCode, Event, Read};
 use crate::time::Time;
 
 /// The status by which a server says that it is not the one to be asked (RFC 9110, 15.5.20).

@@ -6,9 +6,9 @@ use crate::engine::exchanges::exchange::{Exchange, ExchangeId, Hold};
 use crate::engine::exchanges::send::read_body;
 use crate::engine::multiplex::Departures;
 use crate::engine::transfers::transfer::Transfer;
-use crate::http::h2::{Mark, Part, Requests};
-use crate::http::{BodyFault, RequestHead, SourceRead};
 use crate::id::{Id, Slab};
+use crate::protocol::h2::{Mark, Part, Requests};
+use crate::protocol::{BodyFault, RequestHead, SourceRead};
 
 /// The requests of all exchanges, each under its id.
 pub(in crate::engine) struct Lent<'a> {

@@ -15,8 +15,8 @@ use crate::engine::exchanges::codec::OnStream;
 use crate::engine::exchanges::exchange::ExchangeId;
 use crate::engine::links::connection::Idle;
 use crate::engine::{Priority, Request};
-use crate::http::h2;
 use crate::limits::{self, H2Limits, HttpLimits};
+use crate::protocol::h2;
 use crate::time::Time;
 
 pub(in crate::engine) struct Multiplex {

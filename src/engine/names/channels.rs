@@ -16,9 +16,9 @@ use crate::engine::names::stub::{
 };
 use crate::engine::{ConnectionId, Engine, Output, error_before_exchange};
 use crate::error::{Cause, Operation, Phase, Unresolved};
-use crate::http::Host;
 use crate::id::IdMap;
 use crate::limits;
+use crate::protocol::Host;
 use crate::time::Time;
 
 /// The engine's own resolver, if it looks names up itself.

@@ -17,8 +17,8 @@ use crate::engine::TransferId;
 use crate::engine::names::stub::Fixed;
 use crate::engine::turns::Turns;
 use crate::error::Unresolved;
-use crate::http::Host;
 use crate::id::{Id, Slab};
+use crate::protocol::Host;
 use crate::time::Time;
 
 use cache::Cache;

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use crate::engine::pool::PoolKey;
 use crate::engine::{Engine, TransferId, error_before_exchange};
 use crate::error::{Cause, Phase};
-use crate::http::Host;
+use crate::protocol::Host;
 
 pub use range::{AddressRange, AddressRangeError};
 

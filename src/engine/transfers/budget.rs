@@ -7,8 +7,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::http::Host;
 use crate::limits;
+use crate::protocol::Host;
 
 /// How many retries all transfers of an engine may spend.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,7 +98,7 @@ mod tests {
     use url::Url;
 
     use super::*;
-    use crate::http::Origin;
+    use crate::protocol::Origin;
 
     fn host(name: &str) -> Host {
         let url = Url::parse(&format!("http://{name}/")).unwrap();

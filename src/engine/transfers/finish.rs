@@ -16,9 +16,9 @@ use crate::engine::{
     error_before_exchange,
 };
 use crate::error::{Attempts, Cause, Error, Operation, Progress, Retry};
-use crate::http::ProxyFault;
 use crate::id::Slab;
 use crate::limits;
+use crate::protocol::ProxyFault;
 use crate::time::Time;
 
 /// Where a transfer stands when it is over, or goes elsewhere.

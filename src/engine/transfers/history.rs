@@ -13,8 +13,8 @@ use crate::engine::memory::loans::{Loan, Memory};
 use crate::engine::transfers::transfer::{Hop, Times};
 use crate::engine::{Outcome, Report};
 use crate::error::{Progress, Redirected};
-use crate::http::{Origin, RequestHead, is_same_site, redirects};
 use crate::limits;
+use crate::protocol::{Origin, RequestHead, is_same_site, redirects};
 
 /// What one transfer has asked for before its request under way.
 pub(super) struct History {
@@ -170,7 +170,7 @@ impl Took {
 mod tests {
     use super::*;
     use crate::error::{Cause, Error, Phase};
-    use crate::http::Version;
+    use crate::protocol::Version;
     use crate::{Request, Response};
 
     fn head(url: &str) -> RequestHead {

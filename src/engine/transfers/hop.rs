@@ -16,11 +16,11 @@ use crate::engine::transfers::request::Body;
 use crate::engine::transfers::transfer::{Spent, Transfer, Wire};
 use crate::engine::{Engine, Flow, Outcome, Report, TransferId};
 use crate::error::Cause;
-use crate::http::{
+use crate::limits;
+use crate::protocol::{
     BodyLength, CloseReason, Event, Exchange as Http1, Read, Redirect, RequestHead, ResponseHead,
     redirects,
 };
-use crate::limits;
 use crate::time::Time;
 use crate::tls::TlsPolicy;
 

@@ -3,7 +3,7 @@
 //!
 //! Knows which credentials a transfer has now, and what was learned of each user's peers. Must not know
 //! how credentials are shown or which cookies go where: that is [`Authenticator`]'s and the
-//! [`CookieJar`](crate::http::CookieJar)'s. Invariants: credentials go to the origin of
+//! [`CookieJar`](crate::protocol::CookieJar)'s. Invariants: credentials go to the origin of
 //! their scope alone, and those that were left behind never come back; a transfer that has none has
 //! nothing of this but a null pointer.
 
@@ -16,12 +16,12 @@ use crate::engine::transfers::hop::Next;
 use crate::engine::transfers::request::Request;
 use crate::engine::transfers::transfer::Transfer;
 use crate::error::Cause;
-use crate::http::{
+use crate::limits;
+use crate::owner::{Seat, who_goes};
+use crate::protocol::{
     Attempt, AuthPolicy, AuthScheme, Authenticator, ClientNonces, Credentials, Date, Initiator,
     Origin, RequestHead, ResponseHead, Role, Scheme, Secret, is_same_site,
 };
-use crate::limits;
-use crate::owner::{Seat, who_goes};
 use crate::time::Time;
 use crate::tls::TlsPolicy;
 

@@ -2,15 +2,15 @@
 //!
 //! Decides whether a response's head is a redirect that its transfer follows, and makes the request
 //! that it asks for the transfer's own. Must not know what a redirect asks for: that is
-//! [`RedirectPolicy`](crate::http::RedirectPolicy)'s.
+//! [`RedirectPolicy`](crate::protocol::RedirectPolicy)'s.
 
 use crate::engine::pool::PoolKey;
 use crate::engine::transfers::history::History;
 use crate::engine::transfers::request::Body;
 use crate::engine::transfers::transfer::Transfer;
 use crate::error::{Cause, RedirectError, Redirected};
-use crate::http::{Date, Host, Redirect, RedirectFault, ResponseHead};
 use crate::limits;
+use crate::protocol::{Date, Host, Redirect, RedirectFault, ResponseHead};
 use crate::tls::TlsPolicy;
 
 impl Transfer {

@@ -7,12 +7,12 @@ use std::time::Duration;
 use url::Url;
 
 use crate::engine::{BodySource, RetryPolicy, Ways};
-use crate::http::take_zone;
-use crate::http::{
+use crate::limits::HttpLimits;
+use crate::protocol::take_zone;
+use crate::protocol::{
     AuthPolicy, BodyLength, CookieJar, DecodePolicy, Hsts, Proxies, ProxyProtocol, RedirectPolicy,
     RequestError, RequestHead, Scheme, Secret, Version,
 };
-use crate::limits::HttpLimits;
 use crate::tls::TlsPolicy;
 
 /// A request to be transferred.

@@ -15,7 +15,7 @@ use crate::engine::transfers::budget::{Purse, RetryBudget};
 use crate::engine::transfers::transfer::{Place, Transfer};
 use crate::engine::{Engine, Report, TransferId};
 use crate::error::{Cause, Deadline, Error, Retry};
-use crate::http::{Date, ResponseHead, is_transient, is_unheard, retry_after};
+use crate::protocol::{Date, ResponseHead, is_transient, is_unheard, retry_after};
 use crate::time::Time;
 
 /// What is asked for again, when, and how often (curl's `--retry` and what goes with it).

@@ -21,9 +21,9 @@ use crate::engine::transfers::identity::Identity;
 use crate::engine::transfers::retry::{Retried, Retrying};
 use crate::engine::{ConnectionId, Discard, Handler, Request};
 use crate::error::{Attempts, Error};
-use crate::http::{Coding, Version};
 use crate::id::Id;
 use crate::owner::Owner;
+use crate::protocol::{Coding, Version};
 use crate::time::Time;
 use crate::tls::TlsVersion;
 

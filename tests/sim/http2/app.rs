@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use ringdove::Redirect;
 use ringdove::engine::{BodySource, Flow, Handler, Outcome};
-use ringdove::http::{ResponseHead, SourceRead};
+use ringdove::protocol::{ResponseHead, SourceRead};
 
 use crate::random::Random;
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use clap::Args;
 use http::Method;
-use ringdove::http::BodyLength;
+use ringdove::protocol::BodyLength;
 use ringdove::{Body, DecodePolicy, Request, RequestError};
 use serde::{Deserialize, Serialize};
 use url::Url;

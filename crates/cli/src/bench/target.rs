@@ -6,7 +6,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use ringdove::Request;
-use ringdove::http::take_zone;
+use ringdove::protocol::take_zone;
 use serde::{Deserialize, Serialize};
 use url::Url;
 

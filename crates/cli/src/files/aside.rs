@@ -9,7 +9,7 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, fchown};
 use std::path::{Path, PathBuf};
 
-use ringdove::http::{ResponseHead, proposed_file_name};
+use ringdove::protocol::{ResponseHead, proposed_file_name};
 use ringdove::sys::standard;
 use tempfile::NamedTempFile;
 

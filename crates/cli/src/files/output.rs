@@ -10,7 +10,7 @@ use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use ringdove::http::ResponseHead;
+use ringdove::protocol::ResponseHead;
 use ringdove::{Request, RequestError};
 use url::Url;
 

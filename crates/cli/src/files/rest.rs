@@ -10,7 +10,7 @@ use std::io::{self, BufWriter, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use ringdove::http::{ResponseHead, Resumption};
+use ringdove::protocol::{ResponseHead, Resumption};
 use ringdove::{Request, RequestError};
 
 use super::refusal::{Refusal, WriteError};

@@ -12,7 +12,7 @@ use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use ringdove::engine::BodySource;
-use ringdove::http::SourceRead;
+use ringdove::protocol::SourceRead;
 use ringdove::sys::Waker;
 
 use crate::interrupt::no_thread;

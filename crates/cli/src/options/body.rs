@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use clap::Args as Group;
 use ringdove::Body;
-use ringdove::http::BodyLength;
+use ringdove::protocol::BodyLength;
 use url::Url;
 
 use super::form::Form;

@@ -11,7 +11,7 @@ use std::str::FromStr;
 use std::time::{Duration, SystemTime};
 
 use clap::Args as Group;
-use ringdove::http::{Date, ResponseHead};
+use ringdove::protocol::{Date, ResponseHead};
 
 use super::cookies::replace;
 use super::values::Field;

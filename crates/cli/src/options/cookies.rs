@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args as Group;
 use ringdove::Options;
-use ringdove::http::{CookieJar, Date, Hsts};
+use ringdove::protocol::{CookieJar, Date, Hsts};
 use ringdove::sys::clock;
 
 use super::body::StandardInput;

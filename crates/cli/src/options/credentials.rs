@@ -9,7 +9,7 @@ use std::str::FromStr;
 use std::{env, io};
 
 use clap::Args as Group;
-use ringdove::http::{AuthPolicy, AuthScheme, Netrc, Secret, user_information};
+use ringdove::protocol::{AuthPolicy, AuthScheme, Netrc, Secret, user_information};
 use url::Url;
 
 use crate::text::file;

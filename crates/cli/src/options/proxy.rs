@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use clap::Args as Group;
 use percent_encoding::percent_decode_str;
-use ringdove::http::{AuthScheme, Origin, ProxyProtocol};
+use ringdove::protocol::{AuthScheme, Origin, ProxyProtocol};
 use ringdove::{Bypass, Options, Proxies, Proxy, TlsPolicy};
 
 use super::field_lines::FieldLines;
@@ -241,8 +241,9 @@ mod tests {
             variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
         };
         let proxies = args.proxies(variable)?;
-        let origin =
-            |url: &str| ringdove::http::Origin::from_url(&url::Url::parse(url).unwrap()).unwrap();
+        let origin = |url: &str| {
+            ringdove::protocol::Origin::from_url(&url::Url::parse(url).unwrap()).unwrap()
+        };
         let shown = |url| match proxies.as_ref().and_then(|proxies| proxies.proxy_for(&origin(url)))
         {
             Some(proxy) => format!("{proxy:?}"),

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use ringdove::Settings;
 use ringdove::Time;
-use ringdove::http::{Host, zone_in};
+use ringdove::protocol::{Host, zone_in};
 
 use super::values::{host_and_port, parse_host};
 

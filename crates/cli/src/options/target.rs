@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use std::str::FromStr;
 
 use clap::Args as Group;
-use ringdove::http::{Scheme, Version};
+use ringdove::protocol::{Scheme, Version};
 use ringdove::{HttpVersions, Request, RequestError};
 
 use crate::text::guess::default_scheme;

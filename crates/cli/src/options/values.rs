@@ -8,8 +8,8 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use ringdove::driver::{Kind, UnknownKind};
-use ringdove::http::{Host, Origin, take_zone};
 use ringdove::limits::REDIRECTS;
+use ringdove::protocol::{Host, Origin, take_zone};
 use ringdove::{Request, RequestError};
 use url::Url;
 

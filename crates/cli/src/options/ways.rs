@@ -270,7 +270,7 @@ mod tests {
         let parse = |text: &str| {
             let Elsewhere(to) = text.parse().expect(text);
             let name =
-                |host: Option<ringdove::http::Host>| host.map_or("-".into(), |h| h.to_string());
+                |host: Option<ringdove::protocol::Host>| host.map_or("-".into(), |h| h.to_string());
             let port = |port: Option<u16>| port.map_or("-".into(), |port| port.to_string());
             [name(to.host), port(to.port), name(to.to_host), port(to.to_port)].join(" ")
         };

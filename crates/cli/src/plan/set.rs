@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use ringdove::http::{BodyLength, Scheme};
+use ringdove::protocol::{BodyLength, Scheme};
 use ringdove::{KeepPost, Options, RedirectPolicy, Request, RequestError, Timeouts, TlsPolicy};
 use url::Url;
 

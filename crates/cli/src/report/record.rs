@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use ringdove::error::Retry;
-use ringdove::http::Version;
+use ringdove::protocol::Version;
 use ringdove::{Error, Exhausted, Hop, Report, TlsSummary};
 use serde::{Serialize, Serializer};
 use url::Url;

@@ -3,7 +3,7 @@
 //! Knows curl's variables and escapes. Must not know where the text goes.
 
 use ringdove::Report;
-use ringdove::http::Version;
+use ringdove::protocol::Version;
 use url::Url;
 
 use super::record::Failure;

@@ -6,7 +6,7 @@ use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use ringdove::http::{BodyLength, Fields, RequestHead, ResponseHead, Version};
+use ringdove::protocol::{BodyLength, Fields, RequestHead, ResponseHead, Version};
 use ringdove::{Flow, Handler, Outcome, Redirect};
 
 use crate::files::output::Sink;

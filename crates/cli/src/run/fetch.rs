@@ -11,7 +11,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use ringdove::driver::DriverError;
-use ringdove::http::{UrlFault, take_zone};
+use ringdove::protocol::{UrlFault, take_zone};
 use ringdove::sys::{Waker, clock};
 use ringdove::{Driver, Message, MultiError, Time, TransferId};
 use url::Url;

@@ -3,7 +3,7 @@
 //! Knows the words. What has no time of day is of midnight, what has no zone of UTC. Must not know what
 //! date it is: there is no "yesterday".
 
-use ringdove::http::Date;
+use ringdove::protocol::Date;
 
 /// What of a date has been read.
 #[derive(Default)]

@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use ringdove::http::Scheme;
+use ringdove::protocol::Scheme;
 
 /// Protocols that the first label of a host's name stands for.
 const BY_NAME: [&str; 6] = ["ftp", "dict", "ldap", "imap", "smtp", "pop3"];

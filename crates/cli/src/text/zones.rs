@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use ringdove::http::zone_in;
+use ringdove::protocol::zone_in;
 use ringdove::sys::interface;
 
 /// The same text with the number of an interface for its name.

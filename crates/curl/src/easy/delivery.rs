@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use std::ffi::CString;
 use std::rc::Rc;
 
-use ringdove::http::Fields;
+use ringdove::protocol::Fields;
 use ringdove::{Flow, Handler, Outcome, Paused, Redirect, ResponseHead, Version};
 
 use super::callbacks::{self, Told, Written};
@@ -80,7 +80,7 @@ impl Delivery {
         }
         let decodes = settings.bytes(ids::ACCEPT_ENCODING).is_some()
             && settings.flag(ids::HTTP_CONTENT_DECODING, true);
-        if decodes && let Err(fault) = ringdove::http::codings(head) {
+        if decodes && let Err(fault) = ringdove::protocol::codings(head) {
             let text = format!("Unrecognized content encoding type. {fault}");
             return Err(Failure::new(Code::BAD_CONTENT_ENCODING, text));
         }

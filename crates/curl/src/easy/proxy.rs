@@ -1,6 +1,6 @@
 //! Which proxies a transfer goes by.
 
-use ringdove::http::AuthScheme;
+use ringdove::protocol::AuthScheme;
 use ringdove::{Bypass, Proxies, Proxy};
 
 use super::fields;

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use percent_encoding::{AsciiSet, percent_encode};
 use ringdove::engine::{HttpVersions, LowSpeed, Options, Timeouts};
-use ringdove::http::{AuthPolicy, DecodePolicy, Netrc, Secret};
+use ringdove::protocol::{AuthPolicy, DecodePolicy, Netrc, Secret};
 use ringdove::sys::{clock, interface};
 use ringdove::{Hsts, KeepPost, RedirectPolicy, Request, Version};
 use url::Url;
@@ -32,8 +32,8 @@ use crate::url::parts::{Parts, flags};
 const NOT_ASCII: &AsciiSet = &AsciiSet::EMPTY;
 
 /// The date of today.
-pub(crate) fn today() -> ringdove::http::Date {
-    ringdove::http::Date::from_unix(clock::unix())
+pub(crate) fn today() -> ringdove::protocol::Date {
+    ringdove::protocol::Date::from_unix(clock::unix())
 }
 
 /// Redirects that are followed unless something else is said.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use ringdove::Ways;
 use ringdove::dial::{Bind, Device, UnixAddress};
 use ringdove::engine::{ConnectTo, Family, Sources};
-use ringdove::http::{Host, Origin};
+use ringdove::protocol::{Host, Origin};
 use url::Url;
 
 use crate::codes::Code;

@@ -9,11 +9,11 @@ use std::net::IpAddr;
 use super::socks4::Socks4;
 use super::socks5::Socks5;
 use crate::engine::transfers::hop::is_worth_finishing;
-use crate::http::{
+use crate::limits::{CONNECT_HEAD, HttpLimits};
+use crate::protocol::{
     BodyLength, Event, Exchange, HttpFault, Origin, Proxy, ProxyFault, ProxyProtocol, Read,
     RequestError, ResponseHead,
 };
-use crate::limits::{CONNECT_HEAD, HttpLimits};
 
 /// A handshake with a proxy that is under way.
 pub(super) struct Handshake {

@@ -17,8 +17,8 @@ use crate::engine::links::path::{farewell, wanted};
 use crate::engine::links::tls::{Queue, TlsFault, TlsSession, server_name};
 use crate::engine::pool::PoolKey;
 use crate::error::{Cause, Phase};
-use crate::http::ResponseHead;
 use crate::limits::{self, HttpLimits};
+use crate::protocol::ResponseHead;
 use crate::tls::TlsPolicy;
 
 pub(super) use handshake::Answer;

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use super::handshake::Answer;
-use crate::http::{Host, ProxyCredentials, ProxyFault, SocksVersion};
+use crate::protocol::{Host, ProxyCredentials, ProxyFault, SocksVersion};
 
 /// The answer, as far as it has come.
 pub(super) struct Socks4 {

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::handshake::Answer;
-use crate::http::{Host, ProxyCredentials, ProxyFault, SocksVersion};
+use crate::protocol::{Host, ProxyCredentials, ProxyFault, SocksVersion};
 
 /// A dialogue with a SOCKS 5 proxy, named for what it waits for.
 pub(super) struct Socks5 {

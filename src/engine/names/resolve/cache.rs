@@ -12,9 +12,9 @@ use std::time::Duration;
 use super::{Addresses, Outcome};
 use crate::engine::Config;
 use crate::error::Unresolved;
-use crate::http::Host;
 use crate::limits;
 use crate::owner::{Seat, who_goes};
+use crate::protocol::Host;
 use crate::time::Time;
 
 /// How long what is kept, and how much.
@@ -267,7 +267,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::http::Origin;
+    use crate::protocol::Origin;
 
     fn keep() -> Keep {
         Keep { without_ttl: Duration::from_secs(60), entries: 1000, ..Keep::of(&Config::default()) }

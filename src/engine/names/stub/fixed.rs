@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::{Found, NameError, NameErrorKind, NamesConfig};
 use crate::dns::{Hosts, is_within};
-use crate::http::Host;
+use crate::protocol::Host;
 
 /// What is known of names without a query.
 #[derive(Debug, Clone)]

@@ -14,9 +14,9 @@ use crate::dns::message::is_a_name;
 use crate::dns::{Kind, order};
 use crate::engine::LookupId;
 use crate::engine::timers::TimerId;
-use crate::http::Host;
 use crate::id::Id;
 use crate::limits;
+use crate::protocol::Host;
 use crate::time::Time;
 
 /// A look-up.

@@ -25,9 +25,9 @@ use std::time::Duration;
 use crate::dns::{Conf, Hosts, Kind};
 use crate::engine::LookupId;
 use crate::engine::timers::Timers;
-use crate::http::Host;
 use crate::id::{Id, IdMap, Slab};
 use crate::limits;
+use crate::protocol::Host;
 use crate::time::Time;
 
 use channel::Line;

@@ -3,8 +3,8 @@
 use url::Url;
 
 use super::*;
-use crate::http::SocksVersion;
 use crate::limits;
+use crate::protocol::SocksVersion;
 
 fn origin(url: &str) -> Origin {
     Origin::from_url(&Url::parse(url).expect(url)).expect(url)

@@ -13,8 +13,8 @@ use super::super::{
 };
 use crate::dns::{Conf, Kind};
 use crate::engine::LookupId;
-use crate::http::{Host, Origin};
 use crate::limits;
+use crate::protocol::{Host, Origin};
 use crate::time::Time;
 
 type Server = Box<dyn FnMut(&Asked) -> Vec<Reply>>;

@@ -1,0 +1,209 @@
+//! A Set-Cookie field, read as RFC 6265bis, 5.6 says.
+//!
+//! Knows the grammar that servers keep to, more or less. Must not know whether the cookie is wanted.
+//! Invariants: what is read has no control characters and is bounded in size.
+
+use std::time::Duration;
+
+use crate::limits;
+use crate::protocol::Date;
+
+/// What a Set-Cookie field says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct SetCookie {
+    pub(super) name: Vec<u8>,
+    pub(super) value: Vec<u8>,
+    /// In lower case, without a dot before it; empty if there is none.
+    pub(super) domain: Vec<u8>,
+    /// `None`: the default.
+    pub(super) path: Option<Vec<u8>>,
+    /// `None`: with the session.
+    pub(super) expires: Option<Date>,
+    pub(super) secure: bool,
+    pub(super) http_only: bool,
+    pub(super) same_site: SameSite,
+}
+
+/// To requests from which sites a cookie goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum SameSite {
+    #[default]
+    Unset,
+    None,
+    Lax,
+    Strict,
+}
+
+impl SetCookie {
+    /// Reads a field's value; `None` if it is no cookie.
+    pub(super) fn read(value: &[u8], now: Date) -> Option<SetCookie> {
+        // a tab would break the lines of a cookie file
+        if value.iter().any(u8::is_ascii_control) {
+            return None;
+        }
+        let mut parts = value.split(|&byte| byte == b';');
+        let pair = parts.next().unwrap_or_default();
+        let (name, value) = split(pair).unwrap_or((b"", pair.trim_ascii()));
+        let size = name.len() + value.len();
+        if size == 0 || size > limits::COOKIE {
+            return None;
+        }
+        let mut cookie = SetCookie {
+            name: name.to_vec(),
+            value: value.to_vec(),
+            domain: Vec::new(),
+            path: None,
+            expires: None,
+            secure: false,
+            http_only: false,
+            same_site: SameSite::Unset,
+        };
+        let mut max_age = None;
+        for part in parts {
+            let (name, value) = split(part).unwrap_or((part.trim_ascii(), b""));
+            if value.len() <= limits::COOKIE_ATTRIBUTE {
+                cookie.take_attribute(name, value, now, &mut max_age);
+            }
+        }
+        let longest = now.after(Duration::from_secs(limits::COOKIE_AGE));
+        cookie.expires = max_age.or(cookie.expires).map(|date| date.min(longest));
+        Some(cookie)
+    }
+
+    fn take_attribute(&mut self, name: &[u8], value: &[u8], now: Date, max_age: &mut Option<Date>) {
+        match &name.to_ascii_lowercase()[..] {
+            b"expires" => self.expires = Date::parse(value).or(self.expires),
+            b"max-age" => *max_age = expiry(value, now).or(*max_age),
+            b"domain" => {
+                let domain = value.strip_prefix(b".").unwrap_or(value);
+                self.domain = domain.to_ascii_lowercase();
+            }
+            b"path" => self.path = value.starts_with(b"/").then(|| value.to_vec()),
+            b"secure" => self.secure = true,
+            b"httponly" => self.http_only = true,
+            b"samesite" => {
+                self.same_site = match &value.to_ascii_lowercase()[..] {
+                    b"none" => SameSite::None,
+                    b"lax" => SameSite::Lax,
+                    b"strict" => SameSite::Strict,
+                    _ => SameSite::Unset,
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Name and value of `name=value`.
+fn split(part: &[u8]) -> Option<(&[u8], &[u8])> {
+    let at = part.iter().position(|&byte| byte == b'=')?;
+    Some((part[..at].trim_ascii(), part[at + 1..].trim_ascii()))
+}
+
+/// When a Max-Age is over; `None` if it is none.
+fn expiry(value: &[u8], now: Date) -> Option<Date> {
+    let digits = value.strip_prefix(b"-").unwrap_or(value);
+    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    if digits.len() < value.len() {
+        return Some(Date::from_unix(i64::MIN));
+    }
+    let seconds = digits.iter().fold(0u64, |seconds, digit| {
+        seconds.saturating_mul(10).saturating_add(u64::from(digit - b'0'))
+    });
+    match seconds {
+        0 => Some(Date::from_unix(i64::MIN)),
+        _ => Some(now.after(Duration::from_secs(seconds))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Date = Date::from_unix(1_000_000_000);
+
+    fn read(value: &str) -> Option<SetCookie> {
+        SetCookie::read(value.as_bytes(), NOW)
+    }
+
+    #[test]
+    fn names_and_values() {
+        let table = [
+            ("a=b", Some(("a", "b"))),
+            (" a = b ; x", Some(("a", "b"))),
+            ("a=", Some(("a", ""))),
+            ("=b", Some(("", "b"))),
+            ("b", Some(("", "b"))),
+            ("a=b=c", Some(("a", "b=c"))),
+            ("a=\"b c\"", Some(("a", "\"b c\""))),
+            ("a=b,c=d", Some(("a", "b,c=d"))),
+            ("", None),
+            ("=", None),
+            (" ; a=b", None),
+            ("a=b\tc", None),
+            ("a=\u{1}", None),
+            ("a=b; path=/\u{7f}", None),
+        ];
+        for (value, want) in table {
+            let read = read(value);
+            let got = read.as_ref().map(|cookie| {
+                let text = |bytes| std::str::from_utf8(bytes).unwrap();
+                (text(&cookie.name[..]), text(&cookie.value[..]))
+            });
+            assert_eq!(got, want, "{value:?}");
+        }
+        assert!(SetCookie::read(b"a=\xff", NOW).is_some());
+        let sized = |size: usize| read(&format!("a={}", "b".repeat(size - 1))).is_some();
+        assert!(sized(limits::COOKIE) && !sized(limits::COOKIE + 1));
+    }
+
+    #[test]
+    fn lifetimes() {
+        let after = |seconds| Some(NOW.after(Duration::from_secs(seconds)));
+        let past = Some(Date::from_unix(i64::MIN));
+        let longest = after(limits::COOKIE_AGE);
+        let table = [
+            ("", None),
+            ("max-age=5", after(5)),
+            ("MAX-AGE=0", past),
+            ("max-age=-1", past),
+            ("max-age=99999999999999999999999", longest),
+            ("max-age=+5", None),
+            ("max-age=5x", None),
+            ("max-age=", None),
+            ("max-age=-", None),
+            ("max-age=5; max-age=x", after(5)),
+            ("max-age=5; max-age=6", after(6)),
+            ("expires=Sun, 09 Sep 2001 01:46:45 GMT", after(5)),
+            ("expires=junk", None),
+            ("expires=Fri, 31 Dec 9999 23:59:59 GMT", longest),
+            ("expires=Fri, 31 Dec 9999 23:59:59 GMT; max-age=5", after(5)),
+            ("max-age=5; expires=Fri, 31 Dec 9999 23:59:59 GMT", after(5)),
+        ];
+        for (attributes, want) in table {
+            assert_eq!(read(&format!("a=b; {attributes}")).unwrap().expires, want, "{attributes}");
+        }
+    }
+
+    #[test]
+    fn other_attributes() {
+        let cookie =
+            read("a=b; DOMAIN=.Example.COM; path=/x; Secure; HttpOnly=1; samesite=STRICT").unwrap();
+        assert_eq!(
+            (&cookie.domain[..], cookie.path.as_deref()),
+            (&b"example.com"[..], Some(&b"/x"[..]))
+        );
+        assert!(cookie.secure && cookie.http_only);
+        assert_eq!(cookie.same_site, SameSite::Strict);
+        let last =
+            read("a=b; domain=x; domain=; path=/a; path=b; samesite=lax; samesite=?").unwrap();
+        assert_eq!(
+            (&last.domain[..], last.path, last.same_site),
+            (&b""[..], None, SameSite::Unset)
+        );
+        let long = format!("a=b; path=/{}", "x".repeat(limits::COOKIE_ATTRIBUTE));
+        assert_eq!(read(&long).unwrap().path, None);
+    }
+}
