@@ -139,7 +139,7 @@ fn a_body_that_ends_early_leaves_no_file_and_the_old_one_as_it_was() {
         .exits(1)
         .says(&["/small", "100 of 200 bytes"])
         .says(&["/large", "100000 of 200000 bytes"])
-        .says(&["failed", "2 (http 2)"]);
+        .says(&["failed", "2 (cut 2)"]);
     let good = old.replace("large", "good");
     assert_eq!(names(directory.path()), [good, old.clone()]);
     assert_eq!(fs::read(directory.path().join(old)).expect("the old file"), b"old");
