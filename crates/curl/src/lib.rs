@@ -6,7 +6,7 @@
 //!
 //! # Who owns what
 //!
-//! * A **handle** is a shell that is never given back to the allocator ([`edge::handle`]). A magic number says of which kind it
+//! * A **handle** is a shell that is never given back to the allocator (`edge::handle`). A magic number says of which kind it
 //!   is while it is one, so that null, freed and foreign pointers are answered by curl's error codes. Behind it is a counted
 //!   value: who works with it keeps it, whatever becomes of the handle.
 //! * An **easy handle** is what was set (by number, in one table) and what there is of its transfer. Texts and blobs are copied
