@@ -8,6 +8,7 @@ mod epoll;
 mod interest;
 mod multi;
 mod names;
+mod notifier;
 mod readiness;
 mod resolver;
 mod ring_native;

@@ -11,6 +11,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::Duration;
 
 use super::names::NameFiles;
+use super::notifier::Notifier;
 use super::readiness::report_refused;
 use super::resolver::Lookups;
 use super::settings::Settings;
@@ -42,7 +43,7 @@ pub(super) struct RingDriver {
     /// The kernel looks at the waker.
     watched: bool,
     /// What the kernel writes to when something completes, for a loop that this one is nested in.
-    notifier: Option<Waker>,
+    notifier: Notifier,
     /// The time of the last batch.
     now: Time,
 }
@@ -66,7 +67,7 @@ impl RingDriver {
             connections: Vec::new(),
             waker: None,
             watched: false,
-            notifier: None,
+            notifier: Notifier::default(),
             now: Time::ZERO,
         })
     }
@@ -155,16 +156,7 @@ impl RingDriver {
 
     /// A descriptor that is readable when a turn is due: the ring's own never is while its thread is elsewhere.
     pub(super) fn descriptor(&mut self) -> Result<OwnedFd, MultiError> {
-        let refused = |errno| refused(Operation::Poll, errno);
-        if self.notifier.is_none() {
-            let notifier = Waker::new().map_err(refused)?;
-            self.streams.notify(notifier.as_raw_fd()).map_err(refused)?;
-            // what has completed before nobody was told of
-            notifier.wake();
-            self.notifier = Some(notifier);
-        }
-        let notifier = self.notifier.as_ref().expect("it was made just now");
-        notifier.duplicate().map_err(refused)
+        self.notifier.descriptor(|eventfd| self.streams.notify(eventfd))
     }
 
     /// How long a turn may be put off while nothing completes.
@@ -199,10 +191,7 @@ impl RingDriver {
     }
 
     fn wait_and_handle(&mut self, mut max: Option<Duration>) -> Result<usize, MultiError> {
-        if let Some(notifier) = &self.notifier {
-            // what completes from here on is told again
-            notifier.drain();
-        }
+        self.notifier.drain();
         if self.engine.next_time() == Some(Time::ZERO) {
             // what was added since the last turn goes out with the call that waits
             let before = self.engine.messages();

@@ -6,26 +6,27 @@
 //! Invariant: a socket has at most one poll that may complete, and one that is watched has exactly
 //! one whenever the driver waits.
 
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{OwnedFd, RawFd};
 use std::time::Duration;
 
 use slab::Slab;
 
 use super::interest::Action;
 use super::multi::{CallbackError, Event, Multi, SocketChange, Token, Watch};
+use super::notifier::Notifier;
 use super::{MultiError, refused, soonest};
 use crate::engine::Config;
 use crate::error::Operation;
 use crate::limits;
 use crate::sys::ring::{Options, SetupError};
-use crate::sys::{Completion, Errno, Interest, PollId, Readiness, Ring, Waker, clock};
+use crate::sys::{Completion, Errno, Interest, PollId, Readiness, Ring, clock};
 use crate::time::Time;
 
 pub(super) struct RingPollDriver {
     multi: Multi<RingWatch>,
     events: Vec<Event>,
     /// As the ring driver's.
-    notifier: Option<Waker>,
+    notifier: Notifier,
 }
 
 pub(super) struct RingWatch {
@@ -51,7 +52,11 @@ impl RingPollDriver {
             .and_then(|()| ring.submit_and_wait(Time::ZERO, Some(Time::ZERO)))
             .map_err(|errno| SetupError::Trial("NOP", errno))?;
         let watch = RingWatch { ring, sockets: Slab::new(), to_arm: Vec::new() };
-        Ok(Self { multi: Multi::new(config, watch), events: Vec::new(), notifier: None })
+        Ok(Self {
+            multi: Multi::new(config, watch),
+            events: Vec::new(),
+            notifier: Notifier::default(),
+        })
     }
 
     pub(super) fn multi(&self) -> &Multi<RingWatch> {
@@ -64,15 +69,7 @@ impl RingPollDriver {
 
     /// As the ring driver's.
     pub(super) fn descriptor(&mut self) -> Result<OwnedFd, MultiError> {
-        let refused = |errno| refused(Operation::Poll, errno);
-        if self.notifier.is_none() {
-            let notifier = Waker::new().map_err(refused)?;
-            self.multi.watch().ring.notify(notifier.as_raw_fd()).map_err(refused)?;
-            notifier.wake();
-            self.notifier = Some(notifier);
-        }
-        let notifier = self.notifier.as_ref().expect("it was made just now");
-        notifier.duplicate().map_err(refused)
+        self.notifier.descriptor(|eventfd| self.multi.watch().ring.notify(eventfd))
     }
 
     /// As the ring driver's.
@@ -85,9 +82,7 @@ impl RingPollDriver {
 
     /// Waits once and handles what is ready.
     pub(super) fn turn(&mut self, max: Option<Duration>) -> Result<usize, MultiError> {
-        if let Some(notifier) = &self.notifier {
-            notifier.drain();
-        }
+        self.notifier.drain();
         let max = if self.multi.ends_as_it_begins()? { Some(Duration::ZERO) } else { max };
         let now = self.multi.now();
         let until = soonest(self.multi.next_time(), max.map(|max| now + max));

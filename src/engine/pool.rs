@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use crate::engine::dials::route::Via;
 use crate::engine::dials::ways::Way;
-use crate::engine::links::connection::{Connection, Idle, State, WireCount};
+use crate::engine::links::connection::{Connection, Idle, State};
 use crate::engine::timers::TimerId;
 use crate::engine::{ConnectionId, HttpVersions, Options, Request, TransferId};
 use crate::id::{Id, Slab};
@@ -170,14 +170,10 @@ pub(crate) struct PoolOrigin {
     shared: Vec<ConnectionId>,
     /// Of these the ones that may have room for one more request, the oldest first.
     listed: Vec<ConnectionId>,
-    /// What its connections may come to speak: what the key says, unless the peer has asked for less.
-    pub(super) offers: HttpVersions,
-    /// What they have come to speak.
-    speaks: Speaks,
+    /// What its connections speak, as far as that has been found.
+    known: Known,
     /// Connections being made of which others may wait to see what is spoken on them, and how many requests they take.
     dials: usize,
-    /// How many requests the last one took at a time.
-    streams: Option<usize>,
     /// Nobody waits for that any more: one of these has failed, or takes long.
     pub(super) is_impatient: bool,
     /// When those who wait for a dial have waited for long enough.
@@ -266,10 +262,8 @@ impl Pool {
             idle: Vec::new(),
             shared: Vec::new(),
             listed: Vec::new(),
-            offers: known.offers,
-            speaks: known.speaks,
+            known,
             dials: 0,
-            streams: known.streams,
             is_impatient: false,
             dial_timer: None,
             connections: 0,
@@ -299,9 +293,8 @@ impl Pool {
         }
         let origin = self.origins.remove(id)?;
         self.by_key.remove(&origin.key);
-        if origin.may_speak_http2() || origin.key.versions == HttpVersions::Negotiated {
-            let PoolOrigin { offers, speaks, streams, .. } = origin;
-            self.spoken.note(&origin.key, Known { offers, speaks, streams });
+        if origin.key.versions != HttpVersions::Http1 {
+            self.spoken.note(&origin.key, origin.known);
         }
         Some(origin)
     }
@@ -332,11 +325,6 @@ impl Pool {
     /// Whether an origin's sockets are Unix sockets, which have no address.
     pub(super) fn leads_inside(&self, id: OriginId) -> bool {
         self.origins.get(id).is_some_and(|origin| origin.key.is_local())
-    }
-
-    /// What has moved on a connection.
-    pub(super) fn wire_of(&self, id: ConnectionId) -> WireCount {
-        self.connections.get(id).map(|connection| connection.wire).unwrap_or_default()
     }
 
     // connection slots
@@ -506,16 +494,16 @@ impl Pool {
             return None;
         }
         let origin = self.origins.get_mut(connection.origin)?;
-        let http2 = match origin.offers {
+        let http2 = match origin.known.offers {
             HttpVersions::Http2 => true,
             // it may have been offered before the peer asked for less
             HttpVersions::Negotiated | HttpVersions::Http1 => connection.path.agrees_on_http2(),
         };
         origin.is_impatient = false;
-        origin.speaks = Speaks::Http1;
+        origin.known.speaks = Speaks::Http1;
         if http2 {
             // how many it takes is known when its peer has said so
-            origin.speaks = Speaks::Http2;
+            origin.known.speaks = Speaks::Http2;
             origin.shared.push(id);
         } else {
             connection.is_dialed = false;
@@ -531,7 +519,7 @@ impl Pool {
         if std::mem::take(&mut connection.is_dialed) {
             origin.dials -= 1;
         }
-        origin.streams = Some(streams);
+        origin.known.streams = Some(streams);
     }
 
     /// A connection is gone: one that was still being made is waited for no more.
@@ -683,17 +671,22 @@ impl PoolOrigin {
         self.queued
     }
 
+    /// What its connections may come to speak.
+    pub(super) fn offers(&self) -> HttpVersions {
+        self.known.offers
+    }
+
     /// Whether connections may come to speak HTTP/2.
     #[inline]
     pub(super) fn may_speak_http2(&self) -> bool {
-        self.offers != HttpVersions::Http1
+        self.known.offers != HttpVersions::Http1
     }
 
     /// The peer wants HTTP/1.1. False if that was not to be.
     pub(super) fn insist_on_http1(&mut self) -> bool {
         let may = self.key.versions == HttpVersions::Negotiated;
         if may {
-            (self.offers, self.speaks) = (HttpVersions::Http1, Speaks::Http1);
+            (self.known.offers, self.known.speaks) = (HttpVersions::Http1, Speaks::Http1);
         }
         may
     }
@@ -703,7 +696,7 @@ impl PoolOrigin {
     fn awaits_dial(&self) -> bool {
         self.dials > 0
             && !self.is_impatient
-            && match (self.speaks, self.streams) {
+            && match (self.known.speaks, self.known.streams) {
                 (Speaks::Unknown, _) | (Speaks::Http2, None) => true,
                 // of each, one is for whom it is made
                 (Speaks::Http2, Some(streams)) => {

@@ -7,7 +7,6 @@
 use std::cell::Cell;
 use std::fs::{self, File};
 use std::net::{SocketAddr, TcpStream};
-use std::process::Command;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,6 +19,7 @@ use tempfile::TempDir;
 use crate::run::{at_size, is_long, on_every_driver, policy};
 use ringdove_test_support::certs::Authority;
 use ringdove_test_support::child::Guarded;
+use ringdove_test_support::isolated;
 use ringdove_test_support::long_link::{Length, LongLink};
 use ringdove_test_support::{PATIENCE, eventually};
 
@@ -63,12 +63,10 @@ export PEER
 ];
 
 pub(crate) fn far_networks() -> Option<&'static [&'static str]> {
-    let possible = Command::new(FAR_NETWORKS[0]).args(&FAR_NETWORKS[1..]).arg("true").output();
-    if possible.is_ok_and(|output| output.status.success()) {
-        return Some(&FAR_NETWORKS);
-    }
-    eprintln!("skipped: no two networks can be made here (unshare, nsenter, ip, veth)");
-    None
+    isolated::possible(
+        &FAR_NETWORKS,
+        "no two networks can be made here (unshare, nsenter, ip, veth)",
+    )
 }
 
 // the other network

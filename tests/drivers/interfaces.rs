@@ -3,7 +3,6 @@
 
 use std::fs;
 use std::net::{IpAddr, SocketAddr};
-use std::process::Command;
 use std::sync::Arc;
 
 use ringdove::dial::{Bind, Device};
@@ -15,6 +14,7 @@ use crate::run::{Run, on_every_driver};
 use crate::scarcity::PORTS;
 use ringdove_test_support::child::Guarded;
 use ringdove_test_support::hostile::{Hostile, Plan, Script};
+use ringdove_test_support::isolated;
 use ringdove_test_support::{PATIENCE, eventually};
 
 on_every_driver! {
@@ -62,12 +62,7 @@ export PEER
 ];
 
 pub(crate) fn two_links() -> Option<&'static [&'static str]> {
-    let possible = Command::new(TWO_LINKS[0]).args(&TWO_LINKS[1..]).arg("true").output();
-    if possible.is_ok_and(|output| output.status.success()) {
-        return Some(&TWO_LINKS);
-    }
-    eprintln!("skipped: no two networks can be made here (unshare, nsenter, ip, veth)");
-    None
+    isolated::possible(&TWO_LINKS, "no two networks can be made here (unshare, nsenter, ip, veth)")
 }
 
 /// A server in the other network which says where each request came from.

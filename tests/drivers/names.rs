@@ -2,7 +2,6 @@
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use ringdove::driver::Kind;
@@ -12,6 +11,7 @@ use ringdove::{Config, Stats};
 
 use crate::run::{Run, Transfer, on_every_driver};
 use ringdove_test_support::hostile::{Framing, Plan, Script};
+use ringdove_test_support::isolated;
 use ringdove_test_support::name_server::NameServer;
 use ringdove_test_support::nginx::Nginx;
 use ringdove_test_support::nsd::Nsd;
@@ -237,12 +237,7 @@ exec "$0" "$@"
 ];
 
 pub(crate) fn own_hosts_file() -> Option<&'static [&'static str]> {
-    let possible = Command::new(OWN_HOSTS_FILE[0]).args(&OWN_HOSTS_FILE[1..]).arg("true").output();
-    if possible.is_ok_and(|output| output.status.success()) {
-        return Some(&OWN_HOSTS_FILE);
-    }
-    eprintln!("skipped: /etc/hosts cannot be another file here (unshare, mount)");
-    None
+    isolated::possible(&OWN_HOSTS_FILE, "/etc/hosts cannot be another file here (unshare, mount)")
 }
 
 /// What was found in the old one would have held for a minute.

@@ -3,7 +3,6 @@
 
 use std::io::Write;
 use std::net::{SocketAddr, TcpStream};
-use std::process::Command;
 use std::time::Duration;
 
 use ringdove::driver::Kind;
@@ -15,6 +14,7 @@ use ringdove::{Config, Driver, Stats};
 use crate::in_step::Server;
 use crate::run::{Run, Transfer, on_every_driver};
 use ringdove_test_support::hostile::{Framing, Hostile, Plan, Script};
+use ringdove_test_support::isolated;
 use ringdove_test_support::nginx::{Nginx, OK_BODY};
 
 on_every_driver! {
@@ -98,15 +98,7 @@ const NETWORK_WITH_FEW_PORTS: [&str; 7] = [
 ];
 
 pub(crate) fn network_with_few_ports() -> Option<&'static [&'static str]> {
-    let possible = Command::new(NETWORK_WITH_FEW_PORTS[0])
-        .args(&NETWORK_WITH_FEW_PORTS[1..])
-        .arg("true")
-        .output();
-    if possible.is_ok_and(|output| output.status.success()) {
-        return Some(&NETWORK_WITH_FEW_PORTS);
-    }
-    eprintln!("skipped: no network can be made here (unshare, ip, sysctl)");
-    None
+    isolated::possible(&NETWORK_WITH_FEW_PORTS, "no network can be made here (unshare, ip, sysctl)")
 }
 
 fn server() -> Hostile {

@@ -1,7 +1,6 @@
 //! Uploads whose large parts leave without a copy, where they may.
 
 use std::net::SocketAddr;
-use std::process::Command;
 use std::time::Duration;
 
 use ringdove::driver::Kind;
@@ -10,6 +9,7 @@ use ringdove::sys::count::{self, Counter};
 use crate::run::{Run, isolated_under};
 use crate::uploads;
 use ringdove_test_support::hostile::{Plan, Script};
+use ringdove_test_support::isolated;
 
 /// Sends without a copy, and how many of them were copied after all.
 fn sends_of(behaviour: impl FnOnce()) -> (u64, u64) {
@@ -60,12 +60,8 @@ const NETWORK: [&str; 7] = [
 
 fn network(then: &[&'static str]) -> Option<Vec<&'static str>> {
     let wrapper = [&NETWORK[..], then].concat();
-    let possible = Command::new(wrapper[0]).args(&wrapper[1..]).arg("true").output();
-    if possible.is_ok_and(|output| output.status.success()) {
-        return Some(wrapper);
-    }
-    eprintln!("skipped: no network can be made here (unshare, ip, prlimit)");
-    None
+    isolated::possible(&wrapper, "no network can be made here (unshare, ip, prlimit)")?;
+    Some(wrapper)
 }
 
 /// Two uploads at a time, each on a connection of its own, to a peer who is slow to begin.

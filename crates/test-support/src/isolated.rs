@@ -42,6 +42,16 @@ pub fn output(test: &str, wrapper: &[&str], body: impl FnOnce()) -> Option<Outpu
     Some(output)
 }
 
+/// A wrapper for [`run`], if what it does can be done here; if not, that is said, with `what` it cannot.
+pub fn possible<'a>(wrapper: &'a [&'a str], what: &str) -> Option<&'a [&'a str]> {
+    let tried = Command::new(wrapper[0]).args(&wrapper[1..]).arg("true").output();
+    if tried.is_ok_and(|output| output.status.success()) {
+        return Some(wrapper);
+    }
+    eprintln!("skipped: {what}");
+    None
+}
+
 /// Both streams of a finished process, for messages and for searching.
 pub fn transcript(output: &Output) -> String {
     let mut text = String::from_utf8_lossy(&output.stdout).into_owned();

@@ -220,13 +220,10 @@ impl Engine {
     fn end_wait(&mut self, id: ExchangeId, then: Then) {
         let Some(exchange) = self.exchanges.get_mut(id) else { return };
         let Some(transfer) = self.transfers.get(exchange.transfer) else { return };
+        let Some(connection) = self.pool.connections.get(exchange.connection) else { return };
         match then {
             Then::Fail(Deadline::LowSpeed)
-                if !exchange.is_slow(
-                    transfer,
-                    self.pool.wire_of(exchange.connection),
-                    self.now,
-                ) =>
+                if !exchange.is_slow(transfer, connection.wire, self.now) =>
             {
                 self.touch_exchange(id);
             }

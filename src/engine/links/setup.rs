@@ -39,7 +39,7 @@ impl Engine {
         let address = address.map_err(|cause| (cause, Phase::Proxy))?;
         connection.forwarder = key.forwarder().cloned();
         connection.path =
-            Path::new(key, origin.offers, address, told, &transfer.request.options.http)?;
+            Path::new(key, origin.offers(), address, told, &transfer.request.options.http)?;
         Ok(())
     }
 

@@ -103,21 +103,17 @@ impl Engine {
     /// The connection on which an origin's next request can begin: one that others are on, or one that is idle.
     #[cold]
     pub(in crate::engine) fn ready_connection(&mut self, origin: OriginId) -> Option<ConnectionId> {
+        if self.gates.any() {
+            let clock = Clock::new(&mut self.timers, self.now);
+            return self.gates.choose(origin, &mut self.pool, clock);
+        }
         while let Some(id) = self.pool.first_listed(origin) {
-            if !self.has_room(id) {
-                self.unlist(id);
-            } else if self.gates.any() {
-                // of all of them they choose
-                break;
-            } else {
+            if self.has_room(id) {
                 return Some(id);
             }
+            self.unlist(id);
         }
-        if !self.gates.any() {
-            return self.pool.last_idle(origin);
-        }
-        let clock = Clock::new(&mut self.timers, self.now);
-        self.gates.choose(origin, &mut self.pool, clock)
+        self.pool.last_idle(origin)
     }
 
     /// Whether an origin's requests wait to see what is spoken on a connection that is being made; for so long, and not longer.

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::{fs, io};
 
-use ringdove_test_support::h2::{Peer, SeenRequest};
+use ringdove_test_support::h2::Peer;
 use ringdove_test_support::hostile::{Hostile, Plan};
 
 /// What curl's documentation says of some options, tried on both.
@@ -90,23 +90,7 @@ impl Server for Peer {
 
     /// With the version by which each came.
     fn asked(&self) -> Vec<(Vec<u8>, Vec<u8>)> {
-        let of = |by_http1: bool, request: SeenRequest| {
-            let version = if by_http1 { "1.1" } else { "2" };
-            let mut head = format!("{} {} HTTP/{version}\r\n", request.method(), request.path());
-            for (name, value) in &request.fields {
-                match &name[..] {
-                    ":authority" => head += &format!("host: {value}\r\n"),
-                    name if name.starts_with(':') => {}
-                    name => head += &format!("{name}: {value}\r\n"),
-                }
-            }
-            (head.into_bytes(), request.body)
-        };
-        let links = self.seen().into_iter();
-        let requests = links.flat_map(|seen| {
-            seen.requests.into_iter().map(move |request| (seen.by_http1, request))
-        });
-        requests.map(|(by_http1, request)| of(by_http1, request)).collect()
+        self.requests_in_lines()
     }
 }
 

@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use std::time::SystemTime;
 use std::{fs, io};
 
-use ringdove_test_support::h2::{Peer, SeenRequest};
+use ringdove_test_support::h2::Peer;
 use ringdove_test_support::hostile::{Hostile, Plan};
 
 use crate::differences;
@@ -97,26 +97,8 @@ impl Server for Peer {
 
     /// With the version by which each came.
     fn asked(&self) -> Vec<(Vec<u8>, Vec<u8>)> {
-        let links = self.seen().into_iter();
-        let requests = links.flat_map(|seen| {
-            seen.requests.into_iter().map(move |request| (seen.by_http1, request))
-        });
-        requests.map(|(by_http1, request)| (head_of(by_http1, &request), request.body)).collect()
+        self.requests_in_lines()
     }
-}
-
-/// The head of a request over HTTP/2, with the fields in lines.
-fn head_of(by_http1: bool, request: &SeenRequest) -> Vec<u8> {
-    let version = if by_http1 { "1.1" } else { "2" };
-    let mut head = format!("{} {} HTTP/{version}\r\n", request.method(), request.path());
-    for (name, value) in &request.fields {
-        match &name[..] {
-            ":authority" => head += &format!("host: {value}\r\n"),
-            name if name.starts_with(':') => {}
-            name => head += &format!("{name}: {value}\r\n"),
-        }
-    }
-    head.into_bytes()
 }
 
 /// The longest that a run may take, in seconds.

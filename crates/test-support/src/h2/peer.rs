@@ -136,6 +136,16 @@ impl Peer {
         self.seen().into_iter().flat_map(|seen| seen.requests).collect()
     }
 
+    /// Each request so far: its head [in lines](SeenRequest::in_lines), and its body.
+    pub fn requests_in_lines(&self) -> Vec<(Vec<u8>, Vec<u8>)> {
+        let of = |seen: Seen| {
+            let by_http1 = seen.by_http1;
+            let requests = seen.requests.into_iter();
+            requests.map(move |request| (request.in_lines(by_http1), request.body))
+        };
+        self.seen().into_iter().flat_map(of).collect()
+    }
+
     /// How the clients broke RFC 9113, by connection. A test should find nothing.
     pub fn violations(&self) -> Vec<String> {
         let of = |(number, seen): (usize, Seen)| {

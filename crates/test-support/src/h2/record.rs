@@ -74,6 +74,20 @@ impl SeenRequest {
         self.field(":path").unwrap_or_default()
     }
 
+    /// Its head as HTTP/1.1 would have it, with the version by which it came.
+    pub fn in_lines(&self, by_http1: bool) -> Vec<u8> {
+        let version = if by_http1 { "1.1" } else { "2" };
+        let mut head = format!("{} {} HTTP/{version}\r\n", self.method(), self.path());
+        for (name, value) in &self.fields {
+            match &name[..] {
+                ":authority" => head += &format!("host: {value}\r\n"),
+                name if name.starts_with(':') => {}
+                name => head += &format!("{name}: {value}\r\n"),
+            }
+        }
+        head.into_bytes()
+    }
+
     pub(super) fn push_body(&mut self, bytes: &[u8]) {
         self.body_bytes += bytes.len() as u64;
         let room = KEPT - self.body.len();
