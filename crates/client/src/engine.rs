@@ -92,13 +92,17 @@ impl Engine {
     pub(crate) fn turn(&mut self, max: Option<Duration>) -> Result<(), MultiError> {
         let mut batch = std::mem::take(&mut self.batch);
         self.inbox.take(&mut batch);
+        let mut has_answered = false;
         for command in batch.drain(..) {
-            self.follow(command)?;
+            has_answered |= self.follow(command)?;
         }
         self.batch = batch;
         if !self.has_ended {
-            // removals and the like may have heard the bell, and forgotten it
-            let max = if self.inbox.may_sleep() { self.within(max) } else { Some(Duration::ZERO) };
+            // removals and the like may have heard the bell, and forgotten it; and what was answered may be what is waited for
+            let max = match self.inbox.may_sleep() && !has_answered {
+                true => self.within(max),
+                false => Some(Duration::ZERO),
+            };
             self.driver.turn(max)?;
         }
         while let Some(message) = self.driver.next_message() {
@@ -121,9 +125,10 @@ impl Engine {
         Some(max.map_or(left, |max| max.min(left)))
     }
 
-    fn follow(&mut self, command: Command) -> Result<(), MultiError> {
+    /// Does what was asked for. Whether a caller has been answered by that.
+    fn follow(&mut self, command: Command) -> Result<bool, MultiError> {
         match command {
-            Command::Start(request, call) => self.start(*request, call),
+            Command::Start(request, call) => return Ok(!self.start(*request, call)),
             Command::Cancel(call) => {
                 let transfer = call.lock().transfer;
                 let removed = transfer.map(|id| self.driver.remove(id).map(drop));
@@ -136,19 +141,29 @@ impl Engine {
                 drop(state);
                 unless_over(transfer.map(|id| self.driver.set_paused(id, paused)))?;
             }
-            Command::Stats(asked) => asked.answer(self.driver.stats()),
+            Command::Stats(asked) => {
+                asked.answer(self.driver.stats());
+                return Ok(true);
+            }
             Command::CloseIdle => self.driver.close_idle()?,
             Command::Shutdown(within) => self.closing = Some(clock::after(within)),
             Command::End => self.has_ended = true,
         }
-        Ok(())
+        Ok(false)
     }
 
-    fn start(&mut self, request: ringdove::Request, call: Arc<Call>) {
+    /// Begins a call. Whether it could.
+    fn start(&mut self, request: ringdove::Request, call: Arc<Call>) -> bool {
         let deliver = Deliver { call: call.clone(), has_ended: false };
         match self.driver.add(request, Box::new(deliver)) {
-            Ok(id) => call.lock().transfer = Some(id),
-            Err(error) => call.fail(Error::refused(error)),
+            Ok(id) => {
+                call.lock().transfer = Some(id);
+                true
+            }
+            Err(error) => {
+                call.fail(Error::refused(error));
+                false
+            }
         }
     }
 }

@@ -138,9 +138,7 @@ impl Turner {
     /// The engine cannot go on, and every call fails.
     pub fn turn(&mut self, max: Option<Duration>) -> Result<bool, Error> {
         let mut engine = self.engine.borrow_mut();
-        // what is due may be for who has asked for this turn, and is not to wait for anything else
-        let due = engine.timeout() == Some(Duration::ZERO);
-        if let Err(error) = engine.turn(if due { Some(Duration::ZERO) } else { max }) {
+        if let Err(error) = engine.turn(max) {
             engine.give_up(&error);
             return Err(Error::refused(error));
         }

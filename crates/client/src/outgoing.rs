@@ -106,7 +106,7 @@ type Begun = (ringdove::Body, Rest);
 fn begin_body(body: Body, call: &Arc<Call>, cx: &mut Context<'_>) -> Result<Begun, Error> {
     let mut pieces = match body.0 {
         Kind::Empty => return Ok((ringdove::Body::Empty, None)),
-        Kind::Memory(bytes) => return Ok((ringdove::Body::Memory(bytes.as_ref().into()), None)),
+        Kind::Memory(bytes) => return Ok((ringdove::Body::Memory(bytes), None)),
         Kind::Pieces(pieces) => pieces,
     };
     let length = pieces.size_hint().exact();
@@ -119,7 +119,7 @@ fn begin_body(body: Body, call: &Arc<Call>, cx: &mut Context<'_>) -> Result<Begu
         Some(Err(error)) => return Err(Error::body(error)),
         Some(Ok(frame)) => match frame.into_data() {
             Ok(data) if length == Some(data.len() as u64) || pieces.is_end_stream() => {
-                return Ok((ringdove::Body::Memory(data.as_ref().into()), None));
+                return Ok((ringdove::Body::Memory(data), None));
             }
             Ok(data) => {
                 call.lock().upload.put(data);

@@ -170,6 +170,17 @@ impl Running {
         let _ = self.inbox.post(Command::GoOn(self.call.clone()));
     }
 
+    /// Whether there is no more of the request's body to be taken.
+    pub(crate) fn poll_rest(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.poll_upload(cx);
+        if self.upload.is_none() {
+            return Poll::Ready(());
+        }
+        // it may end without the body
+        self.call.lock().task = Some(cx.waker().clone());
+        Poll::Pending
+    }
+
     /// Takes from the request's body what there is room for.
     fn poll_upload(&mut self, cx: &mut Context<'_>) {
         while let Some(body) = &mut self.upload {

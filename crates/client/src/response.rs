@@ -102,6 +102,12 @@ impl Response {
         }
     }
 
+    /// Has the rest of the request's body sent while the response waits: otherwise that is polled by whoever reads the response.
+    /// Ready when all of it has been taken, or no more is wanted; what fails is told by the body of the response.
+    pub async fn send_rest(&mut self) {
+        std::future::poll_fn(|cx| self.body.0.poll_rest(cx)).await;
+    }
+
     /// The next part of the body; `None` is its end.
     ///
     /// # Errors

@@ -4,6 +4,7 @@
 
 mod bodies;
 mod cancellation;
+mod duplex;
 mod errors;
 mod everyday;
 mod grpc;
