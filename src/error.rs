@@ -30,6 +30,8 @@ pub struct Error {
     pub progress: Progress,
     /// The addresses that were tried, where none was connected.
     pub attempts: Option<Box<Attempts>>,
+    /// What was asked for: see [`Error::url`].
+    pub url: Option<Box<str>>,
 }
 
 /// What went wrong, by whose fault it was.
@@ -214,6 +216,12 @@ pub enum Retry {
 }
 
 impl Error {
+    /// What was asked for when the transfer failed, be it where redirects had led: without user information, and the beginning of
+    /// a long one. `None` of an error that is not a transfer's last.
+    pub fn url(&self) -> Option<&str> {
+        self.url.as_deref()
+    }
+
     /// Whether the same request may be sent again.
     pub fn retry(&self) -> Retry {
         if self.is_final() {
@@ -497,7 +505,7 @@ mod tests {
     use super::*;
 
     fn error(cause: Cause, progress: Progress) -> Error {
-        Error { cause, phase: Phase::FirstByte, progress, attempts: None }
+        Error { cause, phase: Phase::FirstByte, progress, attempts: None, url: None }
     }
 
     #[test]

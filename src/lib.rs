@@ -133,6 +133,7 @@ pub mod sys;
 pub mod time;
 pub mod tls;
 
+pub use ::bytes::Bytes;
 pub use ::http::Method;
 pub use driver::{
     Action, CallbackError, Driver, DriverError, Event, Kind as DriverKind, Multi, MultiError,

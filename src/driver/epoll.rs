@@ -49,13 +49,13 @@ impl EpollDriver {
 
     /// Waits once and handles what is ready.
     pub(super) fn turn(&mut self, max: Option<Duration>) -> Result<usize, MultiError> {
-        let max = if self.multi.ends_as_it_begins()? { Some(Duration::ZERO) } else { max };
+        let max = if self.multi.tells_as_it_begins()? { Some(Duration::ZERO) } else { max };
         let wait = soonest(self.multi.timeout(), max);
         let epoll = &mut self.multi.watch_mut().epoll;
         epoll.wait(wait).map_err(|errno| super::refused(Operation::Poll, errno))?;
         let ready = |(token, readiness)| Event::Ready(Token::from_bits(token), readiness);
         self.events.extend(epoll.events().map(ready));
-        self.multi.socket_actions(self.events.drain(..))
+        self.multi.end_turn(self.events.drain(..))
     }
 }
 

@@ -292,7 +292,10 @@ impl Driver {
         multi!(self, multi => multi.set_paused(id, paused))
     }
 
-    /// Waits for something to happen, for `max` at most (`None`: without end), and handles it.
+    /// Waits for something to happen, for `max` at most (`None`: without end), and handles it. It does not wait where it has called
+    /// a handler with something of a response, or asked the source of a body, before that, or where a command since the last turn has:
+    /// who looks for what these do looks after a turn. ([`Handler::sending`] ends no wait.)
+    ///
     /// Returns how many transfers are running; zero means that all are done, and then only a
     /// [`Driver::waker`] is sure to end a wait without end.
     pub fn turn(&mut self, max: Option<Duration>) -> Result<usize, MultiError> {

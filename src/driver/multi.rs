@@ -330,11 +330,22 @@ impl<W: Watch> Multi<W> {
         begun.unwrap_or_else(|panic| self.end_panicked(panic))
     }
 
-    /// As [`Multi::begin_added`]; says whether a transfer was over at once, so that nothing need ever happen to end a wait.
-    pub(super) fn ends_as_it_begins(&mut self) -> Result<bool, MultiError> {
+    /// As [`Multi::begin_added`]; says whether whoever turns the loop may have waited for what was done just now: a transfer is
+    /// over, or something of a caller's was called.
+    pub(super) fn tells_as_it_begins(&mut self) -> Result<bool, MultiError> {
         let before = self.engine.messages();
         self.begin_added()?;
-        Ok(self.engine.messages() > before)
+        Ok(self.engine.take_told() || self.engine.messages() > before)
+    }
+
+    /// As [`Multi::socket_actions`], at the end of a turn: whatever was called, it is for whoever has turned.
+    pub(super) fn end_turn(
+        &mut self,
+        events: impl IntoIterator<Item = Event>,
+    ) -> Result<usize, MultiError> {
+        let running = self.socket_actions(events);
+        self.engine.take_told();
+        running
     }
 
     /// Checks all sockets and transfers (curl_multi_socket_all): the first call of a loop that has

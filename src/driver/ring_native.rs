@@ -192,15 +192,15 @@ impl RingDriver {
 
     fn wait_and_handle(&mut self, mut max: Option<Duration>) -> Result<usize, MultiError> {
         self.notifier.drain();
+        let before = self.engine.messages();
         if self.engine.next_time() == Some(Time::ZERO) {
             // what was added since the last turn goes out with the call that waits
-            let before = self.engine.messages();
             self.begin_batch();
             self.act()?;
-            if self.engine.messages() > before {
-                // who is over at once may be the last, and nothing would end the wait
-                max = Some(Duration::ZERO);
-            }
+        }
+        if self.engine.take_told() || self.engine.messages() > before {
+            // that may be what is waited for, and nothing else need ever happen
+            max = Some(Duration::ZERO);
         }
         self.watch()?;
         if self.waker.is_some() && !self.watched {
@@ -212,6 +212,8 @@ impl RingDriver {
         self.look_again()?;
         self.engine.expire();
         self.act()?;
+        // whatever was called, it is for whoever has turned
+        self.engine.take_told();
         Ok(self.engine.running())
     }
 

@@ -83,7 +83,7 @@ impl RingPollDriver {
     /// Waits once and handles what is ready.
     pub(super) fn turn(&mut self, max: Option<Duration>) -> Result<usize, MultiError> {
         self.notifier.drain();
-        let max = if self.multi.ends_as_it_begins()? { Some(Duration::ZERO) } else { max };
+        let max = if self.multi.tells_as_it_begins()? { Some(Duration::ZERO) } else { max };
         let now = self.multi.now();
         let until = soonest(self.multi.next_time(), max.map(|max| now + max));
         self.multi.watch_mut().submit_and_wait(now, until)?;
@@ -104,7 +104,7 @@ impl RingPollDriver {
         while let Some(completion) = watch.ring.take_completion() {
             self.events.extend(watch.complete(completion));
         }
-        self.multi.socket_actions(self.events.drain(..))
+        self.multi.end_turn(self.events.drain(..))
     }
 }
 

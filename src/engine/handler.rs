@@ -10,7 +10,7 @@ use crate::protocol::{Fields, Redirect, RequestHead, ResponseHead, SourceRead};
 /// Receives the events of one transfer.
 ///
 /// A handler must not block: all transfers wait while it runs. One that panics ends its transfer ([`Flow::Abort`] says so in words),
-/// and with it its connection, and is not called again: the driver goes on. It gets [`Handler::redirected`] for
+/// and with it its connection, and is not called again: the driver goes on. (One that panics in [`Handler::starts_over`] has said no.) It gets [`Handler::redirected`] for
 /// each redirect that is followed, [`Handler::challenged`] for each challenge that is answered, [`Handler::head`] once, any number of [`Handler::body`],
 /// [`Handler::trailers`] if there are such, and [`Handler::done`] once, unless the transfer is removed before. [`Handler::informational`] may come
 /// before each head.

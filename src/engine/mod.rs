@@ -219,6 +219,8 @@ pub struct Engine {
     decoded_in_batch: u64,
     gates: Gates,
     families: Families,
+    /// Something of a caller's was called: see [`Engine::take_told`].
+    told: bool,
     stats: Stats,
 }
 
@@ -270,6 +272,7 @@ impl Engine {
             scratch: Vec::new(),
             decoded_in_batch: 0,
             families: Families::default(),
+            told: false,
             stats: Stats::default(),
         }
     }
@@ -366,7 +369,8 @@ impl Engine {
             }
             Place::Admission | Place::Connection | Place::Addresses(_) | Place::Later(_) => {}
         }
-        let handler = self.transfers.get_mut(id)?.take_handler();
+        let mut handler = self.transfers.get_mut(id)?.take_handler();
+        transfers::panicked::speak_again(&mut handler);
         self.vacate(id);
         Some(handler)
     }
@@ -508,6 +512,12 @@ impl Engine {
     /// How many messages wait.
     pub fn messages(&self) -> usize {
         self.messages.len()
+    }
+
+    /// Whether a handler was told of a response, or a body's source was asked, since this was asked last: a driver that does
+    /// such things before it waits does not wait then, since whoever it was for may look only afterwards.
+    pub fn take_told(&mut self) -> bool {
+        std::mem::take(&mut self.told)
     }
 
     // getters
@@ -672,5 +682,6 @@ impl std::error::Error for AddError {}
 
 /// An error for a transfer that has not begun its exchange.
 fn error_before_exchange(cause: crate::error::Cause, phase: Phase) -> Error {
-    Error { cause, phase, progress: crate::error::Progress::NothingSent, attempts: None }
+    let progress = crate::error::Progress::NothingSent;
+    Error { cause, phase, progress, attempts: None, url: None }
 }

@@ -1,13 +1,12 @@
 //! A driver that is dropped with thousands of operations in flight, of every kind.
 
 use std::fs::File;
-use std::sync::Arc;
 use std::time::Duration;
 
 use ringdove::driver::Kind;
 use ringdove::sys::count::{self, Counter};
 use ringdove::sys::ring::{Options, ZeroCopy};
-use ringdove::{Body, Config, Discard, Driver, Request};
+use ringdove::{Body, Bytes, Config, Discard, Driver, Request};
 
 use crate::run::{on_every_driver, policy};
 use ringdove_test_support::certs::Authority;
@@ -74,10 +73,10 @@ fn busy(kind: Kind, hangs: &str, large: &str, deaf: &str) -> Driver {
     let config = Config { max_connections: 10_000, max_per_origin: 10_000, ..Config::default() };
     let options = Options { zero_copy: ZeroCopy::Always, ..Options::default() };
     let mut driver = Driver::with_ring(kind, config, &options).expect("asked before");
-    let body: Arc<[u8]> = vec![7; 4 << 20].into();
+    let body = Bytes::from(vec![7; 4 << 20]);
     let post = || {
         let request = Request::new(http::Method::POST, deaf).expect("a good URL");
-        request.body(Body::Memory(Arc::clone(&body)))
+        request.body(Body::Memory(body.clone()))
     };
     let get = |url: &str| Request::get(url).expect("a good URL");
     let gets = (0..CONNECTS).map(|_| get(hangs)).chain((0..DOWNLOADS).map(|_| get(large)));

@@ -5,8 +5,8 @@ use std::time::Instant;
 use ringdove::driver::Kind;
 use ringdove::engine::{BodySource, Outcome};
 use ringdove::error::Cause;
-use ringdove::protocol::{ResponseHead, SourceRead};
-use ringdove::{Body, Flow, Handler, HttpVersions, Options, Request};
+use ringdove::protocol::{RedirectFault, RequestHead, ResponseHead, SourceRead};
+use ringdove::{Body, Flow, Handler, HttpVersions, Options, RedirectPolicy, Request, RetryPolicy};
 
 use crate::run::{Run, on_every_driver};
 use ringdove_test_support::hostile::{Plan, Script};
@@ -16,6 +16,9 @@ on_every_driver! {
     a_handler_that_panics_ends_its_transfer_alone,
     a_source_that_panics_ends_its_transfer_alone,
     a_handler_that_panics_ends_its_stream,
+    one_that_is_told_of_what_is_sent_ends_its_transfer_alone,
+    one_that_is_asked_to_begin_anew_has_said_no,
+    a_source_that_panics_going_back_has_failed,
 }
 
 /// Panics where it is told to.
@@ -29,6 +32,19 @@ impl Fragile {
 }
 
 impl Handler for Fragile {
+    fn sending(&mut self, _: &[u8], _: &[u8]) {
+        self.reach("sending");
+    }
+
+    fn sending_head(&mut self, _: &RequestHead) {
+        self.reach("sending_head");
+    }
+
+    fn starts_over(&mut self) -> bool {
+        self.reach("starts_over");
+        true
+    }
+
     fn head(&mut self, _: &ResponseHead<'_>) -> Flow {
         self.reach("head")
     }
@@ -118,4 +134,81 @@ fn a_handler_that_panics_ends_its_stream(kind: Kind) {
     let after = run.get_with(&server.url("/"), options);
     run.finish();
     assert_eq!(after.status(), 200);
+}
+
+/// What is sent is told while a driver's memory is filled, over either version, and of a body too. Those beside it go on.
+fn one_that_is_told_of_what_is_sent_ends_its_transfer_alone(kind: Kind) {
+    let server = Plan::new().path("/", Script::new().read_body().ok("here")).start();
+    let peer = h2::Setup::new(h2::Plan::new().path("/", h2::Script::ok(5))).start();
+    let on_stream = Options { versions: HttpVersions::Http2, ..Options::default() };
+    let mut run = Run::new(kind);
+    for (url, options, place) in [
+        (server.url("/"), Options::default(), "sending"),
+        (peer.url("/"), on_stream.clone(), "sending"),
+        (peer.url("/"), on_stream.clone(), "sending_head"),
+    ] {
+        // on a new connection, and on a kept one
+        for _ in 0..2 {
+            let request = Request::new(http::Method::POST, &url).expect("a good URL").body("body");
+            let request = request.options(options.clone().into());
+            run.driver.add(request, Box::new(Fragile(place))).expect("it can be added");
+            let ended = ends(&mut run);
+            let [(_, Err(Cause::Aborted(why)))] = &ended[..] else { panic!("{ended:?}") };
+            assert!(why.ends_with(&format!("its handler panicked: at {place}")), "{why}");
+            let other = run.get_with(&url, options.clone());
+            run.finish();
+            assert_eq!(other.status(), 200);
+        }
+    }
+    assert_eq!(peer.violations(), [""; 0], "{}", peer.dump());
+}
+
+/// The transfer ends with what it would have begun anew after.
+fn one_that_is_asked_to_begin_anew_has_said_no(kind: Kind) {
+    let half = "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf";
+    let server = Plan::new().path("/", Script::new().send(half).close()).start();
+    let mut run = Run::new(kind);
+    let retry = RetryPolicy { all_errors: true, ..RetryPolicy::default() };
+    let options = Options { retry: Some(retry.into()), ..Options::default() };
+    let request = Request::get(&server.url("/")).expect("a good URL").options(options.into());
+    run.driver.add(request, Box::new(Fragile("starts_over"))).expect("it can be added");
+    let ended = ends(&mut run);
+    assert!(matches!(ended[..], [("starts_over", Err(Cause::Http(_)))]), "{ended:?}");
+}
+
+/// Can be read once.
+struct Once(bool);
+
+impl BodySource for Once {
+    fn read(&mut self, out: &mut [u8]) -> SourceRead {
+        match std::mem::replace(&mut self.0, true) {
+            true => SourceRead::End,
+            false => {
+                out[0] = b'x';
+                SourceRead::Data(1)
+            }
+        }
+    }
+
+    fn rewind(&mut self) -> bool {
+        panic!("it is gone")
+    }
+}
+
+fn a_source_that_panics_going_back_has_failed(kind: Kind) {
+    let away = "HTTP/1.1 307 Temporary Redirect\r\nLocation: /\r\nContent-Length: 0\r\n\r\n";
+    let server = Plan::new()
+        .path("/", Script::new().read_body().ok("here"))
+        .path("/away", Script::new().read_body().send(away))
+        .start();
+    let mut run = Run::new(kind);
+    let options = Options { redirects: Some(RedirectPolicy::default()), ..Options::default() };
+    let body = Body::Stream { length: None, source: Box::new(Once(false)) };
+    let request = Request::new(http::Method::POST, &server.url("/away")).expect("a good URL");
+    let once = run.add(request.body(body).options(options.into()));
+    let other = run.get(&server.url("/"));
+    run.finish();
+    let Cause::Redirect(error) = once.error().cause else { panic!("{:?}", once.error()) };
+    assert_eq!(error.fault, RedirectFault::BodyNotRepeatable);
+    other.assert_response(200, b"here");
 }

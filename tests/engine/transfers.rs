@@ -269,6 +269,28 @@ fn a_message_comes_after_its_end_and_its_handler_with_it() {
     assert_eq!(page.body, b"ok");
 }
 
+/// What a request was given comes back with its message, to be taken as what it is; a failure says what was asked for.
+#[test]
+fn a_message_says_what_was_asked_for() {
+    let mut h = Harness::new(1);
+    h.add(get("/").value("a row".to_owned()));
+    let connection = h.ask();
+    h.received(connection, OK);
+    let mut message = h.succeeds();
+    assert!(message.value::<u32>().is_none() && message.take_value::<u32>().is_none());
+    assert_eq!(message.value::<String>().unwrap(), "a row");
+    assert_eq!(message.take_value::<String>().unwrap(), "a row");
+    assert!(message.take_value::<String>().is_none());
+    let mut h = Harness::new(1);
+    h.add(get_url("http://me:secret@10.0.0.1/broken?q#part").value(7_u8));
+    let connection = h.ask();
+    h.engine.handle_failed(connection, Operation::Recv, 104);
+    let message = h.message();
+    assert_eq!(message.value::<u8>(), Some(&7));
+    let error = message.outcome.result.unwrap_err();
+    assert_eq!(error.url(), Some("http://10.0.0.1/broken?q#part"));
+}
+
 #[test]
 fn informational_responses_come_before_the_final_one() {
     let log = Log::default();

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use ringdove::dial::{Bind, UnixAddress};
 use ringdove::engine::Sources;
-use ringdove::{Body, Driver, Options, Request, Timeouts, Ways};
+use ringdove::{Body, Bytes, Driver, Options, Request, Timeouts, Ways};
 
 use crate::IN_FLIGHT;
 use crate::chance::Chance;
@@ -77,7 +77,7 @@ pub(crate) struct World {
     _hole: Blackhole,
     unix: Arc<Ways>,
     bound: Arc<Ways>,
-    body: Arc<[u8]>,
+    body: Bytes,
     /// A path, a name, a manner is rough once in so many.
     rough: usize,
     _unix: UnixServer,
@@ -174,7 +174,7 @@ impl World {
         let total = Some(patience);
         options.timeouts = Timeouts { total, ..Timeouts::default() };
         let request = if route == Route::Upload {
-            let body = Body::Memory(Arc::clone(&self.body));
+            let body = Body::Memory(self.body.clone());
             Request::new(http::Method::POST, &url).expect("a URL").body(body)
         } else {
             Request::get(&url).expect("a URL")

@@ -214,6 +214,7 @@ impl Engine {
         let Some(decoding) = &mut exchange.decoding else { return true };
         let Some(transfer) = self.transfers.get_mut(exchange.transfer) else { return true };
         let before = decoding.work();
+        self.told = true;
         let (handler, decoded) = (&mut *transfer.handler, &mut self.common.decoded);
         let (flow, next) = calling(Called::On(id), || decoding.take_waiting(handler, decoded));
         self.decoded_in_batch += decoding.work() - before;

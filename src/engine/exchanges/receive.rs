@@ -287,6 +287,7 @@ impl Engine {
                 return self.take_superseded(id, input, taken);
             }
             if taken < input.len() {
+                self.told = true;
                 if !exchange.has_asked() {
                     self.fail_exchange(id, Cause::Closed, None);
                     return Taken::Over;

@@ -109,12 +109,12 @@ impl Engine {
         if let (Some(via), Some(exchange), Some(transfer)) = (forwarder, &mut exchange, &transfer) {
             exchange.take_forwarded_head(via, transfer, unfilled);
         }
+        let (Some(exchange), Some(transfer)) = (exchange, transfer) else { return path.fill(out) };
+        self.told |= transfer.request.body.is_streamed() && exchange.wants_body();
         if path.is_bare() {
-            let (Some(exchange), Some(transfer)) = (exchange, transfer) else { return Ok(0) };
             return fill_plain(exchange, transfer, unfilled, connecting, out);
         }
         let mut filled = path.fill(out)?;
-        let (Some(exchange), Some(transfer)) = (exchange, transfer) else { return Ok(filled) };
         self.scratch.resize(limits::TLS_PLAINTEXT, 0);
         while filled < out.len() && (exchange.wants_send() || !unfilled.is_empty()) {
             let plain = fill_plain(exchange, transfer, unfilled, false, &mut self.scratch);
@@ -179,7 +179,7 @@ fn fill_plain(
     connecting: bool,
     out: &mut [u8],
 ) -> Result<usize, Cause> {
-    let Transfer { request, handler, .. } = transfer;
+    let request = &mut transfer.request;
     let mut filled = 0;
     let wants_body = exchange.wants_body();
     let Codec::Http1(codec) = &mut exchange.codec else { return Ok(0) };
@@ -203,9 +203,9 @@ fn fill_plain(
             *unfilled = Vec::new();
         }
     }
-    let streamed = matches!(request.body, Body::Stream { .. });
+    let streamed = request.body.is_streamed();
     if !wants_body || (connecting && streamed) {
-        handler.sending(&out[..filled], &[]);
+        tell_sending(transfer, &out[..filled], &[])?;
         return Ok(filled);
     }
     exchange.body_begun = true;
@@ -220,8 +220,14 @@ fn fill_plain(
         Err(fault) => return Err(Cause::Aborted(fault.to_string())),
     };
     let (head, body) = out[..filled + bytes].split_at(filled);
-    handler.sending(head, body);
+    tell_sending(transfer, head, body)?;
     Ok(filled + bytes)
+}
+
+/// Tells the handler of what goes out.
+#[inline(always)]
+fn tell_sending(transfer: &mut Transfer, head: &[u8], body: &[u8]) -> Result<(), Cause> {
+    transfer.call_guarded(|it| it.handler.sending(head, body)).map_err(Cause::Aborted)
 }
 
 /// The next bytes of a body; of one in memory, after those that were taken.

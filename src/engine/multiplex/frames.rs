@@ -156,7 +156,11 @@ impl Engine {
             }
             let Some(held) = stream.take_held() else { return };
             let Some(transfer) = self.transfers.get_mut(exchange.transfer) else { return };
-            let told = exchange.deliver(transfer, id, held.part(), &mut self.common, self.now);
+            self.told = true;
+            let (common, now) = (&mut self.common, self.now);
+            let told = calling(Called::On(id), || {
+                exchange.deliver(transfer, id, held.part(), common, now)
+            });
             self.heed_told(connection, told);
         }
     }
@@ -190,7 +194,8 @@ impl Engine {
         let Multiplex { codec, departures, .. } = &mut **link;
         let (path, handed) = (&mut connection.path, connection.wire.handed);
         let (exchanges, transfers) = (&mut self.exchanges, &mut self.transfers);
-        let mut lent = Lent { exchanges, transfers, departures, failed: Vec::new(), at: 0 };
+        let (failed, asked) = (Vec::new(), false);
+        let mut lent = Lent { exchanges, transfers, departures, failed, asked, at: 0 };
         let mut filled = 0;
         if path.is_bare() {
             filled = codec.fill(out, &mut lent);
@@ -213,6 +218,7 @@ impl Engine {
         if !path.wants_send() {
             lent.departures.note_handed(handed + filled as u64);
         }
+        self.told |= lent.asked;
         let failed = std::mem::take(&mut lent.failed);
         for (exchange, fault) in failed {
             self.fail_exchange(exchange, Cause::Aborted(fault.to_string()), None);

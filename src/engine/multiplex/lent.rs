@@ -17,6 +17,8 @@ pub(in crate::engine) struct Lent<'a> {
     pub(in crate::engine) departures: &'a mut Departures,
     /// Exchanges whose bodies cannot be sent on.
     pub(in crate::engine) failed: Vec<(ExchangeId, BodyFault)>,
+    /// A body's source was asked.
+    pub(in crate::engine) asked: bool,
     /// Where in the buffer the last frame ended.
     pub(in crate::engine) at: usize,
 }
@@ -42,14 +44,19 @@ impl Requests for Lent<'_> {
             return SourceRead::Pending;
         }
         exchange.body_begun = true;
+        let is_streamed = transfer.request.body.is_streamed();
         let read = read_body(&mut transfer.request.body, &mut exchange.body_taken, out);
         match read {
             SourceRead::Pending => exchange.holds.set(Hold::Source, true),
             SourceRead::Data(bytes) if bytes <= out.len() => {
-                transfer.handler.sending(&[], &out[..bytes]);
+                let told = transfer.call_guarded(|it| it.handler.sending(&[], &out[..bytes]));
+                if let Err(why) = told {
+                    return SourceRead::Failed(why);
+                }
             }
             _ => {}
         }
+        self.asked |= is_streamed;
         read
     }
 
@@ -59,7 +66,11 @@ impl Requests for Lent<'_> {
         let Some((exchange, transfer)) = self.transfer(key) else { return };
         if mark.part == Part::Head {
             exchange.head_taken = true;
-            transfer.handler.sending_head(&transfer.request.head);
+            let told = transfer.call_guarded(|it| it.handler.sending_head(&it.request.head));
+            if let Err(why) = told {
+                self.failed.push((Id::from_bits(key), BodyFault::Source(why)));
+                return;
+            }
         }
         if let Some(stream) = exchange.codec.stream_mut() {
             stream.note_written(mark, bytes);

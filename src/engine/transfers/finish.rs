@@ -9,7 +9,8 @@ use crate::engine::exchanges::codec::{Codec, OnStream};
 use crate::engine::exchanges::exchange::{Exchange, ExchangeId, Rest};
 use crate::engine::links::connection::{Connecting, Connection, State, WireCount};
 use crate::engine::pool::Pool;
-use crate::engine::transfers::panicked::{Called, calling};
+use crate::engine::transfers::panicked::{Called, calling, speak_again};
+use crate::engine::transfers::request::Value;
 use crate::engine::transfers::transfer::{Place, Transfer};
 use crate::engine::{
     ConnectionId, Engine, Handler, Message, Outcome, Output, Report, Times, TransferId,
@@ -103,7 +104,12 @@ impl Engine {
         let Some(exchange) = self.exchanges.get(id) else { return };
         if exchange.rest == Rest::Unwanted {
             // all that was wanted has come
-            return self.complete(id);
+            self.complete(id);
+            return self
+                .messages
+                .back_mut()
+                .into_iter()
+                .for_each(|it| speak_again(&mut it.handler));
         }
         if exchange.decoding.is_some() {
             self.give_out_rest(id);
@@ -114,7 +120,7 @@ impl Engine {
             Cause::Refused => Progress::NothingSent,
             _ => exchange.progress(connection.wire, operation),
         };
-        let error = Error { cause, phase: exchange.phase(), progress, attempts: None };
+        let error = Error { cause, phase: exchange.phase(), progress, attempts: None, url: None };
         let (transfer, untouched) = (exchange.transfer, !exchange.body_begun);
         let (seen, is_kept) =
             (exchange.response.is_some(), connection.uses > 1 && !is_first(exchange));
@@ -223,9 +229,11 @@ impl Engine {
             return self.supersede((id, connection), transfer, reusable);
         }
         // in its place as a whole: its parts are large to be moved about
+        let (handler, value) = self.take_handler(transfer);
         let message = Message {
             transfer,
-            handler: self.take_handler(transfer),
+            handler,
+            value,
             outcome: Outcome {
                 result: Ok(response),
                 report: self.report(transfer, Stand::Exchange(id)),
@@ -384,15 +392,20 @@ impl Engine {
 
     #[cold]
     fn deliver_failure(&mut self, transfer: TransferId, error: Error, report: Report) {
-        let handler = self.take_handler(transfer);
-        let outcome = Outcome { result: Err(error), report };
-        self.messages.push_back(Message { transfer, outcome, handler });
+        let (handler, value) = self.take_handler(transfer);
+        let url = self.transfers.get(transfer).map(|it| it.request.head.shown_url());
+        let outcome = Outcome { result: Err(Error { url, ..error }), report };
+        self.messages.push_back(Message { transfer, outcome, handler, value });
         self.deliver();
+        self.messages.back_mut().into_iter().for_each(|it| speak_again(&mut it.handler));
     }
 
-    fn take_handler(&mut self, id: TransferId) -> Box<dyn Handler> {
+    /// What a transfer's owner gets back.
+    fn take_handler(&mut self, id: TransferId) -> (Box<dyn Handler>, Value) {
         match self.transfers.get_mut(id) {
-            Some(transfer) => transfer.take_handler(),
+            Some(transfer) => {
+                (transfer.take_handler(), std::mem::take(&mut transfer.request.value))
+            }
             None => unreachable!("a transfer is taken out after its message"),
         }
     }
@@ -401,7 +414,7 @@ impl Engine {
     #[inline(always)]
     fn deliver(&mut self) {
         let Some(message) = self.messages.back_mut() else { return };
-        let Message { transfer: id, outcome, handler } = message;
+        let Message { transfer: id, outcome, handler, .. } = message;
         match &outcome.result {
             Ok(_) => self.stats.succeeded += 1,
             Err(_) => self.stats.failed += 1,

@@ -247,7 +247,7 @@ mod tests {
         let mut history = History::new(false);
         history.push(&head("http://a.test/"), false, redirected(), Duration::ZERO, &memory);
         let (phase, progress) = (Phase::Connect, Progress::NothingSent);
-        let error = Error { cause: Cause::Closed, phase, progress, attempts: None };
+        let error = Error { cause: Cause::Closed, phase, progress, attempts: None, url: None };
         let mut outcome = Outcome { result: Err(error), report: Report::default() };
         history.conclude(&head("http://b.test/"), Duration::ZERO, &mut outcome);
         assert_eq!(outcome.result.unwrap_err().progress, Progress::RequestSent);

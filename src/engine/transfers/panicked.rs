@@ -1,18 +1,20 @@
 //! A handler that panicked: its transfer ends, and the engine goes on.
 //!
 //! Knows who was being called. Must not know who catches: that is the driver, around a whole batch, so that a call costs nothing.
-//! Whoever is called is noted by what unwinds, and by nothing else.
+//! Whoever is called is noted by what unwinds, and by nothing else. While a driver's memory is filled nothing may unwind: what is
+//! called then is caught at once.
 //!
 //! Invariants: a handler that panicked is not called again; the connection that it was called for is not used again, since what
 //! came on it may be read by half; all else is as it was, or is found where a batch looks for what is left to do.
 
 use std::any::Any;
 use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::engine::exchanges::codec::Codec;
 use crate::engine::exchanges::exchange::ExchangeId;
-use crate::engine::transfers::transfer::{Place, TransferId};
-use crate::engine::{Engine, error_before_exchange};
+use crate::engine::transfers::transfer::{Place, Transfer, TransferId};
+use crate::engine::{Discard, Engine, Flow, Handler, error_before_exchange};
 use crate::error::Cause;
 
 /// Who is called.
@@ -49,6 +51,56 @@ pub(in crate::engine) fn calling<T>(called: Called, call: impl FnOnce() -> T) ->
     result
 }
 
+/// A handler that has panicked, on its way back to its owner.
+struct Silent(Box<dyn Handler>);
+
+impl Handler for Silent {
+    fn body(&mut self, _: &[u8]) -> Flow {
+        Flow::Continue
+    }
+}
+
+impl Transfer {
+    /// Its handler is not called again.
+    #[cold]
+    fn silence(&mut self) {
+        let handler = self.take_handler();
+        self.handler = Box::new(Silent(handler));
+    }
+
+    /// Calls the handler where nothing may unwind. If it panics, that is what the transfer is to fail for.
+    #[inline(always)]
+    pub(in crate::engine) fn call_guarded(
+        &mut self,
+        call: impl FnOnce(&mut Self),
+    ) -> Result<(), String> {
+        catch_unwind(AssertUnwindSafe(|| call(self))).map_err(|panic| {
+            self.silence();
+            why(&*panic)
+        })
+    }
+
+    /// As [`Handler::starts_over`]; one that panics does not.
+    #[cold]
+    pub(super) fn handler_starts_over(&mut self) -> bool {
+        let mut starts_over = false;
+        let asked = self.call_guarded(|this| starts_over = this.handler.starts_over());
+        asked.is_ok() && starts_over
+    }
+}
+
+/// The handler itself, which is not to be called any more.
+#[cold]
+pub(in crate::engine) fn speak_again(handler: &mut Box<dyn Handler>) {
+    if (&**handler as &dyn Any).is::<Silent>() {
+        let silent = std::mem::replace(handler, Box::new(Discard) as Box<dyn Handler>);
+        let silent: Box<dyn Any> = silent;
+        if let Ok(silent) = silent.downcast::<Silent>() {
+            *handler = silent.0;
+        }
+    }
+}
+
 impl Engine {
     /// A call of this engine's has panicked with `panic`, and was caught. If it was in a transfer's handler, that transfer ends
     /// with [`Cause::Aborted`], and the engine can go on with the next batch; what was told in the same call, and is not a
@@ -61,21 +113,17 @@ impl Engine {
         };
         let Some(id) = transfer else { return true };
         let Some(transfer) = self.transfers.get_mut(id) else { return true };
-        let (handler, place) = (transfer.take_handler(), transfer.place);
-        let cause = Cause::Aborted(format!("its handler panicked: {}", text_of(panic)));
+        transfer.silence();
+        let (place, cause) = (transfer.place, Cause::Aborted(why(panic)));
         let exchange = match place {
             Place::Exchange(id) => Some(id).filter(|&id| self.exchanges.get(id).is_some()),
             _ => None,
         };
         match exchange {
             Some(id) => self.end_on(id, cause),
+            // one that panicked at its end
             None if self.messages.iter().any(|message| message.transfer == id) => {}
             None => self.end(id, error_before_exchange(cause, self.phase(place))),
-        }
-        let message = self.messages.iter_mut().rev().find(|message| message.transfer == id);
-        // one that panicked at its end is in its message already
-        if let Some(message) = message.filter(|_| exchange.is_some()) {
-            message.handler = handler;
         }
         if self.contains(id) {
             self.vacate(id);
@@ -93,6 +141,11 @@ impl Engine {
             self.fail_link(connection, Cause::Closed, None);
         }
     }
+}
+
+/// Why a transfer fails whose handler has panicked.
+fn why(panic: &(dyn Any + Send)) -> String {
+    format!("its handler panicked: {}", text_of(panic))
 }
 
 /// What a panic says.

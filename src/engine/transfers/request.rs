@@ -1,9 +1,12 @@
 //! What a caller asks for: a request, its body, and the options of its transfer.
 
+use std::any::Any;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use url::Url;
 
 use crate::engine::{BodySource, RetryPolicy, Ways};
@@ -31,6 +34,18 @@ pub struct Request {
     /// Of the URL's user information.
     pub(super) login: Option<Secret>,
     pub(in crate::engine) options: Arc<Options>,
+    /// What the caller gets back with its message.
+    pub(in crate::engine) value: Value,
+}
+
+/// Something of the caller's, of any type.
+#[derive(Default)]
+pub(in crate::engine) struct Value(pub(in crate::engine) Option<Box<dyn Any + Send>>);
+
+impl fmt::Debug for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "Some(…)" } else { "None" })
+    }
 }
 
 impl Request {
@@ -47,7 +62,8 @@ impl Request {
     pub fn for_url(method: http::Method, url: &Url) -> Result<Self, RequestError> {
         let head = RequestHead::new(method, url)?;
         let login = Secret::of_url(url)?;
-        Ok(Self { head, body: Body::Empty, login, options: Options::shared_default() })
+        let (options, value) = (Options::shared_default(), Value::default());
+        Ok(Self { head, body: Body::Empty, login, options, value })
     }
 
     /// Has the URL's IPv6 address be on the network interface of this number, as the zone of
@@ -129,7 +145,29 @@ impl Request {
         self
     }
 
-    /// The same request again, unless its body comes of a source, which there is once.
+    /// Has a value come back with the transfer's message: see [`Message::value`](crate::Message::value).
+    ///
+    /// ```no_run
+    /// use ringdove::{Collect, Config, Driver, Request};
+    ///
+    /// let mut driver = Driver::auto(Config::default())?;
+    /// for (row, url) in ["http://127.0.0.1:8080/a", "http://127.0.0.1:8080/b"].iter().enumerate() {
+    ///     driver.add(Request::get(url)?.value(row), Box::new(Collect::default()))?;
+    /// }
+    /// while driver.running() > 0 {
+    ///     driver.turn(None)?;
+    ///     while let Some(message) = driver.next_message() {
+    ///         println!("row {:?}: {:?}", message.value::<usize>(), message.outcome.result);
+    ///     }
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn value<T: Any + Send>(mut self, value: T) -> Self {
+        self.value = Value(Some(Box::new(value)));
+        self
+    }
+
+    /// The same request again, without its value, unless its body comes of a source, which there is once.
     pub fn try_clone(&self) -> Option<Self> {
         let body = match &self.body {
             Body::Empty => Body::Empty,
@@ -137,7 +175,7 @@ impl Request {
             Body::Stream { .. } | Body::Raw(_) => return None,
         };
         let (head, login) = (self.head.clone(), self.login.clone());
-        Some(Self { head, body, login, options: self.options.clone() })
+        Some(Self { head, body, login, options: self.options.clone(), value: Value::default() })
     }
 
     /// Whether only the engine's default can say how this request's peer is verified.
@@ -193,8 +231,8 @@ pub enum Body {
     /// None.
     #[default]
     Empty,
-    /// Bytes in memory.
-    Memory(Arc<[u8]>),
+    /// Bytes in memory, of which a clone is no copy.
+    Memory(Bytes),
     /// Bytes from a source, read as the connection takes them.
     Stream {
         /// How many, if known (sent as Content-Length); otherwise the body is sent chunked.
@@ -219,11 +257,20 @@ impl Body {
         }
     }
 
+    /// Whether a source of the caller's is asked for it.
+    #[inline]
+    pub(in crate::engine) fn is_streamed(&self) -> bool {
+        matches!(self, Body::Stream { .. } | Body::Raw(_))
+    }
+
     /// Makes ready to be sent from the first byte again; `false` if that cannot be.
     pub(in crate::engine) fn rewind(&mut self) -> bool {
         match self {
             Body::Empty | Body::Memory(_) => true,
-            Body::Stream { source, .. } | Body::Raw(source) => source.rewind(),
+            // one that panics has failed
+            Body::Stream { source, .. } | Body::Raw(source) => {
+                catch_unwind(AssertUnwindSafe(|| source.rewind())).unwrap_or(false)
+            }
         }
     }
 }
@@ -231,6 +278,12 @@ impl Body {
 impl From<()> for Body {
     fn from((): ()) -> Self {
         Body::Empty
+    }
+}
+
+impl From<Bytes> for Body {
+    fn from(bytes: Bytes) -> Self {
+        Body::Memory(bytes)
     }
 }
 
@@ -242,25 +295,19 @@ impl From<Vec<u8>> for Body {
 
 impl From<String> for Body {
     fn from(text: String) -> Self {
-        Body::Memory(text.into_bytes().into())
-    }
-}
-
-impl From<Arc<[u8]>> for Body {
-    fn from(bytes: Arc<[u8]>) -> Self {
-        Body::Memory(bytes)
+        Body::Memory(text.into())
     }
 }
 
 impl From<&[u8]> for Body {
     fn from(bytes: &[u8]) -> Self {
-        Body::Memory(bytes.into())
+        Body::Memory(Bytes::copy_from_slice(bytes))
     }
 }
 
 impl From<&str> for Body {
     fn from(text: &str) -> Self {
-        Body::Memory(text.as_bytes().into())
+        text.as_bytes().into()
     }
 }
 

@@ -268,7 +268,7 @@ impl Transfer {
     fn starts_over(&mut self) -> bool {
         let all_errors = |policy: &Arc<RetryPolicy>| policy.all_errors;
         let may = self.request.options.retry.as_ref().is_some_and(all_errors);
-        may && self.handler.starts_over()
+        may && self.handler_starts_over()
     }
 
     /// Nobody has asked for the body if that is untouched.

@@ -18,6 +18,7 @@ use crate::engine::pool::OriginId;
 use crate::engine::timers::TimerId;
 use crate::engine::transfers::hop::Hops;
 use crate::engine::transfers::identity::Identity;
+use crate::engine::transfers::request::Value;
 use crate::engine::transfers::retry::{Retried, Retrying};
 use crate::engine::{ConnectionId, Discard, Handler, Request};
 use crate::error::{Attempts, Error};
@@ -305,6 +306,7 @@ pub struct Message {
     pub outcome: Outcome,
     /// Its handler, given back.
     pub handler: Box<dyn Handler>,
+    pub(in crate::engine) value: Value,
 }
 
 impl Message {
@@ -315,18 +317,28 @@ impl Message {
     /// The message itself, if the handler is of another type.
     #[expect(clippy::result_large_err, reason = "what is handed back was handed in")]
     pub fn into_parts<H: Handler>(self) -> Result<(Outcome, H), Message> {
-        let Message { transfer, outcome, handler } = self;
-        if !(&*handler as &dyn Any).is::<H>() {
-            return Err(Message { transfer, outcome, handler });
+        if !(&*self.handler as &dyn Any).is::<H>() {
+            return Err(self);
         }
-        let handler: Box<dyn Any> = handler;
-        Ok((outcome, *handler.downcast().expect("the type was looked at")))
+        let handler: Box<dyn Any> = self.handler;
+        Ok((self.outcome, *handler.downcast().expect("the type was looked at")))
+    }
+
+    /// What [`Request::value`] was given, if that was of this type.
+    pub fn value<T: Any>(&self) -> Option<&T> {
+        self.value.0.as_deref()?.downcast_ref()
+    }
+
+    /// Takes it out of the message.
+    pub fn take_value<T: Any>(&mut self) -> Option<T> {
+        let value = self.value.0.take_if(|value| (**value).is::<T>())?;
+        value.downcast().ok().map(|value| *value)
     }
 }
 
 impl std::fmt::Debug for Message {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Message { transfer, outcome, handler: _ } = self;
+        let Message { transfer, outcome, .. } = self;
         f.debug_struct("Message").field("transfer", transfer).field("outcome", outcome).finish()
     }
 }

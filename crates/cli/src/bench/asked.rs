@@ -6,12 +6,11 @@
 //! and after compare.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use clap::Args;
 use http::Method;
 use ringdove::protocol::BodyLength;
-use ringdove::{Body, DecodePolicy, Request, RequestError};
+use ringdove::{Body, Bytes, DecodePolicy, Request, RequestError};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
@@ -58,7 +57,7 @@ pub(super) struct Asked {
 pub(super) struct Requests {
     method: Method,
     fields: Vec<(String, String)>,
-    body: Option<Arc<[u8]>>,
+    body: Option<Bytes>,
 }
 
 impl AskedArgs {
@@ -111,7 +110,7 @@ impl Asked {
             "" => Method::GET,
             method => method.parse()?,
         };
-        let body = (!self.body.is_empty()).then(|| self.body.as_slice().into());
+        let body = (!self.body.is_empty()).then(|| self.body.clone().into());
         Ok(Requests { method, fields: self.fields.clone(), body })
     }
 }
@@ -124,7 +123,7 @@ impl Requests {
             request = request.field(name, value)?;
         }
         Ok(match &self.body {
-            Some(bytes) => request.body(Body::Memory(Arc::clone(bytes))),
+            Some(bytes) => request.body(Body::Memory(bytes.clone())),
             None => request,
         })
     }

@@ -11,8 +11,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use clap::Args as Group;
-use ringdove::Body;
 use ringdove::protocol::BodyLength;
+use ringdove::{Body, Bytes};
 use url::Url;
 
 use super::form::Form;
@@ -104,7 +104,7 @@ pub(crate) struct Content {
 #[derive(Clone)]
 pub(crate) enum Payload {
     None,
-    Memory(Arc<[u8]>),
+    Memory(Bytes),
     Pieces(Arc<[Piece]>),
     /// Can be had once.
     Pipe(Pipe),
@@ -150,7 +150,7 @@ impl Payload {
     pub(crate) fn body(&self) -> Body {
         match self {
             Payload::None => Body::Empty,
-            Payload::Memory(bytes) => Body::Memory(Arc::clone(bytes)),
+            Payload::Memory(bytes) => Body::Memory(bytes.clone()),
             Payload::Pieces(pieces) => {
                 let source = Pieces::new(Arc::clone(pieces));
                 Body::Stream { length: Some(source.len()), source: Box::new(source) }
