@@ -150,6 +150,9 @@ pub(crate) const MEMORY_UNASKED: usize = 128 * 1024;
 /// instead of waiting.
 pub(crate) const MEMORY_IN_LINE: usize = 2;
 
+/// The share of the limit of memory that messages of TLS and blocks of HTTP/2 which have not come whole have at any time.
+pub(crate) const UNFINISHED_SHARE: usize = 8;
+
 /// How long memory is waited for before it is looked at who makes little use of it, and then again each time.
 pub(crate) const MEMORY_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -287,6 +290,9 @@ pub(crate) const LEAST_BUFFERS: u16 = 64;
 /// Bytes of a provided buffer. Large bodies cost a little less the larger it is, small ones touch its first
 /// page alone.
 pub(crate) const PROVIDED_BUFFER: u32 = 32 * 1024;
+
+/// Bytes that the ring receives at a time of what may have to wait for memory, so that a crowd that waits has as many each.
+pub(crate) const PIECE: u32 = 16 * 1024;
 
 /// Provided buffers that one connection may fill between two turns; then it gets one at a time, until it
 /// leaves one unfilled.

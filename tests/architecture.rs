@@ -160,7 +160,7 @@ const ENGINE: &[(&str, &[&str])] = &[
     ("names/stub", &["names", "timers"]),
     ("policy", &["mod", "pool", "transfers"]),
     ("gates", &["links", "mod", "names", "pool", "timers", "transfers"]),
-    ("memory", &["exchanges", "memory/loans", "mod"]),
+    ("memory", &["exchanges", "links", "memory/loans", "mod"]),
     ("memory/loans", &["exchanges", "turns"]),
     ("deadlines", &["exchanges", "links", "mod", "multiplex", "names", "transfers"]),
     ("pool", &["dials", "links", "timers", "transfers"]),

@@ -65,6 +65,7 @@ use exchanges::receive::Common;
 use gates::{GateId, Gates, Rules};
 use links::connection::State;
 use memory::loans::Memory;
+use memory::unfinished::Unfinished;
 use names::channels::Channels;
 use names::resolve::{Keep, Left, Resolver};
 use pool::{OriginId, Pool, PoolKey};
@@ -221,6 +222,7 @@ pub struct Engine {
     families: Families,
     /// Something of a caller's was called: see [`Engine::take_told`].
     told: bool,
+    unfinished: Unfinished,
     stats: Stats,
 }
 
@@ -273,6 +275,7 @@ impl Engine {
             decoded_in_batch: 0,
             families: Families::default(),
             told: false,
+            unfinished: Unfinished::default(),
             stats: Stats::default(),
         }
     }

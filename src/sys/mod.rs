@@ -20,6 +20,7 @@ pub mod count;
 mod enter;
 pub mod epoll;
 mod errno;
+pub mod heap;
 mod inflight;
 pub mod interface;
 mod memory;

@@ -67,11 +67,12 @@ pub(super) enum Op {
         direct: u32,
         bytes: (*const u8, u32),
     },
-    /// RECV into a provided buffer of this group.
+    /// RECV into a provided buffer of this group: as often as there is something, or once, and then so many bytes at most.
     Recv {
         direct: u32,
         group: u16,
         multishot: bool,
+        most: u32,
     },
     /// ASYNC_CANCEL of the operation with this token.
     Cancel {
@@ -162,11 +163,11 @@ impl Op {
                     .zc_flags(REPORT_USAGE)
                     .build()
             }
-            Op::Recv { direct, group, multishot: true } => {
+            Op::Recv { direct, group, multishot: true, most: _ } => {
                 opcode::RecvMulti::new(Fixed(direct), group).build()
             }
-            Op::Recv { direct, group, multishot: false } => {
-                opcode::Recv::new(Fixed(direct), std::ptr::null_mut(), 0)
+            Op::Recv { direct, group, multishot: false, most } => {
+                opcode::Recv::new(Fixed(direct), std::ptr::null_mut(), most)
                     .buf_group(group)
                     .build()
                     .flags(squeue::Flags::BUFFER_SELECT)

@@ -132,6 +132,8 @@ pub struct Streams {
     slots: Option<SendSlots>,
     /// The buffer lent with the last event.
     lent: Option<BufferId>,
+    /// Whose piece that is, if it receives in pieces: whether it goes on is for whoever looks at it to say.
+    piece: Option<StreamId>,
     room: Room,
     /// Counts waits, wrapping.
     turn: u32,
@@ -182,6 +184,7 @@ impl Streams {
             buffers: Some(buffers),
             slots: Some(SendSlots::new()),
             lent: None,
+            piece: None,
             room,
             turn: 0,
             sets_options: true,
@@ -200,7 +203,7 @@ impl Streams {
         let direct = 0;
         let socket = Op::Socket { direct, family: libc::AF_INET, kind: libc::SOCK_STREAM };
         let none = squeue::Flags::empty();
-        let recv = Op::Recv { direct, group: GROUP, multishot: true };
+        let recv = Op::Recv { direct, group: GROUP, multishot: true, most: 0 };
         let trials = [
             (socket, Kind::Socket, squeue::Flags::IO_LINK),
             (Op::Nodelay { direct }, Kind::Nodelay, squeue::Flags::IO_HARDLINK),
@@ -752,7 +755,9 @@ impl Streams {
             count::add(Counter::BuffersExhausted, 1);
             self.queue.push_back(id);
         }
-        if entry.state.want().is_some() {
+        if heard == Heard::Received && entry.state.in_pieces {
+            self.piece = Some(id);
+        } else if entry.state.want().is_some() {
             self.settle(id);
         }
         self.free_if_over(id);
@@ -800,6 +805,9 @@ impl Streams {
     fn return_lent(&mut self) {
         if let (Some(buffer), Some(buffers)) = (self.lent.take(), &mut self.buffers) {
             buffers.give_back(buffer);
+        }
+        if let Some(id) = self.piece.take() {
+            self.settle(id);
         }
     }
 
@@ -871,7 +879,7 @@ impl Streams {
                 (send_token(id, entry), send_op(direct, entry), none)
             }
             Want::Recv { multishot } => {
-                (token(Kind::Recv), Op::Recv { direct, group: GROUP, multishot }, none)
+                (token(Kind::Recv), recv_op(direct, &entry.state, multishot), none)
             }
             Want::Close => {
                 self.closing = true;
@@ -991,9 +999,15 @@ fn push_chain(ring: &mut Ring, id: StreamId, entry: &Entry, sets_options: bool) 
     if flight {
         let link = squeue::Flags::IO_LINK;
         ring.push(send_op(direct, entry), Token::new(Kind::Send, id), link);
-        let recv = Op::Recv { direct, group: GROUP, multishot: !entry.state.in_pieces };
+        let recv = recv_op(direct, &entry.state, !entry.state.in_pieces);
         ring.push(recv, Token::new(Kind::Recv, id), squeue::Flags::empty());
     }
+}
+
+/// A piece of what may have to wait is smaller than a buffer.
+fn recv_op(direct: u32, stream: &Stream, multishot: bool) -> Op {
+    let most = if stream.in_pieces { limits::PIECE } else { limits::PROVIDED_BUFFER };
+    Op::Recv { direct, group: GROUP, multishot, most }
 }
 
 fn send_op(direct: u32, entry: &Entry) -> Op {

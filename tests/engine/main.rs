@@ -28,4 +28,5 @@ mod retries;
 mod reuse;
 mod tls;
 mod transfers;
+mod unfinished;
 mod ways;

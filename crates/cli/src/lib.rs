@@ -29,7 +29,7 @@ use std::process::ExitCode;
 
 use args::{Args, Command};
 use clap::CommandFactory as _;
-use ringdove::sys::standard;
+use ringdove::sys::{heap, standard};
 use run::fetch;
 use status::Status;
 
@@ -54,7 +54,11 @@ pub fn main() -> ExitCode {
         return Status::Usage.into();
     }
     let status = match args.command {
-        Command::Fetch(args) => fetch::run(*args),
+        Command::Fetch(args) => {
+            // windows of decoders come and go, by the dozen
+            heap::give_back_large_blocks();
+            fetch::run(*args)
+        }
         Command::Doctor(args) => doctor::run(&args),
         Command::Bench(args) => match bench::run(&args) {
             Ok(true) => Status::Done,

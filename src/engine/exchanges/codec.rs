@@ -47,6 +47,8 @@ pub(in crate::engine) struct OnStream {
 #[derive(Default)]
 struct Later {
     parts: VecDeque<Held>,
+    /// Bytes of bodies among them.
+    bytes: usize,
     /// The fields after the body.
     trailers: Option<KeptFields>,
 }
@@ -218,7 +220,10 @@ impl OnStream {
     /// Has a part of the response wait.
     #[cold]
     pub(in crate::engine) fn hold(&mut self, part: &Part<'_>) {
-        let parts = &mut self.later.get_or_insert_default().parts;
+        let Later { parts, bytes: all, .. } = &mut **self.later.get_or_insert_default();
+        if let Part::Body(bytes) = part {
+            *all += bytes.len();
+        }
         let held = match part {
             Part::Body(bytes) => match parts.back_mut() {
                 Some(Held::Body(held)) => return held.extend_from_slice(bytes),
@@ -233,7 +238,17 @@ impl OnStream {
 
     /// The first part that waits.
     pub(in crate::engine) fn take_held(&mut self) -> Option<Held> {
-        self.later.as_mut()?.parts.pop_front()
+        let later = self.later.as_mut()?;
+        let held = later.parts.pop_front()?;
+        if let Held::Body(bytes) = &held {
+            later.bytes -= bytes.len();
+        }
+        Some(held)
+    }
+
+    /// Bytes of the body that wait.
+    pub(in crate::engine) fn held(&self) -> usize {
+        self.later.as_ref().map_or(0, |later| later.bytes)
     }
 
     /// Keeps the fields after the body for when that is delivered.

@@ -245,6 +245,7 @@ impl Engine {
     pub(super) fn end_turn(&mut self, id: ExchangeId) {
         if let Some(exchange) = self.exchanges.get_mut(id) {
             exchange.holds.set(Hold::Turn, true);
+            self.count_all_held(id);
             self.resumed.push_back(id);
             self.touch_exchange(id);
         }

@@ -195,10 +195,10 @@ impl Engine {
             Err(cause) => return self.fail_link(id, cause, None),
         }
         if self.pool.connections.get(id).is_some_and(|connection| connection.path.has_ended()) {
-            self.handle_end(id);
-        } else {
-            self.touch(id);
+            return self.handle_end(id);
         }
+        self.touch(id);
+        self.count_unfinished(id);
     }
 
     /// Says how many bytes of the wire were taken, less than all if paused; `None` if the connection is gone, or goes on
@@ -246,6 +246,7 @@ impl Engine {
         if let Some(connection) = self.pool.connections.get_mut(id) {
             connection.held.extend_from_slice(bytes);
         }
+        self.count_held(id, bytes.len());
     }
 
     fn hold(&mut self, id: ConnectionId, bytes: &[u8]) {
@@ -253,6 +254,7 @@ impl Engine {
             // a buffer that came from holding is handed back empty: keep no memory when idle
             connection.held = bytes.to_vec();
         }
+        self.count_held(id, bytes.len());
     }
 
     /// Takes bytes that are no TLS, or were decrypted.

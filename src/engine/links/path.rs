@@ -150,6 +150,12 @@ impl Path {
         }
     }
 
+    /// Bytes of the origin's TLS that are held since a message has not come whole, beyond a record.
+    #[inline]
+    pub(in crate::engine) fn unfinished(&self) -> usize {
+        self.tls.as_ref().map_or(0, |tls| tls.unfinished())
+    }
+
     // out
 
     /// Whether there are bytes of a layer's own to be sent.

@@ -83,6 +83,9 @@ const RECORD_HEADER_BYTES: usize = 5;
 /// More than any cipher suite adds to a record, header included.
 const RECORD_OVERHEAD_BYTES: usize = 64;
 
+/// A record at its largest (RFC 5246, 6.2.3).
+const RECORD_BYTES: usize = RECORD_HEADER_BYTES + RECORD_PLAINTEXT_BYTES + 2048;
+
 /// RFC 8446, 5.1: plaintext in one record at most.
 const RECORD_PLAINTEXT_BYTES: usize = 16 * 1024;
 
@@ -154,6 +157,11 @@ impl TlsSession {
             self.release_plaintext();
         }
         Ok(taken)
+    }
+
+    /// Bytes that are held since a message has not come whole, beyond those of a record.
+    pub(crate) fn unfinished(&self) -> usize {
+        self.incoming.len().saturating_sub(RECORD_BYTES)
     }
 
     /// Whether there are decrypted bytes that nobody has taken.

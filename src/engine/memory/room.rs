@@ -8,10 +8,11 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use crate::engine::Engine;
+use crate::engine::exchanges::codec::OnStream;
 use crate::engine::exchanges::exchange::{Exchange, ExchangeId, Hold};
 use crate::engine::exchanges::receive::Next;
 use crate::engine::memory::loans::Memory;
+use crate::engine::{ConnectionId, Engine};
 use crate::error::Cause;
 use crate::limits;
 use crate::owner::Owner;
@@ -62,6 +63,26 @@ impl Exchange {
         }
     }
 
+    /// Counts bytes that came while it waited for memory, or for its turn.
+    pub(in crate::engine) fn count_held(&mut self, bytes: usize) {
+        let waits = self.holds.has(Hold::Memory) || self.holds.has(Hold::Turn);
+        let loan = match (&mut self.decoding, &mut self.head_loan) {
+            (Some(decoding), _) => decoding.loan_mut(),
+            (None, Some(loan)) => loan,
+            (None, None) => return,
+        };
+        if waits {
+            loan.set(loan.bytes() + bytes);
+        }
+    }
+
+    /// Whether it waits for memory, or for its turn with more than any may have: on a stream whose window has grown.
+    fn waits_with_much(&self) -> bool {
+        let held = self.codec.stream().map_or(0, OnStream::held);
+        self.awaits_memory().is_some()
+            || (self.holds.has(Hold::Turn) && held > limits::MEMORY_UNASKED)
+    }
+
     fn stop_waiting(&mut self) {
         self.holds.set(Hold::Memory, false);
         if let Some(loan) = &mut self.head_loan {
@@ -88,15 +109,40 @@ impl Engine {
         }
         self.common.memory.join(&transfer.owner().to_text(), id);
         self.stats.memory_waits += 1;
-        if self.common.memory.is_full() {
-            self.shorten_line();
-        }
+        self.count_all_held(id);
+        self.shorten_unfinished();
+        self.shorten_line_if_full();
         if self.common.memory.in_line() > 2 * self.exchanges.len() {
             let exchanges = &self.exchanges;
             let waits = |exchange: &Exchange| exchange.awaits_memory().is_some();
             self.common.memory.forget(|id| exchanges.get(id).is_some_and(waits));
         }
         self.touch_exchange(id);
+    }
+
+    /// Counts all that came for an exchange and has to wait, as it begins to.
+    pub(in crate::engine) fn count_all_held(&mut self, id: ExchangeId) {
+        let Some(exchange) = self.exchanges.get_mut(id) else { return };
+        let bytes = match exchange.codec.stream() {
+            Some(stream) => stream.held(),
+            None => self.pool.connections.get(exchange.connection).map_or(0, |it| it.held.len()),
+        };
+        exchange.count_held(bytes);
+    }
+
+    /// Counts bytes that came on a connection and have to wait.
+    pub(in crate::engine) fn count_held(&mut self, id: ConnectionId, bytes: usize) {
+        if let Some(exchange) = self.exchange_on(id).and_then(|id| self.exchanges.get_mut(id)) {
+            exchange.count_held(bytes);
+            self.shorten_line_if_full();
+        }
+    }
+
+    #[inline]
+    pub(in crate::engine) fn shorten_line_if_full(&mut self) {
+        if self.common.memory.is_full() {
+            self.shorten_line();
+        }
     }
 
     /// Has the first of those that wait go on, if there is room.
@@ -136,7 +182,7 @@ impl Engine {
     fn shorten_line(&mut self) {
         let limit = self.config.memory;
         let mut due = self.common.memory.portion();
-        for Holder { id, held } in self.holders(|exchange| exchange.awaits_memory().is_some()) {
+        for Holder { id, held } in self.holders(Exchange::waits_with_much) {
             if due == 0 && !self.common.memory.is_full() {
                 return;
             }

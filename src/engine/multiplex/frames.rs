@@ -65,6 +65,8 @@ impl Engine {
                     if settles {
                         self.note_settled(id);
                     }
+                    self.shorten_line_if_full();
+                    self.count_unfinished(id);
                     return Taken::All;
                 }
                 Event::Pong { .. } => {
@@ -288,6 +290,9 @@ impl Exchange {
         let mut told = match waits && self.rest == Rest::Delivered {
             true => {
                 stream.hold(&part);
+                if let Part::Body(bytes) = part {
+                    self.count_held(bytes.len());
+                }
                 Told::nothing(id)
             }
             false => self.deliver(transfer, id, part, common, now),

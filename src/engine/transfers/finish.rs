@@ -279,6 +279,7 @@ impl Engine {
     /// caller's business.
     pub(in crate::engine) fn close(&mut self, id: ConnectionId) {
         let Some(connection) = self.pool.close(id) else { return };
+        self.unfinished.forget(id);
         if let Some(timer) = connection.timer {
             self.timers.cancel(timer);
         }

@@ -125,6 +125,11 @@ impl Connection {
         self.allowed().saturating_sub(self.streams.len()).min(self.numbers_left())
     }
 
+    /// Bytes of a block that are held since more frames of it are to come.
+    pub fn unfinished(&self) -> usize {
+        if self.owed.block.is_some() { self.block.len() } else { 0 }
+    }
+
     /// Begins a request: a stream with which events come back under `key`. None if there is no [`capacity`](Self::capacity).
     ///
     /// Nothing is sent before [`fill`](Self::fill), which asks for the same head; `body` is what [`RequestHead::check`] was
