@@ -113,8 +113,10 @@ const ENGINE: &[(&str, &[&str])] = &[
             "memory/loans",
             "mod",
             "names",
+            "net",
             "output",
             "pool",
+            "roster",
             "timers",
         ],
     ),
@@ -126,8 +128,10 @@ const ENGINE: &[(&str, &[&str])] = &[
             "links",
             "mod",
             "names",
+            "net",
             "output",
             "pool",
+            "roster",
             "stats",
             "timers",
             "transfers",
@@ -142,28 +146,78 @@ const ENGINE: &[(&str, &[&str])] = &[
             "mod",
             "multiplex",
             "names/stub",
+            "net",
             "output",
             "pool",
+            "roster",
             "timers",
             "transfers",
         ],
     ),
     (
         "multiplex",
-        &["exchanges", "gates", "handler", "links", "mod", "output", "pool", "transfers"],
+        &[
+            "exchanges",
+            "gates",
+            "handler",
+            "links",
+            "mod",
+            "net",
+            "output",
+            "pool",
+            "roster",
+            "transfers",
+        ],
     ),
     ("links/path", &["links/tls", "links/tunnel", "pool", "transfers"]),
     ("links/tunnel", &["dials", "links/path", "links/tls", "pool", "transfers"]),
     ("links/tls", &[]),
-    ("exchanges", &["dials", "handler", "links", "memory/loans", "mod", "timers", "transfers"]),
-    ("names", &["dials", "links", "mod", "names/stub", "output", "transfers", "turns"]),
+    (
+        "exchanges",
+        &[
+            "dials",
+            "handler",
+            "links",
+            "memory/loans",
+            "mod",
+            "net",
+            "roster",
+            "timers",
+            "transfers",
+        ],
+    ),
+    (
+        "names",
+        &["dials", "links", "mod", "names/stub", "net", "output", "roster", "transfers", "turns"],
+    ),
     ("names/stub", &["names", "timers"]),
-    ("policy", &["mod", "pool", "transfers"]),
-    ("gates", &["links", "mod", "names", "pool", "timers", "transfers"]),
-    ("memory", &["exchanges", "links", "memory/loans", "mod"]),
+    ("policy", &["net", "pool", "roster", "transfers"]),
+    ("gates", &["dials", "links", "mod", "names", "net", "pool", "roster", "timers", "transfers"]),
+    ("memory", &["exchanges", "links", "memory/loans", "mod", "net", "roster"]),
     ("memory/loans", &["exchanges", "turns"]),
-    ("deadlines", &["exchanges", "links", "mod", "multiplex", "names", "transfers"]),
+    (
+        "deadlines",
+        &["exchanges", "links", "mod", "multiplex", "names", "net", "pool", "roster", "transfers"],
+    ),
+    (
+        "net",
+        &[
+            "dials",
+            "exchanges",
+            "gates",
+            "links",
+            "memory",
+            "mod",
+            "names",
+            "output",
+            "pool",
+            "stats",
+            "timers",
+            "transfers",
+        ],
+    ),
     ("pool", &["dials", "links", "timers", "transfers"]),
+    ("roster", &["exchanges", "memory/loans", "mod", "net", "transfers"]),
     ("timers", &[]),
     ("turns", &[]),
     ("output", &["links", "names"]),
@@ -403,6 +457,27 @@ fn rooms_of_the_engine_follow_their_table() {
     assert!(wrong.is_empty(), "these arrows are not in the table: {wrong:?}");
     let unused: Vec<_> = table.difference(&found).collect();
     assert!(unused.is_empty(), "nobody goes these ways any more: {unused:?}");
+}
+
+/// The engine has three layers, which all rooms share: `Net` below, `Roster` above it, `Engine` on top.
+#[test]
+fn layers_of_the_engine_call_nothing_above_them() {
+    let sources: Vec<_> =
+        sources(LIBRARY).into_iter().filter(|source| source.layer() == "engine").collect();
+    let above_net = ["Engine", "Roster", "Transfer", "Handler", "Message", "Report"];
+    let above_roster = ["Engine", "Message"];
+    for (layer, above) in [("Net", &above_net[..]), ("Roster", &above_roster[..])] {
+        let mut blocks = 0;
+        for source in &sources {
+            for block in source.code.split(&format!("\nimpl {layer} {{\n")).skip(1) {
+                let block = block.split("\n}\n").next().expect("an end");
+                blocks += 1;
+                let named: Vec<_> = above.iter().filter(|word| has_word(block, word)).collect();
+                assert!(named.is_empty(), "{}: {layer} names {named:?}", source.path.display());
+            }
+        }
+        assert!(blocks > 5, "{layer} is in {blocks} files");
+    }
 }
 
 /// The rooms of the engine that a source names, by their files or by what the engine gives out of them.

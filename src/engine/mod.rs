@@ -18,9 +18,11 @@ mod links;
 mod memory;
 mod multiplex;
 mod names;
+mod net;
 mod output;
 mod policy;
 mod pool;
+mod roster;
 mod stats;
 mod timers;
 mod transfers;
@@ -32,7 +34,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::{Error, Phase};
-use crate::id::Slab;
 use crate::limits::{self, H2Limits};
 use crate::protocol::{Date, Host, RequestError};
 use crate::time::Time;
@@ -59,19 +60,12 @@ pub use transfers::transfer::{
 };
 
 use deadlines::overdue::OverdueList;
-use dials::race::Families;
-use exchanges::exchange::{Exchange, ExchangeId, Hold};
-use exchanges::receive::Common;
-use gates::{GateId, Gates, Rules};
-use links::connection::State;
-use memory::loans::Memory;
-use memory::unfinished::Unfinished;
-use names::channels::Channels;
-use names::resolve::{Keep, Left, Resolver};
-use pool::{OriginId, Pool, PoolKey};
-use timers::Timers;
-use transfers::identity::{Identity, Keeper};
-use transfers::retry::Retries;
+use exchanges::exchange::Hold;
+use names::resolve::Outcome as LookupOutcome;
+use net::Net;
+use pool::PoolKey;
+use roster::Roster;
+use transfers::identity::Identity;
 use transfers::transfer::{Place, Spent, Wire};
 
 /// What an engine may hold open, and for how long.
@@ -193,97 +187,37 @@ impl Default for Config {
 ///
 /// **Ends**: [`Engine::poll_message`].
 pub struct Engine {
-    config: Config,
-    carried_deadlines: bool,
-    now: Time,
-    transfers: Slab<Transfer>,
-    exchanges: Slab<Exchange>,
-    pool: Pool,
-    resolver: Resolver,
-    channels: Channels,
-    timers: Timers<Timer>,
+    net: Net,
+    roster: Roster,
     overdue: OverdueList,
-    /// Transfers to be admitted with the next batch.
-    arrivals: VecDeque<TransferId>,
-    /// Origins that may have become able to launch a transfer.
-    to_serve: VecDeque<OriginId>,
-    /// Connections whose exchange is over: they go on before the batch ends.
-    free: VecDeque<ConnectionId>,
-    /// Exchanges whose transfer was resumed.
-    resumed: VecDeque<ExchangeId>,
-    outputs: VecDeque<Output>,
     messages: VecDeque<Message>,
     /// Plaintext on its way into TLS.
     scratch: Vec<u8>,
-    common: Common,
     /// Bytes that were decoded in this batch for those that had waited for their turn.
     decoded_in_batch: u64,
-    gates: Gates,
-    families: Families,
     /// Something of a caller's was called: see [`Engine::take_told`].
     told: bool,
-    unfinished: Unfinished,
-    stats: Stats,
-}
-
-/// What a timer stands for.
-#[derive(Debug, Clone, Copy)]
-enum Timer {
-    Transfer(TransferId),
-    Connection(ConnectionId),
-    Gate(GateId),
-    /// The transfer's race for a connection.
-    Race(TransferId),
-    /// On a stream: others of its connection have their own.
-    Exchange(ExchangeId),
-    /// Those of the origin who wait to see what is spoken on its first connection.
-    Dial(OriginId),
 }
 
 impl Engine {
     /// An engine with nothing in it.
     pub fn new(mut config: Config) -> Self {
-        let resolver = Resolver::new(config.max_lookups, Keep::of(&config));
-        let &Config { max_per_host, max_per_address, politeness, memory, .. } = &config;
-        let rules = Rules { politeness, max_per_host, max_per_address };
         Self {
-            pool: Pool::new(config.max_connections, config.max_per_origin),
-            resolver,
-            channels: Channels::default(),
-            common: Common {
-                tls: config.tls.take(),
-                memory: Memory::new(memory),
-                keeper: Keeper::new(config.nonce_seed.unwrap_or_default()),
-                retries: Retries::new(config.retry_budget, config.seed.unwrap_or_default()),
-                decoded: Vec::new(),
-            },
-            gates: Gates::new(rules),
-            config,
-            carried_deadlines: false,
-            now: Time::ZERO,
-            transfers: Slab::new(),
-            exchanges: Slab::new(),
-            timers: Timers::new(),
+            roster: Roster::new(&mut config),
+            net: Net::new(config),
             overdue: OverdueList::default(),
-            arrivals: VecDeque::new(),
-            to_serve: VecDeque::new(),
-            free: VecDeque::new(),
-            resumed: VecDeque::new(),
-            outputs: VecDeque::new(),
             messages: VecDeque::new(),
             scratch: Vec::new(),
             decoded_in_batch: 0,
-            families: Families::default(),
             told: false,
-            unfinished: Unfinished::default(),
-            stats: Stats::default(),
         }
     }
 
     /// Says whether the driver carries the deadlines of connections itself (as [`Level::deadline`]) and reports
     /// [`Engine::handle_deadline`]; the engine's own timers then leave them out. They do not unless told.
-    pub fn with_carried_deadlines(self, carried_deadlines: bool) -> Self {
-        Self { carried_deadlines, ..self }
+    pub fn with_carried_deadlines(mut self, carried_deadlines: bool) -> Self {
+        self.net.carried_deadlines = carried_deadlines;
+        self
     }
 
     // commands
@@ -300,19 +234,19 @@ impl Engine {
         if request.options.decode.is_some_and(|policy| policy.ask) {
             exchanges::decode::accept(&mut request.head);
         }
-        self.common.keeper.secure(&mut request, self.now);
+        self.roster.common.keeper.secure(&mut request, self.net.now);
         request.head.check(request.body.length()).map_err(AddError::Request)?;
         if let Body::Raw(_) = request.body {
             request.keep_to_http1();
         }
-        let key = PoolKey::of(&request.head, &request.options, self.common.tls.as_ref());
+        let key = PoolKey::of(&request.head, &request.options, self.roster.common.tls.as_ref());
         if key.lacks_tls() {
             return Err(AddError::NoTlsPolicy);
         }
         key.restrict(&mut request);
-        let origin = self.pool.origin(key);
+        let origin = self.net.pool.origin(key);
         let identity = Identity::of(&request);
-        let id = self.transfers.insert(Transfer {
+        let id = self.roster.transfers.insert(Transfer {
             request,
             handler,
             origin,
@@ -331,11 +265,11 @@ impl Engine {
             shortage: None,
             race: None,
         });
-        if let Some(origin) = self.pool.get_mut(origin) {
+        if let Some(origin) = self.net.pool.get_mut(origin) {
             origin.push_back(id);
         }
-        self.arrivals.push_back(id);
-        self.stats.added += 1;
+        self.roster.arrivals.push_back(id);
+        self.net.stats.added += 1;
         Ok(id)
     }
 
@@ -350,31 +284,33 @@ impl Engine {
         handler: impl FnOnce(TransferId) -> H,
     ) -> Result<TransferId, AddError> {
         let id = self.add(request, Box::new(Discard))?;
-        if let Some(transfer) = self.transfers.get_mut(id) {
+        if let Some(transfer) = self.roster.transfers.get_mut(id) {
             transfer.handler = Box::new(handler(id));
         }
         Ok(id)
     }
 
     /// Removes a transfer, wherever it stands, and gives its handler back. A connection that it
-    /// occupied is closed. `None` if it is over already (its message may still be waiting).
+    /// occupied is closed; one that is being made for it goes to the next of its origin's, if one waits. `None` if it is over already (its message may still be waiting).
     pub fn remove(&mut self, id: TransferId) -> Option<Box<dyn Handler>> {
-        let place = self.transfers.get(id)?.place;
-        self.stats.removed += 1;
-        match place {
-            Place::Opening(connection) => {
-                self.abandon_race(id);
-                self.close(connection);
-            }
-            Place::Exchange(exchange) => {
-                self.abandon_race(id);
-                self.abort(exchange);
-            }
-            Place::Admission | Place::Connection | Place::Addresses(_) | Place::Later(_) => {}
+        let transfer = self.roster.transfers.get_mut(id)?;
+        let (place, race) = (transfer.place, transfer.race.take());
+        self.net.stats.removed += 1;
+        let is_handed_on = match place {
+            Place::Opening(connection) => self.hand_on(connection),
+            _ => false,
+        };
+        if let Some(race) = race.filter(|_| !is_handed_on) {
+            self.net.abandon_race(race);
         }
-        let mut handler = self.transfers.get_mut(id)?.take_handler();
+        match place {
+            Place::Opening(connection) if !is_handed_on => self.net.close(connection),
+            Place::Exchange(exchange) => self.net.abort(exchange),
+            _ => {}
+        }
+        let mut handler = self.roster.transfers.get_mut(id)?.take_handler();
         transfers::panicked::speak_again(&mut handler);
-        self.vacate(id);
+        self.roster.vacate(&mut self.net, id);
         Some(handler)
     }
 
@@ -393,11 +329,11 @@ impl Engine {
     /// response is paused, or the peer waits for a body that is, no deadline binds the transfer on a connection but the total
     /// one. A body's source that had nothing is asked again if `sending` is not paused.
     pub fn set_paused(&mut self, id: TransferId, paused: Paused) {
-        let Some(transfer) = self.transfers.get_mut(id) else { return };
+        let Some(transfer) = self.roster.transfers.get_mut(id) else { return };
         let resumes = !(paused.receiving && paused.sending);
         transfer.paused = paused;
         let Place::Exchange(id) = transfer.place else { return };
-        let Some(exchange) = self.exchanges.get_mut(id) else { return };
+        let Some(exchange) = self.net.exchanges.get_mut(id) else { return };
         if paused.receiving {
             exchange.holds.set(Hold::Receiving, true);
         }
@@ -405,16 +341,16 @@ impl Engine {
             exchange.holds.set(Hold::Sending, true);
         }
         if paused != Paused::default() {
-            self.touch_exchange(id);
+            self.net.touch_exchange(id);
         }
         if resumes {
-            self.resumed.push_back(id);
+            self.net.resumed.push_back(id);
         }
     }
 
     /// Fixes the addresses of a host and port, as curl's `--resolve` does. None at all undo it.
     pub fn set_override(&mut self, host: Host, port: u16, addresses: Arc<[IpAddr]>) {
-        self.resolver.set_override(Some(host), port, addresses, Time::NEVER);
+        self.net.set_override(host, port, addresses);
     }
 
     /// As [`Engine::set_override`], for all hosts that have no override of their own if none is named, and until a
@@ -426,42 +362,36 @@ impl Engine {
         addresses: Arc<[IpAddr]>,
         until: Time,
     ) {
-        self.resolver.set_override(host, port, addresses, until);
+        self.net.set_override_until(host, port, addresses, until);
     }
 
     /// Tells the date, which counts on by the time: for cookies, [`Options::hsts`] and dates of Retry-After
     /// that come without their own. At 1970 unless told. A driver tells it when it adds a transfer to which it matters.
     pub fn set_date(&mut self, at: Time, date: Date) {
-        self.common.keeper.set_date(at, date);
+        self.roster.common.keeper.set_date(at, date);
     }
 
     /// How `https` is verified from here on where a transfer's options do not say.
     pub fn set_tls(&mut self, policy: TlsPolicy) {
-        self.common.tls = Some(policy);
+        self.roster.common.tls = Some(policy);
     }
 
     /// The policy for `https` where a transfer's options do not say.
     pub fn tls(&self) -> Option<&TlsPolicy> {
-        self.common.tls.as_ref()
+        self.roster.common.tls.as_ref()
     }
 
     /// Changes the limits. A connection over a lowered limit is closed when its exchange is over.
     pub fn set_limits(&mut self, max_connections: usize, max_per_origin: usize) {
-        self.pool.set_limits(max_connections, max_per_origin);
-        self.to_serve.extend(self.pool.waiting_origins());
-        while self.pool.is_over_limit()
-            && let Some(idle) = self.pool.oldest_idle()
-        {
-            self.close(idle);
-        }
+        self.net.set_limits(max_connections, max_per_origin);
     }
 
     // facts
 
     /// Begins a batch: it is `now`. Admits what was added.
     pub fn advance(&mut self, now: Time) {
-        self.now = self.now.max(now);
-        self.call_who_waits();
+        self.net.now = self.net.now.max(now);
+        self.roster.call_who_waits(&mut self.net);
         self.take_resumed();
         self.release_free();
         self.admit();
@@ -470,7 +400,7 @@ impl Engine {
 
     /// The addresses that a look-up found, or why it found none.
     pub fn handle_resolved(&mut self, lookup: LookupId, result: Result<Vec<IpAddr>, String>) {
-        self.finish_lookup(lookup, result);
+        self.end_lookup(lookup, LookupOutcome::of_system(result));
         self.settle();
     }
 
@@ -478,26 +408,20 @@ impl Engine {
 
     /// The next want that the driver is to act upon.
     pub fn poll_output(&mut self) -> Option<Output> {
-        let output = self.outputs.pop_front()?;
-        if let Output::Level { connection } = output
-            && let Some(connection) = self.pool.connections.get_mut(connection)
-        {
-            connection.level_queued = false;
-        }
-        Some(output)
+        self.net.poll_output()
     }
 
     /// By when the next batch must begin. [`Time::ZERO`]: at once. `None`: whenever a fact comes.
     pub fn next_time(&self) -> Option<Time> {
-        let work = !(self.arrivals.is_empty()
-            && self.to_serve.is_empty()
-            && self.free.is_empty()
-            && self.resumed.is_empty());
-        let opened = self.gates.have_opened();
+        let work = !(self.roster.arrivals.is_empty()
+            && self.net.to_serve.is_empty()
+            && self.net.free.is_empty()
+            && self.net.resumed.is_empty());
+        let opened = self.net.gates.have_opened();
         match (
-            work || opened || self.common.memory.has_call(),
-            self.timers.next(),
-            self.channels.next_time(),
+            work || opened || self.roster.common.memory.has_call(),
+            self.net.timers.next(),
+            self.net.channels.next_time(),
         ) {
             (true, ..) => Some(Time::ZERO),
             (false, Some(one), Some(other)) => Some(one.min(other)),
@@ -527,135 +451,80 @@ impl Engine {
 
     /// Transfers that are not over.
     pub fn running(&self) -> usize {
-        self.transfers.len()
+        self.roster.transfers.len()
     }
 
     /// The transfer that occupies a connection.
     pub fn transfer_on(&self, id: ConnectionId) -> Option<TransferId> {
-        let connection = self.pool.connections.get(id)?;
-        match self.exchange_of(connection) {
-            Some(exchange) => Some(exchange.transfer),
-            None => connection.opens_for(),
-        }
+        self.net.transfer_on(id)
     }
 
     /// Whether a connection's id names one still.
     pub fn is_open(&self, id: ConnectionId) -> bool {
-        self.pool.connections.get(id).is_some()
+        self.net.is_open(id)
     }
 
     /// Whether a transfer is in the engine still.
     pub fn contains(&self, id: TransferId) -> bool {
-        self.transfers.get(id).is_some()
+        self.roster.transfers.get(id).is_some()
     }
 
     /// The counters.
     pub fn stats(&self) -> Stats {
         Stats {
-            running: self.transfers.len(),
-            connections: self.pool.len(),
-            idle: self.pool.idle_connections(),
-            origins: self.pool.origins(),
-            timers: self.timers.len(),
-            queries: self.channels.queries_sent(),
-            memory: self.common.memory.held(),
-            gates: self.gates.known(),
-            ..self.stats
+            running: self.roster.transfers.len(),
+            connections: self.net.pool.len(),
+            idle: self.net.pool.idle_connections(),
+            origins: self.net.pool.origins(),
+            timers: self.net.timers.len(),
+            queries: self.net.channels.queries_sent(),
+            memory: self.roster.common.memory.held(),
+            gates: self.net.gates.known(),
+            ..self.net.stats
         }
     }
 
     /// Closes all idle connections.
     pub fn close_idle(&mut self) {
-        while let Some(id) = self.pool.oldest_idle() {
-            self.close(id);
+        while let Some(id) = self.net.pool.oldest_idle() {
+            self.net.close(id);
         }
-        self.close_idle_channels();
+        self.net.channels.close_idle();
+        self.serve_names();
     }
 
     /// Whether nothing is left: no transfer, connection, origin, look-up or timer.
     pub fn is_empty(&self) -> bool {
         let Stats { running, connections, idle, origins, timers, .. } = self.stats();
         running + connections + idle + origins + timers == 0
-            && self.pool.connections.is_empty()
-            && self.exchanges.is_empty()
-            && self.resolver.is_idle()
-            && self.common.memory.held() == 0
+            && self.net.pool.connections.is_empty()
+            && self.net.exchanges.is_empty()
+            && self.net.races.is_empty()
+            && self.net.resolver.is_idle()
+            && self.roster.common.memory.held() == 0
+    }
+}
+
+impl Net {
+    /// As [`Engine::set_override`].
+    pub(in crate::engine) fn set_override(
+        &mut self,
+        host: Host,
+        port: u16,
+        addresses: Arc<[IpAddr]>,
+    ) {
+        self.resolver.set_override(Some(host), port, addresses, Time::NEVER);
     }
 
-    // shared by the parts of the engine
-
-    /// What a connection wants may have changed: the driver is told, once.
-    fn touch(&mut self, id: ConnectionId) {
-        let Some(connection) = self.pool.connections.get_mut(id) else { return };
-        if matches!(connection.state, State::Connecting(_)) {
-            return self.schedule(id);
-        }
-        if !connection.level_queued {
-            connection.level_queued = true;
-            self.outputs.push_back(Output::Level { connection: id });
-        }
-        self.schedule(id);
-    }
-
-    /// The exchange that a connection carries, by its id.
-    #[inline]
-    fn exchange_on(&self, id: ConnectionId) -> Option<ExchangeId> {
-        self.pool.connections.get(id)?.exchange()
-    }
-
-    /// The exchange that a connection carries.
-    #[inline]
-    fn exchange_of(&self, connection: &Connection) -> Option<&Exchange> {
-        self.exchanges.get(connection.exchange()?)
-    }
-
-    /// The phase that a transfer is in.
-    fn phase(&self, place: Place) -> Phase {
-        match place {
-            Place::Admission | Place::Connection | Place::Later(_) => Phase::Queue,
-            Place::Addresses(lookup) if self.resolver.is_started(lookup) => Phase::Resolve,
-            Place::Addresses(_) => Phase::Queue,
-            Place::Opening(id) => {
-                self.pool.connections.get(id).map_or(Phase::Queue, |it| it.phase())
-            }
-            Place::Exchange(id) => self.exchanges.get(id).map_or(Phase::Queue, |it| it.phase()),
-        }
-    }
-
-    /// Takes a transfer out of the engine and of whatever it waits in, its connection excepted.
-    fn vacate(&mut self, id: TransferId) {
-        let Some(&Transfer { timer, place, origin: at, .. }) = self.transfers.get(id) else {
-            return;
-        };
-        self.transfers.discard(id);
-        if let Some(timer) = timer {
-            self.timers.cancel(timer);
-        }
-        match place {
-            Place::Admission | Place::Connection => {
-                let transfers = &self.transfers;
-                if let Some(origin) = self.pool.get_mut(at) {
-                    origin.forget(|id| transfers.get(id).is_some());
-                }
-                self.to_serve.push_back(at);
-            }
-            Place::Addresses(lookup) => self.leave_lookup(id, at, lookup),
-            // the connection's end, or its next use, sees to the origin
-            Place::Opening(_) | Place::Exchange(_) | Place::Later(_) => {}
-        }
-    }
-
-    /// A transfer of this origin waits for a look-up no more.
-    fn leave_lookup(&mut self, id: TransferId, origin: OriginId, lookup: LookupId) {
-        if let Some(origin) = self.pool.get_mut(origin) {
-            origin.resolving -= 1;
-        }
-        if let Left::Abandon(lookup) = self.resolver.leave(lookup, id)
-            && !self.channels.abandon(lookup)
-        {
-            self.outputs.push_back(Output::Abandon { lookup });
-        }
-        self.to_serve.push_back(origin);
+    /// As [`Engine::set_override_until`].
+    pub(in crate::engine) fn set_override_until(
+        &mut self,
+        host: Option<Host>,
+        port: u16,
+        addresses: Arc<[IpAddr]>,
+        until: Time,
+    ) {
+        self.resolver.set_override(host, port, addresses, until);
     }
 }
 

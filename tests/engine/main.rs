@@ -8,6 +8,7 @@ mod enough;
 mod expect;
 mod gated_races;
 mod gates;
+mod handed_on;
 mod harness;
 mod http2;
 mod large_heads;

@@ -75,8 +75,9 @@ impl Due {
 
 impl Connection {
     /// The deadline of the step on which it is while it is set up for a transfer.
-    pub(in crate::engine) fn setup_due(&self, transfer: &Transfer) -> Due {
-        let timeouts = &transfer.request.options.timeouts;
+    pub(in crate::engine) fn step_due(&self) -> Due {
+        let Some(claim) = self.claim() else { return Due::NEVER };
+        let timeouts = &claim.options.timeouts;
         match &self.state {
             State::Connecting(state) => Due::fail(state.since, Deadline::Connect, timeouts.connect),
             State::Tunnelling(state) => {
@@ -91,6 +92,12 @@ impl Connection {
             | State::Idle(_)
             | State::Names(_) => Due::NEVER,
         }
+    }
+
+    /// The first deadline while it is set up.
+    pub(super) fn setup_due(&self) -> Due {
+        let total = self.claim().map(|claim| claim.options.total_since(claim.added));
+        self.step_due().or_earlier(total.unwrap_or(Due::NEVER))
     }
 }
 
@@ -140,17 +147,20 @@ impl Transfer {
                 Due::fail(self.since, Deadline::Queue, left)
             }
         };
-        wait.or_earlier(self.total())
+        wait.or_earlier(self.request.options.total_since(self.added))
+    }
+}
+
+impl Options {
+    /// The deadline of all of a transfer that was added then.
+    #[inline]
+    fn total_since(&self, added: Time) -> Due {
+        Due::fail(added, Deadline::Total, self.timeouts.total)
     }
 
-    /// The deadline of all of it.
-    pub(super) fn total(&self) -> Due {
-        Due::fail(self.added, Deadline::Total, self.request.options.timeouts.total)
-    }
-
-    /// How long a deadline was that it has missed.
+    /// How long a deadline was that has been missed.
     pub(super) fn allowed(&self, deadline: Deadline) -> Duration {
-        let Options { timeouts, low_speed, .. } = &*self.request.options;
+        let Options { timeouts, low_speed, .. } = self;
         let length = match deadline {
             Deadline::Queue => timeouts.queue,
             Deadline::Resolve => timeouts.resolve,
@@ -168,12 +178,12 @@ impl Transfer {
 }
 
 impl Exchange {
-    /// The first deadline of what it waits for, with its transfer. It was last `inspected` then who has memory.
+    /// The first deadline of what it waits for. It was last `inspected` then who has memory.
     #[inline(always)]
-    pub(in crate::engine) fn due(&self, transfer: &Transfer, inspected: Time) -> Due {
-        let Options { timeouts, low_speed, .. } = &*transfer.request.options;
+    pub(in crate::engine) fn due(&self, inspected: Time) -> Due {
+        let Options { timeouts, low_speed, .. } = &*self.claim.options;
         if low_speed.is_some() || !self.is_free() {
-            return self.due_of_held(transfer, inspected);
+            return self.due_of_held(inspected);
         }
         // as nearly always
         let (since, deadline, after) = self.silence(timeouts);
@@ -181,12 +191,12 @@ impl Exchange {
         if self.body_begun {
             due = due.or_earlier(self.ask_due(since, after));
         }
-        due.or_earlier(transfer.total())
+        due.or_earlier(self.claim.options.total_since(self.claim.added))
     }
 
     /// As [`due`](Self::due), of one that something holds up, or that must not be slow.
-    fn due_of_held(&self, transfer: &Transfer, inspected: Time) -> Due {
-        let Options { timeouts, low_speed, .. } = &*transfer.request.options;
+    fn due_of_held(&self, inspected: Time) -> Due {
+        let Options { timeouts, low_speed, .. } = &*self.claim.options;
         let holds = self.holds;
         let wait = if holds.delivery() {
             match self.awaits_memory() {
@@ -213,7 +223,8 @@ impl Exchange {
             }
             due
         };
-        wait.or_earlier(self.moves_again(timeouts)).or_earlier(transfer.total())
+        let total = self.claim.options.total_since(self.claim.added);
+        wait.or_earlier(self.moves_again(timeouts)).or_earlier(total)
     }
 
     /// When what was held back may move: what the pace allows, and a body that has waited for leave.
@@ -255,8 +266,8 @@ impl Exchange {
     }
 
     /// Ends a measurement of the speed and begins the next one: whether too little has moved on its connection's `wire`.
-    pub(super) fn is_slow(&mut self, transfer: &Transfer, wire: WireCount, now: Time) -> bool {
-        let Some(low) = transfer.request.options.low_speed else { return false };
+    pub(super) fn is_slow(&mut self, wire: WireCount, now: Time) -> bool {
+        let Some(low) = self.claim.options.low_speed else { return false };
         let moved = self.bytes_moved(wire).saturating_sub(self.unacknowledged_at(now).into());
         let (since, before) = std::mem::replace(&mut self.measured, (now, moved));
         if now.since(since) > low.over * 2 {

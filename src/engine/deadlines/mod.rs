@@ -11,10 +11,13 @@ mod due;
 pub(super) mod overdue;
 
 use crate::engine::exchanges::codec::Codec;
-use crate::engine::exchanges::exchange::{Exchange, ExchangeId, Hold};
+use crate::engine::exchanges::exchange::{ExchangeId, Hold};
 use crate::engine::links::connection::{Connection, State};
-use crate::engine::transfers::transfer::{Place, Transfer};
-use crate::engine::{ConnectionId, Engine, Timer, TransferId, error_before_exchange};
+use crate::engine::net::{Net, Timer};
+use crate::engine::pool::PoolOrigin;
+use crate::engine::roster::Roster;
+use crate::engine::transfers::transfer::Place;
+use crate::engine::{ConnectionId, Engine, TransferId, error_before_exchange};
 use crate::error::{Cause, Deadline};
 use crate::limits;
 use crate::time::Time;
@@ -32,23 +35,23 @@ impl Engine {
     pub(super) fn handle_timer(&mut self, timer: Timer) {
         match timer {
             Timer::Transfer(id) => {
-                if let Some(transfer) = self.transfers.get_mut(id) {
+                if let Some(transfer) = self.roster.transfers.get_mut(id) {
                     transfer.timer = None;
                     self.check_transfer(id, false);
                 }
             }
-            Timer::Gate(id) => self.gates.handle_timer(id, self.now),
-            Timer::Race(id) => self.widen_race(id),
+            Timer::Gate(id) => self.net.gates.handle_timer(id, self.net.now),
+            Timer::Race(id) => self.net.widen_race(id),
             Timer::Exchange(id) => {
-                let exchange = self.exchanges.get_mut(id);
+                let exchange = self.net.exchanges.get_mut(id);
                 if let Some(stream) = exchange.and_then(|exchange| exchange.codec.stream_mut()) {
                     (stream.timer, stream.timer_at) = (None, Time::NEVER);
                     self.check_exchange(id, false);
                 }
             }
-            Timer::Dial(id) => self.end_patience(id),
+            Timer::Dial(id) => self.net.end_patience(id),
             Timer::Connection(id) => {
-                if let Some(connection) = self.pool.connections.get_mut(id) {
+                if let Some(connection) = self.net.pool.connections.get_mut(id) {
                     connection.timer = None;
                     connection.timer_at = Time::NEVER;
                     self.check_connection(id, false);
@@ -57,10 +60,154 @@ impl Engine {
         }
     }
 
+    /// The time of a transfer without connection may be over. What fails by that waits to be `looked` at first.
+    pub(super) fn check_transfer(&mut self, id: TransferId, looked: bool) {
+        let Some(transfer) = self.roster.transfers.get(id) else { return };
+        let Due { at, then } = transfer.due(&self.net.resolver);
+        match then {
+            _ if at > self.net.now => self.roster.schedule_transfer(&mut self.net, id),
+            Then::ComeBack => self.roster.seek_connection(&mut self.net, id),
+            // nothing that came could end a wait to be served again
+            Then::Fail(_) if !looked && !matches!(transfer.place, Place::Later(_)) => {
+                self.overdue.push(Timer::Transfer(id));
+            }
+            Then::Fail(deadline) => {
+                let cause =
+                    Cause::Timeout { deadline, after: transfer.request.options.allowed(deadline) };
+                let phase = transfer.place.phase(&self.net);
+                self.end(id, error_before_exchange(cause, phase));
+            }
+            // what connections wait for
+            Then::SendBody
+            | Then::GoOn
+            | Then::Ask
+            | Then::Leave
+            | Then::Inspect
+            | Then::Ping
+            | Then::Shrink => {}
+        }
+    }
+
+    /// As [`check_transfer`](Self::check_transfer), of a connection.
+    pub(super) fn check_connection(&mut self, id: ConnectionId, looked: bool) {
+        let Some(connection) = self.net.pool.connections.get(id) else { return };
+        let Due { at, then } = self.net.deadline(connection);
+        if at > self.net.now {
+            return self.net.touch(id);
+        }
+        // whatever came on an idle connection, it would be closed
+        let closes = connection.is_idle() && matches!(then, Then::Fail(_));
+        if !looked && then.looks() && !closes {
+            return self.overdue.push(Timer::Connection(id));
+        }
+        if let Some(exchange) = connection.exchange() {
+            return self.end_wait(exchange, then);
+        }
+        if let State::Multiplexed(_) = connection.state {
+            return self.end_silence(id, then);
+        }
+        let Then::Fail(deadline) = then else { return self.net.touch(id) };
+        match connection.claim() {
+            Some(claim) => {
+                let (transfer, after) = (claim.transfer, claim.options.allowed(deadline));
+                let cause = Cause::Timeout { deadline, after };
+                let waits = |origin: &PoolOrigin| origin.queued() > 0;
+                let others_wait = self.net.pool.get(connection.origin).is_some_and(waits);
+                match deadline {
+                    // whose time is over, and not the connection's
+                    Deadline::Total if others_wait && connection.race().is_none() => {
+                        let error = error_before_exchange(cause, connection.phase());
+                        self.leave_opening(id, transfer, error);
+                    }
+                    _ => self.fail_link(id, cause, None),
+                }
+            }
+            // it is idle
+            None => self.net.close(id),
+        }
+    }
+
+    /// As [`check_transfer`](Self::check_transfer), of an exchange on a stream.
+    pub(super) fn check_exchange(&mut self, id: ExchangeId, looked: bool) {
+        let Some(exchange) = self.net.exchanges.get(id) else { return };
+        let Due { at, then } = exchange.due(self.net.inspected);
+        if at > self.net.now {
+            self.net.schedule_exchange(id);
+        } else if !looked && then.looks() {
+            self.overdue.push(Timer::Exchange(id));
+        } else {
+            self.end_wait(id, then);
+        }
+    }
+
+    /// A connection that speaks HTTP/2 has been silent, or idle, for so long.
+    fn end_silence(&mut self, id: ConnectionId, then: Then) {
+        let now = self.net.now;
+        let Some(link) = self.net.multiplex(id) else { return };
+        match then {
+            Then::Ping => link.ping(now),
+            Then::Shrink => link.shrink(),
+            Then::Fail(deadline @ Deadline::Ping) => {
+                let after = limits::PING_PATIENCE;
+                return self.fail_link(id, Cause::Timeout { deadline, after }, None);
+            }
+            // it is idle
+            _ => return self.net.close(id),
+        }
+        self.net.touch(id);
+    }
+
+    /// What an exchange waits for has come to nothing, or to pass.
+    fn end_wait(&mut self, id: ExchangeId, then: Then) {
+        let Some(exchange) = self.net.exchanges.get_mut(id) else { return };
+        let Some(connection) = self.net.pool.connections.get(exchange.connection) else { return };
+        match then {
+            Then::Fail(Deadline::LowSpeed) if !exchange.is_slow(connection.wire, self.net.now) => {
+                self.net.touch_exchange(id);
+            }
+            Then::Fail(deadline) => {
+                let after = exchange.claim.options.allowed(deadline);
+                self.net.distrust(id);
+                self.fail_exchange(id, Cause::Timeout { deadline, after }, None);
+            }
+            Then::Inspect => {
+                for (id, cause) in self.roster.inspect_holders(&mut self.net) {
+                    self.fail_exchange(id, cause, None);
+                }
+                self.net.touch_exchange(id);
+            }
+            Then::Ask => {
+                // the driver cannot say it: nothing is known to become less
+                exchange.note_unacknowledged(0, self.net.now);
+                self.net.touch_exchange(id);
+            }
+            Then::Leave => self.complete(id),
+            Then::GoOn | Then::SendBody | Then::ComeBack | Then::Ping | Then::Shrink => {
+                self.net.go_on(id);
+            }
+        }
+    }
+}
+
+impl Roster {
+    /// Sees to it that the deadline of a transfer without connection is not missed.
+    pub(super) fn schedule_transfer(&mut self, net: &mut Net, id: TransferId) {
+        let Some(transfer) = self.transfers.get_mut(id) else { return };
+        let at = transfer.due(&net.resolver).at;
+        if let Some(timer) = transfer.timer.take() {
+            net.timers.cancel(timer);
+        }
+        if at != Time::NEVER {
+            transfer.timer = Some(net.timers.set(at, Timer::Transfer(id)));
+        }
+    }
+}
+
+impl Net {
     /// Sees to it that a connection's deadline is not missed.
     pub(super) fn schedule(&mut self, id: ConnectionId) {
         let Some(connection) = self.pool.connections.get(id) else { return };
-        if self.carried_deadlines && !self.is_unwatched(id, connection) {
+        if self.carried_deadlines && !self.is_unwatched(connection) {
             return;
         }
         let at = self.deadline(connection).at;
@@ -78,21 +225,9 @@ impl Engine {
     }
 
     /// Whether a connection's socket is not watched, or is no more: nobody carries its deadline.
-    fn is_unwatched(&self, id: ConnectionId, connection: &Connection) -> bool {
+    fn is_unwatched(&self, connection: &Connection) -> bool {
         self.exchange_of(connection).is_some_and(|exchange| exchange.holds.receiving())
-            || self.is_stranded(id, connection)
-    }
-
-    /// Sees to it that the deadline of a transfer without connection is not missed.
-    pub(super) fn schedule_transfer(&mut self, id: TransferId) {
-        let Some(transfer) = self.transfers.get_mut(id) else { return };
-        let at = transfer.due(&self.resolver).at;
-        if let Some(timer) = transfer.timer.take() {
-            self.timers.cancel(timer);
-        }
-        if at != Time::NEVER {
-            transfer.timer = Some(self.timers.set(at, Timer::Transfer(id)));
-        }
+            || matches!(&connection.state, State::Connecting(state) if state.stranded)
     }
 
     /// The first deadline of what a connection waits for, or the exchange that it carries.
@@ -100,7 +235,7 @@ impl Engine {
     pub(super) fn deadline(&self, connection: &Connection) -> Due {
         match connection.state {
             State::Exchanging(id) => match self.exchanges.get(id) {
-                Some(exchange) => self.exchange_deadline(exchange),
+                Some(exchange) => exchange.due(self.inspected),
                 None => Due::NEVER,
             },
             State::Idle(ref idle) => idle.due(self.config.keep_idle),
@@ -111,140 +246,7 @@ impl Engine {
             | State::Tunnelling(_)
             | State::Handshaking(_)
             | State::Free
-            | State::Names(_) => self.setup_deadline(connection),
-        }
-    }
-
-    fn setup_deadline(&self, connection: &Connection) -> Due {
-        let transfer = connection.opens_for().and_then(|id| self.transfers.get(id));
-        let due = |transfer: &Transfer| connection.setup_due(transfer).or_earlier(transfer.total());
-        transfer.map_or(Due::NEVER, due)
-    }
-
-    /// The first deadline of what an exchange waits for.
-    #[inline(always)]
-    pub(super) fn exchange_deadline(&self, exchange: &Exchange) -> Due {
-        match self.transfers.get(exchange.transfer) {
-            Some(transfer) => exchange.due(transfer, self.common.memory.inspected),
-            None => Due::NEVER,
-        }
-    }
-
-    /// The time of a transfer without connection may be over. What fails by that waits to be `looked` at first.
-    pub(super) fn check_transfer(&mut self, id: TransferId, looked: bool) {
-        let Some(transfer) = self.transfers.get(id) else { return };
-        let Due { at, then } = transfer.due(&self.resolver);
-        match then {
-            _ if at > self.now => self.schedule_transfer(id),
-            Then::ComeBack => self.seek_connection(id),
-            // nothing that came could end a wait to be served again
-            Then::Fail(_) if !looked && !matches!(transfer.place, Place::Later(_)) => {
-                self.overdue.push(Timer::Transfer(id));
-            }
-            Then::Fail(deadline) => {
-                let cause = Cause::Timeout { deadline, after: transfer.allowed(deadline) };
-                let phase = self.phase(transfer.place);
-                self.end(id, error_before_exchange(cause, phase));
-            }
-            // what connections wait for
-            Then::SendBody
-            | Then::GoOn
-            | Then::Ask
-            | Then::Leave
-            | Then::Inspect
-            | Then::Ping
-            | Then::Shrink => {}
-        }
-    }
-
-    /// As [`check_transfer`](Self::check_transfer), of a connection.
-    pub(super) fn check_connection(&mut self, id: ConnectionId, looked: bool) {
-        let Some(connection) = self.pool.connections.get(id) else { return };
-        let Due { at, then } = self.deadline(connection);
-        if at > self.now {
-            return self.touch(id);
-        }
-        // whatever came on an idle connection, it would be closed
-        let closes = connection.is_idle() && matches!(then, Then::Fail(_));
-        if !looked && then.looks() && !closes {
-            return self.overdue.push(Timer::Connection(id));
-        }
-        if let Some(exchange) = connection.exchange() {
-            return self.end_wait(exchange, then);
-        }
-        if let State::Multiplexed(_) = connection.state {
-            return self.end_silence(id, then);
-        }
-        let Then::Fail(deadline) = then else { return self.touch(id) };
-        match connection.opens_for().and_then(|id| self.transfers.get(id)) {
-            Some(transfer) => {
-                let after = transfer.allowed(deadline);
-                self.fail_link(id, Cause::Timeout { deadline, after }, None);
-            }
-            // it is idle
-            None => self.close(id),
-        }
-    }
-
-    /// As [`check_transfer`](Self::check_transfer), of an exchange on a stream.
-    pub(super) fn check_exchange(&mut self, id: ExchangeId, looked: bool) {
-        let Some(exchange) = self.exchanges.get(id) else { return };
-        let Due { at, then } = self.exchange_deadline(exchange);
-        if at > self.now {
-            self.schedule_exchange(id);
-        } else if !looked && then.looks() {
-            self.overdue.push(Timer::Exchange(id));
-        } else {
-            self.end_wait(id, then);
-        }
-    }
-
-    /// A connection that speaks HTTP/2 has been silent, or idle, for so long.
-    fn end_silence(&mut self, id: ConnectionId, then: Then) {
-        let now = self.now;
-        let Some(link) = self.multiplex(id) else { return };
-        match then {
-            Then::Ping => link.ping(now),
-            Then::Shrink => link.shrink(),
-            Then::Fail(deadline @ Deadline::Ping) => {
-                let after = limits::PING_PATIENCE;
-                return self.fail_link(id, Cause::Timeout { deadline, after }, None);
-            }
-            // it is idle
-            _ => return self.close(id),
-        }
-        self.touch(id);
-    }
-
-    /// What an exchange waits for has come to nothing, or to pass.
-    fn end_wait(&mut self, id: ExchangeId, then: Then) {
-        let Some(exchange) = self.exchanges.get_mut(id) else { return };
-        let Some(transfer) = self.transfers.get(exchange.transfer) else { return };
-        let Some(connection) = self.pool.connections.get(exchange.connection) else { return };
-        match then {
-            Then::Fail(Deadline::LowSpeed)
-                if !exchange.is_slow(transfer, connection.wire, self.now) =>
-            {
-                self.touch_exchange(id);
-            }
-            Then::Fail(deadline) => {
-                let after = transfer.allowed(deadline);
-                self.distrust(id);
-                self.fail_exchange(id, Cause::Timeout { deadline, after }, None);
-            }
-            Then::Inspect => {
-                self.inspect_holders();
-                self.touch_exchange(id);
-            }
-            Then::Ask => {
-                // the driver cannot say it: nothing is known to become less
-                exchange.note_unacknowledged(0, self.now);
-                self.touch_exchange(id);
-            }
-            Then::Leave => self.complete(id),
-            Then::GoOn | Then::SendBody | Then::ComeBack | Then::Ping | Then::Shrink => {
-                self.go_on(id);
-            }
+            | State::Names(_) => connection.setup_due(),
         }
     }
 

@@ -5,7 +5,8 @@
 //! that has passed ends nothing by itself: the driver hears of it, takes what there is by now, and what then still
 //! waits has waited in vain.
 
-use crate::engine::{ConnectionId, Engine, Timer};
+use crate::engine::net::{Net, Timer};
+use crate::engine::{ConnectionId, Engine};
 
 /// What is overdue: what is to be looked at before [`Engine::expire`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +36,7 @@ impl Engine {
     pub fn poll_overdue(&mut self) -> Option<Overdue> {
         self.find_overdue();
         if !self.overdue.has_channels {
-            let channels = self.channels.overdue(self.now);
+            let channels = self.net.channels.overdue(self.net.now);
             self.overdue.has_channels = !channels.is_empty();
             self.overdue.timers.extend(channels.into_iter().map(Timer::Connection));
         }
@@ -49,7 +50,7 @@ impl Engine {
                     return Some(Overdue::Anything);
                 }
                 Timer::Exchange(id) => {
-                    if let Some(exchange) = self.exchanges.get(id) {
+                    if let Some(exchange) = self.net.exchanges.get(id) {
                         return Some(Overdue::Connection(exchange.connection));
                     }
                 }
@@ -67,13 +68,13 @@ impl Engine {
         if !self.overdue.timers.is_empty() {
             self.end_overdue();
         }
-        self.channels.expire(self.now);
+        self.net.channels.expire(self.net.now);
         self.settle();
     }
 
     /// Does what is due, but for what fails by that.
     fn find_overdue(&mut self) {
-        while let Some(timer) = self.timers.expire(self.now) {
+        while let Some(timer) = self.net.timers.expire(self.net.now) {
             self.handle_timer(timer);
         }
     }
@@ -95,13 +96,25 @@ impl Engine {
 
     /// Whether the driver is to say how much the peer has yet to acknowledge: an upload that it is taking is not silence.
     pub fn asks_unacknowledged(&self, id: ConnectionId) -> bool {
+        self.net.asks_unacknowledged(id)
+    }
+
+    /// So many of the bytes sent on a connection the peer has not acknowledged (SIOCOUTQ of tcp(7)).
+    pub fn handle_unacknowledged(&mut self, id: ConnectionId, bytes: u32) {
+        self.net.handle_unacknowledged(id, bytes);
+    }
+}
+
+impl Net {
+    /// As [`Engine::asks_unacknowledged`].
+    pub(in crate::engine) fn asks_unacknowledged(&self, id: ConnectionId) -> bool {
         let connection = self.pool.connections.get(id);
         let exchange = connection.and_then(|connection| self.exchange_of(connection));
         exchange.is_some_and(|exchange| exchange.body_begun)
     }
 
-    /// So many of the bytes sent on a connection the peer has not acknowledged (SIOCOUTQ of tcp(7)).
-    pub fn handle_unacknowledged(&mut self, id: ConnectionId, bytes: u32) {
+    /// As [`Engine::handle_unacknowledged`].
+    pub(in crate::engine) fn handle_unacknowledged(&mut self, id: ConnectionId, bytes: u32) {
         let exchange = self.exchange_on(id).and_then(|id| self.exchanges.get_mut(id));
         if let Some(exchange) = exchange {
             exchange.note_unacknowledged(bytes, self.now);

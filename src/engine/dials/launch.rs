@@ -4,16 +4,18 @@
 //! origin's own limit, then the host's addresses, then a slot among all connections. Each of the
 //! three is one queue; what becomes free wakes one eligible transfer.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
-use crate::engine::dials::race::First;
+use crate::engine::dials::race::{First, RaceId};
 use crate::engine::exchanges::codec::Codec;
 use crate::engine::exchanges::exchange::{Exchange, ExchangeId};
 use crate::engine::gates::Clock;
-use crate::engine::links::connection::{Connecting, Connection, State};
+use crate::engine::links::connection::{Claim, Connecting, Connection, State};
 use crate::engine::names::resolve::{Addresses, LookupId, Outcome, Resolver};
+use crate::engine::net::Net;
 use crate::engine::pool::{OriginId, PoolKey, PoolOrigin};
-use crate::engine::transfers::transfer::Place;
+use crate::engine::roster::Roster;
+use crate::engine::transfers::transfer::{Place, Transfer};
 use crate::engine::{ConnectionId, Engine, Output, Request, TransferId, error_before_exchange};
 use crate::error::{Cause, Phase, Unresolved};
 use crate::limits;
@@ -24,9 +26,9 @@ impl Engine {
     /// Admits transfers that were added since the last batch.
     pub(in crate::engine) fn admit(&mut self) {
         for _ in 0..limits::ADMITTED_PER_BATCH {
-            let Some(id) = self.arrivals.pop_front() else { break };
-            self.stamp(id);
-            if let Some(transfer) = self.transfers.get(id)
+            let Some(id) = self.roster.arrivals.pop_front() else { break };
+            self.roster.stamp(&mut self.net, id);
+            if let Some(transfer) = self.roster.transfers.get(id)
                 && transfer.place == Place::Connection
             {
                 self.serve(transfer.origin);
@@ -39,11 +41,11 @@ impl Engine {
     pub(in crate::engine) fn settle(&mut self) {
         self.release_free();
         // most facts concern nobody who waits
-        let nobody = self.to_serve.is_empty()
-            && self.pool.is_slot_queue_empty()
-            && !self.resolver.has_queued()
-            && !self.gates.any()
-            && !self.channels.any();
+        let nobody = self.net.to_serve.is_empty()
+            && self.net.pool.is_slot_queue_empty()
+            && !self.net.resolver.has_queued()
+            && !self.net.gates.any()
+            && !self.net.channels.any();
         if !nobody {
             self.settle_all();
         }
@@ -52,20 +54,22 @@ impl Engine {
     fn settle_all(&mut self) {
         loop {
             self.release_free();
-            while let Some(origin) = self.to_serve.pop_front() {
+            while let Some(origin) = self.net.to_serve.pop_front() {
                 self.serve(origin);
             }
-            while self.pool.slots_wanted() && self.make_slot() {
-                let Some(origin) = self.pool.next_for_slot() else { break };
+            while self.net.pool.slots_wanted() && self.net.make_slot() {
+                let Some(origin) = self.net.pool.next_for_slot() else { break };
                 self.take_turn(origin);
             }
-            if self.serve_at_gates() {
+            if let Some(origin) = self.net.next_at_gates() {
+                self.serve(origin);
+                self.net.gates.end_turn(origin, &self.net.pool, self.net.now);
                 continue;
             }
             self.start_lookups();
             self.serve_names();
             // what was found may be waited for
-            if self.to_serve.is_empty() && self.free.is_empty() {
+            if self.net.to_serve.is_empty() && self.net.free.is_empty() {
                 return;
             }
         }
@@ -74,95 +78,344 @@ impl Engine {
     /// A connection that just became free serves its origin's next transfer. False if none waits.
     #[inline(always)]
     pub(in crate::engine) fn serve_next_on(&mut self, id: ConnectionId) -> bool {
-        let Some(connection) = self.pool.connections.get(id) else { return false };
+        let Some(connection) = self.net.pool.connections.get(id) else { return false };
         let origin = connection.origin;
-        if !self.gates.may_start(origin, &mut self.pool, Clock::new(&mut self.timers, self.now)) {
+        if !self.net.gates.may_start(
+            origin,
+            &mut self.net.pool,
+            Clock::new(&mut self.net.timers, self.net.now),
+        ) {
             return false;
         }
-        if !self.gates.may_go_on(id, self.now) {
+        if !self.net.gates.may_go_on(id, self.net.now) {
             // when the connection is idle
-            self.to_serve.push_back(origin);
+            self.net.to_serve.push_back(origin);
             return false;
         }
         let Some(transfer) = self.pop(origin) else { return false };
-        self.begin(id, transfer);
+        self.roster.begin(&mut self.net, id, transfer);
         true
     }
 
     /// Puts a transfer, whose stale connection was closed, onto a new one.
     pub(in crate::engine) fn relaunch(&mut self, id: TransferId) {
-        let Some(transfer) = self.transfers.get_mut(id) else { return };
+        let Some(transfer) = self.roster.transfers.get_mut(id) else { return };
         transfer.place = Place::Connection;
-        transfer.since = self.now;
+        transfer.since = self.net.now;
         let origin = transfer.origin;
         // others may have lost the same connection: they are to share one again
         let alone = |origin: &&PoolOrigin| !origin.may_speak_http2();
-        let known = self.pool.get(origin).filter(alone);
-        match known.map(|origin| addresses(&self.resolver, &origin.key, self.now)) {
+        let known = self.net.pool.get(origin).filter(alone);
+        match known.map(|origin| addresses(&self.net.resolver, &origin.key, self.net.now)) {
             // what is sent again is another request at the gates
-            Some(Ok(addresses)) if self.pool.has_slot() && !self.gates.any() => {
+            Some(Ok(addresses)) if self.net.pool.has_slot() && !self.net.gates.any() => {
                 self.open(origin, id, addresses);
             }
             _ => {
-                self.queue_first(id);
-                self.schedule_transfer(id);
-                self.to_serve.push_back(origin);
+                self.roster.queue_first(&mut self.net, id);
+                self.roster.schedule_transfer(&mut self.net, id);
+                self.net.to_serve.push_back(origin);
             }
         }
     }
 
     /// The socket of a connection is connected.
     pub fn handle_connected(&mut self, id: ConnectionId) {
-        let now = self.now;
-        let Some(connection) = self.pool.connections.get_mut(id) else { return };
-        let State::Connecting(Connecting { transfer, since, races, early }) = &mut connection.state
-        else {
-            return self.channel_connected(id);
+        let now = self.net.now;
+        let Some(connection) = self.net.pool.connections.get(id) else { return };
+        match &connection.state {
+            State::Connecting(state) => {
+                if let Some(race) = state.race {
+                    let transfer = state.claim.transfer;
+                    let race = self.net.win_race(race, id);
+                    if let Some(transfer) = self.roster.transfers.get_mut(transfer) {
+                        (transfer.place, transfer.race) = (Place::Opening(id), race);
+                    }
+                }
+            }
+            _ => {
+                self.net.channel_connected(id);
+                return self.settle();
+            }
+        }
+        let Some(connection) = self.net.pool.connections.get_mut(id) else { return };
+        let state = std::mem::replace(&mut connection.state, State::Free);
+        let State::Connecting(Connecting { claim, since, early, .. }) = state else {
+            unreachable!("it was looked at")
         };
-        let (transfer, since, races, early) = (*transfer, *since, *races, early.take());
-        let connection = if races {
-            self.win_race(transfer, id);
-            let Some(connection) = self.pool.connections.get_mut(id) else { return };
-            connection
-        } else {
-            connection
-        };
-        if let Some(transfer) = self.transfers.get_mut(transfer) {
+        if let Some(transfer) = self.roster.transfers.get_mut(claim.transfer) {
             transfer.spent.connect += now.nanos_since(since);
         }
         match early {
             Some(early) => {
                 connection.state = State::Exchanging(early);
-                self.begin_on_time(early);
+                self.roster.begin_on_time(&mut self.net, early);
             }
-            None => self.set_up(id, transfer, since),
+            None => self.roster.set_up(&mut self.net, id, claim, since),
         }
     }
 
+    /// Launches as many of an origin's transfers as can be.
+    pub(in crate::engine) fn serve(&mut self, id: OriginId) {
+        while self.net.gates.may_start(
+            id,
+            &mut self.net.pool,
+            Clock::new(&mut self.net.timers, self.net.now),
+        ) && let Some(origin) = self.net.pool.get(id)
+            && origin.queued() > 0
+        {
+            let shares = origin.may_speak_http2();
+            let ready = match shares || self.net.gates.any() {
+                true => self.net.ready_connection(id),
+                false => self.net.pool.last_idle(id),
+            };
+            if let Some(connection) = ready {
+                let Some(transfer) = self.pop(id) else { break };
+                self.roster.begin(&mut self.net, connection, transfer);
+                continue;
+            }
+            if shares && (self.net.await_dial(id) || self.net.has_enough_connections(id)) {
+                break;
+            }
+            if !self.net.pool.origin_has_room(id)
+                || !self.net.gates.has_place(
+                    id,
+                    &mut self.net.pool,
+                    Clock::new(&mut self.net.timers, self.net.now),
+                )
+            {
+                break;
+            }
+            let Some(origin) = self.net.pool.get(id) else { break };
+            match addresses(&self.net.resolver, &origin.key, self.net.now) {
+                Err(_) if self.net.pool.slot_queue_is_long() => {
+                    return self.net.pool.await_slot(id);
+                }
+                Err(host) => self.await_addresses(id, &host),
+                Ok(addresses) if !self.roster.has_address(&mut self.net, id, &addresses) => break,
+                Ok(_) if self.net.pool.slots_wanted() || !self.net.make_slot() => {
+                    return self.net.pool.await_slot(id);
+                }
+                Ok(addresses) => {
+                    let Some(transfer) = self.pop(id) else { break };
+                    self.open(id, transfer, addresses);
+                }
+            }
+        }
+        if let Some(forgotten) = self.net.pool.forget_if_unused(id) {
+            if let Some(timer) = forgotten.dial_timer {
+                self.net.timers.cancel(timer);
+            }
+            let clock = Clock::new(&mut self.net.timers, self.net.now);
+            self.net.gates.forget(id, clock);
+        }
+    }
+
+    /// The origin's turn to take a free slot has come. It takes one; if it wants more it queues
+    /// again.
+    fn take_turn(&mut self, id: OriginId) {
+        self.net.gates.begin_turn(id);
+        let wants = self.net.gates.may_start(
+            id,
+            &mut self.net.pool,
+            Clock::new(&mut self.net.timers, self.net.now),
+        ) && self.net.pool.get(id).is_some_and(|origin| origin.queued() > 0)
+            && self.net.ready_connection(id).is_none()
+            && !self.net.pool.awaits_dial(id)
+            && !self.net.has_enough_connections(id)
+            && self.net.pool.origin_has_room(id)
+            && self.net.gates.has_place(
+                id,
+                &mut self.net.pool,
+                Clock::new(&mut self.net.timers, self.net.now),
+            );
+        if wants && let Some(origin) = self.net.pool.get(id) {
+            match addresses(&self.net.resolver, &origin.key, self.net.now) {
+                Ok(addresses) if self.roster.has_address(&mut self.net, id, &addresses) => {
+                    if let Some(transfer) = self.pop(id) {
+                        self.open(id, transfer, addresses);
+                    }
+                }
+                Ok(_) => {}
+                Err(host) => {
+                    self.net.pool.miss_turn(id);
+                    self.await_addresses(id, &host);
+                }
+            }
+        }
+        self.serve(id);
+        self.net.gates.end_turn(id, &self.net.pool, self.net.now);
+    }
+
+    fn pop(&mut self, origin: OriginId) -> Option<TransferId> {
+        let id = loop {
+            let transfers = &self.roster.transfers;
+            let id = self.net.pool.get_mut(origin)?.pop(|id| transfers.get(id).is_some())?;
+            let Some(cause) = self.roster.refusal(&self.net, id) else { break id };
+            // as one that waits it can be taken out
+            self.roster.queue_first(&mut self.net, id);
+            self.end(id, error_before_exchange(cause, Phase::Proxy));
+        };
+        if self.net.gates.any() && self.net.pool.get(origin)?.queued() == 0 {
+            let clock = Clock::new(&mut self.net.timers, self.net.now);
+            self.net.gates.leave_lines(origin, clock);
+        }
+        let transfer = self.roster.transfers.get_mut(id)?;
+        match transfer.place {
+            // it has not waited
+            Place::Admission => self.roster.stamp(&mut self.net, id),
+            _ => transfer.spent.queue += self.net.now.nanos_since(transfer.since),
+        }
+        Some(id)
+    }
+
+    /// Whoever a connection is being made for leaves: the next of its origin's queue gets it. False if none waits, or if a part of
+    /// the request is with the driver.
+    #[cold]
+    pub(in crate::engine) fn hand_on(&mut self, id: ConnectionId) -> bool {
+        let Some(connection) = self.net.pool.connections.get(id) else { return false };
+        let is_begun = matches!(&connection.state, State::Connecting(it) if it.early.is_some());
+        if connection.claim().is_none() || is_begun {
+            return false;
+        }
+        let (origin, race) = (connection.origin, connection.race());
+        let Some(next) = self.pop(origin) else { return false };
+        let Some(transfer) = self.roster.transfers.get_mut(next) else { return false };
+        (transfer.place, transfer.race) = (Place::Opening(id), race);
+        if let Some(timer) = transfer.timer.take() {
+            self.net.timers.cancel(timer);
+        }
+        let claim = transfer.claim(next);
+        self.net.charge(id, claim);
+        true
+    }
+
+    // look-ups
+
+    fn await_addresses(&mut self, id: OriginId, host: &Host) {
+        let Some(transfer_id) = self.pop(id) else { return };
+        self.net.gates.miss_turn(id);
+        let Some(origin) = self.net.pool.get_mut(id) else { return };
+        let Some(transfer) = self.roster.transfers.get_mut(transfer_id) else { return };
+        origin.resolving += 1;
+        let lookup = self.net.resolver.join(host, transfer_id);
+        transfer.place = Place::Addresses(lookup);
+        transfer.since = self.net.now;
+        self.roster.schedule_transfer(&mut self.net, transfer_id);
+    }
+
+    fn start_lookups(&mut self) {
+        loop {
+            let room =
+                self.net.resolver.has_queued_own() && self.net.channels.have_room(self.net.now);
+            let Some((lookup, host, waiters)) = self.net.resolver.start_next(room) else { return };
+            let waiters = waiters.to_vec();
+            for id in waiters {
+                let Some(transfer) = self.roster.transfers.get_mut(id) else { continue };
+                transfer.spent.queue += self.net.now.nanos_since(transfer.since);
+                transfer.since = self.net.now;
+                self.roster.schedule_transfer(&mut self.net, id);
+            }
+            if let Some(why) = self.net.resolver.known_failure(&host, self.net.now) {
+                self.end_lookup(lookup, Outcome::Unknown { why });
+                continue;
+            }
+            self.net.stats.lookups += 1;
+            if !self.net.start_own_lookup(lookup, &host) {
+                self.net.outputs.push_back(Output::Resolve { lookup, host });
+            }
+        }
+    }
+
+    /// A look-up is over.
+    pub(in crate::engine) fn end_lookup(&mut self, lookup: LookupId, outcome: Outcome) {
+        let (waiters, result) = self.net.resolver.finish(lookup, outcome, self.net.now);
+        self.tell_waiters(waiters, &result);
+    }
+
+    /// Those who have waited for a look-up go on, or fail.
+    pub(in crate::engine) fn tell_waiters(
+        &mut self,
+        waiters: Vec<TransferId>,
+        result: &Result<Addresses, Unresolved>,
+    ) {
+        // last first, since each goes to the front of its queue
+        for id in waiters.into_iter().rev() {
+            let Some(transfer) = self.roster.transfers.get_mut(id) else { continue };
+            transfer.spent.resolve += self.net.now.nanos_since(transfer.since);
+            transfer.since = self.net.now;
+            match result {
+                Ok(_) => self.roster.requeue(&mut self.net, id),
+                Err(why) => {
+                    let cause = Cause::Resolve(why.clone());
+                    self.end(id, error_before_exchange(cause, Phase::Resolve));
+                }
+            }
+        }
+    }
+
+    // connections
+
+    fn open(&mut self, origin: OriginId, id: TransferId, addresses: Addresses) {
+        let has_proxies = |transfer: &Transfer| transfer.request.options.proxies.is_some();
+        let told = match self.roster.transfers.get(id).is_some_and(has_proxies) {
+            true => self.roster.introduction(&mut self.net, origin, id),
+            false => None,
+        };
+        let Some(transfer) = self.roster.transfers.get_mut(id) else { return };
+        let claim = transfer.claim(id);
+        let (race, opened) = self.net.open(origin, (claim, transfer.race), told, &addresses);
+        transfer.race = race.or(transfer.race);
+        let (connection, leads_somewhere) = match opened {
+            Ok(opened) => opened,
+            Err((cause, phase)) => {
+                self.roster.queue_first(&mut self.net, id);
+                return self.end(id, error_before_exchange(cause, phase));
+            }
+        };
+        transfer.place = Place::Opening(connection);
+        if let Some(timer) = transfer.timer.take() {
+            self.net.timers.cancel(timer);
+        }
+        let leads_somewhere =
+            leads_somewhere || !self.roster.await_address(&mut self.net, connection);
+        self.net.gates.launched(origin, self.net.now);
+        if leads_somewhere {
+            self.net.schedule(connection);
+        }
+    }
+}
+
+impl Roster {
     /// An exchange, whose first bytes the driver had before, begins: its connection is there.
-    fn begin_on_time(&mut self, id: ExchangeId) {
-        let now = self.now;
-        let Some(exchange) = self.exchanges.get_mut(id) else { return };
+    fn begin_on_time(&mut self, net: &mut Net, id: ExchangeId) {
+        let now = net.now;
+        let Some(exchange) = net.exchanges.get_mut(id) else { return };
         let connection = exchange.connection;
         exchange.since = now;
         exchange.moved = now;
         exchange.measured.0 = now;
-        if let Some(transfer) = self.transfers.get_mut(exchange.transfer) {
+        if let Some(transfer) = self.transfers.get_mut(exchange.claim.transfer) {
             exchange.holds.set_paused(transfer.paused);
             transfer.place = Place::Exchange(id);
         }
-        self.gates.begin(connection, self.now);
-        self.touch(connection);
+        net.gates.begin(connection, net.now);
+        net.touch(connection);
     }
 
     /// Starts a transfer's exchange on a connection that is ready for it.
-    pub(in crate::engine) fn begin(&mut self, id: ConnectionId, transfer: TransferId) {
-        if !self.gates.may_begin(id, self.now) {
-            return self.step_aside(id, transfer);
+    pub(in crate::engine) fn begin(
+        &mut self,
+        net: &mut Net,
+        id: ConnectionId,
+        transfer: TransferId,
+    ) {
+        if !net.gates.may_begin(id, net.now) {
+            return self.step_aside(net, id, transfer);
         }
-        let Some(exchange) = self.exchange_for(id, transfer) else { return };
-        self.pool.unlink_idle(id);
-        let Some(connection) = self.pool.connections.get_mut(id) else { return };
+        let Some(exchange) = self.exchange_for(net, id, transfer) else { return };
+        net.pool.unlink_idle(id);
+        let Some(connection) = net.pool.connections.get_mut(id) else { return };
         let on_stream = match &mut connection.state {
             State::Multiplexed(link) => {
                 link.exchanges += 1;
@@ -175,40 +428,41 @@ impl Engine {
             }
         };
         if connection.uses > 0 {
-            self.stats.reused += 1;
+            net.stats.reused += 1;
         }
         connection.uses += 1;
         connection.turns += 1;
         if let Some(transfer) = self.transfers.get_mut(transfer) {
             transfer.place = Place::Exchange(exchange);
         }
-        self.gates.begin(id, self.now);
-        self.touch(id);
+        net.gates.begin(id, net.now);
+        net.touch(id);
         if on_stream {
-            self.schedule_exchange(exchange);
+            net.schedule_exchange(exchange);
         }
     }
 
     /// A fresh exchange of a transfer on a connection.
     pub(in crate::engine) fn exchange_for(
         &mut self,
+        net: &mut Net,
         id: ConnectionId,
         transfer_id: TransferId,
     ) -> Option<ExchangeId> {
-        let connection = self.pool.connections.get_mut(id)?;
+        let connection = net.pool.connections.get_mut(id)?;
         let transfer = self.transfers.get_mut(transfer_id)?;
         if let Some(timer) = transfer.timer.take() {
-            self.timers.cancel(timer);
+            net.timers.cancel(timer);
         }
         if transfer.identity.is_some() {
-            transfer.dress(connection.forwarder.as_deref(), &mut self.common.keeper, self.now);
+            transfer.dress(connection.forwarder.as_deref(), &mut self.common.keeper, net.now);
         }
         let parties = (transfer_id, id);
         let exchange = match &mut connection.state {
             State::Multiplexed(link) => {
-                let key = self.exchanges.next_id().to_bits();
+                let key = net.exchanges.next_id().to_bits();
                 let stream = link.begin(key, &transfer.request)?;
-                Exchange::new(parties, Codec::Http2(stream), transfer, connection.wire, self.now)
+                Exchange::new(parties, Codec::Http2(stream), transfer, connection.wire, net.now)
             }
             _ => {
                 let Request { head, body, options, .. } = &transfer.request;
@@ -216,87 +470,126 @@ impl Engine {
                 if options.raw {
                     codec.keep_chunks();
                 }
-                Exchange::new(parties, Codec::Http1(codec), transfer, connection.wire, self.now)
+                Exchange::new(parties, Codec::Http1(codec), transfer, connection.wire, net.now)
             }
         };
-        Some(self.exchanges.insert(exchange))
+        Some(net.exchanges.insert(exchange))
     }
 
-    /// Launches as many of an origin's transfers as can be.
-    pub(in crate::engine) fn serve(&mut self, id: OriginId) {
-        while self.gates.may_start(id, &mut self.pool, Clock::new(&mut self.timers, self.now))
-            && let Some(origin) = self.pool.get(id)
-            && origin.queued() > 0
-        {
-            let shares = origin.may_speak_http2();
-            let ready = match shares || self.gates.any() {
-                true => self.ready_connection(id),
-                false => self.pool.last_idle(id),
-            };
-            if let Some(connection) = ready {
-                let Some(transfer) = self.pop(id) else { break };
-                self.begin(connection, transfer);
-                continue;
-            }
-            if shares && (self.await_dial(id) || self.has_enough_connections(id)) {
-                break;
-            }
-            if !self.pool.origin_has_room(id)
-                || !self.gates.has_place(id, &mut self.pool, Clock::new(&mut self.timers, self.now))
-            {
-                break;
-            }
-            let Some(origin) = self.pool.get(id) else { break };
-            match addresses(&self.resolver, &origin.key, self.now) {
-                Err(_) if self.pool.slot_queue_is_long() => return self.pool.await_slot(id),
-                Err(host) => self.await_addresses(id, &host),
-                Ok(addresses) if !self.has_address(id, &addresses) => break,
-                Ok(_) if self.pool.slots_wanted() || !self.make_slot() => {
-                    return self.pool.await_slot(id);
-                }
-                Ok(addresses) => {
-                    let Some(transfer) = self.pop(id) else { break };
-                    self.open(id, transfer, addresses);
-                }
-            }
-        }
-        if let Some(forgotten) = self.pool.forget_if_unused(id) {
-            if let Some(timer) = forgotten.dial_timer {
-                self.timers.cancel(timer);
-            }
-            let clock = Clock::new(&mut self.timers, self.now);
-            self.gates.forget(id, clock);
+    /// Notes the time at which a transfer was admitted.
+    pub(super) fn stamp(&mut self, net: &mut Net, id: TransferId) {
+        let Some(transfer) = self.transfers.get_mut(id) else { return };
+        if transfer.place == Place::Admission {
+            transfer.place = Place::Connection;
+            transfer.added = net.now;
+            transfer.since = net.now;
+            self.schedule_transfer(net, id);
         }
     }
 
-    /// The origin's turn to take a free slot has come. It takes one; if it wants more it queues
-    /// again.
-    fn take_turn(&mut self, id: OriginId) {
-        self.gates.begin_turn(id);
-        let wants =
-            self.gates.may_start(id, &mut self.pool, Clock::new(&mut self.timers, self.now))
-                && self.pool.get(id).is_some_and(|origin| origin.queued() > 0)
-                && self.ready_connection(id).is_none()
-                && !self.pool.awaits_dial(id)
-                && !self.has_enough_connections(id)
-                && self.pool.origin_has_room(id)
-                && self.gates.has_place(id, &mut self.pool, Clock::new(&mut self.timers, self.now));
-        if wants && let Some(origin) = self.pool.get(id) {
-            match addresses(&self.resolver, &origin.key, self.now) {
-                Ok(addresses) if self.has_address(id, &addresses) => {
-                    if let Some(transfer) = self.pop(id) {
-                        self.open(id, transfer, addresses);
-                    }
-                }
-                Ok(_) => {}
-                Err(host) => {
-                    self.pool.miss_turn(id);
-                    self.await_addresses(id, &host);
-                }
-            }
+    /// A transfer whose addresses are known now goes back to wait for a connection.
+    fn requeue(&mut self, net: &mut Net, id: TransferId) {
+        let Some(origin_id) = self.queue_first(net, id) else { return };
+        if let Some(origin) = net.pool.get_mut(origin_id) {
+            origin.resolving -= 1;
         }
-        self.serve(id);
-        self.gates.end_turn(id, &self.pool, self.now);
+        self.schedule_transfer(net, id);
+        net.to_serve.push_back(origin_id);
+    }
+
+    /// Puts a transfer that is in no queue first in its origin's.
+    pub(in crate::engine) fn queue_first(
+        &mut self,
+        net: &mut Net,
+        id: TransferId,
+    ) -> Option<OriginId> {
+        let transfer = self.transfers.get_mut(id)?;
+        transfer.place = Place::Connection;
+        transfer.since = net.now;
+        net.pool.get_mut(transfer.origin)?.push_front(id);
+        Some(transfer.origin)
+    }
+
+    /// Has the transfer of a connection, of whose addresses all that had room have failed, wait for the others. False if
+    /// there are none.
+    #[cold]
+    pub(in crate::engine) fn await_address(
+        &mut self,
+        net: &mut Net,
+        connection_id: ConnectionId,
+    ) -> bool {
+        let Some(connection) = net.pool.connections.get(connection_id) else { return false };
+        let State::Connecting(state) = &connection.state else { return false };
+        let (id, since, race) = (state.claim.transfer, state.since, state.race);
+        if !net.gates.any() || self.transfers.get(id).is_none() {
+            return false;
+        }
+        // its only address has not been tried
+        if race.is_some_and(|race| !net.park_race(race)) {
+            return false;
+        }
+        if let Some(transfer) = self.transfers.get_mut(id) {
+            transfer.spent.connect += net.now.nanos_since(since);
+        }
+        self.queue_first(net, id);
+        net.close(connection_id);
+        self.schedule_transfer(net, id);
+        true
+    }
+}
+
+/// A connection that was opened, and whether it leads somewhere by now; or why there is none.
+type Opened = Result<(ConnectionId, bool), (Cause, Phase)>;
+
+impl Net {
+    /// Opens a connection of an origin for a claim, which may have a race that was `parked`, and whose proxy may be `told` who
+    /// asks. Its race, if it has one from here on; the connection, and whether it leads somewhere by now, or why there is none.
+    #[inline(always)]
+    fn open(
+        &mut self,
+        origin_id: OriginId,
+        (claim, parked): (Claim, Option<RaceId>),
+        told: Option<Vec<u8>>,
+        addresses: &Addresses,
+    ) -> (Option<RaceId>, Opened) {
+        self.clear_the_way(origin_id, parked, addresses);
+        let Some(origin) = self.pool.get(origin_id) else {
+            return (None, Err((Cause::Closed, Phase::Connect)));
+        };
+        if addresses.is_empty() {
+            // of those that there are the way leads to none
+            let complaint = origin.key.way.as_ref().map_or(String::new(), |way| way.complaint());
+            let cause = Cause::Resolve(Unresolved::lasting(&complaint));
+            return (None, Err((cause, Phase::Resolve)));
+        }
+        let (_, port) = origin.key.peer();
+        let may_share = origin.may_speak_http2();
+        let First { address, race } = match origin.key.is_local() {
+            // what is connected to has no address
+            true => First { address: Ok(SocketAddr::new(addresses[0], port)), race: None },
+            false => self.first_attempt(origin_id, (&claim, parked), addresses, port),
+        };
+        let address = match address {
+            Ok(address) => address,
+            Err(cause) => return (race, Err((cause, Phase::Connect))),
+        };
+        let Some(origin) = self.pool.get(origin_id) else {
+            return (race, Err((Cause::Closed, Phase::Connect)));
+        };
+        let mut connection = Connection::new(origin_id, address, claim, race, self.now);
+        if let Err(failure) = self.equip(&mut connection, origin, told.as_deref()) {
+            return (race, Err(failure));
+        }
+        if let Some(race) = race.and_then(|race| self.races.get_mut(race)) {
+            race.tell(told);
+        }
+        let id = self.pool.open(origin_id, connection);
+        if may_share {
+            self.pool.note_dial(id);
+        }
+        self.gates.open(id, origin_id, false, self.now);
+        self.stats.opened += 1;
+        (race, Ok((id, self.dial_first(id))))
     }
 
     /// Makes sure that one more connection may be opened, at the cost of an idle one if need be.
@@ -307,194 +600,6 @@ impl Engine {
             self.close(idle);
         }
         true
-    }
-
-    fn pop(&mut self, origin: OriginId) -> Option<TransferId> {
-        let id = loop {
-            let transfers = &self.transfers;
-            let id = self.pool.get_mut(origin)?.pop(|id| transfers.get(id).is_some())?;
-            if !self.refuses_target(id) {
-                break id;
-            }
-        };
-        if self.gates.any() && self.pool.get(origin)?.queued() == 0 {
-            let clock = Clock::new(&mut self.timers, self.now);
-            self.gates.leave_lines(origin, clock);
-        }
-        let transfer = self.transfers.get_mut(id)?;
-        match transfer.place {
-            // it has not waited
-            Place::Admission => self.stamp(id),
-            _ => transfer.spent.queue += self.now.nanos_since(transfer.since),
-        }
-        Some(id)
-    }
-
-    /// Notes the time at which a transfer was admitted.
-    pub(super) fn stamp(&mut self, id: TransferId) {
-        let Some(transfer) = self.transfers.get_mut(id) else { return };
-        if transfer.place == Place::Admission {
-            transfer.place = Place::Connection;
-            transfer.added = self.now;
-            transfer.since = self.now;
-            self.schedule_transfer(id);
-        }
-    }
-
-    // look-ups
-
-    fn await_addresses(&mut self, id: OriginId, host: &Host) {
-        let Some(transfer_id) = self.pop(id) else { return };
-        self.gates.miss_turn(id);
-        let Some(origin) = self.pool.get_mut(id) else { return };
-        let Some(transfer) = self.transfers.get_mut(transfer_id) else { return };
-        origin.resolving += 1;
-        let lookup = self.resolver.join(host, transfer_id);
-        transfer.place = Place::Addresses(lookup);
-        transfer.since = self.now;
-        self.schedule_transfer(transfer_id);
-    }
-
-    fn start_lookups(&mut self) {
-        loop {
-            let room = self.resolver.has_queued_own() && self.channels.have_room(self.now);
-            let Some((lookup, host, waiters)) = self.resolver.start_next(room) else { return };
-            let waiters = waiters.to_vec();
-            for id in waiters {
-                let Some(transfer) = self.transfers.get_mut(id) else { continue };
-                transfer.spent.queue += self.now.nanos_since(transfer.since);
-                transfer.since = self.now;
-                self.schedule_transfer(id);
-            }
-            if let Some(why) = self.resolver.known_failure(&host, self.now) {
-                self.end_lookup(lookup, Outcome::Unknown { why });
-                continue;
-            }
-            self.stats.lookups += 1;
-            if !self.start_own_lookup(lookup, &host) {
-                self.outputs.push_back(Output::Resolve { lookup, host });
-            }
-        }
-    }
-
-    pub(in crate::engine) fn finish_lookup(
-        &mut self,
-        lookup: LookupId,
-        result: Result<Vec<IpAddr>, String>,
-    ) {
-        let outcome = match result {
-            Ok(addresses) if addresses.is_empty() => {
-                Outcome::Unknown { why: Unresolved::lasting("the name has no address") }
-            }
-            Ok(addresses) => Outcome::Found { addresses: addresses.into(), ttl: None },
-            Err(why) => Outcome::Unknown { why: why.into() },
-        };
-        self.end_lookup(lookup, outcome);
-    }
-
-    /// A look-up is over.
-    pub(in crate::engine) fn end_lookup(&mut self, lookup: LookupId, outcome: Outcome) {
-        let (waiters, result) = self.resolver.finish(lookup, outcome, self.now);
-        self.tell_waiters(waiters, &result);
-    }
-
-    /// Those who have waited for a look-up go on, or fail.
-    pub(in crate::engine) fn tell_waiters(
-        &mut self,
-        waiters: Vec<TransferId>,
-        result: &Result<Addresses, Unresolved>,
-    ) {
-        // last first, since each goes to the front of its queue
-        for id in waiters.into_iter().rev() {
-            let Some(transfer) = self.transfers.get_mut(id) else { continue };
-            transfer.spent.resolve += self.now.nanos_since(transfer.since);
-            transfer.since = self.now;
-            match result {
-                Ok(_) => self.requeue(id),
-                Err(why) => {
-                    let cause = Cause::Resolve(why.clone());
-                    self.end(id, error_before_exchange(cause, Phase::Resolve));
-                }
-            }
-        }
-    }
-
-    /// A transfer whose addresses are known now goes back to wait for a connection.
-    fn requeue(&mut self, id: TransferId) {
-        let Some(origin_id) = self.queue_first(id) else { return };
-        if let Some(origin) = self.pool.get_mut(origin_id) {
-            origin.resolving -= 1;
-        }
-        self.schedule_transfer(id);
-        self.to_serve.push_back(origin_id);
-    }
-
-    /// Puts a transfer that is in no queue first in its origin's.
-    pub(in crate::engine) fn queue_first(&mut self, id: TransferId) -> Option<OriginId> {
-        let transfer = self.transfers.get_mut(id)?;
-        transfer.place = Place::Connection;
-        transfer.since = self.now;
-        self.pool.get_mut(transfer.origin)?.push_front(id);
-        Some(transfer.origin)
-    }
-
-    // connections
-
-    fn open(&mut self, origin_id: OriginId, transfer_id: TransferId, addresses: Addresses) {
-        self.clear_the_way(origin_id, transfer_id, &addresses);
-        let Some(origin) = self.pool.get(origin_id) else { return };
-        if addresses.is_empty() {
-            // of those that there are the way leads to none
-            let complaint = origin.key.way.as_ref().map_or(String::new(), |way| way.complaint());
-            return self.give_up_opening(
-                transfer_id,
-                Cause::Resolve(Unresolved::lasting(&complaint)),
-                Phase::Resolve,
-            );
-        }
-        let (_, port) = origin.key.peer();
-        let apart = origin.key.is_local();
-        let has_via = origin.key.via.is_some();
-        let may_share = origin.may_speak_http2();
-        let first = match apart {
-            // what is connected to has no address
-            true => Ok(First { address: SocketAddr::new(addresses[0], port), races: false }),
-            false => self.first_attempt(transfer_id, &addresses, port),
-        };
-        let First { address, races } = match first {
-            Ok(first) => first,
-            Err(cause) => return self.give_up_opening(transfer_id, cause, Phase::Connect),
-        };
-        let told = if has_via { self.introduction(origin_id, transfer_id) } else { None };
-        let Some(origin) = self.pool.get(origin_id) else { return };
-        let mut connection = Connection::new(origin_id, address, transfer_id, races, self.now);
-        let equipped = self.equip(&mut connection, origin, transfer_id, told.as_deref());
-        if let Err((cause, phase)) = equipped {
-            return self.give_up_opening(transfer_id, cause, phase);
-        }
-        let id = self.pool.open(origin_id, connection);
-        if may_share {
-            self.pool.note_dial(id);
-        }
-        self.gates.open(id, origin_id, false, self.now);
-        self.stats.opened += 1;
-        let Some(transfer) = self.transfers.get_mut(transfer_id) else { return };
-        transfer.place = Place::Opening(id);
-        if let Some(timer) = transfer.timer.take() {
-            self.timers.cancel(timer);
-        }
-        let leads_somewhere = self.dial_first(transfer_id, id) || !self.await_address(id);
-        self.gates.launched(origin_id, self.now);
-        if leads_somewhere {
-            self.schedule(id);
-        }
-    }
-
-    #[cold]
-    fn give_up_opening(&mut self, id: TransferId, cause: Cause, phase: Phase) {
-        // as one that waits it can be taken out
-        self.queue_first(id);
-        self.end(id, error_before_exchange(cause, phase));
     }
 }
 

@@ -1,6 +1,6 @@
 //! Races: several addresses tried for one connection (Happy Eyeballs, RFC 8305).
 //!
-//! Knows which addresses a transfer has tried, when, and what became of each; which one is next, and when it is
+//! Knows which addresses were tried for a transfer, when, and what became of each; which one is next, and when it is
 //! begun beside those that have not answered. Must not know how a socket is opened, nor what follows on a
 //! connect. Each attempt is a connection of its own in [`State::Connecting`]; the first to be connected gets the
 //! transfer, and the others are closed.
@@ -9,29 +9,39 @@
 //! a race has one deadline, from its first attempt on; an attempt beside others takes no slot, and no place at a gate,
 //! that anybody waits for;
 //! every address is checked against the policy right before it is tried; a transfer that has but one address has
-//! nothing of this but a null pointer, unless that one fails.
+//! no race, unless that one fails.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use crate::engine::dials::launch::addresses;
-use crate::engine::links::connection::{Connection, State};
+use crate::engine::links::connection::{Claim, Connection, State};
 use crate::engine::names::resolve::Addresses;
+use crate::engine::net::{Net, Timer};
 use crate::engine::pool::OriginId;
 use crate::engine::timers::TimerId;
-use crate::engine::transfers::transfer::{Place, Transfer};
-use crate::engine::{ConnectionId, Engine, Output, Timer, TransferId};
+use crate::engine::{ConnectionId, Output};
 use crate::error::{Attempt, AttemptEnd, Attempts, Cause, Unresolved};
+use crate::id::Id;
 use crate::limits;
 use crate::time::Time;
 
+pub(in crate::engine) type RaceId = Id<Race>;
+
 /// The addresses of one connection that is to be.
 pub(in crate::engine) struct Race {
+    origin: OriginId,
+    /// Of the transfer that it is charged to.
+    claim: Claim,
+    /// What the proxy of a tunnel is told of who asks.
+    told: Option<Vec<u8>>,
     /// As they were known last.
     addresses: Addresses,
     port: u16,
     began: Time,
     attempts: Vec<Run>,
+    /// The connection that stands for the transfer; others are beside it.
+    main: Option<ConnectionId>,
     /// Addresses that had no room for one more connection when they were looked at last.
     passed: Vec<IpAddr>,
     /// When one more is begun.
@@ -67,18 +77,32 @@ pub(in crate::engine) enum Family {
 
 /// Where the first attempt goes to.
 pub(super) struct First {
-    pub(super) address: SocketAddr,
-    /// The transfer has a race.
-    pub(super) races: bool,
+    /// Or why to none of the addresses.
+    pub(super) address: Result<SocketAddr, Cause>,
+    pub(super) race: Option<RaceId>,
+}
+
+/// How it goes on without an attempt that has failed.
+pub(in crate::engine) enum Onward {
+    /// With the next address, on the same connection, or when there are more.
+    Same,
+    /// With another that is under way.
+    With(ConnectionId),
+    /// There is none.
+    Nowhere,
 }
 
 impl Race {
-    pub(super) fn new(addresses: Addresses, port: u16, now: Time) -> Race {
+    fn new(origin: OriginId, claim: Claim, addresses: Addresses, port: u16, now: Time) -> Race {
         Race {
+            origin,
+            claim,
+            told: None,
             addresses,
             port,
             began: now,
             attempts: Vec::new(),
+            main: None,
             passed: Vec::new(),
             timer: None,
             lacks_addresses: false,
@@ -87,10 +111,22 @@ impl Race {
         }
     }
 
+    /// Of these addresses those that have not been tried, where it waits for room at them; `None` where they are all of them, or
+    /// none.
+    fn left_of(&self, addresses: &Addresses) -> Option<Addresses> {
+        let left = || addresses.iter().copied().filter(|&ip| !self.has_tried(ip));
+        (self.parked && left().next().is_some()).then(|| left().collect())
+    }
+
     /// One that was parked goes on, with the addresses that are known now.
     fn resume(&mut self, addresses: Addresses, now: Time) {
         (self.addresses, self.began, self.parked) = (addresses, now, false);
         self.passed.clear();
+    }
+
+    /// What the proxy of a tunnel is told of who asks.
+    pub(super) fn tell(&mut self, told: Option<Vec<u8>>) {
+        self.told = told;
     }
 
     fn has_tried(&self, ip: IpAddr) -> bool {
@@ -112,8 +148,14 @@ impl Race {
         left().find(|&ip| wanted.is_none_or(|family| Family::of(ip) == family)).or(left().next())
     }
 
-    fn begin(&mut self, address: SocketAddr, connection: Option<ConnectionId>, now: Time) {
-        self.attempts.push(Run { address, began: now, connection, end: None });
+    fn begin(&mut self, address: SocketAddr, connection: ConnectionId, now: Time) {
+        self.main.get_or_insert(connection);
+        self.attempts.push(Run { address, began: now, connection: Some(connection), end: None });
+    }
+
+    /// Whether a connection is one beside that which stands for the transfer.
+    pub(in crate::engine) fn is_beside(&self, id: ConnectionId) -> bool {
+        self.main.is_some_and(|main| main != id)
     }
 
     /// The attempt on this connection that is under way.
@@ -161,14 +203,6 @@ impl Race {
     }
 }
 
-impl Transfer {
-    /// What it has tried for its connection, for its report.
-    pub(in crate::engine) fn take_attempts(&mut self, now: Time) -> Option<Box<Attempts>> {
-        let race = self.race.take()?;
-        Some(Box::new(race.into_attempts(now)))
-    }
-}
-
 impl Run {
     fn is_on(&self, id: ConnectionId) -> bool {
         self.end.is_none() && self.connection == Some(id)
@@ -203,15 +237,16 @@ impl Family {
     }
 }
 
-impl Engine {
-    /// Where a transfer's first attempt goes to, or why to none of the addresses.
+impl Net {
+    /// Where the first attempt goes to for this claim, which may have a race that was parked.
     #[inline]
     pub(super) fn first_attempt(
         &mut self,
-        id: TransferId,
+        origin: OriginId,
+        (claim, parked): (&Claim, Option<RaceId>),
         addresses: &Addresses,
         port: u16,
-    ) -> Result<First, Cause> {
+    ) -> First {
         match &**addresses {
             // gates may have it wait, and there may be more to come
             &[ip]
@@ -220,53 +255,60 @@ impl Engine {
                     && !self.gates.any()
                     && !self.resolver.has_partial() =>
             {
-                Ok(First { address: SocketAddr::new(ip, port), races: false })
+                First { address: Ok(SocketAddr::new(ip, port)), race: None }
             }
-            _ => self.begin_race(id, addresses.clone(), port),
+            _ => self.begin_race(origin, (claim.clone(), parked), addresses.clone(), port),
         }
     }
 
     #[cold]
     fn begin_race(
         &mut self,
-        id: TransferId,
+        origin: OriginId,
+        (claim, before): (Claim, Option<RaceId>),
         addresses: Addresses,
         port: u16,
-    ) -> Result<First, Cause> {
-        let parked = self.transfers.get_mut(id).and_then(|t| t.race.take_if(|race| race.parked));
-        let more = self.awaits_more(id);
-        let alone = addresses.len() == 1 && parked.is_none() && !more;
-        let mut race = match parked {
-            Some(mut race) if addresses.iter().any(|&ip| !race.has_tried(ip)) => {
-                race.resume(addresses, self.now);
-                *race
+    ) -> First {
+        let parked = before.filter(|&id| self.races.get(id).is_some_and(|race| race.parked));
+        let had_parked = parked.is_some();
+        let resumed = parked.filter(|&id| {
+            self.races.get(id).is_some_and(|race| race.left_of(&addresses).is_some())
+        });
+        let is_single = addresses.len() == 1;
+        let id = match resumed {
+            Some(id) => {
+                if let Some(race) = self.races.get_mut(id) {
+                    race.resume(addresses, self.now);
+                }
+                id
             }
-            _ => Race::new(addresses, port, self.now),
+            None => self.races.insert(Race::new(origin, claim, addresses, port, self.now)),
         };
-        let Some(origin) = self.transfers.get(id).map(|transfer| transfer.origin) else {
-            return Err(Cause::Closed);
-        };
-        let next = self.next_allowed(&mut race, origin);
-        let races = !alone || next.is_err();
-        if races && let Some(transfer) = self.transfers.get_mut(id) {
-            transfer.race = Some(Box::new(race));
+        let alone = !self.awaits_more(id) && is_single && !had_parked;
+        let address = self.next_allowed(id);
+        if alone && address.is_ok() {
+            self.races.discard(id);
+            return First { address, race: None };
         }
-        next.map(|address| First { address, races })
+        if let Some(before) = before.filter(|&before| before != id) {
+            self.races.discard(before);
+        }
+        First { address, race: Some(id) }
     }
 
-    /// Begins a transfer's first attempt, on its connection. False if the gates have no room at any address.
+    /// Begins the first attempt, on its connection. False if the gates have no room at any address.
     #[inline]
-    pub(super) fn dial_first(&mut self, id: TransferId, connection_id: ConnectionId) -> bool {
+    pub(super) fn dial_first(&mut self, connection_id: ConnectionId) -> bool {
         let Some(connection) = self.pool.connections.get(connection_id) else { return false };
         let State::Connecting(state) = &connection.state else { return false };
-        let (races, address) = (state.races, connection.remote);
+        let (race, address) = (state.race, connection.remote);
         let free = !self.gates.any() || self.pool.leads_inside(connection.origin);
-        if free && !races {
+        if free && race.is_none() {
             self.dial(connection_id);
             return true;
         }
-        match self.pass_gates(id, connection_id, address) {
-            Some(address) => self.try_instead(id, connection_id, address),
+        match self.pass_gates(race, connection_id, address) {
+            Some(address) => self.try_instead(race, connection_id, address),
             None => false,
         }
     }
@@ -274,7 +316,7 @@ impl Engine {
     /// The first address that the gates let a connection lead to: this one, or else one that was not tried.
     fn pass_gates(
         &mut self,
-        id: TransferId,
+        id: Option<RaceId>,
         connection: ConnectionId,
         mut address: SocketAddr,
     ) -> Option<SocketAddr> {
@@ -282,248 +324,263 @@ impl Engine {
             if self.gates.take_address(connection, address.ip(), self.now) {
                 return Some(address);
             }
-            self.race(id)?.passed.push(address.ip());
-            address = self.next_in_race(id)?;
+            self.races.get_mut(id?)?.passed.push(address.ip());
+            address = self.next_in_race(id?)?;
         }
     }
 
-    /// Of these addresses those that a transfer, which has waited for room at them, has not tried; `None` where
-    /// they are all of them, or none.
+    /// Of these addresses those that a race, which waits for room at them, has not tried; `None` where they are all of
+    /// them, or none.
     #[cold]
     pub(in crate::engine) fn left_to_try(
         &self,
-        id: TransferId,
+        id: Option<RaceId>,
         addresses: &Addresses,
     ) -> Option<Addresses> {
-        let race = self.transfers.get(id)?.race.as_ref().filter(|race| race.parked)?;
-        let left: Addresses = addresses.iter().copied().filter(|&ip| !race.has_tried(ip)).collect();
-        (!left.is_empty()).then_some(left)
+        self.races.get(id?)?.left_of(addresses)
     }
 
-    /// Has the transfer of a connection, of whose addresses all that had room have failed, wait for the others. False if
-    /// there are none.
+    /// Has a race wait for room at the addresses that it has passed. False if there are none.
     #[cold]
-    pub(in crate::engine) fn await_address(&mut self, connection_id: ConnectionId) -> bool {
-        let Some(connection) = self.pool.connections.get(connection_id) else { return false };
-        let State::Connecting(state) = &connection.state else { return false };
-        let (id, since) = (state.transfer, state.since);
-        let Some(transfer) = self.transfers.get_mut(id).filter(|_| self.gates.any()) else {
+    pub(super) fn park_race(&mut self, id: RaceId) -> bool {
+        let Some(race) = self.races.get_mut(id) else { return true };
+        if race.passed.is_empty() {
             return false;
-        };
-        match &mut transfer.race {
-            Some(race) if race.passed.is_empty() => return false,
-            Some(race) => race.parked = true,
-            // its only address, which has not been tried
-            None => {}
         }
-        transfer.spent.connect += self.now.nanos_since(since);
+        race.parked = true;
         self.end_race(id);
-        self.queue_first(id);
-        self.close(connection_id);
-        self.schedule_transfer(id);
         true
     }
 
-    /// An attempt failed, and its socket is closed. Whether the transfer has others, under way or to be begun at once.
+    /// An attempt failed, and its socket is closed: whether there are others, under way or to be begun at once.
     #[cold]
-    pub(in crate::engine) fn goes_on_without(
+    pub(in crate::engine) fn go_on_without(
         &mut self,
+        id: RaceId,
         connection_id: ConnectionId,
         cause: &Cause,
-    ) -> bool {
-        let Some(id) = self.note_failed(connection_id, cause) else { return false };
+    ) -> Onward {
         // there may be room by now
-        self.race(id).into_iter().for_each(|race| race.passed.clear());
+        self.races.get_mut(id).into_iter().for_each(|race| race.passed.clear());
         if let Some(address) = self.next_in_race(id)
-            && let Some(address) = self.pass_gates(id, connection_id, address)
+            && let Some(address) = self.pass_gates(Some(id), connection_id, address)
         {
-            return self.try_instead(id, connection_id, address);
+            self.try_instead(Some(id), connection_id, address);
+            return Onward::Same;
         }
-        self.goes_on_with_others(id, connection_id) || self.hopes_for_more(id, connection_id, cause)
+        match self.go_on_with_others(id, connection_id) {
+            Onward::Nowhere if self.hopes_for_more(id, connection_id, cause) => Onward::Same,
+            onward => onward,
+        }
     }
 
-    /// Has a transfer whose attempts have all failed wait for addresses of the other family, if those may come: what is
+    /// Has a race whose attempts have all failed wait for addresses of the other family, if those may come: what is
     /// slower to be looked up may be all that leads there. Its connection has no socket until then.
-    fn hopes_for_more(&mut self, id: TransferId, connection: ConnectionId, cause: &Cause) -> bool {
+    fn hopes_for_more(&mut self, id: RaceId, connection_id: ConnectionId, cause: &Cause) -> bool {
         if !self.awaits_more(id) {
             return false;
         }
-        let Some(race) = self.race(id) else { return false };
-        race.stranded = Some((connection, cause.clone()));
-        self.schedule(connection);
+        let Some(race) = self.races.get_mut(id) else { return false };
+        race.stranded = Some((connection_id, cause.clone()));
+        if let Some(connection) = self.pool.connections.get_mut(connection_id) {
+            connection.set_stranded(true);
+        }
+        self.schedule(connection_id);
         true
     }
 
-    /// Whether a connection's socket is gone, and its transfer hopes for another address.
-    pub(in crate::engine) fn is_stranded(&self, id: ConnectionId, connection: &Connection) -> bool {
-        let State::Connecting(state) = &connection.state else { return false };
-        let race = self.transfers.get(state.transfer).and_then(|transfer| transfer.race.as_ref());
-        let stranded = race.and_then(|race| race.stranded.as_ref());
-        stranded.is_some_and(|(stranded, _)| *stranded == id)
-    }
-
-    /// There was no room for an attempt's socket. Whether the transfer has others under way.
+    /// There was no room for an attempt's socket: whether others are under way.
     #[cold]
-    pub(in crate::engine) fn goes_on_elsewhere(&mut self, connection_id: ConnectionId) -> bool {
-        let Some(connection) = self.pool.connections.get(connection_id) else { return false };
-        let State::Connecting(state) = &connection.state else { return false };
-        let id = state.transfer;
-        let Some(race) = self.race(id) else { return false };
+    pub(in crate::engine) fn go_on_elsewhere(&mut self, connection_id: ConnectionId) -> Onward {
+        let Some(id) = self.pool.connections.get(connection_id).and_then(Connection::race) else {
+            return Onward::Nowhere;
+        };
+        let Some(race) = self.races.get_mut(id) else { return Onward::Nowhere };
         // what was not tried may be yet
         let tried = race.attempts.iter().position(|run| run.is_on(connection_id));
         let run = tried.map(|at| race.attempts.remove(at));
-        if self.goes_on_with_others(id, connection_id) {
-            return true;
-        }
-        if let (Some(race), Some(run)) = (self.race(id), run) {
+        let onward = self.go_on_with_others(id, connection_id);
+        if let (Onward::Nowhere, Some(race), Some(run)) = (&onward, self.races.get_mut(id), run) {
             race.attempts.push(run);
         }
-        false
+        onward
     }
 
     /// It is time for one more address beside those that have not answered.
-    pub(in crate::engine) fn widen_race(&mut self, id: TransferId) {
-        let Some(race) = self.race(id) else { return };
+    pub(in crate::engine) fn widen_race(&mut self, id: RaceId) {
+        let Some(race) = self.races.get_mut(id) else { return };
         race.timer = None;
-        let Some(beside) = race.under_way() else { return };
-        let Some(origin) = self.pool.connections.get(beside).map(|c| c.origin) else { return };
+        if race.under_way().is_none() {
+            return;
+        }
+        let origin = race.origin;
         let begun = self.has_room_beside(origin)
-            && match self.next_beside(id, origin) {
-                Some(address) => self.try_beside(id, origin, address),
+            && match self.next_beside(id) {
+                Some(address) => self.try_beside(id, address),
                 None => false,
             };
-        if let Some(race) = self.race(id) {
+        if let Some(race) = self.races.get_mut(id) {
             race.lacks_addresses = !begun;
         }
         self.await_next(id, (!begun).then_some(limits::MOST_ATTEMPT_DELAY));
     }
 
-    /// There are more addresses of the name to which a transfer may be connecting, or it is known that there are none. If
-    /// it is past the time for one more, one is tried now (RFC 8305, 3).
-    pub(in crate::engine) fn hear_of_more(&mut self, id: TransferId) {
-        if let Some((connection, cause)) = self.race(id).and_then(|race| race.stranded.take()) {
-            return self.attempt_failed(connection, cause);
+    /// There are more addresses of the name to which attempts may be under way, or it is known that there are none. If it is
+    /// past the time for one more, one is tried now (RFC 8305, 3). Says which connection goes on, or fails, by that.
+    pub(in crate::engine) fn hear_of_more(&mut self, id: RaceId) -> Option<(ConnectionId, Cause)> {
+        let race = self.races.get_mut(id)?;
+        if let Some(stranded) = race.stranded.take() {
+            return Some(stranded);
         }
-        let Some(race) = self.race(id).filter(|race| race.lacks_addresses) else { return };
-        if let Some(timer) = race.timer.take() {
+        if let Some(timer) = race.timer.take_if(|_| race.lacks_addresses) {
             self.timers.cancel(timer);
             self.widen_race(id);
         }
+        None
     }
 
     /// The next address to which there is room for one more connection.
-    fn next_beside(&mut self, id: TransferId, origin: OriginId) -> Option<SocketAddr> {
-        self.race(id)?.passed.clear();
+    fn next_beside(&mut self, id: RaceId) -> Option<SocketAddr> {
+        let race = self.races.get_mut(id)?;
+        race.passed.clear();
+        let origin = race.origin;
         loop {
             let address = self.next_in_race(id)?;
             if self.gates.has_room_at(address.ip(), origin, self.now) {
                 return Some(address);
             }
-            self.race(id)?.passed.push(address.ip());
+            self.races.get_mut(id)?.passed.push(address.ip());
         }
     }
 
-    /// A connection is connected: the others that raced with it are closed.
+    /// A connection is connected: the others that raced with it are closed. The race, if it is worth a report.
     #[cold]
-    pub(super) fn win_race(&mut self, id: TransferId, connection: ConnectionId) {
+    pub(super) fn win_race(&mut self, id: RaceId, connection: ConnectionId) -> Option<RaceId> {
         let now = self.now;
-        let Some(transfer) = self.transfers.get_mut(id) else { return };
-        transfer.place = Place::Opening(connection);
-        let Some(race) = &mut transfer.race else { return };
+        let race = self.races.get_mut(id)?;
         race.end_on(connection, AttemptEnd::Connected, now);
+        race.main = Some(connection);
         let losers = race.end_all(&AttemptEnd::Lost, now);
         for &loser in &losers {
             self.pool.hand_dial_over(loser, connection);
             self.gates.hand_over(loser, connection);
         }
         let (upset, timer) = (race.upset(), race.timer.take());
-        if race.attempts.len() == 1 {
-            transfer.race = None;
+        let is_plain = race.attempts.len() == 1;
+        if is_plain {
+            self.races.discard(id);
         }
         if let Some(family) = upset {
             self.families.prefer(family, now);
         }
         self.end_attempts(losers, timer);
+        (!is_plain).then_some(id)
     }
 
-    /// A transfer's connections fail, with the one of which `cause` is known.
+    /// Connections that are being made fail, with the one of which `cause` is known. The race that this was.
     #[cold]
-    pub(in crate::engine) fn lose_race(&mut self, connection: ConnectionId, cause: &Cause) {
+    pub(in crate::engine) fn lose_race(
+        &mut self,
+        connection: ConnectionId,
+        cause: &Cause,
+    ) -> Option<RaceId> {
         let end = match cause {
             Cause::Timeout { .. } => AttemptEnd::Unanswered,
             cause => AttemptEnd::Failed(cause.clone()),
         };
-        let Some(id) = self.note_end(connection, end) else { return };
+        let id = self.note_end(connection, end)?;
         self.end_race(id);
+        Some(id)
     }
 
-    /// The transfer is taken out, or goes back to its queue: what it has tried is forgotten, and its connections are
-    /// closed.
-    #[inline]
-    pub(in crate::engine) fn abandon_race(&mut self, id: TransferId) {
-        if self.transfers.get(id).is_some_and(|transfer| transfer.race.is_some()) {
-            self.end_race(id);
-            if let Some(transfer) = self.transfers.get_mut(id) {
-                transfer.race = None;
-            }
+    /// A connection that is being made, with all that race for it, is for another transfer from here on; so is what is waited
+    /// for.
+    #[cold]
+    pub(super) fn charge(&mut self, id: ConnectionId, claim: Claim) {
+        let race = self.pool.connections.get(id).and_then(Connection::race);
+        let mut connections = vec![id];
+        if let Some(race) = race.and_then(|race| self.races.get_mut(race)) {
+            race.claim = claim.clone();
+            race.began = self.now;
+            let open = race.attempts.iter().filter(|run| run.end.is_none());
+            connections.extend(open.filter_map(|run| run.connection).filter(|&it| it != id));
         }
+        for id in connections {
+            if let Some(connection) = self.pool.connections.get_mut(id) {
+                connection.charge(claim.clone(), self.now);
+            }
+            self.schedule(id);
+        }
+    }
+
+    /// Nobody wants the connection any more that a race is for: what was tried is forgotten, and its connections are closed.
+    #[cold]
+    pub(in crate::engine) fn abandon_race(&mut self, id: RaceId) {
+        self.end_race(id);
+        self.races.discard(id);
+    }
+
+    /// What was tried, for a report.
+    #[cold]
+    pub(in crate::engine) fn take_attempts(&mut self, id: RaceId) -> Option<Box<Attempts>> {
+        let race = self.races.remove(id)?;
+        Some(Box::new(race.into_attempts(self.now)))
+    }
+
+    /// An attempt failed. The race that it is of; what was alone has one from here on. `None` if it is no attempt.
+    pub(in crate::engine) fn note_failed(
+        &mut self,
+        connection: ConnectionId,
+        cause: &Cause,
+    ) -> Option<RaceId> {
+        self.note_end(connection, AttemptEnd::Failed(cause.clone()))
     }
 
     // inside
 
-    fn race(&mut self, id: TransferId) -> Option<&mut Race> {
-        self.transfers.get_mut(id)?.race.as_deref_mut()
-    }
-
-    fn note_failed(&mut self, connection: ConnectionId, cause: &Cause) -> Option<TransferId> {
-        self.note_end(connection, AttemptEnd::Failed(cause.clone()))
-    }
-
-    /// Notes how the attempt on a connection ended, unless that is known. A transfer that was on its only address has a
-    /// race from here on. `None` if it is no attempt.
-    fn note_end(&mut self, connection_id: ConnectionId, end: AttemptEnd) -> Option<TransferId> {
-        let now = self.now;
+    /// Notes how the attempt on a connection ended, unless that is known.
+    fn note_end(&mut self, connection_id: ConnectionId, end: AttemptEnd) -> Option<RaceId> {
         let connection = self.pool.connections.get_mut(connection_id)?;
-        let remote = connection.remote;
+        let (remote, origin) = (connection.remote, connection.origin);
         let State::Connecting(state) = &mut connection.state else { return None };
-        state.races = true;
-        let (id, since) = (state.transfer, state.since);
-        let transfer = self.transfers.get_mut(id)?;
-        let race = transfer.race.get_or_insert_with(|| {
-            let mut race = Race::new(Addresses::from([remote.ip()]), remote.port(), since);
-            race.begin(remote, Some(connection_id), since);
-            Box::new(race)
+        let (claim, since) = (&state.claim, state.since);
+        let races = &mut self.races;
+        let id = *state.race.get_or_insert_with(|| {
+            let addresses = Addresses::from([remote.ip()]);
+            let mut race = Race::new(origin, claim.clone(), addresses, remote.port(), since);
+            race.begin(remote, connection_id, since);
+            races.insert(race)
         });
-        race.end_on(connection_id, end, now);
+        self.races.get_mut(id)?.end_on(connection_id, end, self.now);
         Some(id)
     }
 
     /// The next address that may be tried, of those that are known by now.
-    fn next_in_race(&mut self, id: TransferId) -> Option<SocketAddr> {
-        let transfer = self.transfers.get_mut(id)?;
-        let origin = transfer.origin;
-        let key = &self.pool.get(origin)?.key;
-        let mut race = transfer.race.take()?;
+    fn next_in_race(&mut self, id: RaceId) -> Option<SocketAddr> {
+        let race = self.races.get_mut(id)?;
+        let key = &self.pool.get(race.origin)?.key;
         if let Ok(known) = addresses(&self.resolver, key, self.now) {
             race.addresses = known;
         }
-        let next = self.next_allowed(&mut race, origin);
-        self.transfers.get_mut(id)?.race = Some(race);
-        next.ok()
+        self.next_allowed(id).ok()
     }
 
     /// The next address that may be tried; those that the policy denies, or that lack a zone, are noted. The error is why the
     /// last one is not.
-    fn next_allowed(&self, race: &mut Race, origin: OriginId) -> Result<SocketAddr, Cause> {
+    fn next_allowed(&mut self, id: RaceId) -> Result<SocketAddr, Cause> {
         let mut denied = None;
-        while let Some(ip) = race.next(self.families.better(self.now)) {
-            let address = SocketAddr::new(ip, race.port);
+        let better = self.families.better(self.now);
+        while let Some(race) = self.races.get(id)
+            && let Some(ip) = race.next(better)
+        {
+            let (address, origin) = (SocketAddr::new(ip, race.port), race.origin);
             match self.check_address(ip).and_then(|()| self.check_zone(origin, ip)) {
                 Ok(()) => return Ok(address),
                 Err(cause) => {
-                    race.begin(address, None, self.now);
-                    if let Some(run) = race.attempts.last_mut() {
-                        run.end = Some((AttemptEnd::Failed(cause.clone()), self.now));
+                    let end = Some((AttemptEnd::Failed(cause.clone()), self.now));
+                    let run = Run { address, began: self.now, connection: None, end };
+                    if let Some(race) = self.races.get_mut(id) {
+                        race.attempts.push(run);
                     }
                     denied = Some(cause);
                 }
@@ -536,37 +593,40 @@ impl Engine {
     /// Tries an address on the connection whose attempt failed.
     fn try_instead(
         &mut self,
-        id: TransferId,
+        id: Option<RaceId>,
         connection_id: ConnectionId,
         address: SocketAddr,
     ) -> bool {
         let now = self.now;
         let Some(connection) = self.pool.connections.get_mut(connection_id) else { return false };
         connection.remote = address;
-        if let Some(race) = self.race(id) {
-            race.begin(address, Some(connection_id), now);
+        connection.set_stranded(false);
+        if let Some(race) = id.and_then(|id| self.races.get_mut(id)) {
+            race.begin(address, connection_id, now);
         }
         self.dial(connection_id);
-        self.await_next(id, None);
+        if let Some(id) = id {
+            self.await_next(id, None);
+        }
         true
     }
 
     /// Tries an address on a connection of its own.
-    fn try_beside(&mut self, id: TransferId, origin_id: OriginId, address: SocketAddr) -> bool {
+    fn try_beside(&mut self, id: RaceId, address: SocketAddr) -> bool {
         let now = self.now;
-        let Some(since) = self.race(id).map(|race| race.began) else { return false };
-        let told = self.introduction(origin_id, id);
+        let Some(race) = self.races.get(id) else { return false };
+        let (origin_id, claim) = (race.origin, race.claim.clone());
         let Some(origin) = self.pool.get(origin_id) else { return false };
-        let mut connection = Connection::new(origin_id, address, id, true, since);
-        if self.equip(&mut connection, origin, id, told.as_deref()).is_err() {
+        let mut connection = Connection::new(origin_id, address, claim, Some(id), race.began);
+        if self.equip(&mut connection, origin, race.told.as_deref()).is_err() {
             return false;
         }
         let connection = self.pool.open(origin_id, connection);
         self.gates.open(connection, origin_id, true, now);
         self.gates.take_address(connection, address.ip(), now);
         self.stats.opened += 1;
-        let Some(race) = self.race(id) else { return false };
-        race.begin(address, Some(connection), now);
+        let Some(race) = self.races.get_mut(id) else { return false };
+        race.begin(address, connection, now);
         self.dial(connection);
         self.schedule(connection);
         true
@@ -580,17 +640,16 @@ impl Engine {
             && self.gates.has_place_beside(origin)
     }
 
-    /// Whether more addresses may be found of the host that a transfer is to be connected to. Then it hears of them.
-    fn awaits_more(&mut self, id: TransferId) -> bool {
-        let origin = self.transfers.get(id).and_then(|transfer| self.pool.get(transfer.origin));
+    /// Whether more addresses may be found of the host that is to be connected to. Then the race hears of them.
+    fn awaits_more(&mut self, id: RaceId) -> bool {
+        let origin = self.races.get(id).and_then(|race| self.pool.get(race.origin));
         origin.is_some_and(|origin| self.resolver.await_more(origin.key.peer().0, id))
     }
 
     /// Has the next address tried in `wait`, or after the delay between two attempts. A request that was handed to the
     /// driver with the connect is not risked: who has one alone goes on when it has failed.
-    fn await_next(&mut self, id: TransferId, wait: Option<Duration>) {
-        let Some(transfer) = self.transfers.get_mut(id) else { return };
-        let Some(race) = &mut transfer.race else { return };
+    fn await_next(&mut self, id: RaceId, wait: Option<Duration>) {
+        let Some(race) = self.races.get_mut(id) else { return };
         if let Some(timer) = race.timer.take() {
             self.timers.cancel(timer);
         }
@@ -602,31 +661,31 @@ impl Engine {
             return;
         }
         let wait = wait.unwrap_or_else(|| {
-            let delay = transfer.request.options.attempt_delay.unwrap_or(limits::ATTEMPT_DELAY);
+            let delay = race.claim.options.attempt_delay.unwrap_or(limits::ATTEMPT_DELAY);
             delay.clamp(limits::LEAST_ATTEMPT_DELAY, limits::MOST_ATTEMPT_DELAY)
         });
         race.timer = Some(self.timers.set(self.now + wait, Timer::Race(id)));
     }
 
-    /// Leaves the transfer to its other attempts, if there are any, and closes a connection that is of no more use to it.
-    fn goes_on_with_others(&mut self, id: TransferId, failed: ConnectionId) -> bool {
-        let Some(transfer) = self.transfers.get_mut(id) else { return false };
-        let Some(other) = transfer.race.as_ref().and_then(|race| race.under_way()) else {
-            return false;
+    /// Leaves it to other attempts, if there are any, and closes a connection that is of no more use.
+    fn go_on_with_others(&mut self, id: RaceId, failed: ConnectionId) -> Onward {
+        let Some(other) = self.races.get(id).and_then(Race::under_way) else {
+            return Onward::Nowhere;
         };
-        if transfer.place == Place::Opening(failed) {
-            transfer.place = Place::Opening(other);
+        let is_beside = self.races.get(id).is_some_and(|race| race.is_beside(failed));
+        if !is_beside {
+            self.races.get_mut(id).into_iter().for_each(|race| race.main = Some(other));
             self.pool.hand_dial_over(failed, other);
             self.gates.hand_over(failed, other);
         }
         self.close(failed);
-        true
+        if is_beside { Onward::Same } else { Onward::With(other) }
     }
 
     /// Ends what is under way of a race.
-    fn end_race(&mut self, id: TransferId) {
+    fn end_race(&mut self, id: RaceId) {
         let now = self.now;
-        let Some(race) = self.race(id) else { return };
+        let Some(race) = self.races.get_mut(id) else { return };
         let (connections, timer) = (race.end_all(&AttemptEnd::Unanswered, now), race.timer.take());
         self.end_attempts(connections, timer);
     }
@@ -641,7 +700,7 @@ impl Engine {
     }
 
     /// Has the driver connect a connection.
-    pub(super) fn dial(&mut self, id: ConnectionId) {
+    fn dial(&mut self, id: ConnectionId) {
         let Some(connection) = self.pool.connections.get(id) else { return };
         let dial = self.dial_to(connection.origin, connection.remote);
         self.outputs.push_back(Output::Connect { connection: id, dial });

@@ -11,8 +11,9 @@ use std::sync::Arc;
 
 use crate::dial::{Bind, Dial, Remote, UnixAddress};
 use crate::engine::names::resolve::Addresses;
+use crate::engine::net::Net;
 use crate::engine::pool::OriginId;
-use crate::engine::{Connection, Engine, Options};
+use crate::engine::{Connection, Options};
 use crate::error::Cause;
 use crate::protocol::{Host, Origin};
 
@@ -177,7 +178,7 @@ impl Way {
     }
 }
 
-impl Engine {
+impl Net {
     /// Whether a connection's peer has no address.
     pub(in crate::engine) fn is_unix(&self, connection: &Connection) -> bool {
         let way = self.pool.get(connection.origin).and_then(|origin| origin.key.way.as_ref());

@@ -7,9 +7,11 @@
 //! memory for it, and waits for that (see [`crate::engine::memory::loans`]); a transfer that decodes nothing has nothing of this but a
 //! null pointer.
 
-use crate::engine::exchanges::exchange::{ExchangeId, Hold, Rest};
+use crate::engine::exchanges::exchange::{Exchange, ExchangeId, Hold, Rest};
 use crate::engine::exchanges::receive::Next;
 use crate::engine::memory::loans::Loan;
+use crate::engine::net::Net;
+use crate::engine::roster::Roster;
 use crate::engine::transfers::panicked::{Called, calling};
 use crate::engine::{Engine, Flow, Handler, Undecoded};
 use crate::error::Cause;
@@ -206,16 +208,27 @@ impl Decoding {
     }
 }
 
+impl Exchange {
+    /// The body of its response ended with its connection.
+    pub(super) fn end_coded(&mut self) {
+        if let Some(Ok(decoder)) = self.decoding.as_mut().map(|decoding| &mut decoding.decoder) {
+            decoder.end();
+        }
+    }
+}
+
 impl Engine {
     /// Delivers what an exchange had left undecoded. False if it cannot go on: it is
     /// paused again, waits for its next turn, or has failed.
     pub(super) fn take_undecoded(&mut self, id: ExchangeId) -> bool {
-        let Some(exchange) = self.exchanges.get_mut(id) else { return true };
+        let Some(exchange) = self.net.exchanges.get_mut(id) else { return true };
         let Some(decoding) = &mut exchange.decoding else { return true };
-        let Some(transfer) = self.transfers.get_mut(exchange.transfer) else { return true };
+        let Some(transfer) = self.roster.transfers.get_mut(exchange.claim.transfer) else {
+            return true;
+        };
         let before = decoding.work();
         self.told = true;
-        let (handler, decoded) = (&mut *transfer.handler, &mut self.common.decoded);
+        let (handler, decoded) = (&mut *transfer.handler, &mut self.roster.common.decoded);
         let (flow, next) = calling(Called::On(id), || decoding.take_waiting(handler, decoded));
         self.decoded_in_batch += decoding.work() - before;
         match (flow, next) {
@@ -223,9 +236,9 @@ impl Engine {
             (Flow::Pause, _) => {
                 transfer.paused.receiving = true;
                 exchange.holds.set(Hold::Receiving, true);
-                self.touch_exchange(id);
+                self.net.touch_exchange(id);
             }
-            (_, Next::Yield) => self.end_turn(id),
+            (_, Next::Yield) => self.net.end_turn(id),
             (_, Next::AwaitMemory) => self.await_memory(id),
             (Flow::Enough, _) => {
                 exchange.leave_rest(Rest::Unwanted);
@@ -240,7 +253,23 @@ impl Engine {
         }
         false
     }
+}
 
+impl Roster {
+    /// An exchange fails: what its decoder holds back is delivered before.
+    #[cold]
+    pub(in crate::engine) fn give_out_rest(&mut self, net: &mut Net, id: ExchangeId) {
+        let Some(exchange) = net.exchanges.get_mut(id) else { return };
+        let pauses = exchange.holds.delivery();
+        let Some(decoding) = exchange.decoding.as_mut().filter(|_| !pauses) else { return };
+        let Some(transfer) = self.transfers.get_mut(exchange.claim.transfer) else { return };
+        // whatever is answered, it fails for the reason it had
+        let (handler, decoded) = (&mut *transfer.handler, &mut self.common.decoded);
+        _ = calling(Called::On(id), || decoding.take_end(handler, decoded));
+    }
+}
+
+impl Net {
     /// The exchange goes on with the next batch.
     pub(super) fn end_turn(&mut self, id: ExchangeId) {
         if let Some(exchange) = self.exchanges.get_mut(id) {
@@ -249,28 +278,5 @@ impl Engine {
             self.resumed.push_back(id);
             self.touch_exchange(id);
         }
-    }
-
-    /// The body of a response ended with its connection. True if all of it is
-    /// delivered.
-    pub(super) fn take_decoded_end(&mut self, id: ExchangeId) -> bool {
-        let exchange = self.exchanges.get_mut(id);
-        let decoding = exchange.and_then(|exchange| exchange.decoding.as_mut());
-        if let Some(Ok(decoder)) = decoding.map(|decoding| &mut decoding.decoder) {
-            decoder.end();
-        }
-        self.take_undecoded(id)
-    }
-
-    /// An exchange fails: what its decoder holds back is delivered before.
-    #[cold]
-    pub(in crate::engine) fn give_out_rest(&mut self, id: ExchangeId) {
-        let Some(exchange) = self.exchanges.get_mut(id) else { return };
-        let pauses = exchange.holds.delivery();
-        let Some(decoding) = exchange.decoding.as_mut().filter(|_| !pauses) else { return };
-        let Some(transfer) = self.transfers.get_mut(exchange.transfer) else { return };
-        // whatever is answered, it fails for the reason it had
-        let (handler, decoded) = (&mut *transfer.handler, &mut self.common.decoded);
-        _ = calling(Called::On(id), || decoding.take_end(handler, decoded));
     }
 }

@@ -7,9 +7,10 @@
 use crate::engine::exchanges::codec::Codec;
 use crate::engine::exchanges::decode::Decoding;
 use crate::engine::exchanges::pace::Pace;
-use crate::engine::links::connection::WireCount;
+use crate::engine::links::connection::{Claim, WireCount};
 use crate::engine::memory::loans::Loan;
-use crate::engine::{ConnectionId, Engine, Paused, Response, Transfer, TransferId};
+use crate::engine::net::Net;
+use crate::engine::{ConnectionId, Paused, Response, Transfer, TransferId};
 use crate::error::{Operation, Phase, Progress};
 use crate::id::Id;
 use crate::time::Time;
@@ -17,7 +18,7 @@ use crate::time::Time;
 pub(in crate::engine) type ExchangeId = Id<Exchange>;
 
 pub(in crate::engine) struct Exchange {
-    pub(in crate::engine) transfer: TransferId,
+    pub(in crate::engine) claim: Claim,
     pub(in crate::engine) connection: ConnectionId,
     pub(in crate::engine) codec: Codec,
     pub(in crate::engine) since: Time,
@@ -136,7 +137,7 @@ impl Exchange {
         let mut holds = Holds::default();
         holds.set_paused(of.paused);
         Exchange {
-            transfer,
+            claim: of.claim(transfer),
             connection,
             codec,
             since: now,
@@ -294,7 +295,7 @@ impl Exchange {
     }
 }
 
-impl Engine {
+impl Net {
     /// What the exchange wants of its connection's socket may have changed.
     pub(in crate::engine) fn touch_exchange(&mut self, id: ExchangeId) {
         if let Some(exchange) = self.exchanges.get(id) {

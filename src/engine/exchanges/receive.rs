@@ -8,6 +8,7 @@ use crate::engine::exchanges::decode::Decoding;
 use crate::engine::exchanges::exchange::{Exchange, ExchangeId, Hold, Rest};
 use crate::engine::links::connection::{Connection, State};
 use crate::engine::memory::loans::Memory;
+use crate::engine::net::Net;
 use crate::engine::transfers::identity::Keeper;
 use crate::engine::transfers::panicked::{Called, calling};
 use crate::engine::transfers::request::Body;
@@ -57,25 +58,34 @@ pub(in crate::engine) struct Common {
 impl Engine {
     /// Bytes arrived on a connection.
     pub fn handle_received(&mut self, id: ConnectionId, bytes: &[u8]) {
-        let Some(connection) = self.pool.connections.get_mut(id) else { return };
+        let Some(connection) = self.net.pool.connections.get_mut(id) else { return };
         connection.wire.received += bytes.len() as u64;
-        self.stats.received += bytes.len() as u64;
+        self.net.stats.received += bytes.len() as u64;
         let has_held = !connection.held.is_empty();
         let is_bare = connection.path.is_bare();
         match connection.state {
             State::Exchanging(exchange) => {
-                if let Some(exchange) = self.exchanges.get_mut(exchange) {
-                    exchange.note_moved(bytes.len(), self.now);
+                if let Some(exchange) = self.net.exchanges.get_mut(exchange) {
+                    exchange.note_moved(bytes.len(), self.net.now);
                 }
                 match has_held {
                     // the driver had received more before it saw that the transfer is paused
-                    true => self.hold_more(id, bytes),
-                    false if is_bare => self.take_bare(id, exchange, bytes),
+                    true => {
+                        self.net.hold_more(id, bytes);
+                        self.shorten_line();
+                    }
+                    false if is_bare => {
+                        if let Taken::Paused(taken) = self.take_response(exchange, bytes) {
+                            self.net.hold(id, &bytes[taken..]);
+                            self.net.touch(id);
+                            self.shorten_line();
+                        }
+                    }
                     false => self.take_wire(id, bytes),
                 }
-                self.note_first_byte(exchange);
+                self.net.note_first_byte(exchange);
             }
-            State::Names(state) => self.channels.receive(state.channel, bytes, self.now),
+            State::Names(state) => self.net.channels.receive(state.channel, bytes, self.net.now),
             State::Connecting(_)
             | State::Tunnelling(_)
             | State::Handshaking(_)
@@ -86,64 +96,37 @@ impl Engine {
         self.settle();
     }
 
-    /// Bytes arrived of an exchange whose connection has nothing between socket and messages.
-    #[inline]
-    fn take_bare(&mut self, id: ConnectionId, exchange: ExchangeId, bytes: &[u8]) {
-        if let Taken::Paused(taken) = self.take_response(exchange, bytes) {
-            self.hold(id, &bytes[taken..]);
-            self.touch(id);
-        }
-    }
-
-    /// With the response's first byte another deadline begins to bind, perhaps a sooner one; so does with any what an
-    /// upload is asked for. A response that came whole has none any more.
-    #[inline]
-    fn note_first_byte(&mut self, id: ExchangeId) {
-        let now = self.now;
-        let Some(exchange) = self.exchanges.get(id) else { return };
-        if exchange.first_byte == now
-            || exchange.holds.has(Hold::Pace)
-            || exchange.asks_unacknowledged()
-        {
-            self.touch(exchange.connection);
-        }
-    }
-
     /// The peer has ended its side of the connection (a FIN, or close_notify over TLS).
     pub fn handle_end(&mut self, id: ConnectionId) {
-        let Some(connection) = self.pool.connections.get_mut(id) else { return };
+        let Some(connection) = self.net.pool.connections.get_mut(id) else { return };
         if std::mem::replace(&mut connection.ended, true) {
             return;
         }
         if let Some(channel) = connection.channel() {
-            self.channels.end(channel, self.now);
-            self.close(id);
-        } else if self.is_paused(id) {
+            self.net.channels.end(channel, self.net.now);
+            self.net.close(id);
+        } else if self.net.is_paused(id) {
             // what came before the end is delivered first
-            self.touch(id);
+            self.net.touch(id);
         } else {
             self.take_end(id);
         }
         self.settle();
     }
 
-    /// Whether what a connection carries takes nothing now, for a reason other than its pace.
-    fn is_paused(&self, id: ConnectionId) -> bool {
-        let exchange = self.exchange_on(id).and_then(|id| self.exchanges.get(id));
-        exchange.is_some_and(|exchange| exchange.holds.delivery())
-    }
-
     /// Goes on with the exchanges whose transfers were resumed.
     pub(in crate::engine) fn take_resumed(&mut self) {
         self.decoded_in_batch = 0;
-        for _ in 0..self.resumed.len() {
+        for _ in 0..self.net.resumed.len() {
             if self.decoded_in_batch > limits::DECODED_PER_BATCH {
                 return;
             }
-            let Some(id) = self.resumed.pop_front() else { return };
-            let now = self.now;
-            let Some(exchange) = self.exchanges.get_mut(id) else { continue };
-            let Some(transfer) = self.transfers.get(exchange.transfer) else { continue };
+            let Some(id) = self.net.resumed.pop_front() else { return };
+            let now = self.net.now;
+            let Some(exchange) = self.net.exchanges.get_mut(id) else { continue };
+            let Some(transfer) = self.roster.transfers.get(exchange.claim.transfer) else {
+                continue;
+            };
             let connection = exchange.connection;
             // it may have been paused again
             exchange.holds.set_paused(transfer.paused);
@@ -155,9 +138,9 @@ impl Engine {
             // who waits for memory keeps its place in line
             let pauses = exchange.holds.delivery();
             let on_stream = matches!(exchange.codec, Codec::Http2(_));
-            self.touch_exchange(id);
+            self.net.touch_exchange(id);
             if on_stream {
-                self.go_on_with_stream(id);
+                self.net.go_on_with_stream(id);
             }
             if !pauses && self.take_undecoded(id) {
                 match on_stream {
@@ -170,11 +153,12 @@ impl Engine {
 
     /// Goes on with what a connection's exchange had no leave to take.
     fn take_held(&mut self, id: ConnectionId) {
-        let Some(connection) = self.pool.connections.get_mut(id) else { return };
+        let Some(connection) = self.net.pool.connections.get_mut(id) else { return };
         let held = std::mem::take(&mut connection.held);
         self.take_wire(id, &held);
-        let has_ended = self.pool.connections.get(id).is_some_and(|connection| connection.ended);
-        if has_ended && !self.is_paused(id) {
+        let has_ended =
+            self.net.pool.connections.get(id).is_some_and(|connection| connection.ended);
+        if has_ended && !self.net.is_paused(id) {
             self.take_end(id);
         }
     }
@@ -182,23 +166,29 @@ impl Engine {
     /// Passes bytes of the wire along their path, and takes what comes out.
     fn take_wire(&mut self, id: ConnectionId, wire: &[u8]) {
         let is_bare = |connection: &Connection| connection.path.is_bare();
-        if self.pool.connections.get(id).is_some_and(is_bare) {
+        if self.net.pool.connections.get(id).is_some_and(is_bare) {
             if let Taken::Paused(taken) = self.take_plain(id, wire) {
-                self.hold(id, &wire[taken..]);
-                self.touch(id);
+                self.net.hold(id, &wire[taken..]);
+                self.net.touch(id);
+                self.shorten_line();
             }
             return;
         }
         match self.take_path(id, wire) {
-            Ok(Some(taken)) => self.hold(id, &wire[taken..]),
+            Ok(Some(taken)) => {
+                self.net.hold(id, &wire[taken..]);
+                self.shorten_line();
+            }
             Ok(None) => return,
             Err(cause) => return self.fail_link(id, cause, None),
         }
-        if self.pool.connections.get(id).is_some_and(|connection| connection.path.has_ended()) {
+        if self.net.pool.connections.get(id).is_some_and(|connection| connection.path.has_ended()) {
             return self.handle_end(id);
         }
-        self.touch(id);
-        self.count_unfinished(id);
+        self.net.touch(id);
+        if self.roster.count_unfinished(&mut self.net, id) {
+            self.shorten_line();
+        }
     }
 
     /// Says how many bytes of the wire were taken, less than all if paused; `None` if the connection is gone, or goes on
@@ -207,7 +197,7 @@ impl Engine {
         let mut taken = 0;
         loop {
             // also if there is none: a transfer that was paused after its last may be complete
-            let Some(connection) = self.pool.connections.get_mut(id) else { return Ok(None) };
+            let Some(connection) = self.net.pool.connections.get_mut(id) else { return Ok(None) };
             let mut plain = connection.path.lend_plaintext();
             let (consumed, paused) = match self.take_plain(id, plain.front()) {
                 Taken::All => (plain.front().len(), false),
@@ -215,18 +205,18 @@ impl Engine {
                 Taken::Over => return Ok(None),
             };
             plain.consume(consumed);
-            let Some(connection) = self.pool.connections.get_mut(id) else { return Ok(None) };
+            let Some(connection) = self.net.pool.connections.get_mut(id) else { return Ok(None) };
             connection.path.give_back(plain);
             if paused || (taken == wire.len() && !connection.path.has_more()) {
                 return Ok(Some(taken));
             }
-            let transfer = connection.opens_for().and_then(|id| self.transfers.get_mut(id));
+            let transfer = connection.opens_for().and_then(|id| self.roster.transfers.get_mut(id));
             let (more, step) = match transfer {
                 None => connection.path.receive(&wire[taken..], &mut |_| false)?,
                 Some(transfer) => connection.path.receive(&wire[taken..], &mut |head| {
                     let is_challenged =
-                        transfer.is_challenged_by_proxy(head, &mut self.common.keeper);
-                    self.stats.challenges += u64::from(is_challenged);
+                        transfer.is_challenged_by_proxy(head, &mut self.roster.common.keeper);
+                    self.net.stats.challenges += u64::from(is_challenged);
                     is_challenged
                 })?,
             };
@@ -235,38 +225,23 @@ impl Engine {
                 return Ok(None);
             }
             let is_bare = |connection: &Connection| connection.path.is_bare();
-            if self.pool.connections.get(id).is_some_and(is_bare) {
+            if self.net.pool.connections.get(id).is_some_and(is_bare) {
                 self.take_wire(id, &wire[taken..]);
                 return Ok(None);
             }
         }
     }
 
-    fn hold_more(&mut self, id: ConnectionId, bytes: &[u8]) {
-        if let Some(connection) = self.pool.connections.get_mut(id) {
-            connection.held.extend_from_slice(bytes);
-        }
-        self.count_held(id, bytes.len());
-    }
-
-    fn hold(&mut self, id: ConnectionId, bytes: &[u8]) {
-        if let Some(connection) = self.pool.connections.get_mut(id) {
-            // a buffer that came from holding is handed back empty: keep no memory when idle
-            connection.held = bytes.to_vec();
-        }
-        self.count_held(id, bytes.len());
-    }
-
     /// Takes bytes that are no TLS, or were decrypted.
     fn take_plain(&mut self, id: ConnectionId, input: &[u8]) -> Taken {
-        let Some(connection) = self.pool.connections.get(id) else { return Taken::Over };
+        let Some(connection) = self.net.pool.connections.get(id) else { return Taken::Over };
         match connection.state {
             State::Exchanging(exchange) => self.take_response(exchange, input),
             State::Multiplexed(_) => self.take_frames(id, input),
             _ if input.is_empty() => Taken::All,
             State::Idle(_) | State::Free => {
                 // no request asked for them: the connection cannot be trusted
-                self.close(id);
+                self.net.close(id);
                 Taken::Over
             }
             State::Connecting(_)
@@ -280,8 +255,8 @@ impl Engine {
     fn take_response(&mut self, id: ExchangeId, input: &[u8]) -> Taken {
         let mut taken = 0;
         loop {
-            let now = self.now;
-            let Some(exchange) = self.exchanges.get_mut(id) else { return Taken::Over };
+            let now = self.net.now;
+            let Some(exchange) = self.net.exchanges.get_mut(id) else { return Taken::Over };
             if exchange.holds.delivery() {
                 return Taken::Paused(taken);
             }
@@ -298,18 +273,18 @@ impl Engine {
                     exchange.first_byte = exchange.first_byte.min(now);
                 }
             }
-            let Some(transfer) = self.transfers.get_mut(exchange.transfer) else {
+            let Some(transfer) = self.roster.transfers.get_mut(exchange.claim.transfer) else {
                 return Taken::Over;
             };
             let mut answered = false;
-            let (so_far, common) = ((&mut taken, &mut answered), &mut self.common);
+            let (so_far, common) = ((&mut taken, &mut answered), &mut self.roster.common);
             let (flow, mut next) = calling(Called::On(id), || {
                 exchange.take_event(transfer, input, so_far, common, now)
             });
             heed(flow, &mut next, exchange, transfer);
             if answered {
                 // the rest of the request's body may be wanted now, or not any more
-                self.touch_exchange(id);
+                self.net.touch_exchange(id);
             }
             if let Some(end) = self.proceed(id, next, taken < input.len()) {
                 return end;
@@ -330,7 +305,7 @@ impl Engine {
             Next::More => None,
             Next::Wait => Some(Taken::All),
             Next::Yield => {
-                self.end_turn(id);
+                self.net.end_turn(id);
                 None
             }
             Next::AwaitMemory => {
@@ -354,36 +329,72 @@ impl Engine {
 
     /// The peer's end, after all bytes before it were taken.
     fn take_end(&mut self, id: ConnectionId) {
-        let Some(connection) = self.pool.connections.get(id) else { return };
+        let Some(connection) = self.net.pool.connections.get(id) else { return };
         match connection.state {
-            State::Idle(_) | State::Free | State::Names(_) => self.close(id),
+            State::Idle(_) | State::Free | State::Names(_) => self.net.close(id),
             State::Connecting(_) | State::Handshaking(_) | State::Multiplexed(_) => {
                 self.fail_link(id, Cause::Closed, None);
             }
             State::Tunnelling(_) => self.fail_link(id, Cause::Proxy(ProxyFault::Closed), None),
             // asked only now: close_notify may have been held back with what came before it
-            State::Exchanging(exchange) => {
-                self.take_last(exchange, connection.path.closed_cleanly())
+            State::Exchanging(id) => {
+                let clean = connection.path.closed_cleanly();
+                let Some(exchange) = self.net.exchanges.get_mut(id) else { return };
+                let Codec::Http1(codec) = &mut exchange.codec else { return };
+                match codec.eof(clean) {
+                    Ok(()) => {
+                        exchange.end_coded();
+                        if self.take_undecoded(id) {
+                            self.complete(id);
+                        }
+                    }
+                    Err(_) if exchange.rest != Rest::Delivered => {
+                        self.take_superseded(id, &[], 0);
+                    }
+                    Err(_) if !codec.response_started() => {
+                        self.fail_exchange(id, Cause::Closed, None);
+                    }
+                    Err(fault) => self.fail_exchange(id, Cause::Http(fault), None),
+                }
             }
         }
     }
+}
 
-    /// The connection of an exchange has ended, with close_notify if it is `clean`.
-    fn take_last(&mut self, id: ExchangeId, clean: bool) {
-        let Some(exchange) = self.exchanges.get_mut(id) else { return };
-        let Codec::Http1(codec) = &mut exchange.codec else { return };
-        match codec.eof(clean) {
-            Ok(()) => {
-                if self.take_decoded_end(id) {
-                    self.complete(id);
-                }
-            }
-            Err(_) if exchange.rest != Rest::Delivered => _ = self.take_superseded(id, &[], 0),
-            Err(_) if !codec.response_started() => {
-                self.fail_exchange(id, Cause::Closed, None);
-            }
-            Err(fault) => self.fail_exchange(id, Cause::Http(fault), None),
+impl Net {
+    /// With the response's first byte another deadline begins to bind, perhaps a sooner one; so does with any what an
+    /// upload is asked for. A response that came whole has none any more.
+    #[inline]
+    fn note_first_byte(&mut self, id: ExchangeId) {
+        let now = self.now;
+        let Some(exchange) = self.exchanges.get(id) else { return };
+        if exchange.first_byte == now
+            || exchange.holds.has(Hold::Pace)
+            || exchange.asks_unacknowledged()
+        {
+            self.touch(exchange.connection);
         }
+    }
+
+    /// Whether what a connection carries takes nothing now, for a reason other than its pace.
+    fn is_paused(&self, id: ConnectionId) -> bool {
+        let exchange = self.exchange_on(id).and_then(|id| self.exchanges.get(id));
+        exchange.is_some_and(|exchange| exchange.holds.delivery())
+    }
+
+    fn hold_more(&mut self, id: ConnectionId, bytes: &[u8]) {
+        if let Some(connection) = self.pool.connections.get_mut(id) {
+            connection.held.extend_from_slice(bytes);
+        }
+        self.count_held(id, bytes.len());
+    }
+
+    fn hold(&mut self, id: ConnectionId, bytes: &[u8]) {
+        if let Some(connection) = self.pool.connections.get_mut(id) {
+            // a buffer that came from holding is handed back empty: keep no memory when idle
+            connection.held = bytes.to_vec();
+        }
+        self.count_held(id, bytes.len());
     }
 }
 

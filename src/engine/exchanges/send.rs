@@ -8,6 +8,8 @@ use crate::engine::dials::route::Via;
 use crate::engine::exchanges::codec::Codec;
 use crate::engine::exchanges::exchange::{Exchange, ExchangeId, Hold};
 use crate::engine::links::connection::{Connection, State};
+use crate::engine::net::Net;
+use crate::engine::roster::Roster;
 use crate::engine::transfers::request::{Body, Request};
 use crate::engine::transfers::transfer::Transfer;
 use crate::engine::{BodySource, ConnectionId, Engine};
@@ -38,61 +40,35 @@ impl Engine {
                 return 0;
             }
         };
-        let Some(connection) = self.pool.connections.get_mut(id) else { return filled };
+        let Some(connection) = self.net.pool.connections.get_mut(id) else { return filled };
         connection.wire.handed += filled as u64;
         if let State::Exchanging(exchange) = connection.state
-            && let Some(exchange) = self.exchanges.get_mut(exchange)
+            && let Some(exchange) = self.net.exchanges.get_mut(exchange)
             && exchange.body_begun
             && !std::mem::replace(&mut exchange.body_told, true)
         {
             // with the body another deadline begins to bind
-            self.touch(id);
+            self.net.touch(id);
         }
         filled
     }
 
     /// So many of the bytes filled were sent.
     pub fn handle_sent(&mut self, id: ConnectionId, bytes: usize) {
-        let Some(connection) = self.pool.connections.get_mut(id) else { return };
-        connection.wire.sent += bytes as u64;
-        self.stats.sent += bytes as u64;
-        match connection.state {
-            State::Exchanging(exchange) => {
-                let all = connection.wire.sent == connection.wire.handed
-                    && connection.unfilled.is_empty()
-                    && !connection.path.wants_send();
-                self.note_sent(exchange, bytes, all);
-            }
-            State::Multiplexed(_) => self.note_departures(id),
-            _ => {}
-        }
-        // the driver that reports this asks for the level itself
-        self.schedule(id);
-    }
-
-    /// Bytes of an exchange were sent; with that, `all` that was handed to its connection.
-    #[inline(always)]
-    pub(in crate::engine) fn note_sent(&mut self, id: ExchangeId, bytes: usize, all: bool) {
-        let now = self.now;
-        let Some(exchange) = self.exchanges.get_mut(id) else { return };
-        exchange.note_moved(bytes, now);
-        let complete = exchange.head_taken && exchange.codec.request_complete();
-        if complete && all && exchange.request_sent == Time::NEVER {
-            exchange.request_sent = now;
-        }
+        self.net.handle_sent(id, bytes);
     }
 
     pub(super) fn try_fill(&mut self, id: ConnectionId, out: &mut [u8]) -> Result<usize, Cause> {
-        self.begin_early(id);
-        let Some(connection) = self.pool.connections.get_mut(id) else { return Ok(0) };
+        self.roster.begin_early(&mut self.net, id);
+        let Some(connection) = self.net.pool.connections.get_mut(id) else { return Ok(0) };
         let Connection { state, path, unfilled, forwarder, .. } = connection;
         let (exchange, connecting) = match state {
             State::Exchanging(exchange) => (Some(*exchange), false),
             // one proxy is asked, once it is known which
-            State::Connecting(state) if state.races && path.has_tunnel() => return Ok(0),
+            State::Connecting(state) if state.race.is_some() && path.has_tunnel() => return Ok(0),
             State::Connecting(state) => (state.early, true),
             State::Names(state) => {
-                let (filled, more) = self.channels.fill(state.channel, out);
+                let (filled, more) = self.net.channels.fill(state.channel, out);
                 state.wants_send = more;
                 return Ok(filled);
             }
@@ -101,9 +77,9 @@ impl Engine {
                 (None, false)
             }
         };
-        let mut exchange = exchange.and_then(|id| self.exchanges.get_mut(id));
+        let mut exchange = exchange.and_then(|id| self.net.exchanges.get_mut(id));
         let transfer = match &exchange {
-            Some(exchange) => self.transfers.get_mut(exchange.transfer),
+            Some(exchange) => self.roster.transfers.get_mut(exchange.claim.transfer),
             None => None,
         };
         if let (Some(via), Some(exchange), Some(transfer)) = (forwarder, &mut exchange, &transfer) {
@@ -131,26 +107,61 @@ impl Engine {
         }
         Ok(filled)
     }
+}
 
+impl Roster {
     /// Begins the exchange of a plaintext connection that is still being connected.
-    fn begin_early(&mut self, id: ConnectionId) {
-        let Some(connection) = self.pool.connections.get(id) else { return };
+    fn begin_early(&mut self, net: &mut Net, id: ConnectionId) {
+        let Some(connection) = net.pool.connections.get(id) else { return };
         let State::Connecting(state) = &connection.state else { return };
         // of a race nobody knows yet which connection will win, and a request is sent once
-        let waits = state.races || state.early.is_some();
+        let waits = state.race.is_some() || state.early.is_some();
         if !connection.path.is_bare() || waits || connection.is_dialed {
             return;
         }
-        if self.gates.keep_time(id) {
+        if net.gates.keep_time(id) {
             return;
         }
-        let early = self.exchange_for(id, state.transfer);
-        if let Some(connection) = self.pool.connections.get_mut(id)
+        let early = self.exchange_for(net, id, state.claim.transfer);
+        if let Some(connection) = net.pool.connections.get_mut(id)
             && let State::Connecting(state) = &mut connection.state
         {
             state.early = early;
             connection.uses += 1;
             connection.turns += 1;
+        }
+    }
+}
+
+impl Net {
+    /// As [`Engine::handle_sent`].
+    pub(in crate::engine) fn handle_sent(&mut self, id: ConnectionId, bytes: usize) {
+        let Some(connection) = self.pool.connections.get_mut(id) else { return };
+        connection.wire.sent += bytes as u64;
+        self.stats.sent += bytes as u64;
+        match connection.state {
+            State::Exchanging(exchange) => {
+                let all = connection.wire.sent == connection.wire.handed
+                    && connection.unfilled.is_empty()
+                    && !connection.path.wants_send();
+                self.note_sent(exchange, bytes, all);
+            }
+            State::Multiplexed(_) => self.note_departures(id),
+            _ => {}
+        }
+        // the driver that reports this asks for the level itself
+        self.schedule(id);
+    }
+
+    /// Bytes of an exchange were sent; with that, `all` that was handed to its connection.
+    #[inline(always)]
+    pub(in crate::engine) fn note_sent(&mut self, id: ExchangeId, bytes: usize, all: bool) {
+        let now = self.now;
+        let Some(exchange) = self.exchanges.get_mut(id) else { return };
+        exchange.note_moved(bytes, now);
+        let complete = exchange.head_taken && exchange.codec.request_complete();
+        if complete && all && exchange.request_sent == Time::NEVER {
+            exchange.request_sent = now;
         }
     }
 }

@@ -15,10 +15,12 @@ mod tests;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use crate::engine::dials::race::RaceId;
 use crate::engine::links::connection::State;
 use crate::engine::names::resolve::Addresses;
+use crate::engine::net::Net;
 use crate::engine::pool::{OriginId, Pool};
-use crate::engine::transfers::transfer::Place;
+use crate::engine::roster::Roster;
 use crate::engine::{ConnectionId, Engine, TransferId};
 use crate::protocol::Host;
 use crate::time::Time;
@@ -65,20 +67,87 @@ impl Engine {
     /// included; any number where it is `None`. A connection over a lowered limit is closed when its exchange
     /// is over.
     pub fn set_host_limits(&mut self, max_per_host: Option<usize>, max_per_address: Option<usize>) {
-        let rules = self.gates.rules();
-        self.set_rules(Rules { max_per_host, max_per_address, ..rules });
+        self.net.set_host_limits(max_per_host, max_per_address);
     }
 
     /// How gently servers are asked from here on. Times that are being kept are kept still.
     pub fn set_politeness(&mut self, politeness: Politeness) {
-        let rules = self.gates.rules();
-        self.set_rules(Rules { politeness, ..rules });
+        self.net.set_politeness(politeness);
     }
 
     /// Sets the least time between the beginnings of two requests to one host, instead of that of
     /// [`Politeness::per_host`]; `None` takes it back. It counts from the next beginning on, but a wait that is
     /// under way gets no longer than this. Remembered until it is taken back, at some 30 bytes for each host.
     pub fn set_interval(&mut self, host: &Host, interval: Option<Duration>) {
+        self.net.set_interval(host, interval);
+    }
+}
+
+impl Roster {
+    // on the way to an exchange
+
+    /// Whether one of the addresses may have one more connection, and a request. If not, the origin waits.
+    #[inline]
+    pub(super) fn has_address(
+        &mut self,
+        net: &mut Net,
+        id: OriginId,
+        addresses: &Addresses,
+    ) -> bool {
+        !net.gates.any()
+            || net.pool.leads_inside(id)
+            || self.has_address_at_gates(net, id, addresses)
+    }
+
+    #[cold]
+    fn has_address_at_gates(&mut self, net: &mut Net, id: OriginId, addresses: &Addresses) -> bool {
+        let transfers = &self.transfers;
+        let origin = net.pool.get_mut(id);
+        let next = origin.and_then(|origin| origin.next(|id| transfers.get(id).is_some()));
+        let race = next.and_then(|next| self.transfers.get(next)?.race);
+        let left = net.left_to_try(race, addresses);
+        let clock = Clock::new(&mut net.timers, net.now);
+        net.gates.has_address(id, left.as_ref().unwrap_or(addresses), &mut net.pool, clock)
+    }
+
+    /// A connection is ready too early for its request, which waits for its time: it is idle until then.
+    #[cold]
+    pub(super) fn step_aside(&mut self, net: &mut Net, id: ConnectionId, transfer: TransferId) {
+        let Some(origin) = self.queue_first(net, transfer) else { return };
+        self.schedule_transfer(net, transfer);
+        net.gates.put_off(id, origin);
+        net.pool.set_idle(id, net.now);
+        net.gates.set_idle(id);
+        net.touch(id);
+        net.to_serve.push_back(origin);
+    }
+}
+
+impl Net {
+    /// The origin whose turn it is at a gate that has opened.
+    #[inline]
+    pub(super) fn next_at_gates(&mut self) -> Option<OriginId> {
+        self.gates.next_turn(Clock::new(&mut self.timers, self.now))
+    }
+
+    /// As [`Engine::set_host_limits`].
+    pub(in crate::engine) fn set_host_limits(
+        &mut self,
+        max_per_host: Option<usize>,
+        max_per_address: Option<usize>,
+    ) {
+        let rules = self.gates.rules();
+        self.set_rules(Rules { max_per_host, max_per_address, ..rules });
+    }
+
+    /// As [`Engine::set_politeness`].
+    pub(in crate::engine) fn set_politeness(&mut self, politeness: Politeness) {
+        let rules = self.gates.rules();
+        self.set_rules(Rules { politeness, ..rules });
+    }
+
+    /// As [`Engine::set_interval`].
+    pub(in crate::engine) fn set_interval(&mut self, host: &Host, interval: Option<Duration>) {
         if !self.gates.any() && interval.is_some() {
             self.set_rules(self.gates.rules());
         }
@@ -111,8 +180,8 @@ impl Engine {
                 State::Multiplexed(link) => link.exchanges,
                 _ => usize::from(!connection.is_idle()),
             };
-            let transfer = connection.opens_for().and_then(|id| self.transfers.get(id));
-            let beside = transfer.is_some_and(|transfer| transfer.place != Place::Opening(id));
+            let race = connection.race().and_then(|race| self.races.get(race));
+            let beside = race.is_some_and(|race| race.is_beside(id));
             let stage = Stage { requests, starting, beside };
             let ip = (!origin.key.is_local()).then(|| connection.remote.ip());
             table.adopt((id, connection.origin), ip, stage, self.now);
@@ -124,34 +193,16 @@ impl Engine {
         self.to_serve.extend(self.pool.waiting_origins());
     }
 
-    // on the way to an exchange
-
-    /// Whether one of the addresses may have one more connection, and a request. If not, the origin waits.
-    #[inline]
-    pub(super) fn has_address(&mut self, id: OriginId, addresses: &Addresses) -> bool {
-        !self.gates.any() || self.pool.leads_inside(id) || self.has_address_at_gates(id, addresses)
-    }
-
-    #[cold]
-    fn has_address_at_gates(&mut self, id: OriginId, addresses: &Addresses) -> bool {
-        let transfers = &self.transfers;
-        let origin = self.pool.get_mut(id);
-        let next = origin.and_then(|origin| origin.next(|id| transfers.get(id).is_some()));
-        let left = next.and_then(|next| self.left_to_try(next, addresses));
-        let clock = Clock::new(&mut self.timers, self.now);
-        self.gates.has_address(id, left.as_ref().unwrap_or(addresses), &mut self.pool, clock)
-    }
-
-    /// Closes idle connections whose places an origin's next connection, for this transfer, is to have.
+    /// Closes idle connections whose places an origin's next connection, which may have a `race` that was parked, is to have.
     #[inline]
     pub(super) fn clear_the_way(
         &mut self,
         id: OriginId,
-        transfer: TransferId,
+        race: Option<RaceId>,
         addresses: &Addresses,
     ) {
         if self.gates.any() {
-            let left = self.left_to_try(transfer, addresses);
+            let left = self.left_to_try(race, addresses);
             let left = left.as_ref().unwrap_or(addresses);
             let with_gates = if self.pool.leads_inside(id) { &[] } else { &**left };
             while let Some(idle) = self.gates.in_the_way(id, with_gates, self.now) {
@@ -159,28 +210,6 @@ impl Engine {
                 self.close(idle);
             }
         }
-    }
-
-    /// Serves the origin whose turn it is at a gate that has opened. False if there is none.
-    #[inline]
-    pub(super) fn serve_at_gates(&mut self) -> bool {
-        let clock = Clock::new(&mut self.timers, self.now);
-        let Some(origin) = self.gates.next_turn(clock) else { return false };
-        self.serve(origin);
-        self.gates.end_turn(origin, &self.pool, self.now);
-        true
-    }
-
-    /// A connection is ready too early for its request, which waits for its time: it is idle until then.
-    #[cold]
-    pub(super) fn step_aside(&mut self, id: ConnectionId, transfer: TransferId) {
-        let Some(origin) = self.queue_first(transfer) else { return };
-        self.schedule_transfer(transfer);
-        self.gates.put_off(id, origin);
-        self.pool.set_idle(id, self.now);
-        self.gates.set_idle(id);
-        self.touch(id);
-        self.to_serve.push_back(origin);
     }
 }
 

@@ -21,7 +21,7 @@ fn at_the_bound_new_hosts_wait_and_nothing_is_forgotten() {
     let config = Config { politeness, max_connections: 50, ..Config::default() };
     let mut engine = Engine::new(config);
     let rules = Rules { politeness, ..Rules::default() };
-    engine.gates = Gates(Some(Box::new(Table::with_most(rules, MOST))));
+    engine.net.gates = Gates(Some(Box::new(Table::with_most(rules, MOST))));
     for n in 0..HOSTS * EACH {
         let url = format!("http://10.0.{}.1/", n % HOSTS);
         engine.add(Request::get(&url).unwrap(), Box::new(Discard)).unwrap();
@@ -43,7 +43,7 @@ fn at_the_bound_new_hosts_wait_and_nothing_is_forgotten() {
             began.entry(dial.remote.ip()).or_default().push(now);
             engine.handle_received(connection, OK);
         }
-        most = most.max(engine.gates.0.as_ref().unwrap().times_kept());
+        most = most.max(engine.net.gates.0.as_ref().unwrap().times_kept());
         while let Some(message) = engine.poll_message() {
             message.outcome.result.expect("nobody fails for that");
             done += 1;

@@ -6,7 +6,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use crate::engine::TransferId;
+use crate::engine::dials::race::RaceId;
 use crate::engine::dials::route::Via;
 use crate::engine::exchanges::exchange::ExchangeId;
 use crate::engine::links::path::Path;
@@ -14,6 +14,7 @@ use crate::engine::multiplex::Multiplex;
 use crate::engine::names::stub::ChannelId;
 use crate::engine::pool::{IdleLinks, OriginId};
 use crate::engine::timers::TimerId;
+use crate::engine::{Options, TransferId};
 use crate::error::Phase;
 use crate::id::Id;
 use crate::time::Time;
@@ -59,11 +60,11 @@ pub(in crate::engine) struct WireCount {
 }
 
 pub(in crate::engine) enum State {
-    /// Waits for the socket to be connected, for this transfer.
+    /// Waits for the socket to be connected.
     Connecting(Connecting),
-    /// Waits for the proxy to open a tunnel, for this transfer.
+    /// Waits for the proxy to open a tunnel.
     Tunnelling(Tunnelling),
-    /// Waits for the TLS handshake, for this transfer.
+    /// Waits for the TLS handshake.
     Handshaking(Handshaking),
     /// Carries an exchange.
     Exchanging(ExchangeId),
@@ -85,19 +86,29 @@ pub(in crate::engine) struct Asking {
     pub(in crate::engine) wants_send: bool,
 }
 
-pub(in crate::engine) struct Connecting {
+/// The claim of a transfer on what is made for it, or carries it: who it is, and what binds the wait.
+#[derive(Clone)]
+pub(in crate::engine) struct Claim {
     pub(in crate::engine) transfer: TransferId,
+    pub(in crate::engine) options: Arc<Options>,
+    /// When the transfer was admitted.
+    pub(in crate::engine) added: Time,
+}
+
+pub(in crate::engine) struct Connecting {
+    pub(in crate::engine) claim: Claim,
     /// When the first address was tried, on whichever connection.
     pub(in crate::engine) since: Time,
-    /// The transfer has a [`Race`](crate::engine::dials::race::Race), of which this is one attempt.
-    pub(in crate::engine) races: bool,
+    /// Of which this is one attempt, if there may be others.
+    pub(in crate::engine) race: Option<RaceId>,
+    /// Its socket is gone, and its transfer hopes for another address.
+    pub(in crate::engine) stranded: bool,
     /// The exchange, begun by a driver that asked for the first bytes before it connects.
     pub(in crate::engine) early: Option<ExchangeId>,
 }
 
-#[derive(Clone, Copy)]
 pub(in crate::engine) struct Tunnelling {
-    pub(super) transfer: TransferId,
+    pub(in crate::engine) claim: Claim,
     /// When the proxy was connected.
     pub(in crate::engine) connected: Time,
     /// Since connecting began: the tunnel is part of that.
@@ -105,7 +116,7 @@ pub(in crate::engine) struct Tunnelling {
 }
 
 pub(in crate::engine) struct Handshaking {
-    pub(super) transfer: TransferId,
+    pub(in crate::engine) claim: Claim,
     pub(in crate::engine) since: Time,
     pub(in crate::engine) progress: Progress,
 }
@@ -149,14 +160,18 @@ impl Connection {
     pub(in crate::engine) fn new(
         origin: OriginId,
         remote: SocketAddr,
-        transfer: TransferId,
-        races: bool,
+        claim: Claim,
+        race: Option<RaceId>,
         since: Time,
     ) -> Self {
-        let state = Connecting { transfer, since, races, early: None };
+        let state = Connecting { claim, since, race, stranded: false, early: None };
+        Self::in_state(origin, remote, State::Connecting(state))
+    }
+
+    fn in_state(origin: OriginId, remote: SocketAddr, state: State) -> Self {
         Self {
             origin,
-            state: State::Connecting(state),
+            state,
             remote,
             path: Path::default(),
             forwarder: None,
@@ -175,10 +190,15 @@ impl Connection {
 
     /// A connection to a name server, of no origin.
     pub(in crate::engine) fn of_channel(channel: ChannelId, server: SocketAddr) -> Self {
-        let nobody = Id::from_bits(u64::MAX);
-        let mut connection = Self::new(Id::from_bits(u64::MAX), server, nobody, false, Time::ZERO);
-        connection.state = State::Names(Asking { channel, connected: false, wants_send: false });
-        connection
+        let state = State::Names(Asking { channel, connected: false, wants_send: false });
+        Self::in_state(Id::from_bits(u64::MAX), server, state)
+    }
+
+    /// Whether its socket is gone while its transfer hopes for another address.
+    pub(in crate::engine) fn set_stranded(&mut self, stranded: bool) {
+        if let State::Connecting(state) = &mut self.state {
+            state.stranded = stranded;
+        }
     }
 
     /// Its channel, if it has one, has something to send, or nothing.
@@ -233,10 +253,41 @@ impl Connection {
 
     /// The transfer for which it is being made.
     pub(in crate::engine) fn opens_for(&self) -> Option<TransferId> {
+        self.claim().map(|claim| claim.transfer)
+    }
+
+    /// The race that it is one attempt of.
+    pub(in crate::engine) fn race(&self) -> Option<RaceId> {
         match &self.state {
-            State::Connecting(state) => Some(state.transfer),
-            State::Tunnelling(state) => Some(state.transfer),
-            State::Handshaking(state) => Some(state.transfer),
+            State::Connecting(state) => state.race,
+            _ => None,
+        }
+    }
+
+    /// It is made for another transfer from here on; so is what is waited for.
+    pub(in crate::engine) fn charge(&mut self, claim: Claim, now: Time) {
+        match &mut self.state {
+            State::Connecting(state) => (state.claim, state.since) = (claim, now),
+            State::Tunnelling(state) => {
+                (state.claim, state.connected, state.progress) = (claim, now, Progress::begun(now));
+            }
+            State::Handshaking(state) => {
+                (state.claim, state.since, state.progress) = (claim, now, Progress::begun(now));
+            }
+            State::Exchanging(_)
+            | State::Multiplexed(_)
+            | State::Free
+            | State::Idle(_)
+            | State::Names(_) => {}
+        }
+    }
+
+    /// The claim of the transfer for which it is being made.
+    pub(in crate::engine) fn claim(&self) -> Option<&Claim> {
+        match &self.state {
+            State::Connecting(state) => Some(&state.claim),
+            State::Tunnelling(state) => Some(&state.claim),
+            State::Handshaking(state) => Some(&state.claim),
             State::Exchanging(_)
             | State::Multiplexed(_)
             | State::Free

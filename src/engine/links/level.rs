@@ -5,6 +5,7 @@
 
 use crate::engine::exchanges::exchange::Exchange;
 use crate::engine::links::connection::{Connection, State};
+use crate::engine::net::Net;
 use crate::engine::{ConnectionId, Engine, Level};
 use crate::id::Slab;
 use crate::time::Time;
@@ -12,6 +13,30 @@ use crate::time::Time;
 impl Engine {
     /// What a connection wants of its socket now. A connection that is gone wants nothing.
     pub fn level(&self, id: ConnectionId) -> Level {
+        self.net.level(id)
+    }
+
+    /// Whether bytes received on a connection would be taken now.
+    pub fn wants_recv(&self, id: ConnectionId) -> bool {
+        self.net.wants_recv(id)
+    }
+
+    /// Whether [`Engine::fill`] would give bytes now.
+    pub fn wants_send(&self, id: ConnectionId) -> bool {
+        self.net.wants_send(id)
+    }
+
+    /// Whether what is received on a connection may have to wait for memory ([`Config::memory`](crate::engine::Config::memory)), so
+    /// that a driver had better receive little of it at a time: the transfer would have its body decoded.
+    pub fn may_await_memory(&self, id: ConnectionId) -> bool {
+        let transfer = self.net.transfer_on(id).and_then(|id| self.roster.transfers.get(id));
+        transfer.is_some_and(|transfer| transfer.request.options.decode.is_some())
+    }
+}
+
+impl Net {
+    /// As [`Engine::level`].
+    pub(in crate::engine) fn level(&self, id: ConnectionId) -> Level {
         let Some(connection) = self.pool.connections.get(id) else {
             return Level { recv: false, send: false, deadline: Time::NEVER };
         };
@@ -22,23 +47,16 @@ impl Engine {
         }
     }
 
-    /// Whether bytes received on a connection would be taken now.
-    pub fn wants_recv(&self, id: ConnectionId) -> bool {
+    /// As [`Engine::wants_recv`].
+    pub(in crate::engine) fn wants_recv(&self, id: ConnectionId) -> bool {
         let takes = |it: &Connection| it.takes_bytes(&self.exchanges);
         self.pool.connections.get(id).is_some_and(takes)
     }
 
-    /// Whether [`Engine::fill`] would give bytes now.
-    pub fn wants_send(&self, id: ConnectionId) -> bool {
+    /// As [`Engine::wants_send`].
+    pub(in crate::engine) fn wants_send(&self, id: ConnectionId) -> bool {
         let has = |it: &Connection| it.has_bytes(&self.exchanges);
         self.pool.connections.get(id).is_some_and(has)
-    }
-
-    /// Whether what is received on a connection may have to wait for memory ([`Config::memory`](crate::engine::Config::memory)), so
-    /// that a driver had better receive little of it at a time: the transfer would have its body decoded.
-    pub fn may_await_memory(&self, id: ConnectionId) -> bool {
-        let transfer = self.transfer_on(id).and_then(|id| self.transfers.get(id));
-        transfer.is_some_and(|transfer| transfer.request.options.decode.is_some())
     }
 }
 

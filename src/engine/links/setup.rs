@@ -6,9 +6,13 @@
 use std::net::IpAddr;
 
 use crate::engine::dials::route::Via;
-use crate::engine::links::connection::{Connection, Handshaking, Progress, State, Tunnelling};
+use crate::engine::links::connection::{
+    Claim, Connection, Handshaking, Progress, State, Tunnelling,
+};
 use crate::engine::links::path::{Path, Setup, Step};
+use crate::engine::net::Net;
 use crate::engine::pool::{OriginId, PoolOrigin};
+use crate::engine::roster::Roster;
 use crate::engine::transfers::finish::Stand;
 use crate::engine::{ConnectionId, Engine, TransferId};
 use crate::error::{Cause, Phase};
@@ -17,13 +21,143 @@ use crate::protocol::{Origin, ProxyProtocol};
 use crate::time::Time;
 
 impl Engine {
+    /// Does what a step of a connection's path asks for. False if the connection goes on no further.
+    pub(in crate::engine) fn take_step(&mut self, id: ConnectionId, step: Step) -> bool {
+        match step {
+            Step::Taken => self.roster.note_handshake(&mut self.net, id),
+            Step::TunnelOpen => self.roster.enter_tunnel(&mut self.net, id),
+            Step::AskAgain => match self.roster.tell_proxy(&mut self.net, id) {
+                Ok(()) => {}
+                Err(cause) => self.fail_link(id, cause, None),
+            },
+            Step::AskElsewhere => self.tunnel_elsewhere(id),
+        }
+        self.net.pool.connections.get(id).is_some()
+    }
+
+    /// A proxy that has challenged is asked on another connection. How often is bounded as challenges are.
+    #[cold]
+    pub(in crate::engine) fn tunnel_elsewhere(&mut self, id: ConnectionId) {
+        let Some((Claim { transfer, .. }, _)) = self.roster.end_tunnelling(&mut self.net, id)
+        else {
+            return;
+        };
+        self.roster.count_wire(&mut self.net, transfer, Stand::Opening(id));
+        self.net.close(id);
+        self.relaunch(transfer);
+    }
+}
+
+impl Roster {
+    /// Asks a proxy for the tunnel once more, on the same connection, and tells it who asks.
+    fn tell_proxy(&mut self, net: &mut Net, id: ConnectionId) -> Result<(), Cause> {
+        net.note_progress(id);
+        let Some(connection) = net.pool.connections.get(id) else { return Ok(()) };
+        let Some(claim) = connection.claim() else { return Ok(()) };
+        let (origin, transfer, limits) = (connection.origin, claim.transfer, claim.options.http);
+        let told = self.introduction(net, origin, transfer);
+        let Some(key) = net.pool.get(origin).map(|origin| origin.key.clone()) else {
+            return Ok(());
+        };
+        let Some(connection) = net.pool.connections.get_mut(id) else { return Ok(()) };
+        connection.path.ask_again(&key, told.as_deref(), &limits)?;
+        net.touch(id);
+        Ok(())
+    }
+
+    /// What the proxy of a tunnel is told of who asks, if it has asked.
+    pub(in crate::engine) fn introduction(
+        &mut self,
+        net: &mut Net,
+        origin: OriginId,
+        transfer: TransferId,
+    ) -> Option<Vec<u8>> {
+        let key = &net.pool.get(origin)?.key;
+        let via = key.tunnel()?;
+        self.transfers.get_mut(transfer)?.introduce(via, &key.tunnelled(), &mut self.common.keeper)
+    }
+
+    /// A connection's socket is connected, or a layer of its path stands: the next is set up, or else its transfer's
+    /// exchange begins.
+    #[inline(always)]
+    pub(in crate::engine) fn set_up(
+        &mut self,
+        net: &mut Net,
+        id: ConnectionId,
+        claim: Claim,
+        since: Time,
+    ) {
+        let now = net.now;
+        let Some(connection) = net.pool.connections.get_mut(id) else { return };
+        connection.state = match connection.path.setup() {
+            Setup::Tunnel => {
+                let progress = Progress::begun(since);
+                State::Tunnelling(Tunnelling { claim, connected: now, progress })
+            }
+            Setup::Tls => {
+                let progress = Progress::begun(now);
+                State::Handshaking(Handshaking { claim, since: now, progress })
+            }
+            Setup::Done if connection.is_dialed => return self.stand(net, id, claim),
+            Setup::Done => return self.begin(net, id, claim.transfer),
+        };
+        net.note_progress(id);
+        net.touch(id);
+    }
+
+    /// Starts the exchange once the handshake is done.
+    fn note_handshake(&mut self, net: &mut Net, id: ConnectionId) {
+        let Some(connection) = net.pool.connections.get_mut(id) else { return };
+        let is_done = connection.path.setup() != Setup::Tls;
+        let Handshaking { claim, since, .. } = match &mut connection.state {
+            state @ State::Handshaking(_) if is_done => match std::mem::replace(state, State::Free)
+            {
+                State::Handshaking(state) => state,
+                _ => unreachable!("it was looked at"),
+            },
+            State::Handshaking(_) | State::Tunnelling(_) => return net.note_progress(id),
+            State::Connecting(_)
+            | State::Exchanging(_)
+            | State::Multiplexed(_)
+            | State::Free
+            | State::Idle(_)
+            | State::Names(_) => return,
+        };
+        if let Some(transfer) = self.transfers.get_mut(claim.transfer) {
+            transfer.spent.tls += net.now.nanos_since(since);
+        }
+        self.stand(net, id, claim);
+    }
+
+    /// The tunnel is open: the connection goes on as if it had just been connected.
+    fn enter_tunnel(&mut self, net: &mut Net, id: ConnectionId) {
+        let Some((claim, since)) = self.end_tunnelling(net, id) else { return };
+        self.set_up(net, id, claim, since);
+    }
+
+    /// Counts the time that a tunnel has taken. For which transfer, and since when it was connected to.
+    fn end_tunnelling(&mut self, net: &mut Net, id: ConnectionId) -> Option<(Claim, Time)> {
+        let state = &mut net.pool.connections.get_mut(id)?.state;
+        let State::Tunnelling(_) = state else { return None };
+        let State::Tunnelling(Tunnelling { claim, connected, progress }) =
+            std::mem::replace(state, State::Free)
+        else {
+            unreachable!("it was looked at")
+        };
+        if let Some(transfer) = self.transfers.get_mut(claim.transfer) {
+            transfer.spent.proxy += net.now.nanos_since(connected);
+        }
+        Some((claim, progress.since))
+    }
+}
+
+impl Net {
     /// Gives a connection what is between its socket and the messages on it. A proxy is `told` who asks
     /// if it has asked for that.
     pub(in crate::engine) fn equip(
         &self,
         connection: &mut Connection,
         origin: &PoolOrigin,
-        transfer: TransferId,
         told: Option<&[u8]>,
     ) -> Result<(), (Cause, Phase)> {
         let key = &origin.key;
@@ -31,15 +165,16 @@ impl Engine {
             // as most plaintext goes: the path is bare
             return Ok(());
         }
-        let Some(transfer) = self.transfers.get(transfer) else { return Ok(()) };
+        let Some(limits) = connection.claim().map(|claim| claim.options.http) else {
+            return Ok(());
+        };
         let address = match key.tunnel() {
             Some(via) => self.address_for(via, &key.tunnelled()),
             None => Ok(None),
         };
         let address = address.map_err(|cause| (cause, Phase::Proxy))?;
         connection.forwarder = key.forwarder().cloned();
-        connection.path =
-            Path::new(key, origin.offers(), address, told, &transfer.request.options.http)?;
+        connection.path = Path::new(key, origin.offers(), address, told, &limits)?;
         Ok(())
     }
 
@@ -59,136 +194,21 @@ impl Engine {
             (address, _) => Ok(address.copied()),
         }
     }
+}
 
-    /// What the proxy of a tunnel is told of who asks, if it has asked.
-    pub(in crate::engine) fn introduction(
-        &mut self,
-        origin: OriginId,
-        transfer: TransferId,
-    ) -> Option<Vec<u8>> {
-        let key = &self.pool.get(origin)?.key;
-        let via = key.tunnel()?;
-        self.transfers.get_mut(transfer)?.introduce(via, &key.tunnelled(), &mut self.common.keeper)
-    }
-
-    /// A connection's socket is connected, or a layer of its path stands: the next is set up, or else its transfer's
-    /// exchange begins.
-    #[inline(always)]
-    pub(in crate::engine) fn set_up(
-        &mut self,
-        id: ConnectionId,
-        transfer: TransferId,
-        since: Time,
-    ) {
-        let now = self.now;
-        let Some(connection) = self.pool.connections.get_mut(id) else { return };
-        connection.state = match connection.path.setup() {
-            Setup::Tunnel => {
-                let progress = Progress::begun(since);
-                State::Tunnelling(Tunnelling { transfer, connected: now, progress })
-            }
-            Setup::Tls => {
-                let progress = Progress::begun(now);
-                State::Handshaking(Handshaking { transfer, since: now, progress })
-            }
-            Setup::Done if connection.is_dialed => return self.stand(id, transfer),
-            Setup::Done => return self.begin(id, transfer),
-        };
-        self.note_progress(id);
-        self.touch(id);
-    }
-
+impl Net {
     /// A layer has taken a step. Where that is told long after it was to be complete, nobody has looked meanwhile, and it
     /// gets as much more time.
     fn note_progress(&mut self, id: ConnectionId) {
         let now = self.now;
-        let Some(connection) = self.pool.connections.get(id) else { return };
-        let transfer = connection.opens_for().and_then(|id| self.transfers.get(id));
-        let at = transfer.map_or(Time::NEVER, |transfer| connection.setup_due(transfer).at);
+        let Some(connection) = self.pool.connections.get_mut(id) else { return };
+        let at = connection.step_due().at;
         let is_late = at != Time::NEVER && at + limits::OVERSLEPT <= now;
-        let connection = self.pool.connections.get_mut(id);
-        if let Some(progress) = connection.and_then(Connection::progress_mut) {
+        if let Some(progress) = connection.progress_mut() {
             if is_late {
                 progress.since = progress.since + now.since(progress.moved);
             }
             progress.moved = now;
-        }
-    }
-
-    /// Does what a step of a connection's path asks for. False if the connection goes on no further.
-    pub(in crate::engine) fn take_step(&mut self, id: ConnectionId, step: Step) -> bool {
-        match step {
-            Step::Taken => self.note_handshake(id),
-            Step::TunnelOpen => self.enter_tunnel(id),
-            Step::AskAgain => self.tell_proxy(id),
-            Step::AskElsewhere => self.tunnel_elsewhere(id),
-        }
-        self.pool.connections.get(id).is_some()
-    }
-
-    /// Starts the exchange once the handshake is done.
-    fn note_handshake(&mut self, id: ConnectionId) {
-        let Some(connection) = self.pool.connections.get(id) else { return };
-        let (transfer, since) = match &connection.state {
-            State::Handshaking(state) if connection.path.setup() != Setup::Tls => {
-                (state.transfer, state.since)
-            }
-            State::Handshaking(_) | State::Tunnelling(_) => return self.note_progress(id),
-            State::Connecting(_)
-            | State::Exchanging(_)
-            | State::Multiplexed(_)
-            | State::Free
-            | State::Idle(_)
-            | State::Names(_) => return,
-        };
-        if let Some(transfer) = self.transfers.get_mut(transfer) {
-            transfer.spent.tls += self.now.nanos_since(since);
-        }
-        self.stand(id, transfer);
-    }
-
-    /// The tunnel is open: the connection goes on as if it had just been connected.
-    fn enter_tunnel(&mut self, id: ConnectionId) {
-        let Some((transfer, since)) = self.end_tunnelling(id) else { return };
-        self.set_up(id, transfer, since);
-    }
-
-    /// A proxy that has challenged is asked on another connection. How often is bounded as challenges are.
-    #[cold]
-    pub(in crate::engine) fn tunnel_elsewhere(&mut self, id: ConnectionId) {
-        let Some((transfer, _)) = self.end_tunnelling(id) else { return };
-        self.count_wire(transfer, Stand::Opening(id));
-        self.close(id);
-        self.relaunch(transfer);
-    }
-
-    /// Counts the time that a tunnel has taken. For which transfer, and since when it was connected to.
-    fn end_tunnelling(&mut self, id: ConnectionId) -> Option<(TransferId, Time)> {
-        let connection = self.pool.connections.get(id)?;
-        let State::Tunnelling(Tunnelling { transfer, connected, progress }) = connection.state
-        else {
-            return None;
-        };
-        if let Some(transfer) = self.transfers.get_mut(transfer) {
-            transfer.spent.proxy += self.now.nanos_since(connected);
-        }
-        Some((transfer, progress.since))
-    }
-
-    /// Asks a proxy for the tunnel once more, on the same connection, and tells it who asks.
-    fn tell_proxy(&mut self, id: ConnectionId) {
-        self.note_progress(id);
-        let Some(connection) = self.pool.connections.get(id) else { return };
-        let (origin, transfer) = (connection.origin, connection.opens_for());
-        let Some(transfer) = transfer else { return };
-        let told = self.introduction(origin, transfer);
-        let limits = self.transfers.get(transfer).map(|it| it.request.options.http);
-        let key = self.pool.get(origin).map(|origin| origin.key.clone());
-        let (Some(limits), Some(key)) = (limits, key) else { return };
-        let Some(connection) = self.pool.connections.get_mut(id) else { return };
-        match connection.path.ask_again(&key, told.as_deref(), &limits) {
-            Ok(()) => self.touch(id),
-            Err(cause) => self.fail_link(id, cause, None),
         }
     }
 }

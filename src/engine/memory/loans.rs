@@ -31,8 +31,6 @@ pub(in crate::engine) struct Memory {
     books: Rc<Books>,
     /// Those that wait, and some that do not any more.
     line: Turns<ExchangeId>,
-    /// When it was last looked at who makes little use of what it holds.
-    pub(in crate::engine) inspected: Time,
 }
 
 struct Books {
@@ -54,7 +52,7 @@ pub(in crate::engine) struct Loan {
 impl Memory {
     pub(in crate::engine) fn new(limit: usize) -> Memory {
         let books = Books { limit, held: Cell::new(0), waiting: Cell::new(0) };
-        Memory { books: Rc::new(books), line: Turns::new(), inspected: Time::ZERO }
+        Memory { books: Rc::new(books), line: Turns::new() }
     }
 
     /// A loan of nothing yet.
@@ -64,7 +62,12 @@ impl Memory {
 
     /// Whether so much is held that who has to wait has no place to do so.
     pub(super) fn is_full(&self) -> bool {
-        self.held() / limits::MEMORY_IN_LINE >= self.books.limit
+        self.is_full_without(0)
+    }
+
+    /// The same, if so much were given back.
+    pub(super) fn is_full_without(&self, bytes: usize) -> bool {
+        self.held().saturating_sub(bytes) / limits::MEMORY_IN_LINE >= self.books.limit
     }
 
     /// Whether those who wait hold all there is, so that each waits for the one who goes on.

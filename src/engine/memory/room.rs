@@ -12,6 +12,8 @@ use crate::engine::exchanges::codec::OnStream;
 use crate::engine::exchanges::exchange::{Exchange, ExchangeId, Hold};
 use crate::engine::exchanges::receive::Next;
 use crate::engine::memory::loans::Memory;
+use crate::engine::net::Net;
+use crate::engine::roster::Roster;
 use crate::engine::{ConnectionId, Engine};
 use crate::error::Cause;
 use crate::limits;
@@ -98,28 +100,45 @@ impl Engine {
     /// An exchange waits until there is room for what it has yet to take.
     #[cold]
     pub(in crate::engine) fn await_memory(&mut self, id: ExchangeId) {
-        let now = self.now;
-        let Some(exchange) = self.exchanges.get_mut(id) else { return };
-        let Some(transfer) = self.transfers.get(exchange.transfer) else { return };
+        let now = self.net.now;
+        let Some(exchange) = self.net.exchanges.get_mut(id) else { return };
+        let Some(transfer) = self.roster.transfers.get(exchange.claim.transfer) else { return };
         exchange.holds.set(Hold::Memory, true);
         match (&mut exchange.decoding, &mut exchange.head_loan) {
             (Some(decoding), _) => decoding.loan_mut().wait(now),
             (None, Some(loan)) => loan.wait(now),
             (None, None) => {}
         }
-        self.common.memory.join(&transfer.owner().to_text(), id);
-        self.stats.memory_waits += 1;
-        self.count_all_held(id);
-        self.shorten_unfinished();
-        self.shorten_line_if_full();
-        if self.common.memory.in_line() > 2 * self.exchanges.len() {
-            let exchanges = &self.exchanges;
+        self.roster.common.memory.join(&transfer.owner().to_text(), id);
+        self.net.stats.memory_waits += 1;
+        self.net.count_all_held(id);
+        self.shorten_line();
+        if self.roster.common.memory.in_line() > 2 * self.net.exchanges.len() {
+            let exchanges = &self.net.exchanges;
             let waits = |exchange: &Exchange| exchange.awaits_memory().is_some();
-            self.common.memory.forget(|id| exchanges.get(id).is_some_and(waits));
+            self.roster.common.memory.forget(|id| exchanges.get(id).is_some_and(waits));
         }
-        self.touch_exchange(id);
+        self.net.touch_exchange(id);
     }
 
+    /// Where more is held than there is room for, some of those who hold it fail: connections by what has not come whole, and
+    /// exchanges that wait.
+    #[inline]
+    pub(in crate::engine) fn shorten_line(&mut self) {
+        while let Some(id) = self.roster.surplus_unfinished(&self.net) {
+            let limit = self.net.config.memory;
+            self.fail_link(id, Cause::NoMemory { limit }, None);
+            self.net.unfinished.forget(id);
+        }
+        if self.roster.common.memory.is_full() {
+            for (id, cause) in self.roster.surplus_in_line(&self.net) {
+                self.fail_exchange(id, cause, None);
+            }
+        }
+    }
+}
+
+impl Net {
     /// Counts all that came for an exchange and has to wait, as it begins to.
     pub(in crate::engine) fn count_all_held(&mut self, id: ExchangeId) {
         let Some(exchange) = self.exchanges.get_mut(id) else { return };
@@ -134,68 +153,64 @@ impl Engine {
     pub(in crate::engine) fn count_held(&mut self, id: ConnectionId, bytes: usize) {
         if let Some(exchange) = self.exchange_on(id).and_then(|id| self.exchanges.get_mut(id)) {
             exchange.count_held(bytes);
-            self.shorten_line_if_full();
         }
     }
+}
 
-    #[inline]
-    pub(in crate::engine) fn shorten_line_if_full(&mut self) {
-        if self.common.memory.is_full() {
-            self.shorten_line();
-        }
-    }
-
+impl Roster {
     /// Has the first of those that wait go on, if there is room.
     #[inline]
-    pub(in crate::engine) fn call_who_waits(&mut self) {
+    pub(in crate::engine) fn call_who_waits(&mut self, net: &mut Net) {
         if let Some(id) = self.common.memory.call()
-            && let Some(exchange) = self.exchanges.get_mut(id)
+            && let Some(exchange) = net.exchanges.get_mut(id)
             && exchange.awaits_memory().is_some()
         {
             exchange.stop_waiting();
-            self.resumed.push_back(id);
+            net.resumed.push_back(id);
         }
     }
 
     /// Somebody has waited for long: whoever has most memory of which little use was made since it was last looked at
-    /// gives up a part of it.
+    /// gives up a part of it. Who fails by that, and why.
     #[cold]
-    pub(in crate::engine) fn inspect_holders(&mut self) {
-        let now = self.now;
-        self.common.memory.inspected = now;
-        let idle = self.holders(|exchange| exchange.makes_little_use(now));
+    pub(in crate::engine) fn inspect_holders(&mut self, net: &mut Net) -> Vec<(ExchangeId, Cause)> {
+        let now = net.now;
+        net.inspected = now;
+        let idle = self.holders(net, |exchange| exchange.makes_little_use(now));
         // where each waits for the one who goes on, nobody is spared
         let spared = if self.common.memory.is_held_in_line() { 0 } else { limits::MEMORY_UNASKED };
         let mut left: usize = idle.iter().map(|holder| holder.held).sum();
         let mut due = self.common.memory.portion();
-        for Holder { id, held } in idle {
-            if left <= spared || due == 0 {
-                return;
-            }
-            (left, due) = (left - held, due.saturating_sub(held));
-            self.fail_exchange(id, Cause::Memory { held }, None);
-        }
+        let gives_up = |holder: &Holder| {
+            let is_due = left > spared && due > 0;
+            (left, due) = (left - holder.held, due.saturating_sub(holder.held));
+            is_due
+        };
+        let due = idle.into_iter().take_while(gives_up);
+        due.map(|Holder { id, held }| (id, Cause::Memory { held })).collect()
     }
 
-    /// More is held than there are places in line for.
+    /// More is held than there are places in line for. Who fails by that, and why.
     #[cold]
-    fn shorten_line(&mut self) {
-        let limit = self.config.memory;
-        let mut due = self.common.memory.portion();
-        for Holder { id, held } in self.holders(Exchange::waits_with_much) {
-            if due == 0 && !self.common.memory.is_full() {
-                return;
-            }
-            due = due.saturating_sub(held);
-            self.fail_exchange(id, Cause::NoMemory { limit }, None);
-        }
+    fn surplus_in_line(&self, net: &Net) -> Vec<(ExchangeId, Cause)> {
+        let limit = net.config.memory;
+        let waiting = self.holders(net, Exchange::waits_with_much);
+        let mut given_back = 0;
+        let memory = &self.common.memory;
+        let gives_up = |holder: &Holder| {
+            let is_due = given_back < memory.portion() || memory.is_full_without(given_back);
+            given_back += holder.held;
+            is_due
+        };
+        let due = waiting.into_iter().take_while(gives_up);
+        due.map(|Holder { id, .. }| (id, Cause::NoMemory { limit })).collect()
     }
 
     /// Those of the exchanges asked for that are of the owner who has most in them, the largest first.
-    fn holders(&self, asked_for: impl Fn(&Exchange) -> bool) -> Vec<Holder> {
+    fn holders(&self, net: &Net, asked_for: impl Fn(&Exchange) -> bool) -> Vec<Holder> {
         let mut of_owners: BTreeMap<Owner<'_>, (usize, Vec<Holder>)> = BTreeMap::new();
-        for (id, exchange) in self.exchanges.iter() {
-            let Some(transfer) = self.transfers.get(exchange.transfer) else { continue };
+        for (id, exchange) in net.exchanges.iter() {
+            let Some(transfer) = self.transfers.get(exchange.claim.transfer) else { continue };
             let held = exchange.memory_held();
             if held > 0 && asked_for(exchange) {
                 let (sum, holders) = of_owners.entry(transfer.owner()).or_default();

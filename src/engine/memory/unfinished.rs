@@ -8,10 +8,11 @@
 
 use std::collections::BTreeMap;
 
+use crate::engine::ConnectionId;
 use crate::engine::links::connection::{Connection, State};
 use crate::engine::memory::loans::Loan;
-use crate::engine::{ConnectionId, Engine};
-use crate::error::Cause;
+use crate::engine::net::Net;
+use crate::engine::roster::Roster;
 use crate::id::Id;
 use crate::limits;
 use crate::owner::Owner;
@@ -60,43 +61,32 @@ impl Connection {
     }
 }
 
-impl Engine {
-    /// Counts what a connection holds of a message that has not come whole. Some connection may have to go for that, and
-    /// this may be the one.
+impl Roster {
+    /// Counts what a connection holds of a message that has not come whole. Whether it holds any: some connection may have to
+    /// go for that.
     #[inline]
-    pub(in crate::engine) fn count_unfinished(&mut self, id: ConnectionId) {
-        let Some(connection) = self.pool.connections.get(id) else { return };
-        match connection.unfinished() {
-            0 => self.unfinished.forget(id),
-            bytes => self.lend_unfinished(id, bytes),
+    pub(in crate::engine) fn count_unfinished(&self, net: &mut Net, id: ConnectionId) -> bool {
+        let Some(connection) = net.pool.connections.get(id) else { return false };
+        let bytes = connection.unfinished();
+        match bytes {
+            0 => net.unfinished.forget(id),
+            bytes => net.unfinished.set(id, || self.common.memory.lend(), bytes),
         }
+        bytes > 0
     }
 
-    #[cold]
-    fn lend_unfinished(&mut self, id: ConnectionId, bytes: usize) {
-        let memory = &self.common.memory;
-        self.unfinished.set(id, || memory.lend(), bytes);
-        self.shorten_unfinished();
-    }
-
-    /// Where all memory is held, some of what messages that have not come whole hold beyond their share is given up.
+    /// Where all memory is held, and messages that have not come whole hold beyond their share, the connection that holds most
+    /// of those of the owner who has most of it.
     #[inline]
-    pub(super) fn shorten_unfinished(&mut self) {
-        while self.has_too_much_unfinished()
-            && let Some(id) = self.largest_unfinished()
-        {
-            self.fail_link(id, Cause::NoMemory { limit: self.config.memory }, None);
-            self.unfinished.forget(id);
-        }
+    pub(super) fn surplus_unfinished(&self, net: &Net) -> Option<ConnectionId> {
+        let limit = net.config.memory;
+        let is_much = net.unfinished.bytes > limit / limits::UNFINISHED_SHARE
+            && self.common.memory.held() >= limit;
+        if is_much { net.largest_unfinished() } else { None }
     }
+}
 
-    fn has_too_much_unfinished(&self) -> bool {
-        let limit = self.config.memory;
-        self.unfinished.bytes > limit / limits::UNFINISHED_SHARE
-            && self.common.memory.held() >= limit
-    }
-
-    /// The connection that holds most, of those of the owner who has most of it.
+impl Net {
     #[cold]
     fn largest_unfinished(&self) -> Option<ConnectionId> {
         let mut of_owners: BTreeMap<Owner<'_>, (usize, (usize, u64))> = BTreeMap::new();

@@ -11,6 +11,7 @@ use crate::engine::exchanges::receive::{
 use crate::engine::links::connection::State;
 use crate::engine::multiplex::Multiplex;
 use crate::engine::multiplex::lent::Lent;
+use crate::engine::net::Net;
 use crate::engine::transfers::panicked::{Called, calling};
 use crate::engine::transfers::transfer::Transfer;
 use crate::engine::{ConnectionId, Engine, Flow};
@@ -40,7 +41,9 @@ impl Engine {
     pub(in crate::engine) fn take_frames(&mut self, id: ConnectionId, input: &[u8]) -> Taken {
         let (mut taken, mut of_request) = (0, false);
         loop {
-            let Some(connection) = self.pool.connections.get_mut(id) else { return Taken::Over };
+            let Some(connection) = self.net.pool.connections.get_mut(id) else {
+                return Taken::Over;
+            };
             let State::Multiplexed(link) = &mut connection.state else { return Taken::Over };
             let Read { consumed, event } = match link.codec.read(&input[taken..]) {
                 Ok(read) => read,
@@ -52,21 +55,21 @@ impl Engine {
             taken += consumed;
             let told = match event {
                 Event::NeedMore => {
-                    link.hear(self.now, of_request);
+                    link.hear(self.net.now, of_request);
                     let (answers, changes) =
                         (link.codec.wants_fill(), link.is_listed != link.has_room());
                     let settles = connection.is_dialed && link.codec.is_settled();
                     if answers {
-                        self.touch(id);
+                        self.net.touch(id);
                     }
                     if changes {
-                        self.relist(id);
+                        self.net.relist(id);
                     }
                     if settles {
-                        self.note_settled(id);
+                        self.net.note_settled(id);
                     }
-                    self.shorten_line_if_full();
-                    self.count_unfinished(id);
+                    self.roster.count_unfinished(&mut self.net, id);
+                    self.shorten_line();
                     return Taken::All;
                 }
                 Event::Pong { .. } => {
@@ -76,12 +79,15 @@ impl Engine {
                 Event::GoAway { .. } => continue,
                 event => {
                     of_request = true;
-                    let (exchanges, transfers) = (&mut self.exchanges, &mut self.transfers);
+                    let (exchanges, transfers) =
+                        (&mut self.net.exchanges, &mut self.roster.transfers);
                     let key = key_of(&event);
                     let Some(exchange) = exchanges.get_mut(key) else { continue };
-                    let Some(transfer) = transfers.get_mut(exchange.transfer) else { continue };
-                    exchange.note_received(consumed, self.now);
-                    let (common, now) = (&mut self.common, self.now);
+                    let Some(transfer) = transfers.get_mut(exchange.claim.transfer) else {
+                        continue;
+                    };
+                    exchange.note_received(consumed, self.net.now);
+                    let (common, now) = (&mut self.roster.common, self.net.now);
                     calling(Called::On(key), || exchange.hear(transfer, key, event, common, now))
                 }
             };
@@ -93,13 +99,14 @@ impl Engine {
     fn heed_told(&mut self, id: ConnectionId, told: Told) {
         let Told { exchange, next, delivered, changed } = told;
         if delivered > 0 {
-            self.give_credit(id, exchange, delivered);
+            self.net.give_credit(id, exchange, delivered);
         }
         if changed {
-            self.touch_exchange(exchange);
+            self.net.touch_exchange(exchange);
         }
         let superseded = |exchange: &Exchange| exchange.rest == Rest::Superseded;
-        if matches!(next, Next::Fail(_)) && self.exchanges.get(exchange).is_some_and(superseded) {
+        if matches!(next, Next::Fail(_)) && self.net.exchanges.get(exchange).is_some_and(superseded)
+        {
             // where it leads has been said
             return self.complete(exchange);
         }
@@ -112,6 +119,93 @@ impl Engine {
         self.leave_rest_of_stream(exchange);
     }
 
+    /// Delivers what an exchange had to wait with.
+    pub(in crate::engine) fn take_held_parts(&mut self, id: ExchangeId) {
+        // the handler may have had enough of what was left undecoded
+        self.leave_rest_of_stream(id);
+        loop {
+            let Some(exchange) = self.net.exchanges.get_mut(id) else { return };
+            let (connection, holds) = (exchange.connection, exchange.holds);
+            let Some(stream) = exchange.codec.stream_mut() else { return };
+            if holds.delivery() {
+                return;
+            }
+            let Some(held) = stream.take_held() else { return };
+            let Some(transfer) = self.roster.transfers.get_mut(exchange.claim.transfer) else {
+                return;
+            };
+            self.told = true;
+            let (common, now) = (&mut self.roster.common, self.net.now);
+            let told = calling(Called::On(id), || {
+                exchange.deliver(transfer, id, held.part(), common, now)
+            });
+            self.heed_told(connection, told);
+        }
+    }
+
+    /// The rest of a response that goes nowhere is not waited for where its end is not there yet.
+    fn leave_rest_of_stream(&mut self, id: ExchangeId) {
+        let Some(exchange) = self.net.exchanges.get(id) else { return };
+        if exchange.rest == Rest::Delivered {
+            return;
+        }
+        if let Some(cause) = self.roster.take_broken(&mut self.net, id) {
+            return self.fail_exchange(id, cause, None);
+        }
+        let Some(exchange) = self.net.exchanges.get(id) else { return };
+        let size = exchange.codec.content_length().unwrap_or(0).max(exchange.codec.body_received());
+        if exchange.rest == Rest::Unwanted || size > limits::SUPERSEDED_BODY {
+            self.complete(id);
+        }
+    }
+
+    // out
+
+    /// Fills `out` with frames of a connection, through whatever is below them.
+    pub(in crate::engine) fn fill_frames(
+        &mut self,
+        id: ConnectionId,
+        out: &mut [u8],
+    ) -> Result<usize, Cause> {
+        let Some(connection) = self.net.pool.connections.get_mut(id) else { return Ok(0) };
+        let State::Multiplexed(link) = &mut connection.state else { return Ok(0) };
+        let Multiplex { codec, departures, .. } = &mut **link;
+        let (path, handed) = (&mut connection.path, connection.wire.handed);
+        let (exchanges, transfers) = (&mut self.net.exchanges, &mut self.roster.transfers);
+        let (failed, asked) = (Vec::new(), false);
+        let mut lent = Lent { exchanges, transfers, departures, failed, asked, at: 0 };
+        let mut filled = 0;
+        if path.is_bare() {
+            filled = codec.fill(out, &mut lent);
+        } else {
+            filled += path.fill(out)?;
+            if !path.wants_send() {
+                lent.departures.note_handed(handed + filled as u64);
+            }
+            self.scratch.resize(limits::TLS_PLAINTEXT, 0);
+            while filled < out.len() && codec.wants_fill() {
+                lent.at = 0;
+                let plain = codec.fill(&mut self.scratch, &mut lent);
+                if plain == 0 {
+                    break;
+                }
+                path.write(&self.scratch[..plain])?;
+                filled += path.fill(&mut out[filled..])?;
+            }
+        }
+        if !path.wants_send() {
+            lent.departures.note_handed(handed + filled as u64);
+        }
+        self.told |= lent.asked;
+        let failed = std::mem::take(&mut lent.failed);
+        for (exchange, fault) in failed {
+            self.fail_exchange(exchange, Cause::Aborted(fault.to_string()), None);
+        }
+        Ok(filled)
+    }
+}
+
+impl Net {
     /// So many bytes of a body are done with: the peer may send as many more, once they are paid for.
     fn give_credit(&mut self, id: ConnectionId, exchange: ExchangeId, bytes: usize) {
         let Some(exchange) = self.exchanges.get_mut(exchange) else { return };
@@ -143,89 +237,6 @@ impl Engine {
             }
         }
         self.touch(connection);
-    }
-
-    /// Delivers what an exchange had to wait with.
-    pub(in crate::engine) fn take_held_parts(&mut self, id: ExchangeId) {
-        // the handler may have had enough of what was left undecoded
-        self.leave_rest_of_stream(id);
-        loop {
-            let Some(exchange) = self.exchanges.get_mut(id) else { return };
-            let (connection, holds) = (exchange.connection, exchange.holds);
-            let Some(stream) = exchange.codec.stream_mut() else { return };
-            if holds.delivery() {
-                return;
-            }
-            let Some(held) = stream.take_held() else { return };
-            let Some(transfer) = self.transfers.get_mut(exchange.transfer) else { return };
-            self.told = true;
-            let (common, now) = (&mut self.common, self.now);
-            let told = calling(Called::On(id), || {
-                exchange.deliver(transfer, id, held.part(), common, now)
-            });
-            self.heed_told(connection, told);
-        }
-    }
-
-    /// The rest of a response that goes nowhere is not waited for where its end is not there yet.
-    fn leave_rest_of_stream(&mut self, id: ExchangeId) {
-        let Some(exchange) = self.exchanges.get(id) else { return };
-        if exchange.rest == Rest::Delivered {
-            return;
-        }
-        if let Some(cause) = self.take_broken(id) {
-            return self.fail_exchange(id, cause, None);
-        }
-        let Some(exchange) = self.exchanges.get(id) else { return };
-        let size = exchange.codec.content_length().unwrap_or(0).max(exchange.codec.body_received());
-        if exchange.rest == Rest::Unwanted || size > limits::SUPERSEDED_BODY {
-            self.complete(id);
-        }
-    }
-
-    // out
-
-    /// Fills `out` with frames of a connection, through whatever is below them.
-    pub(in crate::engine) fn fill_frames(
-        &mut self,
-        id: ConnectionId,
-        out: &mut [u8],
-    ) -> Result<usize, Cause> {
-        let Some(connection) = self.pool.connections.get_mut(id) else { return Ok(0) };
-        let State::Multiplexed(link) = &mut connection.state else { return Ok(0) };
-        let Multiplex { codec, departures, .. } = &mut **link;
-        let (path, handed) = (&mut connection.path, connection.wire.handed);
-        let (exchanges, transfers) = (&mut self.exchanges, &mut self.transfers);
-        let (failed, asked) = (Vec::new(), false);
-        let mut lent = Lent { exchanges, transfers, departures, failed, asked, at: 0 };
-        let mut filled = 0;
-        if path.is_bare() {
-            filled = codec.fill(out, &mut lent);
-        } else {
-            filled += path.fill(out)?;
-            if !path.wants_send() {
-                lent.departures.note_handed(handed + filled as u64);
-            }
-            self.scratch.resize(limits::TLS_PLAINTEXT, 0);
-            while filled < out.len() && codec.wants_fill() {
-                lent.at = 0;
-                let plain = codec.fill(&mut self.scratch, &mut lent);
-                if plain == 0 {
-                    break;
-                }
-                path.write(&self.scratch[..plain])?;
-                filled += path.fill(&mut out[filled..])?;
-            }
-        }
-        if !path.wants_send() {
-            lent.departures.note_handed(handed + filled as u64);
-        }
-        self.told |= lent.asked;
-        let failed = std::mem::take(&mut lent.failed);
-        for (exchange, fault) in failed {
-            self.fail_exchange(exchange, Cause::Aborted(fault.to_string()), None);
-        }
-        Ok(filled)
     }
 
     /// Bytes of a connection were sent: those of its exchanges have left.

@@ -26,7 +26,7 @@ pub(in crate::engine) struct Lent<'a> {
 impl Lent<'_> {
     fn transfer(&mut self, key: u64) -> Option<(&mut Exchange, &mut Transfer)> {
         let exchange = self.exchanges.get_mut(Id::from_bits(key))?;
-        let transfer = self.transfers.get_mut(exchange.transfer)?;
+        let transfer = self.transfers.get_mut(exchange.claim.transfer)?;
         Some((exchange, transfer))
     }
 }
@@ -34,7 +34,7 @@ impl Lent<'_> {
 impl Requests for Lent<'_> {
     fn head(&self, key: u64) -> Option<&RequestHead> {
         let exchange = self.exchanges.get(Id::from_bits(key))?;
-        Some(&self.transfers.get(exchange.transfer)?.request.head)
+        Some(&self.transfers.get(exchange.claim.transfer)?.request.head)
     }
 
     fn read(&mut self, key: u64, out: &mut [u8]) -> SourceRead {

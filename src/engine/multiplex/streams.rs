@@ -7,16 +7,125 @@
 use crate::engine::exchanges::codec::Codec;
 use crate::engine::exchanges::exchange::{ExchangeId, Rest};
 use crate::engine::gates::Clock;
-use crate::engine::links::connection::{Connection, State};
+use crate::engine::links::connection::{Claim, Connection, State};
 use crate::engine::multiplex::Multiplex;
+use crate::engine::net::{Net, Timer};
 use crate::engine::pool::OriginId;
+use crate::engine::roster::Roster;
 use crate::engine::transfers::finish::Stand;
-use crate::engine::{ConnectionId, Engine, Output, Timer, TransferId};
+use crate::engine::{ConnectionId, Engine, Options, Output, TransferId};
 use crate::error::{Cause, Operation};
 use crate::id::Id;
 use crate::limits;
 
 impl Engine {
+    /// Exchanges of a connection are over: it goes on with those that wait, is idle, or is closed.
+    pub(in crate::engine) fn release_multiplexed(&mut self, id: ConnectionId) {
+        let Some(connection) = self.net.pool.connections.get_mut(id) else { return };
+        let (origin, turns) = (connection.origin, connection.turns);
+        let State::Multiplexed(link) = &mut connection.state else { return };
+        link.is_freed = false;
+        let others_wait =
+            self.net.pool.others_want_slots(origin) || self.net.gates.others_want_place(id);
+        let turn_over = others_wait && turns >= limits::REQUESTS_PER_TURN;
+        if turn_over || self.net.pool.has_surplus(origin) || self.net.gates.has_surplus(id) {
+            self.net.retire(id);
+        }
+        while self.net.has_room(id) && self.serve_next_on(id) {}
+        self.net.list(id);
+        let Some(link) = self.net.multiplex(id) else { return };
+        match link.exchanges {
+            // nor is one idle that takes no more for now
+            0 if others_wait || !link.has_room() => {
+                self.net.pool.end_turn(origin);
+                self.net.gates.go_last(origin);
+                self.net.close(id);
+            }
+            0 => {
+                link.is_wide = true;
+                self.net.pool.set_idle(id, self.net.now);
+                self.net.gates.set_idle(id);
+                self.net.touch(id);
+            }
+            _ => {}
+        }
+    }
+
+    /// The peer wants HTTP/1.1 for what it was asked (RFC 9113, 7), and gets it, from here on. False if it cannot.
+    #[cold]
+    pub(in crate::engine) fn ask_by_http1(&mut self, id: ExchangeId) -> bool {
+        let Some(exchange) = self.net.exchanges.get(id) else { return false };
+        let (transfer_id, connection) = (exchange.claim.transfer, exchange.connection);
+        let (untouched, seen) = (!exchange.body_begun, exchange.response.is_some());
+        let Some(transfer) = self.roster.transfers.get_mut(transfer_id) else { return false };
+        let Some(origin) = self.net.pool.get_mut(transfer.origin) else { return false };
+        if seen || !(untouched || transfer.request.body.rewind()) || !origin.insist_on_http1() {
+            return false;
+        }
+        self.move_on(id, transfer_id, connection);
+        true
+    }
+
+    /// The server of a connection is not the one to be asked: its transfer asks on another one.
+    #[cold]
+    pub(in crate::engine) fn ask_elsewhere(&mut self, id: ExchangeId) {
+        let Some(exchange) = self.net.exchanges.get(id) else { return };
+        let (transfer, connection) = (exchange.claim.transfer, exchange.connection);
+        self.net.stats.resent += 1;
+        if let Some(transfer) = self.roster.transfers.get_mut(transfer) {
+            transfer.resent = transfer.resent.saturating_add(1);
+        }
+        self.move_on(id, transfer, connection);
+    }
+
+    /// A transfer leaves a connection, which takes no more of them, for another.
+    fn move_on(&mut self, id: ExchangeId, transfer: TransferId, connection: ConnectionId) {
+        self.roster.count_wire(&mut self.net, transfer, Stand::Exchange(id));
+        self.net.retire(connection);
+        self.net.end_stream(id);
+        self.relaunch(transfer);
+    }
+
+    /// A connection that speaks HTTP/2 is of no more use: all that it carries fails, or is tried again. What has come whole is
+    /// delivered yet.
+    pub(in crate::engine) fn fail_multiplexed(
+        &mut self,
+        id: ConnectionId,
+        cause: &Cause,
+        operation: Option<Operation>,
+    ) {
+        self.net.retire(id);
+        let Some(link) = self.net.multiplex(id) else { return };
+        // those that are sent again are queued first, the last first
+        for key in link.codec.lose().into_iter().rev() {
+            let id = Id::from_bits(key);
+            match self.net.exchanges.get(id).map(|exchange| exchange.rest) {
+                // where it leads has been said
+                Some(Rest::Superseded) => self.complete(id),
+                _ => self.fail_exchange(id, cause.clone(), operation),
+            }
+        }
+        let Some(connection) = self.net.pool.connections.get_mut(id) else { return };
+        connection.ended = true;
+        match &connection.state {
+            State::Multiplexed(link) if link.exchanges > 0 => self.net.touch(id),
+            _ => self.net.close(id),
+        }
+    }
+}
+
+impl Roster {
+    /// A connection's path stands, and what is spoken on it is known; its transfer's exchange begins.
+    #[cold]
+    pub(in crate::engine) fn stand(&mut self, net: &mut Net, id: ConnectionId, claim: Claim) {
+        if let Some(http2) = net.pool.stands(id) {
+            net.note_stand(id, &claim.options, http2);
+        }
+        self.begin(net, id, claim.transfer);
+    }
+}
+
+impl Net {
     /// A connection that speaks HTTP/2.
     pub(in crate::engine) fn multiplex(&mut self, id: ConnectionId) -> Option<&mut Multiplex> {
         match &mut self.pool.connections.get_mut(id)?.state {
@@ -25,21 +134,12 @@ impl Engine {
         }
     }
 
-    /// A connection's path stands, and what is spoken on it is known; its transfer's exchange begins.
-    #[cold]
-    pub(in crate::engine) fn stand(&mut self, id: ConnectionId, transfer: TransferId) {
-        if let Some(http2) = self.pool.stands(id) {
-            self.note_stand(id, transfer, http2);
-        }
-        self.begin(id, transfer);
-    }
-
     /// With that it is known what those do who have waited for it.
-    fn note_stand(&mut self, id: ConnectionId, transfer: TransferId, http2: bool) {
+    fn note_stand(&mut self, id: ConnectionId, options: &Options, http2: bool) {
         let Some(connection) = self.pool.connections.get_mut(id) else { return };
         let origin = connection.origin;
-        if http2 && let Some(transfer) = self.transfers.get(transfer) {
-            let link = Multiplex::new(&transfer.request.options.http, &self.config.http2, self.now);
+        if http2 {
+            let link = Multiplex::new(&options.http, &self.config.http2, self.now);
             connection.state = State::Multiplexed(Box::new(link));
             self.list(id);
         }
@@ -176,72 +276,6 @@ impl Engine {
         }
     }
 
-    /// Exchanges of a connection are over: it goes on with those that wait, is idle, or is closed.
-    pub(in crate::engine) fn release_multiplexed(&mut self, id: ConnectionId) {
-        let Some(connection) = self.pool.connections.get_mut(id) else { return };
-        let (origin, turns) = (connection.origin, connection.turns);
-        let State::Multiplexed(link) = &mut connection.state else { return };
-        link.is_freed = false;
-        let others_wait = self.pool.others_want_slots(origin) || self.gates.others_want_place(id);
-        let turn_over = others_wait && turns >= limits::REQUESTS_PER_TURN;
-        if turn_over || self.pool.has_surplus(origin) || self.gates.has_surplus(id) {
-            self.retire(id);
-        }
-        while self.has_room(id) && self.serve_next_on(id) {}
-        self.list(id);
-        let Some(link) = self.multiplex(id) else { return };
-        match link.exchanges {
-            // nor is one idle that takes no more for now
-            0 if others_wait || !link.has_room() => {
-                self.pool.end_turn(origin);
-                self.gates.go_last(origin);
-                self.close(id);
-            }
-            0 => {
-                link.is_wide = true;
-                self.pool.set_idle(id, self.now);
-                self.gates.set_idle(id);
-                self.touch(id);
-            }
-            _ => {}
-        }
-    }
-
-    /// The peer wants HTTP/1.1 for what it was asked (RFC 9113, 7), and gets it, from here on. False if it cannot.
-    #[cold]
-    pub(in crate::engine) fn ask_by_http1(&mut self, id: ExchangeId) -> bool {
-        let Some(exchange) = self.exchanges.get(id) else { return false };
-        let (transfer_id, connection) = (exchange.transfer, exchange.connection);
-        let (untouched, seen) = (!exchange.body_begun, exchange.response.is_some());
-        let Some(transfer) = self.transfers.get_mut(transfer_id) else { return false };
-        let Some(origin) = self.pool.get_mut(transfer.origin) else { return false };
-        if seen || !(untouched || transfer.request.body.rewind()) || !origin.insist_on_http1() {
-            return false;
-        }
-        self.move_on(id, transfer_id, connection);
-        true
-    }
-
-    /// The server of a connection is not the one to be asked: its transfer asks on another one.
-    #[cold]
-    pub(in crate::engine) fn ask_elsewhere(&mut self, id: ExchangeId) {
-        let Some(exchange) = self.exchanges.get(id) else { return };
-        let (transfer, connection) = (exchange.transfer, exchange.connection);
-        self.stats.resent += 1;
-        if let Some(transfer) = self.transfers.get_mut(transfer) {
-            transfer.resent = transfer.resent.saturating_add(1);
-        }
-        self.move_on(id, transfer, connection);
-    }
-
-    /// A transfer leaves a connection, which takes no more of them, for another.
-    fn move_on(&mut self, id: ExchangeId, transfer: TransferId, connection: ConnectionId) {
-        self.count_wire(transfer, Stand::Exchange(id));
-        self.retire(connection);
-        self.end_stream(id);
-        self.relaunch(transfer);
-    }
-
     /// A peer that has not said anything for as long as one of its exchanges has waited is given no more of them.
     pub(in crate::engine) fn distrust(&mut self, id: ExchangeId) {
         let Some(exchange) = self.exchanges.get(id) else { return };
@@ -259,33 +293,6 @@ impl Engine {
             link.retire();
             // who waits for room on it may go on another
             self.to_serve.push_back(connection.origin);
-        }
-    }
-
-    /// A connection that speaks HTTP/2 is of no more use: all that it carries fails, or is tried again. What has come whole is
-    /// delivered yet.
-    pub(in crate::engine) fn fail_multiplexed(
-        &mut self,
-        id: ConnectionId,
-        cause: &Cause,
-        operation: Option<Operation>,
-    ) {
-        self.retire(id);
-        let Some(link) = self.multiplex(id) else { return };
-        // those that are sent again are queued first, the last first
-        for key in link.codec.lose().into_iter().rev() {
-            let id = Id::from_bits(key);
-            match self.exchanges.get(id).map(|exchange| exchange.rest) {
-                // where it leads has been said
-                Some(Rest::Superseded) => self.complete(id),
-                _ => self.fail_exchange(id, cause.clone(), operation),
-            }
-        }
-        let Some(connection) = self.pool.connections.get_mut(id) else { return };
-        connection.ended = true;
-        match &connection.state {
-            State::Multiplexed(link) if link.exchanges > 0 => self.touch(id),
-            _ => self.close(id),
         }
     }
 
@@ -319,7 +326,7 @@ impl Engine {
     pub(in crate::engine) fn schedule_exchange(&mut self, id: ExchangeId) {
         let Some(exchange) = self.exchanges.get(id) else { return };
         let Some(stream) = exchange.codec.stream() else { return };
-        let at = self.exchange_deadline(exchange).at;
+        let at = exchange.due(self.inspected).at;
         if at >= stream.timer_at {
             return;
         }

@@ -4,7 +4,7 @@
 //! has no transfer and no origin, and counts against no limit of connections; what the resolver wants is done before
 //! the driver is asked to do anything; an engine that looks no names up has nothing of this.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use crate::dial::Dial;
 use crate::dns::{Kind, Switch};
@@ -14,6 +14,8 @@ use crate::engine::names::resolve::{LookupId, Outcome, Way};
 use crate::engine::names::stub::{
     ChannelId, Failure, Fixed, Found, NameError, Names, NamesConfig, Transport, Want,
 };
+use crate::engine::net::Net;
+use crate::engine::roster::Roster;
 use crate::engine::{ConnectionId, Engine, Output, error_before_exchange};
 use crate::error::{Cause, Operation, Phase, Unresolved};
 use crate::id::IdMap;
@@ -79,7 +81,7 @@ impl Channels {
     }
 
     /// Closes those on which nothing is waited for, by what is wanted next.
-    fn close_idle(&mut self) {
+    pub(in crate::engine) fn close_idle(&mut self) {
         if let Some(stub) = &mut self.0 {
             stub.names.close_idle();
         }
@@ -161,13 +163,13 @@ impl Engine {
     /// are others than before (servers, hosts(5), nsswitch.conf(5)), what was found with those is forgotten.
     pub fn set_names(&mut self, config: NamesConfig, switch: Switch, seed: [u8; 32]) {
         let most = config.max_lookups().min(limits::LOOKUPS);
-        let same_way = self.resolver.set_own(most, Fixed::of(&config), switch);
-        match &mut self.channels.0 {
+        let same_way = self.net.resolver.set_own(most, Fixed::of(&config), switch);
+        match &mut self.net.channels.0 {
             Some(stub) => {
                 if !same_way || !stub.names.has_sources_of(&config) {
-                    self.resolver.forget_all();
+                    self.net.resolver.forget_all();
                 }
-                stub.names.set_config(config, self.now);
+                stub.names.set_config(config, self.net.now);
             }
             none => {
                 let names = Names::new(config, seed);
@@ -180,14 +182,78 @@ impl Engine {
     /// Takes a look-up that the driver was asked for back, to look the name up itself. False if that is the
     /// driver's to do.
     pub fn take_lookup(&mut self, lookup: LookupId, host: &Host) -> bool {
-        let begun = self.resolver.is_started(lookup);
-        let taken = self.resolver.take_over(lookup, host);
+        let begun = self.net.resolver.is_started(lookup);
+        let taken = self.net.resolver.take_over(lookup, host);
         if begun && taken {
             // it is when its turn comes
-            self.stats.lookups -= 1;
+            self.net.stats.lookups -= 1;
         }
         self.settle();
         taken
+    }
+
+    /// Does what the resolver wants.
+    pub(in crate::engine) fn serve_names(&mut self) {
+        while let Some(want) = self.net.channels.poll_want() {
+            match want {
+                Want::Open { channel, server, transport } => {
+                    self.net.open_channel(channel, server, transport);
+                }
+                Want::Send { channel } => {
+                    if let Some(id) = self.net.channels.connection_of(channel) {
+                        if let Some(connection) = self.net.pool.connections.get_mut(id) {
+                            connection.set_wants_send(true);
+                        }
+                        self.net.touch(id);
+                    }
+                }
+                Want::Close { channel } => {
+                    if let Some(id) = self.net.channels.connection_of(channel) {
+                        self.net.channels.note_closed(channel);
+                        self.net.close(id);
+                    }
+                }
+                Want::Found { lookup, result } => self.end_lookup(lookup, Outcome::of(result)),
+                Want::Slow { lookup } => {
+                    // who waits goes on with addresses that have expired, if there are such
+                    if let Some((waiters, addresses)) =
+                        self.net.resolver.take_stale(lookup, self.net.now)
+                    {
+                        self.tell_waiters(waiters, &Ok(addresses));
+                    }
+                }
+                Want::Starved { lookup } => self.roster.note_starved(&mut self.net, lookup),
+                Want::Later { lookup, host, found } => {
+                    for (connection, cause) in self.net.learn_later(lookup, host, found) {
+                        self.attempt_failed(connection, cause);
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Roster {
+    /// Those who wait for a look-up wait for what the system has no room for.
+    fn note_starved(&mut self, net: &mut Net, lookup: LookupId) {
+        let Some(last) = net.stats.exhausted_last else { return };
+        for &id in net.resolver.waiters(lookup) {
+            if let Some(transfer) = self.transfers.get_mut(id) {
+                transfer.note_starved_lookup(last);
+            }
+        }
+    }
+}
+
+impl Net {
+    /// The socket of a channel is connected.
+    #[cold]
+    pub(in crate::engine) fn channel_connected(&mut self, id: ConnectionId) {
+        let Some(connection) = self.pool.connections.get_mut(id) else { return };
+        let State::Names(state) = &mut connection.state else { return };
+        state.connected = true;
+        self.channels.note_connected(state.channel);
+        self.touch(id);
     }
 
     /// Starts a look-up. False if it is the driver's to do.
@@ -204,52 +270,21 @@ impl Engine {
         }
     }
 
-    /// Does what the resolver wants.
-    pub(in crate::engine) fn serve_names(&mut self) {
-        while let Some(want) = self.channels.poll_want() {
-            match want {
-                Want::Open { channel, server, transport } => {
-                    self.open_channel(channel, server, transport);
-                }
-                Want::Send { channel } => {
-                    if let Some(id) = self.channels.connection_of(channel) {
-                        if let Some(connection) = self.pool.connections.get_mut(id) {
-                            connection.set_wants_send(true);
-                        }
-                        self.touch(id);
-                    }
-                }
-                Want::Close { channel } => {
-                    if let Some(id) = self.channels.connection_of(channel) {
-                        self.channels.note_closed(channel);
-                        self.close(id);
-                    }
-                }
-                Want::Found { lookup, result } => self.end_lookup(lookup, Outcome::of(result)),
-                Want::Slow { lookup } => {
-                    // who waits goes on with addresses that have expired, if there are such
-                    if let Some((waiters, addresses)) = self.resolver.take_stale(lookup, self.now) {
-                        self.tell_waiters(waiters, &Ok(addresses));
-                    }
-                }
-                Want::Starved { lookup } => self.note_starved(lookup),
-                Want::Later { lookup, host, found } => self.learn_later(lookup, host, found),
-            }
-        }
-    }
-
     /// The other family of a name has been looked up, too: whoever is connecting to it may go on with what was found, or
-    /// knows that it was nothing.
-    fn learn_later(&mut self, lookup: LookupId, host: Host, found: Option<Found>) {
+    /// knows that it was nothing. The connections that go on by that, or fail.
+    fn learn_later(
+        &mut self,
+        lookup: LookupId,
+        host: Host,
+        found: Option<Found>,
+    ) -> Vec<(ConnectionId, Cause)> {
         let waiters = match found {
             None => self.resolver.learn_no_more(lookup, &host),
             Some(Found { addresses, ttl, .. }) => {
                 self.resolver.learn(lookup, host, addresses.into(), ttl, self.now)
             }
         };
-        for transfer in waiters {
-            self.hear_of_more(transfer);
-        }
+        waiters.into_iter().filter_map(|race| self.hear_of_more(race)).collect()
     }
 
     fn open_channel(&mut self, channel: ChannelId, server: SocketAddr, transport: Transport) {
@@ -260,16 +295,6 @@ impl Engine {
         };
         self.outputs.push_back(Output::Connect { connection: id, dial });
         self.channels.note_open(channel, id);
-    }
-
-    #[cold]
-    pub(in crate::engine) fn channel_connected(&mut self, id: ConnectionId) {
-        let Some(connection) = self.pool.connections.get_mut(id) else { return };
-        let State::Names(state) = &mut connection.state else { return };
-        state.connected = true;
-        self.channels.note_connected(state.channel);
-        self.touch(id);
-        self.settle();
     }
 
     /// The system has no room for a channel's socket. An idle connection, which nobody needs, gives its own.
@@ -290,25 +315,20 @@ impl Engine {
             self.close(idle);
         }
     }
-
-    /// Those who wait for a look-up wait for what the system has no room for.
-    fn note_starved(&mut self, lookup: LookupId) {
-        let Some(last) = self.stats.exhausted_last else { return };
-        for &id in self.resolver.waiters(lookup) {
-            if let Some(transfer) = self.transfers.get_mut(id) {
-                transfer.note_starved_lookup(last);
-            }
-        }
-    }
-
-    /// Closes the channels on which nothing is waited for.
-    pub(in crate::engine) fn close_idle_channels(&mut self) {
-        self.channels.close_idle();
-        self.serve_names();
-    }
 }
 
 impl Outcome {
+    /// What the system has found.
+    pub(in crate::engine) fn of_system(result: Result<Vec<IpAddr>, String>) -> Outcome {
+        match result {
+            Ok(addresses) if addresses.is_empty() => {
+                Outcome::Unknown { why: Unresolved::lasting("the name has no address") }
+            }
+            Ok(addresses) => Outcome::Found { addresses: addresses.into(), ttl: None },
+            Err(why) => Outcome::Unknown { why: why.into() },
+        }
+    }
+
     fn of(result: Result<Found, NameError>) -> Outcome {
         match result {
             Ok(Found { addresses, ttl, partial }) => {

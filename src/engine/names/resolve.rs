@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use crate::dns::Switch;
 use crate::engine::TransferId;
+use crate::engine::dials::race::RaceId;
 use crate::engine::names::stub::Fixed;
 use crate::engine::turns::Turns;
 use crate::error::Unresolved;
@@ -46,8 +47,8 @@ struct More {
     /// By which look-up, and since when that is under way.
     lookup: LookupId,
     epoch: u32,
-    /// Transfers that would try those.
-    waiters: Vec<TransferId>,
+    /// Races that would try those.
+    waiters: Vec<RaceId>,
 }
 
 /// What a transfer that gave up leaves to do.
@@ -243,7 +244,7 @@ impl Resolver {
         self.cache.get_failure(host, now)
     }
 
-    /// All addresses of a host, of which a look-up had found a part. To be told to these transfers.
+    /// All addresses of a host, of which a look-up had found a part. To be told to these races.
     pub(super) fn learn(
         &mut self,
         lookup: LookupId,
@@ -251,7 +252,7 @@ impl Resolver {
         addresses: Addresses,
         ttl: Option<Duration>,
         now: Time,
-    ) -> Vec<TransferId> {
+    ) -> Vec<RaceId> {
         let Some(More { epoch, waiters, .. }) = self.take_more(lookup, &host) else {
             return Vec::new();
         };
@@ -264,8 +265,8 @@ impl Resolver {
     }
 
     /// What a look-up has found of a host is all that there is.
-    /// To be told to these transfers.
-    pub(super) fn learn_no_more(&mut self, lookup: LookupId, host: &Host) -> Vec<TransferId> {
+    /// To be told to these races.
+    pub(super) fn learn_no_more(&mut self, lookup: LookupId, host: &Host) -> Vec<RaceId> {
         self.take_more(lookup, host).map(|more| more.waiters).unwrap_or_default()
     }
 
@@ -280,10 +281,10 @@ impl Resolver {
         !self.partial.is_empty()
     }
 
-    /// Whether more addresses of this host may be found, of which the transfer is to hear.
-    pub(in crate::engine) fn await_more(&mut self, host: &Host, transfer: TransferId) -> bool {
+    /// Whether more addresses of this host may be found, of which the race is to hear.
+    pub(in crate::engine) fn await_more(&mut self, host: &Host, race: RaceId) -> bool {
         let more = self.partial.get_mut(host);
-        more.map(|more| more.waiters.push(transfer)).is_some()
+        more.map(|more| more.waiters.push(race)).is_some()
     }
 
     /// Makes a transfer wait for a name.

@@ -15,9 +15,11 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use crate::engine::TransferId;
+use crate::engine::net::Net;
 use crate::engine::pool::PoolKey;
-use crate::engine::{Engine, TransferId, error_before_exchange};
-use crate::error::{Cause, Phase};
+use crate::engine::roster::Roster;
+use crate::error::Cause;
 use crate::protocol::Host;
 
 pub use range::{AddressRange, AddressRangeError};
@@ -148,7 +150,29 @@ impl fmt::Debug for AddressPolicy {
     }
 }
 
-impl Engine {
+impl Roster {
+    /// Why a transfer whose turn it is may not go on, if it would have a proxy connect where we may not. A transfer that goes
+    /// straight is checked at its connects.
+    #[inline]
+    pub(super) fn refusal(&self, net: &Net, id: TransferId) -> Option<Cause> {
+        net.config.address_policy.as_ref()?;
+        self.refusal_of_proxied(net, id)
+    }
+
+    #[cold]
+    fn refusal_of_proxied(&self, net: &Net, id: TransferId) -> Option<Cause> {
+        let transfer = self.transfers.get(id)?;
+        let key = &net.pool.get(transfer.origin)?.key;
+        // a tunnel may lead elsewhere than to who is asked
+        let target = match key.tunnel() {
+            Some(_) => key.target().0,
+            None => transfer.request.head.origin().host(),
+        };
+        net.check_proxied(key, target).err()
+    }
+}
+
+impl Net {
     /// Whether an address may be connected to.
     #[inline]
     pub(super) fn check_address(&self, address: IpAddr) -> Result<(), Cause> {
@@ -158,31 +182,6 @@ impl Engine {
                 .check(address)
                 .map_err(|why| Cause::Denied { address: Some(address), why: why.into() }),
         }
-    }
-
-    /// Ends a transfer whose turn it is, if it would have a proxy connect where we may not. A transfer that goes
-    /// straight is checked at its connects.
-    #[inline]
-    pub(super) fn refuses_target(&mut self, id: TransferId) -> bool {
-        self.config.address_policy.is_some() && self.refuses_proxied(id)
-    }
-
-    #[cold]
-    fn refuses_proxied(&mut self, id: TransferId) -> bool {
-        let Some(transfer) = self.transfers.get(id) else { return false };
-        let Some(key) = self.pool.get(transfer.origin).map(|origin| &origin.key) else {
-            return false;
-        };
-        // a tunnel may lead elsewhere than to who is asked
-        let target = match key.tunnel() {
-            Some(_) => key.target().0,
-            None => transfer.request.head.origin().host(),
-        };
-        let Err(cause) = self.check_proxied(key, target) else { return false };
-        // as one that waits it can be taken out
-        self.queue_first(id);
-        self.end(id, error_before_exchange(cause, Phase::Proxy));
-        true
     }
 
     fn check_proxied(&self, key: &PoolKey, target: &Host) -> Result<(), Cause> {

@@ -5,10 +5,13 @@
 
 use std::time::Duration;
 
+use crate::engine::dials::race::{Onward, RaceId};
 use crate::engine::exchanges::codec::{Codec, OnStream};
 use crate::engine::exchanges::exchange::{Exchange, ExchangeId, Rest};
 use crate::engine::links::connection::{Connecting, Connection, State, WireCount};
+use crate::engine::net::Net;
 use crate::engine::pool::Pool;
+use crate::engine::roster::Roster;
 use crate::engine::transfers::panicked::{Called, calling, speak_again};
 use crate::engine::transfers::request::Value;
 use crate::engine::transfers::transfer::{Place, Transfer};
@@ -46,8 +49,18 @@ impl Engine {
             Cause::Os { operation, .. } => Some(operation),
             _ => None,
         };
-        if !self.goes_on_without(id, &cause) && !self.await_address(id) {
-            self.fail_link(id, cause, operation);
+        let onward = match self.net.note_failed(id, &cause) {
+            Some(race) => {
+                self.roster.note_race(&mut self.net, id, race);
+                self.net.go_on_without(race, id, &cause)
+            }
+            None => Onward::Nowhere,
+        };
+        match onward {
+            Onward::Same => {}
+            Onward::With(other) => self.roster.note_opening(&mut self.net, other),
+            Onward::Nowhere if self.roster.await_address(&mut self.net, id) => {}
+            Onward::Nowhere => self.fail_link(id, cause, operation),
         }
     }
 
@@ -55,17 +68,21 @@ impl Engine {
     /// open. Its transfer goes on with other addresses under way, or waits until a connection is closed; if there is no
     /// other it fails.
     pub fn handle_exhausted(&mut self, id: ConnectionId, operation: Operation, errno: i32) {
-        if let Some(channel) = self.pool.connections.get(id).and_then(Connection::channel) {
-            self.channel_exhausted(id, channel, operation, errno);
+        if let Some(channel) = self.net.pool.connections.get(id).and_then(Connection::channel) {
+            self.net.channel_exhausted(id, channel, operation, errno);
             return self.settle();
         }
-        if self.goes_on_elsewhere(id) {
-            self.stats.exhausted += 1;
-            self.pool.stop_opening();
+        let onward = self.net.go_on_elsewhere(id);
+        if let Onward::With(other) = onward {
+            self.roster.note_opening(&mut self.net, other);
+        }
+        if !matches!(onward, Onward::Nowhere) {
+            self.net.stats.exhausted += 1;
+            self.net.pool.stop_opening();
             return self.settle();
         }
-        let others = self.pool.len() > 1;
-        if !(others && self.await_resources(id, operation, errno)) {
+        let others = self.net.pool.len() > 1;
+        if !(others && self.roster.await_resources(&mut self.net, id, operation, errno)) {
             self.fail_link(id, Cause::Os { operation, errno }, Some(operation));
         }
         self.settle();
@@ -78,18 +95,18 @@ impl Engine {
         cause: Cause,
         operation: Option<Operation>,
     ) {
-        let Some(connection) = self.pool.connections.get(id) else { return };
+        let Some(connection) = self.net.pool.connections.get(id) else { return };
         match connection.state {
             State::Exchanging(exchange) => self.fail_exchange(exchange, cause, operation),
             State::Connecting(_) | State::Tunnelling(_) | State::Handshaking(_) => {
                 self.fail_opening(id, cause);
             }
             State::Names(state) => {
-                self.channels.fail(state.channel, cause, self.now);
-                self.close(id);
+                self.net.channels.fail(state.channel, cause, self.net.now);
+                self.net.close(id);
             }
             State::Multiplexed(_) => self.fail_multiplexed(id, &cause, operation),
-            State::Free | State::Idle(_) => self.close(id),
+            State::Free | State::Idle(_) => self.net.close(id),
         }
     }
 
@@ -101,7 +118,7 @@ impl Engine {
         cause: Cause,
         operation: Option<Operation>,
     ) {
-        let Some(exchange) = self.exchanges.get(id) else { return };
+        let Some(exchange) = self.net.exchanges.get(id) else { return };
         if exchange.rest == Rest::Unwanted {
             // all that was wanted has come
             self.complete(id);
@@ -112,25 +129,32 @@ impl Engine {
                 .for_each(|it| speak_again(&mut it.handler));
         }
         if exchange.decoding.is_some() {
-            self.give_out_rest(id);
+            self.roster.give_out_rest(&mut self.net, id);
         }
-        let Some(exchange) = self.exchanges.get(id) else { return };
-        let Some(connection) = self.pool.connections.get(exchange.connection) else { return };
+        let Some(exchange) = self.net.exchanges.get(id) else { return };
+        let Some(connection) = self.net.pool.connections.get(exchange.connection) else { return };
         let progress = match cause {
             Cause::Refused => Progress::NothingSent,
             _ => exchange.progress(connection.wire, operation),
         };
         let error = Error { cause, phase: exchange.phase(), progress, attempts: None, url: None };
-        let (transfer, untouched) = (exchange.transfer, !exchange.body_begun);
+        let (transfer, untouched) = (exchange.claim.transfer, !exchange.body_begun);
         let (seen, is_kept) =
             (exchange.response.is_some(), connection.uses > 1 && !is_first(exchange));
         if (is_kept || error.cause == Cause::Refused)
-            && self.may_resend(transfer, &error, untouched)
+            && self.roster.may_resend(transfer, &error, untouched)
         {
-            self.resend(id);
+            // on a connection that is not stale
+            self.roster.count_wire(&mut self.net, transfer, Stand::Exchange(id));
+            self.net.abort(id);
+            self.net.stats.resent += 1;
+            if let Some(transfer) = self.roster.transfers.get_mut(transfer) {
+                transfer.resent += 1;
+            }
+            self.relaunch(transfer);
         } else {
-            let again = self.transfers.get(transfer).is_some_and(Transfer::asks_again)
-                || self.asks_again_after(transfer, &error, untouched, seen);
+            let again = self.roster.transfers.get(transfer).is_some_and(Transfer::asks_again)
+                || self.roster.asks_again_after(&mut self.net, transfer, &error, untouched, seen);
             self.give_up(transfer, Stand::Exchange(id), error, again);
         }
     }
@@ -139,82 +163,77 @@ impl Engine {
     fn fail_opening(&mut self, id: ConnectionId, cause: Cause) {
         let over =
             matches!(cause, Cause::Closed | Cause::Os { .. } | Cause::Proxy(ProxyFault::Closed));
-        let Some(connection) = self.pool.connections.get(id) else { return };
+        let Some(connection) = self.net.pool.connections.get(id) else { return };
         if over && connection.path.ends_after_challenge() {
             return self.tunnel_elsewhere(id);
         }
-        self.lose_race(id, &cause);
-        let Some(connection) = self.pool.connections.get(id) else { return };
-        if let Some(origin) = self.pool.get_mut(connection.origin) {
+        if let Some(race) = self.net.lose_race(id, &cause) {
+            self.roster.note_race(&mut self.net, id, race);
+        }
+        let Some(connection) = self.net.pool.connections.get(id) else { return };
+        if let Some(origin) = self.net.pool.get_mut(connection.origin) {
             // those who have waited for it try for themselves
             origin.is_impatient = true;
         }
-        let Some(connection) = self.pool.connections.get(id) else { return };
+        let Some(connection) = self.net.pool.connections.get(id) else { return };
         let Some(transfer) = connection.opens_for() else { return };
         let error = error_before_exchange(cause, connection.phase());
-        let again = self.asks_again_after(transfer, &error, true, false);
+        let again = self.roster.asks_again_after(&mut self.net, transfer, &error, true, false);
         self.give_up(transfer, Stand::Opening(id), error, again);
-    }
-
-    /// The kept connection of an exchange had gone stale: its transfer is sent again on another.
-    fn resend(&mut self, id: ExchangeId) {
-        let Some(exchange) = self.exchanges.get(id) else { return };
-        let transfer = exchange.transfer;
-        self.count_wire(transfer, Stand::Exchange(id));
-        self.abort(id);
-        self.stats.resent += 1;
-        if let Some(transfer) = self.transfers.get_mut(transfer) {
-            transfer.resent += 1;
-        }
-        self.relaunch(transfer);
     }
 
     /// A transfer's connection is closed with this error; it asks `again`, or fails.
     fn give_up(&mut self, transfer: TransferId, stand: Stand, mut error: Error, again: bool) {
-        let report = self.report(transfer, stand);
+        let report = self.roster.report(&mut self.net, transfer, stand);
         error.attempts = in_vain(&report);
         match stand {
             Stand::Apart => {}
-            Stand::Opening(connection) => self.close(connection),
-            Stand::Exchange(exchange) => self.abort(exchange),
+            Stand::Opening(connection) => self.net.close(connection),
+            Stand::Exchange(exchange) => self.net.abort(exchange),
         }
         match again {
-            true => self.wait_to_ask_again(transfer, &report, Some(error)),
+            true => self.roster.wait_to_ask_again(&mut self.net, transfer, &report, Some(error)),
             false => self.deliver_failure(transfer, error, report),
         }
     }
 
-    /// An exchange ends in its middle. Nothing else can follow on its connection, or on its stream.
-    pub(in crate::engine) fn abort(&mut self, id: ExchangeId) {
-        let Some(exchange) = self.exchanges.get(id) else { return };
-        match exchange.codec {
-            Codec::Http1(_) => self.close(exchange.connection),
-            Codec::Http2(_) => self.end_stream(id),
+    /// A transfer fails for which a connection is being made that is of use to others.
+    #[cold]
+    pub(in crate::engine) fn leave_opening(
+        &mut self,
+        id: ConnectionId,
+        transfer: TransferId,
+        error: Error,
+    ) {
+        let report = self.roster.report(&mut self.net, transfer, Stand::Opening(id));
+        if !self.hand_on(id) {
+            self.net.close(id);
         }
+        self.deliver_failure(transfer, error, report);
     }
 
     /// A transfer that holds no connection fails.
     pub(in crate::engine) fn end(&mut self, id: TransferId, mut error: Error) {
-        let report = self.report(id, Stand::Apart);
+        let report = self.roster.report(&mut self.net, id, Stand::Apart);
         error.attempts = in_vain(&report);
-        let Some(transfer) = self.transfers.get(id) else { return };
+        let Some(transfer) = self.roster.transfers.get(id) else { return };
         let (place, origin) = (transfer.place, transfer.origin);
         if let Place::Addresses(lookup) = place
-            && self.asks_again_after(id, &error, true, false)
+            && self.roster.asks_again_after(&mut self.net, id, &error, true, false)
         {
-            self.leave_lookup(id, origin, lookup);
-            return self.wait_to_ask_again(id, &report, Some(error));
+            self.net.leave_lookup(id, origin, lookup);
+            return self.roster.wait_to_ask_again(&mut self.net, id, &report, Some(error));
         }
         self.deliver_failure(id, error, report);
     }
 
     /// An exchange is complete, or as much of it as is wanted.
     pub(in crate::engine) fn complete(&mut self, id: ExchangeId) {
-        let Some(exchange) = self.exchanges.get(id) else { return };
+        let Some(exchange) = self.net.exchanges.get(id) else { return };
         let Some(response) = exchange.response else {
             return self.fail_exchange(id, Cause::Closed, None);
         };
-        let Some(connection) = self.pool.connections.get(exchange.connection) else { return };
+        let Some(connection) = self.net.pool.connections.get(exchange.connection) else { return };
         let reusable = match &exchange.codec {
             // an answer to half a head leaves the other half
             Codec::Http1(codec) => {
@@ -224,39 +243,283 @@ impl Engine {
             }
             Codec::Http2(_) => true,
         };
-        let (transfer, connection) = (exchange.transfer, exchange.connection);
+        let (transfer, connection) = (exchange.claim.transfer, exchange.connection);
         if exchange.rest == Rest::Superseded {
-            return self.supersede((id, connection), transfer, reusable);
+            return self.roster.supersede(&mut self.net, (id, connection), transfer, reusable);
         }
         // in its place as a whole: its parts are large to be moved about
-        let (handler, value) = self.take_handler(transfer);
+        let (handler, value) = self.roster.take_handler(transfer);
         let message = Message {
             transfer,
             handler,
             value,
             outcome: Outcome {
                 result: Ok(response),
-                report: self.report(transfer, Stand::Exchange(id)),
+                report: self.roster.report(&mut self.net, transfer, Stand::Exchange(id)),
             },
         };
         self.messages.push_back(message);
-        self.end_exchange(id, connection, reusable);
+        self.net.end_exchange(id, connection, reusable);
         self.deliver();
+    }
+
+    /// Closes every connection, each with its last words, for a driver that ends: nothing else is wanted any more, and
+    /// transfers are not told.
+    pub fn close_all(&mut self) {
+        self.net.close_all();
+    }
+
+    /// Connections whose exchanges are over go to whoever waits for them.
+    #[inline]
+    pub(in crate::engine) fn release_free(&mut self) {
+        while let Some(id) = self.net.free.pop_front() {
+            self.release(id);
+        }
+    }
+
+    /// A connection whose exchange is over goes to whoever waits for it.
+    fn release(&mut self, id: ConnectionId) {
+        let Some(connection) = self.net.pool.connections.get(id) else { return };
+        if let State::Multiplexed(_) = connection.state {
+            return self.release_multiplexed(id);
+        }
+        let (origin, turns) = (connection.origin, connection.turns);
+        self.net.gates.leave(id);
+        if self.net.pool.has_surplus(origin) || self.net.gates.has_surplus(id) {
+            return self.net.close(id);
+        }
+        let others_wait =
+            self.net.pool.others_want_slots(origin) || self.net.gates.others_want_place(id);
+        let turn_over = others_wait && turns >= limits::REQUESTS_PER_TURN;
+        if !turn_over && self.serve_next_on(id) {
+            return;
+        }
+        if others_wait {
+            self.net.pool.end_turn(origin);
+            self.net.gates.go_last(origin);
+            return self.net.close(id);
+        }
+        self.net.pool.set_idle(id, self.net.now);
+        self.net.gates.set_idle(id);
+        self.net.touch(id);
+    }
+
+    #[cold]
+    fn deliver_failure(&mut self, transfer: TransferId, error: Error, report: Report) {
+        let (handler, value) = self.roster.take_handler(transfer);
+        let url = self.roster.transfers.get(transfer).map(|it| it.request.head.shown_url());
+        let outcome = Outcome { result: Err(Error { url, ..error }), report };
+        self.messages.push_back(Message { transfer, outcome, handler, value });
+        self.deliver();
+        self.messages.back_mut().into_iter().for_each(|it| speak_again(&mut it.handler));
+    }
+
+    /// The last message is whole: what else its transfer has is told, and the transfer is over.
+    #[inline(always)]
+    fn deliver(&mut self) {
+        let Some(message) = self.messages.back_mut() else { return };
+        let Message { transfer: id, outcome, handler, .. } = message;
+        match &outcome.result {
+            Ok(_) => self.net.stats.succeeded += 1,
+            Err(_) => self.net.stats.failed += 1,
+        }
+        let Some(transfer) = self.roster.transfers.get_mut(*id) else { return };
+        if transfer.request.options.retry.is_some() {
+            self.roster.common.retries.purse.note_end(transfer.request.head.origin().host());
+        }
+        if transfer.retrying.is_some() {
+            outcome.report.retried = transfer.take_retried();
+        }
+        if transfer.shortage.is_some() {
+            transfer.count_shortage(outcome.report.times.queue, &mut self.net.stats);
+            outcome.report.exhausted = transfer.exhausted();
+        }
+        if let Some(hops) = transfer.hops.take() {
+            hops.conclude(&transfer.request.head, transfer.added, outcome);
+        }
+        let id = *id;
+        calling(Called::Of(id), || handler.done(outcome));
+        self.roster.vacate(&mut self.net, id);
+    }
+}
+
+impl Roster {
+    /// The transfer of a connection that is being made has a race, of which its report will tell.
+    fn note_race(&mut self, net: &mut Net, id: ConnectionId, race: RaceId) {
+        let transfer = net.transfer_on(id).and_then(|id| self.transfers.get_mut(id));
+        if let Some(transfer) = transfer {
+            transfer.race = Some(race);
+        }
+    }
+
+    /// Another connection is being made for its transfer.
+    fn note_opening(&mut self, net: &mut Net, id: ConnectionId) {
+        let transfer = net.transfer_on(id).and_then(|id| self.transfers.get_mut(id));
+        if let Some(transfer) = transfer {
+            transfer.place = Place::Opening(id);
+        }
     }
 
     /// A response that is not the transfer's last is complete.
     fn supersede(
         &mut self,
+        net: &mut Net,
         (id, connection): (ExchangeId, ConnectionId),
         transfer: TransferId,
         reusable: bool,
     ) {
-        let report = self.report(transfer, Stand::Exchange(id));
-        self.end_exchange(id, connection, reusable);
+        let report = self.report(net, transfer, Stand::Exchange(id));
+        net.end_exchange(id, connection, reusable);
         if self.transfers.get(transfer).is_some_and(Transfer::asks_again) {
-            self.wait_to_ask_again(transfer, &report, None);
+            self.wait_to_ask_again(net, transfer, &report, None);
         } else {
-            self.lead_on(transfer, report);
+            self.lead_on(net, transfer, report);
+        }
+    }
+
+    /// Puts the transfer of a connection that the system has no room for back into its queue.
+    fn await_resources(
+        &mut self,
+        net: &mut Net,
+        id: ConnectionId,
+        operation: Operation,
+        errno: i32,
+    ) -> bool {
+        let Some(transfer_id) = net.pool.connections.get(id).and_then(Connection::opens_for) else {
+            return false;
+        };
+        // before it is connected nothing is read of a body that could not be read again
+        if self.queue_first(net, transfer_id).is_none() {
+            return false;
+        }
+        if let Some(transfer) = self.transfers.get_mut(transfer_id) {
+            transfer.note_shortage(operation, errno, &mut net.stats);
+        }
+        net.gates.take_back(id, net.now);
+        let race = self.transfers.get_mut(transfer_id).and_then(|transfer| transfer.race.take());
+        race.into_iter().for_each(|race| net.abandon_race(race));
+        net.close(id);
+        net.pool.stop_opening();
+        self.schedule_transfer(net, transfer_id);
+        true
+    }
+
+    /// Whether a transfer that failed on a kept connection may be sent again on another one; nobody
+    /// has asked for its body if that is untouched.
+    fn may_resend(&mut self, id: TransferId, error: &Error, untouched: bool) -> bool {
+        let stale = matches!(error.cause, Cause::Closed | Cause::Os { .. } | Cause::Refused);
+        let Some(transfer) = self.transfers.get_mut(id) else { return false };
+        let safe = match error.retry() {
+            Retry::Safe => true,
+            Retry::IfIdempotent => transfer.request.head.is_idempotent(),
+            Retry::No => false,
+        };
+        let most = match error.cause {
+            Cause::Refused => limits::REFUSALS,
+            _ => limits::STALE_RETRIES,
+        };
+        let again = transfer.resent < most;
+        stale && safe && again && (untouched || transfer.request.body.rewind())
+    }
+
+    /// What a transfer's owner gets back.
+    fn take_handler(&mut self, id: TransferId) -> (Box<dyn Handler>, Value) {
+        match self.transfers.get_mut(id) {
+            Some(transfer) => {
+                (transfer.take_handler(), std::mem::take(&mut transfer.request.value))
+            }
+            None => unreachable!("a transfer is taken out after its message"),
+        }
+    }
+
+    /// Adds what a transfer's exchange moved on its connection, or what was moved to make that.
+    pub(in crate::engine) fn count_wire(&mut self, net: &mut Net, id: TransferId, stand: Stand) {
+        let (connection, exchange) = at(&net.pool, &net.exchanges, stand);
+        let (Some(connection), Some(transfer)) = (connection, self.transfers.get_mut(id)) else {
+            return;
+        };
+        transfer.count_wire(connection, exchange);
+    }
+
+    /// What a transfer took, at its end.
+    #[inline(always)]
+    fn report(&mut self, net: &mut Net, id: TransferId, stand: Stand) -> Report {
+        let Some(transfer) = self.transfers.get_mut(id) else {
+            unreachable!("a transfer is taken out after its report")
+        };
+        let attempts = match transfer.race.take() {
+            Some(race) => net.take_attempts(race),
+            None => None,
+        };
+        let (connection, exchange) = at(&net.pool, &net.exchanges, stand);
+        let remote = connection.filter(|connection| !net.is_unix(connection)).map(|c| c.remote);
+        if let Some(connection) = connection {
+            transfer.count_wire(connection, exchange);
+        }
+        let decoding = exchange.and_then(|exchange| exchange.decoding.as_ref());
+        let mut spent = transfer.spent;
+        // the wait that was under way when it ended
+        let waited = |since: Time| net.now.nanos_since(since);
+        match (connection.map(|connection| &connection.state), transfer.place) {
+            (Some(State::Connecting(state)), _) => spent.connect += waited(state.since),
+            (Some(State::Tunnelling(state)), _) => spent.proxy += waited(state.connected),
+            (Some(State::Handshaking(state)), _) => spent.tls += waited(state.since),
+            (None, Place::Addresses(lookup)) if net.resolver.is_started(lookup) => {
+                spent.resolve += waited(transfer.since);
+            }
+            (None, Place::Connection | Place::Addresses(_)) => {
+                spent.queue += waited(transfer.since)
+            }
+            (None, Place::Admission | Place::Later(_) | Place::Opening(_) | Place::Exchange(_)) => {
+            }
+            (
+                Some(
+                    State::Exchanging(_)
+                    | State::Multiplexed(_)
+                    | State::Free
+                    | State::Idle(_)
+                    | State::Names(_),
+                ),
+                _,
+            ) => {}
+        }
+        Report {
+            times: Times {
+                queue: Duration::from_nanos(spent.queue),
+                resolve: Duration::from_nanos(spent.resolve),
+                connect: Duration::from_nanos(spent.connect),
+                proxy: Duration::from_nanos(spent.proxy),
+                tls: Duration::from_nanos(spent.tls),
+                first_byte: exchange.map_or(Duration::ZERO, first_byte_time),
+                total: net.now.since(transfer.added),
+            },
+            wire_sent: transfer.wire.sent,
+            wire_received: transfer.wire.received,
+            body_received: exchange.map_or(0, |exchange| exchange.codec.body_received()),
+            body_sent: exchange.map_or(0, |exchange| exchange.codec.body_sent()),
+            body_decoded: decoding.and_then(|decoding| decoding.decoded()),
+            undecoded: decoding.and_then(|decoding| decoding.undecoded()),
+            status: exchange.and_then(|it| it.response).map(|response| response.status),
+            remote,
+            reused: connection.is_some_and(|it| it.uses > 1 && !exchange.is_some_and(is_first)),
+            tls: connection.and_then(|connection| connection.path.summary()),
+            resent: transfer.resent,
+            retried: Vec::new(),
+            exhausted: None,
+            requests: 0,
+            hops: Vec::new(),
+            attempts,
+        }
+    }
+}
+
+impl Net {
+    /// An exchange ends in its middle. Nothing else can follow on its connection, or on its stream.
+    pub(in crate::engine) fn abort(&mut self, id: ExchangeId) {
+        let Some(exchange) = self.exchanges.get(id) else { return };
+        match exchange.codec {
+            Codec::Http1(_) => self.close(exchange.connection),
+            Codec::Http2(_) => self.end_stream(id),
         }
     }
 
@@ -308,212 +571,13 @@ impl Engine {
         };
     }
 
-    /// Closes every connection, each with its last words, for a driver that ends: nothing else is wanted any more, and
-    /// transfers are not told.
-    pub fn close_all(&mut self) {
+    /// As [`Engine::close_all`].
+    pub(in crate::engine) fn close_all(&mut self) {
         let ids: Vec<_> = self.pool.connections.iter().map(|(id, _)| id).collect();
         for id in ids {
             self.close(id);
         }
         self.outputs.retain(|output| matches!(output, Output::Close { .. }));
-    }
-
-    /// Connections whose exchanges are over go to whoever waits for them.
-    #[inline]
-    pub(in crate::engine) fn release_free(&mut self) {
-        while let Some(id) = self.free.pop_front() {
-            self.release(id);
-        }
-    }
-
-    /// A connection whose exchange is over goes to whoever waits for it.
-    fn release(&mut self, id: ConnectionId) {
-        let Some(connection) = self.pool.connections.get(id) else { return };
-        if let State::Multiplexed(_) = connection.state {
-            return self.release_multiplexed(id);
-        }
-        let (origin, turns) = (connection.origin, connection.turns);
-        self.gates.leave(id);
-        if self.pool.has_surplus(origin) || self.gates.has_surplus(id) {
-            return self.close(id);
-        }
-        let others_wait = self.pool.others_want_slots(origin) || self.gates.others_want_place(id);
-        let turn_over = others_wait && turns >= limits::REQUESTS_PER_TURN;
-        if !turn_over && self.serve_next_on(id) {
-            return;
-        }
-        if others_wait {
-            self.pool.end_turn(origin);
-            self.gates.go_last(origin);
-            return self.close(id);
-        }
-        self.pool.set_idle(id, self.now);
-        self.gates.set_idle(id);
-        self.touch(id);
-    }
-
-    /// Puts the transfer of a connection that the system has no room for back into its queue.
-    fn await_resources(&mut self, id: ConnectionId, operation: Operation, errno: i32) -> bool {
-        let Some(transfer_id) = self.pool.connections.get(id).and_then(Connection::opens_for)
-        else {
-            return false;
-        };
-        // before it is connected nothing is read of a body that could not be read again
-        if self.queue_first(transfer_id).is_none() {
-            return false;
-        }
-        if let Some(transfer) = self.transfers.get_mut(transfer_id) {
-            transfer.note_shortage(operation, errno, &mut self.stats);
-        }
-        self.gates.take_back(id, self.now);
-        self.abandon_race(transfer_id);
-        self.close(id);
-        self.pool.stop_opening();
-        self.schedule_transfer(transfer_id);
-        true
-    }
-
-    /// Whether a transfer that failed on a kept connection may be sent again on another one; nobody
-    /// has asked for its body if that is untouched.
-    fn may_resend(&mut self, id: TransferId, error: &Error, untouched: bool) -> bool {
-        let stale = matches!(error.cause, Cause::Closed | Cause::Os { .. } | Cause::Refused);
-        let Some(transfer) = self.transfers.get_mut(id) else { return false };
-        let safe = match error.retry() {
-            Retry::Safe => true,
-            Retry::IfIdempotent => transfer.request.head.is_idempotent(),
-            Retry::No => false,
-        };
-        let most = match error.cause {
-            Cause::Refused => limits::REFUSALS,
-            _ => limits::STALE_RETRIES,
-        };
-        let again = transfer.resent < most;
-        stale && safe && again && (untouched || transfer.request.body.rewind())
-    }
-
-    #[cold]
-    fn deliver_failure(&mut self, transfer: TransferId, error: Error, report: Report) {
-        let (handler, value) = self.take_handler(transfer);
-        let url = self.transfers.get(transfer).map(|it| it.request.head.shown_url());
-        let outcome = Outcome { result: Err(Error { url, ..error }), report };
-        self.messages.push_back(Message { transfer, outcome, handler, value });
-        self.deliver();
-        self.messages.back_mut().into_iter().for_each(|it| speak_again(&mut it.handler));
-    }
-
-    /// What a transfer's owner gets back.
-    fn take_handler(&mut self, id: TransferId) -> (Box<dyn Handler>, Value) {
-        match self.transfers.get_mut(id) {
-            Some(transfer) => {
-                (transfer.take_handler(), std::mem::take(&mut transfer.request.value))
-            }
-            None => unreachable!("a transfer is taken out after its message"),
-        }
-    }
-
-    /// The last message is whole: what else its transfer has is told, and the transfer is over.
-    #[inline(always)]
-    fn deliver(&mut self) {
-        let Some(message) = self.messages.back_mut() else { return };
-        let Message { transfer: id, outcome, handler, .. } = message;
-        match &outcome.result {
-            Ok(_) => self.stats.succeeded += 1,
-            Err(_) => self.stats.failed += 1,
-        }
-        let Some(transfer) = self.transfers.get_mut(*id) else { return };
-        if transfer.request.options.retry.is_some() {
-            self.common.retries.purse.note_end(transfer.request.head.origin().host());
-        }
-        if transfer.retrying.is_some() {
-            outcome.report.retried = transfer.take_retried();
-        }
-        if transfer.shortage.is_some() {
-            transfer.count_shortage(outcome.report.times.queue, &mut self.stats);
-            outcome.report.exhausted = transfer.exhausted();
-        }
-        if let Some(hops) = transfer.hops.take() {
-            hops.conclude(&transfer.request.head, transfer.added, outcome);
-        }
-        let id = *id;
-        calling(Called::Of(id), || handler.done(outcome));
-        self.vacate(id);
-    }
-
-    /// Adds what a transfer's exchange moved on its connection, or what was moved to make that.
-    pub(in crate::engine) fn count_wire(&mut self, id: TransferId, stand: Stand) {
-        let (connection, exchange) = at(&self.pool, &self.exchanges, stand);
-        let (Some(connection), Some(transfer)) = (connection, self.transfers.get_mut(id)) else {
-            return;
-        };
-        transfer.count_wire(connection, exchange);
-    }
-
-    /// What a transfer took, at its end.
-    #[inline(always)]
-    fn report(&mut self, id: TransferId, stand: Stand) -> Report {
-        let (connection, exchange) = at(&self.pool, &self.exchanges, stand);
-        let remote = connection.filter(|connection| !self.is_unix(connection)).map(|c| c.remote);
-        let Some(transfer) = self.transfers.get_mut(id) else {
-            unreachable!("a transfer is taken out after its report")
-        };
-        if let Some(connection) = connection {
-            transfer.count_wire(connection, exchange);
-        }
-        let attempts = transfer.take_attempts(self.now);
-        let decoding = exchange.and_then(|exchange| exchange.decoding.as_ref());
-        let mut spent = transfer.spent;
-        // the wait that was under way when it ended
-        let waited = |since: Time| self.now.nanos_since(since);
-        match (connection.map(|connection| &connection.state), transfer.place) {
-            (Some(State::Connecting(state)), _) => spent.connect += waited(state.since),
-            (Some(State::Tunnelling(state)), _) => spent.proxy += waited(state.connected),
-            (Some(State::Handshaking(state)), _) => spent.tls += waited(state.since),
-            (None, Place::Addresses(lookup)) if self.resolver.is_started(lookup) => {
-                spent.resolve += waited(transfer.since);
-            }
-            (None, Place::Connection | Place::Addresses(_)) => {
-                spent.queue += waited(transfer.since)
-            }
-            (None, Place::Admission | Place::Later(_) | Place::Opening(_) | Place::Exchange(_)) => {
-            }
-            (
-                Some(
-                    State::Exchanging(_)
-                    | State::Multiplexed(_)
-                    | State::Free
-                    | State::Idle(_)
-                    | State::Names(_),
-                ),
-                _,
-            ) => {}
-        }
-        Report {
-            times: Times {
-                queue: Duration::from_nanos(spent.queue),
-                resolve: Duration::from_nanos(spent.resolve),
-                connect: Duration::from_nanos(spent.connect),
-                proxy: Duration::from_nanos(spent.proxy),
-                tls: Duration::from_nanos(spent.tls),
-                first_byte: exchange.map_or(Duration::ZERO, first_byte_time),
-                total: self.now.since(transfer.added),
-            },
-            wire_sent: transfer.wire.sent,
-            wire_received: transfer.wire.received,
-            body_received: exchange.map_or(0, |exchange| exchange.codec.body_received()),
-            body_sent: exchange.map_or(0, |exchange| exchange.codec.body_sent()),
-            body_decoded: decoding.and_then(|decoding| decoding.decoded()),
-            undecoded: decoding.and_then(|decoding| decoding.undecoded()),
-            status: exchange.and_then(|it| it.response).map(|response| response.status),
-            remote,
-            reused: connection.is_some_and(|it| it.uses > 1 && !exchange.is_some_and(is_first)),
-            tls: connection.and_then(|connection| connection.path.summary()),
-            resent: transfer.resent,
-            retried: Vec::new(),
-            exhausted: None,
-            requests: 0,
-            hops: Vec::new(),
-            attempts,
-        }
     }
 }
 

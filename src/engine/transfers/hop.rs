@@ -9,7 +9,9 @@
 
 use crate::engine::exchanges::exchange::ExchangeId;
 use crate::engine::exchanges::receive::Taken;
+use crate::engine::net::Net;
 use crate::engine::pool::PoolKey;
+use crate::engine::roster::Roster;
 use crate::engine::transfers::history::History;
 use crate::engine::transfers::identity::Keeper;
 use crate::engine::transfers::request::Body;
@@ -119,12 +121,12 @@ impl Engine {
         input: &[u8],
         mut taken: usize,
     ) -> Taken {
-        if let Some(cause) = self.take_broken(id) {
+        if let Some(cause) = self.roster.take_broken(&mut self.net, id) {
             self.fail_exchange(id, cause, None);
             return Taken::Over;
         }
-        self.note_unread_upload(id);
-        while let Some(exchange) = self.exchanges.get_mut(id)
+        self.roster.note_unread_upload(&mut self.net, id);
+        while let Some(exchange) = self.net.exchanges.get_mut(id)
             && let Some(codec) = exchange.codec.http1()
             && is_worth_finishing(codec)
             && let Ok(Read { consumed, event }) = codec.read(&input[taken..])
@@ -132,7 +134,7 @@ impl Engine {
             taken += consumed;
             match event {
                 Event::NeedMore => {
-                    self.touch_exchange(id);
+                    self.net.touch_exchange(id);
                     return Taken::All;
                 }
                 Event::Complete if taken == input.len() => {
@@ -146,13 +148,15 @@ impl Engine {
         self.complete(id);
         Taken::Over
     }
+}
 
+impl Roster {
     /// A proxy that asks who makes a request may never read the rest of a large body that came with it, and so not
     /// what comes after (squid 5): its connection is not used again.
-    fn note_unread_upload(&mut self, id: ExchangeId) {
-        let Some(exchange) = self.exchanges.get_mut(id) else { return };
+    fn note_unread_upload(&mut self, net: &mut Net, id: ExchangeId) {
+        let Some(exchange) = net.exchanges.get_mut(id) else { return };
         let status = exchange.response.map(|head| head.status);
-        let Some(transfer) = self.transfers.get(exchange.transfer) else { return };
+        let Some(transfer) = self.transfers.get(exchange.claim.transfer) else { return };
         let is_large = match transfer.request.body.length() {
             BodyLength::Known(bytes) => bytes > limits::UNREAD_UPLOAD,
             BodyLength::Unknown => true,
@@ -168,44 +172,48 @@ impl Engine {
     }
 
     /// Why the response of an exchange cannot be followed up.
-    pub(in crate::engine) fn take_broken(&mut self, id: ExchangeId) -> Option<Cause> {
-        let transfer = self.exchanges.get(id)?.transfer;
+    pub(in crate::engine) fn take_broken(
+        &mut self,
+        net: &mut Net,
+        id: ExchangeId,
+    ) -> Option<Cause> {
+        let transfer = net.exchanges.get(id)?.claim.transfer;
         let hops = self.transfers.get_mut(transfer)?.hops.as_mut()?;
         hops.next.take_if(|next| next.is_err())?.err()
     }
 
     /// The exchange of a response that leads on is over, with this to report: the transfer goes on.
-    pub(super) fn lead_on(&mut self, id: TransferId, report: Report) {
+    pub(super) fn lead_on(&mut self, net: &mut Net, id: TransferId, report: Report) {
         let Some(transfer) = self.transfers.get_mut(id) else { return };
         let Some(next) = transfer.hops.as_mut().and_then(|hops| hops.next.take()) else { return };
         let (has_body, queued) = (transfer.has_body(), report.times.queue);
         let Some(hops) = &mut transfer.hops else { return };
         let before = hops.began.since(transfer.added);
         hops.history.push(&transfer.request.head, has_body, report, before, &self.common.memory);
-        hops.began = self.now;
+        hops.began = net.now;
         match next {
             Ok(Next::Redirect(next)) => {
-                self.stats.redirects += 1;
+                net.stats.redirects += 1;
                 transfer.follow(next);
             }
-            Ok(Next::Again) => self.stats.challenges += 1,
+            Ok(Next::Again) => net.stats.challenges += 1,
             Err(_) => return,
         }
-        transfer.count_shortage(queued, &mut self.stats);
+        transfer.count_shortage(queued, &mut net.stats);
         (transfer.spent, transfer.wire, transfer.resent) = (Spent::default(), Wire::default(), 0);
-        self.seek_connection(id);
+        self.seek_connection(net, id);
     }
 
     /// A transfer that has none looks for a connection again, before those that wait for one: its request
     /// may go to another origin than before, and that origin may have been forgotten meanwhile.
-    pub(in crate::engine) fn seek_connection(&mut self, id: TransferId) {
+    pub(in crate::engine) fn seek_connection(&mut self, net: &mut Net, id: TransferId) {
         let Some(transfer) = self.transfers.get_mut(id) else { return };
         let key = transfer.pool_key(self.common.tls.as_ref());
         key.restrict(&mut transfer.request);
-        transfer.origin = self.pool.origin(key);
-        if let Some(origin) = self.queue_first(id) {
-            self.schedule_transfer(id);
-            self.to_serve.push_back(origin);
+        transfer.origin = net.pool.origin(key);
+        if let Some(origin) = self.queue_first(net, id) {
+            self.schedule_transfer(net, id);
+            net.to_serve.push_back(origin);
         }
     }
 }

@@ -108,38 +108,37 @@ impl Engine {
     pub fn end_panicked(&mut self, panic: &(dyn Any + Send)) -> bool {
         let Some(called) = CALLED.take() else { return false };
         let transfer = match called {
-            Called::On(id) => self.exchanges.get(id).map(|exchange| exchange.transfer),
+            Called::On(id) => self.net.exchanges.get(id).map(|exchange| exchange.claim.transfer),
             Called::Of(id) => Some(id),
         };
         let Some(id) = transfer else { return true };
-        let Some(transfer) = self.transfers.get_mut(id) else { return true };
+        let Some(transfer) = self.roster.transfers.get_mut(id) else { return true };
         transfer.silence();
         let (place, cause) = (transfer.place, Cause::Aborted(why(panic)));
         let exchange = match place {
-            Place::Exchange(id) => Some(id).filter(|&id| self.exchanges.get(id).is_some()),
+            Place::Exchange(id) => Some(id).filter(|&id| self.net.exchanges.get(id).is_some()),
             _ => None,
         };
         match exchange {
-            Some(id) => self.end_on(id, cause),
+            Some(id) => {
+                let connection = self.net.exchanges.get(id).map(|exchange| {
+                    (exchange.connection, matches!(exchange.codec, Codec::Http2(_)))
+                });
+                self.fail_exchange(id, cause, None);
+                // be there others on it
+                if let Some((connection, true)) = connection {
+                    self.fail_link(connection, Cause::Closed, None);
+                }
+            }
             // one that panicked at its end
             None if self.messages.iter().any(|message| message.transfer == id) => {}
-            None => self.end(id, error_before_exchange(cause, self.phase(place))),
+            None => self.end(id, error_before_exchange(cause, place.phase(&self.net))),
         }
         if self.contains(id) {
-            self.vacate(id);
+            self.roster.vacate(&mut self.net, id);
         }
         self.settle();
         true
-    }
-
-    /// Ends the transfer of an exchange, and its connection, be there others on it.
-    fn end_on(&mut self, id: ExchangeId, cause: Cause) {
-        let Some(exchange) = self.exchanges.get(id) else { return };
-        let (connection, shares) = (exchange.connection, matches!(exchange.codec, Codec::Http2(_)));
-        self.fail_exchange(id, cause, None);
-        if shares {
-            self.fail_link(connection, Cause::Closed, None);
-        }
     }
 }
 

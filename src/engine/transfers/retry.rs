@@ -11,9 +11,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::engine::net::Net;
+use crate::engine::roster::Roster;
 use crate::engine::transfers::budget::{Purse, RetryBudget};
 use crate::engine::transfers::transfer::{Place, Transfer};
-use crate::engine::{Engine, Report, TransferId};
+use crate::engine::{Report, TransferId};
 use crate::error::{Cause, Deadline, Error, Retry};
 use crate::protocol::{Date, ResponseHead, is_transient, is_unheard, retry_after};
 use crate::time::Time;
@@ -281,10 +283,11 @@ impl Transfer {
     }
 }
 
-impl Engine {
+impl Roster {
     /// Whether a transfer that failed asks again; its handler has `seen` something of a response, or not.
     pub(super) fn asks_again_after(
         &mut self,
+        net: &mut Net,
         id: TransferId,
         error: &Error,
         untouched: bool,
@@ -294,7 +297,7 @@ impl Engine {
         if seen && !transfer.starts_over() {
             return false;
         }
-        self.common.retries.take_error(transfer, error, untouched, self.now)
+        self.common.retries.take_error(transfer, error, untouched, net.now)
     }
 
     /// A request that is asked again is over: the transfer waits for its next one. What it held it has
@@ -302,6 +305,7 @@ impl Engine {
     #[cold]
     pub(super) fn wait_to_ask_again(
         &mut self,
+        net: &mut Net,
         id: TransferId,
         report: &Report,
         error: Option<Error>,
@@ -314,13 +318,13 @@ impl Engine {
         if unasked {
             transfer.request.head.drop_expect();
         }
-        transfer.place = Place::Later(self.now + wait);
-        transfer.since = self.now;
-        self.stats.retried += 1;
+        transfer.place = Place::Later(net.now + wait);
+        transfer.since = net.now;
+        net.stats.retried += 1;
         if wait.is_zero() {
-            self.seek_connection(id);
+            self.seek_connection(net, id);
         } else {
-            self.schedule_transfer(id);
+            self.schedule_transfer(net, id);
         }
     }
 }

@@ -10,10 +10,12 @@ use std::time::Duration;
 
 use url::Url;
 
-use crate::engine::dials::race::Race;
+use crate::engine::dials::race::RaceId;
 use crate::engine::dials::shortage::{Exhausted, Shortage};
 use crate::engine::exchanges::exchange::ExchangeId;
+use crate::engine::links::connection::Claim;
 use crate::engine::names::resolve::LookupId;
+use crate::engine::net::Net;
 use crate::engine::pool::OriginId;
 use crate::engine::timers::TimerId;
 use crate::engine::transfers::hop::Hops;
@@ -21,7 +23,7 @@ use crate::engine::transfers::identity::Identity;
 use crate::engine::transfers::request::Value;
 use crate::engine::transfers::retry::{Retried, Retrying};
 use crate::engine::{ConnectionId, Discard, Handler, Request};
-use crate::error::{Attempts, Error};
+use crate::error::{Attempts, Error, Phase};
 use crate::id::Id;
 use crate::owner::Owner;
 use crate::protocol::{Coding, Version};
@@ -53,13 +55,19 @@ pub struct Transfer {
     pub(in crate::engine) identity: Option<Box<Identity>>,
     pub(in crate::engine) retrying: Option<Box<Retrying>>,
     pub(in crate::engine) shortage: Option<Box<Shortage>>,
-    pub(in crate::engine) race: Option<Box<Race>>,
+    pub(in crate::engine) race: Option<RaceId>,
 }
 
 impl Transfer {
     /// Takes the handler out; who has lost it forgets what comes.
     pub(in crate::engine) fn take_handler(&mut self) -> Box<dyn Handler> {
         std::mem::replace(&mut self.handler, Box::new(Discard))
+    }
+
+    /// What it, by this id, claims a connection with.
+    #[inline(always)]
+    pub(in crate::engine) fn claim(&self, id: TransferId) -> Claim {
+        Claim { transfer: id, options: self.request.options.clone(), added: self.added }
     }
 
     /// Whose the host is that is asked.
@@ -97,6 +105,21 @@ pub(in crate::engine) enum Place {
     Opening(ConnectionId),
     /// The end of its exchange.
     Exchange(ExchangeId),
+}
+
+impl Place {
+    /// The phase that one who stands there is in.
+    pub(in crate::engine) fn phase(self, net: &Net) -> Phase {
+        match self {
+            Place::Admission | Place::Connection | Place::Later(_) => Phase::Queue,
+            Place::Addresses(lookup) if net.resolver.is_started(lookup) => Phase::Resolve,
+            Place::Addresses(_) => Phase::Queue,
+            Place::Opening(id) => {
+                net.pool.connections.get(id).map_or(Phase::Queue, |it| it.phase())
+            }
+            Place::Exchange(id) => net.exchanges.get(id).map_or(Phase::Queue, |it| it.phase()),
+        }
+    }
 }
 
 /// Nanoseconds spent in each wait that comes before the exchange.
