@@ -5,6 +5,7 @@
 //! Invariant: whichever driver runs, transfers see the same events.
 
 mod epoll;
+mod host;
 mod interest;
 mod multi;
 mod names;
@@ -15,21 +16,16 @@ mod ring_native;
 mod ring_poll;
 mod settings;
 
-use std::collections::hash_map::RandomState;
 use std::fmt;
-use std::hash::BuildHasher as _;
 use std::os::fd::OwnedFd;
 use std::str::FromStr;
 use std::time::Duration;
 
-use crate::engine::{
-    AddError, Config, Engine, Handler, Message, Paused, Request, Stats, TransferId,
-};
+use crate::engine::{AddError, Config, Handler, Message, Paused, Request, Stats, TransferId};
 use crate::error::Operation;
 use crate::limits;
-use crate::protocol::Date;
-use crate::sys::{Errno, Streams, Waker, clock, random, ring};
-use crate::tls::{TlsPolicy, TlsPolicyError};
+use crate::sys::{Errno, Streams, Waker, ring};
+use crate::tls::TlsPolicyError;
 
 pub use interest::Action;
 pub use multi::{CallbackError, Event, Multi, SocketChange, Token, Watch};
@@ -38,25 +34,6 @@ pub use settings::Settings;
 use epoll::EpollDriver;
 use ring_native::RingDriver;
 use ring_poll::RingPollDriver;
-
-/// Sees to it that the engine can verify whom the request may lead to, as the system would, and knows
-/// the date where that matters.
-fn provide_tls(engine: &mut Engine, request: &Request) -> Result<(), TlsPolicyError> {
-    if request.needs_date() {
-        engine.set_date(clock::now(), Date::from_unix(clock::unix()));
-    }
-    if engine.tls().is_some() {
-        return Ok(());
-    }
-    if request.needs_default_tls() {
-        engine.set_tls(TlsPolicy::system()?);
-    } else if request.may_need_default_tls()
-        && let Ok(policy) = TlsPolicy::system()
-    {
-        engine.set_tls(policy);
-    }
-    Ok(())
-}
 
 /// How a driver does its waiting and its socket I/O.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -453,13 +430,6 @@ impl Driver {
             Inner::Epoll(_) | Inner::Poll(_) => None,
         }
     }
-}
-
-/// Seeds that other processes do not have, where there are none.
-fn seeded(config: Config) -> Config {
-    let nonce_seed = config.nonce_seed.or_else(random::seed);
-    let seed = config.seed.unwrap_or_else(|| RandomState::new().hash_one(0));
-    Config { seed: Some(seed), nonce_seed, ..config }
 }
 
 /// A driver that cannot be had here.

@@ -10,15 +10,13 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::Duration;
 
+use super::MultiError;
+use super::host::EngineHost;
 use super::interest::{Action, difference};
-use super::names::NameFiles;
 use super::readiness::{Entry, Sockets};
-use super::resolver::Lookups;
 use super::settings::Settings;
-use super::{MultiError, provide_tls, seeded};
 use crate::engine::{
-    Config, ConnectionId, Engine, Handler, Message, Output, Overdue, Paused, Request, Stats,
-    TransferId,
+    Config, ConnectionId, Handler, Message, Output, Overdue, Paused, Request, Stats, TransferId,
 };
 use crate::error::Operation;
 use crate::id::Id;
@@ -124,14 +122,10 @@ pub enum Event {
 /// What is reported is a level: of one event no more is taken than a few receives, so that others have their turn, and what is left is to
 /// be reported again. A loop that hears of changes alone (EPOLLET) has to report [`Event::Check`] until the socket has nothing more.
 pub struct Multi<W: Watch> {
-    engine: Engine,
+    host: EngineHost,
     sockets: Sockets,
-    lookups: Lookups,
-    names: NameFiles,
     waker: Option<WakerEntry>,
     watch: W,
-    /// The time of the last batch.
-    now: Time,
     /// What the timer callback was last told, unless that has passed.
     told_timer: Option<Time>,
     /// Sockets of which a change is to be told again, since the callback failed.
@@ -149,15 +143,11 @@ struct WakerEntry {
 impl<W: Watch> Multi<W> {
     /// A handle without transfers.
     pub fn new(config: Config, watch: W) -> Self {
-        let config = seeded(config);
         Self {
-            lookups: Lookups::new(config.max_lookups),
-            names: NameFiles::new(&config),
-            engine: Engine::new(config).with_carried_deadlines(W::CARRIES_DEADLINES),
+            host: EngineHost::new(config, W::CARRIES_DEADLINES),
             sockets: Sockets::new(),
             waker: None,
             watch,
-            now: Time::ZERO,
             told_timer: None,
             untold: Vec::new(),
             looked_around: None,
@@ -183,8 +173,7 @@ impl<W: Watch> Multi<W> {
         request: Request,
         handler: Box<dyn Handler>,
     ) -> Result<TransferId, MultiError> {
-        provide_tls(&mut self.engine, &request)?;
-        let id = self.engine.add(request, handler)?;
+        let id = self.host.add(request, handler)?;
         self.tell_added(id)
     }
 
@@ -198,8 +187,7 @@ impl<W: Watch> Multi<W> {
         request: Request,
         handler: impl FnOnce(TransferId) -> H,
     ) -> Result<TransferId, MultiError> {
-        provide_tls(&mut self.engine, &request)?;
-        let id = self.engine.add_with(request, handler)?;
+        let id = self.host.add_with(request, handler)?;
         self.tell_added(id)
     }
 
@@ -208,7 +196,7 @@ impl<W: Watch> Multi<W> {
             Ok(()) => Ok(id),
             Err(error) => {
                 // whoever does not know its name could never get at it
-                self.engine.remove(id);
+                self.host.engine.remove(id);
                 Err(error)
             }
         }
@@ -221,7 +209,7 @@ impl<W: Watch> Multi<W> {
     /// [`MultiError::UnknownTransfer`]: there is nothing to remove. After any other error the transfer is removed
     /// all the same, and its handler is dropped.
     pub fn remove(&mut self, id: TransferId) -> Result<Box<dyn Handler>, MultiError> {
-        let handler = self.engine.remove(id).ok_or(MultiError::UnknownTransfer(id))?;
+        let handler = self.host.remove(id)?;
         self.act()?;
         self.tell_timer()?;
         Ok(handler)
@@ -229,23 +217,20 @@ impl<W: Watch> Multi<W> {
 
     /// Pauses a transfer: see [`Engine::pause`].
     pub fn pause(&mut self, id: TransferId) -> Result<(), MultiError> {
-        self.check(id)?;
-        self.engine.pause(id);
+        self.host.set_paused(id, Paused::BOTH)?;
         self.act()?;
         self.tell_timer()
     }
 
     /// Resumes a transfer: see [`Engine::resume`].
     pub fn resume(&mut self, id: TransferId) -> Result<(), MultiError> {
-        self.check(id)?;
-        self.engine.resume(id);
+        self.host.set_paused(id, Paused::default())?;
         self.tell_timer()
     }
 
     /// Pauses one direction of a transfer, or resumes it: see [`Engine::set_paused`] (curl_easy_pause).
     pub fn set_paused(&mut self, id: TransferId, paused: Paused) -> Result<(), MultiError> {
-        self.check(id)?;
-        self.engine.set_paused(id, paused);
+        self.host.set_paused(id, paused)?;
         self.act()?;
         self.tell_timer()
     }
@@ -265,14 +250,14 @@ impl<W: Watch> Multi<W> {
 
     /// Closes all idle connections.
     pub fn close_idle(&mut self) -> Result<(), MultiError> {
-        self.engine.close_idle();
+        self.host.engine.close_idle();
         self.act()?;
         self.tell_timer()
     }
 
     /// What can be changed at any time: limits, overrides of addresses, the TLS policy.
     pub fn settings(&mut self) -> Settings<'_> {
-        Settings::of(&mut self.engine)
+        Settings::of(&mut self.host.engine)
     }
 
     // events
@@ -298,7 +283,7 @@ impl<W: Watch> Multi<W> {
     /// Goes on after a handler that panicked, or with the panic of anything else.
     #[cold]
     fn end_panicked(&mut self, panic: Box<dyn Any + Send>) -> Result<usize, MultiError> {
-        match self.engine.end_panicked(&*panic) {
+        match self.host.engine.end_panicked(&*panic) {
             true => self.end_batch(),
             false => resume_unwind(panic),
         }
@@ -308,12 +293,12 @@ impl<W: Watch> Multi<W> {
         &mut self,
         events: impl IntoIterator<Item = Event>,
     ) -> Result<usize, MultiError> {
-        self.begin_batch();
+        self.host.begin_batch();
         for event in events {
             self.handle(event)?;
         }
         self.look_again()?;
-        self.engine.expire();
+        self.host.engine.expire();
         self.end_batch()
     }
 
@@ -321,10 +306,10 @@ impl<W: Watch> Multi<W> {
     /// not end at once. Nothing expires: what is ready comes first, and that the wait will tell.
     pub fn begin_added(&mut self) -> Result<usize, MultiError> {
         if self.next_time() != Some(Time::ZERO) {
-            return Ok(self.engine.running());
+            return Ok(self.host.engine.running());
         }
         let begun = catch_unwind(AssertUnwindSafe(|| {
-            self.begin_batch();
+            self.host.begin_batch();
             self.end_batch()
         }));
         begun.unwrap_or_else(|panic| self.end_panicked(panic))
@@ -333,9 +318,9 @@ impl<W: Watch> Multi<W> {
     /// As [`Multi::begin_added`]; says whether whoever turns the loop may have waited for what was done just now: a transfer is
     /// over, or something of a caller's was called.
     pub(super) fn tells_as_it_begins(&mut self) -> Result<bool, MultiError> {
-        let before = self.engine.messages();
+        let before = self.host.engine.messages();
         self.begin_added()?;
-        Ok(self.engine.take_told() || self.engine.messages() > before)
+        Ok(self.host.engine.take_told() || self.host.engine.messages() > before)
     }
 
     /// As [`Multi::socket_actions`], at the end of a turn: whatever was called, it is for whoever has turned.
@@ -344,7 +329,7 @@ impl<W: Watch> Multi<W> {
         events: impl IntoIterator<Item = Event>,
     ) -> Result<usize, MultiError> {
         let running = self.socket_actions(events);
-        self.engine.take_told();
+        self.host.engine.take_told();
         running
     }
 
@@ -360,25 +345,24 @@ impl<W: Watch> Multi<W> {
     /// How long to wait at most before the next [`Event::Timeout`] (curl_multi_timeout), counted
     /// from the last batch: zero means at once, `None` that only sockets matter.
     pub fn timeout(&self) -> Option<Duration> {
-        self.next_time().map(|at| at.since(self.now))
+        self.next_time().map(|at| at.since(self.host.now))
     }
 
     /// The time of the last batch.
     pub fn now(&self) -> Time {
-        self.now
+        self.host.now
     }
 
     /// As [`Multi::timeout`], as a point in time.
     pub fn next_time(&self) -> Option<Time> {
-        self.engine.next_time()
+        self.host.engine.next_time()
     }
 
     // ends
 
     /// Which transfer is over, and how (curl_multi_info_read), with the number of messages left.
     pub fn info_read(&mut self) -> Option<(Message, usize)> {
-        let message = self.engine.poll_message()?;
-        Some((message, self.engine.messages()))
+        self.host.info_read()
     }
 
     // the simple loop
@@ -425,35 +409,25 @@ impl<W: Watch> Multi<W> {
 
     /// Transfers that are not over.
     pub fn running(&self) -> usize {
-        self.engine.running()
+        self.host.engine.running()
     }
 
     /// Whether nothing is left: no transfer, connection, look-up or timer.
     pub fn is_empty(&self) -> bool {
-        self.engine.is_empty()
+        self.host.engine.is_empty()
     }
 
     /// The counters.
     pub fn stats(&self) -> Stats {
-        self.engine.stats()
+        self.host.engine.stats()
     }
 
     // inside
 
-    fn begin_batch(&mut self) {
-        self.now = sys::clock::now();
-        self.engine.advance(self.now);
-        self.names.refresh(&mut self.engine, self.now);
-    }
-
     fn end_batch(&mut self) -> Result<usize, MultiError> {
         self.act()?;
         self.tell_timer()?;
-        Ok(self.engine.running())
-    }
-
-    fn check(&self, id: TransferId) -> Result<(), MultiError> {
-        if self.engine.contains(id) { Ok(()) } else { Err(MultiError::UnknownTransfer(id)) }
+        Ok(self.host.engine.running())
     }
 
     fn handle(&mut self, event: Event) -> Result<(), MultiError> {
@@ -472,7 +446,7 @@ impl<W: Watch> Multi<W> {
             },
             Event::Deadline(token) => {
                 if let Some(id) = self.sockets.find(token) {
-                    self.engine.handle_deadline(id);
+                    self.host.engine.handle_deadline(id);
                 }
                 Ok(())
             }
@@ -485,9 +459,9 @@ impl<W: Watch> Multi<W> {
     }
 
     fn handle_ready(&mut self, id: ConnectionId, ready: Readiness) -> Result<(), MultiError> {
-        if let Err((entry, errno)) = self.sockets.handle_ready(&mut self.engine, id, ready) {
+        if let Err((entry, errno)) = self.sockets.handle_ready(&mut self.host.engine, id, ready) {
             let told = self.tell_removed(entry);
-            self.engine.handle_failed(id, Operation::Connect, errno.raw());
+            self.host.engine.handle_failed(id, Operation::Connect, errno.raw());
             return told;
         }
         // a socket that took bytes again has more to send
@@ -500,7 +474,7 @@ impl<W: Watch> Multi<W> {
     /// Takes what has come by now of what is overdue, before it fails: the application may have looked long ago, or tell
     /// of the time before it tells of the sockets.
     fn look_again(&mut self) -> Result<(), MultiError> {
-        while let Some(overdue) = self.engine.poll_overdue() {
+        while let Some(overdue) = self.host.engine.poll_overdue() {
             match overdue {
                 Overdue::Connection(id) => self.look_at(id)?,
                 Overdue::Anything => self.look_around()?,
@@ -511,14 +485,14 @@ impl<W: Watch> Multi<W> {
 
     #[cold]
     fn look_at(&mut self, id: ConnectionId) -> Result<(), MultiError> {
-        if let Some(bytes) = self.sockets.unacknowledged(&self.engine, id) {
-            self.engine.handle_unacknowledged(id, bytes);
+        if let Some(bytes) = self.sockets.unacknowledged(&self.host.engine, id) {
+            self.host.engine.handle_unacknowledged(id, bytes);
         }
         for _ in 0..LOOKS {
             let ready = self.sockets.readiness(id);
             self.handle_ready(id, ready)?;
             self.update(id)?;
-            if !(ready.recv || ready.error) || !self.engine.wants_recv(id) {
+            if !(ready.recv || ready.error) || !self.host.engine.wants_recv(id) {
                 break;
             }
         }
@@ -529,10 +503,10 @@ impl<W: Watch> Multi<W> {
     /// has hardly changed.
     #[cold]
     fn look_around(&mut self) -> Result<(), MultiError> {
-        if self.looked_around.is_some_and(|at| self.now < at + limits::LOOK_AROUND) {
+        if self.looked_around.is_some_and(|at| self.host.now < at + limits::LOOK_AROUND) {
             return Ok(());
         }
-        self.looked_around = Some(self.now);
+        self.looked_around = Some(self.host.now);
         self.handle_wake();
         for (id, ready) in self.sockets.all_ready() {
             self.handle_ready(id, ready)?;
@@ -543,7 +517,7 @@ impl<W: Watch> Multi<W> {
     fn handle_wake(&mut self) {
         let Some(entry) = &self.waker else { return };
         entry.waker.drain();
-        self.lookups.deliver(&mut self.engine);
+        self.host.deliver_lookups();
     }
 
     /// Does what the engine wants.
@@ -551,22 +525,21 @@ impl<W: Watch> Multi<W> {
         while let Some(id) = self.untold.pop() {
             self.update(id)?;
         }
-        while let Some(output) = self.engine.poll_output() {
+        while let Some(output) = self.host.engine.poll_output() {
             match output {
                 Output::Level { connection } => self.update(connection)?,
                 Output::Connect { connection, dial } => {
-                    self.sockets.connect(&mut self.engine, connection, &dial);
+                    self.sockets.connect(&mut self.host.engine, connection, &dial);
                     self.update(connection)?;
                 }
                 Output::Close { connection, last_words } => self.close(connection, &last_words)?,
                 Output::Resolve { lookup, host } => {
-                    if self.names.hand_back(&mut self.engine, self.now, lookup, &host) {
-                        continue;
+                    if !self.host.hand_back(lookup, &host) {
+                        let waker = self.waker();
+                        self.host.start_lookup(waker, lookup, host)?;
                     }
-                    let waker = self.waker();
-                    self.lookups.start(&mut self.engine, waker, lookup, host)?;
                 }
-                Output::Abandon { lookup } => self.lookups.abandon(lookup),
+                Output::Abandon { lookup } => self.host.abandon_lookup(lookup),
             }
         }
         Ok(())
@@ -577,14 +550,16 @@ impl<W: Watch> Multi<W> {
         if self.sockets.get(id).is_none() {
             return Ok(());
         }
-        let wanted = self.sockets.drive(&mut self.engine, id);
-        if !self.engine.is_open(id) {
+        let wanted = self.sockets.drive(&mut self.host.engine, id);
+        if !self.host.engine.is_open(id) {
             return Ok(());
         }
         let deadline =
-            if W::CARRIES_DEADLINES { self.engine.level(id).deadline } else { Time::NEVER };
+            if W::CARRIES_DEADLINES { self.host.engine.level(id).deadline } else { Time::NEVER };
         let Some(entry) = self.sockets.get(id) else { return Ok(()) };
-        let Some(tell) = difference(entry.told, wanted, deadline, self.now) else { return Ok(()) };
+        let Some(tell) = difference(entry.told, wanted, deadline, self.host.now) else {
+            return Ok(());
+        };
         let change = self.change(entry, tell.action, tell.deadline);
         let Some(entry) = self.sockets.get_mut(id) else { return Ok(()) };
         match self.watch.socket(&change, &mut entry.value) {
@@ -619,7 +594,7 @@ impl<W: Watch> Multi<W> {
         SocketChange {
             token: entry.token(),
             fd: entry.fd(),
-            transfer: self.engine.transfer_on(entry.connection),
+            transfer: self.host.engine.transfer_on(entry.connection),
             action,
             deadline: (deadline != Time::NEVER).then_some(deadline),
         }
@@ -644,11 +619,11 @@ impl<W: Watch> Multi<W> {
     }
 
     fn tell_timer(&mut self) -> Result<(), MultiError> {
-        let next = self.engine.next_time();
+        let next = self.host.engine.next_time();
         if next == self.told_timer {
             return Ok(());
         }
-        let wait = next.map(|at| at.since(self.now));
+        let wait = next.map(|at| at.since(self.host.now));
         self.watch.timer(wait).map_err(MultiError::Callback)?;
         self.told_timer = next;
         Ok(())
@@ -659,8 +634,8 @@ impl<W: Watch> Drop for Multi<W> {
     /// Tells the application to forget every socket before it is closed, and each peer over TLS that nothing follows
     /// (RFC 9112, 9.8), as far as its socket takes that at once.
     fn drop(&mut self) {
-        self.engine.close_all();
-        while let Some(output) = self.engine.poll_output() {
+        self.host.engine.close_all();
+        while let Some(output) = self.host.engine.poll_output() {
             if let Output::Close { connection, last_words } = output {
                 let _ = self.close(connection, &last_words);
             }

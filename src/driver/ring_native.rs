@@ -10,12 +10,11 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::Duration;
 
-use super::names::NameFiles;
+use super::host::EngineHost;
 use super::notifier::Notifier;
 use super::readiness::report_refused;
-use super::resolver::Lookups;
 use super::settings::Settings;
-use super::{MultiError, provide_tls, refused, seeded, soonest};
+use super::{MultiError, refused, soonest};
 use crate::dial::Dial;
 use crate::engine::{
     Config, ConnectionId, Engine, Handler, Message, Output, Overdue, Paused, Request, Stats,
@@ -33,19 +32,15 @@ use crate::time::Time;
 const LOOKS: usize = limits::LATE_BYTES / limits::PROVIDED_BUFFER as usize;
 
 pub(super) struct RingDriver {
-    engine: Engine,
+    host: EngineHost,
     streams: Streams,
     /// By the connection's slot.
     connections: Vec<Option<Carried>>,
-    lookups: Lookups,
-    names: NameFiles,
     waker: Option<Waker>,
     /// The kernel looks at the waker.
     watched: bool,
     /// What the kernel writes to when something completes, for a loop that this one is nested in.
     notifier: Notifier,
-    /// The time of the last batch.
-    now: Time,
 }
 
 /// A connection on a stream.
@@ -59,16 +54,13 @@ impl RingDriver {
     pub(super) fn new(config: Config, options: &Options) -> Result<Self, SetupError> {
         Ok(Self {
             streams: Streams::new(options, room())?,
-            lookups: Lookups::new(config.max_lookups),
-            names: NameFiles::new(&config),
             // a connect's deadline is linked to it, but what comes after has no operation to link to: the
             // engine's timers have them all
-            engine: Engine::new(seeded(config)),
+            host: EngineHost::new(config, false),
             connections: Vec::new(),
             waker: None,
             watched: false,
             notifier: Notifier::default(),
-            now: Time::ZERO,
         })
     }
 
@@ -81,8 +73,7 @@ impl RingDriver {
         request: Request,
         handler: Box<dyn Handler>,
     ) -> Result<TransferId, MultiError> {
-        provide_tls(&mut self.engine, &request)?;
-        Ok(self.engine.add(request, handler)?)
+        self.host.add(request, handler)
     }
 
     pub(super) fn add_with<H: Handler>(
@@ -90,58 +81,53 @@ impl RingDriver {
         request: Request,
         handler: impl FnOnce(TransferId) -> H,
     ) -> Result<TransferId, MultiError> {
-        provide_tls(&mut self.engine, &request)?;
-        Ok(self.engine.add_with(request, handler)?)
+        self.host.add_with(request, handler)
     }
 
     pub(super) fn remove(&mut self, id: TransferId) -> Result<Box<dyn Handler>, MultiError> {
-        let handler = self.engine.remove(id).ok_or(MultiError::UnknownTransfer(id))?;
+        let handler = self.host.remove(id)?;
         self.act()?;
         Ok(handler)
     }
 
     pub(super) fn pause(&mut self, id: TransferId) -> Result<(), MultiError> {
-        self.check(id)?;
-        self.engine.pause(id);
+        self.host.set_paused(id, Paused::BOTH)?;
         self.act()
     }
 
     pub(super) fn resume(&mut self, id: TransferId) -> Result<(), MultiError> {
-        self.check(id)?;
-        self.engine.resume(id);
+        self.host.set_paused(id, Paused::default())?;
         Ok(())
     }
 
     pub(super) fn set_paused(&mut self, id: TransferId, paused: Paused) -> Result<(), MultiError> {
-        self.check(id)?;
-        self.engine.set_paused(id, paused);
+        self.host.set_paused(id, paused)?;
         self.act()
     }
 
     pub(super) fn close_idle(&mut self) -> Result<(), MultiError> {
-        self.engine.close_idle();
+        self.host.engine.close_idle();
         self.act()
     }
 
     pub(super) fn settings(&mut self) -> Settings<'_> {
-        Settings::of(&mut self.engine)
+        Settings::of(&mut self.host.engine)
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.engine.is_empty()
+        self.host.engine.is_empty()
     }
 
     pub(super) fn info_read(&mut self) -> Option<(Message, usize)> {
-        let message = self.engine.poll_message()?;
-        Some((message, self.engine.messages()))
+        self.host.info_read()
     }
 
     pub(super) fn running(&self) -> usize {
-        self.engine.running()
+        self.host.engine.running()
     }
 
     pub(super) fn stats(&self) -> Stats {
-        self.engine.stats()
+        self.host.engine.stats()
     }
 
     pub(super) fn waker(&mut self) -> Result<Waker, MultiError> {
@@ -163,7 +149,7 @@ impl RingDriver {
     pub(super) fn timeout(&mut self) -> Option<Duration> {
         let unwatched = self.waker.is_some() && !self.watched;
         let work = soonest(self.streams.next_work(), unwatched.then_some(limits::SUBMIT_AGAIN));
-        let next = self.engine.next_time();
+        let next = self.host.engine.next_time();
         soonest(work, next.map(|at| at.since(clock::now())))
     }
 
@@ -182,9 +168,9 @@ impl RingDriver {
     pub(super) fn turn(&mut self, max: Option<Duration>) -> Result<usize, MultiError> {
         match catch_unwind(AssertUnwindSafe(|| self.wait_and_handle(max))) {
             Ok(turned) => turned,
-            Err(panic) if self.engine.end_panicked(&*panic) => {
+            Err(panic) if self.host.engine.end_panicked(&*panic) => {
                 self.act()?;
-                Ok(self.engine.running())
+                Ok(self.host.engine.running())
             }
             Err(panic) => resume_unwind(panic),
         }
@@ -192,13 +178,13 @@ impl RingDriver {
 
     fn wait_and_handle(&mut self, mut max: Option<Duration>) -> Result<usize, MultiError> {
         self.notifier.drain();
-        let before = self.engine.messages();
-        if self.engine.next_time() == Some(Time::ZERO) {
+        let before = self.host.engine.messages();
+        if self.host.engine.next_time() == Some(Time::ZERO) {
             // what was added since the last turn goes out with the call that waits
-            self.begin_batch();
+            self.host.begin_batch();
             self.act()?;
         }
-        if self.engine.take_told() || self.engine.messages() > before {
+        if self.host.engine.take_told() || self.host.engine.messages() > before {
             // that may be what is waited for, and nothing else need ever happen
             max = Some(Duration::ZERO);
         }
@@ -206,21 +192,24 @@ impl RingDriver {
         if self.waker.is_some() && !self.watched {
             max = Some(max.map_or(limits::SUBMIT_AGAIN, |max| max.min(limits::SUBMIT_AGAIN)));
         }
-        self.submit_and_wait(soonest(self.engine.next_time(), max.map(|max| self.now + max)))?;
-        self.begin_batch();
+        self.submit_and_wait(soonest(
+            self.host.engine.next_time(),
+            max.map(|max| self.host.now + max),
+        ))?;
+        self.host.begin_batch();
         self.handle_events(limits::COMPLETIONS_PER_TURN)?;
         self.look_again()?;
-        self.engine.expire();
+        self.host.engine.expire();
         self.act()?;
         // whatever was called, it is for whoever has turned
-        self.engine.take_told();
-        Ok(self.engine.running())
+        self.host.engine.take_told();
+        Ok(self.host.engine.running())
     }
 
     /// Takes what has come by now of what is overdue, before it fails: the wait may have ended long after the last of it
     /// was posted, or before.
     fn look_again(&mut self) -> Result<(), MultiError> {
-        let mut next = self.engine.poll_overdue();
+        let mut next = self.host.engine.poll_overdue();
         if next.is_none() {
             return Ok(());
         }
@@ -231,7 +220,7 @@ impl RingDriver {
                 // a look brings all that there is
                 Overdue::Anything => {}
             }
-            next = self.engine.poll_overdue();
+            next = self.host.engine.poll_overdue();
         }
         self.look(&connections)
     }
@@ -239,7 +228,7 @@ impl RingDriver {
     #[cold]
     fn look(&mut self, overdue: &[ConnectionId]) -> Result<(), MultiError> {
         for &id in overdue {
-            if self.engine.asks_unacknowledged(id)
+            if self.host.engine.asks_unacknowledged(id)
                 && let Some(carried) = find(&mut self.connections, id)
             {
                 // unasked it is as where the kernel does not know
@@ -262,23 +251,17 @@ impl RingDriver {
         Ok(())
     }
 
-    fn begin_batch(&mut self) {
-        self.now = clock::now();
-        self.engine.advance(self.now);
-        self.names.refresh(&mut self.engine, self.now);
-    }
-
     /// Handles what has completed and submits what was commanded, without waiting. How many connections that were
     /// closed the kernel still holds.
     pub(super) fn flush(&mut self) -> Result<usize, MultiError> {
         self.handle_events(limits::COMPLETIONS_PER_TURN)?;
         self.act()?;
-        self.submit_and_wait(Some(self.now))?;
+        self.submit_and_wait(Some(self.host.now))?;
         Ok(self.streams.closing())
     }
 
     fn submit_and_wait(&mut self, until: Option<Time>) -> Result<(), MultiError> {
-        match self.streams.submit_and_wait(self.now, until) {
+        match self.streams.submit_and_wait(self.host.now, until) {
             // the kernel is short of memory: deadlines go on, and what was pushed stays pushed
             Ok(()) | Err(Errno::EAGAIN | Errno::EBUSY) => Ok(()),
             Err(errno) => Err(refused(Operation::Poll, errno)),
@@ -287,7 +270,7 @@ impl RingDriver {
 
     fn handle_events(&mut self, most: u32) -> Result<(), MultiError> {
         for _ in 0..most {
-            let Self { streams, engine, connections, .. } = self;
+            let Self { streams, host: EngineHost { engine, .. }, connections, .. } = self;
             let Some(event) = streams.take_event() else { break };
             match event {
                 Event::Stream(user, event) => {
@@ -306,13 +289,13 @@ impl RingDriver {
         let Some(waker) = &self.waker else { return Ok(()) };
         waker.drain();
         self.watched = matches!(completion, Completion::Polled { more: true, .. });
-        self.lookups.deliver(&mut self.engine);
+        self.host.deliver_lookups();
         self.watch()
     }
 
     /// Does what the engine wants.
     fn act(&mut self) -> Result<(), MultiError> {
-        while let Some(output) = self.engine.poll_output() {
+        while let Some(output) = self.host.engine.poll_output() {
             match output {
                 Output::Level { connection } => self.drive(connection),
                 Output::Connect { connection, dial } => self.connect(connection, dial),
@@ -322,13 +305,12 @@ impl RingDriver {
                     }
                 }
                 Output::Resolve { lookup, host } => {
-                    if self.names.hand_back(&mut self.engine, self.now, lookup, &host) {
-                        continue;
+                    if !self.host.hand_back(lookup, &host) {
+                        let waker = self.waker();
+                        self.host.start_lookup(waker, lookup, host)?;
                     }
-                    let waker = self.waker();
-                    self.lookups.start(&mut self.engine, waker, lookup, host)?;
                 }
-                Output::Abandon { lookup } => self.lookups.abandon(lookup),
+                Output::Abandon { lookup } => self.host.abandon_lookup(lookup),
             }
         }
         Ok(())
@@ -341,21 +323,21 @@ impl RingDriver {
             return;
         }
         let stream = carried.stream;
-        let Self { engine, streams, .. } = self;
+        let Self { host: EngineHost { engine, .. }, streams, .. } = self;
         if engine.wants_send(id)
             && let Err(errno) =
                 streams.send(stream, |buffer| (engine.fill(id, buffer), engine.wants_send(id)))
         {
             engine.handle_failed(id, Operation::Send, errno.raw());
         }
-        self.streams.set_in_pieces(stream, self.engine.may_await_memory(id));
-        self.streams.set_recv(stream, self.engine.wants_recv(id));
+        self.streams.set_in_pieces(stream, self.host.engine.may_await_memory(id));
+        self.streams.set_recv(stream, self.host.engine.wants_recv(id));
     }
 
     fn connect(&mut self, id: ConnectionId, dial: Dial) {
-        let deadline = self.engine.level(id).deadline;
+        let deadline = self.host.engine.level(id).deadline;
         let deadline = (deadline != Time::NEVER).then_some(deadline);
-        let Self { engine, streams, .. } = self;
+        let Self { host: EngineHost { engine, .. }, streams, .. } = self;
         if let Some(carried) = find(&mut self.connections, id) {
             if let Err(refused) = streams.reopen(carried.stream, dial, deadline) {
                 report_refused(engine, id, refused);
@@ -385,18 +367,14 @@ impl RingDriver {
         self.connections[id.slot()] = None;
         Some(stream)
     }
-
-    fn check(&self, id: TransferId) -> Result<(), MultiError> {
-        if self.engine.contains(id) { Ok(()) } else { Err(MultiError::UnknownTransfer(id)) }
-    }
 }
 
 impl Drop for RingDriver {
     /// Tells each peer over TLS that nothing follows (RFC 9112, 9.8), as far as its socket takes that at once; the streams
     /// see to the rest.
     fn drop(&mut self) {
-        self.engine.close_all();
-        while let Some(output) = self.engine.poll_output() {
+        self.host.engine.close_all();
+        while let Some(output) = self.host.engine.poll_output() {
             if let Output::Close { connection, last_words } = output
                 && let Some(stream) = self.take(connection)
             {
