@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ringdove::driver::Kind;
-use ringdove::error::Cause;
+use ringdove::error::{Cause, Error};
 use ringdove::{Config, Driver, Options, RedirectPolicy};
 
 use crate::run::{Run, Told, Transfer};
@@ -30,7 +30,8 @@ impl Story {
                 Cause::Os { .. } => format!("os error in {:?}", error.phase),
                 // it names the server's port
                 Cause::Redirect(error) => format!("{:?}, {}", error.fault, error.chain.len()),
-                _ => format!("{error:?}"),
+                // so does the URL
+                _ => format!("{:?}", Error { url: None, ..error }),
             },
         };
         let record = transfer.record();
