@@ -7,7 +7,7 @@ use ringdove::engine::{ConnectionId, Engine, Output};
 use ringdove::limits::{H2Limits, HttpLimits};
 use ringdove::protocol::h2::hpack::{Encoder, Indexing};
 use ringdove::protocol::h2::{Connection, Event, Mark, Requests, StreamId};
-use ringdove::protocol::{BodyFault, BodyLength, RequestHead, SourceRead};
+use ringdove::protocol::{BodyLength, RequestHead, SourceRead};
 use ringdove::{Config, Discard, HttpVersions, Method, Options, Request, Time};
 use url::Url;
 
@@ -66,7 +66,7 @@ impl Requests for Canned {
         self.marks += 1;
     }
 
-    fn failed(&mut self, _: u64, _: BodyFault) {}
+    fn failed(&mut self, _: u64, _: RequestFault) {}
 }
 
 impl Http2 {

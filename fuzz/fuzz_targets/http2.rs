@@ -9,7 +9,7 @@ use http::Method;
 use libfuzzer_sys::fuzz_target;
 use ringdove::limits::{H2Limits, HttpLimits};
 use ringdove::protocol::h2::{Connection, Event, Mark, Requests, StreamId};
-use ringdove::protocol::{BodyFault, BodyLength, RequestHead, SourceRead};
+use ringdove::protocol::{BodyLength, RequestHead, SourceRead};
 use url::Url;
 
 fuzz_target!(|input: &[u8]| {
@@ -74,7 +74,7 @@ impl Requests for Owner {
         assert!(mark.end > 0);
     }
 
-    fn failed(&mut self, _: u64, _: BodyFault) {}
+    fn failed(&mut self, _: u64, _: RequestFault) {}
 }
 
 fn limits(choice: u8) -> (HttpLimits, H2Limits) {

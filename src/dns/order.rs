@@ -2,7 +2,7 @@
 //!
 //! Knows addresses. Must not know which of its own a host would use for each: that is the system's choice at the connect.
 //! So of the ten rules those are here that need no source address: 6 (precedence), 8 (smaller scope) and 10 (else as they
-//! came). What the others would find out, that an address cannot be reached from here, the race to connect finds out.
+//! came). What the others would find out the race to connect finds out: docs/names.md has it rule by rule.
 
 use std::net::{IpAddr, Ipv6Addr};
 

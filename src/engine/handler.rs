@@ -59,7 +59,7 @@ pub trait Handler: Any {
 
     /// Fields came after the body, of which all has been delivered (RFC 9110, 6.5): [`Handler::done`] follows. They are what
     /// the peer likes to call them: to be read as fields of the head they have to be defined for that. Not called where there
-    /// are none, nor with [`Options::raw`](crate::Options::raw), where they are part of the body. An [`Flow::Abort`] fails the
+    /// are none, nor where they are part of the body: by HTTP/1.1 with [`Options::raw`](crate::Options::raw). An [`Flow::Abort`] fails the
     /// transfer; for the other answers it is too late.
     fn trailers(&mut self, fields: Fields<'_>) -> Flow {
         let _ = fields;

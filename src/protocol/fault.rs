@@ -100,6 +100,13 @@ pub enum HttpFault {
     },
     /// A message that is none by the rules of its version of HTTP (RFC 9113, 8.1.1).
     Malformed(&'static str),
+    /// The request's head comes to more than the peer takes (RFC 9113, 6.5.2). Nothing of it was sent.
+    RequestTooLarge {
+        /// What it comes to: names and values of its fields, and 32 bytes for each.
+        size: usize,
+        /// What the peer takes.
+        limit: u32,
+    },
     /// A body of another length than its Content-Length says, where that does not frame it (RFC 9113, 8.1.1).
     LengthMismatch {
         /// What Content-Length says.
@@ -203,7 +210,8 @@ impl HttpFault {
             | HttpFault::TooManyInformational { .. }
             | HttpFault::InformationalTooLarge { .. }
             | HttpFault::ChunkExtensionsTooLarge { .. }
-            | HttpFault::TrailerTooLarge { .. } => true,
+            | HttpFault::TrailerTooLarge { .. }
+            | HttpFault::RequestTooLarge { .. } => true,
             HttpFault::BadStatusLine { .. }
             | HttpFault::UnsupportedVersion { .. }
             | HttpFault::BadField { .. }
@@ -281,6 +289,11 @@ impl fmt::Display for HttpFault {
                  close delimits"
             ),
             HttpFault::Malformed(why) => write!(f, "a malformed response: {why}"),
+            HttpFault::RequestTooLarge { size, limit } => write!(
+                f,
+                "the request's fields come to {size} bytes, and the server takes {limit} \
+                 (SETTINGS_MAX_HEADER_LIST_SIZE)"
+            ),
             HttpFault::LengthMismatch { announced, received } => write!(
                 f,
                 "the body is not as long as announced: {received} bytes came, and Content-Length \

@@ -60,7 +60,7 @@ pub enum ResumeFault {
 
 impl ContentRange {
     /// Reads a field's value; `None` if it is malformed, of another unit, or contradicts itself. The unit may be
-    /// left out, or have `:` or `=` behind it, as servers write it that were there before the standard.
+    /// left out, or have `:` or `=` behind it, and there may be blanks, as servers write it that were there before the standard.
     pub fn parse(value: &[u8]) -> Option<ContentRange> {
         let text = std::str::from_utf8(value).ok()?.trim();
         let at = text.find(|c: char| !c.is_ascii_alphabetic())?;
@@ -69,13 +69,14 @@ impl ContentRange {
             return None;
         }
         let range = if unit.is_empty() { range } else { range.strip_prefix([' ', ':', '='])? };
-        let (part, total) = range.trim().split_once('/')?;
+        let (part, total) = range.split_once('/')?;
+        let (part, total) = (part.trim(), total.trim());
         let total = if total == "*" { None } else { Some(number(total)?) };
         if part == "*" {
             return Some(ContentRange::Unsatisfied { total });
         }
         let (first, last) = part.split_once('-')?;
-        let (first, last) = (number(first)?, number(last)?);
+        let (first, last) = (number(first.trim())?, number(last.trim())?);
         let sane = first <= last && last < u64::MAX && total.is_none_or(|total| last < total);
         sane.then_some(ContentRange::Part { first, last, total })
     }
@@ -196,6 +197,8 @@ mod tests {
             ("5-9/10", part(5, 9, Some(10))),
             ("bytes=5-9/10", part(5, 9, Some(10))),
             ("bytes: 5-9/10", part(5, 9, Some(10))),
+            ("bytes 5 - 9 / 10", part(5, 9, Some(10))),
+            ("bytes  * / 10", Some(ContentRange::Unsatisfied { total: Some(10) })),
             ("bytes */10", Some(ContentRange::Unsatisfied { total: Some(10) })),
             ("*/10", Some(ContentRange::Unsatisfied { total: Some(10) })),
             ("bytes */*", Some(ContentRange::Unsatisfied { total: None })),

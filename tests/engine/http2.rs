@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use ringdove::engine::{
-    Body, BodySource, Config, ConnectionId, Flow, Options, Output, Paused, Request, TransferId,
+    Body, BodySource, Config, ConnectionId, Flow, Options, Output, Paused, Request, Timeouts,
+    TransferId,
 };
 use ringdove::error::{Cause, Deadline, Phase, Progress};
 use ringdove::limits::H2Limits;
 use ringdove::protocol::h2::ErrorCode;
-use ringdove::protocol::{DecodePolicy, SourceRead};
+use ringdove::protocol::{DecodePolicy, HttpFault, SourceRead};
 use ringdove::{HttpVersions, Politeness, Priority};
 use ringdove_test_support::h2::{Credit, End, Last, Length, Plan, Script, Server, pattern, raw};
 
@@ -326,6 +327,53 @@ fn who_goes_away_is_followed_by_the_next() {
     succeed(&mut h, 40);
     assert_eq!(peers.made, 10);
     end(h, &mut peers);
+}
+
+/// What the server takes of a head is kept to: one that comes to more fails by name, nothing of it is sent, and others go on.
+#[test]
+fn a_head_that_the_server_does_not_take_fails_by_name() {
+    let mut h = harness();
+    let mut peers = Peers::new(Plan::new().settings(&[(6, 400)]).each(|_| Script::ok(5)));
+    ask(&mut h, "/first");
+    h.again();
+    peers.run(&mut h);
+    succeed(&mut h, 1);
+    add(&mut h, get("/long").field("X-Long", &"x".repeat(400)).unwrap(), http2());
+    ask(&mut h, "/short");
+    h.again();
+    peers.run(&mut h);
+    let error = h.fails();
+    let fault = |cause: &Cause| {
+        matches!(cause, Cause::Http(HttpFault::RequestTooLarge { size: 500.., limit: 400 }))
+    };
+    assert!(fault(&error.cause), "{error:?}");
+    assert_eq!((error.kind(), error.progress), ("limit", Progress::NothingSent));
+    succeed(&mut h, 1);
+    assert_eq!((peers.made, peers.asked()), (1, vec!["/first".to_owned(), "/short".to_owned()]));
+    end(h, &mut peers);
+}
+
+/// The time for an answer begins when all of an upload has left, and not with the first of its frames.
+#[test]
+fn an_answer_is_waited_for_from_the_end_of_an_upload_on() {
+    let mut h = harness();
+    let options = Options {
+        timeouts: Timeouts { first_byte: Some(ms(100)), ..Timeouts::default() },
+        ..http2()
+    };
+    add(&mut h, post("http://10.0.0.1/", vec![7; 20_000]), options);
+    h.again();
+    let connection = h.connect();
+    let mut filled = Vec::new();
+    while h.level(connection).send {
+        filled.push(h.engine.fill(connection, &mut [0; 4096]));
+    }
+    assert!(filled.len() > 4, "{filled:?}");
+    h.engine.handle_sent(connection, filled[0]);
+    h.at(1_500);
+    assert!(h.engine.poll_message().is_none(), "most of it has not left");
+    h.engine.handle_sent(connection, filled[1..].iter().sum());
+    h.times_out(1_600, Deadline::FirstByte, Phase::FirstByte);
 }
 
 #[test]

@@ -398,6 +398,21 @@ fn fields_after_the_body_are_told() {
     }
 }
 
+/// With their framing, they are told as part of it.
+#[test]
+fn fields_after_a_raw_body_are_a_part_of_it() {
+    let mut h = Harness::new(1);
+    let told = Rc::default();
+    let handler = Trailed { told: Rc::clone(&told), answer: Flow::Continue };
+    let raw = Options { raw: true, ..Options::default() };
+    h.add_with(get("/").options(Arc::new(raw)), handler);
+    let connection = h.ask();
+    h.received(connection, TRAILED);
+    let body = TRAILED.split_at(TRAILED.len() - 39).1;
+    assert_eq!(told.borrow().concat().as_bytes(), body);
+    h.succeeds();
+}
+
 /// A check that fails only at the end fails the transfer.
 #[test]
 fn trailers_can_fail_a_transfer() {

@@ -37,7 +37,7 @@ pub use config::words;
 pub use files::source::Piece;
 pub use options::form::Form;
 pub use report::record::Failure;
-pub use report::write_out::{Told, render};
+pub use report::write_out::{Rendered, Told, render};
 pub use text::date::parse as parse_date;
 
 /// The command: its arguments are those of the process.

@@ -465,6 +465,13 @@ fn names_that_nobody_asked_for_are_not_piled_up() {
     records.push(cname(NAME, 9, "b.example"));
     records.push(a("b.example", 9, 1));
     assert_eq!(data(records, vec![]), addresses(&[1], 9));
+    let after_all = |n: usize| {
+        let names = (0..2 * limits::DNS_OWNERS).map(|n| a(&format!("n{n}.example"), 9, 9));
+        let alias = cname(NAME, 9, &format!("n{n}.example"));
+        data(names.chain([alias]).collect(), vec![])
+    };
+    assert_eq!(after_all(limits::DNS_OWNERS - 1), addresses(&[9], 9));
+    assert!(matches!(after_all(limits::DNS_OWNERS), Data::Alias { .. }), "nothing is known of it");
 }
 
 #[test]

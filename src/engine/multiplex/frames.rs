@@ -198,8 +198,8 @@ impl Engine {
         }
         self.told |= lent.asked;
         let failed = std::mem::take(&mut lent.failed);
-        for (exchange, fault) in failed {
-            self.fail_exchange(exchange, Cause::Aborted(fault.to_string()), None);
+        for (exchange, cause) in failed {
+            self.fail_exchange(exchange, cause, None);
         }
         Ok(filled)
     }
@@ -245,8 +245,8 @@ impl Net {
             let Some(connection) = self.pool.connections.get_mut(id) else { return };
             let sent = connection.wire.sent;
             let State::Multiplexed(link) = &mut connection.state else { return };
-            let Some((exchange, bytes)) = link.departures.next(sent) else { return };
-            self.note_sent(exchange, bytes, true);
+            let Some((exchange, bytes, all)) = link.departures.next(sent) else { return };
+            self.note_sent(exchange, bytes, all);
             self.schedule_exchange(exchange);
         }
     }

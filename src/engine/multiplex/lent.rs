@@ -6,17 +6,18 @@ use crate::engine::exchanges::exchange::{Exchange, ExchangeId, Hold};
 use crate::engine::exchanges::send::read_body;
 use crate::engine::multiplex::Departures;
 use crate::engine::transfers::transfer::Transfer;
+use crate::error::Cause;
 use crate::id::{Id, Slab};
-use crate::protocol::h2::{Mark, Part, Requests};
-use crate::protocol::{BodyFault, RequestHead, SourceRead};
+use crate::protocol::h2::{Mark, Part, RequestFault, Requests};
+use crate::protocol::{BodyFault, HttpFault, RequestHead, SourceRead};
 
 /// The requests of all exchanges, each under its id.
 pub(in crate::engine) struct Lent<'a> {
     pub(in crate::engine) exchanges: &'a mut Slab<Exchange>,
     pub(in crate::engine) transfers: &'a mut Slab<Transfer>,
     pub(in crate::engine) departures: &'a mut Departures,
-    /// Exchanges whose bodies cannot be sent on.
-    pub(in crate::engine) failed: Vec<(ExchangeId, BodyFault)>,
+    /// Exchanges whose requests cannot be sent, or not any further.
+    pub(in crate::engine) failed: Vec<(ExchangeId, Cause)>,
     /// A body's source was asked.
     pub(in crate::engine) asked: bool,
     /// Where in the buffer the last frame ended.
@@ -62,13 +63,14 @@ impl Requests for Lent<'_> {
 
     fn wrote(&mut self, key: u64, mark: Mark) {
         let bytes = mark.end - std::mem::replace(&mut self.at, mark.end);
-        self.departures.push(Id::from_bits(key), bytes);
+        self.departures.push(Id::from_bits(key), bytes, mark.is_last);
         let Some((exchange, transfer)) = self.transfer(key) else { return };
         if mark.part == Part::Head {
             exchange.head_taken = true;
             let told = transfer.call_guarded(|it| it.handler.sending_head(&it.request.head));
             if let Err(why) = told {
-                self.failed.push((Id::from_bits(key), BodyFault::Source(why)));
+                self.failed
+                    .push((Id::from_bits(key), Cause::Aborted(BodyFault::Source(why).to_string())));
                 return;
             }
         }
@@ -77,7 +79,13 @@ impl Requests for Lent<'_> {
         }
     }
 
-    fn failed(&mut self, key: u64, fault: BodyFault) {
-        self.failed.push((Id::from_bits(key), fault));
+    fn failed(&mut self, key: u64, fault: RequestFault) {
+        let cause = match fault {
+            RequestFault::HeadTooLarge { size, limit } => {
+                Cause::Http(HttpFault::RequestTooLarge { size, limit })
+            }
+            RequestFault::Body(fault) => Cause::Aborted(fault.to_string()),
+        };
+        self.failed.push((Id::from_bits(key), cause));
     }
 }

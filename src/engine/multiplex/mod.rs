@@ -51,6 +51,8 @@ pub(in crate::engine) struct Departures(VecDeque<Departure>);
 struct Departure {
     exchange: ExchangeId,
     bytes: usize,
+    /// Nothing of the request follows.
+    is_last: bool,
     /// It has left when the connection has sent so many bytes in all; not known while a layer below has some of it.
     at: Option<u64>,
 }
@@ -135,8 +137,8 @@ impl Multiplex {
 }
 
 impl Departures {
-    pub(in crate::engine) fn push(&mut self, exchange: ExchangeId, bytes: usize) {
-        self.0.push_back(Departure { exchange, bytes, at: None });
+    pub(in crate::engine) fn push(&mut self, exchange: ExchangeId, bytes: usize, is_last: bool) {
+        self.0.push_back(Departure { exchange, bytes, is_last, at: None });
     }
 
     /// All of it has left when the connection has sent so many bytes.
@@ -145,10 +147,10 @@ impl Departures {
         unknown.for_each(|departure| departure.at = Some(at));
     }
 
-    /// The next exchange of which bytes have left, and how many, now that the connection has sent so many.
-    pub(in crate::engine) fn next(&mut self, sent: u64) -> Option<(ExchangeId, usize)> {
+    /// The next exchange of which bytes have left, how many, and whether all of it has, now that the connection has sent so many.
+    pub(in crate::engine) fn next(&mut self, sent: u64) -> Option<(ExchangeId, usize, bool)> {
         let departed = self.0.pop_front_if(|it| it.at.is_some_and(|at| at <= sent))?;
-        Some((departed.exchange, departed.bytes))
+        Some((departed.exchange, departed.bytes, departed.is_last))
     }
 
     pub(in crate::engine) fn shrink(&mut self) {

@@ -37,15 +37,16 @@ pub(super) enum SameSite {
 impl SetCookie {
     /// Reads a field's value; `None` if it is no cookie.
     pub(super) fn read(value: &[u8], now: Date) -> Option<SetCookie> {
-        // a tab would break the lines of a cookie file
-        if value.iter().any(u8::is_ascii_control) {
+        // tabs are blanks, as in browsers
+        if value.iter().any(|&byte| byte.is_ascii_control() && byte != b'\t') {
             return None;
         }
         let mut parts = value.split(|&byte| byte == b';');
         let pair = parts.next().unwrap_or_default();
         let (name, value) = split(pair).unwrap_or((b"", pair.trim_ascii()));
         let size = name.len() + value.len();
-        if size == 0 || size > limits::COOKIE {
+        // within, they would break the lines of a cookie file
+        if has_tab(name) || has_tab(value) || size == 0 || size > limits::COOKIE {
             return None;
         }
         let mut cookie = SetCookie {
@@ -78,7 +79,10 @@ impl SetCookie {
                 let domain = value.strip_prefix(b".").unwrap_or(value);
                 self.domain = domain.to_ascii_lowercase();
             }
-            b"path" => self.path = value.starts_with(b"/").then(|| value.to_vec()),
+            b"path" => {
+                let is_path = value.starts_with(b"/") && !has_tab(value);
+                self.path = is_path.then(|| value.to_vec());
+            }
             b"secure" => self.secure = true,
             b"httponly" => self.http_only = true,
             b"samesite" => {
@@ -92,6 +96,10 @@ impl SetCookie {
             _ => {}
         }
     }
+}
+
+fn has_tab(text: &[u8]) -> bool {
+    text.contains(&b'\t')
 }
 
 /// Name and value of `name=value`.

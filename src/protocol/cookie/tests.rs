@@ -266,6 +266,29 @@ fn lives() {
     assert_eq!(at(NOW), "long=1");
 }
 
+/// As browsers have it: blanks around what a cookie says are none of it, tabs among them; other controls make it none.
+#[test]
+fn blanks_and_controls() {
+    let table = [
+        ("\ta\t=\tb\t", "a=b"),
+        ("a=b;\tPath\t=\t/\t", "a=b"),
+        ("a=b\tc", ""),
+        ("a\tb=c", ""),
+        ("a=b; Path=/\tx", "a=b"),
+        ("a=\x01b", ""),
+        ("a=b; x=\x01", ""),
+        ("a=\x7f", ""),
+    ];
+    for (cookie, expected) in table {
+        let jar = CookieJar::default();
+        set(&jar, "http://a.com/", cookie);
+        assert_eq!(sent(&jar, "http://a.com/"), expected, "{cookie:?}");
+        // each is one line of a file
+        let lines = String::from_utf8(jar.to_netscape(NOW)).unwrap().lines().count();
+        assert_eq!(lines, if expected.is_empty() { 3 } else { 4 }, "{cookie:?}");
+    }
+}
+
 #[test]
 fn order_and_replacement() {
     let jar = CookieJar::new();

@@ -140,29 +140,73 @@ impl FieldEncoder {
         });
     }
 
-    /// Field lines, but for those about an HTTP/1.1 connection (RFC 9113, 8.2.2).
+    /// Field lines, but for those about an HTTP/1.1 connection.
     fn lines(&mut self, lines: &[u8]) {
-        for line in lines.split_inclusive(|&byte| byte == b'\n') {
-            let Some(colon) = memchr::memchr(b':', line) else { continue };
-            self.field(&line[..colon], trim(&line[colon + 1..]));
+        for (name, value) in split(lines) {
+            self.field(name, value);
         }
     }
 
     fn field(&mut self, name: &[u8], value: &[u8]) {
         self.name.clear();
         self.name.extend(name.iter().map(u8::to_ascii_lowercase));
+        if is_of_connection(&self.name, value) {
+            return;
+        }
         let indexing = match &self.name[..] {
-            b"connection" | b"keep-alive" | b"proxy-connection" | b"transfer-encoding"
-            | b"upgrade" => {
-                return;
-            }
-            b"te" if !value.eq_ignore_ascii_case(b"trailers") => return,
             b"authorization" | b"proxy-authorization" | b"cookie" => Indexing::Never,
             b"user-agent" | b"accept" | b"accept-encoding" | b"accept-language" => Indexing::Insert,
             _ => Indexing::Without,
         };
         self.encoder.field(&self.name, value, indexing, &mut self.block);
     }
+}
+
+/// Names and values of field lines.
+fn split(lines: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+    lines.split_inclusive(|&byte| byte == b'\n').filter_map(|line| {
+        let colon = memchr::memchr(b':', line)?;
+        Some((&line[..colon], trim(&line[colon + 1..])))
+    })
+}
+
+/// Whether a field, whose name is in lower case, is about an HTTP/1.1 connection (RFC 9113, 8.2.2).
+fn is_of_connection(name: &[u8], value: &[u8]) -> bool {
+    match name {
+        b"connection" | b"keep-alive" | b"proxy-connection" | b"transfer-encoding" | b"upgrade" => {
+            true
+        }
+        b"te" => !value.eq_ignore_ascii_case(b"trailers"),
+        _ => false,
+    }
+}
+
+/// What a head comes to by the count of peers that bound it (RFC 9113, 6.5.2): names and values, and 32 bytes for each field.
+#[cold]
+pub(super) fn section_size(head: &RequestHead, length: BodyLength) -> usize {
+    let field =
+        |name: &[u8], value: &[u8]| match is_of_connection(&name.to_ascii_lowercase(), value) {
+            true => 0,
+            false => name.len() + value.len() + 32,
+        };
+    let target = head.target().as_bytes();
+    let scheme: &[u8] = match head.origin().scheme() {
+        Scheme::Http => b"http",
+        Scheme::Https => b"https",
+    };
+    let mut authority = Vec::new();
+    head.append_authority(&mut authority);
+    let pseudo = match *head.method() {
+        Method::CONNECT => field(b":authority", target),
+        _ => field(b":scheme", scheme) + field(b":authority", &authority) + field(b":path", target),
+    };
+    let length = head.content_length(length).map_or(0, |length| {
+        field(b"content-length", itoa::Buffer::new().format(length).as_bytes())
+    });
+    let lines: usize = split(head.fields()).map(|(name, value)| field(name, value)).sum();
+    let secret: usize =
+        head.secret_fields().map(|(name, value)| field(name.as_bytes(), value)).sum();
+    field(b":method", head.method().as_str().as_bytes()) + pseudo + lines + secret + length
 }
 
 /// A field that is an index alone (RFC 7541, 6.1).

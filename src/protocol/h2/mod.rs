@@ -42,7 +42,7 @@ mod streams;
 pub use connection::Connection;
 pub use event::{Event, GoAway, Read};
 pub use fault::{ErrorCode, LinkFault};
-pub use send::{Mark, Part, Requests};
+pub use send::{Mark, Part, RequestFault, Requests};
 pub use stream::{Progress, StreamId};
 
 #[cfg(test)]

@@ -9,6 +9,7 @@
 
 use super::connection::Connection;
 use super::fault::ErrorCode;
+use super::fields::section_size;
 use super::frame::{END_STREAM, FRAME_SIZE, FrameHeader, kind};
 use super::stream::{RequestHalf, StreamId};
 use crate::protocol::fault::BodyFault;
@@ -28,8 +29,22 @@ pub trait Requests {
     /// Bytes of the request have been written to the output.
     fn wrote(&mut self, key: u64, mark: Mark);
 
-    /// The source broke its word: the stream is reset, and gone.
-    fn failed(&mut self, key: u64, fault: BodyFault);
+    /// The request is not sent, or not any further: its stream is gone, and was reset if anything of it has left.
+    fn failed(&mut self, key: u64, fault: RequestFault);
+}
+
+/// Why a request cannot be sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RequestFault {
+    /// The head comes to more than the peer takes (SETTINGS_MAX_HEADER_LIST_SIZE). Nothing was sent.
+    HeadTooLarge {
+        /// What it comes to, by the peer's count.
+        size: usize,
+        /// What it may come to.
+        limit: u32,
+    },
+    /// The body's source broke its word.
+    Body(BodyFault),
 }
 
 /// Bytes of a request in an output.
@@ -100,8 +115,18 @@ impl Connection {
             self.close(id);
             return at;
         };
+        let (key, length, limit) = (stream.key, stream.length, self.peer.header_list);
+        if limit < u32::MAX {
+            let size = section_size(head, length);
+            if size > limit as usize {
+                self.close(id);
+                requests.failed(key, RequestFault::HeadTooLarge { size, limit });
+                return at;
+            }
+        }
+        let Some(stream) = self.streams.get(id) else { return at };
         stream.head_sent();
-        let (key, is_last) = (stream.key, stream.request == RequestHalf::Complete);
+        let is_last = stream.request == RequestHalf::Complete;
         let block = self.encoder.head(head, stream.length);
         self.outbox.block(id.number, block, is_last, self.peer.frame_size.min(FRAME_SIZE));
         self.active += 1;
@@ -140,7 +165,7 @@ impl Connection {
             Ok(pulled) => pulled,
             Err(fault) => {
                 self.reset(id, ErrorCode::CANCEL);
-                requests.failed(key, fault);
+                requests.failed(key, RequestFault::Body(fault));
                 return at;
             }
         };

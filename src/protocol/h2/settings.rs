@@ -18,6 +18,8 @@ pub(super) struct PeerSettings {
     pub(super) initial_window: u32,
     /// Bytes of a payload at most.
     pub(super) frame_size: usize,
+    /// What a request's head may come to (6.5.2); no bound by default.
+    pub(super) header_list: u32,
 }
 
 impl PeerSettings {
@@ -28,6 +30,7 @@ impl PeerSettings {
         streams: 100,
         initial_window: INITIAL_WINDOW,
         frame_size: FRAME_SIZE,
+        header_list: u32::MAX,
     };
 
     /// Those in force after a frame of these.
@@ -53,6 +56,7 @@ impl PeerSettings {
                     }
                     self.frame_size = value as usize;
                 }
+                id::MAX_HEADER_LIST_SIZE => self.header_list = value,
                 _ => {}
             }
         }
@@ -114,10 +118,9 @@ mod tests {
     #[test]
     fn values_that_may_be() {
         assert_eq!(after(&[]), Ok(PeerSettings::INITIAL));
-        assert_eq!(
-            after(&[(2, 0), (6, 1), (8, 1), (9, 1), (0xabab, 7)]),
-            Ok(PeerSettings::INITIAL)
-        );
+        assert_eq!(after(&[(2, 0), (8, 1), (9, 1), (0xabab, 7)]), Ok(PeerSettings::INITIAL));
+        let list = PeerSettings { header_list: 1, ..PeerSettings::INITIAL };
+        assert_eq!(after(&[(6, 1)]), Ok(list));
         let settings =
             after(&[(1, 0), (3, 1), (3, 0), (4, MOST_STREAM), (5, (1 << 24) - 1)]).unwrap();
         let most = PeerSettings {
@@ -125,6 +128,7 @@ mod tests {
             streams: 0,
             initial_window: MOST_STREAM,
             frame_size: (1 << 24) - 1,
+            ..PeerSettings::INITIAL
         };
         assert_eq!(settings, most);
     }
@@ -143,6 +147,7 @@ mod tests {
     fn ours_are_allowed() {
         let limits = H2Limits { initial_window: 1, ..H2Limits::DEFAULT };
         let settings = PeerSettings::INITIAL.after(&ours(&HttpLimits::DEFAULT, &limits)).unwrap();
-        assert_eq!(settings, PeerSettings::INITIAL);
+        let list = HttpLimits::DEFAULT.head_bytes as u32;
+        assert_eq!(settings, PeerSettings { header_list: list, ..PeerSettings::INITIAL });
     }
 }

@@ -47,13 +47,12 @@ impl Place {
         matches!(self, Place::StandardError) && io::stderr().is_terminal()
     }
 
-    fn tell(&self, line: &str) {
-        let line = format!("{line}\n");
+    fn tell(&self, text: &str) {
         // there is nobody to tell that it could not be told
         _ = match self {
-            Place::StandardError => io::stderr().write_all(line.as_bytes()),
-            Place::StandardOutput => io::stdout().write_all(line.as_bytes()),
-            Place::File(file) => (&**file).write_all(line.as_bytes()),
+            Place::StandardError => io::stderr().write_all(text.as_bytes()),
+            Place::StandardOutput => io::stdout().write_all(text.as_bytes()),
+            Place::File(file) => (&**file).write_all(text.as_bytes()),
         };
     }
 }
@@ -80,8 +79,16 @@ impl Console {
         }
     }
 
-    /// Says something in any case.
+    /// Says something in any case, in a line.
     pub(crate) fn say(&self, text: &str) {
+        self.write(&format!("{text}\n"));
+    }
+
+    /// Says something as it is.
+    pub(crate) fn write(&self, text: &str) {
+        if text.is_empty() {
+            return;
+        }
         let print = || self.place.tell(text);
         match &self.bar {
             Some(bar) => bar.suspend(print),

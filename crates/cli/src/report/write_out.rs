@@ -93,39 +93,77 @@ pub(crate) fn tells_hops(format: &str) -> bool {
     OF_HOPS.iter().any(|name| format.contains(&format!("{{{name}}}")))
 }
 
-/// The text of `format` for this transfer, and the names in it that are no variables.
-pub fn render<'f>(format: &'f str, told: &Told<'_>) -> (String, Vec<&'f str>) {
-    let (mut text, mut unknown) = (String::new(), Vec::new());
+/// What a format says of a transfer.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Rendered<'f> {
+    /// For standard output.
+    pub output: String,
+    /// For standard error, or what stands in its place.
+    pub error: String,
+    /// Names in the format that are no variables.
+    pub unknown: Vec<&'f str>,
+    /// What follows is for standard error.
+    turned: bool,
+}
+
+impl Rendered<'_> {
+    fn push(&mut self, text: &str) {
+        let to = if self.turned { &mut self.error } else { &mut self.output };
+        to.push_str(text);
+    }
+}
+
+/// What `format` says of this transfer.
+pub fn render<'f>(format: &'f str, told: &Told<'_>) -> Rendered<'f> {
+    let mut rendered = Rendered::default();
     let mut rest = format;
     while let Some(at) = rest.find(['%', '\\']) {
-        text.push_str(&rest[..at]);
+        rendered.push(&rest[..at]);
         rest = &rest[at..];
-        if let Some((name, after)) = rest.strip_prefix("%{").and_then(|r| r.split_once('}')) {
-            match told.variable(name) {
+        let named = |begins| rest.strip_prefix(begins).and_then(|rest: &str| rest.split_once('}'));
+        if let Some((name, after)) = named("%{") {
+            match (name, told.variable(name)) {
                 // what follows is for failures
-                _ if name == "onerror" && told.failure.is_none() => return (text, unknown),
-                _ if name == "onerror" => {}
-                Some(value) => text.push_str(&value),
-                None => unknown.push(name),
+                ("onerror", _) if told.failure.is_none() => return rendered,
+                ("onerror", _) => {}
+                ("stderr" | "stdout", _) => rendered.turned = name == "stderr",
+                (_, Some(value)) => rendered.push(&value),
+                (_, None) => rendered.unknown.push(name),
             }
             rest = after;
-            continue;
+        } else if let Some((name, after)) = named("%header{") {
+            rendered.push(told.field(name));
+            rest = after;
+        } else {
+            rest = rendered.escape(rest);
         }
-        let mut chars = rest.chars();
-        match (chars.next(), chars.next()) {
-            (Some('%'), Some('%')) => text.push('%'),
-            (Some('\\'), Some('n')) => text.push('\n'),
-            (Some('\\'), Some('t')) => text.push('\t'),
-            (Some('\\'), Some('r')) => text.push('\r'),
-            (first, second) => text.extend(first.into_iter().chain(second)),
-        }
-        rest = chars.as_str();
     }
-    text.push_str(rest);
-    (text, unknown)
+    rendered.push(rest);
+    rendered
+}
+
+impl Rendered<'_> {
+    /// Takes what `%` or a backslash begins that is no variable, and says what follows it.
+    fn escape<'a>(&mut self, text: &'a str) -> &'a str {
+        let mut chars = text.chars();
+        match (chars.next(), chars.next()) {
+            (Some('%'), Some('%')) => self.push("%"),
+            (Some('\\'), Some('n')) => self.push("\n"),
+            (Some('\\'), Some('t')) => self.push("\t"),
+            (Some('\\'), Some('r')) => self.push("\r"),
+            (..) => self.push(&text[..text.len() - chars.as_str().len()]),
+        }
+        chars.as_str()
+    }
 }
 
 impl Told<'_> {
+    /// The first value of a field of the response.
+    fn field(&self, name: &str) -> &str {
+        let mut fields = self.fields.iter();
+        fields.find(|(known, _)| known.eq_ignore_ascii_case(name)).map_or("", |(_, value)| value)
+    }
+
     fn variable(&self, name: &str) -> Option<String> {
         match name {
             "json" => return Some(self.json()),
@@ -315,14 +353,19 @@ mod tests {
             ("%{size_header}%{time_total}", "70.000000"),
             ("%{urlnum} %{referer} %{num_headers} %{size_upload}", "3 r 3 0"),
             ("%{header_json}", "{\"a\":[\"1\",\"2\"],\n\"b\":[\"\\\"\"]\n}"),
+            ("%header{A}|%header{B}|%header{c}|%header{", "1|\"||%header{"),
+            ("%%header{A}%header", "%header{A}%header"),
             ("a%{onerror}b", "ab"),
             ("%{unended", "%{unended"),
             ("\\", "\\"),
         ];
         for (format, want) in table {
-            assert_eq!(render(format, &told), (want.to_owned(), Vec::new()), "{format}");
+            let want = Rendered { output: want.to_owned(), ..Rendered::default() };
+            assert_eq!(render(format, &told), want, "{format}");
         }
-        assert_eq!(render("a%{none}b", &told), ("ab".to_owned(), vec!["none"]));
+        let Rendered { output, error, unknown, .. } =
+            render("a%{none}%{stderr}b%{http_code}%{stdout}c%{stderr}\\n", &told);
+        assert_eq!((&*output, &*error, unknown), ("ac", "b000\n", vec!["none"]));
         let json: serde_json::Value = serde_json::from_str(&told.json()).expect("JSON");
         assert_eq!((&json["http_code"], &json["size_header"]), (&0.into(), &7.into()));
     }

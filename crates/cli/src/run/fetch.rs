@@ -534,12 +534,13 @@ impl Run {
     /// Writes what -w says of a transfer.
     fn tell(&self, told: &Told<'_>) -> Result<(), Halt> {
         let Some((format, stream)) = &self.set.write_out else { return Ok(()) };
-        let (text, unknown) = render(format, told);
-        for name in unknown {
+        let rendered = render(format, told);
+        for name in &rendered.unknown {
             self.around.console.warn(&format!("-w: no variable '{}'", printable(name.as_bytes())));
         }
+        self.around.console.write(&rendered.error);
         let mut stream = stream.borrow_mut();
-        stream.write(text.as_bytes())?;
+        stream.write(rendered.output.as_bytes())?;
         stream.flush().map_err(Halt::from)
     }
 

@@ -225,6 +225,11 @@ const TOLD: &[Case] = &[
     Case::new("uploads", &["-d", "abc", "-e", "from", "-w", "%{size_upload} %{referer}", "URL/to"]),
     Case::new("%{onerror}", &["-w", "a%{onerror}b", "URL/to"]),
     Case::new("%{onerror} of a failure", &["-f", "-w", "a%{onerror}b", "URL/missing"]),
+    Case::new(
+        "%header{}",
+        &["-w", "%header{x-a}|%header{X-B}|%header{none}|%header{", "URL/twice"],
+    ),
+    Case::new("%{stderr}", &["-w", "a%{stderr}b%{stdout}c%%{stderr}%{stderr}", "URL/to"]),
     Case::new("%{header_json}", &["-w", "%{header_json}", "URL/twice"]),
     Case::new("no TLS", &["-w", "%{time_appconnect} %{ssl_verify_result} %{exitcode}", "URL/to"]),
 ];

@@ -16,7 +16,6 @@ use super::frame::{ACK, END_HEADERS, END_STREAM, FrameHeader, PADDED, PRIORITIZE
 use super::hpack::{Decoder, Encoder, Field, Indexing, Lines};
 use super::*;
 use crate::limits::{H2Limits, HttpLimits};
-use crate::protocol::fault::BodyFault;
 use crate::protocol::{BodyLength, RequestHead, SourceRead};
 
 /// A frame of the peer's.
@@ -106,7 +105,7 @@ struct Asked {
 struct Owner {
     asked: BTreeMap<u64, Asked>,
     marks: Vec<(u64, Mark)>,
-    failed: Vec<(u64, BodyFault)>,
+    failed: Vec<(u64, RequestFault)>,
 }
 
 impl Requests for Owner {
@@ -130,7 +129,7 @@ impl Requests for Owner {
         self.marks.push((key, mark));
     }
 
-    fn failed(&mut self, key: u64, fault: BodyFault) {
+    fn failed(&mut self, key: u64, fault: RequestFault) {
         self.failed.push((key, fault));
     }
 }

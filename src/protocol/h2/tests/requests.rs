@@ -1,7 +1,7 @@
 //! Requests: their heads, bodies and trailers, and what ends them.
 
 use super::*;
-use crate::protocol::Trailers;
+use crate::protocol::{BodyFault, Trailers};
 
 const POST: &str = ":method: POST|:path: /a|:scheme: https|:authority: example.com";
 
@@ -158,8 +158,41 @@ fn sources_that_break_their_word_reset_their_stream() {
         let sent = link.sent();
         assert!(sent[0].starts_with("1 ") && sent[1].starts_with("3 "), "{sent:?}");
         assert_eq!(sent[2..], ["1 rst CANCEL"]);
-        assert_eq!(link.owner.failed, [(1, fault)]);
+        assert_eq!(link.owner.failed, [(1, RequestFault::Body(fault))]);
         assert_eq!(link.connection.progress(id), None);
+    }
+}
+
+/// What a head comes to is as the peer counts it, to the byte; one that comes to more is not sent, and no stream is opened by it.
+#[test]
+fn a_head_that_the_peer_does_not_take_is_not_sent() {
+    // `:method GET`, `:scheme https`, `:path /`, `:authority example.com`
+    const BARE: usize = (7 + 3) + (7 + 5) + (5 + 1) + (10 + 11) + 4 * 32;
+    let fields = [("X-Long", "x".repeat(100)), ("Connection", "close".into())];
+    let size = BARE + 6 + 100 + 32;
+    for (limit, is_sent) in [(size, true), (size - 1, false), (0, false)] {
+        let mut link = Link::settled();
+        link.receive(&settings(&[(6, limit as u32)])).unwrap();
+        link.sent();
+        let url = Url::parse("https://example.com/").unwrap();
+        let mut head = RequestHead::new(Method::GET, &url).unwrap();
+        for (name, value) in &fields {
+            head.field(name, value).unwrap();
+        }
+        let id = link.begin(1, head, BodyLength::None, Vec::new(), b"");
+        let sent = link.sent();
+        match is_sent {
+            true => assert!(sent[0].starts_with("1 ") && link.owner.failed.is_empty(), "{sent:?}"),
+            false => {
+                let fault = RequestFault::HeadTooLarge { size, limit: limit as u32 };
+                assert_eq!(
+                    (sent.len(), &link.owner.failed[..]),
+                    (0, &[(1, fault)][..]),
+                    "{sent:?}"
+                );
+                assert_eq!(link.connection.progress(id), None);
+            }
+        }
     }
 }
 
