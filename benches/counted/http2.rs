@@ -6,7 +6,7 @@ use std::time::Duration;
 use ringdove::engine::{ConnectionId, Engine, Output};
 use ringdove::limits::{H2Limits, HttpLimits};
 use ringdove::protocol::h2::hpack::{Encoder, Indexing};
-use ringdove::protocol::h2::{Connection, Event, Mark, Requests, StreamId};
+use ringdove::protocol::h2::{Connection, Event, Mark, RequestFault, Requests, StreamId};
 use ringdove::protocol::{BodyLength, RequestHead, SourceRead};
 use ringdove::{Config, Discard, HttpVersions, Method, Options, Request, Time};
 use url::Url;

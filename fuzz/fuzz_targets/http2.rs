@@ -8,7 +8,7 @@
 use http::Method;
 use libfuzzer_sys::fuzz_target;
 use ringdove::limits::{H2Limits, HttpLimits};
-use ringdove::protocol::h2::{Connection, Event, Mark, Requests, StreamId};
+use ringdove::protocol::h2::{Connection, Event, Mark, RequestFault, Requests, StreamId};
 use ringdove::protocol::{BodyLength, RequestHead, SourceRead};
 use url::Url;
 

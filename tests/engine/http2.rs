@@ -15,6 +15,7 @@ use ringdove_test_support::h2::{Credit, End, Last, Length, Plan, Script, Server,
 
 use crate::decoding::gzip;
 use crate::harness::{Harness, Log, at_once, every, following, get, ms};
+use crate::overdue::left;
 
 /// A server on each connection that the engine makes, by the same plan.
 struct Peers {
@@ -351,6 +352,30 @@ fn a_head_that_the_server_does_not_take_fails_by_name() {
     succeed(&mut h, 1);
     assert_eq!((peers.made, peers.asked()), (1, vec!["/first".to_owned(), "/short".to_owned()]));
     end(h, &mut peers);
+}
+
+/// An upload that lies in the kernel, and that the peer takes slowly, is no silence, though others are on the connection.
+#[test]
+fn an_upload_that_the_peer_takes_is_not_silence() {
+    let mut h = harness();
+    let options = || Options {
+        timeouts: Timeouts { first_byte: Some(ms(800)), ..Timeouts::default() },
+        ..http2()
+    };
+    add(&mut h, post("http://10.0.0.1/", vec![7; 20_000]), options());
+    h.again();
+    let connection = h.connect();
+    h.received(connection, &raw::settings(&[]));
+    h.sent(connection);
+    left(&mut h, connection, 1_102, 90_000);
+    left(&mut h, connection, 1_802, 60_000);
+    left(&mut h, connection, 2_604, 30_000);
+    assert!(h.engine.poll_message().is_none());
+    h.at(3_402);
+    assert!(h.engine.poll_message().is_none(), "too early");
+    // nothing of it was acknowledged since
+    left(&mut h, connection, 3_406, 30_000);
+    h.fails();
 }
 
 /// The time for an answer begins when all of an upload has left, and not with the first of its frames.

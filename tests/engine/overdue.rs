@@ -239,7 +239,7 @@ fn upload(options: Arc<Options>) -> Request {
 
 /// What the driver hears of at this time is this connection, of whose bytes so many are yet to be acknowledged.
 #[track_caller]
-fn left(h: &mut Harness, connection: ConnectionId, at: u64, bytes: u32) {
+pub(crate) fn left(h: &mut Harness, connection: ConnectionId, at: u64, bytes: u32) {
     h.begins_at(at);
     assert_eq!(h.engine.poll_overdue(), Some(Overdue::Connection(connection)), "at {at}");
     assert!(h.engine.asks_unacknowledged(connection));

@@ -5,6 +5,8 @@
 //! that has passed ends nothing by itself: the driver hears of it, takes what there is by now, and what then still
 //! waits has waited in vain.
 
+use crate::engine::exchanges::exchange::Exchange;
+use crate::engine::links::connection::State;
 use crate::engine::net::{Net, Timer};
 use crate::engine::{ConnectionId, Engine};
 
@@ -108,17 +110,37 @@ impl Engine {
 impl Net {
     /// As [`Engine::asks_unacknowledged`].
     pub(in crate::engine) fn asks_unacknowledged(&self, id: ConnectionId) -> bool {
-        let connection = self.pool.connections.get(id);
-        let exchange = connection.and_then(|connection| self.exchange_of(connection));
-        exchange.is_some_and(|exchange| exchange.body_begun)
+        let Some(connection) = self.pool.connections.get(id) else { return false };
+        match connection.state {
+            State::Multiplexed(_) => self.exchanges.iter().any(|(_, it)| it.uploads_on(id)),
+            _ => self.exchange_of(connection).is_some_and(|exchange| exchange.body_begun),
+        }
     }
 
     /// As [`Engine::handle_unacknowledged`].
     pub(in crate::engine) fn handle_unacknowledged(&mut self, id: ConnectionId, bytes: u32) {
-        let exchange = self.exchange_on(id).and_then(|id| self.exchanges.get_mut(id));
-        if let Some(exchange) = exchange {
-            exchange.note_unacknowledged(bytes, self.now);
+        let now = self.now;
+        if let Some(exchange) = self.exchange_on(id) {
+            if let Some(exchange) = self.exchanges.get_mut(exchange) {
+                exchange.note_unacknowledged(bytes, now);
+            }
+            return;
         }
+        // on a connection that several share, what the peer takes may be of each of them
+        let uploads = self.exchanges.iter().filter(|(_, exchange)| exchange.uploads_on(id));
+        let uploads: Vec<_> = uploads.map(|(id, _)| id).collect();
+        for id in uploads {
+            if let Some(exchange) = self.exchanges.get_mut(id) {
+                exchange.note_unacknowledged(bytes, now);
+            }
+        }
+    }
+}
+
+impl Exchange {
+    /// Whether it has a body that may be on its way to the peer of this connection.
+    fn uploads_on(&self, id: ConnectionId) -> bool {
+        self.connection == id && self.body_begun
     }
 }
 

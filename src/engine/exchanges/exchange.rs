@@ -232,19 +232,17 @@ impl Exchange {
 
     /// Whether that is to be known: while a body may be on its way to the peer, who has not answered.
     pub(in crate::engine) fn asks_unacknowledged(&self) -> bool {
-        self.body_begun
-            && self.response.is_none()
-            && !self.knows_unacknowledged()
-            // of a stream nobody can tell
-            && matches!(self.codec, Codec::Http1(_))
+        self.body_begun && self.response.is_none() && !self.knows_unacknowledged()
     }
 
-    /// How much the peer has yet to acknowledge, if that was asked now.
+    /// How much of its own the peer has yet to acknowledge, if that was asked now. Of a connection that it shares nobody knows
+    /// whose it is.
     pub(in crate::engine) fn unacknowledged_at(&self, now: Time) -> u32 {
-        if self.unacknowledged.0 == now { self.unacknowledged.1 } else { 0 }
+        let is_alone = matches!(self.codec, Codec::Http1(_));
+        if is_alone && self.unacknowledged.0 == now { self.unacknowledged.1 } else { 0 }
     }
 
-    /// So many of the bytes sent the peer has not acknowledged. If those become less it is not silent.
+    /// So many of the bytes sent on its connection the peer has not acknowledged. If those become less it is not silent.
     pub(in crate::engine) fn note_unacknowledged(&mut self, bytes: u32, now: Time) {
         if self.knows_unacknowledged() && self.unacknowledged.1 != bytes {
             self.moved = now;
