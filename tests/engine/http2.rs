@@ -339,7 +339,7 @@ fn a_head_that_the_server_does_not_take_fails_by_name() {
     h.again();
     peers.run(&mut h);
     succeed(&mut h, 1);
-    add(&mut h, get("/long").field("X-Long", &"x".repeat(400)).unwrap(), http2());
+    add(&mut h, get("/long").field("X-Long", "x".repeat(400)).unwrap(), http2());
     ask(&mut h, "/short");
     h.again();
     peers.run(&mut h);
