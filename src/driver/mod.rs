@@ -21,7 +21,9 @@ use std::os::fd::OwnedFd;
 use std::str::FromStr;
 use std::time::Duration;
 
-use crate::engine::{AddError, Config, Handler, Message, Paused, Request, Stats, TransferId};
+use crate::engine::{
+    AddError, Config, Handler, Message, OriginStats, Paused, Request, Stats, TransferId,
+};
 use crate::error::Operation;
 use crate::limits;
 use crate::sys::{Errno, Streams, Waker, ring};
@@ -401,6 +403,15 @@ impl Driver {
             Inner::Ring(driver) => driver.stats(),
             Inner::Epoll(driver) => driver.multi().stats(),
             Inner::Poll(driver) => driver.multi().stats(),
+        }
+    }
+
+    /// What it holds for each origin that something uses: see [`Engine::origins`](crate::engine::Engine::origins).
+    pub fn origins(&self) -> Vec<OriginStats> {
+        match &self.inner {
+            Inner::Ring(driver) => driver.origins(),
+            Inner::Epoll(driver) => driver.multi().origins(),
+            Inner::Poll(driver) => driver.multi().origins(),
         }
     }
 

@@ -16,7 +16,8 @@ use super::interest::{Action, difference};
 use super::readiness::{Entry, Sockets};
 use super::settings::Settings;
 use crate::engine::{
-    Config, ConnectionId, Handler, Message, Output, Overdue, Paused, Request, Stats, TransferId,
+    Config, ConnectionId, Handler, Message, OriginStats, Output, Overdue, Paused, Request, Stats,
+    TransferId,
 };
 use crate::error::Operation;
 use crate::id::Id;
@@ -420,6 +421,11 @@ impl<W: Watch> Multi<W> {
     /// The counters.
     pub fn stats(&self) -> Stats {
         self.host.engine.stats()
+    }
+
+    /// What it holds for each origin that something uses: see [`Engine::origins`](crate::engine::Engine::origins).
+    pub fn origins(&self) -> Vec<OriginStats> {
+        self.host.engine.origins()
     }
 
     // inside

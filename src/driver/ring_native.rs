@@ -17,8 +17,8 @@ use super::settings::Settings;
 use super::{MultiError, refused, soonest};
 use crate::dial::Dial;
 use crate::engine::{
-    Config, ConnectionId, Engine, Handler, Message, Output, Overdue, Paused, Request, Stats,
-    TransferId,
+    Config, ConnectionId, Engine, Handler, Message, OriginStats, Output, Overdue, Paused, Request,
+    Stats, TransferId,
 };
 use crate::error::Operation;
 use crate::id::Id;
@@ -128,6 +128,10 @@ impl RingDriver {
 
     pub(super) fn stats(&self) -> Stats {
         self.host.engine.stats()
+    }
+
+    pub(super) fn origins(&self) -> Vec<OriginStats> {
+        self.host.engine.origins()
     }
 
     pub(super) fn waker(&mut self) -> Result<Waker, MultiError> {

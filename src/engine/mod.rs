@@ -50,7 +50,7 @@ pub use names::resolve::{Lookup, LookupId};
 pub use names::stub::NamesConfig;
 pub use output::{Level, Output};
 pub use policy::{AddressPolicy, AddressRange, AddressRangeError};
-pub use stats::Stats;
+pub use stats::{OriginStats, Stats};
 pub use transfers::budget::RetryBudget;
 pub use transfers::request::{Body, HttpVersions, LowSpeed, Options, Priority, Request, Timeouts};
 pub use transfers::retry::{Retried, RetryPolicy, Wait};
@@ -482,6 +482,11 @@ impl Engine {
             gates: self.net.gates.known(),
             ..self.net.stats
         }
+    }
+
+    /// What it holds for each origin that something uses, in no order, at the cost of looking at all connections.
+    pub fn origins(&self) -> Vec<OriginStats> {
+        self.net.pool.by_origin()
     }
 
     /// Closes all idle connections.

@@ -17,7 +17,7 @@ use crate::engine::dials::route::Via;
 use crate::engine::dials::ways::Way;
 use crate::engine::links::connection::{Connection, Idle, State};
 use crate::engine::timers::TimerId;
-use crate::engine::{ConnectionId, HttpVersions, Options, Request, TransferId};
+use crate::engine::{ConnectionId, HttpVersions, Options, OriginStats, Request, TransferId};
 use crate::id::{Id, Slab};
 use crate::protocol::{Host, Origin, RequestHead, Scheme, Version};
 use crate::time::Time;
@@ -653,6 +653,28 @@ impl Pool {
 
     pub(super) fn origins(&self) -> usize {
         self.origins.len()
+    }
+
+    /// What there is for each origin, at the cost of looking at all connections.
+    pub(super) fn by_origin(&self) -> Vec<OriginStats> {
+        let mut rows: HashMap<OriginId, OriginStats> = HashMap::new();
+        for (id, PoolOrigin { key, queued, resolving, .. }) in self.origins.iter() {
+            let (origin, queued) = (key.origin.clone(), queued + resolving);
+            rows.insert(id, OriginStats { origin, active: 0, idle: 0, connecting: 0, queued });
+        }
+        for (_, connection) in self.connections.iter() {
+            let Some(row) = rows.get_mut(&connection.origin) else { continue };
+            match &connection.state {
+                State::Names(_) => {}
+                State::Connecting(_) | State::Tunnelling(_) | State::Handshaking(_) => {
+                    row.connecting += 1;
+                }
+                State::Multiplexed(link) if link.idle.is_some() => row.idle += 1,
+                State::Idle(_) => row.idle += 1,
+                State::Exchanging(_) | State::Multiplexed(_) | State::Free => row.active += 1,
+            }
+        }
+        rows.into_values().collect()
     }
 }
 

@@ -3,6 +3,23 @@
 use std::time::Duration;
 
 use crate::error::Operation;
+use crate::protocol::Origin;
+
+/// What an engine holds for one origin now. An origin that is asked by several ways (proxies, TLS policies, versions) has one for each.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct OriginStats {
+    /// Whom requests are sent to: a proxy, where that forwards them.
+    pub origin: Origin,
+    /// Connections with requests under way.
+    pub active: usize,
+    /// Connections that wait for a request.
+    pub idle: usize,
+    /// Connections that are being made: the socket, a tunnel, TLS.
+    pub connecting: usize,
+    /// Transfers that wait for a connection, or for a place on one.
+    pub queued: usize,
+}
 
 /// What an engine has done since it was made, and what it holds now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

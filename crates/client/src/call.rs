@@ -15,12 +15,14 @@ use ringdove::protocol::{SourceRead, Trailers};
 use ringdove::{BodySource, Report, TransferId, Url};
 
 use crate::error::Error;
+use crate::telemetry::Told;
 
 /// The state of a call that the engine and the caller share.
 pub(crate) struct Call {
     state: Mutex<State>,
     /// So many bytes of the response may wait, and so many of the request's body.
     window: usize,
+    pub(crate) told: Told,
 }
 
 #[derive(Default)]
@@ -72,8 +74,8 @@ pub(crate) enum UploadEnd {
 }
 
 impl Call {
-    pub(crate) fn new(window: usize) -> Call {
-        Call { state: Mutex::default(), window: window.max(1) }
+    pub(crate) fn new(window: usize, told: Told) -> Call {
+        Call { state: Mutex::default(), window: window.max(1), told }
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
@@ -100,6 +102,7 @@ impl Call {
 
     /// Ends it with a failure, unless it has ended.
     pub(crate) fn fail(&self, error: Error) {
+        self.told.end_without(error.word());
         let mut state = self.lock();
         if let End::Running = state.end {
             state.end = End::Failed(error);

@@ -10,18 +10,21 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue, Method, header};
 use http_body::Body as HttpBody;
+use ringdove::engine::{OriginStats, Politeness};
 use ringdove::{
     Config, CookieJar, DecodePolicy, DriverKind, Options, Proxies, RedirectPolicy, Stats, Timeouts,
     TlsPolicy,
 };
 
 use crate::body::{Body, BoxError};
+use crate::budget::{Budget, Peers};
 use crate::engine::{Engine, Plan};
 use crate::error::{Error, Gone};
 use crate::inbox::{Asked, Command, Inbox};
 use crate::outgoing::Outgoing;
 use crate::pending::Pending;
 use crate::request::RequestBuilder;
+use crate::seats::Seats;
 use crate::shared::{Settings, Shared};
 
 /// An HTTP client for async Rust. Clones share connections, and cost a pointer.
@@ -139,6 +142,22 @@ impl Client {
             let asked = Arc::new(Asked::default());
             inbox.post(Command::Stats(asked.clone())).map_err(Error::gone)?;
             all.push(poll_fn(|cx| asked.poll(cx)).await);
+        }
+        Ok(all)
+    }
+
+    /// What its engines hold for each origin that something uses now: connections by what they do, and calls that wait for one.
+    /// An origin that is on several engines, or asked by several ways, has one for each.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Gone`](crate::error::Kind::Gone).
+    pub async fn origins(&self) -> Result<Vec<OriginStats>, Error> {
+        let mut all = Vec::new();
+        for inbox in self.0.inboxes() {
+            let asked = Arc::new(Asked::default());
+            inbox.post(Command::Origins(asked.clone())).map_err(Error::gone)?;
+            all.extend(poll_fn(|cx| asked.poll(cx)).await);
         }
         Ok(all)
     }
@@ -297,8 +316,12 @@ impl ClientBuilder {
         self
     }
 
-    /// How many engines share the work, each on a thread of its own; 1 unless set. Each origin has one of them, so that kept
-    /// connections stay useful, and limits of connections are divided among them.
+    /// How many engines share the work, each on a thread of its own; 1 unless set.
+    ///
+    /// Each origin has one of them, so that kept connections are found again; calls go to the next one while that has as many of the
+    /// origin's as its share of [`Config::max_per_origin`]. [`Config::max_connections`] holds for all of them together: an engine
+    /// that needs more is lent what others do not use. With rules that no engine can keep alone (politeness, limits by host or
+    /// address) there is one, whatever is said here.
     pub fn threads(mut self, threads: usize) -> ClientBuilder {
         self.threads = threads.max(1);
         self
@@ -310,11 +333,31 @@ impl ClientBuilder {
         self
     }
 
-    /// What one of the engines is made of.
-    pub(crate) fn plan_of_one(&self) -> Plan {
-        let mut config = self.config.clone();
-        config.max_connections = (config.max_connections / self.threads).max(1);
-        Plan { config, driver: self.driver }
+    /// How many engines there are.
+    fn engines(&self) -> usize {
+        let Config { max_per_host, max_per_address, politeness, .. } = &self.config;
+        let is_alone = max_per_host.is_some()
+            || max_per_address.is_some()
+            || *politeness != Politeness::default();
+        if is_alone { 1 } else { self.threads }
+    }
+
+    /// What an engine is made of that is driven in place.
+    pub(crate) fn plan_in_place(&self) -> Plan {
+        Plan { config: self.config.clone(), driver: self.driver, is_apart: false, budget: None }
+    }
+
+    /// What one of several is made of, by its place among them.
+    fn plan_apart(&self, place: usize, peers: &Peers) -> Plan {
+        let (engines, mut config) = (self.engines(), self.config.clone());
+        let mut budget = None;
+        if engines > 1 {
+            let all = config.max_connections.max(engines);
+            config.max_connections = all / engines + usize::from(place < all % engines);
+            config.max_per_origin = Seats::share(engines, config.max_per_origin);
+            budget = Some(Budget::new(config.max_connections, peers.clone()));
+        }
+        Plan { config, driver: self.driver, is_apart: true, budget }
     }
 
     pub(crate) fn settings(self) -> Settings {
@@ -332,9 +375,13 @@ impl ClientBuilder {
     ///
     /// [`Kind::Gone`](crate::error::Kind::Gone): the system has neither io_uring nor epoll for it, or no thread.
     pub fn build(self) -> Result<Client, Error> {
-        let inboxes: Result<Vec<_>, Error> =
-            (0..self.threads).map(|_| begin(self.plan_of_one())).collect();
-        Ok(Client(Shared::new(inboxes?, self.settings())))
+        let (engines, peers) = (self.engines(), Peers::default());
+        let begun = (0..engines).map(|place| begin(self.plan_apart(place, &peers)));
+        let inboxes = begun.collect::<Result<Vec<_>, Error>>()?;
+        // set once, here
+        let _ = peers.set(inboxes.clone());
+        let seats = (engines > 1).then(|| Seats::new(engines, self.config.max_per_origin));
+        Ok(Client(Shared::new(inboxes, seats, self.settings())))
     }
 }
 

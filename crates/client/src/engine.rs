@@ -1,34 +1,46 @@
 //! An engine: a driver, and the calls that it carries.
 //!
 //! Knows the driver, and what callers have posted. Must not know on which thread it runs, nor who waits for it. Invariants: it
-//! reads what was posted once per turn, and sleeps only where there is nothing to be read; a task is woken where there is something
-//! for it, since a turn that waits may give some out before that; when it ends, by whatever way, every call that it has not ended
+//! reads what was posted once per turn, and sleeps only where there is nothing to be read; tasks that there is something for are woken
+//! after the turn, which does not wait once there is; when it ends, by whatever way, every call that it has not ended
 //! fails.
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use ringdove::engine::Outcome;
 use ringdove::protocol::{Fields, ResponseHead};
 use ringdove::{Config, Driver, DriverKind, Flow, Handler, MultiError, Paused, Redirect};
 
+use crate::budget::Budget;
 use crate::call::{Call, End};
 use crate::clock;
 use crate::error::{Error, Gone};
 use crate::inbox::{Command, Inbox};
+use crate::seats::Seat;
+use crate::wakes::{self, Wakes};
 
 /// What an engine is made of. It can go to the thread that is to have it, which an engine cannot.
 pub(crate) struct Plan {
     pub(crate) config: Config,
     pub(crate) driver: Option<DriverKind>,
+    /// It has a thread of its own.
+    pub(crate) is_apart: bool,
+    /// Where it is one of several.
+    pub(crate) budget: Option<Budget>,
 }
 
 pub(crate) struct Engine {
     driver: Driver,
     inbox: Arc<Inbox>,
     batch: Vec<Command>,
+    wakes: Wakes,
+    is_apart: bool,
+    /// Since when there may be tasks that were left to others.
+    left: Option<Instant>,
+    budget: Option<Budget>,
+    max_per_origin: usize,
     /// Nothing begins any more, and what runs has until then.
     closing: Option<Instant>,
     has_ended: bool,
@@ -39,9 +51,11 @@ pub(crate) struct Engine {
 impl Engine {
     /// An engine of the calling thread.
     pub(crate) fn new(plan: Plan) -> Result<Engine, Error> {
-        let driver = match plan.driver {
-            None => Driver::auto(plan.config),
-            Some(kind) => Driver::new(kind, plan.config),
+        let Plan { config, driver, is_apart, budget } = plan;
+        let max_per_origin = config.max_per_origin;
+        let driver = match driver {
+            None => Driver::auto(config),
+            Some(kind) => Driver::new(kind, config),
         };
         let mut driver = driver.map_err(|error| Error::no_engine(error.to_string()))?;
         let bell = driver.waker().map_err(|error| Error::no_engine(error.to_string()))?;
@@ -49,6 +63,11 @@ impl Engine {
             driver,
             inbox: Inbox::new(bell),
             batch: Vec::new(),
+            wakes: Wakes::default(),
+            is_apart,
+            left: None,
+            budget,
+            max_per_origin,
             closing: None,
             has_ended: false,
             broken: None,
@@ -110,12 +129,32 @@ impl Engine {
                 deliver.end(outcome);
             }
         }
+        self.wake();
         let is_over = |until| self.driver.running() == 0 || clock::now() >= until;
         self.has_ended |= self.closing.is_some_and(is_over);
         Ok(())
     }
 
-    fn within(&self, max: Option<Duration>) -> Option<Duration> {
+    /// Wakes whom the turn has something for, and those who were left to others for too long.
+    fn wake(&mut self) {
+        let pump = self.is_apart.then_some(&self.inbox.pump);
+        if self.wakes.wake(pump) {
+            self.left = self.left.or_else(|| Some(clock::now()));
+        }
+        let Some(since) = self.left else { return };
+        if !self.inbox.pump.has_some() {
+            self.left = None;
+        } else if clock::now() >= since + wakes::PATIENCE {
+            self.inbox.pump.run();
+            self.left = None;
+        }
+    }
+
+    /// How long it may wait, at most `max`.
+    fn within(&mut self, max: Option<Duration>) -> Option<Duration> {
+        let again = self.ask_for_connections();
+        let left = self.left.map(|_| wakes::PATIENCE);
+        let max = [again, left, max].into_iter().flatten().min();
         let Some(until) = self.closing else { return max };
         let left = match self.driver.running() {
             // there is nothing to wait for
@@ -125,10 +164,44 @@ impl Engine {
         Some(max.map_or(left, |max| max.min(left)))
     }
 
+    /// Has others lend it connections, if it has as many as it may and calls that wait for more. When it would ask again.
+    fn ask_for_connections(&mut self) -> Option<Duration> {
+        let budget = self.budget.as_mut()?;
+        let ringdove::Stats { connections, running, .. } = self.driver.stats();
+        if connections < budget.limit() || running <= connections {
+            return None;
+        }
+        let now = clock::now();
+        let again = budget.ask(&self.inbox, now)?;
+        Some(again.saturating_duration_since(now))
+    }
+
+    /// Lends another engine connections that it does not use.
+    fn lend(&mut self, to: &Inbox) -> Result<(), MultiError> {
+        let Some(budget) = &mut self.budget else { return Ok(()) };
+        let ringdove::Stats { idle, connections, .. } = self.driver.stats();
+        if idle > 0 && connections >= budget.limit() {
+            // whoever needs some has more use of them than nobody
+            self.driver.close_idle()?;
+        }
+        let lent = budget.lend(self.driver.stats().connections);
+        self.driver.settings().set_limits(budget.limit(), self.max_per_origin);
+        if to.post(Command::Borrow(lent)).is_err() {
+            self.borrow(lent);
+        }
+        Ok(())
+    }
+
+    fn borrow(&mut self, lent: usize) {
+        let Some(budget) = &mut self.budget else { return };
+        budget.borrow(lent);
+        self.driver.settings().set_limits(budget.limit(), self.max_per_origin);
+    }
+
     /// Does what was asked for. Whether a caller has been answered by that.
     fn follow(&mut self, command: Command) -> Result<bool, MultiError> {
         match command {
-            Command::Start(request, call) => return Ok(!self.start(*request, call)),
+            Command::Start(request, call, seat) => return Ok(!self.start(*request, call, seat)),
             Command::Cancel(call) => {
                 let transfer = call.lock().transfer;
                 let removed = transfer.map(|id| self.driver.remove(id).map(drop));
@@ -145,6 +218,12 @@ impl Engine {
                 asked.answer(self.driver.stats());
                 return Ok(true);
             }
+            Command::Origins(asked) => {
+                asked.answer(self.driver.origins());
+                return Ok(true);
+            }
+            Command::Lend(to) => self.lend(&to)?,
+            Command::Borrow(lent) => self.borrow(lent),
             Command::CloseIdle => self.driver.close_idle()?,
             Command::Shutdown(within) => self.closing = Some(clock::after(within)),
             Command::End => self.has_ended = true,
@@ -153,8 +232,9 @@ impl Engine {
     }
 
     /// Begins a call. Whether it could.
-    fn start(&mut self, request: ringdove::Request, call: Arc<Call>) -> bool {
-        let deliver = Deliver { call: call.clone(), has_ended: false };
+    fn start(&mut self, request: ringdove::Request, call: Arc<Call>, seat: Option<Seat>) -> bool {
+        let (wakes, has_ended) = (self.wakes.clone(), false);
+        let deliver = Deliver { call: call.clone(), wakes, has_ended, _seat: seat };
         match self.driver.add(request, Box::new(deliver)) {
             Ok(id) => {
                 call.lock().transfer = Some(id);
@@ -179,9 +259,13 @@ impl Drop for Engine {
         self.batch.extend(self.inbox.close(gone.clone()));
         for command in self.batch.drain(..) {
             match command {
-                Command::Start(_, call) => call.fail(Error::gone(gone.clone())),
+                Command::Start(_, call, _) => call.fail(Error::gone(gone.clone())),
                 Command::Stats(asked) => asked.answer(self.driver.stats()),
-                Command::Cancel(_)
+                Command::Origins(asked) => asked.answer(self.driver.origins()),
+                // it is answered for the sake of its limit
+                Command::Lend(to) => drop(to.post(Command::Borrow(0))),
+                Command::Borrow(_)
+                | Command::Cancel(_)
                 | Command::GoOn(_)
                 | Command::CloseIdle
                 | Command::Shutdown(_)
@@ -202,21 +286,23 @@ fn unless_over(asked: Option<Result<(), MultiError>>) -> Result<(), MultiError> 
 /// Brings a transfer's response to its call.
 struct Deliver {
     call: Arc<Call>,
+    wakes: Wakes,
     has_ended: bool,
+    /// Until it is over, or removed.
+    _seat: Option<Seat>,
 }
 
 impl Deliver {
     fn end(mut self, outcome: Outcome) {
         self.has_ended = true;
+        self.call.told.end(&outcome);
         let mut state = self.call.lock();
         state.end = match outcome.result {
             Ok(_) => End::Whole,
             Err(error) => End::Failed(Error::of_transfer(error)),
         };
         state.report = Some(Box::new(outcome.report));
-        let tasks = state.take_tasks();
-        drop(state);
-        tasks.into_iter().flatten().for_each(Waker::wake);
+        state.take_tasks().into_iter().for_each(|task| self.wakes.add(task));
     }
 }
 
@@ -229,31 +315,20 @@ impl Handler for Deliver {
     fn head(&mut self, head: &ResponseHead<'_>) -> Flow {
         let mut state = self.call.lock();
         state.head = Some(Box::new(head.to_parts()));
-        let task = state.task.take();
-        drop(state);
-        wake(task);
+        self.wakes.add(state.task.take());
         Flow::Continue
     }
 
     fn body(&mut self, chunk: &[u8]) -> Flow {
         let mut state = self.call.lock();
         let is_enough = self.call.take_in(&mut state, chunk);
-        let task = state.task.take();
-        drop(state);
-        wake(task);
+        self.wakes.add(state.task.take());
         if is_enough { Flow::Pause } else { Flow::Continue }
     }
 
     fn trailers(&mut self, fields: Fields<'_>) -> Flow {
         self.call.lock().trailers = Some(fields.to_map());
         Flow::Continue
-    }
-}
-
-/// Wakes whoever waits. With no lock held: it may be a waker that does more than note it.
-fn wake(task: Option<Waker>) {
-    if let Some(task) = task {
-        task.wake();
     }
 }
 

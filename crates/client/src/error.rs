@@ -137,6 +137,19 @@ impl Error {
         self
     }
 
+    /// Its kind in a word, for whoever counts.
+    pub(crate) fn word(&self) -> &'static str {
+        match &self.0.kind {
+            Kind::Request(_) | Kind::Field(_) => "request",
+            Kind::Transfer(error) => error.kind(),
+            Kind::Body(_) => "body",
+            Kind::TooLarge { .. } | Kind::Content(_) => "content",
+            Kind::Status(_) | Kind::NoUpgrade(_) => "status",
+            Kind::Refused(_) => "refused",
+            Kind::Gone(_) => "gone",
+        }
+    }
+
     /// Where it failed.
     pub fn kind(&self) -> &Kind {
         &self.0.kind

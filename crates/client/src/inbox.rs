@@ -8,20 +8,29 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
 use ringdove::Stats;
+use ringdove::engine::OriginStats;
 
 use crate::call::Call;
 use crate::error::Gone;
+use crate::seats::Seat;
+use crate::wakes::Pump;
 
 /// What a caller asks for.
 pub(crate) enum Command {
     /// A transfer begins.
-    Start(Box<ringdove::Request>, Arc<Call>),
+    Start(Box<ringdove::Request>, Arc<Call>, Option<Seat>),
     /// Nobody waits for this call any more.
     Cancel(Arc<Call>),
     /// There is room for more of its response, or more of its request's body.
     GoOn(Arc<Call>),
     /// The counters are wanted.
-    Stats(Arc<Asked>),
+    Stats(Arc<Asked<Stats>>),
+    /// So is what there is of each origin.
+    Origins(Arc<Asked<Vec<OriginStats>>>),
+    /// This engine needs connections that others do not use.
+    Lend(Arc<Inbox>),
+    /// So many are lent by another.
+    Borrow(usize),
     /// Idle connections are to be closed.
     CloseIdle,
     /// What runs may end within this time, and nothing else begins.
@@ -31,22 +40,27 @@ pub(crate) enum Command {
 }
 
 /// An answer that is waited for.
-#[derive(Default)]
-pub(crate) struct Asked(Mutex<(Option<Stats>, Option<std::task::Waker>)>);
+pub(crate) struct Asked<T>(Mutex<(Option<T>, Option<std::task::Waker>)>);
 
-impl Asked {
-    pub(crate) fn answer(&self, stats: Stats) {
+impl<T> Default for Asked<T> {
+    fn default() -> Self {
+        Asked(Mutex::new((None, None)))
+    }
+}
+
+impl<T> Asked<T> {
+    pub(crate) fn answer(&self, answer: T) {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        state.0 = Some(stats);
+        state.0 = Some(answer);
         if let Some(task) = state.1.take() {
             task.wake();
         }
     }
 
-    pub(crate) fn poll(&self, cx: &mut Context<'_>) -> Poll<Stats> {
+    pub(crate) fn poll(&self, cx: &mut Context<'_>) -> Poll<T> {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match state.0.take() {
-            Some(stats) => Poll::Ready(stats),
+            Some(answer) => Poll::Ready(answer),
             None => {
                 state.1 = Some(cx.waker().clone());
                 Poll::Pending
@@ -55,9 +69,12 @@ impl Asked {
     }
 }
 
-/// Where the commands for one engine are put.
+/// Where the commands for one engine are put, and whom it leaves to be woken.
 #[derive(Default)]
-pub(crate) struct Inbox(Mutex<State>);
+pub(crate) struct Inbox {
+    state: Mutex<State>,
+    pub(crate) pump: Pump,
+}
 
 #[derive(Default)]
 struct State {
@@ -77,12 +94,13 @@ struct State {
 
 impl Inbox {
     pub(crate) fn new(bell: ringdove::Waker) -> Arc<Inbox> {
-        Arc::new(Inbox(Mutex::new(State { bell: Some(bell), ..State::default() })))
+        let state = Mutex::new(State { bell: Some(bell), ..State::default() });
+        Arc::new(Inbox { state, pump: Pump::default() })
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         // whoever panicked held it for a push or a swap, and left it whole
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Has the engine read a command with its next batch.

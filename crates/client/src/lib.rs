@@ -28,12 +28,13 @@
 //! # Features
 //!
 //! All are off unless asked for: `json` ([`RequestBuilder::json`](RequestBuilder), `Response::json`), `tokio`
-//! (`Turner::run_on_tokio`; `AsyncRead` and `AsyncWrite` of [`Upgraded`]).
+//! (`Turner::run_on_tokio`; `AsyncRead` and `AsyncWrite` of [`Upgraded`]), `tracing` and `metrics` ([`watching`]).
 
 #![cfg_attr(not(test), warn(missing_docs))]
 
 pub mod blocking;
 mod body;
+mod budget;
 mod call;
 mod client;
 mod clock;
@@ -47,14 +48,17 @@ mod pending;
 mod reader;
 mod request;
 mod response;
+mod seats;
 mod shared;
+mod telemetry;
 mod upgrade;
+mod wakes;
 
 pub use body::{Body, BoxError};
 pub use client::{Client, ClientBuilder, Executing};
 pub use error::Error;
 pub use local::{LocalClient, Turner};
-pub use pages::{choosing, from_reqwest};
+pub use pages::{choosing, from_reqwest, watching};
 pub use pending::Pending;
 pub use request::RequestBuilder;
 pub use response::{Account, Response, ResponseBody};

@@ -13,6 +13,7 @@ use std::time::Duration;
 use http::Method;
 use http_body::Body as HttpBody;
 use ringdove::Stats;
+use ringdove::engine::OriginStats;
 
 use crate::body::BoxError;
 use crate::client::{Client, ClientBuilder};
@@ -70,9 +71,9 @@ impl LocalClient {
     ///
     /// As [`LocalClient::new`].
     pub fn build(builder: ClientBuilder) -> Result<(LocalClient, Turner), Error> {
-        let engine = Engine::new(builder.clone().threads(1).plan_of_one())?;
+        let engine = Engine::new(builder.plan_in_place())?;
         let inbox = engine.inbox().clone();
-        let client = Client::of(Shared::new(vec![inbox], builder.settings()));
+        let client = Client::of(Shared::new(vec![inbox], None, builder.settings()));
         let turner = Turner { engine: Rc::new(RefCell::new(engine)) };
         Ok((LocalClient { client, not_send: PhantomData }, turner))
     }
@@ -110,6 +111,15 @@ impl LocalClient {
     pub async fn stats(&self) -> Result<Stats, Error> {
         let all = self.client.stats().await?;
         all.into_iter().next().ok_or_else(|| Error::gone(Gone::new("it has ended")))
+    }
+
+    /// What its engine holds for each origin: see [`Client::origins`].
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Gone`](crate::error::Kind::Gone).
+    pub async fn origins(&self) -> Result<Vec<OriginStats>, Error> {
+        self.client.origins().await
     }
 
     /// Has no call begin any more: see [`Client::shutdown`].

@@ -10,7 +10,7 @@
 /// | [`ringdove::Driver`], [`ringdove::Multi`] | whoever has a loop of their own, and handlers in the place of futures | nothing between you and the engine |
 ///
 /// Of a [`Client`](crate::Client), more engines than one ([`threads`](crate::ClientBuilder::threads)) pay when one thread is busy, which takes
-/// some hundred thousand requests in a second. Origins are divided among them: one origin is one engine's.
+/// some ten thousand requests in a second and more. Origins are divided among them; one with more calls than an engine's share is on several.
 ///
 /// A [`LocalClient`](crate::LocalClient) lives in any loop that can wait for a descriptor and a time-out:
 /// [`Turner::descriptor`](crate::Turner::descriptor), [`Turner::timeout`](crate::Turner::timeout). Tokio's is there behind the feature `tokio`.
@@ -37,3 +37,38 @@ pub mod choosing {}
 /// | `reqwest::blocking` | [`blocking`](crate::blocking), without a runtime within |
 /// | `multipart`, `socks`, HTTP/3, WASM | no multipart yet; proxies are in [`proxies`](crate::ClientBuilder::proxies); neither of the last two |
 pub mod from_reqwest {}
+
+/// How to watch what a client does.
+///
+/// **At any time**: [`Client::stats`](crate::Client::stats), the counters of each engine, and [`Client::origins`](crate::Client::origins), which
+/// connections each origin has (active, idle, connecting) and how many calls wait for one. **Of each call**: what its
+/// [`Account`](crate::Account) tells once it is over.
+///
+/// # Spans
+///
+/// With the feature `tracing` each call is a span, `call` of the target `ringdove_client` at level INFO, within the span that its caller is in
+/// when it is first polled. It ends with the transfer, or when it is given up. Its fields:
+///
+/// | field | what |
+/// | --- | --- |
+/// | `http.request.method`, `url.scheme`, `server.address`, `server.port`, `url.path` | what is asked for; user information, query and fragment of the URL are not told |
+/// | `outcome` | `2xx` and so on; of one that failed the word of [`ringdove::Error::kind`], `request`, `refused` or `gone`; `cancelled` |
+/// | `http.response.status_code`, `network.protocol.version`, `network.peer.address` | who has answered, and how |
+/// | `reused`, `requests`, `retried` | whether the connection was another's before; requests made one after the other; how often it was sent again |
+/// | `sent`, `received` | bytes on the wire |
+/// | `queue_us`, `resolve_us`, `connect_us`, `tls_us`, `first_byte_us`, `total_us` | its phases, in microseconds: see [`ringdove::Report::times`] |
+///
+/// # Metrics
+///
+/// With the feature `metrics`, by the crate of that name:
+///
+/// | name | kind | labels | what |
+/// | --- | --- | --- | --- |
+/// | `ringdove_client_calls_running` | gauge | | calls under way |
+/// | `ringdove_client_calls_total` | counter | `method`, `outcome` as above | calls that have ended |
+/// | `ringdove_client_call_seconds` | histogram | `outcome` | how long they took, from admission to the end |
+/// | `ringdove_client_phase_seconds` | histogram | `phase`: `queue`, `resolve`, `connect`, `tls`, `first_byte` | how long each phase took |
+/// | `ringdove_client_sent_bytes_total`, `ringdove_client_received_bytes_total` | counter | | bytes on the wire |
+/// | `ringdove_client_connections_used_total` | counter | `reused` | connections that calls were on at their end |
+/// | `ringdove_client_retries_total` | counter | | requests that were sent again |
+pub mod watching {}

@@ -17,6 +17,7 @@ use crate::inbox::{Command, Inbox};
 use crate::outgoing::{Outgoing, Rest, end_with};
 use crate::response::{Response, ResponseBody};
 use crate::shared::Shared;
+use crate::telemetry::Told;
 
 /// The future of a response: ready when its head has come. It does nothing until it is polled, and dropping it ends the call.
 #[must_use = "a call does nothing until it is awaited"]
@@ -91,15 +92,20 @@ impl Running {
         outgoing: Outgoing,
         cx: &mut Context<'_>,
     ) -> Result<Running, Error> {
-        let call = Arc::new(Call::new(shared.window()));
-        let (request, upload, url) = outgoing.begin(&call, cx)?;
-        let inbox = shared.inbox_for(&url).clone();
-        let post = inbox.post(Command::Start(Box::new(request), call.clone()));
+        let told = Told::begin(&outgoing.method, &outgoing.url);
+        let call = Arc::new(Call::new(shared.window(), told));
+        let begun = outgoing.begin(&call, cx);
+        let (request, upload, url) =
+            begun.inspect_err(|error| call.told.end_without(error.word()))?;
+        let (inbox, seat) = shared.inbox_for(&url);
+        let inbox = inbox.clone();
+        let post = inbox.post(Command::Start(Box::new(request), call.clone(), seat));
         post.map_err(|gone| Error::gone(gone).with_url(&url))?;
         Ok(Running { call, url, inbox, shared, upload, broken: None })
     }
 
     fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<Head, Error>> {
+        self.inbox.pump.run();
         self.poll_upload(cx);
         let mut state = self.call.lock();
         if let Some(head) = state.head.take() {
@@ -129,6 +135,7 @@ impl Running {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        self.inbox.pump.run();
         self.poll_upload(cx);
         let mut state = self.call.lock();
         if let Some((chunk, goes_on)) = self.call.give_out(&mut state) {
@@ -222,7 +229,9 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
+        self.inbox.pump.run();
         if matches!(self.call.lock().end, End::Running) {
+            self.call.told.end_without("cancelled");
             let _ = self.inbox.post(Command::Cancel(self.call.clone()));
         }
     }

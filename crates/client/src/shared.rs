@@ -1,18 +1,18 @@
 //! What all clones of a client, and its calls, have in common.
 
-use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 
 use http::HeaderMap;
 use ringdove::{Options, Url};
 
 use crate::inbox::{Command, Inbox};
+use crate::seats::{Seat, Seats};
 
 /// As long as this is there, so are its engines.
 pub(crate) struct Shared {
     inboxes: Vec<Arc<Inbox>>,
-    /// Where there are several engines, an origin has one, so that its connections are found again.
-    hash: RandomState,
+    /// Where there are several engines, who of them has which calls.
+    seats: Option<Arc<Seats>>,
     settings: Settings,
 }
 
@@ -26,8 +26,12 @@ pub(crate) struct Settings {
 }
 
 impl Shared {
-    pub(crate) fn new(inboxes: Vec<Arc<Inbox>>, settings: Settings) -> Arc<Shared> {
-        Arc::new(Shared { inboxes, hash: RandomState::new(), settings })
+    pub(crate) fn new(
+        inboxes: Vec<Arc<Inbox>>,
+        seats: Option<Arc<Seats>>,
+        settings: Settings,
+    ) -> Arc<Shared> {
+        Arc::new(Shared { inboxes, seats, settings })
     }
 
     pub(crate) fn settings(&self) -> &Settings {
@@ -46,13 +50,13 @@ impl Shared {
         &self.inboxes
     }
 
-    /// The engine of a URL's origin.
-    pub(crate) fn inbox_for(&self, url: &Url) -> &Arc<Inbox> {
-        match &*self.inboxes {
-            [only] => only,
-            several => {
-                let origin = (url.scheme(), url.host_str(), url.port());
-                &several[self.hash.hash_one(origin) as usize % several.len()]
+    /// The engine that has a call for this URL, and its place there.
+    pub(crate) fn inbox_for(&self, url: &Url) -> (&Arc<Inbox>, Option<Seat>) {
+        match &self.seats {
+            None => (&self.inboxes[0], None),
+            Some(seats) => {
+                let seat = seats.sit(url);
+                (&self.inboxes[seat.engine()], Some(seat))
             }
         }
     }

@@ -3,8 +3,8 @@
 #![allow(clippy::disallowed_methods, reason = "tests time what is promised, and have threads")]
 
 mod bodies;
-mod cancellation;
 mod duplex;
+mod engines;
 mod errors;
 mod everyday;
 mod grpc;
@@ -12,6 +12,7 @@ mod http2;
 mod programs;
 mod runtimes;
 mod upgrade;
+mod watching;
 
 use std::future::Future;
 

@@ -1,0 +1,1 @@
+//! Crates that take a client: see `tests/`.

@@ -1,0 +1,86 @@
+//! Whom an engine has something for.
+//!
+//! Knows the tasks that are to be woken after a turn. Must not know what for. Waking a task from another thread costs that
+//! thread's runtime a look into its queue, and often a system call; waking it from a task of the same runtime costs next to nothing.
+//! So of many only a few are woken here, and these wake the others before they look for what is theirs. Invariants: whoever was
+//! told of is woken after the turn, or is left to one that is; what has been left for longer than [`PATIENCE`] is woken by
+//! the engine, since the others' runtime may be held up.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::task::Waker;
+use std::time::Duration;
+
+/// So many tasks are woken one by one, and of more one in so many.
+const ONE_BY_ONE: usize = 8;
+
+/// How long tasks are left to others.
+pub(crate) const PATIENCE: Duration = Duration::from_millis(1);
+
+/// The tasks that a turn has something for, as handlers collect them.
+#[derive(Clone, Default)]
+pub(crate) struct Wakes(Rc<RefCell<Vec<Waker>>>);
+
+impl Wakes {
+    pub(crate) fn add(&self, task: Option<Waker>) {
+        self.0.borrow_mut().extend(task);
+    }
+
+    /// Wakes all of them: those of an engine that has a thread of its own by `pump`, if they are many. Whether some are left to it.
+    pub(crate) fn wake(&self, pump: Option<&Pump>) -> bool {
+        // tasks may be woken in place, and ask for more
+        let mut tasks = std::mem::take(&mut *self.0.borrow_mut());
+        match pump {
+            Some(pump) if tasks.len() > ONE_BY_ONE => {
+                let first = tasks.len() - tasks.len().div_ceil(ONE_BY_ONE);
+                let pumping = tasks.split_off(first);
+                pump.leave(tasks);
+                pumping.into_iter().for_each(Waker::wake);
+                true
+            }
+            _ => {
+                tasks.drain(..).for_each(Waker::wake);
+                // its memory is of use for the next turn
+                let mut own = self.0.borrow_mut();
+                if own.is_empty() {
+                    *own = tasks;
+                }
+                false
+            }
+        }
+    }
+}
+
+/// Tasks that are left to others.
+#[derive(Default)]
+pub(crate) struct Pump {
+    has_some: AtomicBool,
+    tasks: Mutex<Vec<Waker>>,
+}
+
+impl Pump {
+    fn leave(&self, tasks: Vec<Waker>) {
+        let mut left = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        left.extend(tasks);
+        self.has_some.store(true, Ordering::Release);
+    }
+
+    /// Whether some are left.
+    pub(crate) fn has_some(&self) -> bool {
+        self.has_some.load(Ordering::Relaxed)
+    }
+
+    /// Wakes them: a task does this that looks for what is its own.
+    pub(crate) fn run(&self) {
+        if !self.has_some.load(Ordering::Acquire) {
+            return;
+        }
+        let mut left = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        let tasks = std::mem::take(&mut *left);
+        self.has_some.store(false, Ordering::Release);
+        drop(left);
+        tasks.into_iter().for_each(Waker::wake);
+    }
+}
