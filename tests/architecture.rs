@@ -216,7 +216,7 @@ const ENGINE: &[(&str, &[&str])] = &[
             "transfers",
         ],
     ),
-    ("pool", &["dials", "links", "timers", "transfers"]),
+    ("pool", &["dials", "links", "stats", "timers", "transfers"]),
     ("roster", &["exchanges", "memory/loans", "mod", "net", "transfers"]),
     ("timers", &[]),
     ("turns", &[]),

@@ -5,7 +5,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -37,7 +37,8 @@ pub(crate) struct Running {
     inbox: Arc<Inbox>,
     /// Keeps the engine alive.
     pub(crate) shared: Arc<Shared>,
-    upload: Rest,
+    /// Whoever has it alone asks it for more; a lock lets it be where several look.
+    upload: Mutex<Rest>,
     /// What the request's body failed with.
     broken: Option<Error>,
 }
@@ -101,6 +102,7 @@ impl Running {
         let inbox = inbox.clone();
         let post = inbox.post(Command::Start(Box::new(request), call.clone(), seat));
         post.map_err(|gone| Error::gone(gone).with_url(&url))?;
+        let upload = Mutex::new(upload);
         Ok(Running { call, url, inbox, shared, upload, broken: None })
     }
 
@@ -180,7 +182,7 @@ impl Running {
     /// Whether there is no more of the request's body to be taken.
     pub(crate) fn poll_rest(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.poll_upload(cx);
-        if self.upload.is_none() {
+        if self.upload().is_none() {
             return Poll::Ready(());
         }
         // it may end without the body
@@ -188,13 +190,18 @@ impl Running {
         Poll::Pending
     }
 
+    fn upload(&mut self) -> &mut Rest {
+        self.upload.get_mut().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Takes from the request's body what there is room for.
     fn poll_upload(&mut self, cx: &mut Context<'_>) {
-        while let Some(body) = &mut self.upload {
+        while let Some(body) = self.upload.get_mut().unwrap_or_else(PoisonError::into_inner) {
             let mut state = self.call.lock();
             if !matches!(state.end, End::Running) {
                 // whoever has answered early wants no more
-                self.upload = None;
+                drop(state);
+                *self.upload() = None;
                 return;
             }
             if !self.call.has_room(&mut state, cx.waker()) {
@@ -219,7 +226,7 @@ impl Running {
                 }
                 None => UploadEnd::Whole(None),
             };
-            self.upload = None;
+            *self.upload() = None;
             if self.call.lock().upload.finish(end) {
                 self.go_on();
             }

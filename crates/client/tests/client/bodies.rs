@@ -233,6 +233,8 @@ fn what_crosses_threads() {
     is_sync::<Client>();
     is_send::<ringdove_client::Pending>();
     is_send::<ringdove_client::Response>();
+    // as crates want it that wrap bodies
+    is_sync::<ringdove_client::ResponseBody>();
     is_send::<ringdove_client::RequestBuilder>();
     is_send::<ringdove_client::Error>();
     is_sync::<ringdove_client::Error>();

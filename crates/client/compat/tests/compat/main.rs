@@ -1,0 +1,9 @@
+//! Crates that take a client, on ringdove's: each as its users write it, against servers on loopback.
+
+mod acme;
+mod object_store;
+mod octocrab;
+mod opendal;
+mod proxy;
+mod server;
+mod smithy;
