@@ -5,6 +5,7 @@
 //! Invariant: whether a retry is safe is decided here alone, from what is provable.
 
 mod attempts;
+mod tls;
 mod unresolved;
 
 use std::fmt;
@@ -14,9 +15,10 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use crate::protocol::h2::{ErrorCode, LinkFault};
-use crate::protocol::{CodingFault, HttpFault, ProxyFault, RedirectFault};
+use crate::protocol::{BodyFault, CodingFault, HttpFault, ProxyFault, RedirectFault};
 
 pub use attempts::{Attempt, AttemptEnd, Attempts};
+pub use tls::{CertificateFault, TlsFault, TlsFaultKind};
 pub use unresolved::Unresolved;
 
 /// Why a transfer failed.
@@ -47,7 +49,7 @@ pub enum Cause {
     /// The peer has not processed the request, and says so (RFC 9113, 8.7), however often it was sent.
     Refused,
     /// The TLS handshake or a TLS record was refused, by either side.
-    Tls(String),
+    Tls(TlsFault),
     /// The proxy did not open a tunnel.
     Proxy(ProxyFault),
     /// The peer closed the connection before a complete response had arrived.
@@ -103,7 +105,9 @@ pub enum Cause {
     Redirect(Box<RedirectError>),
     /// The request would have to be sent again, to answer a challenge, and its body's source cannot.
     BodyNotRepeatable,
-    /// The transfer's own handler or body source stopped it, for this reason.
+    /// The source of the request's body failed, or broke its word.
+    Body(BodyFault),
+    /// The transfer's own handler stopped it, or panicked, for this reason.
     Aborted(String),
 }
 
@@ -258,6 +262,7 @@ impl Error {
             | Cause::Coding(_)
             | Cause::Redirect(_)
             | Cause::BodyNotRepeatable
+            | Cause::Body(_)
             | Cause::Aborted(_) => false,
         }
     }
@@ -289,7 +294,7 @@ impl Error {
             Cause::Timeout { .. } => "timeout",
             Cause::Redirect(_) => "redirect",
             Cause::BodyNotRepeatable => "auth",
-            Cause::Aborted(_) => "aborted",
+            Cause::Body(_) | Cause::Aborted(_) => "aborted",
         }
     }
 
@@ -304,6 +309,7 @@ impl Error {
             | Cause::Denied { .. }
             | Cause::NoZone { .. }
             | Cause::BodyNotRepeatable
+            | Cause::Body(_)
             | Cause::Aborted(_) => true,
             Cause::Proxy(fault) => fault.is_final(),
             Cause::Timeout { deadline, .. } => *deadline == Deadline::Total,
@@ -376,6 +382,7 @@ impl fmt::Display for Cause {
             Cause::BodyNotRepeatable => f.write_str(
                 "the challenge needs the request's body again, which cannot be sent twice",
             ),
+            Cause::Body(fault) => write!(f, "aborted: {fault}"),
             Cause::Aborted(why) => write!(f, "aborted: {why}"),
         }
     }
@@ -540,7 +547,7 @@ mod tests {
         let table = [
             (Cause::Resolve(Unresolved::lasting("no such name")), false),
             (Cause::Resolve("no server answered".into()), true),
-            (Cause::Tls("the peer does not speak TLS".into()), false),
+            (Cause::Tls(TlsFault::new(TlsFaultKind::NotTls, "no TLS")), false),
             (os(111), true),
             (os(13), false),
             (Cause::Http(eof.clone()), true),

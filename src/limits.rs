@@ -19,6 +19,9 @@ pub struct HttpLimits {
     pub chunk_extension_bytes: usize,
     /// Bytes of a trailer section.
     pub trailer_bytes: usize,
+    /// Whether a response may be a body alone, up to the end of the connection (HTTP/0.9), where its first bytes are of no
+    /// head. Such a transfer has no status, and ends as [`Cause::Closed`](crate::error::Cause::Closed).
+    pub headless: bool,
 }
 
 impl HttpLimits {
@@ -28,6 +31,7 @@ impl HttpLimits {
         informational: 128,
         chunk_extension_bytes: 16 * 1024,
         trailer_bytes: 16 * 1024,
+        headless: false,
     };
 }
 

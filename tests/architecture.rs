@@ -72,10 +72,11 @@ const LIBCURL_ROOMS: &[(&str, &[&str])] = &[
 ];
 
 /// Where C's pointers come into the C library: its only files with `unsafe`.
-const C_EDGE: [&str; 25] = [
+const C_EDGE: [&str; 26] = [
     "easy/body",
     "easy/callbacks",
     "easy/heads",
+    "easy/link",
     "easy/info",
     "easy/mod",
     "easy/request",

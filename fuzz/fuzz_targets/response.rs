@@ -25,6 +25,7 @@ fuzz_target!(|input: &[u8]| {
             informational: 1,
             chunk_extension_bytes: 6,
             trailer_bytes: 8,
+            headless: false,
         },
     };
     let whole = read(&method, &limits, wire, || usize::MAX);

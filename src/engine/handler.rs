@@ -15,6 +15,13 @@ use crate::protocol::{Fields, Redirect, RequestHead, ResponseHead, SourceRead};
 /// [`Handler::trailers`] if there are such, and [`Handler::done`] once, unless the transfer is removed before. [`Handler::informational`] may come
 /// before each head.
 pub trait Handler: Any {
+    /// A connection stands, and the request is about to go out on it: once for each request, those included that are sent again or
+    /// follow on a response. With [`Flow::Abort`] it does not, and the transfer ends. (Where the first bytes are handed to the
+    /// kernel together with the connect, the connection stands only after that.)
+    fn starting(&mut self) -> Flow {
+        Flow::Continue
+    }
+
     /// Bytes of the request go out, as they are written to the connection before TLS: of its head, and of its body with its
     /// framing. Each of the two may come in pieces; a head begins anew with each request that is sent again or that
     /// follows on a response. (What a proxy is told by CONNECT is none of them.)
@@ -31,6 +38,17 @@ pub trait Handler: Any {
     /// An informational (1xx) response arrived.
     fn informational(&mut self, head: &ResponseHead<'_>) {
         let _ = head;
+    }
+
+    /// The head of a proxy's answer to CONNECT arrived, be it a refusal.
+    fn proxy_answered(&mut self, head: &ResponseHead<'_>) {
+        let _ = head;
+    }
+
+    /// Bytes arrived that the transfer fails for, as they came: of a head that is none, from where it is looked at; or the
+    /// head of a redirect that cannot be followed.
+    fn refused(&mut self, bytes: &[u8]) {
+        let _ = bytes;
     }
 
     /// The head of a redirect arrived, and `next` is the request that follows. What there is of a

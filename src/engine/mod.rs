@@ -235,9 +235,11 @@ impl Engine {
             exchanges::decode::accept(&mut request.head);
         }
         self.roster.common.keeper.secure(&mut request, self.net.now);
-        request.head.check(request.body.length()).map_err(AddError::Request)?;
-        if let Body::Raw(_) = request.body {
+        if let Body::Raw(_) | Body::Connection(_) = request.body {
             request.keep_to_http1();
+        }
+        if !matches!(request.body, Body::Connection(_)) {
+            request.head.check(request.body.length()).map_err(AddError::Request)?;
         }
         let key = PoolKey::of(&request.head, &request.options, self.roster.common.tls.as_ref());
         if key.lacks_tls() {

@@ -78,6 +78,7 @@ impl PoolKey {
             ways: _,
             versions,
             priority: _,
+            head_writer: _,
         } = options;
         let way = Way::of(head.origin(), options);
         let via = Via::of(head.origin(), way.as_deref(), options, default);

@@ -79,7 +79,8 @@ impl Origin {
     }
 
     /// An origin on a host that is canonical already.
-    pub(crate) fn new(host: Host, port: u16, scheme: Scheme) -> Origin {
+    /// From its parts.
+    pub fn new(host: Host, port: u16, scheme: Scheme) -> Origin {
         Origin { host, port, scheme }
     }
 
@@ -125,6 +126,22 @@ impl fmt::Display for Origin {
 }
 
 impl Host {
+    /// A registered name as it stands (RFC 3986, 3.2.2), in lower case: also one that the URL standard has no place for, such
+    /// as one whose last label is a number. It is looked up as it is.
+    ///
+    /// # Errors
+    ///
+    /// A name that is empty, or has other characters than registered names have.
+    pub fn named(name: &str) -> Result<Host, RequestError> {
+        if name.is_empty() || !name.bytes().all(is_reg_name_byte) {
+            return Err(RequestError::BadHost {
+                host: excerpt(name.as_bytes()),
+                why: "it has characters that no name has",
+            });
+        }
+        Ok(Host(Repr::Name(name.to_ascii_lowercase().into())))
+    }
+
     /// The address, where the host is an IP literal.
     pub fn ip(&self) -> Option<IpAddr> {
         match self.0 {

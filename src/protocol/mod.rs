@@ -25,6 +25,7 @@ mod redirect;
 mod request;
 mod retry;
 mod trailers;
+mod write_head;
 mod zone;
 
 pub use auth::{
@@ -48,8 +49,9 @@ pub(crate) use proxy::Credentials as ProxyCredentials;
 pub use proxy::{Bypass, Proxies, Proxy, ProxyError, ProxyFault, ProxyProtocol, SocksVersion};
 pub use range::{ContentRange, ResumeFault, Resumption};
 pub(crate) use redirect::redirects;
-pub use redirect::{KeepPost, Redirect, RedirectFault, RedirectPolicy};
+pub use redirect::{ActsAs, KeepPost, OwnMethod, Redirect, RedirectFault, RedirectPolicy};
 pub use request::RequestHead;
 pub(crate) use retry::{is_transient, is_unheard, retry_after};
 pub use trailers::Trailers;
+pub use write_head::{HeadToWrite, WriteHead};
 pub use zone::{take_zone, zone_in};

@@ -35,6 +35,46 @@ pub struct RedirectPolicy {
     /// origin; otherwise a change of scheme, host or port strips them for good. A Host field of the
     /// caller's is stripped in either case.
     pub trust_all_origins: bool,
+    /// Every status from 300 to 399 redirects that comes with a Location; otherwise 301, 302, 303, 307 and 308 alone.
+    pub any_status: bool,
+    /// The request's method is of the caller's own making, and this becomes of it; otherwise methods are what RFC 9110, 15.4
+    /// makes of them.
+    pub own_method: Option<OwnMethod>,
+}
+
+/// What becomes of a method of the caller's own making. The body stays or goes as that of the request it acts as would.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OwnMethod {
+    /// It stays.
+    Stays(ActsAs),
+    /// It becomes GET where the one that it acts as would.
+    Obeys(ActsAs),
+    /// The first redirect makes of it what it makes of the one that it acts as.
+    FirstOnly(ActsAs),
+}
+
+/// Which method another one is taken for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ActsAs {
+    /// GET
+    Get,
+    /// HEAD
+    Head,
+    /// POST
+    Post,
+    /// PUT
+    Put,
+}
+
+impl ActsAs {
+    fn method(self) -> Method {
+        match self {
+            ActsAs::Get => Method::GET,
+            ActsAs::Head => Method::HEAD,
+            ActsAs::Post => Method::POST,
+            ActsAs::Put => Method::PUT,
+        }
+    }
 }
 
 /// The redirects after which a POST is sent again as it was, and not turned into a GET.
@@ -110,7 +150,13 @@ pub enum RedirectFault {
 impl Default for RedirectPolicy {
     /// Up to 20 redirects, as the Fetch standard has it.
     fn default() -> Self {
-        Self { max: 20, keep_post: KeepPost::default(), trust_all_origins: false }
+        Self {
+            max: 20,
+            keep_post: KeepPost::default(),
+            trust_all_origins: false,
+            any_status: false,
+            own_method: None,
+        }
     }
 }
 
@@ -132,7 +178,8 @@ impl RedirectPolicy {
         response: &ResponseHead<'_>,
         wants_tls: &dyn Fn(&Host) -> bool,
     ) -> Result<Option<Redirect>, RedirectFault> {
-        if !redirects(response.status()) || *request.method() == Method::CONNECT {
+        let any = self.any_status && (300..400).contains(&response.status());
+        if !(any || redirects(response.status())) || *request.method() == Method::CONNECT {
             return Ok(None);
         }
         let Some(location) = location(response)? else { return Ok(None) };
@@ -162,8 +209,23 @@ impl RedirectPolicy {
         Ok(Some(Redirect { head, keeps_body, strips_credentials, login }))
     }
 
-    /// The next method, and whether the payload stays (RFC 9110, 15.4.2 to 15.4.9).
+    /// The next method, and whether the payload stays.
     fn method(&self, status: u16, method: &Method) -> (Method, bool) {
+        let Some(own) = self.own_method else { return self.standard_method(status, method) };
+        let (OwnMethod::Stays(acts_as) | OwnMethod::Obeys(acts_as) | OwnMethod::FirstOnly(acts_as)) =
+            own;
+        let acts_as = acts_as.method();
+        let (next, keeps_body) = self.standard_method(status, &acts_as);
+        let is_changed = next != acts_as;
+        match own {
+            OwnMethod::Obeys(_) if is_changed => (next, keeps_body),
+            OwnMethod::FirstOnly(_) => self.standard_method(status, first_of(method, &acts_as)),
+            _ => (method.clone(), keeps_body),
+        }
+    }
+
+    /// The same by RFC 9110, 15.4.2 to 15.4.9.
+    fn standard_method(&self, status: u16, method: &Method) -> (Method, bool) {
         let KeepPost { on_301, on_302, on_303 } = self.keep_post;
         let is_post = *method == Method::POST;
         match status {
@@ -175,6 +237,12 @@ impl RedirectPolicy {
             _ => (method.clone(), true),
         }
     }
+}
+
+/// The method that a first redirect sees; later ones see what became of it.
+fn first_of<'a>(method: &'a Method, acts_as: &'a Method) -> &'a Method {
+    let is_plain = [Method::GET, Method::HEAD, Method::POST, Method::PUT].contains(method);
+    if is_plain { method } else { acts_as }
 }
 
 /// Whether a status is a redirect to another URI that can be followed without asking. 300 offers a

@@ -77,24 +77,34 @@ impl RequestHead {
     /// authority form: `host:port` of the URL.
     pub fn new(method: Method, url: &Url) -> Result<RequestHead, RequestError> {
         let origin = Origin::from_url(url)?;
-        let target: Box<str> = match method {
+        let target = match method {
             Method::CONNECT => origin.authority_with_port().to_string().into(),
             _ => url[Position::BeforePath..Position::AfterQuery].into(),
         };
+        let mut head = RequestHead::to(method, origin, target)?;
+        if let Some(fragment) = url.fragment() {
+            head.rare.get_or_insert_default().fragment = Some(fragment.into());
+        }
+        Ok(head)
+    }
+
+    /// The same without a URL, for hosts that URLs have no place for: `target` is what the request line says.
+    pub fn to(
+        method: Method,
+        origin: Origin,
+        target: Box<str>,
+    ) -> Result<RequestHead, RequestError> {
         // looked at to the end, so that many bytes are looked at at once
         let good = target.bytes().fold(true, |good, byte| good & byte.is_ascii_graphic());
         if target.is_empty() || !good {
             return Err(RequestError::BadTarget(excerpt(target.as_bytes())));
         }
-        let fragment = url
-            .fragment()
-            .map(|fragment| Rare { fragment: Some(fragment.into()), ..Rare::default() });
         Ok(RequestHead {
             method,
             origin,
             target,
             fields: Vec::new(),
-            rare: fragment.map(Box::new),
+            rare: None,
             version: Version::Http11,
             close: false,
             keep_alive: false,
@@ -229,13 +239,16 @@ impl RequestHead {
 
     /// The URL that is asked for, without user information and with the fragment. Targets
     /// that do not begin with a slash (those of CONNECT and `OPTIONS *`) have none: of these, the origin
-    /// alone.
+    /// alone. A host that URLs have no place for stands in one of the scheme `other+http`.
     pub fn url(&self) -> Url {
         let mut text = self.origin.to_string();
         if self.target.starts_with('/') {
             text.push_str(&self.target);
         }
-        let mut url = Url::parse(&text).expect("origin and target come from a URL");
+        let mut url = Url::parse(&text).unwrap_or_else(|_| {
+            Url::parse(&format!("other+{text}"))
+                .expect("a registered name is a host of any other scheme")
+        });
         url.set_fragment(self.fragment());
         url
     }
@@ -339,13 +352,18 @@ impl RequestHead {
         self.announces_trailers &= keep("trailer");
     }
 
+    /// Adds a field line that was validated, with its CRLF.
+    pub(super) fn append_line(&mut self, line: &[u8]) {
+        self.fields.extend_from_slice(line);
+    }
+
     /// Takes out Expect.
     pub(crate) fn drop_expect(&mut self) {
         self.retain_fields(|name| !name.eq_ignore_ascii_case("expect"));
     }
 
     /// Whether the caller has added a field line of this name.
-    pub(crate) fn has_field(&self, name: &str) -> bool {
+    pub fn has_field(&self, name: &str) -> bool {
         self.fields.split(|&byte| byte == b'\n').any(|line| {
             line.get(name.len()) == Some(&b':')
                 && line[..name.len()].eq_ignore_ascii_case(name.as_bytes())
@@ -454,6 +472,16 @@ impl RequestHead {
 
     fn cookies(&self) -> Option<&Hidden> {
         self.rare.as_ref()?.cookies.as_ref()
+    }
+
+    /// What Authorization says this time, where it is not the caller's own field that says it. To be kept out of messages.
+    pub fn authorization_value(&self) -> Option<&[u8]> {
+        Some(&self.rare.as_ref()?.authorization.as_ref()?.0)
+    }
+
+    /// What Cookie says this time, where a jar has a part in it. To be kept out of messages.
+    pub fn cookie_value(&self) -> Option<&[u8]> {
+        Some(&self.cookies()?.0)
     }
 
     /// What Host says instead of the origin's authority.

@@ -31,7 +31,9 @@ use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
 use crate::limits;
 
 pub(crate) use itself::IS_AUTHORITY;
+pub(crate) use pinned::NotPinned;
 use sessions::Sessions;
+pub(crate) use sizes::KeySize;
 
 /// What a caller demands of TLS connections. Cheap to clone; clones are the same policy.
 ///

@@ -69,7 +69,7 @@ pub(super) struct Pinned {
 
 /// The server has another key than any of those that were asked for.
 #[derive(Debug)]
-struct NotPinned;
+pub(crate) struct NotPinned;
 
 impl fmt::Display for NotPinned {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -22,14 +22,16 @@ pub(super) struct Sizes {
 
 /// An RSA key of so many bits.
 #[derive(Debug)]
-struct Size {
-    whose: &'static str,
+pub(crate) struct KeySize {
+    /// It is not the server's own.
+    pub(crate) is_issuers: bool,
     bits: usize,
 }
 
-impl fmt::Display for Size {
+impl fmt::Display for KeySize {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Size { whose, bits } = self;
+        let KeySize { is_issuers, bits } = self;
+        let whose = if *is_issuers { "its issuer's" } else { "its" };
         let (least, most) = (RSA_BITS.start(), RSA_BITS.end());
         match bits < least {
             true => write!(
@@ -44,15 +46,15 @@ impl fmt::Display for Size {
     }
 }
 
-impl std::error::Error for Size {}
+impl std::error::Error for KeySize {}
 
-impl Size {
-    fn of(whose: &'static str, certificate: &CertificateDer<'_>) -> Option<Size> {
+impl KeySize {
+    fn of(is_issuers: bool, certificate: &CertificateDer<'_>) -> Option<KeySize> {
         let bits = PublicKey::of(certificate)?.rsa_bits_of_another_size()?;
-        Some(Size { whose, bits })
+        Some(KeySize { is_issuers, bits })
     }
 
-    fn or(size: Option<Size>, error: Error) -> Error {
+    fn or(size: Option<KeySize>, error: Error) -> Error {
         match size {
             Some(size) => CertificateError::Other(OtherError(Arc::new(size))).into(),
             None => error,
@@ -67,7 +69,7 @@ fn is_about_signature(error: &Error) -> bool {
 
 impl Sizes {
     /// The key of whoever has signed one of these.
-    fn of_issuers(&self, chain: &[&CertificateDer<'_>]) -> Option<Size> {
+    fn of_issuers(&self, chain: &[&CertificateDer<'_>]) -> Option<KeySize> {
         let subject_of = |certificate: &CertificateDer<'_>| {
             Names::of(certificate).map(|names| names.subject.to_vec())
         };
@@ -76,7 +78,7 @@ impl Sizes {
             let given = chain.iter().copied().chain(&self.roots);
             given
                 .filter(|one| subject_of(one).is_some_and(|subject| subject == issuer))
-                .find_map(|one| Size::of("its issuer's", one))
+                .find_map(|one| KeySize::of(true, one))
         })
     }
 }
@@ -96,7 +98,7 @@ impl ServerCertVerifier for Sizes {
         verified.map_err(|error| match is_about_signature(&error) {
             true => {
                 let chain: Vec<_> = std::iter::once(end_entity).chain(intermediates).collect();
-                Size::or(self.of_issuers(&chain), error)
+                KeySize::or(self.of_issuers(&chain), error)
             }
             false => error,
         })
@@ -130,7 +132,7 @@ impl ServerCertVerifier for Sizes {
 /// What stands against the signature of a handshake.
 fn of_handshake(certificate: &CertificateDer<'_>, error: Error) -> Error {
     match is_about_signature(&error) {
-        true => Size::or(Size::of("its", certificate), error),
+        true => KeySize::or(KeySize::of(false, certificate), error),
         false => error,
     }
 }

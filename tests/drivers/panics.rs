@@ -115,7 +115,9 @@ fn a_source_that_panics_ends_its_transfer_alone(kind: Kind) {
     let broken = run.add(request.body(body));
     let other = run.get(&server.url("/"));
     run.finish();
-    assert!(matches!(&broken.error().cause, Cause::Aborted(why) if why.contains("panicked")));
+    assert!(
+        matches!(&broken.error().cause, Cause::Body(why) if why.to_string().contains("panicked"))
+    );
     other.assert_response(200, b"here");
 }
 

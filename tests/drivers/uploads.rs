@@ -165,7 +165,7 @@ fn a_source_that_fails(kind: Kind) {
     let short = run.add(post(&server.url("/"), stream(Some(10), Pieces::of(bytes(4), 4))));
     run.finish();
     for transfer in [failed, short] {
-        assert!(matches!(transfer.error().cause, Cause::Aborted(_)), "{:?}", transfer.error());
+        assert!(matches!(transfer.error().cause, Cause::Body(_)), "{:?}", transfer.error());
     }
     fine.assert_response(200, b"taken");
 }

@@ -1,6 +1,7 @@
 //! The engine's behaviours, one by one: the test plays the driver.
 
 mod authentication;
+mod connections;
 mod cookies;
 mod deadlines;
 mod decoding;

@@ -174,6 +174,6 @@ fn a_body_that_fails_leaves_no_last_words_out_of_order() {
     let mut peer = TlsPeer::new();
     let said = exchange(&mut h, connection, &mut peer);
     assert_eq!(said, b"");
-    assert!(matches!(h.fails().cause, Cause::Aborted(_)));
+    assert!(matches!(h.fails().cause, Cause::Body(_)));
     h.wants_close(connection);
 }

@@ -142,7 +142,7 @@ impl World {
                 demand(plan.options.max_body == Some(*limit), "another limit")?;
                 demand(plan.response_size() as u64 + 11 > *limit, "the body is small enough")?;
             }
-            Cause::Aborted(_) => {
+            Cause::Aborted(_) | Cause::Body(_) => {
                 let source = transfer.signals.failed.load(std::sync::atomic::Ordering::Relaxed);
                 let handler = transfer.seen.borrow().aborted;
                 demand(source || handler, "nobody aborted it")?;

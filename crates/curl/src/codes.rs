@@ -38,6 +38,7 @@ impl Code {
     pub(crate) const RECV_ERROR: Code = Code(56);
     pub(crate) const SSL_CERTPROBLEM: Code = Code(58);
     pub(crate) const SSL_CIPHER: Code = Code(59);
+    pub(crate) const AGAIN: Code = Code(81);
     pub(crate) const PEER_FAILED_VERIFICATION: Code = Code(60);
     pub(crate) const BAD_CONTENT_ENCODING: Code = Code(61);
     pub(crate) const FILESIZE_EXCEEDED: Code = Code(63);
@@ -47,6 +48,8 @@ impl Code {
     pub(crate) const HTTP2_STREAM: Code = Code(92);
     pub(crate) const RECURSIVE_API_CALL: Code = Code(93);
     pub(crate) const PROXY: Code = Code(97);
+    pub(crate) const SSL_CLIENTCERT: Code = Code(98);
+    pub(crate) const TOO_LARGE: Code = Code(100);
 
     /// What curl_easy_strerror says of it, with its NUL.
     pub(crate) fn text(self) -> &'static str {

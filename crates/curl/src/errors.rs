@@ -4,9 +4,11 @@
 
 use std::time::Duration;
 
-use ringdove::error::{Cause, Deadline, Error, Operation, Phase};
+use ringdove::error::{
+    Cause, CertificateFault, Deadline, Error, Operation, Phase, TlsFault, TlsFaultKind,
+};
 use ringdove::protocol::{
-    CodingFault, HttpFault, ProxyFault, RedirectFault, RequestError, SecretError,
+    BodyFault, CodingFault, HttpFault, ProxyFault, RedirectFault, RequestError, SecretError,
 };
 use ringdove::tls::TlsPolicyError;
 use ringdove::{AddError, MultiError, Report};
@@ -54,7 +56,7 @@ pub(crate) fn of(error: &Error, report: &Report, asked: &Asked) -> Failure {
             (Code::HTTP2_STREAM, format!("HTTP/2 stream was not closed cleanly: {why}"))
         }
         Cause::Refused => (Code::HTTP2_STREAM, error.to_string()),
-        Cause::Tls(why) => (of_tls(why), why.clone()),
+        Cause::Tls(fault) => (of_tls(fault, error.phase), fault.to_string()),
         Cause::Proxy(fault) => of_proxy(fault),
         Cause::Closed => of_closed(error.phase, report),
         Cause::Resolve(_) => of_names(asked),
@@ -72,6 +74,7 @@ pub(crate) fn of(error: &Error, report: &Report, asked: &Asked) -> Failure {
         Cause::BodyNotRepeatable => {
             (Code::SEND_FAIL_REWIND, "necessary data rewind was not possible".to_owned())
         }
+        Cause::Body(fault) => (of_body(fault), fault.to_string()),
         Cause::Aborted(why) => (Code::ABORTED_BY_CALLBACK, why.clone()),
         _ => (Code::RECV_ERROR, error.to_string()),
     };
@@ -105,28 +108,38 @@ fn of_http(fault: &HttpFault, report: &Report) -> (Code, String) {
         HttpFault::Malformed(_) | HttpFault::LengthMismatch { .. } => {
             (Code::HTTP2_STREAM, fault.to_string())
         }
-        HttpFault::HeadTooLarge { .. } => (Code::RECV_ERROR, fault.to_string()),
+        HttpFault::HeadTooLarge { .. } | HttpFault::TooManyFields { .. } => {
+            (Code::TOO_LARGE, fault.to_string())
+        }
         _ => (Code::WEIRD_SERVER_REPLY, fault.to_string()),
     }
 }
 
-/// By the words, until the engine has kinds for them: who is not who the certificate says is told from the rest.
-fn of_tls(why: &str) -> Code {
-    let has = |words: &[&str]| words.iter().any(|word| why.contains(word));
-    if has(&["pinned"]) {
-        Code::SSL_PINNEDPUBKEYNOTMATCH
-    } else if has(&["certificate", "issuer", "valid for", "expired"]) && !has(&["alert", "demands"])
-    {
-        Code::PEER_FAILED_VERIFICATION
-    } else {
-        Code::SSL_CONNECT_ERROR
+/// Once hands are shaken, what is wrong with records is for curl as what is wrong with what arrives.
+fn of_tls(fault: &TlsFault, phase: Phase) -> Code {
+    match fault.kind() {
+        TlsFaultKind::Certificate(CertificateFault::Missing) => Code::SSL_CONNECT_ERROR,
+        TlsFaultKind::Certificate(_) | TlsFaultKind::BadName => Code::PEER_FAILED_VERIFICATION,
+        TlsFaultKind::Pin => Code::SSL_PINNEDPUBKEYNOTMATCH,
+        TlsFaultKind::ClientCertificate => Code::SSL_CLIENTCERT,
+        _ if phase == Phase::Tls || phase == Phase::Proxy => Code::SSL_CONNECT_ERROR,
+        _ => Code::RECV_ERROR,
+    }
+}
+
+/// Of a source that failed by itself the callback's own failure is told (see [`crate::easy`]); this is of one that broke its word.
+fn of_body(fault: &BodyFault) -> Code {
+    match fault {
+        BodyFault::Short { .. } => Code::PARTIAL_FILE,
+        BodyFault::Long { .. } => Code::READ_ERROR,
+        _ => Code::ABORTED_BY_CALLBACK,
     }
 }
 
 fn of_proxy(fault: &ProxyFault) -> (Code, String) {
     match fault {
         ProxyFault::Refused { status, .. } => {
-            (Code::RECV_ERROR, format!("CONNECT tunnel failed, response {status}"))
+            (Code::COULDNT_CONNECT, format!("CONNECT tunnel failed, response {status}"))
         }
         ProxyFault::Closed | ProxyFault::Http(_) => {
             (Code::RECV_ERROR, "Proxy CONNECT aborted".to_owned())

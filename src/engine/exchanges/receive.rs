@@ -214,6 +214,7 @@ impl Engine {
             let (more, step) = match transfer {
                 None => connection.path.receive(&wire[taken..], &mut |_| false)?,
                 Some(transfer) => connection.path.receive(&wire[taken..], &mut |head| {
+                    transfer.handler.proxy_answered(head);
                     let is_challenged =
                         transfer.is_challenged_by_proxy(head, &mut self.roster.common.keeper);
                     self.net.stats.challenges += u64::from(is_challenged);
@@ -415,7 +416,12 @@ impl Exchange {
             let Codec::Http1(codec) = &mut self.codec else { return (Flow::Continue, Next::Wait) };
             let Read { consumed, event } = match codec.read(&input[*taken..]) {
                 Ok(read) => read,
-                Err(fault) => return (Flow::Continue, Next::Fail(Cause::Http(fault))),
+                Err(fault) => {
+                    if self.response.is_none() {
+                        transfer.handler.refused(&input[*taken..]);
+                    }
+                    return (Flow::Continue, Next::Fail(Cause::Http(fault)));
+                }
             };
             *taken += consumed;
             let rest = match event {

@@ -12,10 +12,10 @@ use crate::engine::net::Net;
 use crate::engine::roster::Roster;
 use crate::engine::transfers::request::{Body, Request};
 use crate::engine::transfers::transfer::Transfer;
-use crate::engine::{BodySource, ConnectionId, Engine};
+use crate::engine::{BodySource, ConnectionId, Engine, Flow};
 use crate::error::Cause;
 use crate::limits;
-use crate::protocol::{Fill, SourceRead};
+use crate::protocol::{Fill, HeadToWrite, SourceRead};
 use crate::time::Time;
 
 /// The least room that a buffer for `fill` must have.
@@ -78,12 +78,14 @@ impl Engine {
             }
         };
         let mut exchange = exchange.and_then(|id| self.net.exchanges.get_mut(id));
-        let transfer = match &exchange {
+        let mut transfer = match &exchange {
             Some(exchange) => self.roster.transfers.get_mut(exchange.claim.transfer),
             None => None,
         };
-        if let (Some(via), Some(exchange), Some(transfer)) = (forwarder, &mut exchange, &transfer) {
-            exchange.take_forwarded_head(via, transfer, unfilled);
+        if let (Some(via), Some(exchange), Some(transfer)) =
+            (forwarder, &mut exchange, &mut transfer)
+        {
+            exchange.take_forwarded_head(via, transfer, unfilled)?;
         }
         let (Some(exchange), Some(transfer)) = (exchange, transfer) else { return path.fill(out) };
         self.told |= transfer.request.body.is_streamed() && exchange.wants_body();
@@ -169,17 +171,37 @@ impl Net {
 impl Exchange {
     /// Has the head that `via` is to forward wait in `unfilled`.
     #[cold]
-    fn take_forwarded_head(&mut self, via: &Via, transfer: &Transfer, unfilled: &mut Vec<u8>) {
+    fn take_forwarded_head(
+        &mut self,
+        via: &Via,
+        transfer: &mut Transfer,
+        unfilled: &mut Vec<u8>,
+    ) -> Result<(), Cause> {
         if let Codec::Http1(codec) = &mut self.codec
             && !self.head_taken
+            && !matches!(transfer.request.body, Body::Connection(_))
         {
             self.head_taken = true;
             codec.head_taken();
-            let Request { head, body, .. } = &transfer.request;
+            start(transfer)?;
+            let Request { head, body, options, .. } = &transfer.request;
             let told = transfer.told_proxy();
-            *unfilled = via.proxy.forward(head, body.length(), &via.fields, told);
+            *unfilled = match &options.head_writer {
+                Some(writer) => via.proxy.forward_by(&**writer, head, body.length(), told),
+                None => via.proxy.forward(head, body.length(), &via.fields, told),
+            };
         }
+        Ok(())
     }
+}
+
+/// The head of a request that has something to write it.
+#[cold]
+fn written(request: &Request) -> Vec<u8> {
+    let Request { head, body, options, .. } = request;
+    let asked =
+        HeadToWrite { head, body: body.length(), is_forwarded: false, proxy_authorization: None };
+    options.head_writer.as_ref().map(|writer| writer.write(&asked)).unwrap_or_default()
 }
 
 /// The request's next bytes, head first.
@@ -190,15 +212,28 @@ fn fill_plain(
     connecting: bool,
     out: &mut [u8],
 ) -> Result<usize, Cause> {
-    let request = &mut transfer.request;
     let mut filled = 0;
-    let wants_body = exchange.wants_body();
+    let mut wants_body = exchange.wants_body();
+    let is_connection = matches!(transfer.request.body, Body::Connection(_));
+    if !exchange.head_taken {
+        if is_connection && connecting {
+            return Ok(0);
+        }
+        start(transfer)?;
+    }
+    let request = &mut transfer.request;
     let Codec::Http1(codec) = &mut exchange.codec else { return Ok(0) };
     if !exchange.head_taken {
         exchange.head_taken = true;
         codec.head_taken();
+        if is_connection {
+            codec.open();
+            wants_body = !exchange.holds.sending();
+        }
         let length = request.body.length();
         match request.head.encode(length, out) {
+            _ if is_connection => {}
+            _ if request.options.head_writer.is_some() => *unfilled = written(request),
             Some(bytes) => filled = bytes,
             None => {
                 unfilled.resize(request.head.encoded_len(length), 0);
@@ -228,11 +263,22 @@ fn fill_plain(
             exchange.holds.set(Hold::Source, true);
             bytes
         }
-        Err(fault) => return Err(Cause::Aborted(fault.to_string())),
+        Err(fault) => return Err(Cause::Body(fault)),
     };
     let (head, body) = out[..filled + bytes].split_at(filled);
     tell_sending(transfer, head, body)?;
     Ok(filled + bytes)
+}
+
+/// Asks the handler whether the request may go out.
+#[inline(always)]
+fn start(transfer: &mut Transfer) -> Result<(), Cause> {
+    let mut flow = Flow::Continue;
+    transfer.call_guarded(|it| flow = it.handler.starting()).map_err(Cause::Aborted)?;
+    match flow {
+        Flow::Abort(why) => Err(Cause::Aborted(why)),
+        _ => Ok(()),
+    }
 }
 
 /// Tells the handler of what goes out.
@@ -256,7 +302,9 @@ pub(in crate::engine) fn read_body(
             *taken += n;
             if n == 0 { SourceRead::End } else { SourceRead::Data(n) }
         }
-        Body::Stream { source, .. } | Body::Raw(source) => read_source(&mut **source, out),
+        Body::Stream { source, .. } | Body::Raw(source) | Body::Connection(source) => {
+            read_source(&mut **source, out)
+        }
     }
 }
 

@@ -7,7 +7,7 @@
 
 use std::net::IpAddr;
 
-use crate::engine::links::tls::{Queue, TlsFault, TlsSession, server_name};
+use crate::engine::links::tls::{Queue, TlsSession, no_room, server_name};
 use crate::engine::links::tunnel::{Answer, Tunnel};
 use crate::engine::pool::PoolKey;
 use crate::engine::{HttpVersions, TlsSummary};
@@ -95,7 +95,7 @@ impl Path {
     ) -> Result<(usize, Step), Cause> {
         let Some(tunnel) = &mut self.tunnel else {
             let Some(tls) = &mut self.tls else { return Ok((0, Step::Taken)) };
-            let taken = tls.receive(wire).map_err(of_origin)?;
+            let taken = tls.receive(wire).map_err(Cause::Tls)?;
             return Ok((taken, Step::Taken));
         };
         let (taken, answer) = tunnel.receive(wire, self.tls.as_deref_mut(), is_challenged)?;
@@ -176,13 +176,13 @@ impl Path {
     /// filled. For a path that stands.
     pub(in crate::engine) fn write(&mut self, plain: &[u8]) -> Result<(), Cause> {
         let taken = match (&mut self.tls, &mut self.tunnel) {
-            (Some(tls), _) => tls.write(plain).map_err(of_origin)?,
+            (Some(tls), _) => tls.write(plain).map_err(Cause::Tls)?,
             (None, Some(tunnel)) => tunnel.write(plain)?,
             (None, None) => 0,
         };
         match taken == plain.len() {
             true => Ok(()),
-            false => Err(Cause::Tls("the session takes no more".to_owned())),
+            false => Err(Cause::Tls(no_room())),
         }
     }
 
@@ -242,7 +242,7 @@ fn session(key: &PoolKey, versions: HttpVersions) -> Result<Option<Box<TlsSessio
     let Some(policy) = &key.tls else { return Ok(None) };
     let name = server_name(&key.origin.host().to_string());
     let session = name.and_then(|name| TlsSession::new(policy, name, wanted(versions)));
-    session.map(|session| Some(Box::new(session))).map_err(of_origin)
+    session.map(|session| Some(Box::new(session))).map_err(Cause::Tls)
 }
 
 /// Which protocols a server is offered.
@@ -261,8 +261,4 @@ pub(super) fn farewell(tls: &mut TlsSession) -> Vec<u8> {
     let length = tls.fill(&mut words);
     words.truncate(length);
     words
-}
-
-fn of_origin(fault: TlsFault) -> Cause {
-    Cause::Tls(fault.to_string())
 }

@@ -23,7 +23,8 @@ use rustls::unbuffered::{
 use rustls::{Error, HandshakeKind, InvalidMessage, ProtocolVersion};
 
 use self::fault::Progress;
-pub(crate) use self::fault::TlsFault;
+pub(crate) use self::fault::no_room;
+use crate::error::TlsFault;
 use crate::tls::{TlsPolicy, TlsVersion};
 
 /// The session of one connection: about a kilobyte itself, so that its owner should box it.
@@ -97,7 +98,7 @@ pub(crate) fn server_name(host: &str) -> Result<ServerName<'static>, TlsFault> {
         Ok(address) => Ok(ServerName::from(address)),
         Err(_) => match DnsName::try_from(host.to_owned()) {
             Ok(name) => Ok(ServerName::DnsName(name)),
-            Err(_) => Err(TlsFault::bad_name(host)),
+            Err(_) => Err(fault::bad_name(host)),
         },
     }
 }
@@ -114,7 +115,7 @@ impl TlsSession {
         let offered =
             config.alpn_protocols.iter().filter(|name| is_wanted(name)).cloned().collect();
         let connection = UnbufferedClientConnection::new_with_alpn(config, name.clone(), offered)
-            .map_err(|error| TlsFault::new(&error, Progress::default()))?;
+            .map_err(|error| fault::of_session(&error, Progress::default()))?;
         let mut session = TlsSession {
             connection,
             incoming: Vec::new(),
@@ -149,7 +150,7 @@ impl TlsSession {
             }
             self.advance(Then::Nothing)?;
             if self.incoming.len() > INCOMING_BYTES {
-                return Err(self.fail(TlsFault::too_large()));
+                return Err(self.fail(fault::too_large()));
             }
         }
         if taken == wire.len() && self.incoming.is_empty() {
@@ -344,8 +345,8 @@ impl TlsSession {
         let fault = match error {
             Error::InvalidMessage(
                 InvalidMessage::InvalidContentType | InvalidMessage::UnknownProtocolVersion,
-            ) if no_hello_yet => TlsFault::not_tls(&self.incoming),
-            error => TlsFault::new(error, self.progress()),
+            ) if no_hello_yet => fault::not_tls(&self.incoming),
+            error => fault::of_session(error, self.progress()),
         };
         if let (Error::DecryptError, Some(handshake)) = (error, &self.handshake) {
             handshake.policy.forget_session(&handshake.name);

@@ -2,6 +2,7 @@
 //!
 //! Knows where their heads and bodies are. Must not know frames.
 
+use crate::engine::Flow;
 use crate::engine::exchanges::exchange::{Exchange, ExchangeId, Hold};
 use crate::engine::exchanges::send::read_body;
 use crate::engine::multiplex::Departures;
@@ -9,7 +10,7 @@ use crate::engine::transfers::transfer::Transfer;
 use crate::error::Cause;
 use crate::id::{Id, Slab};
 use crate::protocol::h2::{Mark, Part, RequestFault, Requests};
-use crate::protocol::{BodyFault, HttpFault, RequestHead, SourceRead};
+use crate::protocol::{HttpFault, RequestHead, SourceRead};
 
 /// The requests of all exchanges, each under its id.
 pub(in crate::engine) struct Lent<'a> {
@@ -49,10 +50,11 @@ impl Requests for Lent<'_> {
         let read = read_body(&mut transfer.request.body, &mut exchange.body_taken, out);
         match read {
             SourceRead::Pending => exchange.holds.set(Hold::Source, true),
-            SourceRead::Data(bytes) if bytes <= out.len() => {
+            SourceRead::Data(bytes) | SourceRead::Piece(bytes) if bytes <= out.len() => {
                 let told = transfer.call_guarded(|it| it.handler.sending(&[], &out[..bytes]));
                 if let Err(why) = told {
-                    return SourceRead::Failed(why);
+                    self.failed.push((Id::from_bits(key), Cause::Aborted(why)));
+                    return SourceRead::Pending;
                 }
             }
             _ => {}
@@ -67,10 +69,19 @@ impl Requests for Lent<'_> {
         let Some((exchange, transfer)) = self.transfer(key) else { return };
         if mark.part == Part::Head {
             exchange.head_taken = true;
-            let told = transfer.call_guarded(|it| it.handler.sending_head(&it.request.head));
-            if let Err(why) = told {
-                self.failed
-                    .push((Id::from_bits(key), Cause::Aborted(BodyFault::Source(why).to_string())));
+            let mut flow = Flow::Continue;
+            let told = transfer.call_guarded(|it| {
+                flow = it.handler.starting();
+                if !matches!(flow, Flow::Abort(_)) {
+                    it.handler.sending_head(&it.request.head);
+                }
+            });
+            let ends = match (told, flow) {
+                (Err(why), _) | (_, Flow::Abort(why)) => Some(why),
+                _ => None,
+            };
+            if let Some(why) = ends {
+                self.failed.push((Id::from_bits(key), Cause::Aborted(why)));
                 return;
             }
         }
@@ -84,7 +95,7 @@ impl Requests for Lent<'_> {
             RequestFault::HeadTooLarge { size, limit } => {
                 Cause::Http(HttpFault::RequestTooLarge { size, limit })
             }
-            RequestFault::Body(fault) => Cause::Aborted(fault.to_string()),
+            RequestFault::Body(fault) => Cause::Body(fault),
         };
         self.failed.push((Id::from_bits(key), cause));
     }

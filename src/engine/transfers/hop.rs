@@ -75,7 +75,10 @@ impl Transfer {
         let flow = match &next {
             Ok(Next::Redirect(next)) => self.handler.redirected(head, next),
             Ok(Next::Again) => self.handler.challenged(head),
-            Err(_) => Flow::Continue,
+            Err(_) => {
+                self.handler.refused(head.raw());
+                Flow::Continue
+            }
         };
         let records = self.request.options.record_hops;
         let hops = self.hops.get_or_insert_with(|| Box::new(Hops::new(self.added, records)));

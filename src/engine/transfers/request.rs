@@ -11,11 +11,11 @@ use url::Url;
 
 use crate::engine::{BodySource, RetryPolicy, Ways};
 use crate::limits::HttpLimits;
-use crate::protocol::take_zone;
 use crate::protocol::{
     AuthPolicy, BodyLength, CookieJar, DecodePolicy, Hsts, Proxies, ProxyProtocol, RedirectPolicy,
     RequestError, RequestHead, Scheme, Secret, Version,
 };
+use crate::protocol::{WriteHead, take_zone};
 use crate::tls::TlsPolicy;
 
 /// A request to be transferred.
@@ -102,6 +102,17 @@ impl Request {
         Ok(self)
     }
 
+    /// A request with this head, for what no URL says ([`RequestHead::to`]).
+    pub fn with_head(head: RequestHead) -> Self {
+        Self {
+            head,
+            body: Body::Empty,
+            login: None,
+            options: Options::shared_default(),
+            value: Value::default(),
+        }
+    }
+
     /// Sets the body.
     pub fn body(mut self, body: impl Into<Body>) -> Self {
         self.body = body.into();
@@ -172,7 +183,7 @@ impl Request {
         let body = match &self.body {
             Body::Empty => Body::Empty,
             Body::Memory(bytes) => Body::Memory(bytes.clone()),
-            Body::Stream { .. } | Body::Raw(_) => return None,
+            Body::Stream { .. } | Body::Raw(_) | Body::Connection(_) => return None,
         };
         let (head, login) = (self.head.clone(), self.login.clone());
         Some(Self { head, body, login, options: self.options.clone(), value: Value::default() })
@@ -243,6 +254,12 @@ pub enum Body {
     /// None, until the response has the connection speak another protocol; then the bytes of this source, as they are, while what
     /// the peer says is the body of the response. See [`Request::upgrade`].
     Raw(Box<dyn BodySource>),
+    /// No request either, but a connection to where it would go, by way of the proxy if there is one: the bytes of this source
+    /// as they are, as soon as it stands ([`Handler::starting`](crate::Handler::starting)), while what the peer says goes to
+    /// [`Handler::body`](crate::Handler::body). Nothing is offered by ALPN but HTTP/1.1. The transfer ends with the
+    /// connection, as [`Cause::Closed`](crate::error::Cause::Closed) if the peer says that no more comes; removing the transfer
+    /// closes it.
+    Connection(Box<dyn BodySource>),
 }
 
 impl Body {
@@ -253,7 +270,7 @@ impl Body {
             Body::Memory(bytes) => BodyLength::Known(bytes.len() as u64),
             Body::Stream { length: Some(length), .. } => BodyLength::Known(*length),
             Body::Stream { length: None, .. } => BodyLength::Unknown,
-            Body::Raw(_) => BodyLength::Raw,
+            Body::Raw(_) | Body::Connection(_) => BodyLength::Raw,
         }
     }
 
@@ -271,6 +288,7 @@ impl Body {
             Body::Stream { source, .. } | Body::Raw(source) => {
                 catch_unwind(AssertUnwindSafe(|| source.rewind())).unwrap_or(false)
             }
+            Body::Connection(_) => false,
         }
     }
 }
@@ -354,6 +372,9 @@ pub struct Options {
     pub versions: HttpVersions,
     /// How urgent the response is, among those of its connection; nothing is said unless set. Told over HTTP/2 alone.
     pub priority: Option<Priority>,
+    /// What writes the heads of requests over HTTP/1, CONNECT apart; [`RequestHead::encode`](crate::protocol::RequestHead::encode)
+    /// unless set.
+    pub head_writer: Option<Arc<dyn WriteHead>>,
     /// Bounds on the response's framing. On a connection that several share, those of the first.
     pub http: HttpLimits,
     /// How `https` is verified. Unset: the system's roots.

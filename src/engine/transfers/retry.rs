@@ -221,6 +221,7 @@ impl RetryPolicy {
             | Cause::Denied { .. }
             | Cause::NoZone { .. }
             | Cause::BodyNotRepeatable
+            | Cause::Body(_)
             | Cause::Aborted(_) => false,
         }
     }

@@ -22,6 +22,8 @@ pub(super) struct Jar {
     most: usize,
     /// Rises with each cookie that is made or sent.
     clock: u64,
+    /// How they are sent: otherwise the oldest first.
+    pub(super) longest_names_first: bool,
 }
 
 struct Site {
@@ -50,7 +52,13 @@ pub(super) struct Cookie {
 
 impl Default for Jar {
     fn default() -> Jar {
-        Jar { sites: HashMap::new(), count: 0, most: limits::COOKIES, clock: 0 }
+        Jar {
+            sites: HashMap::new(),
+            count: 0,
+            most: limits::COOKIES,
+            clock: 0,
+            longest_names_first: false,
+        }
     }
 }
 
@@ -146,6 +154,7 @@ impl Jar {
         initiator: Initiator,
         now: Date,
     ) -> Option<Vec<u8>> {
+        let longest_names_first = self.longest_names_first;
         let cookies = &mut self.sites.get_mut(&site(origin.host()))?.cookies;
         let host = origin.host().to_string();
         let path = path_alone(path);
@@ -159,7 +168,13 @@ impl Jar {
                     && cookie.goes_to(initiator)
             })
             .collect();
-        chosen.sort_by_key(|cookie| (usize::MAX - cookie.path.len(), cookie.created));
+        match longest_names_first {
+            false => chosen.sort_by_key(|cookie| (usize::MAX - cookie.path.len(), cookie.created)),
+            true => chosen.sort_by_key(|cookie| {
+                let lengths = [cookie.path.len(), cookie.domain.len(), cookie.name.len()];
+                std::cmp::Reverse((lengths, cookie.created))
+            }),
+        }
         let mut field = Vec::new();
         for cookie in chosen {
             let size = cookie.name.len() + cookie.value.len() + "; =".len();

@@ -47,6 +47,12 @@ impl CookieJar {
         CookieJar::default()
     }
 
+    /// Has cookies go out with the longest names first, within the longest domains, within the longest paths, and the newest of
+    /// those (as curl sends them), instead of by age.
+    pub fn send_longest_names_first(&self) {
+        self.lock().longest_names_first = true;
+    }
+
     /// Takes the cookies that a response sets. `path` is the request target, with or without its query.
     pub fn store(&self, origin: &Origin, path: &str, head: &ResponseHead<'_>, now: Date) {
         let mut jar = None;

@@ -469,3 +469,16 @@ fn lines_that_are_no_cookies() {
     assert_eq!(jar.read_netscape(b"A.COM.\tfalse\t/\tfalse\t0\tn\tv\r\n", NOW), 1);
     assert_eq!(sent(&jar, "http://a.com./"), "n=v");
 }
+
+#[test]
+fn the_longest_names_may_go_first() {
+    let jar = CookieJar::new();
+    jar.send_longest_names_first();
+    let url = "http://www.a.com/x/y";
+    for cookie in
+        ["a=1; path=/", "bb=1; path=/", "c=1; path=/", "d=1; path=/x", "e=1; path=/; domain=a.com"]
+    {
+        set(&jar, url, cookie);
+    }
+    assert_eq!(sent(&jar, url), "d=1; bb=1; c=1; a=1; e=1");
+}

@@ -28,6 +28,8 @@ pub enum BodyLength {
 pub enum SourceRead {
     /// It wrote that many bytes to the slice's beginning. Zero counts as [`SourceRead::Pending`].
     Data(usize),
+    /// The same, and these are to go out before it is asked for more: in a chunk of their own, where the body comes in chunks.
+    Piece(usize),
     /// It has nothing now, and will have more or end later.
     Pending,
     /// There are no more bytes.
@@ -211,8 +213,8 @@ fn fill_raw(
 
 /// One chunk of all that the source gives, and the last chunk when it ends without trailers.
 ///
-/// The size is written in as many hex digits as the largest chunk needs, since it stands before
-/// bytes that are not known yet; RFC 9112, 7.1 allows the leading zeros.
+/// The size stands before bytes that are not known yet: of a chunk that needs fewer hex digits than the largest would,
+/// these are moved up.
 fn fill_chunk(
     out: &mut [u8],
     source: &mut dyn FnMut(&mut [u8]) -> SourceRead,
@@ -223,8 +225,13 @@ fn fill_chunk(
     let (given, stop) = pull(&mut out[data_at..data_end], source)?;
     let mut filled = 0;
     if given > 0 {
-        write!(&mut out[..data_at], "{given:0digits$x}\r\n").expect("the size fits its digits");
-        filled = data_at + given + CRLF.len();
+        let needed = (given.ilog2() / 4 + 1) as usize;
+        let at = needed + CRLF.len();
+        if needed < digits {
+            out.copy_within(data_at..data_at + given, at);
+        }
+        write!(&mut out[..at], "{given:x}\r\n").expect("the size fits its digits");
+        filled = at + given + CRLF.len();
         out[filled - CRLF.len()..filled].copy_from_slice(CRLF);
     }
     match stop {
@@ -255,11 +262,12 @@ pub(in crate::protocol) fn pull(
         let room = out.len() - at;
         match source(&mut out[at..]) {
             SourceRead::Data(0) | SourceRead::Pending => return Ok((at, Stop::Pending)),
-            SourceRead::Data(n) if n > room => {
+            SourceRead::Data(n) | SourceRead::Piece(n) if n > room => {
                 let (given, announced) = ((at as u64).saturating_add(n as u64), out.len() as u64);
                 return Err(BodyFault::Long { given, announced });
             }
             SourceRead::Data(n) => at += n,
+            SourceRead::Piece(n) => return Ok((at + n, Stop::Full)),
             SourceRead::End => return Ok((at, Stop::End(None))),
             SourceRead::EndWith(trailers) => return Ok((at, Stop::End(Some(trailers)))),
             SourceRead::Failed(why) => return Err(BodyFault::Source(why)),

@@ -161,6 +161,13 @@ impl Exchange {
         self.head_taken = true;
     }
 
+    /// There is no request and no response: bytes in both directions, as after a switch of protocols.
+    #[cold]
+    pub fn open(&mut self) {
+        self.switch();
+        self.reasons.insert(CloseReason::Tunnel);
+    }
+
     /// Fills `out` with bytes of the body, framed, pulling them from `source`.
     ///
     /// The source is asked as long as there is room, never with an empty slice and never for more
@@ -179,7 +186,7 @@ impl Exchange {
         let mut sent = 0;
         let filled = self.body.fill(out, &mut |out| {
             let read = source(out);
-            if let SourceRead::Data(length) = read {
+            if let SourceRead::Data(length) | SourceRead::Piece(length) = read {
                 sent += length as u64;
             }
             read
@@ -377,7 +384,15 @@ impl Exchange {
     /// A head of which nothing has come before: nearly always, all of it is here.
     fn whole_head(&mut self, input: &[u8]) -> Result<(usize, Step), HttpFault> {
         let window = &input[..input.len().min(self.limits.head_bytes)];
-        if let Some(parsed) = head::parse(window, self.kind)? {
+        let parsed = match head::parse(window, self.kind) {
+            Err(HttpFault::BadStatusLine { .. }) if self.limits.headless => {
+                self.response = Response::UntilClose;
+                self.reasons.insert(CloseReason::DelimitedByClose);
+                return self.step(input);
+            }
+            parsed => parsed?,
+        };
+        if let Some(parsed) = parsed {
             return self.accept(&parsed);
         }
         if window.len() == self.limits.head_bytes {

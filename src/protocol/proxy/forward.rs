@@ -2,12 +2,15 @@
 //!
 //! Invariant: a proxy's credentials stand in these two alone.
 
+use std::borrow::Cow;
+
 use ::http::Method;
-use url::Url;
 
 use super::Proxy;
 use crate::protocol::request::validate_value;
-use crate::protocol::{BodyLength, Origin, RequestError, RequestHead, Role};
+use crate::protocol::{
+    BodyLength, HeadToWrite, Origin, RequestError, RequestHead, Role, WriteHead,
+};
 
 impl Proxy {
     /// The request for a tunnel to `target` (RFC 9110, 9.3.6), with these field lines, and with these
@@ -18,8 +21,8 @@ impl Proxy {
         fields: &[u8],
         asked: Option<&[u8]>,
     ) -> Result<RequestHead, RequestError> {
-        let url = Url::parse(&target.to_string()).expect("an origin is a URL");
-        let mut head = RequestHead::new(Method::CONNECT, &url)?;
+        let authority = target.authority_with_port().to_string();
+        let mut head = RequestHead::to(Method::CONNECT, target.clone(), authority.into())?;
         head.field("Host", target.authority_with_port().to_string())?;
         self.introduce(&mut head, fields, asked)?;
         head.append_lines(fields);
@@ -48,6 +51,21 @@ impl Proxy {
         bytes
     }
 
+    /// The same as `writer` writes it.
+    pub(crate) fn forward_by(
+        &self,
+        writer: &dyn WriteHead,
+        head: &RequestHead,
+        body: BodyLength,
+        asked: Option<&[u8]>,
+    ) -> Vec<u8> {
+        let name = Role::Proxy.authorization_field();
+        let asked = asked.filter(|value| validate_value(name, value).is_ok());
+        let own = || self.authorization().map(|value| Cow::Owned(value.into_bytes()));
+        let proxy_authorization = asked.map(Cow::Borrowed).or_else(own);
+        writer.write(&HeadToWrite { head, body, is_forwarded: true, proxy_authorization })
+    }
+
     /// Says who asks, unless the caller has.
     fn introduce(
         &self,
@@ -67,6 +85,9 @@ impl Proxy {
         }
     }
 }
+
+/// What proxies of HTTP/1.0 may want to hear, and callers may have them be told.
+pub(super) const PROXY_CONNECTION: &str = "Proxy-Connection";
 
 impl RequestHead {
     /// Takes out what is said to proxies alone, where no proxy will read it.
@@ -93,6 +114,10 @@ impl RequestHead {
         for (name, line) in names(lines).zip(lines.split_inclusive(|&byte| byte == b'\n')) {
             let value = &line[name.len() + 1..line.len() - 2];
             let name = std::str::from_utf8(name).expect("names are tokens");
+            if name.eq_ignore_ascii_case(PROXY_CONNECTION) {
+                self.append_line(line);
+                continue;
+            }
             self.field(name, value).expect("the line was validated");
         }
     }

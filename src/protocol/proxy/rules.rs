@@ -7,7 +7,9 @@ use std::sync::Arc;
 use ::http::Method;
 use url::Url;
 
+use super::forward::PROXY_CONNECTION;
 use super::{Bypass, Proxy, ProxyError};
+use crate::protocol::request::validate_value;
 use crate::protocol::{AuthScheme, Origin, RequestError, RequestHead, Scheme};
 
 /// The proxies that requests go by.
@@ -85,10 +87,17 @@ impl Proxies {
     ///
     /// # Errors
     ///
-    /// As [`RequestHead::field`]; Host and Connection cannot be set here.
+    /// As [`RequestHead::field`]; Host and Connection cannot be set here, Proxy-Connection can.
     pub fn field(mut self, name: &str, value: impl AsRef<[u8]>) -> Result<Proxies, RequestError> {
         if ["host", "connection"].iter().any(|own| name.eq_ignore_ascii_case(own)) {
             return Err(RequestError::ReservedField(name.into()));
+        }
+        if name.eq_ignore_ascii_case(PROXY_CONNECTION) {
+            let value = value.as_ref();
+            validate_value(name, value)?;
+            let line = [PROXY_CONNECTION.as_bytes(), b": ", value, b"\r\n"].concat();
+            self.fields = [&*self.fields, &line].concat().into();
+            return Ok(self);
         }
         let url = Url::parse("http://localhost/").expect("a URL");
         let mut head = RequestHead::new(Method::GET, &url)?;

@@ -9,6 +9,8 @@ const AS_USUAL: RedirectPolicy = RedirectPolicy {
     max: 20,
     keep_post: KeepPost { on_301: false, on_302: false, on_303: false },
     trust_all_origins: false,
+    any_status: false,
+    own_method: None,
 };
 
 fn request(method: &str, url: &str) -> RequestHead {
@@ -311,4 +313,35 @@ fn what_asks_for_the_whole_server_is_redirected_from_its_origin() {
     request.set_target_asterisk().unwrap();
     let next = next(&request, 302, "Location: c\r\n").head;
     assert_eq!(next.url().as_str(), "http://a/c");
+}
+
+#[test]
+fn methods_of_the_callers_own_making() {
+    use ActsAs::{Get, Post, Put};
+    let table = [
+        (302, "IGLOO", OwnMethod::Stays(Post), "IGLOO", false),
+        (303, "IGLOO", OwnMethod::Stays(Put), "IGLOO", false),
+        (307, "IGLOO", OwnMethod::Stays(Post), "IGLOO", true),
+        (302, "IGLOO", OwnMethod::Stays(Get), "IGLOO", true),
+        (302, "IGLOO", OwnMethod::Obeys(Post), "GET", false),
+        (308, "IGLOO", OwnMethod::Obeys(Post), "IGLOO", true),
+        (308, "IGLOO", OwnMethod::FirstOnly(Post), "POST", true),
+        (308, "GET", OwnMethod::FirstOnly(Post), "GET", true),
+    ];
+    for (status, method, own, next, keeps_body) in table {
+        let policy = RedirectPolicy { own_method: Some(own), ..AS_USUAL };
+        let request = request(method, "http://a.test/");
+        let found = follow(&policy, &request, status, b"Location: /b\r\n").unwrap().unwrap();
+        assert_eq!((found.head.method().as_str(), found.keeps_body), (next, keeps_body), "{own:?}");
+    }
+}
+
+#[test]
+fn any_status_may_redirect_where_that_is_said() {
+    let request = request("GET", "http://a.test/");
+    for status in [300, 304, 305, 399] {
+        let any = RedirectPolicy { any_status: true, ..AS_USUAL };
+        assert!(follow(&any, &request, status, b"Location: /b\r\n").unwrap().is_some());
+        assert!(follow(&AS_USUAL, &request, status, b"Location: /b\r\n").unwrap().is_none());
+    }
 }

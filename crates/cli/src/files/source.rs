@@ -241,7 +241,7 @@ mod tests {
         let mut out = vec![0; room];
         loop {
             match source.read(&mut out) {
-                SourceRead::Data(n) => all.extend_from_slice(&out[..n]),
+                SourceRead::Data(n) | SourceRead::Piece(n) => all.extend_from_slice(&out[..n]),
                 SourceRead::End | SourceRead::EndWith(_) => return Ok(all),
                 SourceRead::Pending => std::thread::yield_now(),
                 SourceRead::Failed(why) => return Err(why),

@@ -437,6 +437,7 @@ fn redirect_policy(args: &RedirectArgs) -> Option<RedirectPolicy> {
         max: max_redirs.0,
         keep_post: KeepPost { on_301: post301, on_302: post302, on_303: post303 },
         trust_all_origins: location_trusted,
+        ..RedirectPolicy::default()
     })
 }
 

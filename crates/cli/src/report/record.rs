@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use ringdove::error::Retry;
+use ringdove::error::{Cause, Retry, TlsFaultKind};
 use ringdove::protocol::Version;
 use ringdove::{Error, Exhausted, Hop, Report, TlsSummary};
 use serde::{Serialize, Serializer};
@@ -28,6 +28,9 @@ pub struct Failure {
     pub message: String,
     /// The same request may be sent again, and another outcome is possible.
     pub retryable: bool,
+    /// What a failure of TLS is about.
+    #[serde(skip)]
+    pub tls: Option<TlsFaultKind>,
 }
 
 /// One line.
@@ -112,18 +115,22 @@ impl Failure {
                 Retry::IfIdempotent => idempotent,
                 Retry::No => false,
             },
+            tls: match &error.cause {
+                Cause::Tls(fault) => Some(fault.kind()),
+                _ => None,
+            },
         }
     }
 
     /// The status is one that --fail refuses.
     pub(crate) fn of_status(status: u16) -> Failure {
         let message = format!("status {status}");
-        Failure { kind: "status", phase: "receive", message, retryable: false }
+        Failure { kind: "status", phase: "receive", message, retryable: false, tls: None }
     }
 
     pub(crate) fn of_output(error: &WriteError) -> Failure {
         let message = error.to_string();
-        Failure { kind: "output", phase: "receive", message, retryable: false }
+        Failure { kind: "output", phase: "receive", message, retryable: false, tls: None }
     }
 
     /// There is no place for what would come.
@@ -136,17 +143,17 @@ impl Failure {
 
     /// The response is not the rest of what is there.
     pub(crate) fn of_rest(message: String) -> Failure {
-        Failure { kind: "range", phase: "receive", message, retryable: false }
+        Failure { kind: "range", phase: "receive", message, retryable: false, tls: None }
     }
 
     /// What was given is no URL, or none that can be fetched.
     pub(crate) fn of_input(message: String) -> Failure {
-        Failure { kind: "input", phase: "input", message, retryable: false }
+        Failure { kind: "input", phase: "input", message, retryable: false, tls: None }
     }
 
     /// Nothing that an https server shows could be verified.
     pub(crate) fn of_tls(message: String) -> Failure {
-        Failure { kind: "tls", phase: "tls", message, retryable: false }
+        Failure { kind: "tls", phase: "tls", message, retryable: false, tls: None }
     }
 
     /// `why` is what became of it.
@@ -156,7 +163,7 @@ impl Failure {
             false => ("queue", format!("{why} before a response")),
         };
         // a request without a response may have been acted upon
-        Failure { kind: "interrupted", phase, message, retryable: false }
+        Failure { kind: "interrupted", phase, message, retryable: false, tls: None }
     }
 }
 

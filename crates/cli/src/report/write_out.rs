@@ -3,6 +3,7 @@
 //! Knows curl's variables and escapes. Must not know where the text goes.
 
 use ringdove::Report;
+use ringdove::error::{CertificateFault, TlsFaultKind};
 use ringdove::protocol::Version;
 use url::Url;
 
@@ -303,19 +304,20 @@ fn speed(report: &Report, bytes: u64) -> u64 {
 /// OpenSSL's number for why a server's certificate is refused, which is what curl tells; the closest where
 /// rustls makes no difference, 0 where it is not about a certificate.
 fn verify_result(failure: &Failure) -> u8 {
-    let message = &failure.message;
-    let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
-    match failure.kind {
-        "tls" if says(&["certificate expired", "certificate has expired"]) => 10,
-        "tls" if says(&["certificate is not valid yet", "is not valid for another"]) => 9,
-        "tls" if says(&["certificate is not valid for"]) => 62,
-        "tls" if says(&["(unknown issuer)"]) => 20,
-        "tls" if says(&["in its certificates is wrong"]) => 7,
-        "tls" if says(&["its RSA key is too small"]) => 66,
-        "tls" if says(&["its issuer's RSA key is too small"]) => 67,
+    let Some(TlsFaultKind::Certificate(fault)) = failure.tls else {
+        return u8::from(failure.tls == Some(TlsFaultKind::Pin));
+    };
+    match fault {
+        CertificateFault::Expired => 10,
+        CertificateFault::NotValidYet => 9,
+        CertificateFault::Name => 62,
+        CertificateFault::UnknownIssuer => 20,
+        CertificateFault::Signature => 7,
+        CertificateFault::KeySize => 66,
+        CertificateFault::IssuersKeySize => 67,
+        CertificateFault::Missing => 0,
         // an error without a number of its own
-        "tls" if says(&["the server's certificate"]) => 1,
-        _ => 0,
+        _ => 1,
     }
 }
 

@@ -36,6 +36,15 @@ impl Upload {
         Box::new(Upload { easy: Rc::clone(easy), from })
     }
 
+    /// The end, with the fields of CURLOPT_TRAILERFUNCTION.
+    fn end(&self) -> SourceRead {
+        match callbacks::trailers(&self.easy) {
+            Ok(None) => SourceRead::End,
+            Ok(Some(trailers)) => SourceRead::EndWith(trailers),
+            Err(failure) => self.fail(failure.code, &failure.text),
+        }
+    }
+
     fn fail(&self, code: Code, text: &str) -> SourceRead {
         self.easy.run.fail(Failure::new(code, text));
         SourceRead::Failed(text.to_owned())
@@ -60,10 +69,14 @@ impl BodySource for Upload {
             From::Parts(reader) => reader.read(&self.easy, out),
         };
         match gave {
-            Gave::Bytes(0) => SourceRead::End,
+            Gave::Bytes(0) => self.end(),
             Gave::Bytes(bytes) => {
                 run.uploaded.set(run.uploaded.get() + bytes as u64);
-                SourceRead::Data(bytes)
+                // each of what a callback gives is a chunk, where it goes in chunks
+                match self.from {
+                    From::Bytes { .. } => SourceRead::Data(bytes),
+                    From::Callback | From::Parts(_) => SourceRead::Piece(bytes),
+                }
             }
             Gave::Pause => {
                 run.paused.set(ringdove::Paused { sending: true, ..run.paused.get() });

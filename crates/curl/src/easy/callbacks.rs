@@ -4,11 +4,18 @@
 //! Invariant: the settings are read before a callback, and not held during it.
 #![allow(unsafe_code, reason = "callbacks are C's")]
 
-use std::ffi::{c_char, c_int, c_void};
+use std::ffi::{CString, c_char, c_int, c_void};
+use std::net::SocketAddr;
+
+use ringdove::protocol::Trailers;
 
 use super::Easy;
+use crate::codes::Code;
 use crate::edge::Pointer;
+use crate::errors::Failure;
+use crate::multi::Ends;
 use crate::options::ids;
+use crate::slist;
 
 /// `FILE` of the C library.
 type File = libc::FILE;
@@ -189,6 +196,56 @@ pub(crate) fn progress(easy: &Easy) -> bool {
         return matches!(answer, 0 | CONTINUE);
     }
     true
+}
+
+type PreReq = unsafe extern "C" fn(Pointer, *mut c_char, *mut c_char, c_int, c_int) -> c_int;
+type TrailerList = unsafe extern "C" fn(*mut *mut slist::List, Pointer) -> c_int;
+
+/// Tells CURLOPT_PREREQFUNCTION between which addresses the request is about to go. False ends the transfer.
+pub(crate) fn before_request(easy: &Easy, ends: Ends) -> bool {
+    let Some(told) = callback::<PreReq>(function(easy, ids::PREREQFUNCTION)) else { return true };
+    let data = data(easy, ids::PREREQDATA);
+    let [remote, local] = [ends.remote, ends.local].map(|end| {
+        let ip = end.map(|end| end.ip().to_string()).unwrap_or_default();
+        CString::new(ip).unwrap_or_default()
+    });
+    let port = |end: Option<SocketAddr>| end.map_or(0, |end| c_int::from(end.port()));
+    let (to, from) = (port(ends.remote), port(ends.local));
+    let [remote, local] = [&remote, &local].map(|text| text.as_ptr().cast_mut());
+    // SAFETY: whoever set the callback promises that it is one of this type, and keeps none of the texts.
+    easy.calling(|| unsafe { told(data, remote, local, to, from) }) == 0
+}
+
+/// The fields that CURLOPT_TRAILERFUNCTION gives; `None` where there is none.
+pub(crate) fn trailers(easy: &Easy) -> Result<Option<Trailers>, Failure> {
+    let Some(gives) = callback::<TrailerList>(function(easy, ids::TRAILERFUNCTION)) else {
+        return Ok(None);
+    };
+    let data = data(easy, ids::TRAILERDATA);
+    let mut list = std::ptr::null_mut();
+    // SAFETY: whoever set the callback promises that it is one of this type, and makes a list that is ours to free.
+    let answer = easy.calling(|| unsafe { gives(&raw mut list, data) });
+    // SAFETY: the list is one of curl_slist_append(3), and nobody else's from here on.
+    let lines = unsafe {
+        let lines = slist::texts(list);
+        slist::free(list);
+        lines
+    };
+    if answer != 0 {
+        let text = "operation aborted by trailing headers callback";
+        return Err(Failure::new(Code::ABORTED_BY_CALLBACK, text));
+    }
+    let mut trailers = Trailers::new();
+    for line in &lines {
+        // curl wants a space after the colon, and passes over what has none
+        let Some((name, value)) = super::fields::split(line)? else { continue };
+        if !line[name.len()..].starts_with(b": ") {
+            continue;
+        }
+        trailers =
+            trailers.field(&name, &value).map_err(|error| crate::errors::of_request(&error))?;
+    }
+    Ok(Some(trailers))
 }
 
 /// Whether anything is told to CURLOPT_DEBUGFUNCTION, or to stderr.

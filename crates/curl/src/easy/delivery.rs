@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use std::ffi::CString;
 use std::rc::Rc;
 
+use ringdove::error::Cause;
 use ringdove::protocol::Fields;
 use ringdove::{Flow, Handler, Outcome, Paused, Redirect, ResponseHead, Version};
 
@@ -43,6 +44,9 @@ impl Delivery {
     fn take_head(&self, head: &ResponseHead<'_>, origin: u32) {
         let easy = &*self.easy;
         note_head(easy, head, origin);
+        if let Err(failure) = accept(head) {
+            easy.run.fail(failure);
+        }
         let with_body = easy.settings.borrow().flag(ids::HEADER, false);
         for line in lines(head.raw()) {
             if !give_line(easy, &line, with_body) {
@@ -97,6 +101,58 @@ impl Delivery {
 }
 
 impl Handler for Delivery {
+    fn starting(&mut self) -> Flow {
+        let easy = &*self.easy;
+        let ends = easy.its_multi().map(|multi| multi.ends_of(easy.own.get())).unwrap_or_default();
+        easy.info.borrow_mut().ends = ends;
+        if !callbacks::before_request(easy, ends) {
+            let text = "operation aborted by pre-request callback";
+            easy.run.fail(Failure::new(Code::ABORTED_BY_CALLBACK, text));
+        }
+        if let Some(link) = &*easy.link.borrow() {
+            link.is_open.set(true);
+        }
+        if easy.run.has_failed() { self.stop() } else { Flow::Continue }
+    }
+
+    fn proxy_answered(&mut self, head: &ResponseHead<'_>) {
+        let easy = &*self.easy;
+        easy.info.borrow_mut().connect_status = head.status();
+        for (name, value) in head.fields() {
+            easy.heads.borrow_mut().add(name.as_bytes(), &value, heads::CONNECT);
+            if name.eq_ignore_ascii_case("proxy-authenticate") {
+                easy.info.borrow_mut().proxy_auth_offered |= schemes(&value);
+            }
+        }
+        let settings = easy.settings.borrow();
+        let shows = !settings.flag(ids::SUPPRESS_CONNECT_HEADERS, false);
+        let with_body = settings.flag(ids::HEADER, false);
+        drop(settings);
+        for line in lines(head.raw()) {
+            let goes_on = match shows {
+                true => give_line(easy, &line, with_body),
+                false => {
+                    callbacks::debug(easy, Told::HeaderIn, &line);
+                    easy.info.borrow_mut().header_size += line.len();
+                    true
+                }
+            };
+            if !goes_on {
+                return;
+            }
+        }
+    }
+
+    fn refused(&mut self, bytes: &[u8]) {
+        let easy = &*self.easy;
+        let with_body = easy.settings.borrow().flag(ids::HEADER, false);
+        for line in lines(bytes).take_while(|line| is_fine(line)) {
+            if !give_line(easy, &line, with_body) {
+                return;
+            }
+        }
+    }
+
     fn sending(&mut self, head: &[u8], body: &[u8]) {
         let easy = &*self.easy;
         easy.info.borrow_mut().request_size += head.len();
@@ -140,6 +196,10 @@ impl Handler for Delivery {
 
     fn body(&mut self, chunk: &[u8]) -> Flow {
         let easy = &*self.easy;
+        if let Some(link) = &*easy.link.borrow() {
+            link.receive(chunk);
+            return Flow::Continue;
+        }
         let run = &easy.run;
         run.downloaded.set(run.downloaded.get() + chunk.len() as u64);
         if !callbacks::progress(easy) {
@@ -174,6 +234,21 @@ impl Handler for Delivery {
         }
         Flow::Continue
     }
+}
+
+/// What curl has against a head that the engine takes.
+fn accept(head: &ResponseHead<'_>) -> Result<(), Failure> {
+    /// CURL_MAX_HTTP_HEADER
+    const LONGEST: usize = 100 * 1024;
+    let raw = head.raw();
+    if raw.starts_with(b"HTTP/1.") && !matches!(raw.get(7), Some(b'0' | b'1')) {
+        let text = "Unsupported HTTP/1 subversion in response";
+        return Err(Failure::new(Code::UNSUPPORTED_PROTOCOL, text));
+    }
+    if raw.split(|&byte| byte == b'\n').any(|line| line.len() >= LONGEST) {
+        return Err(Failure::new(Code::TOO_LARGE, "Too large response header"));
+    }
+    Ok(())
 }
 
 /// Where the part begins that a response has.
@@ -241,6 +316,20 @@ pub(crate) fn deliver_held(easy: &Easy) -> Result<(), Failure> {
 /// The lines of a head, each with its line break, as curl tells them.
 fn lines(raw: &[u8]) -> impl Iterator<Item = Cow<'_, [u8]>> {
     raw.split_inclusive(|&byte| byte == b'\n').map(Cow::Borrowed)
+}
+
+/// Whether a line is one that curl takes before it finds fault with another one.
+fn is_fine(line: &[u8]) -> bool {
+    let text = line.trim_ascii_end();
+    let Some(colon) = text.iter().position(|&byte| byte == b':') else {
+        return text.is_empty() || text.starts_with(b"HTTP/");
+    };
+    let (name, value) = (&text[..colon], text[colon + 1..].trim_ascii());
+    let is_length = name.eq_ignore_ascii_case(b"content-length");
+    line.ends_with(b"\n")
+        && !text.contains(&0)
+        && (!is_length || value.iter().all(u8::is_ascii_digit))
+        && !name.eq_ignore_ascii_case(b"transfer-encoding")
 }
 
 fn note_head(easy: &Easy, head: &ResponseHead<'_>, origin: u32) {
@@ -342,7 +431,12 @@ pub(crate) fn conclude(easy: &Easy, outcome: Outcome) -> Done {
     }
     let asked = run.asked.borrow().clone();
     let failure = run.take_failure();
-    let failure = failure.or_else(|| result.err().map(|error| errors::of(&error, &report, &asked)));
+    let is_headless = easy.settings.borrow().flag(ids::HTTP09_ALLOWED, false)
+        && report.status.is_none()
+        && run.downloaded.get() > 0
+        && matches!(&result, Err(error) if error.cause == Cause::Closed);
+    let error = result.err().filter(|_| !is_headless);
+    let failure = failure.or_else(|| error.map(|error| errors::of(&error, &report, &asked)));
     let mut info = easy.info.borrow_mut();
     info.certificate_refused =
         failure.as_ref().is_some_and(|failure| failure.code == Code::PEER_FAILED_VERIFICATION);

@@ -16,7 +16,18 @@ use crate::options::{Method, Settings, ids};
 const ASK_FIRST: u64 = 1024 * 1024;
 
 /// The program's own lines.
-pub(super) struct Own(Vec<(String, Vec<u8>, bool)>);
+pub(super) struct Own(Vec<OwnLine>);
+
+/// A line of CURLOPT_HTTPHEADER.
+#[derive(Debug, Clone)]
+pub(super) struct OwnLine {
+    pub(super) name: String,
+    pub(super) value: Vec<u8>,
+    /// It is sent, and its value may be none; otherwise it says that there is no such field.
+    pub(super) is_sent: bool,
+    /// As it goes out, without its line break.
+    pub(super) written: Vec<u8>,
+}
 
 /// A line's name and value; `None` for one that is none.
 ///
@@ -43,61 +54,108 @@ impl Own {
     pub(super) fn new(lines: &[Vec<u8>]) -> Result<Own, Failure> {
         let mut own = Vec::new();
         for line in lines {
-            if let Some((name, value)) = split(line)? {
-                let is_empty = line.trim_ascii_end().ends_with(b";") && value.is_empty();
-                own.push((name, value, is_empty));
+            let Some((name, value)) = split(line)? else { continue };
+            let is_empty = line.ends_with(b";") && line.len() == name.len() + 1;
+            let is_semicolon = line.get(name.len()) == Some(&b';');
+            if is_semicolon && !is_empty {
+                // white space after it makes it nothing at all
+                continue;
             }
+            let written = match is_empty {
+                true => [name.as_bytes(), b":"].concat(),
+                false => line.strip_suffix(b"\r\n").unwrap_or(line).to_vec(),
+            };
+            let is_sent = is_empty || !value.is_empty();
+            own.push(OwnLine { name, value, is_sent, written });
         }
         Ok(Own(own))
     }
 
+    fn find(&self, name: &str) -> Option<&OwnLine> {
+        self.0.iter().find(|own| own.name.eq_ignore_ascii_case(name))
+    }
+
     /// Whether the program has said something of this field, be it that there is none.
     pub(super) fn has(&self, name: &str) -> bool {
-        self.0.iter().any(|(own, ..)| own.eq_ignore_ascii_case(name))
+        self.find(name).is_some()
     }
 
     /// Whether the program has said that there is no such field.
     pub(super) fn removes(&self, name: &str) -> bool {
-        let own = self.0.iter().find(|(own, ..)| own.eq_ignore_ascii_case(name));
-        own.is_some_and(|(_, value, is_empty)| value.is_empty() && !is_empty)
+        self.find(name).is_some_and(|own| !own.is_sent)
     }
 
     /// The value of the first line of this name.
     pub(super) fn value(&self, name: &str) -> Option<&[u8]> {
-        let found = self.0.iter().find(|(own, ..)| own.eq_ignore_ascii_case(name));
-        found.map(|(_, value, _)| &value[..])
+        self.find(name).map(|own| &own.value[..])
     }
 
     /// The lines that are sent.
-    fn sent(&self) -> impl Iterator<Item = (&str, &[u8])> {
-        let sent = self.0.iter().filter(|(_, value, is_empty)| *is_empty || !value.is_empty());
-        sent.map(|(name, value, _)| (&name[..], &value[..]))
+    pub(super) fn sent(&self) -> impl Iterator<Item = &OwnLine> {
+        self.0.iter().filter(|own| own.is_sent)
     }
 }
 
-/// Adds all field lines to a request with this body.
+/// The lines of our own making, in curl's order.
+#[derive(Debug, Clone)]
+pub(super) struct Lines {
+    /// Before the program's own.
+    pub(super) first: Vec<(&'static str, Vec<u8>)>,
+    /// After them: what is said of the body beside its length.
+    pub(super) content_type: Option<Vec<u8>>,
+    /// Leave to send the body is asked first.
+    pub(super) expects: bool,
+}
+
+/// What is said unless the program's own lines say it.
+pub(super) fn lines(settings: &Settings, own: &Own, body: &Body) -> Lines {
+    let mut first = ours(settings, body);
+    first.retain(|(name, _)| !own.has(name));
+    let content_type = body.content_type().filter(|_| !own.has("content-type"));
+    Lines {
+        first,
+        content_type: content_type.map(|value| value.as_bytes().to_vec()),
+        expects: asks_first(settings, body) && !own.has("expect"),
+    }
+}
+
+/// Adds all field lines to a request with this body, as far as they are for the engine to know: it looks at some, and HTTP/2
+/// is spoken by them.
 pub(super) fn add(
     mut request: Request,
-    settings: &Settings,
+    lines: &Lines,
     own: &Own,
     body: &Body,
 ) -> Result<Request, Failure> {
-    for (name, value) in ours(settings, body) {
-        if !own.has(name) {
-            request = field(request, name, &value)?;
-        }
+    for (name, value) in &lines.first {
+        request = field(request, name, value)?;
     }
-    for (name, value) in own.sent() {
-        // the body's length and framing are settled by then
-        if ["content-length", "transfer-encoding"].iter().any(|it| name.eq_ignore_ascii_case(it)) {
+    for OwnLine { name, value, .. } in own.sent() {
+        // of the connection, or settled by the body: as they are written, HTTP/2 has no such
+        let is_for_one = [
+            "content-length",
+            "transfer-encoding",
+            "te",
+            "trailer",
+            "upgrade",
+            "keep-alive",
+            "proxy-connection",
+        ]
+        .iter()
+        .any(|it| name.eq_ignore_ascii_case(it));
+        let is_connection = name.eq_ignore_ascii_case("connection")
+            && !value.eq_ignore_ascii_case(b"close")
+            && !value.eq_ignore_ascii_case(b"keep-alive");
+        let is_second_host = name.eq_ignore_ascii_case("host") && own.value(name) != Some(value);
+        if is_for_one || is_connection || is_second_host {
             continue;
         }
         request = field(request, name, value)?;
     }
-    if let Some(content_type) = body.content_type().filter(|_| !own.has("content-type")) {
-        request = field(request, "Content-Type", content_type.as_bytes())?;
+    if let Some(content_type) = lines.content_type.as_deref().filter(|_| !body.is_none()) {
+        request = field(request, "Content-Type", content_type)?;
     }
-    if asks_first(settings, body) && !own.has("expect") {
+    if lines.expects {
         request = field(request, "Expect", b"100-continue")?;
     }
     Ok(request)
@@ -108,24 +166,16 @@ fn field(request: Request, name: &str, value: &[u8]) -> Result<Request, Failure>
 }
 
 fn ours(settings: &Settings, body: &Body) -> Vec<(&'static str, Vec<u8>)> {
-    let mut ours = Vec::new();
-    let mut text = |name, id| {
-        if let Some(value) = settings.bytes(id) {
-            ours.push((name, value.to_vec()));
-        }
-    };
-    text("User-Agent", ids::USERAGENT);
-    text("Referer", ids::REFERER);
-    text("Cookie", ids::COOKIE);
-    ours.retain(|(_, value)| !value.is_empty());
-    if let Some(range) = range(settings, body) {
-        ours.insert(0, range);
-    }
+    let mut ours: Vec<_> = range(settings, body).into_iter().collect();
+    let text = |id| settings.bytes(id).filter(|value| !value.is_empty()).map(<[u8]>::to_vec);
+    ours.extend(text(ids::USERAGENT).map(|value| ("User-Agent", value)));
     ours.push(("Accept", b"*/*".to_vec()));
     if let Some(codings) = settings.bytes(ids::ACCEPT_ENCODING) {
         let all = b"deflate, gzip, br, zstd";
         ours.push(("Accept-Encoding", if codings.is_empty() { all } else { codings }.to_vec()));
     }
+    ours.extend(text(ids::REFERER).map(|value| ("Referer", value)));
+    ours.extend(text(ids::COOKIE).map(|value| ("Cookie", value)));
     ours.extend(condition(settings));
     ours
 }
@@ -169,8 +219,11 @@ fn asks_first(settings: &Settings, body: &Body) -> bool {
     if matches!(versions, 1 | 5) || body.is_none() {
         return false;
     }
-    match body.length() {
-        Some(length) => length > ASK_FIRST,
-        None => settings.method == Method::Put || settings.method == Method::Mime,
-    }
+    // by the size that was said, also of what is sent in chunks
+    let said = match settings.method {
+        Method::Put => settings.size(ids::INFILESIZE_LARGE),
+        Method::Post => settings.size(ids::POSTFIELDSIZE_LARGE).or(body.length()),
+        _ => body.length(),
+    };
+    said.is_none_or(|length| length > ASK_FIRST)
 }

@@ -12,6 +12,8 @@ pub(crate) const HEADER: c_uint = 1;
 pub(crate) const TRAILER: c_uint = 2;
 /// CURLH_1XX
 pub(crate) const INFORMATIONAL: c_uint = 8;
+/// CURLH_CONNECT
+pub(crate) const CONNECT: c_uint = 4;
 
 /// CURLHE_*
 mod code {

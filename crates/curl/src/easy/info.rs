@@ -13,6 +13,7 @@ use ringdove::Report;
 use super::{Easy, request};
 use crate::codes::Code;
 use crate::edge::{Pointer, guard};
+use crate::multi::Ends;
 use crate::options::Status::{self, Differs, Done, Refused};
 use crate::options::ids;
 use crate::options::table::Refusal::Unknown;
@@ -77,7 +78,7 @@ pub static INFOS: &[Row] = &[
     row("REDIRECT_TIME", DOUBLE + 19, Differs(AT_THE_END)),
     row("REDIRECT_COUNT", LONG + 20, Done),
     row("PRIVATE", TEXT + 21, Done),
-    row("HTTP_CONNECTCODE", LONG + 22, Differs("of a tunnel that was refused alone")),
+    row("HTTP_CONNECTCODE", LONG + 22, Done),
     row("HTTPAUTH_AVAIL", LONG + 23, Done),
     row("PROXYAUTH_AVAIL", LONG + 24, Done),
     row("OS_ERRNO", LONG + 25, Done),
@@ -88,7 +89,7 @@ pub static INFOS: &[Row] = &[
     ),
     row("SSL_ENGINES", LIST + 27, Done),
     row("COOKIELIST", LIST + 28, Done),
-    row("LASTSOCKET", LONG + 29, Differs("-1: sockets stay the engine's")),
+    row("LASTSOCKET", LONG + 29, Differs("of CURLOPT_CONNECT_ONLY alone")),
     row("FTP_ENTRY_PATH", TEXT + 30, Differs("null: FTP is not spoken")),
     row("REDIRECT_URL", TEXT + 31, Done),
     row("PRIMARY_IP", TEXT + 32, Differs(AT_THE_END)),
@@ -100,10 +101,10 @@ pub static INFOS: &[Row] = &[
     row("RTSP_SERVER_CSEQ", LONG + 38, Differs("0: RTSP is not spoken")),
     row("RTSP_CSEQ_RECV", LONG + 39, Differs("0: RTSP is not spoken")),
     row("PRIMARY_PORT", LONG + 40, Differs(AT_THE_END)),
-    row("LOCAL_IP", TEXT + 41, Differs("empty: the engine does not say")),
-    row("LOCAL_PORT", LONG + 42, Differs("0: the engine does not say")),
+    row("LOCAL_IP", TEXT + 41, Differs(AT_THE_END)),
+    row("LOCAL_PORT", LONG + 42, Done),
     row("TLS_SESSION", LIST + 43, Differs("CURLSSLBACKEND_RUSTLS, and no pointer")),
-    row("ACTIVESOCKET", SOCKET + 44, Differs("CURL_SOCKET_BAD: sockets stay the engine's")),
+    row("ACTIVESOCKET", SOCKET + 44, Differs("of CURLOPT_CONNECT_ONLY alone")),
     row("TLS_SSL_PTR", LIST + 45, Differs("CURLSSLBACKEND_RUSTLS, and no pointer")),
     row("HTTP_VERSION", LONG + 46, Done),
     row("PROXY_SSL_VERIFYRESULT", LONG + 47, Differs("0")),
@@ -157,6 +158,9 @@ pub(crate) struct Info {
     pub(crate) used_proxy: bool,
     pub(crate) report: Report,
     pub(crate) address: Option<CString>,
+    /// Between which addresses the last request went.
+    pub(crate) ends: Ends,
+    pub(crate) local: Option<CString>,
 }
 
 impl Info {
@@ -164,6 +168,8 @@ impl Info {
     pub(crate) fn take_report(&mut self, report: Report) {
         let address = report.remote.map(|remote| remote.ip().to_string());
         self.address = address.and_then(|address| CString::new(address).ok());
+        let local = self.ends.local.and_then(|local| CString::new(local.ip().to_string()).ok());
+        self.local = local;
         self.report = report;
     }
 
@@ -213,7 +219,7 @@ extern "C" fn curl_easy_getinfo(handle: Pointer, id: c_int, out: *mut c_void) ->
                 LONG => out.cast::<c_long>().write(long(&easy, number)),
                 DOUBLE => out.cast::<f64>().write(double(&easy, number)),
                 OFF_T => out.cast::<i64>().write(off_t(&easy, number)),
-                SOCKET => out.cast::<c_int>().write(-1),
+                SOCKET => out.cast::<c_int>().write(socket(&easy)),
                 _ => out.cast::<*const c_void>().write(object(&easy, number)),
             }
         }
@@ -230,7 +236,7 @@ fn text(easy: &Easy, number: u32) -> *const c_char {
         21 => easy.settings.borrow().pointer(ids::PRIVATE).cast(),
         31 => pointer(&info.redirect_url),
         32 => info.address.as_ref().map_or(c"".as_ptr(), |address| address.as_ptr()),
-        41 => c"".as_ptr(),
+        41 => info.local.as_ref().map_or(c"".as_ptr(), |local| local.as_ptr()),
         49 => pointer(&info.scheme),
         58 => pointer(&info.method),
         60 => easy.settings.borrow().c_text(ids::REFERER).map_or(ptr::null(), |text| text.as_ptr()),
@@ -254,9 +260,10 @@ fn long(easy: &Easy, number: u32) -> c_long {
         24 => info.proxy_auth_offered,
         25 => info.errno,
         26 => (info.report.remote.is_some() && !info.report.reused).into(),
-        29 => -1,
+        29 => c_long::from(socket(easy)),
         35 => (info.condition_unmet || info.status == 304).into(),
         40 => info.report.remote.map_or(0, |remote| remote.port().into()),
+        42 => info.ends.local.map_or(0, |local| local.port().into()),
         46 => info.version,
         // CURLPROTO_HTTP, CURLPROTO_HTTPS
         48 => match info.scheme.as_ref().map(|scheme| scheme.as_bytes().len()) {
@@ -267,6 +274,12 @@ fn long(easy: &Easy, number: u32) -> c_long {
         66 => info.used_proxy.into(),
         _ => 0,
     }
+}
+
+/// The socket of a connection that the program has to itself.
+fn socket(easy: &Easy) -> c_int {
+    let link = easy.link.borrow();
+    link.as_ref().and_then(|link| link.socket(easy)).unwrap_or(-1)
 }
 
 fn double(easy: &Easy, number: u32) -> f64 {

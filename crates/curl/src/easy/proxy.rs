@@ -58,9 +58,19 @@ pub(super) fn proxies(
     if let Some(scheme) = scheme(settings.number(ids::PROXYAUTH, auth::BASIC)) {
         proxies = proxies.with_scheme(scheme);
     }
-    for line in headers {
-        if let Some((name, value)) = fields::split(line)?.filter(|(_, value)| !value.is_empty()) {
-            proxies = proxies.field(&name, value).map_err(|error| errors::of_request(&error))?;
+    let own = fields::Own::new(headers)?;
+    let agent = settings.bytes(ids::USERAGENT).filter(|agent| !agent.is_empty());
+    let ours = [("User-Agent", agent), ("Proxy-Connection", Some(&b"Keep-Alive"[..]))];
+    let ours = ours.into_iter().filter_map(|(name, value)| Some((name, value?)));
+    let ours = ours.filter(|(name, _)| !own.has(name));
+    let theirs = own.sent().map(|own| (&own.name[..], &own.value[..]));
+    for (name, value) in ours.chain(theirs) {
+        let with = proxies.clone().field(name, value);
+        match with {
+            Ok(with) => proxies = with,
+            // what is for one connection alone is settled by whoever makes it
+            Err(ringdove::protocol::RequestError::ReservedField(_)) => {}
+            Err(error) => return Err(errors::of_request(&error)),
         }
     }
     Ok(Some(proxies.tunnel(settings.flag(ids::HTTPPROXYTUNNEL, false))))

@@ -10,14 +10,19 @@ use std::time::Duration;
 
 use percent_encoding::{AsciiSet, percent_encode};
 use ringdove::engine::{HttpVersions, LowSpeed, Options, Timeouts};
-use ringdove::protocol::{AuthPolicy, DecodePolicy, Netrc, Secret};
+use ringdove::limits::HttpLimits;
+use ringdove::protocol::{
+    ActsAs, AuthPolicy, DecodePolicy, Host, Netrc, Origin, OwnMethod, RequestHead, Scheme, Secret,
+};
 use ringdove::sys::{clock, interface};
 use ringdove::{Hsts, KeepPost, RedirectPolicy, Request, Version};
 use url::Url;
 
 use super::body::{From, Upload};
 use super::fields::{self, Own};
+use super::link::{Link, Outgoing};
 use super::ways::{self, Fixed};
+use super::written::Writer;
 use super::{Easy, callbacks, proxy, setopt, tls};
 use crate::codes::Code;
 use crate::edge::{handle, text};
@@ -96,11 +101,17 @@ pub(crate) fn prepare(easy: &Rc<Easy>, policies: &tls::Policies) -> Result<Prepa
     let own_login = settings.bytes(ids::USERNAME).is_some()
         || settings.bytes(ids::PASSWORD).is_some()
         || own.removes("authorization");
-    let (url, target) = ask_for(&parts, own_login)?;
+    let (asked, target) = ask_for(&parts, own_login)?;
     let body = with_own_length(body_of(easy, &settings)?, &own)?;
     let upload_size = if body.is_none() { None } else { body.length() };
     let refused = |error| errors::of_request(&error);
-    let mut request = Request::for_url(method, &url).map_err(refused)?;
+    let mut request = match asked {
+        Where::Url(url) => Request::for_url(method, &url).map_err(refused)?,
+        Where::Origin(origin) => {
+            let target = target.clone().into();
+            Request::with_head(RequestHead::to(method, origin, target).map_err(refused)?)
+        }
+    };
     let target = settings.text(ids::REQUEST_TARGET).unwrap_or(target);
     request = request.target(&target).map_err(refused)?;
     if let Some(zone) = &parts.zone {
@@ -109,8 +120,16 @@ pub(crate) fn prepare(easy: &Rc<Easy>, policies: &tls::Policies) -> Result<Prepa
     if settings.number(ids::HTTP_VERSION, 0) == 1 {
         request = request.version(Version::Http10);
     }
-    request = fields::add(request, &settings, &own, &body)?;
+    let lines = fields::lines(&settings, &own, &body);
+    request = fields::add(request, &lines, &own, &body)?;
     let mut options = options(easy, &settings, &parts, policies)?;
+    options.head_writer = Some(Arc::new(Writer::new(
+        (request.head(), written_host(&parts), settings.flag(ids::AUTOREFERER, false)),
+        lines,
+        &own,
+        &Own::new(&proxy_headers)?,
+        options.redirects,
+    )));
     options.ways = ways::ways(&settings, &connect_to)?;
     if own.removes("authorization") {
         options.auth = None;
@@ -128,7 +147,15 @@ pub(crate) fn prepare(easy: &Rc<Easy>, policies: &tls::Policies) -> Result<Prepa
         expected: None,
     };
     let fixed = resolve.iter().map(|line| Fixed::parse(line)).collect::<Result<_, _>>()?;
-    let request = request.body(engine_body(easy, body)).options(Arc::new(options));
+    let request = match settings.number(ids::CONNECT_ONLY, 0) {
+        1 => {
+            let link = Rc::new(Link::default());
+            *easy.link.borrow_mut() = Some(Rc::clone(&link));
+            request.body(ringdove::Body::Connection(Box::new(Outgoing(link))))
+        }
+        _ => request.body(engine_body(easy, body)),
+    };
+    let request = request.options(Arc::new(options));
     let url = parts.compose(0).unwrap_or_default();
     Ok(Prepared { request, fixed, asked, upload_size, url })
 }
@@ -177,7 +204,7 @@ fn parse(settings: &Settings, text: &[u8]) -> Result<Parts, Failure> {
 }
 
 /// The URL as the engine reads it, without its login if there is another one, and the target as it was written.
-fn ask_for(parts: &Parts, own_login: bool) -> Result<(Url, String), Failure> {
+fn ask_for(parts: &Parts, own_login: bool) -> Result<(Where, String), Failure> {
     let malformed = |why: String| Failure::new(Code::URL_MALFORMAT, why);
     let mut bare = Parts { options: None, zone: None, ..parts.clone() };
     if own_login {
@@ -186,14 +213,49 @@ fn ask_for(parts: &Parts, own_login: bool) -> Result<(Url, String), Failure> {
     let whole = bare.compose(0).map_err(|code| errors::of_url(code, ""))?;
     let whole =
         String::from_utf8(whole).map_err(|_| malformed("the URL is no UTF-8".to_owned()))?;
-    let url = Url::parse(&whole).map_err(|why| malformed(format!("URL rejected: {why}")))?;
+    let asked = match Url::parse(&whole) {
+        Ok(url) if Origin::from_url(&url).is_ok() => Where::Url(url),
+        Ok(_) => Where::Origin(odd_origin(parts)?),
+        Err(why) => {
+            Where::Origin(odd_origin(parts).map_err(|_| malformed(format!("URL rejected: {why}")))?)
+        }
+    };
     let path = parts.path.as_deref().unwrap_or(b"/");
     let slash: &[u8] = if path.starts_with(b"/") { b"" } else { b"/" };
-    let query = parts.query.as_deref().filter(|query| !query.is_empty());
+    let query = parts.query.as_deref();
     let query = query.map(|query| [b"?", query].concat()).unwrap_or_default();
     // what is no ASCII cannot stand in a request line (RFC 9112, 3)
     let target = percent_encode(&[slash, path, &query].concat(), NOT_ASCII).to_string();
-    Ok((url, target))
+    Ok((asked, target))
+}
+
+/// The authority as the program has it, in its own case.
+fn written_host(parts: &Parts) -> Option<Vec<u8>> {
+    let host = parts.host.clone()?;
+    // what is no ASCII, or an address, has a form of its own
+    let is_plain = host.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(byte));
+    let is_name = host.iter().any(u8::is_ascii_uppercase);
+    let default = if parts.scheme.as_deref() == Some(b"https") { 443 } else { 80 };
+    let port = parts.port.filter(|&port| port != default);
+    let port = port.map(|port| format!(":{port}")).unwrap_or_default();
+    (is_plain && is_name).then(|| [&host, port.as_bytes()].concat())
+}
+
+/// Where a request goes.
+enum Where {
+    Url(Url),
+    /// The host is one that URLs have no place for by the URL standard, as `host.80`.
+    Origin(Origin),
+}
+
+fn odd_origin(parts: &Parts) -> Result<Origin, Failure> {
+    let host = String::from_utf8_lossy(parts.host.as_deref().unwrap_or_default()).into_owned();
+    let host = Host::named(&host).map_err(|error| errors::of_request(&error))?;
+    let scheme = match parts.scheme.as_deref() {
+        Some(b"https") => Scheme::Https,
+        _ => Scheme::Http,
+    };
+    Ok(Origin::new(host, parts.port.unwrap_or(scheme.default_port()), scheme))
 }
 
 /// The number of an interface that is named, or given.
@@ -221,7 +283,12 @@ fn body_of(easy: &Easy, settings: &Settings) -> Result<Body, Failure> {
     if settings.no_body() {
         return Ok(Body::None);
     }
+    let has_parts = !settings.pointer(ids::MIMEPOST).is_null() && settings.method == Method::Mime
+        || !settings.pointer(ids::HTTPPOST).is_null() && settings.method == Method::Form;
     match settings.method {
+        Method::Mime | Method::Form if !has_parts => {
+            Ok(Body::Memory { bytes: Vec::new(), form: false })
+        }
         Method::Get | Method::Head => Ok(Body::None),
         Method::Post => Ok(post(settings)),
         Method::Put => put(easy, settings),
@@ -340,6 +407,10 @@ fn options(
             .ok()
             .filter(|&max| max > 0),
         decode: decode(settings),
+        http: HttpLimits {
+            headless: settings.flag(ids::HTTP09_ALLOWED, false),
+            ..HttpLimits::default()
+        },
         raw: !settings.flag(ids::HTTP_TRANSFER_DECODING, true),
         max_rate: rate.into_iter().filter(|&rate| rate > 0).min(),
         attempt_delay: settings.milliseconds(ids::HAPPY_EYEBALLS_TIMEOUT_MS),
@@ -404,6 +475,25 @@ fn redirects(settings: &Settings) -> Option<RedirectPolicy> {
         max: u32::try_from(settings.number(ids::MAXREDIRS, REDIRECTS)).unwrap_or(most).min(most),
         keep_post: KeepPost { on_301: keep & 1 != 0, on_302: keep & 2 != 0, on_303: keep & 4 != 0 },
         trust_all_origins: settings.flag(ids::UNRESTRICTED_AUTH, false),
+        any_status: true,
+        own_method: own_method(settings),
+    })
+}
+
+/// What becomes of CURLOPT_CUSTOMREQUEST on a redirect, by CURLFOLLOW_* (1 if the option is but switched on).
+fn own_method(settings: &Settings) -> Option<OwnMethod> {
+    settings.bytes(ids::CUSTOMREQUEST).filter(|name| !name.is_empty())?;
+    let acts_as = match settings.method {
+        _ if settings.no_body() => ActsAs::Head,
+        Method::Get => ActsAs::Get,
+        Method::Head => ActsAs::Head,
+        Method::Post | Method::Mime | Method::Form => ActsAs::Post,
+        Method::Put => ActsAs::Put,
+    };
+    Some(match settings.number(ids::FOLLOWLOCATION, 0) {
+        2 => OwnMethod::Obeys(acts_as),
+        3 => OwnMethod::FirstOnly(acts_as),
+        _ => OwnMethod::Stays(acts_as),
     })
 }
 

@@ -137,7 +137,7 @@ fn with(handle: Pointer, work: impl FnOnce(&Rc<Multi>) -> MultiCode) -> MultiCod
 }
 
 /// Takes a turn, and tells how many transfers are running.
-fn turn(multi: &Multi, events: Vec<Event>, running: *mut c_int) -> MultiCode {
+fn turn(multi: &Rc<Multi>, events: Vec<Event>, running: *mut c_int) -> MultiCode {
     let result = multi.turn(events);
     if !running.is_null() {
         let number = c_int::try_from(multi.running()).unwrap_or(c_int::MAX);

@@ -13,10 +13,11 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use ringdove::sys::Interest;
-use ringdove::{Config, Event, Message, Multi as Engine, Outcome, Time, TransferId};
+use ringdove::{Config, Event, Message, Multi as Engine, Outcome, Paused, Time, TransferId};
 
 use crate::codes::{Code, MultiCode};
 use crate::easy::delivery::{self, Delivery};
+use crate::easy::link::Link;
 use crate::easy::tls::Policies;
 use crate::easy::{Done, Easy, callbacks, request};
 use crate::edge::Pointer;
@@ -27,6 +28,7 @@ use epoll::{Bell, Polled};
 pub(crate) use interface::MessageSlot;
 use interface::Settings;
 pub use interface::{MULTI_OPTIONS, Row as MultiRow};
+pub(crate) use watch::Ends;
 use watch::{Loop, Sockets};
 
 /// Connections, where the program sets no limit: curl has none.
@@ -56,6 +58,9 @@ pub(crate) struct Multi {
     changed: RefCell<Vec<Rc<Easy>>>,
     /// What curl_multi_info_read(3) has yet to tell.
     messages: RefCell<VecDeque<(Rc<Easy>, Code)>>,
+    /// Connections that programs have to themselves, and how many transfers are to become such.
+    links: RefCell<HashMap<TransferId, Rc<Link>>>,
+    awaits_links: Cell<usize>,
     policies: Policies,
     /// When the timer callback was told to come back; `None` if it was told nothing, or that has passed.
     timer: Cell<Option<Time>>,
@@ -90,6 +95,8 @@ impl Multi {
             failed: RefCell::default(),
             changed: RefCell::default(),
             messages: RefCell::default(),
+            links: RefCell::default(),
+            awaits_links: Cell::new(0),
             policies: Policies::default(),
             timer: Cell::new(None),
             bell,
@@ -109,6 +116,16 @@ impl Multi {
 
     pub(crate) fn is_calling(&self) -> bool {
         self.sockets.calling.get() > 0
+    }
+
+    /// Between which addresses the socket is connected that a handle's transfer has.
+    pub(crate) fn ends_of(&self, easy: Pointer) -> Ends {
+        self.sockets.ends_of(easy)
+    }
+
+    /// The socket of a handle.
+    pub(crate) fn socket_of(&self, easy: Pointer) -> Option<i32> {
+        self.sockets.fd_of(easy)
     }
 
     // handles
@@ -135,6 +152,7 @@ impl Multi {
 
     fn begin(self: &Rc<Self>, easy: &Rc<Easy>) -> Result<(), Failure> {
         easy.run.begin(errors::Asked::default());
+        easy.close_link();
         let prepared = request::prepare(easy, &self.policies)?;
         delivery::begin(easy, &prepared);
         let mut engine = self.engine.borrow_mut();
@@ -150,6 +168,9 @@ impl Multi {
         let handler = Box::new(Delivery { easy: Rc::clone(easy) });
         let added = engine.add(prepared.request, handler);
         let id = added.map_err(|error| errors::of_add(&error))?;
+        if easy.link.borrow().is_some() {
+            self.awaits_links.set(self.awaits_links.get() + 1);
+        }
         easy.run.id.set(Some(id));
         self.transfers.borrow_mut().insert(id, Rc::clone(easy));
         self.sockets.easy.borrow_mut().insert(id, easy.own.get());
@@ -236,12 +257,13 @@ impl Multi {
     }
 
     /// Does what can be done now, with what the program says has happened.
-    fn turn(&self, events: Vec<Event>) -> Result<usize, MultiCode> {
+    fn turn(self: &Rc<Self>, events: Vec<Event>) -> Result<usize, MultiCode> {
         if self.is_calling() {
             return Err(MultiCode::RECURSIVE_API_CALL);
         }
         let worked = self.work(events);
         self.report_failed();
+        self.report_links();
         self.take_messages();
         self.change_pauses();
         self.tell_progress();
@@ -274,6 +296,68 @@ impl Multi {
         }
     }
 
+    /// Tells of connections that the program has to itself from here on: for the program the transfer is done.
+    fn report_links(self: &Rc<Self>) {
+        let has_opened = |easy: &&Rc<Easy>| {
+            easy.link.borrow().as_ref().is_some_and(|it| it.is_open.get() && !it.is_told.get())
+        };
+        let transfers = self.transfers.borrow();
+        let waits = self.awaits_links.get();
+        let opened: Vec<_> = match waits {
+            0 => return,
+            _ => transfers.values().filter(has_opened).cloned().collect(),
+        };
+        drop(transfers);
+        for easy in opened {
+            let (Some(id), Some(link)) = (easy.run.id.take(), easy.link.borrow().clone()) else {
+                continue;
+            };
+            self.awaits_links.set(waits.saturating_sub(1));
+            link.is_told.set(true);
+            *link.place.borrow_mut() = Some((Rc::downgrade(self), id));
+            self.transfers.borrow_mut().remove(&id);
+            self.links.borrow_mut().insert(id, Rc::clone(&link));
+            self.hold_link(id, true);
+            self.finish(&easy, Done(Ok(())));
+        }
+    }
+
+    fn hold_link(&self, id: TransferId, receiving: bool) {
+        if let Some(engine) = &mut *self.engine.borrow_mut() {
+            let _ = engine.set_paused(id, Paused { receiving, sending: false });
+        }
+    }
+
+    /// The peer has ended a connection that the program has to itself.
+    fn end_link(&self, id: TransferId) {
+        if let Some(link) = self.links.borrow_mut().remove(&id) {
+            link.has_ended.set(true);
+            link.place.take();
+        }
+    }
+
+    /// Sends and receives what can be now on such a connection.
+    pub(crate) fn pump(&self, easy: Pointer, id: TransferId) {
+        self.hold_link(id, false);
+        let check = self.sockets.event_of(easy);
+        let worked = match &mut *self.engine.borrow_mut() {
+            Some(engine) => engine.socket_actions(check.into_iter().collect::<Vec<_>>()),
+            None => return,
+        };
+        drop(worked);
+        self.hold_link(id, true);
+        self.take_messages();
+    }
+
+    /// Gives such a connection up.
+    pub(crate) fn drop_link(&self, id: TransferId) {
+        self.links.borrow_mut().remove(&id);
+        self.sockets.easy.borrow_mut().remove(&id);
+        if let Some(engine) = &mut *self.engine.borrow_mut() {
+            let _ = engine.remove(id);
+        }
+    }
+
     fn take_messages(&self) {
         let mut closes = false;
         loop {
@@ -281,7 +365,10 @@ impl Multi {
             let Some((Message { transfer, outcome, .. }, _)) = next else { break };
             let easy = self.transfers.borrow_mut().remove(&transfer);
             self.sockets.easy.borrow_mut().remove(&transfer);
-            let Some(easy) = easy else { continue };
+            let Some(easy) = easy else {
+                self.end_link(transfer);
+                continue;
+            };
             easy.run.id.set(None);
             closes |= easy.settings.borrow().flag(ids::FORBID_REUSE, false);
             self.end(&easy, outcome);
@@ -418,7 +505,7 @@ impl Multi {
     // curl_easy_perform(3)
 
     /// Takes turns until this handle's transfer is over.
-    pub(crate) fn run_to_end(&self, easy: &Rc<Easy>) -> Code {
+    pub(crate) fn run_to_end(self: &Rc<Self>, easy: &Rc<Easy>) -> Code {
         loop {
             if let Err(code) = self.turn(Vec::new()) {
                 let failure = Failure::new(Code::FAILED_INIT, code.text().trim_end_matches('\0'));

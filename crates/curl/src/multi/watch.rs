@@ -8,7 +8,9 @@
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::ffi::c_int;
-use std::os::fd::RawFd;
+use std::mem::ManuallyDrop;
+use std::net::{SocketAddr, TcpStream};
+use std::os::fd::{FromRawFd, RawFd};
 use std::rc::Rc;
 
 use ringdove::driver::{Action, CallbackError};
@@ -41,12 +43,23 @@ struct Socket {
     polled: bool,
     /// What curl_multi_assign(3) said.
     value: Pointer,
+    /// Known once it was asked for.
+    ends: Option<Ends>,
+}
+
+/// The addresses of both ends of a connection, where they have such.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Ends {
+    pub(crate) remote: Option<SocketAddr>,
+    pub(crate) local: Option<SocketAddr>,
 }
 
 /// All sockets, as the engine's loop and the interface both see them.
 #[derive(Default)]
 pub(super) struct Sockets {
     by_fd: RefCell<HashMap<RawFd, Socket>>,
+    /// The socket that was told of last for a handle.
+    by_easy: RefCell<HashMap<Pointer, RawFd>>,
     poller: RefCell<Option<Poller>>,
     callback: Cell<Option<SocketCallback>>,
     data: Cell<Data>,
@@ -134,19 +147,47 @@ impl Sockets {
         ready.map(|(bits, readiness)| Event::Ready(Token::from_bits(bits), readiness)).collect()
     }
 
+    /// The socket of a handle, if it has one.
+    pub(super) fn fd_of(&self, easy: Pointer) -> Option<RawFd> {
+        self.by_easy.borrow().get(&easy).copied()
+    }
+
+    /// What has the engine look at the socket of a handle.
+    pub(super) fn event_of(&self, easy: Pointer) -> Option<Event> {
+        self.event(self.fd_of(easy)?, Readiness::default())
+    }
+
+    /// Between which addresses the socket of a handle is connected.
+    pub(super) fn ends_of(&self, easy: Pointer) -> Ends {
+        let mut sockets = self.by_fd.borrow_mut();
+        let fd = self.by_easy.borrow().get(&easy).copied();
+        let found = fd.and_then(|fd| Some((fd, sockets.get_mut(&fd)?)));
+        let Some((fd, socket)) = found else { return Ends::default() };
+        *socket.ends.get_or_insert_with(|| {
+            // SAFETY: the socket is the engine's, which closes it only after it has said so; it is not closed here.
+            let stream = ManuallyDrop::new(unsafe { TcpStream::from_raw_fd(fd) });
+            Ends { remote: stream.peer_addr().ok(), local: stream.local_addr().ok() }
+        })
+    }
+
     fn change(&self, change: &SocketChange) -> Result<(), CallbackError> {
         let SocketChange { token, fd, transfer, action, .. } = *change;
         if action == Action::Remove {
             let Some(socket) = self.by_fd.borrow().get(&fd).copied() else { return Ok(()) };
             let result = if socket.told { self.tell(fd, &socket, POLL_REMOVE) } else { Ok(()) };
             self.by_fd.borrow_mut().remove(&fd);
+            let mut by_easy = self.by_easy.borrow_mut();
+            if by_easy.get(&socket.easy) == Some(&fd) {
+                by_easy.remove(&socket.easy);
+            }
             return result;
         }
         let easy = self.handle_of(transfer);
+        self.by_easy.borrow_mut().insert(easy, fd);
         let (mut told, polled) = {
             let mut sockets = self.by_fd.borrow_mut();
             let value = std::ptr::null_mut();
-            let new = Socket { token, action, easy, told: false, polled: false, value };
+            let new = Socket { token, action, easy, told: false, polled: false, value, ends: None };
             let socket = sockets.entry(fd).or_insert(new);
             (socket.token, socket.action, socket.easy) = (token, action, easy);
             (*socket, socket.polled)

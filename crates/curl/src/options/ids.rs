@@ -142,6 +142,14 @@ pub(crate) const WRITEFUNCTION: u32 = 20011;
 pub(crate) const XFERINFODATA: u32 = 10057;
 pub(crate) const XFERINFOFUNCTION: u32 = 20219;
 pub(crate) const XOAUTH2_BEARER: u32 = 10220;
+pub(crate) const AUTOREFERER: u32 = 58;
+pub(crate) const CONNECT_ONLY: u32 = 141;
+pub(crate) const HTTP09_ALLOWED: u32 = 285;
+pub(crate) const PREREQDATA: u32 = 10313;
+pub(crate) const PREREQFUNCTION: u32 = 20312;
+pub(crate) const SUPPRESS_CONNECT_HEADERS: u32 = 265;
+pub(crate) const TRAILERDATA: u32 = 10284;
+pub(crate) const TRAILERFUNCTION: u32 = 20283;
 
 #[cfg(test)]
 mod tests {

@@ -26,13 +26,10 @@ pub(crate) const DIFFERENCES: &[(&str, &str)] = &[
     ("a length with a sign", POLICY),
     ("http in small letters", POLICY),
     ("a length that is malformed", POLICY),
-    ("a higher minor version", POLICY),
-    ("-X, -L and 303", POLICY),
     ("--digest with a body", "the body is sent along before the challenge is known"),
-    ("POST of nothing", FRAMING),
     ("-X HEAD", FRAMING),
-    ("Host left out", FRAMING),
-    ("-e with ;auto", "the engine makes no Referer"),
+    ("a tunnel with another password", OLD),
+    ("a tunnel without a password", OLD),
 ];
 
 /// The same, of cases that are tried over HTTP/2.

@@ -1,19 +1,14 @@
-//! Why a TLS session failed, in one line.
+//! Why a TLS session failed: of which kind, and in one line.
 //!
 //! Knows rustls' errors and turns each into words for the person who asked for the transfer: what is known, and of what is
-//! not known that it is not. What comes from the peer is bounded and holds no control characters.
+//! not known that it is not.
 
-use std::fmt;
 use std::fmt::Write as _;
 
 use rustls::{AlertDescription, CertificateError, Error, PeerIncompatible, PeerMisbehaved};
 
-use crate::error::Cause;
-use crate::tls::IS_AUTHORITY;
-
-/// Why a TLS session failed, in one line.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct TlsFault(String);
+use crate::error::{CertificateFault, TlsFault, TlsFaultKind};
+use crate::tls::{IS_AUTHORITY, KeySize, NotPinned};
 
 /// How far a session had come that ends.
 #[derive(Debug, Clone, Copy, Default)]
@@ -36,51 +31,83 @@ const CERTIFICATE_WANTED: &str = "handshake failure, with the ciphers agreed on,
 /// Names of a certificate that a message lists: some have hundreds.
 const NAMES_LISTED: usize = 3;
 
-/// Bytes of one message, whatever the peer's certificate holds.
-const MESSAGE_BYTES: usize = 512;
+/// What the session has failed with that rustls ended so.
+pub(super) fn of_session(error: &Error, progress: Progress) -> TlsFault {
+    TlsFault::new(kind(error), &explain(error, progress))
+}
 
-impl TlsFault {
-    pub(super) fn new(error: &Error, progress: Progress) -> TlsFault {
-        TlsFault::line(&explain(error, progress))
-    }
+/// A peer's first bytes were no TLS record.
+pub(super) fn not_tls(first: &[u8]) -> TlsFault {
+    let text = match first.starts_with(b"HTTP/") {
+        true => "the peer does not speak TLS: it answered in plain HTTP",
+        false => "the peer does not speak TLS",
+    };
+    TlsFault::new(TlsFaultKind::NotTls, text)
+}
 
-    /// A peer's first bytes were no TLS record.
-    pub(super) fn not_tls(first: &[u8]) -> TlsFault {
-        TlsFault::line(match first.starts_with(b"HTTP/") {
-            true => "the peer does not speak TLS: it answered in plain HTTP",
-            false => "the peer does not speak TLS",
-        })
-    }
+pub(super) fn too_large() -> TlsFault {
+    TlsFault::new(TlsFaultKind::Protocol, "the peer's handshake message is too large")
+}
 
-    pub(super) fn too_large() -> TlsFault {
-        TlsFault::line("the peer's handshake message is too large")
-    }
+pub(super) fn bad_name(host: &str) -> TlsFault {
+    let text = format!("{host:?} is no name that a certificate could be valid for");
+    TlsFault::new(TlsFaultKind::BadName, &text)
+}
 
-    pub(super) fn bad_name(host: &str) -> TlsFault {
-        TlsFault::line(&format!("{host:?} is no name that a certificate could be valid for"))
-    }
+/// A message was to be sent that the session has no room for.
+pub(crate) fn no_room() -> TlsFault {
+    TlsFault::new(TlsFaultKind::Internal, "the session takes no more")
+}
 
-    fn line(text: &str) -> TlsFault {
-        let mut line = String::with_capacity(text.len().min(MESSAGE_BYTES));
-        for c in text.chars() {
-            if line.len() + c.len_utf8() > MESSAGE_BYTES {
-                break;
-            }
-            line.push(if c.is_control() { '?' } else { c });
+fn kind(error: &Error) -> TlsFaultKind {
+    match error {
+        Error::InvalidCertificate(CertificateError::Other(other)) if other.0.is::<NotPinned>() => {
+            TlsFaultKind::Pin
         }
-        TlsFault(line)
+        Error::InvalidCertificate(problem) => {
+            TlsFaultKind::Certificate(kind_of_certificate(problem))
+        }
+        Error::NoCertificatesPresented => TlsFaultKind::Certificate(CertificateFault::Missing),
+        Error::AlertReceived(AlertDescription::CertificateRequired)
+        | Error::PeerIncompatible(PeerIncompatible::NoCertificateRequestSignatureSchemesInCommon) => {
+            TlsFaultKind::ClientCertificate
+        }
+        Error::AlertReceived(alert) => TlsFaultKind::Alert(u8::from(*alert)),
+        Error::PeerIncompatible(_) => TlsFaultKind::NothingInCommon,
+        Error::DecryptError => TlsFaultKind::Record,
+        Error::PeerSentOversizedRecord
+        | Error::InvalidMessage(_)
+        | Error::PeerMisbehaved(_)
+        | Error::InappropriateMessage { .. }
+        | Error::InappropriateHandshakeMessage { .. } => TlsFaultKind::Protocol,
+        _ => TlsFaultKind::Internal,
     }
 }
 
-impl fmt::Display for TlsFault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl From<TlsFault> for Cause {
-    fn from(fault: TlsFault) -> Cause {
-        Cause::Tls(fault.0)
+fn kind_of_certificate(problem: &CertificateError) -> CertificateFault {
+    match problem {
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+            CertificateFault::Expired
+        }
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            CertificateFault::NotValidYet
+        }
+        CertificateError::UnknownIssuer => CertificateFault::UnknownIssuer,
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            CertificateFault::Name
+        }
+        CertificateError::Revoked => CertificateFault::Revoked,
+        CertificateError::BadSignature => CertificateFault::Signature,
+        CertificateError::BadEncoding => CertificateFault::Malformed,
+        CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
+            CertificateFault::Purpose
+        }
+        CertificateError::Other(other) => match other.0.downcast_ref::<KeySize>() {
+            Some(size) if size.is_issuers => CertificateFault::IssuersKeySize,
+            Some(_) => CertificateFault::KeySize,
+            None => CertificateFault::Other,
+        },
+        _ => CertificateFault::Other,
     }
 }
 

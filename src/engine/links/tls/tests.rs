@@ -12,6 +12,7 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig, ServerConnection, SupportedProtocolVersion};
 
 use super::*;
+use crate::error::{CertificateFault, TlsFaultKind};
 use crate::tls::TlsPolicyBuilder;
 
 const HOST: &str = "files.example";
@@ -866,8 +867,10 @@ fn faults_are_one_bounded_line() {
         expected,
         presented,
     });
-    let fault = TlsFault::new(&error, Progress::default());
+    let fault = fault::of_session(&error, Progress::default());
     let line = fault.to_string();
     assert!(line.len() <= 512 && !line.chars().any(char::is_control), "{line:?}");
-    assert_eq!(crate::error::Cause::from(fault), crate::error::Cause::Tls(line));
+    let name = TlsFaultKind::Certificate(CertificateFault::Name);
+    assert_eq!((fault.kind(), fault.is_with_proxy()), (name, false));
+    assert_eq!(fault.of_proxy().to_string(), format!("with the proxy: {line}"));
 }

@@ -14,9 +14,9 @@ use rustls::pki_types::ServerName;
 use crate::engine::HttpVersions;
 use crate::engine::dials::route::Via;
 use crate::engine::links::path::{farewell, wanted};
-use crate::engine::links::tls::{Queue, TlsFault, TlsSession, server_name};
+use crate::engine::links::tls::{Queue, TlsSession, no_room, server_name};
 use crate::engine::pool::PoolKey;
-use crate::error::{Cause, Phase};
+use crate::error::{Cause, Phase, TlsFault};
 use crate::limits::{self, HttpLimits};
 use crate::protocol::ResponseHead;
 use crate::tls::TlsPolicy;
@@ -63,7 +63,7 @@ impl Tunnel {
             None => None,
             Some(policy) => {
                 let name = server_name(&key.origin.host().to_string());
-                let name = name.map_err(|fault| (Cause::Tls(fault.to_string()), Phase::Tls))?;
+                let name = name.map_err(|fault| (Cause::Tls(fault), Phase::Tls))?;
                 Some(Inner { policy: policy.clone(), name, versions })
             }
         };
@@ -95,9 +95,7 @@ impl Tunnel {
             return Ok(None);
         };
         let session = TlsSession::new(&inner.policy, inner.name, wanted(inner.versions));
-        session
-            .map(|session| Some(Box::new(session)))
-            .map_err(|fault| Cause::Tls(fault.to_string()))
+        session.map(|session| Some(Box::new(session))).map_err(Cause::Tls)
     }
 
     /// Takes bytes from the socket, and passes on what comes through to `inner`. Says how many were taken, and what the
@@ -129,9 +127,7 @@ impl Tunnel {
                 .map_err(Cause::Proxy),
             (None, Some(inner)) => {
                 let passed = inner.receive(plain.front());
-                passed
-                    .map(|taken| (taken, Answer::More))
-                    .map_err(|fault| Cause::Tls(fault.to_string()))
+                passed.map(|taken| (taken, Answer::More)).map_err(Cause::Tls)
             }
             (None, None) => Ok((0, Answer::More)),
         };
@@ -191,7 +187,7 @@ impl Tunnel {
             }
             let taken = outer.write(&plain[..inside]).map_err(of_proxy)?;
             if taken < inside {
-                return Err(Cause::Tls("the session with the proxy takes no more".to_owned()));
+                return Err(of_proxy(no_room()));
             }
             filled += outer.fill(&mut out[filled..]);
         }
@@ -250,5 +246,5 @@ impl Tunnel {
 }
 
 fn of_proxy(fault: TlsFault) -> Cause {
-    Cause::Tls(format!("with the proxy: {fault}"))
+    Cause::Tls(fault.of_proxy())
 }

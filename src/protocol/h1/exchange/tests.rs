@@ -268,6 +268,7 @@ fn limits_hold() {
         informational: 2,
         chunk_extension_bytes: 8,
         trailer_bytes: 8,
+        headless: false,
     };
     let head = |len: usize| {
         let around = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX: \r\n\r\n".len();
@@ -597,8 +598,13 @@ fn damaged_responses_read_the_same_however_they_are_cut() {
         b"HTTP/1.1 200 OK\nTransfer-Encoding: chunked\nContent-Length: 1, 1\n\n1\r\nx\r\n0\r\n\r\n",
     ];
     let spice = b"\r\n\r\n\0 \t:;,0123456789abcfXHTP/.\x7f\xff";
-    let limits =
-        HttpLimits { head_bytes: 80, informational: 1, chunk_extension_bytes: 6, trailer_bytes: 8 };
+    let limits = HttpLimits {
+        head_bytes: 80,
+        informational: 1,
+        chunk_extension_bytes: 6,
+        trailer_bytes: 8,
+        headless: false,
+    };
     let mut random = Random(0x9e37_79b9_7f4a_7c15);
     for round in 0..40_000 {
         let mut wire = good[random.below(good.len())].to_vec();
