@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use ringdove::engine::{Body, Config, ConnectionId, Options, Output, Overdue, Request};
-use ringdove::error::{Deadline, Phase};
-use ringdove::{LowSpeed, Proxies, Proxy, Timeouts, TlsPolicy};
+use ringdove::error::{Cause, Deadline, Phase};
+use ringdove::{HttpVersions, LowSpeed, Proxies, Proxy, Timeouts, TlsPolicy};
 
 use crate::harness::{Harness, OK, exchange, get, get_url, ms, timeouts};
 use crate::own_lookups::{A, AAAA, World, harness, server};
@@ -325,5 +325,32 @@ fn the_speed_of_an_upload_is_that_of_the_peer() {
         h.sent(connection);
         left(&mut h, connection, 2_002, bytes);
         assert_eq!(h.engine.poll_message().is_some(), slow, "{bytes} left");
+    }
+}
+
+/// The answer to a PING that lies in the socket is heard, however late, before the connection is taken for dead.
+#[test]
+fn an_answer_to_a_ping_is_heard_first() {
+    for answers in [true, false] {
+        let mut h = Harness::new(1);
+        let options =
+            Options { versions: HttpVersions::Http2, ..Options::clone(&timeouts(|_| {})) };
+        h.add(get("/").options(Arc::new(options)));
+        let connection = h.ask();
+        h.received(connection, &[0, 0, 0, 4, 0, 0, 0, 0, 0]);
+        h.sent(connection);
+        h.at(40_000);
+        assert!(h.sent(connection).ends_with(&[0, 0, 8, 6, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]));
+        wakes_late(&mut h, connection);
+        if answers {
+            h.received(connection, &[0, 0, 8, 6, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+        }
+        h.engine.expire();
+        match answers {
+            true => assert!(h.engine.poll_message().is_none()),
+            false => {
+                assert!(matches!(h.fails().cause, Cause::Timeout { deadline: Deadline::Ping, .. }))
+            }
+        }
     }
 }

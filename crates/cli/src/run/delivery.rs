@@ -305,7 +305,7 @@ impl Delivery {
         let mut text = self.whose();
         let mut asked = std::mem::take(&mut self.request_head);
         if head.version() == Version::Http2 {
-            name_http2(&mut asked);
+            asked = as_http2(&asked);
         }
         push_lines(&mut text, '>', &asked);
         push_lines(&mut text, '<', head.raw());
@@ -340,8 +340,7 @@ impl Handler for Delivery {
 
     fn sending_head(&mut self, head: &RequestHead) {
         if let Some(trace) = &self.rules.trace {
-            let mut head = encoded(head, self.body);
-            name_http2(&mut head);
+            let head = as_http2(&encoded(head, self.body));
             trace.bytes(self.ticket.id, "=> Send header", &head);
         }
     }
@@ -468,12 +467,26 @@ pub(crate) fn encoded(head: &RequestHead, body: BodyLength) -> Vec<u8> {
     bytes
 }
 
-/// Has a request's head, which has no line of its own in HTTP/2, say that it went by that.
-fn name_http2(head: &mut Vec<u8>) {
-    let end = head.iter().position(|&byte| byte == b'\r').unwrap_or(head.len());
-    if head[..end].ends_with(b"HTTP/1.1") {
-        head.splice(end - 3..end, *b"2");
+/// A request's head as it went by HTTP/2, as far as lines can say it: names in small letters but for Host, which is no field
+/// there, and without what is about a connection (RFC 9113, 8.2.2).
+fn as_http2(head: &[u8]) -> Vec<u8> {
+    const OF_CONNECTION: [&[u8]; 3] = [b"connection", b"transfer-encoding", b"upgrade"];
+    let mut lines = head.split_inclusive(|&byte| byte == b'\n');
+    let asked = lines.next().unwrap_or_default();
+    let mut text = match asked.strip_suffix(b"HTTP/1.1\r\n") {
+        Some(asked) => [asked, b"HTTP/2\r\n"].concat(),
+        None => asked.to_vec(),
+    };
+    for line in lines {
+        let (name, value) = line.split_at(line.iter().position(|&byte| byte == b':').unwrap_or(0));
+        let small = name.to_ascii_lowercase();
+        match &small[..] {
+            b"host" => text.extend_from_slice(line),
+            small if OF_CONNECTION.contains(&small) => {}
+            small => text.extend([small, value].concat()),
+        }
     }
+    text
 }
 
 fn push_lines(text: &mut String, mark: char, head: &[u8]) {

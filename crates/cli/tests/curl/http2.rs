@@ -6,7 +6,7 @@ use ringdove_test_support::certs::Authority;
 use ringdove_test_support::h2::raw::code;
 use ringdove_test_support::h2::{Length, Plan, Script, Setup};
 
-fn answer(status: u16, fields: &[(&str, &str)], body: &str) -> Script {
+pub(crate) fn answer(status: u16, fields: &[(&str, &str)], body: &str) -> Script {
     Script::new().await_body().head(status, fields).bytes(body)
 }
 
@@ -92,16 +92,27 @@ const BY_HTTP2: &[Case] = &[
 
 /// `without` names cases that are left out.
 fn compare_all(options: &[&str], of: &[Case], without: &[&str]) {
+    compare_by(options, of, without, plan, &bodies::FILES);
+}
+
+/// The same, with a server of these plans and with these files.
+pub(crate) fn compare_by(
+    options: &[&str],
+    of: &[Case],
+    without: &[&str],
+    plan: impl Fn() -> Plan,
+    files: &[(&str, &str)],
+) {
     let authority = Authority::new();
     let tls = authority.server().server_config_that_speaks(&["h2", "http/1.1"]);
     let start = || Setup::new(plan()).tls(tls.clone()).and_http1().start();
     assert!(start().base().starts_with("https://"));
     let is_here = |case: &&Case| !without.contains(&case.name);
     let cases: Vec<_> = of.iter().filter(is_here).copied().collect();
-    compare_with(&cases, options, start, &bodies::FILES, &[]);
+    compare_with(&cases, options, start, files, &[]);
 }
 
-const CHOSEN: &[&str] = &["-k"];
+pub(crate) const CHOSEN: &[&str] = &["-k"];
 const HTTP1: &[&str] = &["-k", "--http1.1"];
 
 #[test]

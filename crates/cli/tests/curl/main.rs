@@ -12,6 +12,7 @@ mod everyday;
 mod globs;
 mod heads;
 mod http2;
+mod http2_files;
 mod output;
 mod proxies;
 mod redirects;

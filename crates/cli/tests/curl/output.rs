@@ -16,7 +16,7 @@ fn server() -> Plan {
         .path("/missing", Script::new().respond("404 No", Framing::ContentLength, "no"))
 }
 
-const HEADS: &[Case] = &[
+pub(crate) const HEADS: &[Case] = &[
     Case::new("--include", &["--include", "URL/to"]),
     Case::new("--include of a redirect", &["--include", "-L", "URL/moved"]),
     Case::new("--include of hints", &["--include", "URL/hints"]),
@@ -33,7 +33,7 @@ const HEADS: &[Case] = &[
         .differs("Where files are written"),
 ];
 
-const FILES: &[Case] = &[
+pub(crate) const FILES: &[Case] = &[
     Case::new("-O", &["-O", "URL/dir/name.txt"]),
     Case::new("-O beside a query", &["-O", "URL/dir/name.txt?a=/b"]),
     Case::new("-O is not decoded", &["-O", "URL/dir/a%20b"]),
@@ -71,7 +71,7 @@ fn proposing() -> Plan {
         .path("/name.txt", Script::new().ok("replaced"))
 }
 
-const PROPOSED: &[Case] = &[
+pub(crate) const PROPOSED: &[Case] = &[
     Case::new("-J", &["-O", "-J", "URL/new"]),
     Case::new("-J of a token", &["-OJ", "URL/token"]),
     Case::new("-J of words", &["-OJ", "URL/spaced"]),
@@ -209,7 +209,7 @@ fn tags_are_saved_and_compared_as_curl_does() {
     compare(TAGS, tagged, &[("part", "1234"), ("tag", "\"v0\"\n")]);
 }
 
-const TOLD: &[Case] = &[
+pub(crate) const TOLD: &[Case] = &[
     Case::new("codes", &["-w", "%{http_code} %{response_code}\\n", "URL/to"]),
     Case::new("escapes", &["-w", "a%%b\\t\\q%q%{none}|", "URL/to"]),
     Case::new("URLs", &["-L", "-w", "%{url} %{url_effective} %{num_redirects}", "URL/moved"]),

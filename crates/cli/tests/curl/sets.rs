@@ -13,7 +13,7 @@ fn server() -> Plan {
         .path("/missing", Script::new().respond("404 No", Framing::ContentLength, "no"))
 }
 
-const SETS: &[Case] = &[
+pub(crate) const SETS: &[Case] = &[
     Case::new("two", &["URL/a", "--next", "-d", "x", "URL/up"]),
     Case::new("-:", &["-d", "x", "URL/up", "-:", "URL/a"]),
     Case::new("three", &["URL/a", "--next", "URL/b", "--next", "-I", "URL/a"]),
@@ -52,13 +52,14 @@ const SETS: &[Case] = &[
     Case::new("-K", &["-K", "options", "URL/up", "--next", "-K", "options", "-d", "y", "URL/up"]),
 ];
 
+pub(crate) const FILES: [(&str, &str); 4] = [
+    ("options", "data = x\n"),
+    ("agent", "user-agent = file\n"),
+    ("next", "data = c\nnext\nuser-agent = \"f\"\n"),
+    ("short", "-:\n-dx=y\n"),
+];
+
 #[test]
 fn sets_of_options_are_curls() {
-    let files = [
-        ("options", "data = x\n"),
-        ("agent", "user-agent = file\n"),
-        ("next", "data = c\nnext\nuser-agent = \"f\"\n"),
-        ("short", "-:\n-dx=y\n"),
-    ];
-    compare(SETS, server, &files);
+    compare(SETS, server, &FILES);
 }

@@ -12,7 +12,7 @@ fn server() -> Plan {
         .path("/up", Script::new().read_body().respond("200 OK", Framing::ContentLength, "a\r\nb"))
 }
 
-const TRACES: &[Case] = &[
+pub(crate) const TRACES: &[Case] = &[
     Case::new(
         "--trace",
         &["-A", "", "-H", "Host: h", "-o", "out", "--trace", "trace", "URL/bytes"],
