@@ -1,9 +1,11 @@
 //! A connection that is being made goes to the next of its origin's queue where its transfer leaves.
 
-use ringdove::engine::{Options, Output};
+use ringdove::TlsPolicy;
+use ringdove::engine::{Config, Output};
 use ringdove::error::{Cause, Deadline, Operation, Phase};
+use ringdove_test_support::sim_tls::TlsPeer;
 
-use crate::harness::{Harness, OK, get, get_url, ms, timeouts};
+use crate::harness::{Harness, OK, exchange, get, get_url, ms, timeouts};
 
 #[test]
 fn who_is_removed_leaves_it_to_who_waits() {
@@ -49,22 +51,59 @@ fn it_is_closed_where_the_request_is_with_the_driver() {
 
 /// The time of one is over, and not that of the connection.
 #[test]
-fn whose_time_is_over_leaves_it_to_who_waits() {
-    let mut h = Harness::new(1);
-    h.add(get("/leaves").options(timeouts(|t| t.total = Some(ms(100)))));
-    let (connection, _) = h.wants_connect();
-    h.add(get("/waits").options(timeouts(|t| t.connect = Some(ms(300)))));
+fn whose_time_is_over_in_a_handshake_leaves_it_to_who_waits() {
+    let tls = TlsPolicy::builder().insecure().build().unwrap();
+    let mut h = Harness::with(Config { max_connections: 1, tls: Some(tls), ..Config::default() });
+    let mut peer = TlsPeer::new();
+    let ask = |path: &str| get_url(&format!("https://10.0.0.1/{path}"));
+    h.add(ask("leaves").options(timeouts(|t| t.total = Some(ms(100)))));
+    let connection = h.connect();
+    h.add(ask("waits").options(timeouts(|t| t.tls = Some(ms(300)))));
     h.again();
-    h.times_out(1_100, Deadline::Total, Phase::Connect);
-    h.wants_nothing();
-    // from here on it is waited for
-    h.at(1_350);
-    h.wants_nothing();
-    h.engine.handle_connected(connection);
-    assert!(h.sent(connection).starts_with(b"GET /waits "));
-    h.received(connection, OK);
-    h.succeeds();
+    h.times_out(1_100, Deadline::Total, Phase::Tls);
+    h.at(1_250);
+    assert!(exchange(&mut h, connection, &mut peer).starts_with(b"GET /waits "));
+    peer.write(OK);
+    let wire = peer.wire();
+    h.received(connection, &wire);
+    let times = h.succeeds().outcome.report.times;
+    // the engine's timers tick
+    assert!((ms(100)..ms(104)).contains(&times.queue), "{times:?}");
+    assert_eq!(times.queue + times.tls, ms(250));
     h.ends_empty();
+}
+
+/// The connect may be with the kernel, together with its deadline.
+#[test]
+fn a_connect_is_made_anew_for_who_would_have_given_it_longer() {
+    for (of_one, of_other) in [((300, 100), (300, 9_000)), ((300, 9_000), (500, 9_000))] {
+        let given = |(connect, total)| {
+            timeouts(|t| (t.connect, t.total) = (Some(ms(connect)), Some(ms(total))))
+        };
+        let mut h = Harness::new(1);
+        let leaves = h.add(get("/leaves").options(given(of_one)));
+        let (connection, _) = h.wants_connect();
+        h.add(get("/waits").options(given(of_other)));
+        h.again();
+        h.engine.remove(leaves);
+        h.again();
+        assert!(
+            matches!(h.wants()[..], [Output::Close { connection: it, .. }, Output::Connect { .. }] if it == connection)
+        );
+    }
+}
+
+/// The time to connect counts from when that began.
+#[test]
+fn a_connect_that_is_handed_on_has_its_own_time() {
+    let mut h = Harness::new(1);
+    let connect = || timeouts(|t| t.connect = Some(ms(300)));
+    let leaves = h.add(get("/leaves").options(connect()));
+    h.wants_connect();
+    h.add(get("/waits").options(connect()));
+    h.at(1_200);
+    h.engine.remove(leaves);
+    h.times_out(1_300, Deadline::Connect, Phase::Connect);
 }
 
 #[test]
@@ -93,7 +132,7 @@ fn a_race_goes_on_for_who_waits() {
     h.at(1_252);
     let (second, _) = h.wants_connect();
     h.engine.set_limits(2, 2);
-    h.add(get_url("http://a.test/waits").options(std::sync::Arc::new(Options::default())));
+    h.add(get_url("http://a.test/waits"));
     h.again();
     h.engine.remove(leaves);
     h.wants_nothing();

@@ -113,6 +113,19 @@ impl World {
         }
     }
 
+    /// A connection that is being made may be for another transfer from here on.
+    pub(crate) fn note_handed_on(&mut self) {
+        for link in self.links.values_mut().filter(|link| link.transfer.is_some()) {
+            let transfer = self.engine.transfer_on(link.id).map(|id| self.by_id[&id.to_bits()]);
+            if let Some(transfer) = transfer.filter(|_| transfer != link.transfer) {
+                link.transfer = Some(transfer);
+                if let Some(socket) = link.socket {
+                    self.transfers[transfer].sockets.push(socket);
+                }
+            }
+        }
+    }
+
     // look-ups
 
     fn resolve(&mut self, lookup: ringdove::engine::LookupId, name: &str) {

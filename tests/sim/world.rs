@@ -205,6 +205,7 @@ impl World {
         }
         self.report_deadlines();
         self.engine.expire();
+        self.note_handed_on();
         self.drain();
         self.resume_who_wants();
         self.check_batch();
@@ -251,6 +252,8 @@ impl World {
         let transfer = &mut self.transfers[index];
         let Some(id) = transfer.id else { return };
         let handler = self.engine.remove(id);
+        self.note_handed_on();
+        let transfer = &mut self.transfers[index];
         let was_done = transfer.seen.borrow().done;
         assert_eq!(handler.is_none(), was_done, "a handler is given back once");
         if !was_done {

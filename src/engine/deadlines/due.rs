@@ -94,6 +94,11 @@ impl Connection {
         }
     }
 
+    /// Whether it is the time of its transfer that ends first while it is set up.
+    pub(in crate::engine) fn is_bound_by_total(&self) -> bool {
+        self.setup_due().at < self.step_due().at
+    }
+
     /// The first deadline while it is set up.
     pub(super) fn setup_due(&self) -> Due {
         let total = self.claim().map(|claim| claim.options.total_since(claim.added));

@@ -115,7 +115,7 @@ impl Engine {
                 let others_wait = self.net.pool.get(connection.origin).is_some_and(waits);
                 match deadline {
                     // whose time is over, and not the connection's
-                    Deadline::Total if others_wait && connection.race().is_none() => {
+                    Deadline::Total if others_wait && connection.is_past_connect() => {
                         let error = error_before_exchange(cause, connection.phase());
                         self.leave_opening(id, transfer, error);
                     }

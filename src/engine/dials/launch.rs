@@ -144,7 +144,7 @@ impl Engine {
             unreachable!("it was looked at")
         };
         if let Some(transfer) = self.roster.transfers.get_mut(claim.transfer) {
-            transfer.spent.connect += now.nanos_since(since);
+            transfer.spent.connect += now.nanos_since(since.max(transfer.since));
         }
         match early {
             Some(early) => {
@@ -269,19 +269,19 @@ impl Engine {
         Some(id)
     }
 
-    /// Whoever a connection is being made for leaves: the next of its origin's queue gets it. False if none waits, or if a part of
-    /// the request is with the driver.
+    /// Whoever a connection is being made for leaves: the next of its origin's queue gets it. False if none waits, or would have
+    /// given it as long.
     #[cold]
     pub(in crate::engine) fn hand_on(&mut self, id: ConnectionId) -> bool {
-        let Some(connection) = self.net.pool.connections.get(id) else { return false };
-        let is_begun = matches!(&connection.state, State::Connecting(it) if it.early.is_some());
-        if connection.claim().is_none() || is_begun {
+        if !self.roster.has_heir(&mut self.net, id) {
             return false;
         }
+        let Some(connection) = self.net.pool.connections.get(id) else { return false };
         let (origin, race) = (connection.origin, connection.race());
         let Some(next) = self.pop(origin) else { return false };
         let Some(transfer) = self.roster.transfers.get_mut(next) else { return false };
         (transfer.place, transfer.race) = (Place::Opening(id), race);
+        transfer.since = self.net.now;
         if let Some(timer) = transfer.timer.take() {
             self.net.timers.cancel(timer);
         }
@@ -387,6 +387,25 @@ impl Engine {
 }
 
 impl Roster {
+    /// Whether a connection that is being made may be for the next of its origin's queue as well as for whom it is made. A connect
+    /// may be with the kernel together with its deadline, and has to have that still; or with a part of the request.
+    #[cold]
+    fn has_heir(&self, net: &mut Net, id: ConnectionId) -> bool {
+        let Some(connection) = net.pool.connections.get(id) else { return false };
+        let Some(claim) = connection.claim() else { return false };
+        let connect = claim.options.timeouts.connect;
+        let must_be_alike = match &connection.state {
+            State::Connecting(state) if state.early.is_some() => return false,
+            State::Connecting(_) if connection.is_bound_by_total() => return false,
+            State::Connecting(_) => true,
+            _ => false,
+        };
+        let Some(origin) = net.pool.get_mut(connection.origin) else { return false };
+        let next = origin.next(|id| self.transfers.get(id).is_some());
+        let next = next.and_then(|id| self.transfers.get(id));
+        next.is_some_and(|it| !must_be_alike || it.request.options.timeouts.connect == connect)
+    }
+
     /// An exchange, whose first bytes the driver had before, begins: its connection is there.
     fn begin_on_time(&mut self, net: &mut Net, id: ExchangeId) {
         let now = net.now;
@@ -529,7 +548,7 @@ impl Roster {
             return false;
         }
         if let Some(transfer) = self.transfers.get_mut(id) {
-            transfer.spent.connect += net.now.nanos_since(since);
+            transfer.spent.connect += net.now.nanos_since(since.max(transfer.since));
         }
         self.queue_first(net, id);
         net.close(connection_id);

@@ -493,21 +493,23 @@ impl Net {
         Some(id)
     }
 
-    /// A connection that is being made, with all that race for it, is for another transfer from here on; so is what is waited
-    /// for.
+    /// A connection that is being made, with all that race for it, is for another transfer from here on.
     #[cold]
     pub(super) fn charge(&mut self, id: ConnectionId, claim: Claim) {
         let race = self.pool.connections.get(id).and_then(Connection::race);
         let mut connections = vec![id];
         if let Some(race) = race.and_then(|race| self.races.get_mut(race)) {
             race.claim = claim.clone();
-            race.began = self.now;
             let open = race.attempts.iter().filter(|run| run.end.is_none());
             connections.extend(open.filter_map(|run| run.connection).filter(|&it| it != id));
         }
         for id in connections {
             if let Some(connection) = self.pool.connections.get_mut(id) {
-                connection.charge(claim.clone(), self.now);
+                connection.charge(claim.clone());
+                // whoever carries deadlines hears of another
+                if !std::mem::replace(&mut connection.level_queued, true) {
+                    self.outputs.push_back(Output::Level { connection: id });
+                }
             }
             self.schedule(id);
         }

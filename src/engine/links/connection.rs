@@ -256,6 +256,11 @@ impl Connection {
         self.claim().map(|claim| claim.transfer)
     }
 
+    /// Whether its socket is connected, and the layers above are being set up.
+    pub(in crate::engine) fn is_past_connect(&self) -> bool {
+        matches!(self.state, State::Tunnelling(_) | State::Handshaking(_))
+    }
+
     /// The race that it is one attempt of.
     pub(in crate::engine) fn race(&self) -> Option<RaceId> {
         match &self.state {
@@ -264,16 +269,12 @@ impl Connection {
         }
     }
 
-    /// It is made for another transfer from here on; so is what is waited for.
-    pub(in crate::engine) fn charge(&mut self, claim: Claim, now: Time) {
+    /// It is made for another transfer from here on.
+    pub(in crate::engine) fn charge(&mut self, claim: Claim) {
         match &mut self.state {
-            State::Connecting(state) => (state.claim, state.since) = (claim, now),
-            State::Tunnelling(state) => {
-                (state.claim, state.connected, state.progress) = (claim, now, Progress::begun(now));
-            }
-            State::Handshaking(state) => {
-                (state.claim, state.since, state.progress) = (claim, now, Progress::begun(now));
-            }
+            State::Connecting(state) => state.claim = claim,
+            State::Tunnelling(state) => state.claim = claim,
+            State::Handshaking(state) => state.claim = claim,
             State::Exchanging(_)
             | State::Multiplexed(_)
             | State::Free

@@ -124,7 +124,7 @@ impl Roster {
             | State::Names(_) => return,
         };
         if let Some(transfer) = self.transfers.get_mut(claim.transfer) {
-            transfer.spent.tls += net.now.nanos_since(since);
+            transfer.spent.tls += net.now.nanos_since(since.max(transfer.since));
         }
         self.stand(net, id, claim);
     }
@@ -145,7 +145,7 @@ impl Roster {
             unreachable!("it was looked at")
         };
         if let Some(transfer) = self.transfers.get_mut(claim.transfer) {
-            transfer.spent.proxy += net.now.nanos_since(connected);
+            transfer.spent.proxy += net.now.nanos_since(connected.max(transfer.since));
         }
         Some((claim, progress.since))
     }

@@ -460,10 +460,12 @@ impl Roster {
         let mut spent = transfer.spent;
         // the wait that was under way when it ended
         let waited = |since: Time| net.now.nanos_since(since);
+        // what was made for another before
+        let of_it = |since: Time| waited(since.max(transfer.since));
         match (connection.map(|connection| &connection.state), transfer.place) {
-            (Some(State::Connecting(state)), _) => spent.connect += waited(state.since),
-            (Some(State::Tunnelling(state)), _) => spent.proxy += waited(state.connected),
-            (Some(State::Handshaking(state)), _) => spent.tls += waited(state.since),
+            (Some(State::Connecting(state)), _) => spent.connect += of_it(state.since),
+            (Some(State::Tunnelling(state)), _) => spent.proxy += of_it(state.connected),
+            (Some(State::Handshaking(state)), _) => spent.tls += of_it(state.since),
             (None, Place::Addresses(lookup)) if net.resolver.is_started(lookup) => {
                 spent.resolve += waited(transfer.since);
             }
