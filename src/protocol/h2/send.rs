@@ -115,16 +115,15 @@ impl Connection {
             self.close(id);
             return at;
         };
-        let (key, length, limit) = (stream.key, stream.length, self.peer.header_list);
+        let (key, limit) = (stream.key, self.peer.header_list);
         if limit < u32::MAX {
-            let size = section_size(head, length);
+            let size = section_size(head, stream.length);
             if size > limit as usize {
                 self.close(id);
                 requests.failed(key, RequestFault::HeadTooLarge { size, limit });
                 return at;
             }
         }
-        let Some(stream) = self.streams.get(id) else { return at };
         stream.head_sent();
         let is_last = stream.request == RequestHalf::Complete;
         let block = self.encoder.head(head, stream.length);

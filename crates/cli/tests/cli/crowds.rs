@@ -14,6 +14,8 @@ use std::time::Duration;
 use flate2::Compression;
 use flate2::write::{GzEncoder, ZlibEncoder};
 
+use ringdove_test_support::eventually;
+
 use crate::command::{Ringdove, drivers};
 
 /// What each of a crowd of servers has to say.
@@ -33,6 +35,8 @@ enum Says {
 struct Crowd {
     address: SocketAddr,
     is_over: Arc<AtomicBool>,
+    /// Those who have a head, and bytes now and then.
+    trickling: Arc<Mutex<Vec<TcpStream>>>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -53,14 +57,14 @@ impl Crowd {
                 small.spawn(move || says.say(number, stream, &open)).unwrap();
             }
         });
-        let over = is_over.clone();
+        let (over, open) = (is_over.clone(), trickling.clone());
         let trickles = thread::spawn(move || {
             while !over.load(Ordering::SeqCst) {
-                trickling.lock().unwrap().retain_mut(|open| open.write_all(b"x").is_ok());
+                open.lock().unwrap().retain_mut(|open| open.write_all(b"x").is_ok());
                 thread::sleep(Duration::from_secs(1));
             }
         });
-        Crowd { address, is_over, threads: vec![listens, trickles] }
+        Crowd { address, is_over, trickling, threads: vec![listens, trickles] }
     }
 }
 
@@ -308,7 +312,8 @@ fn ten_thousand_that_trickle_cost_little_each() {
         for number in 0..10_000 {
             fetch.write(&format!("http://{}/{number}\n", crowd.address));
         }
-        thread::sleep(Duration::from_secs(20));
+        let all = || crowd.trickling.lock().unwrap().len() == 10_000;
+        assert!(eventually(Duration::from_secs(60), all), "all are connected");
         let after = resident(fetch.id(), "VmRSS");
         let each = after.saturating_sub(before) * 1024 / 10_000;
         eprintln!("{driver}: {each} bytes for each, {after} KiB in all");
