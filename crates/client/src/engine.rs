@@ -109,6 +109,10 @@ impl Engine {
 
     /// Reads what was posted, waits for `max` at most, and handles what has happened.
     pub(crate) fn turn(&mut self, max: Option<Duration>) -> Result<(), MultiError> {
+        if self.is_apart && !self.inbox.is_empty() {
+            // who has rung may have more to ask for, and shares the CPU where threads are many
+            std::thread::yield_now();
+        }
         let mut batch = std::mem::take(&mut self.batch);
         self.inbox.take(&mut batch);
         let mut has_answered = false;

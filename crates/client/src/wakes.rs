@@ -13,8 +13,8 @@ use std::sync::{Mutex, PoisonError};
 use std::task::Waker;
 use std::time::Duration;
 
-/// So many tasks are woken one by one, and of more one in so many.
-const ONE_BY_ONE: usize = 8;
+/// Of so many tasks one is woken here.
+const PUMPED: usize = 32;
 
 /// How long tasks are left to others.
 pub(crate) const PATIENCE: Duration = Duration::from_millis(1);
@@ -28,13 +28,13 @@ impl Wakes {
         self.0.borrow_mut().extend(task);
     }
 
-    /// Wakes all of them: those of an engine that has a thread of its own by `pump`, if they are many. Whether some are left to it.
+    /// Wakes all of them: those of an engine that has a thread of its own by `pump`. Whether some are left to it.
     pub(crate) fn wake(&self, pump: Option<&Pump>) -> bool {
         // tasks may be woken in place, and ask for more
         let mut tasks = std::mem::take(&mut *self.0.borrow_mut());
         match pump {
-            Some(pump) if tasks.len() > ONE_BY_ONE => {
-                let first = tasks.len() - tasks.len().div_ceil(ONE_BY_ONE);
+            Some(pump) if tasks.len() > 1 => {
+                let first = tasks.len() - tasks.len().div_ceil(PUMPED);
                 let pumping = tasks.split_off(first);
                 pump.leave(tasks);
                 pumping.into_iter().for_each(Waker::wake);

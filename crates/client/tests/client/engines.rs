@@ -68,8 +68,10 @@ fn an_origin_is_spread_when_its_engine_is_full() {
         "here"
     );
     let origins = run(client.origins()).unwrap();
-    assert_eq!(origins.iter().map(|row| (row.active, row.idle)).collect::<Vec<_>>(), [(0, 1)]);
-    assert_eq!(origins[0].origin.to_string(), server.url(""));
+    // the other engine may not have forgotten it yet
+    let rows: Vec<_> = origins.iter().filter(|row| row.active + row.idle > 0).collect();
+    assert_eq!(rows.iter().map(|row| (row.active, row.idle)).collect::<Vec<_>>(), [(0, 1)]);
+    assert_eq!(rows[0].origin.to_string(), server.url(""));
 }
 
 /// An engine has what others do not use, up to the budget of all and never more.
