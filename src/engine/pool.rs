@@ -67,6 +67,7 @@ impl PoolKey {
             record_hops: _,
             auth: _,
             cookies: _,
+            cookies_by_host_field: _,
             hsts: _,
             http: _,
             max_rate: _,

@@ -489,6 +489,14 @@ impl RequestHead {
         self.rare.as_ref()?.host.as_deref()
     }
 
+    /// Who a Host field of the caller's names, at the same port.
+    pub(crate) fn named_origin(&self) -> Option<Origin> {
+        let text = self.host()?;
+        let url = Url::parse(&format!("{}://{text}", self.origin.scheme().name())).ok()?;
+        let named = Origin::from_url(&url).ok()?;
+        Some(Origin::new(named.host().clone(), self.origin.port(), self.origin.scheme()))
+    }
+
     /// Appends what Host says.
     pub(super) fn append_authority(&self, out: &mut Vec<u8>) {
         // what grows has no end to run into

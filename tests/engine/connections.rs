@@ -227,3 +227,16 @@ fn hosts_are_named_as_they_are() {
         b"HTTP/1.1 302 Found\r\nLocation: http://10.0.0.1/\r\nContent-Length: 0\r\n\r\n",
     );
 }
+
+#[test]
+fn an_old_proxy_is_asked_by_http10() {
+    let proxy = Proxy::parse("http://10.0.0.9:80").unwrap().by_http10();
+    let options =
+        Options { proxies: Some(Arc::new(Proxies::all(proxy).tunnel(true))), ..Options::default() };
+    let mut h = Harness::new(1);
+    h.add(get_url("http://b.test/").options(Arc::new(options)));
+    let connection = h.connect();
+    assert!(h.sent(connection).starts_with(b"CONNECT b.test:80 HTTP/1.0\r\n"));
+    h.received(connection, b"HTTP/1.0 200 Fine\r\n\r\n");
+    assert!(h.sent(connection).starts_with(b"GET / HTTP/1.1\r\n"));
+}

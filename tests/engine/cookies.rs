@@ -222,3 +222,27 @@ fn what_comes_in_plaintext_is_not_believed() {
     assert_eq!(format!("{hsts:?}"), "Hsts(0 hosts)");
     h.ends_empty();
 }
+
+/// Where that is said, a Host field of the caller's says whose cookies they are.
+#[test]
+fn cookies_may_go_by_the_host_field() {
+    let jar = CookieJar::new();
+    for (by_field, sent) in [(true, false), (false, false), (true, true)] {
+        let options = Options {
+            cookies: Some(jar.clone()),
+            cookies_by_host_field: by_field,
+            ..Options::default()
+        };
+        let request = get("/").options(Arc::new(options)).field("Host", "shop.example:99").unwrap();
+        let mut h = Harness::new(1);
+        h.add(request);
+        let connection = h.connect();
+        let asked = String::from_utf8(h.sent(connection)).unwrap();
+        assert_eq!(asked.contains("Cookie: a=1\r\n"), sent, "{asked}");
+        let answer =
+            "HTTP/1.1 200 OK\r\nSet-Cookie: a=1; Domain=shop.example\r\nContent-Length: 0\r\n\r\n";
+        h.received(connection, answer.as_bytes());
+        h.succeeds();
+        assert_eq!(jar.len(), 1, "only the first is a cookie of the site that sets it");
+    }
+}

@@ -22,6 +22,7 @@ impl Code {
     pub(crate) const PARTIAL_FILE: Code = Code(18);
     pub(crate) const HTTP_RETURNED_ERROR: Code = Code(22);
     pub(crate) const WRITE_ERROR: Code = Code(23);
+    pub(crate) const UPLOAD_FAILED: Code = Code(25);
     pub(crate) const READ_ERROR: Code = Code(26);
     pub(crate) const OUT_OF_MEMORY: Code = Code(27);
     pub(crate) const OPERATION_TIMEDOUT: Code = Code(28);

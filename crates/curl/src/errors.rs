@@ -45,12 +45,14 @@ pub(crate) struct Asked {
     pub(crate) redirects: u32,
     /// How long the body is, where the response said it.
     pub(crate) expected: Option<u64>,
+    /// A head has come, be it one before the last.
+    pub(crate) had_head: bool,
 }
 
 /// How a transfer failed for this error.
 pub(crate) fn of(error: &Error, report: &Report, asked: &Asked) -> Failure {
     let (code, text) = match &error.cause {
-        Cause::Http(fault) => of_http(fault, report),
+        Cause::Http(fault) => of_http(fault, report, asked),
         Cause::Http2(fault) => (Code::HTTP2, fault.to_string()),
         Cause::Reset(why) => {
             (Code::HTTP2_STREAM, format!("HTTP/2 stream was not closed cleanly: {why}"))
@@ -81,8 +83,11 @@ pub(crate) fn of(error: &Error, report: &Report, asked: &Asked) -> Failure {
     Failure { code, text }
 }
 
-fn of_http(fault: &HttpFault, report: &Report) -> (Code, String) {
+fn of_http(fault: &HttpFault, report: &Report, asked: &Asked) -> (Code, String) {
     match fault {
+        HttpFault::BadStatusLine { line } if asked.had_head || line.contains("\\x00") => {
+            (Code::WEIRD_SERVER_REPLY, "Invalid status line".to_owned())
+        }
         HttpFault::BadStatusLine { .. } if report.status.is_none() => {
             (Code::UNSUPPORTED_PROTOCOL, "Received HTTP/0.9 when not allowed".to_owned())
         }
@@ -108,9 +113,8 @@ fn of_http(fault: &HttpFault, report: &Report) -> (Code, String) {
         HttpFault::Malformed(_) | HttpFault::LengthMismatch { .. } => {
             (Code::HTTP2_STREAM, fault.to_string())
         }
-        HttpFault::HeadTooLarge { .. } | HttpFault::TooManyFields { .. } => {
-            (Code::TOO_LARGE, fault.to_string())
-        }
+        HttpFault::HeadTooLarge { .. } => (Code::RECV_ERROR, fault.to_string()),
+        HttpFault::TooManyFields { .. } => (Code::TOO_LARGE, fault.to_string()),
         _ => (Code::WEIRD_SERVER_REPLY, fault.to_string()),
     }
 }
@@ -290,6 +294,7 @@ pub(crate) fn of_request(error: &RequestError) -> Failure {
         | RequestError::PortZero
         | RequestError::BadTarget(_) => Code::URL_MALFORMAT,
         RequestError::UnsupportedScheme(_) => Code::UNSUPPORTED_PROTOCOL,
+        RequestError::UnknownLengthInHttp10 => Code::UPLOAD_FAILED,
         RequestError::ReservedField(_) | RequestError::BadConnectionOption(_) => Code::NOT_BUILT_IN,
         _ => Code::BAD_FUNCTION_ARGUMENT,
     };

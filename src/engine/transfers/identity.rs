@@ -7,6 +7,8 @@
 //! their scope alone, and those that were left behind never come back; a transfer that has none has
 //! nothing of this but a null pointer.
 
+use std::borrow::Cow;
+
 use std::collections::HashMap;
 
 use ::http::Method;
@@ -194,12 +196,17 @@ impl Transfer {
     /// The cookies that go along with a request of this transfer.
     pub(super) fn cookies_for(&self, head: &RequestHead, date: Date) -> Option<Vec<u8>> {
         let jar = self.request.options.cookies.as_ref()?;
-        let host = head.origin().host();
-        let here = self.request.head.origin();
-        let is_cross_site = !is_same_site(here.host(), host)
-            || self.history().is_some_and(|history| history.leads_elsewhere(here));
+        let (origin, here) = (self.cookie_origin(head), self.cookie_origin(&self.request.head));
+        let is_cross_site = !is_same_site(here.host(), origin.host())
+            || self.history().is_some_and(|history| history.leads_elsewhere(&here));
         let initiator = Initiator::of(head.method(), is_cross_site);
-        jar.field(head.origin(), head.target(), initiator, date)
+        jar.field(&origin, head.target(), initiator, date)
+    }
+
+    /// Whose cookies go with this head.
+    fn cookie_origin<'a>(&self, head: &'a RequestHead) -> Cow<'a, Origin> {
+        let named = self.request.options.cookies_by_host_field.then(|| head.named_origin());
+        named.flatten().map_or(Cow::Borrowed(head.origin()), Cow::Owned)
     }
 
     /// Takes from a response what outlives it: cookies, and whether its host wants TLS, which is believed
@@ -212,7 +219,7 @@ impl Transfer {
     ) {
         let (head, options) = (&self.request.head, &self.request.options);
         if let Some(jar) = &options.cookies {
-            jar.store(head.origin(), head.target(), response, date);
+            jar.store(&self.cookie_origin(head), head.target(), response, date);
         }
         let policy = options.tls.as_ref().or(default_tls);
         if let Some(hsts) = &options.hsts

@@ -366,6 +366,8 @@ pub struct Options {
     pub auth: Option<AuthPolicy>,
     /// Where cookies are kept and taken from; none are unless set.
     pub cookies: Option<CookieJar>,
+    /// Whose cookies they are is said by a Host field of the caller's, where there is one; otherwise by the URL alone.
+    pub cookies_by_host_field: bool,
     /// Which hosts are asked over TLS alone, whatever the URL says; those that say so are added.
     pub hsts: Option<Hsts>,
     /// Which versions of HTTP it may be sent by.

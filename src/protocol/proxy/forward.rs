@@ -9,7 +9,7 @@ use ::http::Method;
 use super::Proxy;
 use crate::protocol::request::validate_value;
 use crate::protocol::{
-    BodyLength, HeadToWrite, Origin, RequestError, RequestHead, Role, WriteHead,
+    BodyLength, HeadToWrite, Origin, RequestError, RequestHead, Role, Version, WriteHead,
 };
 
 impl Proxy {
@@ -26,6 +26,9 @@ impl Proxy {
         head.field("Host", target.authority_with_port().to_string())?;
         self.introduce(&mut head, fields, asked)?;
         head.append_lines(fields);
+        if self.http10 {
+            head.set_version(Version::Http10);
+        }
         Ok(head)
     }
 

@@ -34,6 +34,8 @@ pub struct Proxy {
     port: u16,
     credentials: Option<Credentials>,
     scheme: AuthScheme,
+    /// Tunnels are asked for by HTTP/1.0.
+    http10: bool,
 }
 
 /// How a proxy is spoken to.
@@ -95,6 +97,7 @@ impl Proxy {
         };
         let origin = Origin::from_url(&url).map_err(|why| bad(why.to_string()))?.with_scope(scope);
         let proxy = Proxy {
+            http10: false,
             protocol,
             host: origin.host().clone(),
             port: url.port().or(other.port()).unwrap_or(protocol.default_port()),
@@ -182,6 +185,12 @@ impl Proxy {
     }
 
     /// The field that says who asks without being asked, for an HTTP proxy (RFC 7617).
+    /// Has tunnels be asked for by HTTP/1.0, for a proxy that speaks nothing newer.
+    pub fn by_http10(mut self) -> Proxy {
+        self.http10 = true;
+        self
+    }
+
     pub(crate) fn authorization(&self) -> Option<String> {
         let Credentials { user, password } = self.credentials.as_ref()?;
         let unasked = self.protocol.is_http() && self.scheme == AuthScheme::Basic;

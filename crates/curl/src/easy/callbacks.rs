@@ -80,7 +80,16 @@ fn data(easy: &Easy, id: u32) -> Pointer {
 
 /// Gives bytes of the body to CURLOPT_WRITEFUNCTION.
 pub(crate) fn write(easy: &Easy, bytes: &[u8]) -> Written {
-    write_to(easy, function(easy, ids::WRITEFUNCTION), data(easy, ids::WRITEDATA), bytes)
+    write_to(easy, function(easy, ids::WRITEFUNCTION), body_data(easy), bytes)
+}
+
+/// CURLOPT_WRITEDATA: the FILE of standard output, unless something else was said, also for a callback of the program's own.
+fn body_data(easy: &Easy) -> Pointer {
+    if easy.settings.borrow().is_set(ids::WRITEDATA) {
+        return data(easy, ids::WRITEDATA);
+    }
+    // SAFETY: it is set before the program begins.
+    unsafe { stdout.cast() }
 }
 
 /// Gives one line of a head to CURLOPT_HEADERFUNCTION; or, where there is but CURLOPT_HEADERDATA, to what writes bodies.

@@ -44,11 +44,13 @@ impl Delivery {
     fn take_head(&self, head: &ResponseHead<'_>, origin: u32) {
         let easy = &*self.easy;
         note_head(easy, head, origin);
-        if let Err(failure) = accept(head) {
-            easy.run.fail(failure);
-        }
         let with_body = easy.settings.borrow().flag(ids::HEADER, false);
+        let mut location = None;
         for line in lines(head.raw()) {
+            if let Err(failure) = accept(&line, &mut location) {
+                easy.run.fail(failure);
+                return;
+            }
             if !give_line(easy, &line, with_body) {
                 return;
             }
@@ -93,7 +95,10 @@ impl Delivery {
             return Err(Failure::new(Code::FILESIZE_EXCEEDED, "Maximum file size exceeded"));
         }
         if unmet(&settings, easy, status) {
-            easy.info.borrow_mut().condition_unmet = true;
+            let mut info = easy.info.borrow_mut();
+            info.condition_unmet = true;
+            // as curl has it: the answer that this stands for
+            info.status = 304;
             return Ok(Flow::Enough);
         }
         Ok(Flow::Continue)
@@ -118,8 +123,12 @@ impl Handler for Delivery {
     fn proxy_answered(&mut self, head: &ResponseHead<'_>) {
         let easy = &*self.easy;
         easy.info.borrow_mut().connect_status = head.status();
+        for line in lines(head.raw()) {
+            if let Some((name, value)) = name_and_value(&line) {
+                easy.heads.borrow_mut().add(name, value, heads::CONNECT);
+            }
+        }
         for (name, value) in head.fields() {
-            easy.heads.borrow_mut().add(name.as_bytes(), &value, heads::CONNECT);
             if name.eq_ignore_ascii_case("proxy-authenticate") {
                 easy.info.borrow_mut().proxy_auth_offered |= schemes(&value);
             }
@@ -147,6 +156,7 @@ impl Handler for Delivery {
         let easy = &*self.easy;
         let with_body = easy.settings.borrow().flag(ids::HEADER, false);
         for line in lines(bytes).take_while(|line| is_fine(line)) {
+            note_line(&mut easy.info.borrow_mut(), &line);
             if !give_line(easy, &line, with_body) {
                 return;
             }
@@ -236,17 +246,28 @@ impl Handler for Delivery {
     }
 }
 
-/// What curl has against a head that the engine takes.
-fn accept(head: &ResponseHead<'_>) -> Result<(), Failure> {
+/// What curl has against a line of a head that the engine takes.
+fn accept(line: &[u8], location: &mut Option<Vec<u8>>) -> Result<(), Failure> {
     /// CURL_MAX_HTTP_HEADER
     const LONGEST: usize = 100 * 1024;
-    let raw = head.raw();
-    if raw.starts_with(b"HTTP/1.") && !matches!(raw.get(7), Some(b'0' | b'1')) {
+    let weird = |text| Err(Failure::new(Code::WEIRD_SERVER_REPLY, text));
+    if line.starts_with(b"HTTP/1.") && !matches!(line.get(7), Some(b'0' | b'1')) {
         let text = "Unsupported HTTP/1 subversion in response";
         return Err(Failure::new(Code::UNSUPPORTED_PROTOCOL, text));
     }
-    if raw.split(|&byte| byte == b'\n').any(|line| line.len() >= LONGEST) {
+    if line.len() >= LONGEST {
         return Err(Failure::new(Code::TOO_LARGE, "Too large response header"));
+    }
+    let text = line.trim_ascii_end();
+    let Some((name, value)) = name_and_value(text) else {
+        let is_fine = text.is_empty() || text.starts_with(b"HTTP/");
+        return if is_fine { Ok(()) } else { weird("Header without colon") };
+    };
+    if name.eq_ignore_ascii_case(b"location") {
+        if location.as_deref().is_some_and(|first| first != value) {
+            return weird("Multiple Location headers");
+        }
+        *location = Some(value.to_vec());
     }
     Ok(())
 }
@@ -313,9 +334,41 @@ pub(crate) fn deliver_held(easy: &Easy) -> Result<(), Failure> {
     give_body(easy, &held).map(drop)
 }
 
-/// The lines of a head, each with its line break, as curl tells them.
+/// The lines of a head, each with its line break, as curl tells them: what is folded is in one line, with a space for each fold.
 fn lines(raw: &[u8]) -> impl Iterator<Item = Cow<'_, [u8]>> {
-    raw.split_inclusive(|&byte| byte == b'\n').map(Cow::Borrowed)
+    let mut lines: Vec<Cow<'_, [u8]>> = Vec::new();
+    for line in raw.split_inclusive(|&byte| byte == b'\n') {
+        let is_folded = matches!(line.first(), Some(b' ' | b'\t'));
+        match lines.last_mut().filter(|_| is_folded) {
+            Some(last) => {
+                let rest = line.trim_ascii_start();
+                let rest = if rest.is_empty() { &b"\r\n"[..] } else { rest };
+                *last = [last.trim_ascii_end(), b" ", rest].concat().into();
+            }
+            None => lines.push(line.into()),
+        }
+    }
+    lines.into_iter()
+}
+
+/// The name and the value of a line of a head, if it has such.
+fn name_and_value(line: &[u8]) -> Option<(&[u8], &[u8])> {
+    let colon = line.iter().position(|&byte| byte == b':')?;
+    Some((line[..colon].trim_ascii_end(), line[colon + 1..].trim_ascii()))
+}
+
+/// Notes what a line says of a response that is not taken.
+fn note_line(info: &mut Info, line: &[u8]) {
+    if line.starts_with(b"HTTP/") {
+        let status = line.split(|&byte| byte == b' ').nth(1);
+        let status = status.and_then(|text| std::str::from_utf8(text).ok()?.trim().parse().ok());
+        info.status = status.unwrap_or_default();
+    }
+    if let Some((name, value)) = name_and_value(line)
+        && name.eq_ignore_ascii_case(b"location")
+    {
+        info.redirect_url = redirect_url(info, value);
+    }
 }
 
 /// Whether a line is one that curl takes before it finds fault with another one.
@@ -346,8 +399,12 @@ fn note_head(easy: &Easy, head: &ResponseHead<'_>, origin: u32) {
         forget_response(&mut info);
     }
     for (name, value) in head.fields() {
-        kept.add(name.as_bytes(), &value, origin);
         note_field(&mut info, name, &value);
+    }
+    for line in lines(head.raw()) {
+        if let Some((name, value)) = name_and_value(&line) {
+            kept.add(name, value, origin);
+        }
     }
     let location = head.field("location");
     let redirects = (300..400).contains(&head.status()) && head.status() != 304;
@@ -429,7 +486,8 @@ pub(crate) fn conclude(easy: &Easy, outcome: Outcome) -> Done {
     if report.body_decoded.is_some() {
         run.downloaded.set(report.body_received);
     }
-    let asked = run.asked.borrow().clone();
+    let had_head = easy.info.borrow().status != 0;
+    let asked = errors::Asked { had_head, ..run.asked.borrow().clone() };
     let failure = run.take_failure();
     let is_headless = easy.settings.borrow().flag(ids::HTTP09_ALLOWED, false)
         && report.status.is_none()
@@ -450,10 +508,21 @@ pub(crate) fn begin(easy: &Easy, prepared: &super::request::Prepared) {
     easy.run.upload_size.set(prepared.upload_size);
     *easy.heads.borrow_mut() = Heads::default();
     let head = prepared.request.head();
+    let is_secured = head.origin().scheme().name() == "http"
+        && easy
+            .hsts
+            .borrow()
+            .as_ref()
+            .is_some_and(|hsts| hsts.covers(head.origin().host(), super::request::today()));
+    let url = match prepared.url.strip_prefix(b"http://").filter(|_| is_secured) {
+        Some(rest) => [b"https://", rest].concat(),
+        None => prepared.url.clone(),
+    };
+    let scheme = if is_secured { "https" } else { head.origin().scheme().name() };
     *easy.info.borrow_mut() = Info {
-        url: CString::new(&prepared.url[..]).ok(),
+        url: CString::new(url).ok(),
         method: CString::new(head.method().as_str()).ok(),
-        scheme: CString::new(head.origin().scheme().name()).ok(),
+        scheme: CString::new(scheme).ok(),
         used_proxy: prepared.asked.proxy.is_some(),
         ..Info::default()
     };

@@ -111,12 +111,16 @@ pub(super) struct Lines {
 pub(super) fn lines(settings: &Settings, own: &Own, body: &Body) -> Lines {
     let mut first = ours(settings, body);
     first.retain(|(name, _)| !own.has(name));
-    let content_type = body.content_type().filter(|_| !own.has("content-type"));
-    Lines {
-        first,
-        content_type: content_type.map(|value| value.as_bytes().to_vec()),
-        expects: asks_first(settings, body) && !own.has("expect"),
-    }
+    let content_type = match (body.content_type(), own.value("content-type")) {
+        // a form's boundary is ours to say
+        (Some(ours), Some(theirs)) if !theirs.is_empty() => {
+            let boundary = ours.strip_prefix("multipart/form-data");
+            boundary.map(|boundary| [theirs, boundary.as_bytes()].concat())
+        }
+        (ours, None) => ours.map(|value| value.as_bytes().to_vec()),
+        (_, Some(_)) => None,
+    };
+    Lines { first, content_type, expects: asks_first(settings, body) && !own.has("expect") }
 }
 
 /// Adds all field lines to a request with this body, as far as they are for the engine to know: it looks at some, and HTTP/2
@@ -147,7 +151,19 @@ pub(super) fn add(
             && !value.eq_ignore_ascii_case(b"close")
             && !value.eq_ignore_ascii_case(b"keep-alive");
         let is_second_host = name.eq_ignore_ascii_case("host") && own.value(name) != Some(value);
-        if is_for_one || is_connection || is_second_host {
+        // what is no field to the engine is written as it stands all the same
+        let is_token = !name.is_empty()
+            && name
+                .bytes()
+                .all(|byte| byte.is_ascii_graphic() && !b"()<>@,;:\\\"/[]?={}".contains(&byte));
+        let is_merged = lines.content_type.is_some() && name.eq_ignore_ascii_case("content-type");
+        if is_for_one || is_connection || is_second_host || is_merged || !is_token {
+            continue;
+        }
+        if name.eq_ignore_ascii_case("host") {
+            // one that names nobody is written all the same
+            let with = request.try_clone().and_then(|copy| copy.field(name, value).ok());
+            request = with.unwrap_or(request);
             continue;
         }
         request = field(request, name, value)?;

@@ -82,11 +82,7 @@ pub static INFOS: &[Row] = &[
     row("HTTPAUTH_AVAIL", LONG + 23, Done),
     row("PROXYAUTH_AVAIL", LONG + 24, Done),
     row("OS_ERRNO", LONG + 25, Done),
-    row(
-        "NUM_CONNECTS",
-        LONG + 26,
-        Differs("0 or 1: whether the last request had a connection made"),
-    ),
+    row("NUM_CONNECTS", LONG + 26, Done),
     row("SSL_ENGINES", LIST + 27, Done),
     row("COOKIELIST", LIST + 28, Done),
     row("LASTSOCKET", LONG + 29, Differs("of CURLOPT_CONNECT_ONLY alone")),
@@ -259,7 +255,7 @@ fn long(easy: &Easy, number: u32) -> c_long {
         23 => info.auth_offered,
         24 => info.proxy_auth_offered,
         25 => info.errno,
-        26 => (info.report.remote.is_some() && !info.report.reused).into(),
+        26 => connects(&info.report),
         29 => c_long::from(socket(easy)),
         35 => (info.condition_unmet || info.status == 304).into(),
         40 => info.report.remote.map_or(0, |remote| remote.port().into()),
@@ -273,6 +269,15 @@ fn long(easy: &Easy, number: u32) -> c_long {
         },
         66 => info.used_proxy.into(),
         _ => 0,
+    }
+}
+
+/// How many connections were made for a transfer.
+fn connects(report: &Report) -> c_long {
+    let made = |remote: bool, reused: bool| c_long::from(remote && !reused);
+    match report.hops.as_slice() {
+        [] => made(report.remote.is_some(), report.reused),
+        hops => hops.iter().map(|hop| made(hop.remote.is_some(), hop.reused)).sum(),
     }
 }
 

@@ -39,7 +39,12 @@ pub(super) fn proxies(
     };
     let mut proxies = match settings.text(ids::PROXY) {
         Some(text) if text.is_empty() => return Ok(None),
-        Some(text) => Proxies::all(Proxy::parse(&with_scheme(settings, text)).map_err(bad)?),
+        Some(text) => {
+            let proxy = Proxy::parse(&with_scheme(settings, text)).map_err(bad)?;
+            // CURLPROXY_HTTP_1_0
+            let is_old = settings.number(ids::PROXYTYPE, 0) == 1;
+            Proxies::all(if is_old { proxy.by_http10() } else { proxy })
+        }
         None => of_environment(https).map_err(bad)?,
     };
     if proxies.is_empty() {

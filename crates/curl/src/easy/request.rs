@@ -102,7 +102,12 @@ pub(crate) fn prepare(easy: &Rc<Easy>, policies: &tls::Policies) -> Result<Prepa
         || settings.bytes(ids::PASSWORD).is_some()
         || own.removes("authorization");
     let (asked, target) = ask_for(&parts, own_login)?;
-    let body = with_own_length(body_of(easy, &settings)?, &own)?;
+    // what is as long as it turns out to be goes in chunks, whatever is said of its length
+    let is_unsized = settings.method == Method::Put
+        && settings.size(ids::INFILESIZE_LARGE).is_none()
+        && !own.removes("transfer-encoding");
+    let body = body_of(easy, &settings)?;
+    let body = if is_unsized { body } else { with_own_length(body, &own)? };
     let upload_size = if body.is_none() { None } else { body.length() };
     let refused = |error| errors::of_request(&error);
     let mut request = match asked {
@@ -125,6 +130,7 @@ pub(crate) fn prepare(easy: &Rc<Easy>, policies: &tls::Policies) -> Result<Prepa
     let mut options = options(easy, &settings, &parts, policies)?;
     options.head_writer = Some(Arc::new(Writer::new(
         (request.head(), written_host(&parts), settings.flag(ids::AUTOREFERER, false)),
+        settings.text(ids::REQUEST_TARGET),
         lines,
         &own,
         &Own::new(&proxy_headers)?,
@@ -145,6 +151,7 @@ pub(crate) fn prepare(easy: &Rc<Easy>, policies: &tls::Policies) -> Result<Prepa
         proxy: by.map(|proxy| proxy.host().to_string()),
         redirects: options.redirects.map_or(0, |policy| policy.max),
         expected: None,
+        had_head: false,
     };
     let fixed = resolve.iter().map(|line| Fixed::parse(line)).collect::<Result<_, _>>()?;
     let request = match settings.number(ids::CONNECT_ONLY, 0) {
@@ -155,6 +162,10 @@ pub(crate) fn prepare(easy: &Rc<Easy>, policies: &tls::Policies) -> Result<Prepa
         }
         _ => request.body(engine_body(easy, body)),
     };
+    if options.proxies.is_none() && is_onion(&parts) {
+        let text = "Not resolving .onion address (RFC 7686)";
+        return Err(Failure::new(Code::COULDNT_RESOLVE_HOST, text));
+    }
     let request = request.options(Arc::new(options));
     let url = parts.compose(0).unwrap_or_default();
     Ok(Prepared { request, fixed, asked, upload_size, url })
@@ -227,6 +238,13 @@ fn ask_for(parts: &Parts, own_login: bool) -> Result<(Where, String), Failure> {
     // what is no ASCII cannot stand in a request line (RFC 9112, 3)
     let target = percent_encode(&[slash, path, &query].concat(), NOT_ASCII).to_string();
     Ok((asked, target))
+}
+
+/// Whether the host is one that the DNS has no place for (RFC 7686).
+fn is_onion(parts: &Parts) -> bool {
+    let host = parts.host.as_deref().unwrap_or_default().to_ascii_lowercase();
+    let host = host.strip_suffix(b".").unwrap_or(&host);
+    host.ends_with(b".onion") || host == b"onion"
 }
 
 /// The authority as the program has it, in its own case.
@@ -419,6 +437,7 @@ fn options(
         record_hops: true,
         auth: auth(settings, parts)?,
         cookies: easy.cookies(),
+        cookies_by_host_field: true,
         hsts: hsts(easy, settings),
         versions: match settings.number(ids::HTTP_VERSION, 0) {
             1 | 2 => HttpVersions::Http1,

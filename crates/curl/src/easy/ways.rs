@@ -118,8 +118,9 @@ pub(super) fn host_and_rest(text: &str) -> Option<(&str, &str)> {
 
 /// A host as the engine has it.
 pub(super) fn host(text: &str) -> Option<Host> {
-    let url = Url::parse(&format!("http://{text}/")).ok()?;
-    Some(Origin::from_url(&url).ok()?.host().clone())
+    let url = Url::parse(&format!("http://{text}/")).ok();
+    let origin = url.and_then(|url| Origin::from_url(&url).ok());
+    origin.map(|origin| origin.host().clone()).or_else(|| Host::named(text).ok())
 }
 
 /// What CURLOPT_RESOLVE says of one host and port.

@@ -24,6 +24,8 @@ pub(super) struct Writer {
     trusts_all: bool,
     /// The authority as the program has it, where it is not as the engine has it.
     host: Option<Vec<u8>>,
+    /// What the request line says, whoever reads it.
+    target: Option<String>,
     /// Referer says where a redirect comes from: the URL before.
     referer: Option<Mutex<Referer>>,
 }
@@ -38,6 +40,7 @@ struct Referer {
 impl Writer {
     pub(super) fn new(
         (head, host, follows_referer): (&RequestHead, Option<Vec<u8>>, bool),
+        target: Option<String>,
         lines: Lines,
         own: &Own,
         proxy: &Own,
@@ -67,6 +70,7 @@ impl Writer {
             origin: head.origin().clone(),
             trusts_all: redirects.is_some_and(|policy| policy.trust_all_origins),
             host,
+            target,
             referer: follows_referer.then(Mutex::default),
         }
     }
@@ -89,7 +93,8 @@ impl Writer {
             let is_without_body = asked.body == BodyLength::None
                 && is(line, &["content-type", "content-length", "transfer-encoding"])
                 && elsewhere_or_dropped(asked.head, &line.name);
-            !is_stripped && !is_without_body
+            let is_merged = self.lines.content_type.is_some() && is(line, &["content-type"]);
+            !is_stripped && !is_without_body && !is_merged
         })
     }
 
@@ -104,6 +109,19 @@ impl Writer {
         }
         referer.last = Some(url);
         referer.says.clone()
+    }
+
+    /// The target, with the host in the program's own case where a proxy is told it.
+    fn target(&self, asked: &HeadToWrite<'_>) -> String {
+        let head = asked.head;
+        match (&self.target, &self.host) {
+            (Some(own), _) => own.clone(),
+            (None, Some(host)) if asked.is_forwarded && *head.origin() == self.origin => {
+                let host = String::from_utf8_lossy(host);
+                format!("{}://{host}{}", head.origin().scheme().name(), head.target())
+            }
+            _ => asked.target().into_owned(),
+        }
     }
 
     fn write_first(&self, asked: &HeadToWrite<'_>, out: &mut Vec<u8>) {
@@ -163,13 +181,10 @@ impl Writer {
     fn write_framing(&self, asked: &HeadToWrite<'_>, out: &mut Vec<u8>) {
         let has_length =
             self.own(asked).any(|line| line.name.eq_ignore_ascii_case("content-length"));
-        let has_coding =
-            self.own(asked).any(|line| line.name.eq_ignore_ascii_case("transfer-encoding"));
         match asked.body {
             BodyLength::Known(length) if !has_length && !self.says("content-length") => {
                 line(out, &[b"Content-Length: ", length.to_string().as_bytes()]);
             }
-            BodyLength::Unknown if !has_coding => line(out, &[b"Transfer-Encoding: chunked"]),
             _ => {}
         }
     }
@@ -190,9 +205,20 @@ impl WriteHead for Writer {
         };
         line(
             &mut out,
-            &[head.method().as_str().as_bytes(), b" ", asked.target().as_bytes(), b" ", version],
+            &[
+                head.method().as_str().as_bytes(),
+                b" ",
+                self.target(asked).as_bytes(),
+                b" ",
+                version,
+            ],
         );
         self.write_first(asked, &mut out);
+        let has_coding =
+            self.own(asked).any(|own| own.name.eq_ignore_ascii_case("transfer-encoding"));
+        if asked.body == BodyLength::Unknown && !has_coding {
+            line(&mut out, &[b"Transfer-Encoding: chunked"]);
+        }
         for own in self.own(asked) {
             if !own.name.eq_ignore_ascii_case("host") {
                 line(&mut out, &[&own.written]);

@@ -160,7 +160,9 @@ impl Sockets {
     /// Between which addresses the socket of a handle is connected.
     pub(super) fn ends_of(&self, easy: Pointer) -> Ends {
         let mut sockets = self.by_fd.borrow_mut();
-        let fd = self.by_easy.borrow().get(&easy).copied();
+        // of one that is used again nothing was said anew
+        let only = sockets.keys().next().copied().filter(|_| sockets.len() == 1);
+        let fd = self.by_easy.borrow().get(&easy).copied().or(only);
         let found = fd.and_then(|fd| Some((fd, sockets.get_mut(&fd)?)));
         let Some((fd, socket)) = found else { return Ends::default() };
         *socket.ends.get_or_insert_with(|| {

@@ -110,6 +110,11 @@ impl Settings {
         }
     }
 
+    /// Whether it was set, be it to null.
+    pub(crate) fn is_set(&self, id: u32) -> bool {
+        self.values.contains_key(&id)
+    }
+
     /// A time that options in seconds and in milliseconds set, of which the first is kept as the second; none for 0.
     pub(crate) fn milliseconds(&self, id: u32) -> Option<Duration> {
         let number = u64::try_from(self.number(id, 0)).unwrap_or_default();
