@@ -256,17 +256,17 @@ impl Driver {
         Ok(handler)
     }
 
-    /// Pauses a transfer: see [`Engine::pause`].
+    /// Pauses a transfer: see [`Engine::pause`](crate::engine::Engine::pause).
     pub fn pause(&mut self, id: TransferId) -> Result<(), MultiError> {
         multi!(self, multi => multi.pause(id))
     }
 
-    /// Resumes a transfer: see [`Engine::resume`].
+    /// Resumes a transfer: see [`Engine::resume`](crate::engine::Engine::resume).
     pub fn resume(&mut self, id: TransferId) -> Result<(), MultiError> {
         multi!(self, multi => multi.resume(id))
     }
 
-    /// Pauses one direction of a transfer, or resumes it: see [`Engine::set_paused`].
+    /// Pauses one direction of a transfer, or resumes it: see [`Engine::set_paused`](crate::engine::Engine::set_paused).
     pub fn set_paused(&mut self, id: TransferId, paused: Paused) -> Result<(), MultiError> {
         multi!(self, multi => multi.set_paused(id, paused))
     }

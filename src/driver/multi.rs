@@ -216,20 +216,20 @@ impl<W: Watch> Multi<W> {
         Ok(handler)
     }
 
-    /// Pauses a transfer: see [`Engine::pause`].
+    /// Pauses a transfer: see [`Engine::pause`](crate::engine::Engine::pause).
     pub fn pause(&mut self, id: TransferId) -> Result<(), MultiError> {
         self.host.set_paused(id, Paused::BOTH)?;
         self.act()?;
         self.tell_timer()
     }
 
-    /// Resumes a transfer: see [`Engine::resume`].
+    /// Resumes a transfer: see [`Engine::resume`](crate::engine::Engine::resume).
     pub fn resume(&mut self, id: TransferId) -> Result<(), MultiError> {
         self.host.set_paused(id, Paused::default())?;
         self.tell_timer()
     }
 
-    /// Pauses one direction of a transfer, or resumes it: see [`Engine::set_paused`] (curl_easy_pause).
+    /// Pauses one direction of a transfer, or resumes it: see [`Engine::set_paused`](crate::engine::Engine::set_paused) (curl_easy_pause).
     pub fn set_paused(&mut self, id: TransferId, paused: Paused) -> Result<(), MultiError> {
         self.host.set_paused(id, paused)?;
         self.act()?;
