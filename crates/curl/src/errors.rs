@@ -85,7 +85,9 @@ pub(crate) fn of(error: &Error, report: &Report, asked: &Asked) -> Failure {
 
 fn of_http(fault: &HttpFault, report: &Report, asked: &Asked) -> (Code, String) {
     match fault {
-        HttpFault::BadStatusLine { line } if asked.had_head || line.contains("\\x00") => {
+        HttpFault::BadStatusLine { line }
+            if asked.had_head || (line.starts_with("HTTP/") && line.contains("\\x00")) =>
+        {
             (Code::WEIRD_SERVER_REPLY, "Invalid status line".to_owned())
         }
         HttpFault::BadStatusLine { .. } if report.status.is_none() => {
@@ -99,7 +101,10 @@ fn of_http(fault: &HttpFault, report: &Report, asked: &Asked) -> (Code, String) 
             (Code::PARTIAL_FILE, format!("transfer closed with {left} bytes remaining to read"))
         }
         HttpFault::UnexpectedEof { .. } if report.status.is_none() => (
-            if report.wire_received == 0 { Code::GOT_NOTHING } else { Code::RECV_ERROR },
+            match report.wire_received == 0 || asked.had_head {
+                true => Code::GOT_NOTHING,
+                false => Code::RECV_ERROR,
+            },
             "Empty reply from server".to_owned(),
         ),
         HttpFault::UnexpectedEof { .. } => {
@@ -268,7 +273,7 @@ pub(crate) fn of_url(code: UrlCode, text: &str) -> Failure {
     match code {
         UrlCode::UNSUPPORTED_SCHEME => {
             let scheme = text.split(':').next().unwrap_or_default();
-            let text = format!("Protocol \"{scheme}\" not supported or disabled in libcurl");
+            let text = format!("Protocol \"{scheme}\" not supported");
             Failure::new(Code::UNSUPPORTED_PROTOCOL, text)
         }
         UrlCode::USER_NOT_ALLOWED => Failure::new(

@@ -359,10 +359,10 @@ fn name_and_value(line: &[u8]) -> Option<(&[u8], &[u8])> {
 
 /// Notes what a line says of a response that is not taken.
 fn note_line(info: &mut Info, line: &[u8]) {
-    if line.starts_with(b"HTTP/") {
+    if line.starts_with(b"HTTP/1.0 ") || line.starts_with(b"HTTP/1.1 ") {
         let status = line.split(|&byte| byte == b' ').nth(1);
         let status = status.and_then(|text| std::str::from_utf8(text).ok()?.trim().parse().ok());
-        info.status = status.unwrap_or_default();
+        info.status = status.filter(|status| *status >= 100).unwrap_or_default();
     }
     if let Some((name, value)) = name_and_value(line)
         && name.eq_ignore_ascii_case(b"location")

@@ -1,6 +1,6 @@
 //! Which proxies a transfer goes by.
 
-use ringdove::protocol::AuthScheme;
+use ringdove::protocol::{AuthScheme, Origin, Scheme};
 use ringdove::{Bypass, Proxies, Proxy};
 
 use super::fields;
@@ -29,8 +29,11 @@ pub(super) fn scheme(mask: i64) -> Option<AuthScheme> {
 pub(super) fn proxies(
     settings: &Settings,
     headers: &[Vec<u8>],
-    https: bool,
+    origin: &Origin,
 ) -> Result<Option<Proxies>, Failure> {
+    let https = origin.scheme() == Scheme::Https;
+    let bypass = settings.text(ids::NOPROXY).map(|list| Bypass::parse(&list));
+    let is_bypassed = bypass.is_some_and(|bypass| bypass.contains(origin));
     let bad = |error: ringdove::ProxyError| {
         Failure::new(
             Code::COULDNT_RESOLVE_PROXY,
@@ -45,7 +48,11 @@ pub(super) fn proxies(
             let is_old = settings.number(ids::PROXYTYPE, 0) == 1;
             Proxies::all(if is_old { proxy.by_http10() } else { proxy })
         }
-        None => of_environment(https).map_err(bad)?,
+        None => match of_environment(https) {
+            // whom no proxy is asked for is not kept from by one that cannot be
+            Err(_) if is_bypassed => return Ok(None),
+            proxies => proxies.map_err(bad)?,
+        },
     };
     if proxies.is_empty() {
         return Ok(None);

@@ -98,6 +98,10 @@ pub(crate) fn prepare(easy: &Rc<Easy>, policies: &tls::Policies) -> Result<Prepa
         [ids::HTTPHEADER, ids::PROXYHEADER, ids::CONNECT_TO, ids::RESOLVE]
             .map(|id| unsafe { slist::texts(settings.pointer(id).cast()) });
     let own = Own::new(&headers)?;
+    // CURLHEADER_UNIFIED: what is said to servers is said to proxies
+    let is_unified = settings.number(ids::HEADEROPT, 1) == 0;
+    let for_forwarding = if is_unified { Vec::new() } else { proxy_headers.clone() };
+    let proxy_headers = if is_unified { headers.clone() } else { proxy_headers };
     let own_login = settings.bytes(ids::USERNAME).is_some()
         || settings.bytes(ids::PASSWORD).is_some()
         || own.removes("authorization");
@@ -133,16 +137,15 @@ pub(crate) fn prepare(easy: &Rc<Easy>, policies: &tls::Policies) -> Result<Prepa
         settings.text(ids::REQUEST_TARGET),
         lines,
         &own,
-        &Own::new(&proxy_headers)?,
+        &Own::new(&for_forwarding)?,
         options.redirects,
     )));
     options.ways = ways::ways(&settings, &connect_to)?;
     if own.removes("authorization") {
         options.auth = None;
     }
-    let https = parts.scheme.as_deref() == Some(b"https");
-    let proxies = proxy::proxies(&settings, &proxy_headers, https)?;
     let origin = request.head().origin().clone();
+    let proxies = proxy::proxies(&settings, &proxy_headers, &origin)?;
     let by = proxies.as_ref().and_then(|proxies| proxies.proxy_for(&origin)).cloned();
     options.proxies = proxies.map(Arc::new);
     let asked = Asked {

@@ -30,6 +30,7 @@ pub(crate) const FORBID_REUSE: u32 = 75;
 pub(crate) const FRESH_CONNECT: u32 = 74;
 pub(crate) const HAPPY_EYEBALLS_TIMEOUT_MS: u32 = 271;
 pub(crate) const HEADER: u32 = 42;
+pub(crate) const HEADEROPT: u32 = 229;
 pub(crate) const HEADERDATA: u32 = 10029;
 pub(crate) const HEADERFUNCTION: u32 = 20079;
 pub(crate) const HSTS: u32 = 10300;

@@ -396,12 +396,7 @@ pub static OPTIONS: &[Row] = &[
     row("HEADER", 42, Kind::Long, Done),
     row("HEADERDATA", 10029, Kind::Passed, Done),
     row("HEADERFUNCTION", 20079, Kind::Function, Done),
-    row(
-        "HEADEROPT",
-        229,
-        Kind::Values,
-        Differs("fields for proxies and for servers apart, whatever it says"),
-    ),
+    row("HEADEROPT", 229, Kind::Values, Done),
     row(
         "HSTS",
         10300,
