@@ -21,9 +21,7 @@ impl HttpClient for Ringdove {
     ) -> Pin<Box<dyn Future<Output = Result<BytesResponse, Error>> + Send>> {
         let response = self.0.execute(request);
         Box::pin(async move {
-            let response = response
-                .await
-                .map_err(|error| Error::Other(Box::new(error)))?;
+            let response = response.await.map_err(|error| Error::Other(Box::new(error)))?;
             Ok(BytesResponse::from(response.into_http()))
         })
     }
@@ -37,15 +35,8 @@ async fn directory(State(url): State<String>) -> Json<Value> {
 async fn account(State(url): State<String>, body: Bytes) -> impl axum::response::IntoResponse {
     let signed: Value = serde_json::from_slice(&body).unwrap();
     assert!(signed["signature"].is_string());
-    let fields = [
-        ("replay-nonce", "two".to_owned()),
-        ("location", format!("{url}/account/1")),
-    ];
-    (
-        StatusCode::CREATED,
-        fields,
-        Json(json!({ "status": "valid" })),
-    )
+    let fields = [("replay-nonce", "two".to_owned()), ("location", format!("{url}/account/1"))];
+    (StatusCode::CREATED, fields, Json(json!({ "status": "valid" })))
 }
 
 #[tokio::test]
@@ -59,15 +50,9 @@ async fn an_account_is_made() {
         .route("/account", post(account))
         .with_state(url.clone());
     tokio::spawn(async move { axum::serve(listener, router).await });
-    let who = NewAccount {
-        contact: &[],
-        terms_of_service_agreed: true,
-        only_return_existing: false,
-    };
+    let who =
+        NewAccount { contact: &[], terms_of_service_agreed: true, only_return_existing: false };
     let builder = Account::builder_with_http(Box::new(Ringdove(Client::new())));
-    let (account, _) = builder
-        .create(&who, format!("{url}/directory"), None)
-        .await
-        .unwrap();
+    let (account, _) = builder.create(&who, format!("{url}/directory"), None).await.unwrap();
     assert_eq!(account.id(), format!("{url}/account/1"));
 }

@@ -35,10 +35,7 @@ async fn drive(mut turner: Turner) {
 fn in_place_on_compio() {
     let server = Plan::new()
         .path("/", Script::new().ok(vec![b'x'; 300_000]))
-        .path(
-            "/slow",
-            Script::new().wait(Duration::from_millis(50)).ok("late"),
-        )
+        .path("/slow", Script::new().wait(Duration::from_millis(50)).ok("late"))
         .start();
     for kind in DriverKind::ALL {
         Runtime::new().unwrap().block_on(async {

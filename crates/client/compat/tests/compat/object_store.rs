@@ -50,10 +50,7 @@ fn told(error: ringdove_client::Error) -> HttpError {
 }
 
 fn store(url: &str, retries: usize) -> AmazonS3 {
-    let retry = RetryConfig {
-        max_retries: retries,
-        ..RetryConfig::default()
-    };
+    let retry = RetryConfig { max_retries: retries, ..RetryConfig::default() };
     AmazonS3Builder::new()
         .with_endpoint(url)
         .with_bucket_name("b")
@@ -73,23 +70,14 @@ async fn objects_are_put_and_got() {
     let store = store(&serve(server.router()).await, 0);
     let path = Path::from("some/where");
     store.put(&path, "hello there".into()).await.unwrap();
-    assert_eq!(
-        store.get(&path).await.unwrap().bytes().await.unwrap(),
-        "hello there"
-    );
+    assert_eq!(store.get(&path).await.unwrap().bytes().await.unwrap(), "hello there");
     assert_eq!(store.get_range(&path, 6..11).await.unwrap(), "there");
     assert_eq!(store.head(&path).await.unwrap().size, 11);
     let listed: Vec<_> = store.list(None).try_collect().await.unwrap();
-    assert_eq!(
-        listed.iter().map(|object| object.size).collect::<Vec<_>>(),
-        [11]
-    );
+    assert_eq!(listed.iter().map(|object| object.size).collect::<Vec<_>>(), [11]);
     store.delete(&path).await.unwrap();
     let missing = store.get(&path).await.unwrap_err();
-    assert!(
-        matches!(missing, object_store::Error::NotFound { .. }),
-        "{missing}"
-    );
+    assert!(matches!(missing, object_store::Error::NotFound { .. }), "{missing}");
 }
 
 #[tokio::test]
@@ -97,24 +85,14 @@ async fn objects_are_put_in_parts_and_come_as_a_stream() {
     let server = Store::default();
     let store = store(&serve(server.router()).await, 0);
     let path = Path::from("large");
-    let large = Bytes::from(
-        (0..12_000_000_u32)
-            .map(|n| (n % 251) as u8)
-            .collect::<Vec<_>>(),
-    );
+    let large = Bytes::from((0..12_000_000_u32).map(|n| (n % 251) as u8).collect::<Vec<_>>());
     let mut writer = WriteMultipart::new(store.put_multipart(&path).await.unwrap());
     for piece in large.chunks(1_000_000) {
         writer.write(piece);
     }
     writer.finish().await.unwrap();
-    let pieces: Vec<Bytes> = store
-        .get(&path)
-        .await
-        .unwrap()
-        .into_stream()
-        .try_collect()
-        .await
-        .unwrap();
+    let pieces: Vec<Bytes> =
+        store.get(&path).await.unwrap().into_stream().try_collect().await.unwrap();
     assert!(pieces.len() > 1 && pieces.concat() == large);
 }
 
@@ -123,10 +101,7 @@ async fn objects_are_put_in_parts_and_come_as_a_stream() {
 async fn what_fails_is_asked_again_or_told() {
     let server = Store::default();
     let url = serve(server.router()).await;
-    store(&url, 0)
-        .put(&Path::from("it"), "here".into())
-        .await
-        .unwrap();
+    store(&url, 0).put(&Path::from("it"), "here".into()).await.unwrap();
     server.refuse(2);
     let got = store(&url, 3).get(&Path::from("it")).await.unwrap();
     assert_eq!(got.bytes().await.unwrap(), "here");

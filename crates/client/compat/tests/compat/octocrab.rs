@@ -13,9 +13,7 @@ use serde_json::{Value, json};
 use crate::server::serve;
 
 async fn repository(Path((owner, name)): Path<(String, String)>, fields: HeaderMap) -> Json<Value> {
-    let agent = fields
-        .get("user-agent")
-        .map(|agent| agent.to_str().unwrap());
+    let agent = fields.get("user-agent").map(|agent| agent.to_str().unwrap());
     Json(json!({ "full_name": format!("{owner}/{name}"), "agent": agent }))
 }
 
@@ -31,10 +29,7 @@ async fn missing() -> (StatusCode, Json<Value>) {
 
 fn octocrab(url: &str) -> Octocrab {
     let agent = HeaderValue::from_static("dove");
-    let client = Client::builder()
-        .default_header(header::USER_AGENT, agent)
-        .build()
-        .unwrap();
+    let client = Client::builder().default_header(header::USER_AGENT, agent).build().unwrap();
     OctocrabBuilder::new_empty()
         .with_service(client)
         .with_layer(&BaseUriLayer::new(url.parse::<Uri>().unwrap()))
@@ -54,15 +49,7 @@ async fn an_api_is_asked() {
     let said = json!({ "body": "well" });
     let comment: Value = octocrab.post("/repos/a/b", Some(&said)).await.unwrap();
     assert_eq!(comment, json!({ "said": "well" }));
-    let missing = octocrab
-        .get::<Value, _, ()>("/nowhere", None)
-        .await
-        .unwrap_err();
-    let octocrab::Error::GitHub { source, .. } = missing else {
-        panic!("{missing:?}")
-    };
-    assert_eq!(
-        (source.status_code, &*source.message),
-        (StatusCode::NOT_FOUND, "Not Found")
-    );
+    let missing = octocrab.get::<Value, _, ()>("/nowhere", None).await.unwrap_err();
+    let octocrab::Error::GitHub { source, .. } = missing else { panic!("{missing:?}") };
+    assert_eq!((source.status_code, &*source.message), (StatusCode::NOT_FOUND, "Not Found"));
 }

@@ -35,11 +35,7 @@ impl HttpTransport for Ringdove {
 fn told(error: ringdove_client::Error) -> Error {
     let is_transient = error.is_transient();
     let told = Error::new(ErrorKind::Unexpected, error.to_string()).set_source(error);
-    if is_transient {
-        told.set_temporary()
-    } else {
-        told
-    }
+    if is_transient { told.set_temporary() } else { told }
 }
 
 fn operator(url: &str) -> Operator {
@@ -62,33 +58,18 @@ async fn files_are_written_and_read() {
     let server = Store::default();
     let operator = operator(&serve(server.router()).await);
     operator.write("some/where", "hello there").await.unwrap();
-    assert_eq!(
-        operator.read("some/where").await.unwrap().to_vec(),
-        b"hello there"
-    );
+    assert_eq!(operator.read("some/where").await.unwrap().to_vec(), b"hello there");
     let part = operator.read_with("some/where").range(6..11).await.unwrap();
     assert_eq!(part.to_vec(), b"there");
-    assert_eq!(
-        operator.stat("some/where").await.unwrap().content_length(),
-        11
-    );
+    assert_eq!(operator.stat("some/where").await.unwrap().content_length(), 11);
     let listed = operator.list("some/").await.unwrap();
-    assert_eq!(
-        listed.iter().map(|entry| entry.path()).collect::<Vec<_>>(),
-        ["some/where"]
-    );
+    assert_eq!(listed.iter().map(|entry| entry.path()).collect::<Vec<_>>(), ["some/where"]);
     operator.delete("some/where").await.unwrap();
     let missing = operator.read("some/where").await.unwrap_err();
     assert_eq!(missing.kind(), ErrorKind::NotFound);
     // what may pass is told as such
     server.refuse(1);
-    assert!(
-        operator
-            .stat("some/where")
-            .await
-            .unwrap_err()
-            .is_temporary()
-    );
+    assert!(operator.stat("some/where").await.unwrap_err().is_temporary());
 }
 
 #[tokio::test]
@@ -96,11 +77,7 @@ async fn large_files_are_written_in_parts() {
     let server = Store::default();
     let operator = operator(&serve(server.router()).await);
     let large: Vec<u8> = (0..12_000_000_u32).map(|n| (n % 251) as u8).collect();
-    let mut writer = operator
-        .writer_with("large")
-        .chunk(5 * 1024 * 1024)
-        .await
-        .unwrap();
+    let mut writer = operator.writer_with("large").chunk(5 * 1024 * 1024).await.unwrap();
     for piece in large.chunks(1_000_000) {
         writer.write(piece.to_vec()).await.unwrap();
     }

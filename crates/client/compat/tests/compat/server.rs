@@ -107,24 +107,17 @@ impl Objects {
             .header(header::ETAG, "\"tag\"")
             .header(header::ACCEPT_RANGES, "bytes")
             .header(header::LAST_MODIFIED, "Tue, 01 Dec 2026 00:00:00 GMT");
-        let range = fields
-            .get(header::RANGE)
-            .and_then(|range| range.to_str().ok());
+        let range = fields.get(header::RANGE).and_then(|range| range.to_str().ok());
         let Some((from, to)) =
             range.and_then(|range| range.strip_prefix("bytes=")?.split_once('-'))
         else {
             return response.body(Body::from(whole.clone())).unwrap();
         };
         let from: usize = from.parse().unwrap();
-        let end = to
-            .parse()
-            .map_or(whole.len(), |last: usize| (last + 1).min(whole.len()));
+        let end = to.parse().map_or(whole.len(), |last: usize| (last + 1).min(whole.len()));
         response
             .status(StatusCode::PARTIAL_CONTENT)
-            .header(
-                header::CONTENT_RANGE,
-                format!("bytes {from}-{}/{}", end - 1, whole.len()),
-            )
+            .header(header::CONTENT_RANGE, format!("bytes {from}-{}/{}", end - 1, whole.len()))
             .body(Body::from(whole.slice(from..end)))
             .unwrap()
     }
@@ -147,10 +140,7 @@ impl Objects {
 
     fn delete_all(&mut self, body: &[u8]) -> Response {
         let text = String::from_utf8_lossy(body);
-        let keys = text
-            .split("<Key>")
-            .skip(1)
-            .filter_map(|rest| rest.split_once("</Key>"));
+        let keys = text.split("<Key>").skip(1).filter_map(|rest| rest.split_once("</Key>"));
         let mut deleted = String::new();
         for (key, _) in keys {
             self.whole.remove(key);
@@ -161,23 +151,14 @@ impl Objects {
 }
 
 fn status(status: StatusCode) -> Response {
-    Response::builder()
-        .status(status)
-        .body(Body::empty())
-        .unwrap()
+    Response::builder().status(status).body(Body::empty()).unwrap()
 }
 
 fn tagged(body: &'static str) -> Response {
-    Response::builder()
-        .header(header::ETAG, "\"tag\"")
-        .body(Body::from(body))
-        .unwrap()
+    Response::builder().header(header::ETAG, "\"tag\"").body(Body::from(body)).unwrap()
 }
 
 fn xml(body: &str) -> Response {
     let body = format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>{body}");
-    Response::builder()
-        .header(header::CONTENT_TYPE, "application/xml")
-        .body(body.into())
-        .unwrap()
+    Response::builder().header(header::CONTENT_TYPE, "application/xml").body(body.into()).unwrap()
 }

@@ -33,35 +33,23 @@ impl HttpClient for Ringdove {
         _: &RuntimeComponents,
     ) -> SharedHttpConnector {
         let (connect, read) = (settings.connect_timeout(), settings.read_timeout());
-        SharedHttpConnector::new(Ringdove {
-            client: self.client.clone(),
-            connect,
-            read,
-        })
+        SharedHttpConnector::new(Ringdove { client: self.client.clone(), connect, read })
     }
 }
 
 impl HttpConnector for Ringdove {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let Ringdove {
-            client,
-            connect,
-            read,
-        } = self.clone();
+        let Ringdove { client, connect, read } = self.clone();
         HttpConnectorFuture::new(async move {
             let user = |error| ConnectorError::user(Box::new(error));
             let mut request = request.try_into_http1x().map_err(user)?;
             let mut options = ringdove::Options::default();
             options.timeouts.connect = connect.or(options.timeouts.connect);
             options.timeouts.first_byte = read.or(options.timeouts.first_byte);
-            request
-                .extensions_mut()
-                .insert(std::sync::Arc::new(options));
+            request.extensions_mut().insert(std::sync::Arc::new(options));
             let response = client.execute(request).await.map_err(told)?.into_http();
             let response = response.map(SdkBody::from_body_1_x);
-            response
-                .try_into()
-                .map_err(|error| ConnectorError::other(Box::new(error), None))
+            response.try_into().map_err(|error| ConnectorError::other(Box::new(error), None))
         })
     }
 }
@@ -120,10 +108,7 @@ async fn operations_are_invoked() {
     // as often as the runtime likes
     server.refuse(2);
     let retry = RetryConfig::standard().with_initial_backoff(Duration::from_millis(1));
-    assert_eq!(
-        operation(&url, retry).invoke(get()).await.unwrap(),
-        b"hello"
-    );
+    assert_eq!(operation(&url, retry).invoke(get()).await.unwrap(), b"hello");
 }
 
 #[tokio::test]
@@ -132,10 +117,7 @@ async fn who_is_not_there_is_told() {
     let url = format!("http://{}", nobody.local_addr().unwrap());
     drop(nobody);
     let get = ("GET".to_owned(), SdkBody::empty());
-    let error = operation(&url, RetryConfig::disabled())
-        .invoke(get)
-        .await
-        .unwrap_err();
+    let error = operation(&url, RetryConfig::disabled()).invoke(get).await.unwrap_err();
     let failure = error.into_source().unwrap();
     let failure = failure.downcast::<ConnectorError>().unwrap();
     assert!(failure.is_io(), "{failure:?}");
