@@ -69,6 +69,13 @@ fn pauses_lose_nothing() {
 }
 
 #[test]
+fn a_connection_is_given_out() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let Some(program) = build("connection", folder.path()) else { return };
+    passes(&program, &[&server().url("/big.bin")]);
+}
+
+#[test]
 fn loops_are_told_what_curl_promises() {
     let folder = tempfile::tempdir().expect("a folder");
     let Some(program) = build("contract", folder.path()) else { return };
