@@ -298,11 +298,15 @@ impl Engine {
         let transfer = self.roster.transfers.get_mut(id)?;
         let (place, race) = (transfer.place, transfer.race.take());
         self.net.stats.removed += 1;
-        let is_handed_on = match place {
-            Place::Opening(connection) => self.hand_on(connection),
-            _ => false,
+        let (is_handed_on, raced) = match place {
+            Place::Opening(id) => {
+                let raced = self.net.pool.connections.get(id).and_then(Connection::race);
+                (self.hand_on(id), raced)
+            }
+            _ => (false, None),
         };
-        if let Some(race) = race.filter(|_| !is_handed_on) {
+        // what is handed on goes on
+        if let Some(race) = race.filter(|_| !is_handed_on || race != raced) {
             self.net.abandon_race(race);
         }
         match place {

@@ -7,6 +7,7 @@
 use std::collections::VecDeque;
 
 use crate::engine::Config;
+use crate::engine::dials::race::RaceId;
 use crate::engine::exchanges::receive::Common;
 use crate::engine::memory::loans::Memory;
 use crate::engine::net::Net;
@@ -33,6 +34,21 @@ impl Roster {
             decoded: Vec::new(),
         };
         Self { transfers: Slab::new(), arrivals: VecDeque::new(), common }
+    }
+
+    /// A transfer has this race from here on, if any, of which its report will tell; what it had before is forgotten.
+    #[cold]
+    pub(in crate::engine) fn set_race(
+        &mut self,
+        net: &mut Net,
+        id: TransferId,
+        race: Option<RaceId>,
+    ) {
+        let Some(transfer) = self.transfers.get_mut(id) else { return };
+        let before = std::mem::replace(&mut transfer.race, race);
+        if let Some(before) = before.filter(|_| before != race) {
+            net.races.discard(before);
+        }
     }
 
     /// Takes a transfer out of the engine and of whatever it waits in, its connection excepted.

@@ -145,3 +145,27 @@ fn a_race_goes_on_for_who_waits() {
     assert_eq!(attempts.iter().count(), 2);
     h.ends_empty();
 }
+
+/// What was tried for who leaves in the handshake is forgotten.
+#[test]
+fn a_race_that_was_won_is_of_who_leaves() {
+    let tls = TlsPolicy::builder().insecure().build().unwrap();
+    let mut h = Harness::with(Config { max_connections: 1, tls: Some(tls), ..Config::default() });
+    let mut peer = TlsPeer::new();
+    let leaves = h.add(get_url("https://a.test/leaves"));
+    let lookup = h.wants_lookup();
+    h.resolved(lookup, &["10.0.0.1", "10.0.0.2"]);
+    let (connection, _) = h.wants_connect();
+    h.engine.handle_failed(connection, Operation::Connect, 111);
+    let (connection, _) = h.wants_connect();
+    h.engine.handle_connected(connection);
+    h.add(get_url("https://a.test/waits"));
+    h.again();
+    h.engine.remove(leaves);
+    assert!(exchange(&mut h, connection, &mut peer).starts_with(b"GET /waits "));
+    peer.write(OK);
+    let wire = peer.wire();
+    h.received(connection, &wire);
+    assert_eq!(h.succeeds().outcome.report.attempts, None);
+    h.ends_empty();
+}

@@ -128,8 +128,9 @@ impl Engine {
                 if let Some(race) = state.race {
                     let transfer = state.claim.transfer;
                     let race = self.net.win_race(race, id);
+                    self.roster.set_race(&mut self.net, transfer, race);
                     if let Some(transfer) = self.roster.transfers.get_mut(transfer) {
-                        (transfer.place, transfer.race) = (Place::Opening(id), race);
+                        transfer.place = Place::Opening(id);
                     }
                 }
             }
@@ -279,9 +280,9 @@ impl Engine {
         let Some(connection) = self.net.pool.connections.get(id) else { return false };
         let (origin, race) = (connection.origin, connection.race());
         let Some(next) = self.pop(origin) else { return false };
+        self.roster.set_race(&mut self.net, next, race);
         let Some(transfer) = self.roster.transfers.get_mut(next) else { return false };
-        (transfer.place, transfer.race) = (Place::Opening(id), race);
-        transfer.since = self.net.now;
+        (transfer.place, transfer.since) = (Place::Opening(id), self.net.now);
         if let Some(timer) = transfer.timer.take() {
             self.net.timers.cancel(timer);
         }

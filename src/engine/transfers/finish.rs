@@ -346,9 +346,8 @@ impl Engine {
 impl Roster {
     /// The transfer of a connection that is being made has a race, of which its report will tell.
     fn note_race(&mut self, net: &mut Net, id: ConnectionId, race: RaceId) {
-        let transfer = net.transfer_on(id).and_then(|id| self.transfers.get_mut(id));
-        if let Some(transfer) = transfer {
-            transfer.race = Some(race);
+        if let Some(transfer) = net.transfer_on(id) {
+            self.set_race(net, transfer, Some(race));
         }
     }
 
