@@ -218,7 +218,7 @@ const ENGINE: &[(&str, &[&str])] = &[
         ],
     ),
     ("pool", &["dials", "links", "stats", "timers", "transfers"]),
-    ("roster", &["exchanges", "memory/loans", "mod", "net", "transfers"]),
+    ("roster", &["dials", "exchanges", "memory/loans", "mod", "net", "transfers"]),
     ("timers", &[]),
     ("turns", &[]),
     ("output", &["links", "names"]),

@@ -164,7 +164,8 @@ impl Connection {
         stream.inbound.consume(bytes);
         // a body that fits what is granted needs no more, if a byte is left over: many servers that have sent all that they may
         // do not say either that it was all
-        let fits = stream.remaining().is_some_and(|rest| rest < u64::from(stream.inbound.left()));
+        let left = u64::from(stream.inbound.left());
+        let fits = !stream.is_padded && stream.remaining().is_some_and(|rest| rest < left);
         if stream.inbound.is_due() && !fits {
             let increment = self.windows.grant(&mut stream.inbound);
             self.outbox.update(id.number, increment);

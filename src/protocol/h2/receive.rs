@@ -256,6 +256,7 @@ impl Connection {
             return Ok(Some(self.fail_stream(id, fault, ErrorCode::PROTOCOL_ERROR)));
         }
         if before + padding > 0 {
+            stream.is_padded = true;
             self.consumed(id, before + padding);
         }
         self.input = Input::Data(Data { stream: id, left, padding, ends });

@@ -64,6 +64,8 @@ pub(super) struct Stream {
     pub(super) received: u64,
     /// Bytes that it will have in all, where that is known.
     pub(super) announced: Option<u64>,
+    /// It comes with padding, which spends the window as well.
+    pub(super) is_padded: bool,
     informational: u32,
     informational_bytes: u32,
 }
@@ -105,6 +107,7 @@ impl Stream {
             announced: None,
             informational: 0,
             informational_bytes: 0,
+            is_padded: false,
         }
     }
 

@@ -139,6 +139,20 @@ fn a_body_that_fits_is_granted_nothing() {
     assert_eq!(link.sent(), [""; 0]);
 }
 
+/// Padding spends a window as well, and nobody knows how much of it will come.
+#[test]
+fn a_small_body_with_much_padding_is_granted_more() {
+    let mut link = Link::asking(1);
+    link.receive(&headers(1, 0, &[(":status", "200"), ("content-length", "900")])).unwrap();
+    let padded = [&[146, 1, 2][..], &[0; 146]].concat();
+    for _ in 0..450 {
+        link.receive(&data(1, PADDED, &padded)).unwrap();
+    }
+    assert!(link.sent().iter().any(|line| line.starts_with("1 window")));
+    link.receive(&data(1, END_STREAM, &[])).unwrap();
+    assert_eq!(link.told.last().unwrap(), "1 complete");
+}
+
 /// Apache, and others by nghttp2, read that a file has ended only once they may send more of it.
 #[test]
 fn a_body_of_all_that_is_granted_is_granted_more_for_its_end() {
