@@ -89,6 +89,7 @@ impl RequestHead {
     }
 
     /// The same without a URL, for hosts that URLs have no place for: `target` is what the request line says.
+    #[inline(always)]
     pub fn to(
         method: Method,
         origin: Origin,

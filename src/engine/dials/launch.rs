@@ -584,14 +584,22 @@ impl Net {
         }
         let (_, port) = origin.key.peer();
         let may_share = origin.may_speak_http2();
-        let First { address, race } = match origin.key.is_local() {
-            // what is connected to has no address
-            true => First { address: Ok(SocketAddr::new(addresses[0], port)), race: None },
-            false => self.first_attempt(origin_id, (&claim, parked), addresses, port),
+        // what a local way leads to has no address
+        let only = match origin.key.is_local() {
+            true => Some(addresses[0]),
+            false => self.only_address(addresses),
         };
-        let address = match address {
-            Ok(address) => address,
-            Err(cause) => return (race, Err((cause, Phase::Connect))),
+        let (address, race) = match only {
+            Some(ip) => (SocketAddr::new(ip, port), None),
+            None => {
+                let before = (claim.clone(), parked);
+                match self.begin_race(origin_id, before, addresses.clone(), port) {
+                    First { address: Ok(address), race } => (address, race),
+                    First { address: Err(cause), race } => {
+                        return (race, Err((cause, Phase::Connect)));
+                    }
+                }
+            }
         };
         let Some(origin) = self.pool.get(origin_id) else {
             return (race, Err((Cause::Closed, Phase::Connect)));

@@ -238,31 +238,26 @@ impl Family {
 }
 
 impl Net {
-    /// Where the first attempt goes to for this claim, which may have a race that was parked.
-    #[inline]
-    pub(super) fn first_attempt(
-        &mut self,
-        origin: OriginId,
-        (claim, parked): (&Claim, Option<RaceId>),
-        addresses: &Addresses,
-        port: u16,
-    ) -> First {
+    /// The address that the first attempt goes to, where it needs no race: gates may have one wait, and there may be more addresses to
+    /// come.
+    #[inline(always)]
+    pub(super) fn only_address(&self, addresses: &Addresses) -> Option<IpAddr> {
         match &**addresses {
-            // gates may have it wait, and there may be more to come
             &[ip]
                 if !is_of_a_link(ip)
                     && self.config.address_policy.is_none()
                     && !self.gates.any()
                     && !self.resolver.has_partial() =>
             {
-                First { address: Ok(SocketAddr::new(ip, port)), race: None }
+                Some(ip)
             }
-            _ => self.begin_race(origin, (claim.clone(), parked), addresses.clone(), port),
+            _ => None,
         }
     }
 
+    /// Begins a race for this claim, which may have one that was parked. Where its first attempt goes to.
     #[cold]
-    fn begin_race(
+    pub(super) fn begin_race(
         &mut self,
         origin: OriginId,
         (claim, before): (Claim, Option<RaceId>),

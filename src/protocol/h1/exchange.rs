@@ -381,14 +381,21 @@ impl Exchange {
         }
     }
 
+    /// The response has no head: all that comes is its body, until the end.
+    #[cold]
+    fn begin_without_head(&mut self, input: &[u8]) -> (usize, Step) {
+        self.response = Response::UntilClose;
+        self.reasons.insert(CloseReason::DelimitedByClose);
+        self.received += input.len() as u64;
+        (input.len(), Step::Body(input.len()))
+    }
+
     /// A head of which nothing has come before: nearly always, all of it is here.
     fn whole_head(&mut self, input: &[u8]) -> Result<(usize, Step), HttpFault> {
         let window = &input[..input.len().min(self.limits.head_bytes)];
         let parsed = match head::parse(window, self.kind) {
             Err(HttpFault::BadStatusLine { .. }) if self.limits.headless => {
-                self.response = Response::UntilClose;
-                self.reasons.insert(CloseReason::DelimitedByClose);
-                return self.step(input);
+                return Ok(self.begin_without_head(input));
             }
             parsed => parsed?,
         };
