@@ -16,6 +16,7 @@ use crate::engine::links::connection::{Connection, State};
 use crate::engine::net::{Net, Timer};
 use crate::engine::pool::PoolOrigin;
 use crate::engine::roster::Roster;
+use crate::engine::transfers::finish::Stand;
 use crate::engine::transfers::transfer::Place;
 use crate::engine::{ConnectionId, Engine, TransferId, error_before_exchange};
 use crate::error::{Cause, Deadline};
@@ -117,7 +118,12 @@ impl Engine {
                     // whose time is over, and not the connection's
                     Deadline::Total if others_wait && connection.is_past_connect() => {
                         let error = error_before_exchange(cause, connection.phase());
-                        self.leave_opening(id, transfer, error);
+                        let report =
+                            self.roster.report(&mut self.net, transfer, Stand::Opening(id));
+                        if !self.hand_on(id) {
+                            self.net.close(id);
+                        }
+                        self.deliver_failure(transfer, error, report);
                     }
                     _ => self.fail_link(id, cause, None),
                 }

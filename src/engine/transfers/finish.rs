@@ -197,21 +197,6 @@ impl Engine {
         }
     }
 
-    /// A transfer fails for which a connection is being made that is of use to others.
-    #[cold]
-    pub(in crate::engine) fn leave_opening(
-        &mut self,
-        id: ConnectionId,
-        transfer: TransferId,
-        error: Error,
-    ) {
-        let report = self.roster.report(&mut self.net, transfer, Stand::Opening(id));
-        if !self.hand_on(id) {
-            self.net.close(id);
-        }
-        self.deliver_failure(transfer, error, report);
-    }
-
     /// A transfer that holds no connection fails.
     pub(in crate::engine) fn end(&mut self, id: TransferId, mut error: Error) {
         let report = self.roster.report(&mut self.net, id, Stand::Apart);
@@ -305,7 +290,12 @@ impl Engine {
     }
 
     #[cold]
-    fn deliver_failure(&mut self, transfer: TransferId, error: Error, report: Report) {
+    pub(in crate::engine) fn deliver_failure(
+        &mut self,
+        transfer: TransferId,
+        error: Error,
+        report: Report,
+    ) {
         let (handler, value) = self.roster.take_handler(transfer);
         let url = self.roster.transfers.get(transfer).map(|it| it.request.head.shown_url());
         let outcome = Outcome { result: Err(Error { url, ..error }), report };
@@ -442,7 +432,12 @@ impl Roster {
 
     /// What a transfer took, at its end.
     #[inline(always)]
-    fn report(&mut self, net: &mut Net, id: TransferId, stand: Stand) -> Report {
+    pub(in crate::engine) fn report(
+        &mut self,
+        net: &mut Net,
+        id: TransferId,
+        stand: Stand,
+    ) -> Report {
         let Some(transfer) = self.transfers.get_mut(id) else {
             unreachable!("a transfer is taken out after its report")
         };
