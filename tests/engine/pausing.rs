@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ringdove::engine::{BodySource, Flow, Paused, Request};
 use ringdove::error::{Deadline, Phase};
 use ringdove::protocol::SourceRead;
-use ringdove::{Body, Options};
+use ringdove::{Body, LowSpeed, Options};
 
 use crate::harness::{Harness, Log, following, get, ms, timeouts};
 
@@ -294,4 +294,23 @@ fn a_silent_source_is_no_silent_peer() {
     h.again();
     h.sent(connection);
     h.times_out(60_100, Deadline::FirstByte, Phase::FirstByte);
+}
+
+/// Nor is a peer slow that waits for what the source has not, and answers without it.
+#[test]
+fn who_waits_for_a_source_is_not_slow() {
+    let mut h = Harness::new(1);
+    let body = Body::Stream { length: Some(9), source: Box::new(Trickle(true)) };
+    let low = LowSpeed { bytes_per_second: 1_000, over: ms(100) };
+    let options = Options { low_speed: Some(low), ..Options::default() };
+    let request = Request::new(http::Method::PUT, "http://10.0.0.1/").unwrap().body(body);
+    h.add(request.options(Arc::new(options)));
+    let connection = h.connect();
+    h.sent(connection);
+    // less than twice the time that is measured
+    h.at(1_150);
+    h.received(connection, b"HTTP/1.1 404 No\r\nContent-Length: 5\r\n\r\n");
+    h.at(1_170);
+    h.received(connection, b"there");
+    h.succeeds();
 }

@@ -117,6 +117,14 @@ impl Holds {
         self.0 & (Self::DELIVERY | Hold::Pace as u8) != 0
     }
 
+    /// The peer answers: if it has waited for the rest of the request, it was not slow since it was `measured`.
+    #[inline]
+    pub(in crate::engine) fn end_wait(self, measured: &mut Time, now: Time) {
+        if self.sending() {
+            *measured = now;
+        }
+    }
+
     /// Whether bytes of the request's body have to wait.
     pub(in crate::engine) fn sending(self) -> bool {
         // all but that the response is not taken

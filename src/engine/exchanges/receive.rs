@@ -437,6 +437,7 @@ impl Exchange {
                     *answered = self.request_sent == Time::NEVER
                         || matches!(transfer.request.body, Body::Raw(_));
                     self.head_loan = None;
+                    self.holds.end_wait(&mut self.measured.0, now);
                     let answer = Answer {
                         untouched: !self.body_begun,
                         response: &mut self.response,

@@ -342,6 +342,7 @@ impl Exchange {
                 return told;
             }
             Part::Head(head) => {
+                self.holds.end_wait(&mut self.measured.0, now);
                 let flow = self.answer().take_head(transfer, &head, common, now);
                 told.changed = self.request_sent == Time::NEVER || self.rest != Rest::Delivered;
                 flow
