@@ -474,6 +474,28 @@ fn the_engine_itself_has_few_methods() {
     assert!((MOST / 2..=MOST).contains(&methods), "{methods} methods");
 }
 
+/// A function fits a screen.
+#[test]
+fn no_function_of_the_library_is_over_seventy_lines() {
+    const MOST: usize = 70;
+    let mut seen = 0;
+    for source in sources(LIBRARY).iter().filter(|source| !source.is_test()) {
+        let lines: Vec<_> = without_tests(&source.text).lines().collect();
+        for (at, line) in lines.iter().enumerate() {
+            let indent = &line[..line.len() - line.trim_start().len()];
+            let begins = line.split(['(', '<']).next().is_some_and(|text| has_word(text, "fn"));
+            if !begins || line.trim_start().starts_with("//") || line.trim_end().ends_with(';') {
+                continue;
+            }
+            let end = format!("{indent}}}");
+            let Some(length) = lines[at..].iter().position(|line| *line == end) else { continue };
+            seen += 1;
+            assert!(length < MOST, "{}: {} lines: {line}", source.path.display(), length + 1);
+        }
+    }
+    assert!(seen > 1_000, "{seen} functions are found");
+}
+
 fn methods_in(body: &str) -> usize {
     let begins = |line: &&str| {
         let signature = line.strip_prefix("    ").filter(|rest| !rest.starts_with(' '));

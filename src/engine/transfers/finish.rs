@@ -14,7 +14,7 @@ use crate::engine::pool::Pool;
 use crate::engine::roster::Roster;
 use crate::engine::transfers::panicked::{Called, calling, speak_again};
 use crate::engine::transfers::request::Value;
-use crate::engine::transfers::transfer::{Place, Transfer};
+use crate::engine::transfers::transfer::{Place, Spent, Transfer};
 use crate::engine::{
     ConnectionId, Engine, Handler, Message, Outcome, Output, Report, Times, TransferId,
     error_before_exchange,
@@ -451,34 +451,7 @@ impl Roster {
             transfer.count_wire(connection, exchange);
         }
         let decoding = exchange.and_then(|exchange| exchange.decoding.as_ref());
-        let mut spent = transfer.spent;
-        // the wait that was under way when it ended
-        let waited = |since: Time| net.now.nanos_since(since);
-        // what was made for another before
-        let of_it = |since: Time| waited(since.max(transfer.since));
-        match (connection.map(|connection| &connection.state), transfer.place) {
-            (Some(State::Connecting(state)), _) => spent.connect += of_it(state.since),
-            (Some(State::Tunnelling(state)), _) => spent.proxy += of_it(state.connected),
-            (Some(State::Handshaking(state)), _) => spent.tls += of_it(state.since),
-            (None, Place::Addresses(lookup)) if net.resolver.is_started(lookup) => {
-                spent.resolve += waited(transfer.since);
-            }
-            (None, Place::Connection | Place::Addresses(_)) => {
-                spent.queue += waited(transfer.since)
-            }
-            (None, Place::Admission | Place::Later(_) | Place::Opening(_) | Place::Exchange(_)) => {
-            }
-            (
-                Some(
-                    State::Exchanging(_)
-                    | State::Multiplexed(_)
-                    | State::Free
-                    | State::Idle(_)
-                    | State::Names(_),
-                ),
-                _,
-            ) => {}
-        }
+        let spent = transfer.spent_by_now(connection, net);
         Report {
             times: Times {
                 queue: Duration::from_nanos(spent.queue),
@@ -578,6 +551,38 @@ impl Net {
 }
 
 impl Transfer {
+    /// What its waits have taken, together with the one that is under way.
+    #[inline(always)]
+    fn spent_by_now(&self, connection: Option<&Connection>, net: &Net) -> Spent {
+        let mut spent = self.spent;
+        // the wait that was under way when it ended
+        let waited = |since: Time| net.now.nanos_since(since);
+        // what was made for another before
+        let of_it = |since: Time| waited(since.max(self.since));
+        match (connection.map(|connection| &connection.state), self.place) {
+            (Some(State::Connecting(state)), _) => spent.connect += of_it(state.since),
+            (Some(State::Tunnelling(state)), _) => spent.proxy += of_it(state.connected),
+            (Some(State::Handshaking(state)), _) => spent.tls += of_it(state.since),
+            (None, Place::Addresses(lookup)) if net.resolver.is_started(lookup) => {
+                spent.resolve += waited(self.since);
+            }
+            (None, Place::Connection | Place::Addresses(_)) => spent.queue += waited(self.since),
+            (None, Place::Admission | Place::Later(_) | Place::Opening(_) | Place::Exchange(_)) => {
+            }
+            (
+                Some(
+                    State::Exchanging(_)
+                    | State::Multiplexed(_)
+                    | State::Free
+                    | State::Idle(_)
+                    | State::Names(_),
+                ),
+                _,
+            ) => {}
+        }
+        spent
+    }
+
     /// Adds what its exchange has moved on this connection.
     fn count_wire(&mut self, connection: &Connection, exchange: Option<&Exchange>) {
         let before = match exchange {
