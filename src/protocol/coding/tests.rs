@@ -446,9 +446,10 @@ fn a_few_bytes_hold_nothing_for_long() {
     let (mut rest, mut bytes) = (&coded[..], 0);
     let end = loop {
         match decoder.decode(rest, &mut out) {
-            Ok(Decoded { consumed, produced, .. }) => {
+            Ok(Decoded { consumed, produced, more }) => {
                 rest = &rest[consumed..];
                 bytes += produced;
+                assert!(more, "gone on with to its end, {bytes} bytes");
             }
             Err(fault) => break fault,
         }

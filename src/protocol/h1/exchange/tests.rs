@@ -370,6 +370,10 @@ fn endless_informational_responses_end() {
     let got = run("GET", [&wire[..]], &HttpLimits::DEFAULT);
     assert_eq!(got.log.matches("(100)").count(), HttpLimits::DEFAULT.informational as usize);
     assert!(got.log.ends_with("TooManyInformational"), "{}", got.log);
+    // as many as servers were seen to send
+    let wire = [&b"HTTP/1.1 103\r\n\r\n".repeat(100)[..], b"HTTP/1.1 204\r\n\r\n"].concat();
+    let got = run("GET", [&wire[..]], &HttpLimits::DEFAULT);
+    assert!(got.log.ends_with("(103); 204; complete; reusable"), "{}", got.log);
 }
 
 #[test]
