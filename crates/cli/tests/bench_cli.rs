@@ -319,6 +319,16 @@ fn requests_are_described_as_to_fetch() {
         seen.push((requests[0].method(), fields, requests[0].body.clone()));
     }
     assert_eq!(seen[0], seen[1], "bench, fetch");
+    // what comes is decoded, and only where that is asked for
+    let coded = "200 OK\r\nContent-Encoding: gzip";
+    let script = Script::new().respond(coded, Framing::ContentLength, "none");
+    let server = Plan::new().path("/", script).start();
+    for (option, status) in [(None, 0), (Some("--compressed"), 1)] {
+        let mut command = Command::new(RINGDOVE);
+        command.args(["bench", "--driver", "epoll", "--rounds", "1", "-n", "1", "--warm-up", "0"]);
+        let output = command.args(option).arg(server.url("/")).output().expect("runs");
+        assert_eq!(output.status.code(), Some(status), "{option:?}: {output:?}");
+    }
     let output = Command::new(RINGDOVE).args(["bench", "-n", "1", "-d", "@nowhere"]).output();
     let said = String::from_utf8_lossy(&output.expect("runs").stderr).into_owned();
     assert!(said.contains("cannot read -d @nowhere"), "{said}");

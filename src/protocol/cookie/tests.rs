@@ -394,7 +394,7 @@ fn a_file_is_kept_whole() {
 #[test]
 fn files_of_other_programs() {
     let jar = CookieJar::new();
-    let text = "\u{feff}a.com\tFALSE\t/\tFALSE\t1700000060.75\ta\t1\n\
+    let text = "\u{feff}#HttpOnly_.a.com\tFALSE\t/\tFALSE\t1700000060.75\ta\t1\n\
                 a.com\tFALSE\t/\tFALSE\t0.0\tb\t2\n\
                 a.com\tFALSE\t/\tFALSE\t1700000060.\tc\t3\n\
                 a.com\tFALSE\t/\tFALSE\t1700000060.x\td\t4\n\

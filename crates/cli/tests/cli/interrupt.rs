@@ -114,7 +114,8 @@ fn who_demands_an_end_gets_it_and_no_part_is_left() {
         let bodies = directory.path().join("bodies");
         let running = start(&server, &["/fast", "/never"], 1, "auto", &bodies);
         running.signal(signal);
-        running.wait().exits(code).says(&["interrupted: 1 transfers given up"]);
+        let ended = running.wait().exits(code).says(&["interrupted: 1 transfers given up"]);
+        assert!(!ended.stderr.contains("to become whole"), "{signal}: {}", ended.stderr);
         assert_eq!(names(&bodies), [format!("http,127.0.0.1+{},fast", server.addr().port())]);
         let jar = fs::read_to_string(bodies.with_extension("jar")).expect("cookies");
         assert!(jar.contains("kept"), "{signal}: {jar}");

@@ -303,10 +303,13 @@ fn a_pipe_among_files_does_not_make_them_wait() {
         .args(["-o", "/dev/null"])
         .start();
     // nobody reads the pipes yet
-    assert!(eventually(PATIENCE, || path("a").exists()), "{}", server.dump());
+    let goes_on = || path("a").exists() && server.requests().len() == 2;
+    assert!(eventually(PATIENCE, goes_on), "{}", server.dump());
     let read = |name: &str| {
         let cat = Command::new("timeout").args(["20", "cat"]).arg(path(name)).output();
-        String::from_utf8(cat.expect("cat runs").stdout).expect("text")
+        let cat = cat.expect("cat runs");
+        assert!(cat.status.success(), "{name} has no end");
+        String::from_utf8(cat.stdout).expect("text")
     };
     // each has all that goes into it, and its end before the other is opened
     assert_eq!(read("p"), "/1/3");
