@@ -122,42 +122,24 @@ fn a_server_that_is_not_there(kind: Kind) {
     assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
 }
 
-/// 20,000 names that are found, beside 500 that never are and without; by turns, since it is time that is compared.
+/// 20,000 names are found, a hundred at a time, before any of 500 is given up that are asked for from the beginning on. (That they take
+/// no longer than without these is shown where time is virtual, in the resolver's own tests: here a query may be lost.)
 fn names_that_never_resolve_hold_nobody_up(kind: Kind) {
-    let without = [20_000_usize, 0];
-    let with = [20_000, 500];
-    let mut times = [[Duration::MAX; 2]; 3];
-    for round in 0..times.len() {
-        for (which, counts) in [without, with].into_iter().enumerate() {
-            times[round][which] = good_ones_take(kind, counts);
-        }
-        let best = |which: usize| times.iter().map(|times| times[which]).min().unwrap_or_default();
-        let (alone, among) = (best(0), best(1));
-        eprintln!(
-            "measured: {kind}: 20,000 names {alone:.2?}, with 500 that are never found {among:.2?}"
-        );
-        if among < alone.mul_f64(1.5) + Duration::from_millis(500) {
-            return;
-        }
-    }
-    panic!("{times:?}");
-}
-
-/// How long the `good` take, a hundred at a time, with so many that are stuck from the beginning on.
-fn good_ones_take(kind: Kind, [good, stuck]: [usize; 2]) -> Duration {
+    const GOOD: usize = 20_000;
+    const STUCK: usize = 500;
     let names = NameServer::start();
     let server = Nginx::plain();
     let mut run = run(kind, names.addr());
     let port = server.addr().port();
     let start = Instant::now();
     let get = |run: &mut Run, name: String| run.get(&format!("http://{name}.test:{port}/ok"));
-    let lost: Vec<_> = (0..stuck).map(|n| get(&mut run, format!("never{n}"))).collect();
+    let lost: Vec<_> = (0..STUCK).map(|n| get(&mut run, format!("never{n}"))).collect();
     let mut found = Vec::new();
     // a thousand are never waited for in vain, however busy the machine is
-    for thousand in 1..=good / 1000 {
+    for thousand in 1..=GOOD / 1000 {
         run.turn_until("the good ones are over", |run| {
             let over = run.driver.stats().succeeded as usize;
-            while found.len() < good.min(over + 100) {
+            while found.len() < GOOD.min(over + 100) {
                 found.push(get(run, format!("good{}", found.len())));
             }
             over >= thousand * 1000
@@ -167,12 +149,11 @@ fn good_ones_take(kind: Kind, [good, stuck]: [usize; 2]) -> Duration {
     found.iter().for_each(|transfer| transfer.assert_response(200, b"hello world\n"));
     // who is never found is given up after 12 s
     let gone = lost.iter().filter(|transfer| transfer.is_done()).count();
-    assert!(gone == 0 || took > Duration::from_secs(12), "{gone} of {stuck} are over");
+    assert!(gone == 0 || took > Duration::from_secs(12), "{gone} of {STUCK} are over");
     let asked = names.asked_for("good");
-    let most = 2 * good as u64 + good as u64 / 50;
+    let most = 2 * GOOD as u64 + GOOD as u64 / 50;
     assert!(asked <= most, "{asked} queries: each is for both families, once if none is lost");
     lost.iter().for_each(|transfer| drop(run.driver.remove(transfer.id)));
-    took
 }
 
 fn a_slow_rate_is_kept(kind: Kind) {
