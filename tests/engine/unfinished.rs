@@ -6,32 +6,19 @@ use ringdove::engine::{Config, ConnectionId, Options, Output};
 use ringdove::error::{Cause, Phase};
 use ringdove::{DecodePolicy, HttpVersions, TlsPolicy};
 
+use ringdove_test_support::h2::raw::frame;
+use ringdove_test_support::sim_tls::unfinished_handshake;
+
 use crate::decoding::gzip;
 use crate::harness::{Harness, Log, get_url};
 
 const MEMORY: usize = 400_000;
-
-/// A message of TLS of 65,535 bytes, of which the last never come (RFC 8446, 4 and 5.1).
-fn handshake() -> Vec<u8> {
-    let mut message = vec![2, 0, 0xff, 0xff];
-    message.resize(4 * 16_384 - 8, 0);
-    let records = message.chunks(16_384).map(|fragment| {
-        let length = (fragment.len() as u16).to_be_bytes();
-        [&[22, 3, 3][..], &length, fragment].concat()
-    });
-    records.collect::<Vec<_>>().concat()
-}
 
 /// SETTINGS, and a block of 131,072 bytes in frames of which the last never comes (RFC 9113, 6.2, 6.10).
 fn block() -> Vec<u8> {
     let fragment = [0x88; 16_384];
     let more = frame(9, 0, 1, &fragment).repeat(7);
     [frame(4, 0, 0, &[]), frame(1, 0, 1, &fragment), more].concat()
-}
-
-fn frame(kind: u8, flags: u8, stream: u8, payload: &[u8]) -> Vec<u8> {
-    let length = (payload.len() as u32).to_be_bytes();
-    [&length[1..], &[kind, flags, 0, 0, 0, stream], payload].concat()
 }
 
 fn harness() -> Harness {
@@ -73,10 +60,10 @@ fn crowd(scheme: &str, says: &[u8]) -> (Harness, usize) {
 
 #[test]
 fn handshakes_that_come_to_much_hold_no_more_than_all_may() {
-    let (h, failed) = crowd("https", &handshake());
+    let (h, failed) = crowd("https", &unfinished_handshake());
     // 46 KiB of each count: what is beyond a record
     assert_eq!((failed, h.engine.stats().connections), (92, 8));
-    let (h, failed) = crowd("https", &handshake()[..18_000]);
+    let (h, failed) = crowd("https", &unfinished_handshake()[..18_000]);
     assert_eq!((failed, h.engine.stats().memory), (0, 0), "any may have a record");
 }
 
@@ -91,8 +78,8 @@ fn blocks_that_come_to_much_hold_no_more_than_all_may() {
 /// Who wants memory gets it of those, but for the share that they have at any time.
 #[test]
 fn a_body_gets_the_memory_of_handshakes() {
-    let (mut h, _) = crowd("https", &handshake());
-    let other = ask(&mut h, "https://10.0.0.2/", &handshake());
+    let (mut h, _) = crowd("https", &unfinished_handshake());
+    let other = ask(&mut h, "https://10.0.0.2/", &unfinished_handshake());
     let mut failed = h.wants().len();
     for nth in 0..4 {
         let decode = Some(DecodePolicy::default());

@@ -85,3 +85,14 @@ fn identity() -> &'static CertifiedKey<KeyPair> {
         CertifiedKey { cert, signing_key }
     })
 }
+
+/// A message of TLS of 65,535 bytes, of which the last never come (RFC 8446, 4 and 5.1).
+pub fn unfinished_handshake() -> Vec<u8> {
+    let mut message = vec![2, 0, 0xff, 0xff];
+    message.resize(4 * 16_384 - 8, 0);
+    let records = message.chunks(16_384).map(|fragment| {
+        let length = (fragment.len() as u16).to_be_bytes();
+        [&[22, 3, 3][..], &length, fragment].concat()
+    });
+    records.collect::<Vec<_>>().concat()
+}

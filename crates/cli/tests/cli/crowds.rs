@@ -15,6 +15,8 @@ use flate2::Compression;
 use flate2::write::{GzEncoder, ZlibEncoder};
 
 use ringdove_test_support::eventually;
+use ringdove_test_support::h2::raw::frame;
+use ringdove_test_support::sim_tls::unfinished_handshake;
 
 use crate::command::{Ringdove, drivers};
 
@@ -160,29 +162,14 @@ fn deflate() -> Vec<u8> {
     coded("deflate", encoder.get_ref())
 }
 
-/// A message of TLS of 65,535 bytes, of which the last never come (RFC 8446, 4 and 5.1).
-fn handshake() -> Vec<u8> {
-    let mut message = vec![2, 0, 0xff, 0xff];
-    message.resize(4 * 16_384 - 8, 0);
-    let records = message.chunks(16_384).map(|fragment| {
-        let length = (fragment.len() as u16).to_be_bytes();
-        [&[22, 3, 3][..], &length, fragment].concat()
-    });
-    records.collect::<Vec<_>>().concat()
-}
-
 /// A head of HTTP/2 that never ends, in as many frames as there may be (RFC 9113, 6.2 and 6.10).
 fn block() -> Vec<u8> {
-    let frame = |kind: u8, stream: u8, payload: &[u8]| {
-        let length = (payload.len() as u32).to_be_bytes();
-        [&length[1..], &[kind, 0, 0, 0, 0, stream], payload].concat()
-    };
     // an indexed `:status: 200`, and the beginning of a literal of as many bytes as there may be
     let mut block = vec![0x88, 0x00, 1, b'x', 0x7f, 0xe1, 0xa6, 0x12];
     block.resize(9 * 16_384, b'x');
-    let mut frames = frame(4, 0, &[]);
+    let mut frames = frame(4, 0, 0, &[]);
     for (at, fragment) in block.chunks(16_384).enumerate() {
-        frames.extend(frame(if at == 0 { 1 } else { 9 }, 1, fragment));
+        frames.extend(frame(if at == 0 { 1 } else { 9 }, 0, 1, fragment));
     }
     frames
 }
@@ -215,7 +202,7 @@ fn hostile() -> Vec<Hostile> {
         once("deflate", deflate()),
         once("head", head),
         Hostile { says: Says::Redirects, ..once("redirects", Vec::new()) },
-        Hostile { scheme: "https", args: &["-k"], ..once("handshake", handshake()) },
+        Hostile { scheme: "https", args: &["-k"], ..once("handshake", unfinished_handshake()) },
         Hostile { args: &["--http2-prior-knowledge"], ..once("block", block()) },
     ]
 }

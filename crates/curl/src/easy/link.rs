@@ -115,6 +115,20 @@ pub(crate) fn link_of(handle: Pointer) -> Result<(Rc<Easy>, Rc<Link>), Code> {
     Ok((easy, link))
 }
 
+/// The same for a call that moves bytes and counts them: none so far. It has no buffer if that is `missing`.
+fn link_for(
+    handle: Pointer,
+    missing: bool,
+    count: *mut usize,
+) -> Result<(Rc<Easy>, Rc<Link>), Code> {
+    if count.is_null() || missing {
+        return Err(Code::BAD_FUNCTION_ARGUMENT);
+    }
+    // SAFETY: not null, and the caller promises room for one number.
+    unsafe { count.write(0) };
+    link_of(handle)
+}
+
 /// curl_easy_recv(3)
 #[unsafe(no_mangle)]
 extern "C" fn curl_easy_recv(
@@ -124,12 +138,7 @@ extern "C" fn curl_easy_recv(
     count: *mut usize,
 ) -> Code {
     guard(Code::FAILED_INIT, || {
-        if count.is_null() || buffer.is_null() && size > 0 {
-            return Code::BAD_FUNCTION_ARGUMENT;
-        }
-        // SAFETY: not null, and the caller promises room for one number.
-        unsafe { count.write(0) };
-        let (easy, link) = match link_of(handle) {
+        let (easy, link) = match link_for(handle, buffer.is_null() && size > 0, count) {
             Ok(found) => found,
             Err(code) => return code,
         };
@@ -158,12 +167,7 @@ extern "C" fn curl_easy_send(
     count: *mut usize,
 ) -> Code {
     guard(Code::FAILED_INIT, || {
-        if count.is_null() || buffer.is_null() && size > 0 {
-            return Code::BAD_FUNCTION_ARGUMENT;
-        }
-        // SAFETY: not null, and the caller promises room for one number.
-        unsafe { count.write(0) };
-        let (easy, link) = match link_of(handle) {
+        let (easy, link) = match link_for(handle, buffer.is_null() && size > 0, count) {
             Ok(found) => found,
             Err(code) => return code,
         };
