@@ -1,0 +1,17 @@
+//! Every bound on what servers, pages and archives can make a crawl do, named, with its reason.
+
+use std::time::Duration;
+
+/// Bytes of a robots.txt that are read; the rest is as if it were not there (RFC 9309, 2.5: at least 500 KiB).
+pub const ROBOTS_BYTES: usize = 500 * 1024;
+/// Bytes of one line of it, the rest of which is left out: as many as Google keeps, which makes eight times the longest
+/// URL that browsers were known to take.
+pub const ROBOTS_LINE: usize = 2083 * 8 - 1;
+/// How long a robots.txt is believed (RFC 9309, 2.4: no longer than a day).
+pub const ROBOTS_AGE: Duration = Duration::from_secs(24 * 60 * 60);
+/// Redirects that are followed on the way to one (RFC 9309, 2.3.1.2: at least five).
+pub const ROBOTS_REDIRECTS: usize = 5;
+/// The longest Crawl-delay that is kept as it says; a longer one is taken for this.
+pub const CRAWL_DELAY: Duration = Duration::from_secs(24 * 60 * 60);
+/// Sitemaps that one robots.txt can name.
+pub const ROBOTS_SITEMAPS: usize = 1000;

@@ -1,0 +1,200 @@
+//! What a robots.txt says to one crawler (RFC 9309), read off its bytes.
+//!
+//! Knows groups, rules, their precedence, and the two records beside them that are in use everywhere: Crawl-delay and
+//! Sitemap. Must not know who fetches the file, nor when. Invariants: any bytes are a robots.txt; of two rules that
+//! match the longer one decides, and of two as long the one that allows; a rule is looked at once for each URL.
+
+mod lines;
+mod pattern;
+mod standing;
+
+use std::time::Duration;
+
+use url::{Position, Url};
+
+use crate::limits;
+use lines::{Kind, lines};
+use pattern::{Pattern, octets};
+
+pub use standing::{Answer, Standing};
+
+/// What a robots.txt says to one crawler.
+///
+/// ```
+/// use ringdove_crawl::robots::Robots;
+///
+/// let robots = Robots::parse(b"User-agent: *\nDisallow: /private/\nCrawl-delay: 2\n", "ourbot");
+/// assert!(robots.allows(&"http://a.example/public".parse()?));
+/// assert!(!robots.allows(&"http://a.example/private/x".parse()?));
+/// assert_eq!(robots.crawl_delay().unwrap().as_secs(), 2);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Robots {
+    rules: Vec<Rule>,
+    crawl_delay: Option<Duration>,
+    sitemaps: Vec<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Rule {
+    pattern: Pattern,
+    allows: bool,
+}
+
+/// What groups say to some crawlers: to the one by its name, or to all (`*`).
+#[derive(Debug, Default)]
+struct Said {
+    rules: Vec<Rule>,
+    crawl_delay: Option<Duration>,
+    /// Some group names them.
+    named: bool,
+    /// The group that is being read does: its rules are theirs.
+    in_group: bool,
+    /// A Crawl-delay that comes now is theirs.
+    in_delay: bool,
+}
+
+impl Robots {
+    /// Reads `text`, of which no more than [`limits::ROBOTS_BYTES`] count, for the crawler whose product token is
+    /// `agent` (RFC 9309, 2.2.1; see [`product_token`]).
+    ///
+    /// A group is its user-agent lines and the rules up to the next user-agent line; no other record ends it. Groups that name
+    /// the crawler count together, and those of `*` only where there is none. A Crawl-delay holds for the names that
+    /// stand right before it or before the rules that it follows. Text in UTF-16 is read if its byte order mark says so.
+    pub fn parse(text: &[u8], agent: &str) -> Robots {
+        let text = &text[..text.len().min(limits::ROBOTS_BYTES)];
+        match encoding_rs::Encoding::for_bom(text) {
+            Some((encoding, _)) if encoding != encoding_rs::UTF_8 => {
+                Robots::read(encoding.decode(text).0.as_bytes(), agent)
+            }
+            _ => Robots::read(text, agent),
+        }
+    }
+
+    fn read(text: &[u8], agent: &str) -> Robots {
+        let (mut own, mut all) = (Said::default(), Said::default());
+        let mut sitemaps = Vec::new();
+        let (mut rules_begun, mut delay_begun) = (false, false);
+        for line in lines(text) {
+            match line.kind {
+                Kind::UserAgent => {
+                    for (said, is_named) in
+                        [(&mut own, names(line.value, agent)), (&mut all, names_all(line.value))]
+                    {
+                        said.in_group = is_named || said.in_group && !rules_begun;
+                        said.in_delay = is_named || said.in_delay && !delay_begun;
+                        said.named |= is_named;
+                    }
+                    (rules_begun, delay_begun) = (false, false);
+                }
+                Kind::Allow | Kind::Disallow => {
+                    (rules_begun, delay_begun) = (true, true);
+                    for said in [&mut own, &mut all].into_iter().filter(|said| said.in_group) {
+                        said.rules.extend(rules(line.value, line.kind == Kind::Allow));
+                    }
+                }
+                Kind::CrawlDelay => {
+                    delay_begun = true;
+                    for said in [&mut own, &mut all].into_iter().filter(|said| said.in_delay) {
+                        said.crawl_delay = said.crawl_delay.max(seconds(line.value));
+                    }
+                }
+                Kind::Sitemap => add_sitemap(&mut sitemaps, line.value),
+                Kind::Unknown => {}
+            }
+        }
+        let said = if own.named { own } else { all };
+        Robots { rules: said.rules, crawl_delay: said.crawl_delay, sitemaps }
+    }
+
+    /// Whether the crawler may fetch this URL. `/robots.txt` itself it always may.
+    pub fn allows(&self, url: &Url) -> bool {
+        self.allows_target(url[Position::BeforePath..Position::AfterQuery].as_bytes())
+    }
+
+    /// The same of a path with its query, in whatever bytes.
+    pub fn allows_target(&self, target: &[u8]) -> bool {
+        if target == b"/robots.txt" {
+            return true;
+        }
+        let target = octets(target);
+        let longest = |allows: bool| {
+            let matching = self
+                .rules
+                .iter()
+                .filter(|rule| rule.allows == allows && rule.pattern.matches(&target));
+            matching.map(|rule| rule.pattern.len()).max()
+        };
+        longest(true) >= longest(false)
+    }
+
+    /// The least time between two requests that it asks for, as far as [`limits::CRAWL_DELAY`].
+    pub fn crawl_delay(&self) -> Option<Duration> {
+        self.crawl_delay
+    }
+
+    /// Where it says that sitemaps are, each once, as written: to be resolved against its own URL.
+    pub fn sitemaps(&self) -> &[String] {
+        &self.sitemaps
+    }
+}
+
+/// The first product token of a User-Agent: what stands before the first `/`, blank or other character that none has. This is the name
+/// by which a robots.txt may speak of the crawler. RFC 9309 has letters, `-` and `_`; digits are in use.
+///
+/// ```
+/// use ringdove_crawl::robots::product_token;
+///
+/// assert_eq!(product_token("OurBot/1.2 (+https://our.example/bot)"), Some("OurBot"));
+/// assert_eq!(product_token("(none)"), None);
+/// ```
+pub fn product_token(user_agent: &str) -> Option<&str> {
+    let end = user_agent.bytes().position(|byte| !is_token_byte(byte)).unwrap_or(user_agent.len());
+    (end > 0).then(|| &user_agent[..end])
+}
+
+fn is_token_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_'
+}
+
+/// Whether a user-agent line speaks of this crawler: of what it names, the first token counts.
+fn names(value: &[u8], agent: &str) -> bool {
+    let end = value.iter().position(|byte| !is_token_byte(*byte)).unwrap_or(value.len());
+    end > 0 && value[..end].eq_ignore_ascii_case(agent.as_bytes())
+}
+
+fn names_all(value: &[u8]) -> bool {
+    matches!(value, [b'*'] | [b'*', b' ' | b'\t', ..])
+}
+
+/// The rules of one line. An empty one says nothing; a directory's index, if it is allowed, allows the directory, too.
+fn rules(value: &[u8], allows: bool) -> impl Iterator<Item = Rule> {
+    let pattern = (!value.is_empty()).then(|| Pattern::new(value));
+    let slash = value.iter().rposition(|byte| *byte == b'/');
+    let directory = slash
+        .filter(|slash| allows && value[*slash..].starts_with(b"/index.htm"))
+        .map(|slash| Pattern::new(&[&value[..=slash], b"$"].concat()));
+    pattern.into_iter().chain(directory).map(move |pattern| Rule { pattern, allows })
+}
+
+/// A number that a Crawl-delay begins with, as seconds.
+fn seconds(value: &[u8]) -> Option<Duration> {
+    let is_part = |byte: &u8| byte.is_ascii_digit() || *byte == b'.';
+    let end = value.iter().position(|byte| !is_part(byte)).unwrap_or(value.len());
+    let number: f64 = std::str::from_utf8(&value[..end]).ok()?.parse().ok()?;
+    Some(
+        Duration::try_from_secs_f64(number)
+            .map_or(limits::CRAWL_DELAY, |delay| delay.min(limits::CRAWL_DELAY)),
+    )
+}
+
+fn add_sitemap(sitemaps: &mut Vec<String>, value: &[u8]) {
+    if sitemaps.len() < limits::ROBOTS_SITEMAPS
+        && let Ok(value) = str::from_utf8(value)
+        && !value.is_empty()
+        && !sitemaps.iter().any(|known| known == value)
+    {
+        sitemaps.push(value.to_owned());
+    }
+}
