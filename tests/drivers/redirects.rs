@@ -59,7 +59,6 @@ fn each_status_of_a_real_server(kind: Kind) {
             assert_eq!((first.status, last.status), (Some(status), Some(200)));
             assert_eq!(first.remote, Some(nginx.addr()));
             assert_eq!(last.url.as_ref().unwrap().path(), "/ok");
-            assert!(!first.times.total.is_zero() && !last.times.total.is_zero());
             assert!(report.times.total >= first.times.total + last.times.total);
         }
     }
