@@ -8,9 +8,13 @@ use std::collections::HashMap;
 use std::fmt;
 use std::hash::{BuildHasherDefault, Hash, Hasher};
 use std::marker::PhantomData;
+use std::num::NonZeroU32;
 
-/// Bits of a generation; a ring token carries it beside an 8-bit kind and a 32-bit slot.
+/// Bits of a generation that count; a ring token carries them beside an 8-bit kind and a 32-bit slot.
 const GENERATION_MASK: u32 = (1 << 24) - 1;
+
+/// The bit above those.
+const NOT_ZERO: NonZeroU32 = NonZeroU32::new(GENERATION_MASK + 1).unwrap();
 
 /// An empty slab gives back room for more entries than this: a million may have been in it once.
 const KEPT_WHEN_EMPTY: usize = 1024;
@@ -18,23 +22,40 @@ const KEPT_WHEN_EMPTY: usize = 1024;
 /// The name of an entry of type `T` in a slab: a slot and the generation of its occupant.
 pub struct Id<T> {
     slot: u32,
-    generation: u32,
+    generation: Generation,
     of: PhantomData<fn() -> T>,
+}
+
+/// Which occupant of its slot an entry is. Never 0, so that an id that may be absent takes no more room than one that is there.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Generation(NonZeroU32);
+
+impl Generation {
+    const FIRST: Generation = Generation(NOT_ZERO);
+
+    /// The one of this count; what is above its bits is ignored.
+    fn of(count: u32) -> Self {
+        Self(NOT_ZERO | count & GENERATION_MASK)
+    }
+
+    fn count(self) -> u32 {
+        self.0.get() & GENERATION_MASK
+    }
+
+    fn next(self) -> Self {
+        Self::of(self.count() + 1)
+    }
 }
 
 impl<T> Id<T> {
     /// The id as one integer (generation above, slot in the low 32 bits), for a token.
     pub fn to_bits(self) -> u64 {
-        u64::from(self.generation) << 32 | u64::from(self.slot)
+        u64::from(self.generation.count()) << 32 | u64::from(self.slot)
     }
 
     /// The id whose [`Id::to_bits`] this is; the top 8 bits are ignored.
     pub fn from_bits(bits: u64) -> Self {
-        Self {
-            slot: bits as u32,
-            generation: (bits >> 32) as u32 & GENERATION_MASK,
-            of: PhantomData,
-        }
+        Self { slot: bits as u32, generation: Generation::of((bits >> 32) as u32), of: PhantomData }
     }
 
     /// The slot: unique among the ids alive at one time, small, reused.
@@ -62,7 +83,7 @@ impl<T> Hash for Id<T> {
 }
 impl<T> fmt::Debug for Id<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.slot, self.generation)
+        write!(f, "{}.{}", self.slot, self.generation.count())
     }
 }
 
@@ -102,18 +123,15 @@ pub(crate) struct Slab<T> {
     /// The first of the free slots; [`END`] if there is none.
     free: u32,
     /// The generation of slots that come to be: above that of all that were given back.
-    young: u32,
+    young: Generation,
 }
 
 struct Entry<T> {
     /// Goes up when the slot's occupant leaves.
-    generation: u32,
-    place: Place<T>,
-}
-
-enum Place<T> {
-    Taken(T),
-    Free { next: u32 },
+    generation: Generation,
+    /// The free slot after this one, if this is one.
+    next: u32,
+    occupant: Option<T>,
 }
 
 /// The end of the list of free slots.
@@ -121,7 +139,7 @@ const END: u32 = u32::MAX;
 
 impl<T> Slab<T> {
     pub(crate) const fn new() -> Self {
-        Self { entries: Vec::new(), len: 0, free: END, young: 0 }
+        Self { entries: Vec::new(), len: 0, free: END, young: Generation::FIRST }
     }
 
     pub(crate) fn insert(&mut self, value: T) -> Id<T> {
@@ -129,15 +147,13 @@ impl<T> Slab<T> {
         let slot = self.free;
         match self.entries.get_mut(slot as usize) {
             Some(entry) => {
-                if let Place::Free { next } = entry.place {
-                    self.free = next;
-                }
-                entry.place = Place::Taken(value);
+                self.free = entry.next;
+                entry.occupant = Some(value);
                 Id { slot, generation: entry.generation, of: PhantomData }
             }
             None => {
                 let (slot, generation) = (self.entries.len() as u32, self.young);
-                self.entries.push(Entry { generation, place: Place::Taken(value) });
+                self.entries.push(Entry { generation, next: END, occupant: Some(value) });
                 Id { slot, generation, of: PhantomData }
             }
         }
@@ -153,40 +169,28 @@ impl<T> Slab<T> {
 
     #[inline]
     pub(crate) fn get(&self, id: Id<T>) -> Option<&T> {
-        match self.entries.get(id.slot())? {
-            Entry { generation, place: Place::Taken(value) } if *generation == id.generation => {
-                Some(value)
-            }
-            _ => None,
-        }
+        let entry = self.entries.get(id.slot())?;
+        if entry.generation == id.generation { entry.occupant.as_ref() } else { None }
     }
 
     #[inline]
     pub(crate) fn get_mut(&mut self, id: Id<T>) -> Option<&mut T> {
-        match self.entries.get_mut(id.slot())? {
-            Entry { generation, place: Place::Taken(value) } if *generation == id.generation => {
-                Some(value)
-            }
-            _ => None,
-        }
+        let entry = self.entries.get_mut(id.slot())?;
+        if entry.generation == id.generation { entry.occupant.as_mut() } else { None }
     }
 
     pub(crate) fn remove(&mut self, id: Id<T>) -> Option<T> {
         self.get(id)?;
-        let free = Place::Free { next: self.free };
-        let taken = std::mem::replace(&mut self.entries[id.slot()].place, free);
+        let value = self.entries[id.slot()].occupant.take();
         self.note_free(id);
-        match taken {
-            Place::Taken(value) => Some(value),
-            Place::Free { .. } => None,
-        }
+        value
     }
 
     /// As [`Slab::remove`], for an entry that is large to be moved about. Says whether there was one.
     pub(crate) fn discard(&mut self, id: Id<T>) -> bool {
         let there = self.get(id).is_some();
         if there {
-            self.entries[id.slot()].place = Place::Free { next: self.free };
+            self.entries[id.slot()].occupant = None;
             self.note_free(id);
         }
         there
@@ -201,23 +205,22 @@ impl<T> Slab<T> {
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (Id<T>, &T)> {
-        self.entries.iter().enumerate().filter_map(|(slot, entry)| match &entry.place {
-            Place::Taken(value) => {
-                let (slot, generation) = (slot as u32, entry.generation);
-                Some((Id { slot, generation, of: PhantomData }, value))
-            }
-            Place::Free { .. } => None,
+        self.entries.iter().enumerate().filter_map(|(slot, entry)| {
+            let value = entry.occupant.as_ref()?;
+            let (slot, generation) = (slot as u32, entry.generation);
+            Some((Id { slot, generation, of: PhantomData }, value))
         })
     }
 
     /// The occupant of a slot, which is first of the free ones now, has left.
     fn note_free(&mut self, id: Id<T>) {
-        self.entries[id.slot()].generation = (id.generation + 1) & GENERATION_MASK;
+        let entry = &mut self.entries[id.slot()];
+        (entry.generation, entry.next) = (id.generation.next(), self.free);
         self.free = id.slot;
         self.len -= 1;
         if self.len == 0 && self.entries.capacity() > KEPT_WHEN_EMPTY {
             let oldest = self.entries.iter().map(|entry| entry.generation).max();
-            self.young = self.young.max(oldest.unwrap_or_default());
+            self.young = oldest.map_or(self.young, |oldest| self.young.max(oldest));
             (self.entries, self.free) = (Vec::new(), END);
         }
     }
@@ -278,7 +281,7 @@ mod tests {
         let mut slab = Slab::new();
         let id = slab.insert(());
         slab.remove(id);
-        let next = Id { slot: id.slot, generation: id.generation + 1, of: PhantomData };
+        let next = Id { slot: id.slot, generation: id.generation.next(), of: PhantomData };
         assert_eq!(slab.get(next), None);
         assert_eq!(slab.remove(next), None);
         assert_eq!(slab.insert(()), next);

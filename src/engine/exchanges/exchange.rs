@@ -6,6 +6,7 @@
 
 use crate::engine::exchanges::codec::Codec;
 use crate::engine::exchanges::decode::Decoding;
+use crate::engine::exchanges::leftover::Leftover;
 use crate::engine::exchanges::pace::Pace;
 use crate::engine::links::connection::{Claim, WireCount};
 use crate::engine::memory::loans::Loan;
@@ -34,6 +35,10 @@ pub(in crate::engine) struct Exchange {
     /// Bytes of a body in memory that have been taken.
     pub(in crate::engine) body_taken: usize,
     pub(in crate::engine) head_taken: bool,
+    /// The tail of a request head that did not fit into the driver's buffer.
+    pub(in crate::engine) unfilled: Leftover,
+    /// Wire bytes that its transfer has yet to take, being paused; at most what one receive brought.
+    pub(in crate::engine) held: Leftover,
     /// The body has been asked for its bytes.
     pub(in crate::engine) body_begun: bool,
     /// The driver has been told to look at the deadline that binds since then.
@@ -155,6 +160,8 @@ impl Exchange {
             wire_before,
             body_taken: 0,
             head_taken: false,
+            unfilled: Leftover::default(),
+            held: Leftover::default(),
             body_begun: false,
             body_told: false,
             holds,
@@ -176,7 +183,7 @@ impl Exchange {
 
     #[inline(always)]
     pub(in crate::engine) fn wants_send(&self) -> bool {
-        !self.head_taken || self.wants_body()
+        !self.head_taken || self.wants_body() || !self.unfilled.is_empty()
     }
 
     /// Whether the body is to be asked for more.

@@ -6,6 +6,7 @@
 pub(super) mod codec;
 pub(super) mod decode;
 pub(super) mod exchange;
+mod leftover;
 pub(super) mod pace;
 pub(super) mod receive;
 pub(super) mod send;

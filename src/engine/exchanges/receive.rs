@@ -61,17 +61,18 @@ impl Engine {
         let Some(connection) = self.net.pool.connections.get_mut(id) else { return };
         connection.wire.received += bytes.len() as u64;
         self.net.stats.received += bytes.len() as u64;
-        let has_held = !connection.held.is_empty();
         let is_bare = connection.path.is_bare();
         match connection.state {
             State::Exchanging(exchange) => {
+                let mut has_held = false;
                 if let Some(exchange) = self.net.exchanges.get_mut(exchange) {
                     exchange.note_moved(bytes.len(), self.net.now);
+                    has_held = !exchange.held.is_empty();
                 }
                 match has_held {
                     // the driver had received more before it saw that the transfer is paused
                     true => {
-                        self.net.hold_more(id, bytes);
+                        self.net.hold(id, bytes);
                         self.shorten_line();
                     }
                     false if is_bare => {
@@ -153,8 +154,8 @@ impl Engine {
 
     /// Goes on with what a connection's exchange had no leave to take.
     fn take_held(&mut self, id: ConnectionId) {
-        let Some(connection) = self.net.pool.connections.get_mut(id) else { return };
-        let held = std::mem::take(&mut connection.held);
+        let exchange = self.net.exchange_on(id).and_then(|id| self.net.exchanges.get_mut(id));
+        let held = exchange.map(|exchange| exchange.held.take()).unwrap_or_default();
         self.take_wire(id, &held);
         let has_ended =
             self.net.pool.connections.get(id).is_some_and(|connection| connection.ended);
@@ -383,19 +384,14 @@ impl Net {
         exchange.is_some_and(|exchange| exchange.holds.delivery())
     }
 
-    fn hold_more(&mut self, id: ConnectionId, bytes: &[u8]) {
-        if let Some(connection) = self.pool.connections.get_mut(id) {
-            connection.held.extend_from_slice(bytes);
-        }
-        self.count_held(id, bytes.len());
-    }
-
+    /// Keeps wire bytes until the exchange takes them, after those that it has not taken yet.
     fn hold(&mut self, id: ConnectionId, bytes: &[u8]) {
-        if let Some(connection) = self.pool.connections.get_mut(id) {
-            // a buffer that came from holding is handed back empty: keep no memory when idle
-            connection.held = bytes.to_vec();
+        let exchange = self.exchange_on(id).and_then(|id| self.exchanges.get_mut(id));
+        debug_assert!(exchange.is_some() || bytes.is_empty(), "what has no exchange is not paused");
+        if let Some(exchange) = exchange {
+            exchange.held.push(bytes);
+            exchange.count_held(bytes.len());
         }
-        self.count_held(id, bytes.len());
     }
 }
 

@@ -7,6 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use crate::engine::dials::route::Via;
 use crate::engine::exchanges::codec::Codec;
 use crate::engine::exchanges::exchange::{Exchange, ExchangeId, Hold};
+use crate::engine::exchanges::leftover::Leftover;
 use crate::engine::links::connection::{Connection, State};
 use crate::engine::net::Net;
 use crate::engine::roster::Roster;
@@ -61,7 +62,7 @@ impl Engine {
     pub(super) fn try_fill(&mut self, id: ConnectionId, out: &mut [u8]) -> Result<usize, Cause> {
         self.roster.begin_early(&mut self.net, id);
         let Some(connection) = self.net.pool.connections.get_mut(id) else { return Ok(0) };
-        let Connection { state, path, unfilled, forwarder, .. } = connection;
+        let Connection { state, path, forwarder, .. } = connection;
         let (exchange, connecting) = match state {
             State::Exchanging(exchange) => (Some(*exchange), false),
             // one proxy is asked, once it is known which
@@ -85,17 +86,17 @@ impl Engine {
         if let (Some(via), Some(exchange), Some(transfer)) =
             (forwarder, &mut exchange, &mut transfer)
         {
-            exchange.take_forwarded_head(via, transfer, unfilled)?;
+            exchange.take_forwarded_head(via, transfer)?;
         }
         let (Some(exchange), Some(transfer)) = (exchange, transfer) else { return path.fill(out) };
         self.told |= transfer.request.body.is_streamed() && exchange.wants_body();
         if path.is_bare() {
-            return fill_plain(exchange, transfer, unfilled, connecting, out);
+            return fill_plain(exchange, transfer, connecting, out);
         }
         let mut filled = path.fill(out)?;
         self.scratch.resize(limits::TLS_PLAINTEXT, 0);
-        while filled < out.len() && (exchange.wants_send() || !unfilled.is_empty()) {
-            let plain = fill_plain(exchange, transfer, unfilled, false, &mut self.scratch);
+        while filled < out.len() && exchange.wants_send() {
+            let plain = fill_plain(exchange, transfer, false, &mut self.scratch);
             if plain.is_err() && filled > 0 {
                 // that does not leave
                 path.abandon();
@@ -143,9 +144,8 @@ impl Net {
         self.stats.sent += bytes as u64;
         match connection.state {
             State::Exchanging(exchange) => {
-                let all = connection.wire.sent == connection.wire.handed
-                    && connection.unfilled.is_empty()
-                    && !connection.path.wants_send();
+                let all =
+                    connection.wire.sent == connection.wire.handed && !connection.path.wants_send();
                 self.note_sent(exchange, bytes, all);
             }
             State::Multiplexed(_) => self.note_departures(id),
@@ -161,7 +161,8 @@ impl Net {
         let now = self.now;
         let Some(exchange) = self.exchanges.get_mut(id) else { return };
         exchange.note_moved(bytes, now);
-        let complete = exchange.head_taken && exchange.codec.request_complete();
+        let head = exchange.head_taken && exchange.unfilled.is_empty();
+        let complete = head && exchange.codec.request_complete();
         if complete && all && exchange.request_sent == Time::NEVER {
             exchange.request_sent = now;
         }
@@ -171,12 +172,7 @@ impl Net {
 impl Exchange {
     /// Has the head that `via` is to forward wait in `unfilled`.
     #[cold]
-    fn take_forwarded_head(
-        &mut self,
-        via: &Via,
-        transfer: &mut Transfer,
-        unfilled: &mut Vec<u8>,
-    ) -> Result<(), Cause> {
+    fn take_forwarded_head(&mut self, via: &Via, transfer: &mut Transfer) -> Result<(), Cause> {
         if let Codec::Http1(codec) = &mut self.codec
             && !self.head_taken
             && !matches!(transfer.request.body, Body::Connection(_))
@@ -186,10 +182,10 @@ impl Exchange {
             start(transfer)?;
             let Request { head, body, options, .. } = &transfer.request;
             let told = transfer.told_proxy();
-            *unfilled = match &options.head_writer {
+            self.unfilled = Leftover::of(match &options.head_writer {
                 Some(writer) => via.proxy.forward_by(&**writer, head, body.length(), told),
                 None => via.proxy.forward(head, body.length(), &via.fields, told),
-            };
+            });
         }
         Ok(())
     }
@@ -208,7 +204,6 @@ fn written(request: &Request) -> Vec<u8> {
 fn fill_plain(
     exchange: &mut Exchange,
     transfer: &mut Transfer,
-    unfilled: &mut Vec<u8>,
     connecting: bool,
     out: &mut [u8],
 ) -> Result<usize, Cause> {
@@ -222,6 +217,7 @@ fn fill_plain(
         start(transfer)?;
     }
     let request = &mut transfer.request;
+    let unfilled = &mut exchange.unfilled;
     let Codec::Http1(codec) = &mut exchange.codec else { return Ok(0) };
     if !exchange.head_taken {
         exchange.head_taken = true;
@@ -233,21 +229,19 @@ fn fill_plain(
         let length = request.body.length();
         match request.head.encode(length, out) {
             _ if is_connection => {}
-            _ if request.options.head_writer.is_some() => *unfilled = written(request),
+            _ if request.options.head_writer.is_some() => {
+                *unfilled = Leftover::of(written(request))
+            }
             Some(bytes) => filled = bytes,
             None => {
-                unfilled.resize(request.head.encoded_len(length), 0);
-                request.head.encode(length, unfilled);
+                let mut head = vec![0; request.head.encoded_len(length)];
+                request.head.encode(length, &mut head);
+                *unfilled = Leftover::of(head);
             }
         }
     }
     if !unfilled.is_empty() {
-        filled = unfilled.len().min(out.len());
-        out[..filled].copy_from_slice(&unfilled[..filled]);
-        unfilled.drain(..filled);
-        if unfilled.is_empty() {
-            *unfilled = Vec::new();
-        }
+        filled = unfilled.fill(out);
     }
     let streamed = request.body.is_streamed();
     if !wants_body || (connecting && streamed) {

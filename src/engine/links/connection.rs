@@ -30,10 +30,6 @@ pub struct Connection {
     pub(in crate::engine) path: Path,
     /// The proxy that forwards what is asked for.
     pub(in crate::engine) forwarder: Option<Arc<Via>>,
-    /// Wire bytes that a paused transfer has yet to take; at most what one receive brought.
-    pub(in crate::engine) held: Vec<u8>,
-    /// The tail of a request head that did not fit into the driver's buffer.
-    pub(in crate::engine) unfilled: Vec<u8>,
     pub(in crate::engine) wire: WireCount,
     /// Exchanges begun.
     pub(in crate::engine) uses: u32,
@@ -175,8 +171,6 @@ impl Connection {
             remote,
             path: Path::default(),
             forwarder: None,
-            held: Vec::new(),
-            unfilled: Vec::new(),
             wire: WireCount::default(),
             uses: 0,
             turns: 0,
@@ -319,6 +313,6 @@ mod tests {
     /// Tens of thousands may be idle: what only an exchange needs must not be part of each.
     #[test]
     fn an_idle_connection_is_small() {
-        assert!(size_of::<Connection>() <= 256, "{}", size_of::<Connection>());
+        assert!(size_of::<Connection>() <= 176, "{}", size_of::<Connection>());
     }
 }

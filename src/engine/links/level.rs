@@ -89,8 +89,7 @@ impl Connection {
         }
         match &self.state {
             State::Exchanging(id) => {
-                !self.unfilled.is_empty()
-                    || exchanges.get(*id).is_some_and(|exchange| exchange.wants_send())
+                exchanges.get(*id).is_some_and(|exchange| exchange.wants_send())
             }
             State::Multiplexed(link) => link.codec.wants_fill() && !self.ended,
             State::Names(state) => state.wants_send,

@@ -8,13 +8,13 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
+use crate::engine::Engine;
 use crate::engine::exchanges::codec::OnStream;
 use crate::engine::exchanges::exchange::{Exchange, ExchangeId, Hold};
 use crate::engine::exchanges::receive::Next;
 use crate::engine::memory::loans::Memory;
 use crate::engine::net::Net;
 use crate::engine::roster::Roster;
-use crate::engine::{ConnectionId, Engine};
 use crate::error::Cause;
 use crate::limits;
 use crate::owner::Owner;
@@ -144,16 +144,9 @@ impl Net {
         let Some(exchange) = self.exchanges.get_mut(id) else { return };
         let bytes = match exchange.codec.stream() {
             Some(stream) => stream.held(),
-            None => self.pool.connections.get(exchange.connection).map_or(0, |it| it.held.len()),
+            None => exchange.held.len(),
         };
         exchange.count_held(bytes);
-    }
-
-    /// Counts bytes that came on a connection and have to wait.
-    pub(in crate::engine) fn count_held(&mut self, id: ConnectionId, bytes: usize) {
-        if let Some(exchange) = self.exchange_on(id).and_then(|id| self.exchanges.get_mut(id)) {
-            exchange.count_held(bytes);
-        }
     }
 }
 

@@ -224,7 +224,7 @@ impl Engine {
             Codec::Http1(codec) => {
                 codec.close_reasons().is_empty()
                     && !connection.ended
-                    && connection.unfilled.is_empty()
+                    && exchange.unfilled.is_empty()
             }
             Codec::Http2(_) => true,
         };
