@@ -45,8 +45,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("typed", &["args", "config", "options"]),
 ];
 
-/// The same of the rooms of the C library, which is another crate. A handle is in a multi, which has handles: these two know each
-/// other.
+/// The same of the rooms of the C library, which is another crate. A handle is in a multi, which has handles, and a
+/// websocket is a handle's, and calls its callbacks: these pairs know each other.
 const LIBCURL_ROOMS: &[(&str, &[&str])] = &[
     ("codes", &[]),
     ("edge", &[]),
@@ -63,19 +63,29 @@ const LIBCURL_ROOMS: &[(&str, &[&str])] = &[
     (
         "easy",
         &[
-            "codes", "edge", "errors", "escape", "getdate", "mime", "multi", "options", "share",
-            "slist", "url",
+            "codes",
+            "edge",
+            "errors",
+            "escape",
+            "getdate",
+            "mime",
+            "multi",
+            "options",
+            "share",
+            "slist",
+            "url",
+            "websocket",
         ],
     ),
     ("multi", &["codes", "easy", "edge", "errors", "options"]),
-    ("websocket", &["codes", "easy", "edge"]),
+    ("websocket", &["codes", "easy", "edge", "errors"]),
 ];
 
 /// The same of the parts of the crawler, which is another crate: they know nothing of each other.
 const CRAWLER_PARTS: &[(&str, &[&str])] = &[("limits", &[]), ("robots", &["limits"])];
 
 /// Where C's pointers come into the C library: its only files with `unsafe`.
-const C_EDGE: [&str; 26] = [
+const C_EDGE: [&str; 27] = [
     "easy/body",
     "easy/callbacks",
     "easy/heads",
@@ -101,7 +111,8 @@ const C_EDGE: [&str; 26] = [
     "slist",
     "url/mod",
     "version",
-    "websocket",
+    "websocket/interface",
+    "websocket/upload",
 ];
 
 /// The same of the rooms of the engine, and of the files beside them. A machine that stands in a room and knows no engine has

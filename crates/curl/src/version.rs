@@ -120,7 +120,7 @@ fn info() -> VersionInfo {
         ssl_version: c"rustls/0.23".as_ptr(),
         ssl_version_num: 0,
         libz_version: c"miniz_oxide".as_ptr(),
-        protocols: list(["http", "https"].into_iter()),
+        protocols: list(["http", "https", "ws", "wss"].into_iter()),
         ares: none,
         ares_num: 0,
         libidn: none,

@@ -10,7 +10,7 @@ use std::rc::Rc;
 
 use ringdove::error::Cause;
 use ringdove::protocol::Fields;
-use ringdove::{Flow, Handler, Outcome, Paused, Redirect, ResponseHead, Version};
+use ringdove::{Flow, Handler, Outcome, Redirect, ResponseHead, Version};
 
 use super::callbacks::{self, Told, Written};
 use super::heads::{self, Heads};
@@ -19,6 +19,7 @@ use super::{Done, Easy, proxy};
 use crate::codes::Code;
 use crate::errors::{self, Failure};
 use crate::options::{Method, ids};
+use crate::websocket::Websocket;
 
 /// CURL_MAX_WRITE_SIZE
 const MOST: usize = 16 * 1024;
@@ -62,6 +63,14 @@ impl Delivery {
         let easy = &*self.easy;
         let settings = easy.settings.borrow();
         let status = head.status();
+        if let Some(websocket) = &*easy.websocket.borrow() {
+            if status != 101 {
+                let text = format!("Refused WebSocket upgrade: {status}");
+                return Err(Failure::new(Code::HTTP_RETURNED_ERROR, text));
+            }
+            websocket.link.is_open.set(true);
+            return Ok(Flow::Continue);
+        }
         let resumes = settings.number(ids::RESUME_FROM_LARGE, 0);
         let resumes = if settings.method == Method::Get { resumes.max(0) } else { 0 };
         if status == 416 && resumes > 0 {
@@ -114,7 +123,10 @@ impl Handler for Delivery {
             let text = "operation aborted by pre-request callback";
             easy.run.fail(Failure::new(Code::ABORTED_BY_CALLBACK, text));
         }
-        if let Some(link) = &*easy.link.borrow() {
+        // a websocket stands once its handshake is over
+        if let Some(link) =
+            easy.link.borrow().as_ref().filter(|_| easy.websocket.borrow().is_none())
+        {
             link.is_open.set(true);
         }
         if easy.run.has_failed() { self.stop() } else { Flow::Continue }
@@ -206,7 +218,7 @@ impl Handler for Delivery {
 
     fn body(&mut self, chunk: &[u8]) -> Flow {
         let easy = &*self.easy;
-        if let Some(link) = &*easy.link.borrow() {
+        if let Some(link) = easy.link.borrow().as_ref().filter(|link| link.is_given) {
             link.receive(chunk);
             return Flow::Continue;
         }
@@ -224,7 +236,7 @@ impl Handler for Delivery {
             return self.stop();
         }
         callbacks::debug(easy, Told::DataIn, chunk);
-        match give_body(easy, chunk) {
+        match give(&self.easy, chunk) {
             Ok(true) => Flow::Continue,
             Ok(false) => Flow::Pause,
             Err(failure) => {
@@ -299,12 +311,40 @@ fn give_line(easy: &Easy, line: &[u8], with_body: bool) -> bool {
     false
 }
 
+/// Gives what came to the write callback: the bytes of a body, or what a websocket's frames have. False if it paused.
+fn give(easy: &Rc<Easy>, chunk: &[u8]) -> Result<bool, Failure> {
+    match frames_of(easy) {
+        Some(websocket) => {
+            websocket.link.receive(chunk);
+            websocket.deliver(easy)
+        }
+        None => give_body(easy, chunk),
+    }
+}
+
+/// The websocket whose frames are told to the write callback.
+fn frames_of(easy: &Easy) -> Option<Rc<Websocket>> {
+    easy.websocket.borrow().clone().filter(|websocket| !websocket.is_raw)
+}
+
+/// How much the write callback is given at once.
+pub(crate) fn portion(easy: &Easy) -> usize {
+    let size = easy.settings.borrow().number(ids::BUFFERSIZE, 0);
+    match usize::try_from(size) {
+        Ok(size @ 1..) => size.min(MOST),
+        _ => MOST,
+    }
+}
+
+/// The write callback did not take what it was given.
+pub(crate) fn not_written() -> Failure {
+    Failure::new(Code::WRITE_ERROR, "Failure writing output to destination")
+}
+
 /// Gives bytes of a body to the write callback, in curl's portions. False if it paused: what it did not take is kept.
 fn give_body(easy: &Easy, bytes: &[u8]) -> Result<bool, Failure> {
     let run = &easy.run;
-    let size =
-        usize::try_from(easy.settings.borrow().number(ids::BUFFERSIZE, 0)).unwrap_or_default();
-    let portion = if size == 0 { MOST } else { size.min(MOST) };
+    let portion = portion(easy);
     let mut rest = bytes;
     while !rest.is_empty() {
         if run.paused.get().receiving {
@@ -314,11 +354,8 @@ fn give_body(easy: &Easy, bytes: &[u8]) -> Result<bool, Failure> {
         let (next, after) = rest.split_at(portion.min(rest.len()));
         match callbacks::write(easy, next) {
             Written::All => rest = after,
-            Written::Pause => run.paused.set(Paused { receiving: true, ..run.paused.get() }),
-            Written::Failed => {
-                let text = "Failure writing output to destination";
-                return Err(Failure::new(Code::WRITE_ERROR, text));
-            }
+            Written::Pause => run.pause_receiving(),
+            Written::Failed => return Err(not_written()),
         }
     }
     // a callback may have paused with its last portion
@@ -326,9 +363,12 @@ fn give_body(easy: &Easy, bytes: &[u8]) -> Result<bool, Failure> {
 }
 
 /// Gives what was kept to the write callback, unless the transfer is paused still.
-pub(crate) fn deliver_held(easy: &Easy) -> Result<(), Failure> {
+pub(crate) fn deliver_held(easy: &Rc<Easy>) -> Result<(), Failure> {
     if easy.run.paused.get().receiving {
         return Ok(());
+    }
+    if let Some(websocket) = frames_of(easy) {
+        return websocket.deliver(easy).map(drop);
     }
     let held = easy.run.held.take();
     give_body(easy, &held).map(drop)
@@ -493,8 +533,11 @@ pub(crate) fn conclude(easy: &Easy, outcome: Outcome) -> Done {
         && report.status.is_none()
         && run.downloaded.get() > 0
         && matches!(&result, Err(error) if error.cause == Cause::Closed);
-    let error = result.err().filter(|_| !is_headless);
+    let websocket = easy.websocket.borrow().clone();
+    let is_closed = websocket.as_ref().is_some_and(|websocket| websocket.is_closed());
+    let error = result.err().filter(|_| !is_headless && !is_closed);
     let failure = failure.or_else(|| error.map(|error| errors::of(&error, &report, &asked)));
+    let failure = failure.or_else(|| websocket.and_then(|websocket| websocket.end(easy)));
     let mut info = easy.info.borrow_mut();
     info.certificate_refused =
         failure.as_ref().is_some_and(|failure| failure.code == Code::PEER_FAILED_VERIFICATION);
@@ -514,11 +557,18 @@ pub(crate) fn begin(easy: &Easy, prepared: &super::request::Prepared) {
             .borrow()
             .as_ref()
             .is_some_and(|hsts| hsts.covers(head.origin().host(), super::request::today()));
-    let url = match prepared.url.strip_prefix(b"http://").filter(|_| is_secured) {
-        Some(rest) => [b"https://", rest].concat(),
-        None => prepared.url.clone(),
+    let rest = [&b"http"[..], b"ws"].iter().find_map(|scheme| {
+        let rest = prepared.url.strip_prefix(*scheme).filter(|rest| rest.starts_with(b"://"));
+        rest.map(|rest| [scheme, &b"s"[..], rest].concat())
+    });
+    let url = rest.filter(|_| is_secured).unwrap_or_else(|| prepared.url.clone());
+    let is_tls = is_secured || head.origin().scheme().name() == "https";
+    let scheme = match (prepared.is_websocket, is_tls) {
+        (false, false) => "http",
+        (false, true) => "https",
+        (true, false) => "ws",
+        (true, true) => "wss",
     };
-    let scheme = if is_secured { "https" } else { head.origin().scheme().name() };
     *easy.info.borrow_mut() = Info {
         url: CString::new(url).ok(),
         method: CString::new(head.method().as_str()).ok(),

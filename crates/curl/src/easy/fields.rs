@@ -101,6 +101,8 @@ impl Own {
 pub(super) struct Lines {
     /// Before the program's own.
     pub(super) first: Vec<(&'static str, Vec<u8>)>,
+    /// Last of these, where another protocol is to be spoken: the engine has them by itself.
+    pub(super) upgrade: Vec<(&'static str, Vec<u8>)>,
     /// After them: what is said of the body beside its length.
     pub(super) content_type: Option<Vec<u8>>,
     /// Leave to send the body is asked first.
@@ -120,7 +122,13 @@ pub(super) fn lines(settings: &Settings, own: &Own, body: &Body) -> Lines {
         (ours, None) => ours.map(|value| value.as_bytes().to_vec()),
         (_, Some(_)) => None,
     };
-    Lines { first, content_type, expects: asks_first(settings, body) && !own.has("expect") }
+    let upgrade = Vec::new();
+    Lines {
+        first,
+        upgrade,
+        content_type,
+        expects: asks_first(settings, body) && !own.has("expect"),
+    }
 }
 
 /// Adds all field lines to a request with this body, as far as they are for the engine to know: it looks at some, and HTTP/2

@@ -261,11 +261,13 @@ fn long(easy: &Easy, number: u32) -> c_long {
         40 => info.report.remote.map_or(0, |remote| remote.port().into()),
         42 => info.ends.local.map_or(0, |local| local.port().into()),
         46 => info.version,
-        // CURLPROTO_HTTP, CURLPROTO_HTTPS
-        48 => match info.scheme.as_ref().map(|scheme| scheme.as_bytes().len()) {
-            Some(4) => 1,
-            Some(_) => 2,
-            None => 0,
+        // CURLPROTO_HTTP, CURLPROTO_HTTPS, CURLPROTO_WS, CURLPROTO_WSS
+        48 => match info.scheme.as_ref().map(|scheme| scheme.as_bytes()) {
+            Some(b"http") => 1 << 0,
+            Some(b"https") => 1 << 1,
+            Some(b"ws") => 1 << 30,
+            Some(b"wss") => 1 << 31,
+            _ => 0,
         },
         66 => info.used_proxy.into(),
         _ => 0,

@@ -25,6 +25,8 @@ const MOST_UNSENT: usize = 64 * 1024;
 /// A connection that a handle has to itself.
 #[derive(Default)]
 pub(crate) struct Link {
+    /// The program takes it over once it stands; otherwise the transfer goes on, and its callbacks are told what comes.
+    pub(crate) is_given: bool,
     unsent: RefCell<VecDeque<u8>>,
     received: RefCell<VecDeque<u8>>,
     /// It stands.
@@ -38,6 +40,10 @@ pub(crate) struct Link {
 }
 
 impl Link {
+    pub(crate) fn new(is_given: bool) -> Link {
+        Link { is_given, ..Link::default() }
+    }
+
     /// Takes what came.
     pub(crate) fn receive(&self, bytes: &[u8]) {
         self.received.borrow_mut().extend(bytes);
@@ -55,8 +61,30 @@ impl Link {
         received.drain(..length).collect()
     }
 
+    /// Takes as much of what came as this says.
+    pub(crate) fn take_by<T>(&self, take: impl FnOnce(&[u8]) -> (usize, T)) -> T {
+        let mut received = self.received.borrow_mut();
+        let (length, result) = take(received.make_contiguous());
+        received.drain(..length);
+        result
+    }
+
     pub(crate) fn has_received(&self) -> bool {
         !self.received.borrow().is_empty()
+    }
+
+    pub(crate) fn has_unsent(&self) -> bool {
+        !self.unsent.borrow().is_empty()
+    }
+
+    /// Gives what is to go out next. Says how many bytes.
+    pub(crate) fn give(&self, out: &mut [u8]) -> usize {
+        let mut unsent = self.unsent.borrow_mut();
+        let length = out.len().min(unsent.len());
+        for (to, byte) in out.iter_mut().zip(unsent.drain(..length)) {
+            *to = byte;
+        }
+        length
     }
 
     pub(crate) fn is_full(&self) -> bool {
@@ -95,12 +123,10 @@ unsafe impl Send for Outgoing {}
 
 impl BodySource for Outgoing {
     fn read(&mut self, out: &mut [u8]) -> SourceRead {
-        let mut unsent = self.0.unsent.borrow_mut();
-        let length = out.len().min(unsent.len());
-        for (to, byte) in out.iter_mut().zip(unsent.drain(..length)) {
-            *to = byte;
+        match self.0.give(out) {
+            0 => SourceRead::Pending,
+            length => SourceRead::Data(length),
         }
-        if length == 0 { SourceRead::Pending } else { SourceRead::Data(length) }
     }
 }
 
@@ -110,7 +136,7 @@ pub(crate) fn link_of(handle: Pointer) -> Result<(Rc<Easy>, Rc<Link>), Code> {
     if easy.is_calling() {
         return Err(Code::RECURSIVE_API_CALL);
     }
-    let link = easy.link.borrow().clone().filter(|link| link.is_open.get());
+    let link = easy.link.borrow().clone().filter(|link| link.is_given && link.is_open.get());
     let link = link.ok_or(Code::UNSUPPORTED_PROTOCOL)?;
     Ok((easy, link))
 }

@@ -34,6 +34,7 @@ use crate::errors::Failure;
 use crate::multi::{MessageSlot, Multi};
 use crate::options::{Settings, ids};
 use crate::share::Share;
+use crate::websocket::Websocket;
 use heads::Heads;
 use info::Info;
 use link::Link;
@@ -59,6 +60,8 @@ pub(crate) struct Easy {
     pub(crate) hsts: RefCell<Option<Hsts>>,
     /// A connection that the program speaks on by itself.
     pub(crate) link: RefCell<Option<Rc<Link>>>,
+    /// What is spoken on that, where it is frames.
+    pub(crate) websocket: RefCell<Option<Rc<Websocket>>>,
     /// Callbacks of it that are running.
     calling: Cell<u32>,
     /// Where curl_multi_info_read(3) points to.
@@ -126,7 +129,9 @@ impl Easy {
             self.tell_failure(&failure);
             return failure.code;
         }
-        let share = self.share.borrow().clone();
+        // a connection that the program has to itself stays where it is
+        let stays = self.settings.borrow().number(ids::CONNECT_ONLY, 0) != 0;
+        let share = self.share.borrow().clone().filter(|_| !stays);
         if let Some(share) = share
             && let Some(multi) = share.take_multi()
         {
@@ -161,8 +166,26 @@ impl Easy {
 
     /// Gives up the connection that the program had to itself.
     pub(crate) fn close_link(&self) {
+        self.websocket.take();
         if let Some(link) = self.link.take() {
             link.close();
+        }
+    }
+
+    /// Whether there are bytes of the body that came and were not taken.
+    pub(crate) fn holds_body(&self) -> bool {
+        !self.run.held.borrow().is_empty()
+            || self.websocket.borrow().as_ref().is_some_and(|websocket| websocket.holds())
+    }
+
+    /// Has the engine ask for what is to go out, once it can.
+    pub(crate) fn send_soon(self: &Rc<Self>) {
+        let Some(multi) = self.its_multi() else { return };
+        match multi.is_calling() {
+            true => multi.pause_later(self),
+            false => {
+                multi.apply_pause(self);
+            }
         }
     }
 

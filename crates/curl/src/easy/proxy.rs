@@ -25,11 +25,11 @@ pub(super) fn scheme(mask: i64) -> Option<AuthScheme> {
     }
 }
 
-/// The proxies that were set, or those of the environment; `None` for none at all.
+/// The proxies that were set, or those of the environment; `None` for none at all. `tunnels`: whatever the options say.
 pub(super) fn proxies(
     settings: &Settings,
     headers: &[Vec<u8>],
-    origin: &Origin,
+    (origin, tunnels): (&Origin, bool),
 ) -> Result<Option<Proxies>, Failure> {
     let https = origin.scheme() == Scheme::Https;
     let bypass = settings.text(ids::NOPROXY).map(|list| Bypass::parse(&list));
@@ -85,7 +85,7 @@ pub(super) fn proxies(
             Err(error) => return Err(errors::of_request(&error)),
         }
     }
-    Ok(Some(proxies.tunnel(settings.flag(ids::HTTPPROXYTUNNEL, false))))
+    Ok(Some(proxies.tunnel(tunnels || settings.flag(ids::HTTPPROXYTUNNEL, false))))
 }
 
 /// The proxies of the environment. A variable that is no proxy does no harm as long as none of its URLs is asked for.

@@ -32,6 +32,7 @@ use crate::options::{Method, Settings, ids};
 use crate::slist;
 use crate::url::UrlHandle;
 use crate::url::parts::{Parts, flags};
+use crate::websocket::{self, Sending, Websocket};
 
 /// What percent_encode() leaves alone is ASCII, but for controls, which no URL has.
 const NOT_ASCII: &AsciiSet = &AsciiSet::EMPTY;
@@ -55,6 +56,8 @@ pub(crate) struct Prepared {
     pub(crate) upload_size: Option<u64>,
     /// As it was written.
     pub(crate) url: Vec<u8>,
+    /// Frames are spoken on the connection once it is upgraded.
+    pub(crate) is_websocket: bool,
 }
 
 /// A request's body, before it is one.
@@ -89,8 +92,18 @@ impl Body {
 
 /// Makes the request of a handle, under the policies of its multi.
 pub(crate) fn prepare(easy: &Rc<Easy>, policies: &tls::Policies) -> Result<Prepared, Failure> {
-    let settings = easy.settings.borrow().clone();
-    let parts = url_of(&settings)?;
+    let mut settings = easy.settings.borrow().clone();
+    let written = url_of(&settings)?;
+    let asked_by = websocket::asked_by(written.scheme.as_deref().unwrap_or_default());
+    let is_websocket = asked_by.is_some();
+    let uploads = settings.method == Method::Put;
+    let mut parts = written.clone();
+    if let Some(scheme) = asked_by {
+        // whatever the body is to be: it is sent in frames
+        parts.scheme = Some(scheme.to_vec());
+        settings.method = Method::Get;
+        settings.set_number(ids::NOBODY, 0);
+    }
 
     let method = method(&settings)?;
     // SAFETY: whoever set the lists promises that they stay as they are until the transfer is over.
@@ -129,8 +142,14 @@ pub(crate) fn prepare(easy: &Rc<Easy>, policies: &tls::Policies) -> Result<Prepa
     if settings.number(ids::HTTP_VERSION, 0) == 1 {
         request = request.version(Version::Http10);
     }
-    let lines = fields::lines(&settings, &own, &body);
+    let mut lines = fields::lines(&settings, &own, &body);
     request = fields::add(request, &lines, &own, &body)?;
+    if is_websocket {
+        let handshake = websocket::handshake();
+        lines.upgrade = handshake.ok_or_else(|| Failure::plain(Code::FAILED_INIT))?;
+        lines.upgrade.retain(|(name, _)| !own.has(name));
+    }
+    request = with_body(easy, &settings, request, body, (is_websocket, uploads))?;
     let mut options = options(easy, &settings, &parts, policies)?;
     options.head_writer = Some(Arc::new(Writer::new(
         (request.head(), written_host(&parts), settings.flag(ids::AUTOREFERER, false)),
@@ -145,7 +164,7 @@ pub(crate) fn prepare(easy: &Rc<Easy>, policies: &tls::Policies) -> Result<Prepa
         options.auth = None;
     }
     let origin = request.head().origin().clone();
-    let proxies = proxy::proxies(&settings, &proxy_headers, &origin)?;
+    let proxies = proxy::proxies(&settings, &proxy_headers, (&origin, is_websocket))?;
     let by = proxies.as_ref().and_then(|proxies| proxies.proxy_for(&origin)).cloned();
     options.proxies = proxies.map(Arc::new);
     let asked = Asked {
@@ -157,21 +176,39 @@ pub(crate) fn prepare(easy: &Rc<Easy>, policies: &tls::Policies) -> Result<Prepa
         had_head: false,
     };
     let fixed = resolve.iter().map(|line| Fixed::parse(line)).collect::<Result<_, _>>()?;
-    let request = match settings.number(ids::CONNECT_ONLY, 0) {
-        1 => {
-            let link = Rc::new(Link::default());
-            *easy.link.borrow_mut() = Some(Rc::clone(&link));
-            request.body(ringdove::Body::Connection(Box::new(Outgoing(link))))
-        }
-        _ => request.body(engine_body(easy, body)),
-    };
     if options.proxies.is_none() && is_onion(&parts) {
         let text = "Not resolving .onion address (RFC 7686)";
         return Err(Failure::new(Code::COULDNT_RESOLVE_HOST, text));
     }
     let request = request.options(Arc::new(options));
-    let url = parts.compose(0).unwrap_or_default();
-    Ok(Prepared { request, fixed, asked, upload_size, url })
+    let url = written.compose(0).unwrap_or_default();
+    Ok(Prepared { request, fixed, asked, upload_size, url, is_websocket })
+}
+
+/// With what goes out: a body, or whatever is said on the connection.
+fn with_body(
+    easy: &Rc<Easy>,
+    settings: &Settings,
+    request: Request,
+    body: Body,
+    (is_websocket, uploads): (bool, bool),
+) -> Result<Request, Failure> {
+    let connects_only = settings.number(ids::CONNECT_ONLY, 0);
+    if is_websocket {
+        let link = Rc::new(Link::new(connects_only == 2));
+        let options = settings.number(ids::WS_OPTIONS, 0);
+        let websocket = Rc::new(Websocket::new(Rc::clone(&link), options));
+        let source = Sending::new(easy, &websocket, uploads);
+        *easy.link.borrow_mut() = Some(link);
+        *easy.websocket.borrow_mut() = Some(websocket);
+        return request.upgrade("websocket", source).map_err(|error| errors::of_request(&error));
+    }
+    if connects_only == 1 {
+        let link = Rc::new(Link::new(true));
+        *easy.link.borrow_mut() = Some(Rc::clone(&link));
+        return Ok(request.body(ringdove::Body::Connection(Box::new(Outgoing(link)))));
+    }
+    Ok(request.body(engine_body(easy, body)))
 }
 
 /// The URL, with what other options say of its parts.
@@ -421,9 +458,10 @@ fn options(
     if cookies_asked || easy.jar.borrow().is_some() {
         setopt::read_cookie_files(easy);
     }
+    let is_given = easy.link.borrow().as_ref().is_some_and(|link| link.is_given);
     Ok(Options {
-        timeouts: timeouts(settings),
-        low_speed: low_speed(settings),
+        timeouts: timeouts(settings, is_given),
+        low_speed: low_speed(settings).filter(|_| !is_given),
         max_body: u64::try_from(settings.number(ids::MAXFILESIZE_LARGE, 0))
             .ok()
             .filter(|&max| max > 0),
@@ -453,19 +491,26 @@ fn options(
     })
 }
 
-fn timeouts(settings: &Settings) -> Timeouts {
+/// `is_given`: the program takes the connection over, and from there on has all the time that it wants.
+fn timeouts(settings: &Settings, is_given: bool) -> Timeouts {
+    let total = settings.milliseconds(ids::TIMEOUT_MS);
+    let until = |wait: Option<Duration>| match total.filter(|_| is_given) {
+        Some(total) => Some(wait.map_or(total, |wait| wait.min(total))),
+        None => wait,
+    };
     let connect = settings.milliseconds(ids::CONNECTTIMEOUT_MS).unwrap_or(CONNECT);
+    let connect = until(Some(connect));
     let expect = settings.number(ids::EXPECT_100_TIMEOUT_MS, 1000);
     Timeouts {
         queue: None,
-        resolve: Some(connect),
-        connect: Some(connect),
-        tls: Some(connect),
+        resolve: connect,
+        connect,
+        tls: connect,
         expect: u64::try_from(expect).ok().map(Duration::from_millis),
-        first_byte: settings.milliseconds(ids::SERVER_RESPONSE_TIMEOUT_MS),
+        first_byte: until(settings.milliseconds(ids::SERVER_RESPONSE_TIMEOUT_MS)),
         idle: None,
         memory: None,
-        total: settings.milliseconds(ids::TIMEOUT_MS),
+        total: total.filter(|_| !is_given),
     }
 }
 

@@ -68,6 +68,11 @@ impl Run {
         was_asked.replace(asked);
     }
 
+    /// No more is taken until the program says so.
+    pub(crate) fn pause_receiving(&self) {
+        self.paused.set(Paused { receiving: true, ..self.paused.get() });
+    }
+
     /// The transfer fails for this, unless it has for something before.
     pub(crate) fn fail(&self, failure: Failure) {
         self.failure.borrow_mut().get_or_insert(failure);

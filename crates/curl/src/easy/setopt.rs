@@ -212,20 +212,25 @@ fn set_text(easy: &Easy, id: u32, text: Option<&[u8]>) -> Result<(), Code> {
 }
 
 fn is_protocol(name: &[u8]) -> bool {
-    ["http", "https", "all"].iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes()))
+    ["http", "https", "ws", "wss", "all"]
+        .iter()
+        .any(|known| name.eq_ignore_ascii_case(known.as_bytes()))
 }
+
+/// What is spoken, with the bits of CURLPROTO_*.
+const PROTOCOLS: [(&str, u32); 4] = [("http", 0), ("https", 1), ("ws", 30), ("wss", 31)];
 
 /// The protocols that are allowed, of those that are there; `None` for all.
 pub(super) fn protocols(settings: &Settings, names: u32, mask: u32) -> Option<Vec<&'static str>> {
     if let Some(list) = settings.text(names) {
         let is_listed = |known: &str| list.split(',').any(|name| name.eq_ignore_ascii_case(known));
         let all = is_listed("all");
-        let known = ["http", "https"].into_iter();
+        let known = PROTOCOLS.into_iter().map(|(name, _)| name);
         return Some(known.filter(|name| all || is_listed(name)).collect());
     }
     let mask = settings.number(mask, -1);
-    let listed = ["http", "https"].into_iter().enumerate();
-    Some(listed.filter(|(bit, _)| mask & (1 << bit) != 0).map(|(_, name)| name).collect())
+    let listed = PROTOCOLS.into_iter().filter(|(_, bit)| mask & (1 << bit) != 0);
+    Some(listed.map(|(name, _)| name).collect())
 }
 
 /// A name and a password with a colon between.

@@ -176,6 +176,9 @@ impl Writer {
         if !has_cookies {
             write_cookies(head, out);
         }
+        for (name, value) in &self.lines.upgrade {
+            line(out, &[name.as_bytes(), b": ", value]);
+        }
     }
 
     fn write_framing(&self, asked: &HeadToWrite<'_>, out: &mut Vec<u8>) {

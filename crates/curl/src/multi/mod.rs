@@ -168,7 +168,7 @@ impl Multi {
         let handler = Box::new(Delivery { easy: Rc::clone(easy) });
         let added = engine.add(prepared.request, handler);
         let id = added.map_err(|error| errors::of_add(&error))?;
-        if easy.link.borrow().is_some() {
+        if easy.link.borrow().as_ref().is_some_and(|link| link.is_given) {
             self.awaits_links.set(self.awaits_links.get() + 1);
         }
         easy.run.id.set(Some(id));
@@ -299,11 +299,11 @@ impl Multi {
     /// Tells of connections that the program has to itself from here on: for the program the transfer is done.
     fn report_links(self: &Rc<Self>) {
         let has_opened = |easy: &&Rc<Easy>| {
-            easy.link.borrow().as_ref().is_some_and(|it| it.is_open.get() && !it.is_told.get())
+            let link = easy.link.borrow();
+            link.as_ref().is_some_and(|it| it.is_given && it.is_open.get() && !it.is_told.get())
         };
         let transfers = self.transfers.borrow();
-        let waits = self.awaits_links.get();
-        let opened: Vec<_> = match waits {
+        let opened: Vec<_> = match self.awaits_links.get() {
             0 => return,
             _ => transfers.values().filter(has_opened).cloned().collect(),
         };
@@ -312,7 +312,7 @@ impl Multi {
             let (Some(id), Some(link)) = (easy.run.id.take(), easy.link.borrow().clone()) else {
                 continue;
             };
-            self.awaits_links.set(waits.saturating_sub(1));
+            self.awaits_links.set(self.awaits_links.get().saturating_sub(1));
             link.is_told.set(true);
             *link.place.borrow_mut() = Some((Rc::downgrade(self), id));
             self.transfers.borrow_mut().remove(&id);
@@ -380,7 +380,7 @@ impl Multi {
 
     fn end(&self, easy: &Rc<Easy>, outcome: Outcome) {
         let done = delivery::conclude(easy, outcome);
-        let waits = easy.run.paused.get().receiving && !easy.run.held.borrow().is_empty();
+        let waits = easy.run.paused.get().receiving && easy.holds_body();
         if waits && done.0.is_ok() {
             // what is held comes first
             easy.run.done.replace(Some(done));

@@ -140,6 +140,7 @@ pub(crate) const USERPWD: u32 = 10005;
 pub(crate) const VERBOSE: u32 = 41;
 pub(crate) const WRITEDATA: u32 = 10001;
 pub(crate) const WRITEFUNCTION: u32 = 20011;
+pub(crate) const WS_OPTIONS: u32 = 320;
 pub(crate) const XFERINFODATA: u32 = 10057;
 pub(crate) const XFERINFOFUNCTION: u32 = 20219;
 pub(crate) const XOAUTH2_BEARER: u32 = 10220;

@@ -167,7 +167,12 @@ pub static OPTIONS: &[Row] = &[
         Kind::Long,
         Differs("holds for each of look-up, connect and TLS handshake by itself"),
     ),
-    row("CONNECT_ONLY", 141, Kind::Long, Differs("2, for websockets, is taken for 0")),
+    row(
+        "CONNECT_ONLY",
+        141,
+        Kind::Long,
+        Differs("2, of a URL that is no websocket's, is taken for 0"),
+    ),
     row("CONNECT_TO", 10243, Kind::List, Done),
     row(
         "CONV_FROM_NETWORK_FUNCTION",
@@ -1245,7 +1250,7 @@ pub static OPTIONS: &[Row] = &[
     row("WRITEDATA", 10001, Kind::Passed, Done),
     row("WRITEFUNCTION", 20011, Kind::Function, Done),
     alias("WRITEHEADER", 10029, Kind::Passed, Done),
-    row("WS_OPTIONS", 320, Kind::Long, Refused(Refusal::NotBuiltIn, "no websockets yet")),
+    row("WS_OPTIONS", 320, Kind::Long, Done),
     row("XFERINFODATA", 10057, Kind::Passed, Done),
     row("XFERINFOFUNCTION", 20219, Kind::Function, Done),
     row("XOAUTH2_BEARER", 10220, Kind::Text, Differs("sent to the first origin alone")),

@@ -53,8 +53,8 @@ pub(crate) struct Parts {
 /// The port of a scheme that is spoken here.
 pub(crate) fn default_port(scheme: &[u8]) -> Option<u16> {
     match scheme {
-        b"http" => Some(80),
-        b"https" => Some(443),
+        b"http" | b"ws" => Some(80),
+        b"https" | b"wss" => Some(443),
         _ => None,
     }
 }

@@ -4,6 +4,7 @@
 //! * `both`: Debian's curl on curl's libcurl and on this one, with the cases that the command is compared with curl by: the same
 //!   bytes, the same requests as the server saw them, the same exit code;
 //! * `programs`: programs in C, our own, of misuse and of what the tool does not do;
+//! * `websockets`: the same of frames, with a server that was not written here;
 //! * `examples`: those of curl's documentation, as Debian packages them.
 
 #![allow(clippy::disallowed_methods, reason = "tests wait for what they start")]
@@ -15,6 +16,7 @@ mod exports;
 mod library;
 mod programs;
 mod tables;
+mod websockets;
 
 #[path = "../../../cli/tests/curl/bodies.rs"]
 mod bodies;

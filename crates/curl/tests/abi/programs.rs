@@ -10,7 +10,7 @@ use ringdove_test_support::nginx::Nginx;
 use crate::library;
 
 /// Compiles a program of `tests/c`; `None`, said aloud, where there is no header.
-fn build(name: &str, folder: &Path) -> Option<PathBuf> {
+pub(crate) fn build(name: &str, folder: &Path) -> Option<PathBuf> {
     let program = folder.join(name);
     let built = Command::new("cc")
         .args(["-g", "-Wall", "-Wextra", "-Wno-deprecated-declarations", "-o"])
@@ -36,7 +36,7 @@ fn run(program: &Path, args: &[&str], library: Option<&Path>, before: &[&str]) -
 }
 
 /// Runs a program on this library, and says what it complains of.
-fn passes(program: &Path, args: &[&str]) {
+pub(crate) fn passes(program: &Path, args: &[&str]) {
     let ran = run(program, args, Some(library::folder()), &[]);
     let said = String::from_utf8_lossy(&ran.stdout).into_owned();
     let complains = String::from_utf8_lossy(&ran.stderr);
@@ -46,7 +46,7 @@ fn passes(program: &Path, args: &[&str]) {
 }
 
 /// An nginx with a large file.
-fn server() -> Nginx {
+pub(crate) fn server() -> Nginx {
     let nginx = Nginx::plain();
     let big: Vec<u8> = (0..300_000_u32).map(|at| (at * 7 % 251) as u8).collect();
     fs::write(nginx.docroot().join("big.bin"), big).expect("a file");
