@@ -136,8 +136,9 @@ pub mod tls;
 pub use ::bytes::Bytes;
 pub use ::http::Method;
 pub use driver::{
-    Action, CallbackError, Driver, DriverError, Event, Kind as DriverKind, Multi, MultiError,
-    Settings, SocketChange, Token, Watch,
+    Action, CallbackError, Driver, DriverError, Event, Existing, FileWriter, Files,
+    Kind as DriverKind, Multi, MultiError, Room, Settings, SocketChange, ToFile, Token, Watch,
+    Written,
 };
 pub use engine::{
     AddError, AddressPolicy, Allowance, Body, BodySource, Collect, Config, Discard, Exhausted,

@@ -537,3 +537,21 @@ pub const GATES: usize = 2 * 1024 * 1024;
 
 /// How often it is looked whose time has come while new hosts wait for that.
 pub(crate) const GATES_SWEPT_EVERY: Duration = Duration::from_millis(250);
+
+/// Bytes of a file that are gathered before they are written: a write each, of a size that file systems like.
+pub const FILE_BLOCK: usize = 64 * 1024;
+
+/// Bytes of one file that are not written yet, from which on its transfer is paused until half of them are: a few writes, so
+/// that the disk has work while the network is asked for more.
+pub const FILE_UNWRITTEN: usize = 256 * 1024;
+
+/// The same of all files together: a disk that cannot keep up holds up those that write to it, and costs no more memory
+/// than that.
+pub const FILES_UNWRITTEN: usize = 64 * 1024 * 1024;
+
+/// Threads, or workers of the kernel, that wait for file systems at a time: as many as a disk has use for.
+pub const FILE_THREADS: usize = 8;
+
+/// How long the end of a driver waits for the files that it still has, without any of them getting further: to take away
+/// what was written aside.
+pub const FILE_PATIENCE: Duration = Duration::from_secs(5);

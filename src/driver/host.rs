@@ -1,6 +1,6 @@
 //! The engine, with what every driver does for it apart from sockets.
 //!
-//! Knows the clock, the files of look-ups and the threads that do them, and the commands of callers. Must not know how sockets are
+//! Knows the clock, the files of look-ups and the threads that do them, files that are written, and the commands of callers. Must not know how sockets are
 //! watched, nor what a command leads to on them: whoever carries this one acts upon [`Engine::poll_output`] then. Invariant:
 //! the clock is read once per batch.
 
@@ -9,11 +9,13 @@ use std::hash::BuildHasher as _;
 
 use crate::engine::{Config, Engine, Handler, LookupId, Message, Paused, Request, TransferId};
 use crate::protocol::{Date, Host};
+use crate::sys::file::{FileDone, FileOp};
 use crate::sys::{Waker, clock, random};
 use crate::time::Time;
 use crate::tls::{TlsPolicy, TlsPolicyError};
 
 use super::MultiError;
+use super::files::{FileWork, Files};
 use super::names::NameFiles;
 use super::resolver::Lookups;
 
@@ -23,6 +25,8 @@ pub(super) struct EngineHost {
     pub(super) now: Time,
     lookups: Lookups,
     names: NameFiles,
+    /// Once somebody has asked for them.
+    files: Option<Box<FileWork>>,
 }
 
 impl EngineHost {
@@ -34,7 +38,26 @@ impl EngineHost {
             names: NameFiles::new(&config),
             engine: Engine::new(config).with_carried_deadlines(carries_deadlines),
             now: Time::ZERO,
+            files: None,
         }
+    }
+
+    /// When to begin a batch although nothing happens: `Time::ZERO` is at once.
+    pub(super) fn next_time(&self) -> Option<Time> {
+        match &self.files {
+            Some(files) if files.has_work() => Some(Time::ZERO),
+            Some(_) | None => self.engine.next_time(),
+        }
+    }
+
+    /// Transfers that are not over, or whose files are not.
+    pub(super) fn running(&self) -> usize {
+        self.engine.running() + self.files.as_ref().map_or(0, |files| files.ending())
+    }
+
+    /// Whether nothing is left.
+    pub(super) fn is_empty(&self) -> bool {
+        self.engine.is_empty() && self.files.as_ref().is_none_or(|files| files.is_empty())
     }
 
     // commands
@@ -58,14 +81,22 @@ impl EngineHost {
     }
 
     pub(super) fn remove(&mut self, id: TransferId) -> Result<Box<dyn Handler>, MultiError> {
-        self.engine.remove(id).ok_or(MultiError::UnknownTransfer(id))
+        if let Some(handler) = self.engine.remove(id) {
+            return Ok(handler);
+        }
+        // over already, but for its files
+        let held = self.files.as_ref().and_then(|files| files.take_held(id));
+        held.map(|message| message.handler).ok_or(MultiError::UnknownTransfer(id))
     }
 
     pub(super) fn set_paused(&mut self, id: TransferId, paused: Paused) -> Result<(), MultiError> {
-        if !self.engine.contains(id) {
+        if self.engine.paused(id).is_none() {
             return Err(MultiError::UnknownTransfer(id));
         }
         self.engine.set_paused(id, paused);
+        if let Some(files) = &self.files {
+            files.leave_to_caller(id);
+        }
         Ok(())
     }
 
@@ -104,12 +135,61 @@ impl EngineHost {
         self.lookups.deliver(&mut self.engine);
     }
 
+    // files
+
+    /// The files that handlers write; with the first call they are there. Threads that work on them use the waker.
+    pub(super) fn files(&mut self, waker: impl FnOnce() -> Option<Waker>) -> Files {
+        let new = || Box::new(FileWork::new(RandomState::new().hash_one(0), waker()));
+        self.files.get_or_insert_with(new).files()
+    }
+
+    pub(super) fn has_files(&self) -> bool {
+        self.files.is_some()
+    }
+
+    /// Tells files what a ring has done.
+    pub(super) fn handle_file(&self, user: u64, done: FileDone) {
+        if let Some(files) = &self.files {
+            files.handle(user, done);
+        }
+    }
+
+    /// Takes what threads have done.
+    pub(super) fn collect_files(&mut self) {
+        if let Some(files) = &mut self.files {
+            files.collect();
+        }
+    }
+
+    /// Begins what files want, by the ring as far as that takes it, and has transfers go on for which there is room.
+    pub(super) fn work_files(&mut self, by_ring: impl FnMut(u64, FileOp) -> Result<(), FileOp>) {
+        if let Some(files) = &mut self.files {
+            files.begin(by_ring);
+            files.resume(&mut self.engine);
+        }
+    }
+
+    /// Ends all files, as [`FileWork::end`].
+    pub(super) fn end_files(&mut self, step: impl FnMut(&mut FileWork, Time) -> bool) {
+        if let Some(mut files) = self.files.take() {
+            files.end(step);
+        }
+    }
+
     // ends
+
+    /// Messages that wait.
+    pub(super) fn messages(&self) -> usize {
+        self.engine.messages() + self.files.as_ref().map_or(0, |files| files.released())
+    }
 
     /// The next transfer that is over, and how many more there are.
     pub(super) fn info_read(&mut self) -> Option<(Message, usize)> {
-        let message = self.engine.poll_message()?;
-        Some((message, self.engine.messages()))
+        let message = match &self.files {
+            Some(files) => files.next_message(&mut self.engine)?,
+            None => self.engine.poll_message()?,
+        };
+        Some((message, self.messages()))
     }
 }
 

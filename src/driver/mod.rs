@@ -5,6 +5,7 @@
 //! Invariant: whichever driver runs, transfers see the same events.
 
 mod epoll;
+mod files;
 mod host;
 mod interest;
 mod multi;
@@ -15,6 +16,7 @@ mod resolver;
 mod ring_native;
 mod ring_poll;
 mod settings;
+mod threads;
 
 use std::fmt;
 use std::os::fd::OwnedFd;
@@ -29,6 +31,7 @@ use crate::limits;
 use crate::sys::{Errno, Streams, Waker, ring};
 use crate::tls::TlsPolicyError;
 
+pub use files::{Existing, FileWriter, Files, Room, ToFile, Written};
 pub use interest::Action;
 pub use multi::{CallbackError, Event, Multi, SocketChange, Token, Watch};
 pub use settings::Settings;
@@ -374,12 +377,17 @@ impl Driver {
         self.flush_if_idle()
     }
 
+    /// The files that handlers write bodies to: by the ring, or by threads.
+    pub fn files(&mut self) -> Files {
+        multi!(self, multi => multi.files())
+    }
+
     /// What can be changed at any time: limits, overrides of addresses, the TLS policy.
     pub fn settings(&mut self) -> Settings<'_> {
         multi!(self, multi => multi.settings())
     }
 
-    /// Transfers that are not over.
+    /// Transfers that are not over, and files that were ended and are not.
     pub fn running(&self) -> usize {
         match &self.inner {
             Inner::Ring(driver) => driver.running(),

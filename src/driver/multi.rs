@@ -11,6 +11,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::Duration;
 
 use super::MultiError;
+use super::files::Files;
 use super::host::EngineHost;
 use super::interest::{Action, difference};
 use super::readiness::{Entry, Sockets};
@@ -22,7 +23,7 @@ use crate::engine::{
 use crate::error::Operation;
 use crate::id::Id;
 use crate::limits;
-use crate::sys::{self, Interest, Readiness, Waker};
+use crate::sys::{self, Interest, Readiness, Waker, clock};
 use crate::time::Time;
 
 /// Looks at a connection that is overdue, as long as each finds something to receive.
@@ -307,7 +308,7 @@ impl<W: Watch> Multi<W> {
     /// not end at once. Nothing expires: what is ready comes first, and that the wait will tell.
     pub fn begin_added(&mut self) -> Result<usize, MultiError> {
         if self.next_time() != Some(Time::ZERO) {
-            return Ok(self.host.engine.running());
+            return Ok(self.host.running());
         }
         let begun = catch_unwind(AssertUnwindSafe(|| {
             self.host.begin_batch();
@@ -319,9 +320,9 @@ impl<W: Watch> Multi<W> {
     /// As [`Multi::begin_added`]; says whether whoever turns the loop may have waited for what was done just now: a transfer is
     /// over, or something of a caller's was called.
     pub(super) fn tells_as_it_begins(&mut self) -> Result<bool, MultiError> {
-        let before = self.host.engine.messages();
+        let before = self.host.messages();
         self.begin_added()?;
-        Ok(self.host.engine.take_told() || self.host.engine.messages() > before)
+        Ok(self.host.engine.take_told() || self.host.messages() > before)
     }
 
     /// As [`Multi::socket_actions`], at the end of a turn: whatever was called, it is for whoever has turned.
@@ -356,7 +357,7 @@ impl<W: Watch> Multi<W> {
 
     /// As [`Multi::timeout`], as a point in time.
     pub fn next_time(&self) -> Option<Time> {
-        self.host.engine.next_time()
+        self.host.next_time()
     }
 
     // ends
@@ -408,14 +409,20 @@ impl<W: Watch> Multi<W> {
 
     // getters
 
-    /// Transfers that are not over.
+    /// The files that handlers write bodies to, by threads that use [`Multi::waker`].
+    pub fn files(&mut self) -> Files {
+        let waker = if self.host.has_files() { None } else { self.waker().ok() };
+        self.host.files(|| waker)
+    }
+
+    /// Transfers that are not over, and files that were ended and are not.
     pub fn running(&self) -> usize {
-        self.host.engine.running()
+        self.host.running()
     }
 
     /// Whether nothing is left: no transfer, connection, look-up or timer.
     pub fn is_empty(&self) -> bool {
-        self.host.engine.is_empty()
+        self.host.is_empty()
     }
 
     /// The counters.
@@ -433,7 +440,7 @@ impl<W: Watch> Multi<W> {
     fn end_batch(&mut self) -> Result<usize, MultiError> {
         self.act()?;
         self.tell_timer()?;
-        Ok(self.host.engine.running())
+        Ok(self.host.running())
     }
 
     fn handle(&mut self, event: Event) -> Result<(), MultiError> {
@@ -524,6 +531,7 @@ impl<W: Watch> Multi<W> {
         let Some(entry) = &self.waker else { return };
         entry.waker.drain();
         self.host.deliver_lookups();
+        self.host.collect_files();
     }
 
     /// Does what the engine wants.
@@ -548,6 +556,8 @@ impl<W: Watch> Multi<W> {
                 Output::Abandon { lookup } => self.host.abandon_lookup(lookup),
             }
         }
+        // threads do all of it
+        self.host.work_files(|_, op| Err(op));
         Ok(())
     }
 
@@ -625,7 +635,7 @@ impl<W: Watch> Multi<W> {
     }
 
     fn tell_timer(&mut self) -> Result<(), MultiError> {
-        let next = self.host.engine.next_time();
+        let next = self.host.next_time();
         if next == self.told_timer {
             return Ok(());
         }
@@ -646,6 +656,15 @@ impl<W: Watch> Drop for Multi<W> {
                 let _ = self.close(connection, &last_words);
             }
         }
+        let waker = self.waker.as_ref().map(|entry| entry.waker.clone());
+        self.host.end_files(|files, until| {
+            files.begin(|_, op| Err(op));
+            let fds =
+                waker.iter().map(|waker| (waker.as_raw_fd(), Interest { recv: true, send: false }));
+            let _ = sys::wait_any(fds, until.since(clock::now()));
+            waker.iter().for_each(Waker::drain);
+            true
+        });
         let _ = self.tell_waker(Action::Remove);
     }
 }

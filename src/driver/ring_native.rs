@@ -10,6 +10,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::Duration;
 
+use super::files::Files;
 use super::host::EngineHost;
 use super::notifier::Notifier;
 use super::readiness::report_refused;
@@ -110,12 +111,17 @@ impl RingDriver {
         self.act()
     }
 
+    pub(super) fn files(&mut self) -> Files {
+        let waker = if self.host.has_files() { None } else { self.waker().ok() };
+        self.host.files(|| waker)
+    }
+
     pub(super) fn settings(&mut self) -> Settings<'_> {
         Settings::of(&mut self.host.engine)
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.host.engine.is_empty()
+        self.host.is_empty()
     }
 
     pub(super) fn info_read(&mut self) -> Option<(Message, usize)> {
@@ -123,7 +129,7 @@ impl RingDriver {
     }
 
     pub(super) fn running(&self) -> usize {
-        self.host.engine.running()
+        self.host.running()
     }
 
     pub(super) fn stats(&self) -> Stats {
@@ -153,7 +159,7 @@ impl RingDriver {
     pub(super) fn timeout(&mut self) -> Option<Duration> {
         let unwatched = self.waker.is_some() && !self.watched;
         let work = soonest(self.streams.next_work(), unwatched.then_some(limits::SUBMIT_AGAIN));
-        let next = self.host.engine.next_time();
+        let next = self.host.next_time();
         soonest(work, next.map(|at| at.since(clock::now())))
     }
 
@@ -174,7 +180,7 @@ impl RingDriver {
             Ok(turned) => turned,
             Err(panic) if self.host.engine.end_panicked(&*panic) => {
                 self.act()?;
-                Ok(self.host.engine.running())
+                Ok(self.host.running())
             }
             Err(panic) => resume_unwind(panic),
         }
@@ -182,13 +188,13 @@ impl RingDriver {
 
     fn wait_and_handle(&mut self, mut max: Option<Duration>) -> Result<usize, MultiError> {
         self.notifier.drain();
-        let before = self.host.engine.messages();
-        if self.host.engine.next_time() == Some(Time::ZERO) {
+        let before = self.host.messages();
+        if self.host.next_time() == Some(Time::ZERO) {
             // what was added since the last turn goes out with the call that waits
             self.host.begin_batch();
             self.act()?;
         }
-        if self.host.engine.take_told() || self.host.engine.messages() > before {
+        if self.host.engine.take_told() || self.host.messages() > before {
             // that may be what is waited for, and nothing else need ever happen
             max = Some(Duration::ZERO);
         }
@@ -196,10 +202,7 @@ impl RingDriver {
         if self.waker.is_some() && !self.watched {
             max = Some(max.map_or(limits::SUBMIT_AGAIN, |max| max.min(limits::SUBMIT_AGAIN)));
         }
-        self.submit_and_wait(soonest(
-            self.host.engine.next_time(),
-            max.map(|max| self.host.now + max),
-        ))?;
+        self.submit_and_wait(soonest(self.host.next_time(), max.map(|max| self.host.now + max)))?;
         self.host.begin_batch();
         self.handle_events(limits::COMPLETIONS_PER_TURN)?;
         self.look_again()?;
@@ -207,7 +210,7 @@ impl RingDriver {
         self.act()?;
         // whatever was called, it is for whoever has turned
         self.host.engine.take_told();
-        Ok(self.host.engine.running())
+        Ok(self.host.running())
     }
 
     /// Takes what has come by now of what is overdue, before it fails: the wait may have ended long after the last of it
@@ -294,7 +297,18 @@ impl RingDriver {
         waker.drain();
         self.watched = matches!(completion, Completion::Polled { more: true, .. });
         self.host.deliver_lookups();
+        self.host.collect_files();
         self.watch()
+    }
+
+    /// Does what files want.
+    #[cold]
+    fn work_files(&mut self) {
+        let Self { host, streams, .. } = self;
+        while let Some((user, done)) = streams.take_file() {
+            host.handle_file(user, done);
+        }
+        host.work_files(|user, op| streams.start_file(user, op));
     }
 
     /// Does what the engine wants.
@@ -316,6 +330,9 @@ impl RingDriver {
                 }
                 Output::Abandon { lookup } => self.host.abandon_lookup(lookup),
             }
+        }
+        if self.host.has_files() {
+            self.work_files();
         }
         Ok(())
     }
@@ -385,6 +402,16 @@ impl Drop for RingDriver {
                 self.streams.close(stream, &last_words);
             }
         }
+        let Self { host, streams, .. } = self;
+        host.end_files(|files, until| {
+            files.begin(|user, op| streams.start_file(user, op));
+            let waited = streams.submit_and_wait(clock::now(), Some(until));
+            while streams.take_event().is_some() {}
+            while let Some((user, done)) = streams.take_file() {
+                files.handle(user, done);
+            }
+            matches!(waited, Ok(()) | Err(Errno::EAGAIN | Errno::EBUSY))
+        });
     }
 }
 

@@ -470,9 +470,9 @@ impl Engine {
         self.net.is_open(id)
     }
 
-    /// Whether a transfer is in the engine still.
-    pub fn contains(&self, id: TransferId) -> bool {
-        self.roster.transfers.get(id).is_some()
+    /// What of a transfer is paused; `None` if it is in the engine no more.
+    pub fn paused(&self, id: TransferId) -> Option<Paused> {
+        self.roster.transfers.get(id).map(|transfer| transfer.paused)
     }
 
     /// The counters.

@@ -69,8 +69,16 @@ counters! {
     Fcntl "fcntl" call;
     /// read(2), of an eventfd.
     Read "read" call;
-    /// write(2), to an eventfd.
+    /// write(2), to an eventfd or a file.
     Write "write" call;
+    /// statx(2).
+    Statx "statx" call;
+    /// openat(2), of a file to be written.
+    Openat "openat" call;
+    /// rename(2) and renameat2(2).
+    Rename "rename" call;
+    /// unlink(2).
+    Unlink "unlink" call;
     /// getrlimit(2) and setrlimit(2).
     Prlimit "prlimit64" call;
     /// getrusage(2).

@@ -69,6 +69,13 @@ impl<O> InFlight<O> {
         Some(handled)
     }
 
+    /// The only CQE came for this slot, which owes no other: frees it. `None` as for [`InFlight::settle`].
+    pub(super) fn settle_and_take(&mut self, id: SlotId<O>) -> Option<O> {
+        let Slot { owed, op } = self.slots.remove(id)?;
+        self.owed -= owed as usize;
+        Some(op)
+    }
+
     /// CQEs owed by all slots together.
     pub(super) fn owed(&self) -> usize {
         self.owed

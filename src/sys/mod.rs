@@ -20,6 +20,8 @@ pub mod count;
 mod enter;
 pub mod epoll;
 mod errno;
+pub mod file;
+mod files;
 pub mod heap;
 mod inflight;
 pub mod interface;

@@ -3,7 +3,7 @@
 //! Knows how SQEs are filled, and which memory an SQE points to: a [`Cell`] of its own. Must not know
 //! slots, debts or completions.
 
-use std::ffi::c_int;
+use std::ffi::{c_char, c_int};
 use std::net::SocketAddr;
 use std::os::fd::RawFd;
 
@@ -90,6 +90,35 @@ pub(super) enum Op {
     Close {
         direct: u32,
     },
+    /// STATX of this name, which the pusher keeps until the CQE, with what it is written to.
+    Statx {
+        path: *const c_char,
+        mask: u32,
+        to: *mut libc::statx,
+    },
+    /// OPENAT of a file that is made, by a name that the pusher keeps until the CQE.
+    OpenAt {
+        path: *const c_char,
+        mode: u32,
+    },
+    /// WRITE where the file stands. The pusher keeps descriptor and bytes until the CQE.
+    Write {
+        fd: RawFd,
+        bytes: (*const u8, u32),
+    },
+    /// CLOSE of a descriptor.
+    CloseFd {
+        fd: RawFd,
+    },
+    /// RENAMEAT in place of what has the new name. The pusher keeps both until the CQE.
+    RenameAt {
+        from: *const c_char,
+        to: *const c_char,
+    },
+    /// UNLINKAT of a name that the pusher keeps until the CQE.
+    UnlinkAt {
+        path: *const c_char,
+    },
 }
 
 /// What an SQE points to. There is one cell for each entry of the submission queue; the kernel reads it
@@ -112,6 +141,12 @@ const REPORT_USAGE: u16 = 1 << 3;
 
 /// The URING_CMD of sockets that does what the ioctl(2) does (Linux 6.5).
 const SOCKET_URING_OP_SIOCOUTQ: u32 = 1;
+
+/// Where names begin that do not begin at the root.
+const HERE: Fd = Fd(libc::AT_FDCWD);
+
+/// The offset of a write that goes on where the last one ended (IORING_FEAT_RW_CUR_POS, Linux 5.6), as write(2).
+const WHERE_IT_STANDS: u64 = u64::MAX;
 
 /// `IORING_NOTIF_USAGE_ZC_COPIED`, in the `res` of a notification.
 pub(super) const COPIED: i32 = 1 << 31;
@@ -174,6 +209,20 @@ impl Op {
             }
             Op::Cancel { target } => opcode::AsyncCancel::new(target.to_bits()).build(),
             Op::Close { direct } => opcode::Close::new(Fixed(direct)).build(),
+            Op::Statx { path, mask, to } => opcode::Statx::new(HERE, path, to.cast())
+                .flags(libc::AT_SYMLINK_NOFOLLOW)
+                .mask(mask)
+                .build(),
+            Op::OpenAt { path, mode } => {
+                let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL | libc::O_CLOEXEC;
+                opcode::OpenAt::new(HERE, path).flags(flags).mode(mode).build()
+            }
+            Op::Write { fd, bytes: (start, length) } => {
+                opcode::Write::new(Fd(fd), start, length).offset(WHERE_IT_STANDS).build()
+            }
+            Op::CloseFd { fd } => opcode::Close::new(Fd(fd)).build(),
+            Op::RenameAt { from, to } => opcode::RenameAt::new(HERE, from, HERE, to).build(),
+            Op::UnlinkAt { path } => opcode::UnlinkAt::new(HERE, path).build(),
         }
     }
 }

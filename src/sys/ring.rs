@@ -4,7 +4,7 @@
 //! not know what a socket is polled for. Invariants: SQEs are pushed in one place; linked SQEs are
 //! submitted by one system call; CQEs are copied out first and interpreted when the caller takes the
 //! next completion, so no completion runs while reaping and none reaches a poll removed meanwhile; no
-//! operation ever falls to an io-wq worker.
+//! operation on a socket ever falls to an io-wq worker.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -128,6 +128,8 @@ pub struct InUse {
     pub buffers: usize,
     /// Slots that hold bytes to be sent, or sent bytes that the kernel still holds.
     pub slots: usize,
+    /// Operations on files.
+    pub files: usize,
 }
 
 /// A completion queue entry as the kernel wrote it, for tests and traces.
@@ -610,7 +612,7 @@ impl Ring {
                 | Kind::PollRemove
                 | Kind::PollDeadlineUpdate),
             ) => self.settle_poll(kind, cqe),
-            Some(Kind::CancelAll | Kind::Nop) => {
+            Some(Kind::CancelAll | Kind::Nop | Kind::CancelFile) => {
                 self.owed_slotless -= 1;
                 None
             }
@@ -696,6 +698,14 @@ impl Ring {
         Ok(())
     }
 
+    /// Cancels an operation on a file, if there is room.
+    pub(super) fn push_cancel(&mut self, target: Token) -> Result<(), Errno> {
+        self.make_room(1)?;
+        self.owed_slotless += 1;
+        self.push(Op::Cancel { target }, Token::slotless(Kind::CancelFile), squeue::Flags::empty());
+        Ok(())
+    }
+
     /// For kernels that cannot cancel all at once (before Linux 5.19).
     fn remove_all(&mut self) {
         for id in self.polls.ids() {
@@ -756,7 +766,8 @@ impl Ring {
         // the ring is closed. The kernel reads it until it consumes the SQE (SUBMIT_STABLE), and the cell is
         // written again only for a later SQE at the same place of the queue, which there is room for only once
         // this one was consumed: no CQE has to be awaited. A SEND also points to bytes, which whoever pushed it
-        // keeps until its CQE, or its notification; a URING_CMD to a static.
+        // keeps until its CQE, or its notification; an operation on a file to names, bytes and a statx, of which the same
+        // is true; a URING_CMD to a static.
         let pushed = unsafe { self.ring.submission().push_multiple(&self.chain) };
         assert!(pushed.is_ok(), "make_room comes first");
         self.chain.clear();

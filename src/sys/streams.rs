@@ -17,6 +17,8 @@ use super::buffers::{BufferId, BufferRing, Buffers};
 use super::clock;
 use super::count::{self, Counter};
 use super::errno::Errno;
+use super::file::{FileDone, FileOp};
+use super::files::Files;
 use super::op::{self, Op};
 use super::patience::Patience;
 use super::readiness::Interest;
@@ -130,6 +132,9 @@ pub struct Streams {
     lingering: VecDeque<(Time, StreamId)>,
     buffers: Option<BufferRing>,
     slots: Option<SendSlots>,
+    files: Box<Files>,
+    /// The kernel was told how many workers it may have for them.
+    has_workers: bool,
     /// The buffer lent with the last event.
     lent: Option<BufferId>,
     /// Whose piece that is, if it receives in pieces: whether it goes on is for whoever looks at it to say.
@@ -183,6 +188,8 @@ impl Streams {
             lingering: VecDeque::new(),
             buffers: Some(buffers),
             slots: Some(SendSlots::new()),
+            files: Box::default(),
+            has_workers: false,
             lent: None,
             piece: None,
             room,
@@ -286,7 +293,7 @@ impl Streams {
 
     /// CQEs that the kernel has yet to post or the caller to take.
     pub fn owed(&self) -> usize {
-        self.owed + self.lent() + self.ring.owed()
+        self.owed + self.lent() + self.files.owed() + self.ring.owed()
     }
 
     /// What its streams and polls hold.
@@ -296,6 +303,7 @@ impl Streams {
             owed: self.owed(),
             buffers: self.buffers_held(),
             slots: self.slots_taken(),
+            files: self.files.owed(),
             ..self.ring.in_use()
         }
     }
@@ -570,6 +578,27 @@ impl Streams {
         self.ring.poll_multishot(fd, Interest::RECV, 0).map(drop)
     }
 
+    /// Has the kernel do something to a file; [`Streams::take_file`] tells what became of it, with `user`.
+    ///
+    /// # Errors
+    ///
+    /// The operation, if the ring has none for it, or no room: it is for a thread to do.
+    pub fn start_file(&mut self, user: u64, op: FileOp) -> Result<(), FileOp> {
+        if !self.has_workers {
+            self.has_workers = true;
+            count::add(Counter::RingRegister, 1);
+            // a kernel that has no such bound has one of its own
+            let mut most = [limits::FILE_THREADS as u32, 0];
+            let _ = self.ring.io_uring().submitter().register_iowq_max_workers(&mut most);
+        }
+        self.files.start(&mut self.ring, user, op)
+    }
+
+    /// What became of an operation on a file, as far as [`Streams::take_event`] has come to it.
+    pub fn take_file(&mut self) -> Option<(u64, FileDone)> {
+        self.files.take_done()
+    }
+
     /// Has the kernel write to this eventfd whenever something completes: see [`Ring::notify`].
     ///
     /// # Errors
@@ -675,6 +704,7 @@ impl Streams {
                         break heard;
                     }
                 }
+                Some(Kind::File) => self.files.complete(&cqe),
                 _ => {
                     if let Some(completion) = self.ring.settle(&cqe) {
                         return Some(Event::Poll(completion));
@@ -932,8 +962,10 @@ impl Streams {
         let mut now = clock::now();
         let grace = now + patience / 4;
         self.lingering.iter_mut().for_each(|(until, _)| *until = grace.min(*until));
+        // who wants its files whole has waited for them
+        self.files.cancel(&mut self.ring);
         // a notification, for which a peer may be waited, lengthens no wait
-        let in_flight = |s: &Streams| s.owed + s.entries.len();
+        let in_flight = |s: &Streams| s.owed + s.files.owed() + s.entries.len();
         let mut patience = Patience::new(patience, now, in_flight(self));
         while in_flight(self) + self.lent() > 0 && !patience.ends(now, in_flight(self)) {
             match self.submit_and_wait(now, Some(patience.until())) {
@@ -947,7 +979,7 @@ impl Streams {
             // what was settled last may have wanted its CLOSE; should that fail, the ring closes all
             let _ = self.ring.submit_all();
         }
-        self.owed + self.lent()
+        self.owed + self.files.owed() + self.lent()
     }
 }
 
@@ -1060,6 +1092,10 @@ impl Drop for Streams {
     fn drop(&mut self) {
         let leaked = self.come_to_rest(self.patience);
         count::add(Counter::LeakedCqes, leaked as u64);
+        if self.files.owed() > 0 || self.ring.is_broken() {
+            // the kernel may yet read names and bytes, write what it looks at, or write to a descriptor
+            std::mem::take(&mut self.files).leak();
+        }
         if self.owed > 0 || self.ring.is_broken() {
             // the kernel may yet receive into the buffers and read what was to be sent
             if let Some(buffers) = self.buffers.take() {

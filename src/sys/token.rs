@@ -21,6 +21,10 @@ pub enum Kind {
     CancelAll,
     /// NOP; belongs to no slot.
     Nop,
+    /// Any operation on a file.
+    File,
+    /// ASYNC_CANCEL of one; belongs to no slot.
+    CancelFile,
     /// SOCKET, of a stream.
     Socket,
     /// URING_CMD that sets TCP_NODELAY.
@@ -50,13 +54,15 @@ pub enum Kind {
 }
 
 impl Kind {
-    const ALL: [Kind; 19] = [
+    const ALL: [Kind; 21] = [
         Kind::Poll,
         Kind::PollDeadline,
         Kind::PollRemove,
         Kind::PollDeadlineUpdate,
         Kind::CancelAll,
         Kind::Nop,
+        Kind::File,
+        Kind::CancelFile,
         Kind::Socket,
         Kind::Nodelay,
         Kind::Connect,

@@ -16,6 +16,7 @@ mod everyday;
 mod expect;
 mod fairness;
 mod fallback;
+mod files;
 mod flow;
 mod http2;
 mod http2_floods;

@@ -50,7 +50,7 @@ fn a_redirect_within_the_origin_stays_on_its_connection() {
     assert!(h.sent(connection).starts_with(b"GET /a HTTP/1.1\r\n"));
     h.at(1_010);
     h.received(connection, b"HTTP/1.1 302 X\r\nLocation: b?c\r\nContent-Length: 5\r\n\r\nmoved");
-    assert!(h.engine.contains(id) && h.engine.poll_message().is_none());
+    assert!(h.engine.paused(id).is_some() && h.engine.poll_message().is_none());
     h.wants_nothing();
     let sent = h.sent(connection);
     assert_eq!(text(&sent), "GET /b?c HTTP/1.1\r\nHost: 10.0.0.1\r\n\r\n");

@@ -41,7 +41,7 @@ fn a_transient_response_is_asked_for_again_and_not_delivered() {
     let id = h.add_with(get("/a").options(retrying()), log.clone());
     let connection = h.ask();
     h.received(connection, &response(503, ""));
-    assert!(h.engine.contains(id) && log.seen.borrow().status.is_none());
+    assert!(h.engine.paused(id).is_some() && log.seen.borrow().status.is_none());
     assert_eq!(h.engine.stats().idle, 1, "who waits holds no connection");
     h.at(1_099);
     assert!(!h.level(connection).send);
@@ -337,7 +337,7 @@ fn a_site_that_is_down_leaves_others_their_retries() {
         let connection = h.ask();
         for _ in 0..rounds {
             h.received(connection, &response(503, ""));
-            assert!(h.engine.contains(id) && !h.sent(connection).is_empty(), "{url}");
+            assert!(h.engine.paused(id).is_some() && !h.sent(connection).is_empty(), "{url}");
         }
         h.received(connection, &response(503, ""));
         assert_eq!(h.succeeds().outcome.report.retried.len(), rounds, "{url}");

@@ -218,7 +218,7 @@ fn removed_in_each_state() {
         }
         let lookup = matches!(at, Lookup).then(|| h.wants_lookup());
         assert!(h.engine.remove(id).is_some());
-        assert!(!h.engine.contains(id) && h.engine.remove(id).is_none());
+        assert!(h.engine.paused(id).is_none() && h.engine.remove(id).is_none());
         h.engine.resume(id);
         h.engine.pause(id);
         h.again();

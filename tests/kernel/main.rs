@@ -4,6 +4,7 @@
 //! skipped.
 
 mod dials;
+mod files;
 mod polls;
 mod queues;
 mod refused;

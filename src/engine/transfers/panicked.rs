@@ -134,7 +134,7 @@ impl Engine {
             None if self.messages.iter().any(|message| message.transfer == id) => {}
             None => self.end(id, error_before_exchange(cause, place.phase(&self.net))),
         }
-        if self.contains(id) {
+        if self.paused(id).is_some() {
             self.roster.vacate(&mut self.net, id);
         }
         self.settle();
