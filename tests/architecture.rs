@@ -82,7 +82,8 @@ const LIBCURL_ROOMS: &[(&str, &[&str])] = &[
 ];
 
 /// The same of the parts of the crawler, which is another crate: they know nothing of each other.
-const CRAWLER_PARTS: &[(&str, &[&str])] = &[("limits", &[]), ("robots", &["limits"])];
+const CRAWLER_PARTS: &[(&str, &[&str])] =
+    &[("limits", &[]), ("robots", &["limits"]), ("canonical", &[]), ("links", &["limits"])];
 
 /// Where C's pointers come into the C library: its only files with `unsafe`.
 const C_EDGE: [&str; 27] = [

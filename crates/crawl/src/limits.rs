@@ -15,3 +15,10 @@ pub const ROBOTS_REDIRECTS: usize = 5;
 pub const CRAWL_DELAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// Sitemaps that one robots.txt can name.
 pub const ROBOTS_SITEMAPS: usize = 1000;
+
+/// Links of one response, after which no more are looked at: as many as a sitemap may have.
+pub const LINKS: usize = 50_000;
+/// Bytes of one link as it is written.
+pub const LINK_BYTES: usize = 8 * 1024;
+/// Bytes that reading a page may take, for its longest tag and for what it leaves open; what comes behind is not looked at.
+pub const HTML_MEMORY: usize = 8 * 1024 * 1024;
