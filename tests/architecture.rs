@@ -82,8 +82,13 @@ const LIBCURL_ROOMS: &[(&str, &[&str])] = &[
 ];
 
 /// The same of the parts of the crawler, which is another crate: they know nothing of each other.
-const CRAWLER_PARTS: &[(&str, &[&str])] =
-    &[("limits", &[]), ("robots", &["limits"]), ("canonical", &[]), ("links", &["limits"])];
+const CRAWLER_PARTS: &[(&str, &[&str])] = &[
+    ("limits", &[]),
+    ("canonical", &[]),
+    ("links", &["limits"]),
+    ("robots", &["limits"]),
+    ("warc", &["limits"]),
+];
 
 /// Where C's pointers come into the C library: its only files with `unsafe`.
 const C_EDGE: [&str; 27] = [

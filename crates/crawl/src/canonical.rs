@@ -231,7 +231,7 @@ fn sort(url: &mut Url) {
     let sorted = parameters.join("&");
     let sorted = sorted.trim_start_matches('&');
     if sorted != query {
-        url.set_query(Some(&sorted.to_owned()));
+        url.set_query(Some(sorted));
     }
 }
 

@@ -22,3 +22,10 @@ pub const LINKS: usize = 50_000;
 pub const LINK_BYTES: usize = 8 * 1024;
 /// Bytes that reading a page may take, for its longest tag and for what it leaves open; what comes behind is not looked at.
 pub const HTML_MEMORY: usize = 8 * 1024 * 1024;
+
+/// Bytes of the head of a record that is read.
+pub const WARC_HEAD: u64 = 1024 * 1024;
+/// Bytes of a record's block in which the end of a head of HTTP is looked for.
+pub const WARC_HTTP_HEAD: u64 = 1024 * 1024;
+/// Faults of one record that are told.
+pub const WARC_FAULTS: usize = 8;

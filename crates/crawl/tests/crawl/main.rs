@@ -3,3 +3,4 @@
 mod robots;
 mod robots_commons;
 mod robots_google;
+mod warc;
