@@ -109,6 +109,15 @@ impl EngineHost {
         self.names.refresh(&mut self.engine, self.now);
     }
 
+    /// Ends a batch, after all that the engine wanted. How many transfers are running.
+    pub(super) fn end_batch(&mut self) -> usize {
+        let running = self.running();
+        if running == 0 {
+            self.engine.rest();
+        }
+        running
+    }
+
     // look-ups
 
     /// Whether the engine does a look-up itself that it has asked for.

@@ -439,8 +439,9 @@ impl<W: Watch> Multi<W> {
 
     fn end_batch(&mut self) -> Result<usize, MultiError> {
         self.act()?;
+        let running = self.host.end_batch();
         self.tell_timer()?;
-        Ok(self.host.running())
+        Ok(running)
     }
 
     fn handle(&mut self, event: Event) -> Result<(), MultiError> {

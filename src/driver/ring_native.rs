@@ -210,7 +210,7 @@ impl RingDriver {
         self.act()?;
         // whatever was called, it is for whoever has turned
         self.host.engine.take_told();
-        Ok(self.host.running())
+        Ok(self.host.end_batch())
     }
 
     /// Takes what has come by now of what is overdue, before it fails: the wait may have ended long after the last of it

@@ -27,6 +27,8 @@ pub(super) struct Timers<K> {
     heads: [[u32; SLOTS]; LEVELS],
     /// One bit per slot that has entries.
     occupied: [u64; LEVELS],
+    /// For each of these slots a tick before which none of its entries is due.
+    earliest: [[u64; SLOTS]; LEVELS],
     /// All ticks before this one have been expired.
     tick: u64,
 }
@@ -46,6 +48,7 @@ impl<K: Copy> Timers<K> {
             entries: Slab::new(),
             heads: [[NONE; SLOTS]; LEVELS],
             occupied: [0; LEVELS],
+            earliest: [[0; SLOTS]; LEVELS],
             tick: 0,
         }
     }
@@ -84,9 +87,17 @@ impl<K: Copy> Timers<K> {
         None
     }
 
-    /// When to ask again: not later than the first timer's time, possibly earlier.
+    /// When to ask again: at the first timer's time, or earlier if one before it was cancelled. Nobody is to be woken because the
+    /// wheel has come to a slot.
     pub(super) fn next(&self) -> Option<Time> {
-        self.first_slot().map(|(_, _, tick)| Time::from_nanos(tick << TICK_SHIFT))
+        let (level, slot, _) = self.first_slot()?;
+        Some(Time::from_nanos(self.earliest[level][slot] << TICK_SHIFT))
+    }
+
+    /// One of those that are due first, more or less.
+    pub(super) fn one_of_the_first(&self) -> Option<K> {
+        let (level, slot, _) = self.first_slot()?;
+        Some(self.entries[self.heads[level][slot] as usize].key)
     }
 
     pub(super) fn len(&self) -> usize {
@@ -124,8 +135,12 @@ impl<K: Copy> Timers<K> {
         let head = self.heads[level][slot];
         (entry.level, entry.slot) = (level as u8, slot as u8);
         (entry.previous, entry.next) = (NONE, head);
+        let earliest = &mut self.earliest[level][slot];
         if head != NONE {
             self.entries[head as usize].previous = index;
+            *earliest = tick.min(*earliest);
+        } else {
+            *earliest = tick;
         }
         self.heads[level][slot] = index;
         self.occupied[level] |= 1 << slot;
@@ -191,6 +206,22 @@ mod tests {
             assert_eq!(timers.next(), Some(Time::from_nanos(soon)));
             assert_eq!(timers.expire(Time::from_nanos(soon)), Some(soon));
             assert_eq!(timers.expire(Time::from_nanos(late)), Some(late));
+        }
+    }
+
+    /// However many slots the wheel comes to before.
+    #[test]
+    fn nobody_is_asked_before_the_first_is_due() {
+        for at in [TICK, 100 * TICK, 30_000 * TICK + 1, 90_000 * TICK, 20_000_000 * TICK] {
+            for begin in [0, 63, 64 * 64 - 1, 64 * 64 * 64 - 1_000] {
+                let mut timers = Timers::new();
+                assert_eq!(timers.expire(Time::from_nanos(begin * TICK)), None);
+                timers.set(Time::from_nanos(begin * TICK + at), ());
+                timers.set(Time::from_nanos(begin * TICK + 2 * at), ());
+                let next = timers.next().unwrap();
+                assert_eq!(next.as_nanos(), (begin * TICK + at).next_multiple_of(TICK));
+                assert_eq!(timers.expire(next), Some(()));
+            }
         }
     }
 

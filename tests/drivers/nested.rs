@@ -15,6 +15,7 @@ use ringdove_test_support::hostile::{Plan, Script};
 on_every_driver! {
     a_nested_driver_is_woken_for_all_it_has_to_do,
     a_nested_driver_is_woken_by_others,
+    an_idle_driver_is_woken_once_to_close_what_is_idle,
 }
 
 /// Waits as an outer loop does. A descriptor that is never readable is told from a deadline of the driver's.
@@ -72,3 +73,22 @@ fn a_nested_driver_is_woken_by_others(kind: Kind) {
         turn(&mut run);
     }
 }
+
+fn an_idle_driver_is_woken_once_to_close_what_is_idle(kind: Kind) {
+    let server = Plan::new().path("/", Script::new().ok("here")).start();
+    let mut run = Run::with(kind, Config { keep_idle: KEPT, ..Config::default() });
+    for _ in 0..20 {
+        let transfers: Vec<_> = (0..5).map(|_| run.get(&server.url("/"))).collect();
+        run.finish();
+        transfers.iter().for_each(|transfer| transfer.assert_response(200, b"here"));
+    }
+    while run.driver.timeout() == Some(Duration::ZERO) {
+        turn(&mut run);
+    }
+    // on polls the kernel has the deadlines
+    let timeout = run.driver.timeout();
+    assert!(timeout.is_none_or(|timeout| timeout > KEPT - PATIENCE), "{timeout:?}");
+}
+
+/// Longer than any of the default deadlines.
+const KEPT: Duration = Duration::from_secs(10_000);

@@ -211,3 +211,33 @@ fn what_was_not_sent_is_said() {
     assert_eq!(error.progress, Progress::NothingSent);
     assert!(matches!(error.cause, Cause::Timeout { after, .. } if after == ms(10)));
 }
+
+/// Connections that are idle have timers from what was waited for on them; whoever rests is woken for none of these, and once for all
+/// that end together.
+#[test]
+fn idle_connections_wake_nobody_before_they_end() {
+    let mut h = Harness::new(10);
+    let options = timeouts(|t| (t.first_byte, t.idle) = (Some(ms(30_000)), Some(ms(30_000))));
+    let mut ask = |_| {
+        h.add(get("/").options(options.clone()));
+        h.ask()
+    };
+    let connections: Vec<_> = (0..10).map(&mut ask).collect();
+    for connection in connections {
+        h.received(connection, crate::harness::OK);
+        h.succeeds();
+    }
+    assert_eq!(h.engine.stats().idle, 10);
+    h.again();
+    h.engine.rest();
+    let mut woken = Vec::new();
+    while let Some(at) = h.engine.next_time() {
+        // time passes in ticks of 2^20 ns, of which the last is begun
+        woken.push(at.as_nanos() / 1_000_000);
+        h.at(at.as_nanos().div_ceil(1_000_000));
+        h.wants();
+    }
+    assert_eq!((woken.len(), h.engine.stats().connections), (1, 0), "{woken:?}");
+    assert!((91_000..91_003).contains(&woken[0]), "{woken:?}");
+    h.ends_empty();
+}

@@ -207,6 +207,9 @@ impl World {
         self.engine.expire();
         self.note_handed_on();
         self.drain();
+        if self.engine.running() == 0 {
+            self.engine.rest();
+        }
         self.resume_who_wants();
         self.check_batch();
     }

@@ -33,6 +33,11 @@ impl Engine {
         self.settle();
     }
 
+    /// Whoever drives it may wait for long, since nothing runs: nobody is to be woken meanwhile for what is not due.
+    pub fn rest(&mut self) {
+        self.net.put_timers_off();
+    }
+
     pub(super) fn handle_timer(&mut self, timer: Timer) {
         match timer {
             Timer::Transfer(id) => {
@@ -217,16 +222,29 @@ impl Net {
             return;
         }
         let at = self.deadline(connection).at;
-        if at >= connection.timer_at {
-            return;
+        if at < connection.timer_at {
+            self.set_timer(id, at);
         }
-        if let Some(timer) = connection.timer {
+    }
+
+    fn set_timer(&mut self, id: ConnectionId, at: Time) {
+        let Some(connection) = self.pool.connections.get_mut(id) else { return };
+        if let Some(timer) = connection.timer.take() {
             self.timers.cancel(timer);
         }
-        let timer = self.timers.set(at, Timer::Connection(id));
-        if let Some(connection) = self.pool.connections.get_mut(id) {
-            connection.timer = Some(timer);
-            connection.timer_at = at;
+        connection.timer_at = at;
+        connection.timer = (at != Time::NEVER).then(|| self.timers.set(at, Timer::Connection(id)));
+    }
+
+    /// Puts timers off that would fire long before what they are for: idle connections have them from exchanges that have ended.
+    fn put_timers_off(&mut self) {
+        while let Some(Timer::Connection(id)) = self.timers.one_of_the_first() {
+            let Some(connection) = self.pool.connections.get(id) else { return };
+            let at = self.deadline(connection).at;
+            if at <= connection.timer_at {
+                return;
+            }
+            self.set_timer(id, at);
         }
     }
 

@@ -68,7 +68,7 @@ impl Engine {
     pub fn expire(&mut self) {
         self.find_overdue();
         if !self.overdue.timers.is_empty() {
-            self.end_overdue();
+            std::mem::take(&mut self.overdue).end(self);
         }
         self.net.channels.expire(self.net.now);
         self.settle();
@@ -78,19 +78,6 @@ impl Engine {
     fn find_overdue(&mut self) {
         while let Some(timer) = self.net.timers.expire(self.net.now) {
             self.handle_timer(timer);
-        }
-    }
-
-    #[cold]
-    fn end_overdue(&mut self) {
-        let list = std::mem::take(&mut self.overdue);
-        for timer in list.timers {
-            match timer {
-                Timer::Connection(id) => self.check_connection(id, true),
-                Timer::Transfer(id) => self.check_transfer(id, true),
-                Timer::Exchange(id) => self.check_exchange(id, true),
-                Timer::Gate(_) | Timer::Race(_) | Timer::Dial(_) => {}
-            }
         }
     }
 
@@ -148,5 +135,17 @@ impl OverdueList {
     /// Has this looked at before it ends.
     pub(super) fn push(&mut self, timer: Timer) {
         self.timers.push(timer);
+    }
+
+    #[cold]
+    fn end(self, engine: &mut Engine) {
+        for timer in self.timers {
+            match timer {
+                Timer::Connection(id) => engine.check_connection(id, true),
+                Timer::Transfer(id) => engine.check_transfer(id, true),
+                Timer::Exchange(id) => engine.check_exchange(id, true),
+                Timer::Gate(_) | Timer::Race(_) | Timer::Dial(_) => {}
+            }
+        }
     }
 }

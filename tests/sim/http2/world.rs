@@ -223,6 +223,9 @@ impl World {
         }
         self.engine.expire();
         self.drain();
+        if self.engine.running() == 0 {
+            self.engine.rest();
+        }
         self.resume_who_wants();
     }
 
