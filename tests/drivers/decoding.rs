@@ -100,11 +100,15 @@ fn a_bomb_meets_its_cap_while_others_go_on(kind: Kind) {
     let mut run = Run::new(kind);
     let bombs: Vec<_> = [
         (
-            DecodePolicy { max_decoded: Some(50_000_000), max_ratio: None, ask: true },
+            DecodePolicy {
+                max_decoded: Some(50_000_000),
+                max_ratio: None,
+                ..DecodePolicy::default()
+            },
             CodingFault::TooLarge { limit: 50_000_000 },
         ),
         (
-            DecodePolicy { max_decoded: None, max_ratio: Some(900), ask: true },
+            DecodePolicy { max_ratio: Some(900), ..DecodePolicy::default() },
             CodingFault::RatioTooLarge { limit: 900 },
         ),
     ]

@@ -235,7 +235,8 @@ fn what_is_wrong_is_told_after_what_was_decoded() {
 fn caps_say_which_they_are() {
     let bomb = gzip(&gzip(&vec![0; 40_000_000]));
     let twice = "Content-Encoding: gzip, gzip";
-    let policy = |max_decoded, max_ratio| DecodePolicy { max_decoded, max_ratio, ask: true };
+    let policy =
+        |max_decoded, max_ratio| DecodePolicy { max_decoded, max_ratio, ..DecodePolicy::default() };
     for (policy, fault) in [
         (policy(None, Some(100)), CodingFault::RatioTooLarge { limit: 100 }),
         (policy(Some(1000), None), CodingFault::TooLarge { limit: 1000 }),
@@ -314,6 +315,37 @@ fn an_unknown_coding_is_delivered_as_it_is_and_padding_is_left_out() {
                 (delivered.to_vec(), undecoded.as_ref())
             );
             assert_eq!(report.body_decoded.is_some(), coding == GZIP, "{coding}");
+        }
+    }
+}
+
+/// What came before them is delivered first.
+#[test]
+fn bytes_after_the_end_fail_a_body_that_may_have_none() {
+    let coded = gzip(b"body");
+    let refusing = with(DecodePolicy { refuse_padding: true, ..DecodePolicy::default() });
+    for (after, is_whole) in [(&b""[..], true), (b"0\r\n", false), (&[0; 20], false)] {
+        for piece in [1, coded.len() + 5, usize::MAX] {
+            let log = Log::default();
+            let mut h = Harness::new(1);
+            h.add_with(get("/").options(refusing.clone()), log.clone());
+            let connection = h.ask();
+            let wire = response(GZIP, &[&coded, after].concat());
+            for piece in wire.chunks(piece.min(wire.len())) {
+                h.received(connection, piece);
+            }
+            assert_eq!(log.body(), b"body");
+            match h.message().outcome.result {
+                Ok(_) => assert!(is_whole, "{after:?}"),
+                Err(error) => {
+                    let fault =
+                        CodingFault::Corrupt { coding: Coding::Gzip, why: "bytes follow its end" };
+                    assert!(
+                        !is_whole && error.cause == Cause::Coding(fault),
+                        "{after:?} {error:?}"
+                    );
+                }
+            }
         }
     }
 }

@@ -42,6 +42,7 @@ mod engine;
 pub mod error;
 mod inbox;
 mod local;
+pub mod multipart;
 mod outgoing;
 mod pages;
 mod pending;

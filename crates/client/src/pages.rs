@@ -35,7 +35,8 @@ pub mod choosing {}
 /// | `resolve(..)`, `dns_resolver(..)` | [`Options::ways`](ringdove::Options::ways), `Config::names` |
 /// | `error.is_timeout()`, `.is_connect()`, `.is_status()` … | the same, and [`is_transient`](crate::Error::is_transient), [`retry`](crate::Error::retry), [`transfer`](crate::Error::transfer) |
 /// | `reqwest::blocking` | [`blocking`](crate::blocking), without a runtime within |
-/// | `multipart`, `socks`, HTTP/3, WASM | no multipart yet; proxies are in [`proxies`](crate::ClientBuilder::proxies); neither of the last two |
+/// | `.multipart(form)`, `multipart::{Form, Part}` | the same: [`multipart`](crate::multipart); files are opened without `await` |
+/// | `socks`, HTTP/3, WASM | proxies are in [`proxies`](crate::ClientBuilder::proxies); neither of the last two |
 pub mod from_reqwest {}
 
 /// How to watch what a client does.

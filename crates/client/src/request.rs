@@ -9,6 +9,7 @@ use ringdove::{HttpVersions, Options, Timeouts};
 use crate::body::Body;
 use crate::clock;
 use crate::error::Error;
+use crate::multipart::Form;
 use crate::outgoing::{Outgoing, parse};
 use crate::pending::Pending;
 use crate::shared::Shared;
@@ -121,6 +122,15 @@ impl RequestBuilder {
             let content = HeaderValue::from_static("application/x-www-form-urlencoded");
             outgoing.fields.insert(header::CONTENT_TYPE, content);
             outgoing.body = text.finish().into();
+            Ok(())
+        })
+    }
+
+    /// Sets the body to a form with parts, and Content-Type to say so.
+    pub fn multipart(self, form: Form) -> RequestBuilder {
+        self.with(|outgoing| {
+            outgoing.fields.insert(header::CONTENT_TYPE, form.content_type());
+            outgoing.body = form.into_body();
             Ok(())
         })
     }

@@ -126,6 +126,12 @@ impl ContentDecoder {
             self.refuse(fault.clone());
             return Err(fault);
         }
+        if self.policy.refuse_padding
+            && self.fault.is_none()
+            && let Some(coding) = self.padded()
+        {
+            self.refuse(CodingFault::Corrupt { coding, why: "bytes follow its end" });
+        }
         let more = produced > 0 || work == 0;
         if !more && self.input == Input::Ended && self.fault.is_none() {
             self.fault = self.unfinished();
@@ -172,7 +178,7 @@ impl ContentDecoder {
 
     fn over_cap(&self) -> Option<CodingFault> {
         let most = self.stages.iter().map(|stage| stage.produced).max()?;
-        let DecodePolicy { max_decoded, max_ratio, ask: _ } = self.policy;
+        let DecodePolicy { max_decoded, max_ratio, .. } = self.policy;
         if let Some(limit) = max_decoded
             && most > limit
         {

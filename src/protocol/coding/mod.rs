@@ -47,12 +47,16 @@ pub struct DecodePolicy {
     pub max_ratio: Option<u32>,
     /// Whether Accept-Encoding asks for a coding where the request does not say: yes, unless set otherwise.
     pub ask: bool,
+    /// Whether bytes after the end of a coding fail the body. Unless set, they are left out, and told of
+    /// ([`Undecoded::Padding`](crate::engine::Undecoded::Padding)).
+    pub refuse_padding: bool,
 }
 
 impl Default for DecodePolicy {
     /// Any size, and a ratio that gzip reaches with nothing but one byte again and again.
     fn default() -> Self {
-        Self { max_decoded: None, max_ratio: Some(limits::DECODED_RATIO), ask: true }
+        let max_ratio = Some(limits::DECODED_RATIO);
+        Self { max_decoded: None, max_ratio, ask: true, refuse_padding: false }
     }
 }
 

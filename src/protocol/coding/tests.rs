@@ -416,6 +416,10 @@ fn bytes_after_the_end_are_left_out_and_told() {
                 assert!(produced == 0 || &out[..produced] == b"body");
             }
             assert_eq!(decoder.padded(), Some(coding));
+            let policy = DecodePolicy { refuse_padding: true, ..DecodePolicy::default() };
+            let (body, end) = decode_pieces(&[coding], policy, [&coded[..]].into_iter(), 4096);
+            assert!(matches!(end, Err(CodingFault::Corrupt { .. })), "{coding:?}: {end:?}");
+            assert_eq!(body, b"body");
         }
         let mut decoder = ContentDecoder::new(&[coding], DecodePolicy::default());
         decoder.decode(&encode(&[coding], b"body"), &mut [0; 100]).unwrap();
@@ -572,7 +576,8 @@ fn bombs_meet_the_ratio() {
 fn bombs_meet_the_cap() {
     for (codings, bomb) in bombs() {
         let limit = 20_000_000;
-        let policy = DecodePolicy { max_decoded: Some(limit), max_ratio: None, ask: true };
+        let policy =
+            DecodePolicy { max_decoded: Some(limit), max_ratio: None, ..DecodePolicy::default() };
         let (bytes, end) = stage_bytes(&codings, &bomb, policy);
         assert_eq!(end, Err(CodingFault::TooLarge { limit }), "{codings:?}");
         assert!(bytes <= limit, "{bytes}");

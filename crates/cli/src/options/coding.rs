@@ -51,7 +51,7 @@ impl CodingArgs {
         options.decode = self.compressed.then_some(DecodePolicy {
             max_decoded: size,
             max_ratio: (self.max_ratio > 0).then_some(self.max_ratio),
-            ask: true,
+            ..DecodePolicy::default()
         });
     }
 }

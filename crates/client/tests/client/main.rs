@@ -9,6 +9,7 @@ mod errors;
 mod everyday;
 mod grpc;
 mod http2;
+mod multipart;
 mod programs;
 mod runtimes;
 mod upgrade;

@@ -526,7 +526,7 @@ fn decode(settings: &Settings) -> Option<DecodePolicy> {
     let decodes = settings.bytes(ids::ACCEPT_ENCODING).is_some()
         && settings.flag(ids::HTTP_CONTENT_DECODING, true);
     // as curl has it: however much comes of it
-    decodes.then_some(DecodePolicy { max_decoded: None, max_ratio: None, ask: false })
+    decodes.then_some(DecodePolicy { max_ratio: None, ask: false, ..DecodePolicy::default() })
 }
 
 fn redirects(settings: &Settings) -> Option<RedirectPolicy> {
