@@ -137,8 +137,8 @@ pub use ::bytes::Bytes;
 pub use ::http::Method;
 pub use driver::{
     Action, CallbackError, Driver, DriverError, Event, Existing, FileWriter, Files,
-    Kind as DriverKind, Multi, MultiError, Room, Settings, SocketChange, ToFile, Token, Watch,
-    Written,
+    Kind as DriverKind, Multi, MultiError, OwnSocket, Room, Settings, SocketChange, ToFile, Token,
+    Watch, Written,
 };
 pub use engine::{
     AddError, AddressPolicy, Allowance, Body, BodySource, Collect, Config, Discard, Exhausted,

@@ -91,13 +91,15 @@ const CRAWLER_PARTS: &[(&str, &[&str])] = &[
 ];
 
 /// Where C's pointers come into the C library: its only files with `unsafe`.
-const C_EDGE: [&str; 27] = [
+const C_EDGE: [&str; 29] = [
     "easy/body",
     "easy/callbacks",
     "easy/heads",
+    "easy/hsts",
     "easy/link",
     "easy/info",
     "easy/mod",
+    "easy/opening",
     "easy/request",
     "easy/setopt",
     "edge/handle",

@@ -33,7 +33,7 @@ use crate::tls::TlsPolicyError;
 
 pub use files::{Existing, FileWriter, Files, Room, ToFile, Written};
 pub use interest::Action;
-pub use multi::{CallbackError, Event, Multi, SocketChange, Token, Watch};
+pub use multi::{CallbackError, Event, Multi, OwnSocket, SocketChange, Token, Watch};
 pub use settings::Settings;
 
 use epoll::EpollDriver;

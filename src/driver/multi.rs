@@ -6,7 +6,7 @@
 //! changes only, and of a socket's removal before it is closed; the clock is read once per call.
 
 use std::any::Any;
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::Duration;
 
@@ -14,8 +14,9 @@ use super::MultiError;
 use super::files::Files;
 use super::host::EngineHost;
 use super::interest::{Action, difference};
-use super::readiness::{Entry, Sockets};
+use super::readiness::{Entry, Sockets, report_refused};
 use super::settings::Settings;
+use crate::dial::{Dial, Transport};
 use crate::engine::{
     Config, ConnectionId, Handler, Message, OriginStats, Output, Overdue, Paused, Request, Stats,
     TransferId,
@@ -23,7 +24,7 @@ use crate::engine::{
 use crate::error::Operation;
 use crate::id::Id;
 use crate::limits;
-use crate::sys::{self, Interest, Readiness, Waker, clock};
+use crate::sys::{self, Errno, Interest, Readiness, Refused, Step, Waker, clock};
 use crate::time::Time;
 
 /// Looks at a connection that is overdue, as long as each finds something to receive.
@@ -38,6 +39,9 @@ pub trait Watch {
     /// The loop carries [`SocketChange::deadline`] with each socket and reports
     /// [`Event::Deadline`]; [`Multi::timeout`] then leaves sockets' deadlines out.
     const CARRIES_DEADLINES: bool = false;
+
+    /// The application opens and closes sockets itself: [`open`](Watch::open) and [`close`](Watch::close) are called.
+    const OPENS_SOCKETS: bool = false;
 
     /// What is wanted of a socket has changed (CURLMOPT_SOCKETFUNCTION). `value` is the socket's
     /// private value (curl_multi_assign), absent until it is set, here or by [`Multi::assign`].
@@ -55,6 +59,38 @@ pub trait Watch {
         let _ = wait;
         Ok(())
     }
+
+    /// A socket of the application's own for a connection that is made for this transfer (CURLOPT_OPENSOCKETFUNCTION,
+    /// CURLOPT_SOCKOPTFUNCTION), which may go elsewhere than it would have; `None` has one opened. Where several addresses are
+    /// tried, each has one. Not asked for look-ups, and only with [`OPENS_SOCKETS`](Watch::OPENS_SOCKETS).
+    ///
+    /// # Errors
+    ///
+    /// As if socket(2) had said so: the connection fails, and the next address is tried.
+    fn open(
+        &mut self,
+        transfer: Option<TransferId>,
+        dial: &mut Dial,
+    ) -> Result<Option<OwnSocket>, Errno> {
+        let _ = (transfer, dial);
+        Ok(None)
+    }
+
+    /// A socket of the application's own is done with (CURLOPT_CLOSESOCKETFUNCTION), after [`Action::Remove`] where it was
+    /// watched.
+    fn close(&mut self, socket: OwnedFd) {
+        drop(socket);
+    }
+}
+
+/// A socket that an application has opened ([`Watch::open`]): a stream, which is made non-blocking, and bound where the
+/// [`Dial`] says so.
+#[derive(Debug)]
+pub struct OwnSocket {
+    /// The descriptor. It is the multi handle's until [`Watch::close`] gives it back.
+    pub fd: OwnedFd,
+    /// It is connected already.
+    pub is_connected: bool,
 }
 
 /// What a [`Watch`] is told about one socket.
@@ -544,7 +580,11 @@ impl<W: Watch> Multi<W> {
             match output {
                 Output::Level { connection } => self.update(connection)?,
                 Output::Connect { connection, dial } => {
-                    self.sockets.connect(&mut self.host.engine, connection, &dial);
+                    if W::OPENS_SOCKETS && dial.transport == Transport::Stream {
+                        self.connect_own(connection, dial);
+                    } else {
+                        self.sockets.connect(&mut self.host.engine, connection, &dial);
+                    }
                     self.update(connection)?;
                 }
                 Output::Close { connection, last_words } => self.close(connection, &last_words)?,
@@ -560,6 +600,22 @@ impl<W: Watch> Multi<W> {
         // threads do all of it
         self.host.work_files(|_, op| Err(op));
         Ok(())
+    }
+
+    /// Connects by a socket of the application's, if it gives one.
+    #[cold]
+    fn connect_own(&mut self, id: ConnectionId, mut dial: Dial) {
+        let engine = &mut self.host.engine;
+        match self.watch.open(engine.transfer_on(id), &mut dial) {
+            Ok(None) => self.sockets.connect(engine, id, &dial),
+            Ok(Some(own)) => {
+                if let Err((socket, refused)) = self.sockets.connect_own(engine, id, &dial, own) {
+                    self.watch.close(socket.into_fd());
+                    report_refused(engine, id, refused);
+                }
+            }
+            Err(errno) => report_refused(engine, id, Refused { step: Step::Socket, errno }),
+        }
     }
 
     /// Sends what is to be sent and tells the application what has changed.
@@ -600,11 +656,17 @@ impl<W: Watch> Multi<W> {
 
     /// Tells the application to forget a socket, which is closed thereafter.
     fn tell_removed(&mut self, mut entry: Entry) -> Result<(), MultiError> {
-        if entry.told.is_none() {
-            return Ok(());
+        let told = match entry.told {
+            None => Ok(()),
+            Some(_) => {
+                let change = self.change(&entry, Action::Remove, Time::NEVER);
+                self.watch.socket(&change, &mut entry.value).map_err(MultiError::Callback)
+            }
+        };
+        if W::OPENS_SOCKETS && entry.is_own {
+            self.watch.close(entry.into_fd());
         }
-        let change = self.change(&entry, Action::Remove, Time::NEVER);
-        self.watch.socket(&change, &mut entry.value).map_err(MultiError::Callback)
+        told
     }
 
     fn change(&self, entry: &Entry, action: Action, deadline: Time) -> SocketChange {

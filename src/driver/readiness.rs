@@ -6,10 +6,10 @@
 //! descriptor that was closed and used again is never taken for its predecessor; no socket keeps
 //! the others waiting; an idle connection holds no buffer.
 
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
 use super::interest::Told;
-use super::multi::Token;
+use super::multi::{OwnSocket, Token};
 use crate::dial::{Dial, Transport};
 use crate::engine::{ConnectionId, Engine};
 use crate::error::Operation;
@@ -41,6 +41,8 @@ pub(super) struct Entry {
     /// What it did not take.
     unsent: Vec<u8>,
     pub(super) told: Option<Told>,
+    /// The application has opened it, and closes it.
+    pub(super) is_own: bool,
     /// The application's private value.
     pub(super) value: Option<u64>,
 }
@@ -52,6 +54,11 @@ impl Entry {
 
     pub(super) fn fd(&self) -> RawFd {
         self.socket.as_raw_fd()
+    }
+
+    /// The socket, to be closed by another.
+    pub(super) fn into_fd(self) -> OwnedFd {
+        self.socket.into_fd()
     }
 }
 
@@ -98,10 +105,43 @@ impl Sockets {
 
     /// Opens a socket for a connection and begins to connect it.
     pub(super) fn connect(&mut self, engine: &mut Engine, id: ConnectionId, dial: &Dial) {
-        let (socket, connect) = match open(dial) {
-            Ok(opened) => opened,
-            Err(refused) => return report_refused(engine, id, refused),
+        match open(dial) {
+            Ok((socket, connect)) => self.take(engine, id, dial, socket, connect, false),
+            Err(refused) => report_refused(engine, id, refused),
+        }
+    }
+
+    /// The same by a socket of the application's own, which comes back if it cannot be.
+    pub(super) fn connect_own(
+        &mut self,
+        engine: &mut Engine,
+        id: ConnectionId,
+        dial: &Dial,
+        own: OwnSocket,
+    ) -> Result<(), (Socket, Refused)> {
+        let socket = Socket::from_fd(own.fd);
+        let connected = match own.is_connected {
+            true => socket.adopt(dial, true).map(|()| Connect::Done),
+            false => socket.adopt(dial, false).and_then(|()| connect(&socket, dial)),
         };
+        match connected {
+            Ok(connect) => {
+                self.take(engine, id, dial, socket, connect, true);
+                Ok(())
+            }
+            Err(refused) => Err((socket, refused)),
+        }
+    }
+
+    fn take(
+        &mut self,
+        engine: &mut Engine,
+        id: ConnectionId,
+        dial: &Dial,
+        socket: Socket,
+        connect: Connect,
+        is_own: bool,
+    ) {
         let connecting = connect == Connect::InProgress;
         if self.entries.len() <= id.slot() {
             self.entries.resize_with(id.slot() + 1, || None);
@@ -118,6 +158,7 @@ impl Sockets {
             blocked: false,
             unsent: Vec::new(),
             told: None,
+            is_own,
             value: None,
         };
         self.entries[id.slot()] = Some(entry);
@@ -277,10 +318,12 @@ impl Sockets {
 
 fn open(dial: &Dial) -> Result<(Socket, Connect), Refused> {
     let socket = Socket::open(dial)?;
-    match socket.connect(&dial.remote) {
-        Ok(connect) => Ok((socket, connect)),
-        Err(errno) => Err(Refused { step: Step::Connect, errno }),
-    }
+    let connect = connect(&socket, dial)?;
+    Ok((socket, connect))
+}
+
+fn connect(socket: &Socket, dial: &Dial) -> Result<Connect, Refused> {
+    socket.connect(&dial.remote).map_err(|errno| Refused { step: Step::Connect, errno })
 }
 
 /// Tells the engine that a connection's socket could not be opened.

@@ -1,7 +1,7 @@
 //! Sockets, non-blocking.
 //!
 //! Knows socket(2), bind(2), connect(2), recv(2), send(2). Must not know who waits for readiness, or how.
-//! Invariant: an fd is closed once, when its `Socket` is dropped.
+//! Invariant: an fd is closed once, when its `Socket` is dropped, or by whoever was given it.
 
 use std::ffi::c_int;
 use std::mem::{offset_of, size_of};
@@ -84,14 +84,44 @@ impl Socket {
         // SAFETY: no memory is passed.
         let fd = check(unsafe { libc::socket(family, kind, 0) }).map_err(refused(Step::Socket))?;
         let socket = Socket(owned(fd));
+        socket.prepare(dial)?;
+        Ok(socket)
+    }
+
+    /// One that another has opened.
+    pub fn from_fd(fd: OwnedFd) -> Socket {
+        Socket(fd)
+    }
+
+    /// The descriptor, to be closed by another.
+    pub fn into_fd(self) -> OwnedFd {
+        let fd = self.as_raw_fd();
+        std::mem::forget(self);
+        owned(fd)
+    }
+
+    /// Makes one that another has opened as those are that are opened here: non-blocking, and bound unless it `is_connected`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Socket::open`].
+    pub fn adopt(&self, dial: &Dial, is_connected: bool) -> Result<(), Refused> {
+        let refused = |errno| Refused { step: Step::Socket, errno };
+        self.set_flags(libc::O_NONBLOCK).map_err(refused)?;
+        let bind = dial.bind.as_ref().filter(|_| !is_connected);
+        self.prepare(&Dial { bind: bind.cloned(), ..dial.clone() })
+    }
+
+    fn prepare(&self, dial: &Dial) -> Result<(), Refused> {
+        let refused = |step| move |errno| Refused { step, errno };
         if dial.is_tcp() {
-            let set = socket.set(libc::IPPROTO_TCP, libc::TCP_NODELAY, &ON);
+            let set = self.set(libc::IPPROTO_TCP, libc::TCP_NODELAY, &ON);
             set.map_err(refused(Step::Socket))?;
         }
         if let (Some(bind), Remote::Ip(remote)) = (&dial.bind, &dial.remote) {
-            socket.bind(bind, remote).map_err(refused(Step::Bind))?;
+            self.bind(bind, remote).map_err(refused(Step::Bind))?;
         }
-        Ok(socket)
+        Ok(())
     }
 
     fn bind(&self, bind: &Bind, remote: &SocketAddr) -> Result<(), Errno> {
@@ -161,9 +191,13 @@ impl Socket {
 
     /// Lets it block, as the ring's operations want it: on a socket that does not, they would not wait.
     pub(super) fn set_blocking(&self) -> Result<(), Errno> {
+        self.set_flags(0)
+    }
+
+    fn set_flags(&self, flags: c_int) -> Result<(), Errno> {
         count::add(Counter::Fcntl, 1);
         // SAFETY: no memory is passed.
-        check(unsafe { libc::fcntl(self.as_raw_fd(), libc::F_SETFL, 0) })?;
+        check(unsafe { libc::fcntl(self.as_raw_fd(), libc::F_SETFL, flags) })?;
         Ok(())
     }
 
@@ -349,11 +383,11 @@ pub(super) fn check(result: libc::c_int) -> Result<libc::c_int, Errno> {
     if result == -1 { Err(Errno::last()) } else { Ok(result) }
 }
 
-/// Takes ownership of an fd that a system call has just returned.
+/// Takes ownership of an fd that a system call has just returned, or that was given up.
 pub(super) fn owned(fd: RawFd) -> OwnedFd {
     use std::os::fd::FromRawFd;
     debug_assert!(fd >= 0);
-    // SAFETY: the callers pass an fd that the kernel has just made and nobody else holds.
+    // SAFETY: the callers pass an fd that the kernel has just made, or that they held alone, and nobody else holds.
     unsafe { OwnedFd::from_raw_fd(fd) }
 }
 

@@ -15,6 +15,7 @@ use ringdove_test_support::nginx::{Nginx, NginxConfig, NginxTls, OK_BODY};
 
 on_every_driver! {
     each_status_of_a_real_server,
+    any_status_where_that_is_said,
     a_crowd_is_redirected,
     to_tls_and_back,
     bodies_go_along_or_not,
@@ -63,6 +64,20 @@ fn each_status_of_a_real_server(kind: Kind) {
         }
     }
     assert_eq!(run.driver.stats().opened, 1, "all on one connection");
+}
+
+fn any_status_where_that_is_said(kind: Kind) {
+    let choice =
+        Script::new().respond("300 Which\r\nLocation: /ok", Framing::ContentLength, "these");
+    let server = Plan::new().path("/choice", choice).path("/ok", Script::new().ok(OK_BODY)).start();
+    let mut run = Run::new(kind);
+    for (any_status, status, body) in [(false, 300, &b"these"[..]), (true, 200, OK_BODY)] {
+        let options = with(RedirectPolicy { any_status, ..RedirectPolicy::default() });
+        let request = Request::get(&server.url("/choice")).expect("a good URL");
+        let transfer = run.add(request.options(options));
+        run.finish();
+        transfer.assert_response(status, body);
+    }
 }
 
 fn a_crowd_is_redirected(kind: Kind) {

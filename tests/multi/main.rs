@@ -6,6 +6,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests time what the handle promises")]
 
 mod failures;
+mod own_sockets;
 mod simple;
 mod socket_loop;
 mod sockets;

@@ -1,17 +1,18 @@
 //! Share handles: what several easy handles, also of several threads, have together (libcurl-share(3)).
 //!
-//! Cookies are shared by all at once: a jar guards itself. Connections, answers of look-ups and TLS sessions are shared by
-//! transfers of curl_easy_perform() one after the other: each takes a multi of the share's that nobody else uses meanwhile, and
-//! gives it back. The program's lock callbacks are never called, since nothing is left for them to guard.
+//! Cookies and the list of HSTS are shared by all at once: each guards itself. Connections, answers of look-ups and TLS sessions
+//! are shared by transfers of curl_easy_perform() one after the other: each takes a multi of the share's that nobody else uses
+//! meanwhile, and gives it back. The program's lock callbacks are called where that is taken, given, read or written for a
+//! handle; what the engine does while a transfer runs needs none, since all of it guards itself.
 #![allow(unsafe_code, reason = "handles come in as pointers")]
 
-use std::ffi::{c_char, c_int};
+use std::ffi::{c_char, c_int, c_void};
 use std::ptr;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use ringdove::CookieJar;
+use ringdove::{CookieJar, Hsts};
 
 use crate::codes::ShareCode;
 use crate::edge::handle::{self, Kind};
@@ -21,10 +22,16 @@ use crate::multi::Multi;
 /// What a `CURLSH *` stands for.
 #[derive(Default)]
 pub(crate) struct Share {
+    /// Bits of what is shared, by CURL_LOCK_DATA_*.
+    shared: AtomicU32,
+    /// The program's callbacks, and what they get.
+    lock: AtomicPtr<c_void>,
+    unlock: AtomicPtr<c_void>,
+    data: AtomicPtr<c_void>,
+    hsts: Mutex<Option<Hsts>>,
     cookies: Mutex<Option<CookieJar>>,
     /// Multis that are not in use; none are kept unless something is shared that they have.
     multis: Mutex<Vec<Resting>>,
-    keeps_multis: AtomicBool,
     /// Easy handles that have it.
     users: AtomicUsize,
 }
@@ -42,20 +49,29 @@ impl Kind for Arc<Share> {
     const MAGIC: usize = 0x5a4e_5a4e;
 }
 
-/// CURL_LOCK_DATA_*
-mod data {
-    pub(super) const COOKIE: i32 = 2;
-    pub(super) const DNS: i32 = 3;
-    pub(super) const CONNECT: i32 = 5;
-    pub(super) const PSL: i32 = 6;
-    pub(super) const HSTS: i32 = 7;
+/// CURL_LOCK_DATA_*: what can be shared, and the share itself.
+pub(crate) mod lock {
+    pub(crate) const SHARE: i32 = 1;
+    pub(crate) const COOKIE: i32 = 2;
+    pub(crate) const DNS: i32 = 3;
+    pub(crate) const SSL_SESSION: i32 = 4;
+    pub(crate) const CONNECT: i32 = 5;
+    pub(crate) const PSL: i32 = 6;
+    pub(crate) const HSTS: i32 = 7;
 }
+
+/// CURL_LOCK_ACCESS_SINGLE
+const SINGLE: c_int = 2;
+
+type Lock = unsafe extern "C" fn(Pointer, c_int, c_int, Pointer);
+type Unlock = unsafe extern "C" fn(Pointer, c_int, Pointer);
 
 /// CURLSHOPT_*
 mod option {
     pub(super) const SHARE: i32 = 1;
     pub(super) const UNSHARE: i32 = 2;
     pub(super) const LOCKFUNC: i32 = 3;
+    pub(super) const UNLOCKFUNC: i32 = 4;
     pub(super) const USERDATA: i32 = 5;
 }
 
@@ -73,9 +89,45 @@ impl Share {
         }
     }
 
+    /// The list of hosts that are asked over TLS alone, if it is shared.
+    pub(crate) fn hsts(&self) -> Option<Hsts> {
+        self.hsts.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether something is shared. What has connections has answers of look-ups and TLS sessions, too.
+    pub(crate) fn has(&self, what: c_int) -> bool {
+        let bits = match what {
+            lock::CONNECT => 1 << lock::DNS | 1 << lock::SSL_SESSION | 1 << lock::CONNECT,
+            what => 1_u32 << what,
+        };
+        self.shared.load(Ordering::Relaxed) & bits != 0
+    }
+
+    /// Calls the program's callback, if there is one, for this handle.
+    pub(crate) fn lock(&self, easy: Pointer, what: c_int) {
+        let function = self.lock.load(Ordering::Relaxed);
+        // SAFETY: whoever set the callback promises that it is one of this type, or null, which is none.
+        let lock = unsafe { std::mem::transmute::<Pointer, Option<Lock>>(function) };
+        if let Some(lock) = lock {
+            // SAFETY: the same.
+            unsafe { lock(easy, what, SINGLE, self.data.load(Ordering::Relaxed)) };
+        }
+    }
+
+    /// The same, once it is done.
+    pub(crate) fn unlock(&self, easy: Pointer, what: c_int) {
+        let function = self.unlock.load(Ordering::Relaxed);
+        // SAFETY: as above.
+        let unlock = unsafe { std::mem::transmute::<Pointer, Option<Unlock>>(function) };
+        if let Some(unlock) = unlock {
+            // SAFETY: as above.
+            unsafe { unlock(easy, what, self.data.load(Ordering::Relaxed)) };
+        }
+    }
+
     /// A multi for a transfer by itself; `None` if nothing of it is shared.
     pub(crate) fn take_multi(&self) -> Option<Rc<Multi>> {
-        if !self.keeps_multis.load(Ordering::Relaxed) {
+        if !self.has(lock::CONNECT) {
             return None;
         }
         let resting = self.multis.lock().unwrap_or_else(PoisonError::into_inner).pop();
@@ -107,23 +159,36 @@ impl Share {
         if self.is_in_use() {
             return ShareCode::IN_USE;
         }
-        let mut cookies = self.cookies.lock().unwrap_or_else(PoisonError::into_inner);
-        let what = value.addr() as c_int;
-        match (option, what) {
-            (option::SHARE, data::COOKIE) => drop(cookies.get_or_insert_default()),
-            (option::UNSHARE, data::COOKIE) => *cookies = None,
-            (option::SHARE, data::DNS..=data::CONNECT) => {
-                self.keeps_multis.store(true, Ordering::Relaxed);
+        match option {
+            option::SHARE | option::UNSHARE => {
+                return self.set_shared(option == option::SHARE, value.addr() as c_int);
             }
-            // what one of them has had the others may have
-            (option::UNSHARE, data::DNS..=data::CONNECT) => {}
-            // one list of suffixes is all that there is, and lists of HSTS stay apart
-            (option::SHARE | option::UNSHARE, data::PSL | data::HSTS) => {}
-            (option::SHARE | option::UNSHARE, _) => return ShareCode::BAD_OPTION,
-            // what is shared guards itself, so nothing has to be locked
-            (option::LOCKFUNC..=option::USERDATA, _) => {}
+            option::LOCKFUNC => self.lock.store(value, Ordering::Relaxed),
+            option::UNLOCKFUNC => self.unlock.store(value, Ordering::Relaxed),
+            option::USERDATA => self.data.store(value, Ordering::Relaxed),
             _ => return ShareCode::BAD_OPTION,
         }
+        ShareCode::OK
+    }
+
+    fn set_shared(&self, is_shared: bool, what: c_int) -> ShareCode {
+        match what {
+            lock::COOKIE => {
+                let mut cookies = self.cookies.lock().unwrap_or_else(PoisonError::into_inner);
+                *cookies = is_shared.then(|| cookies.take().unwrap_or_default());
+            }
+            lock::HSTS => {
+                let mut hsts = self.hsts.lock().unwrap_or_else(PoisonError::into_inner);
+                *hsts = is_shared.then(|| hsts.take().unwrap_or_default());
+            }
+            // one list of suffixes is all that there is
+            lock::DNS..=lock::CONNECT | lock::PSL => {}
+            _ => return ShareCode::BAD_OPTION,
+        }
+        match is_shared {
+            true => self.shared.fetch_or(1 << what, Ordering::Relaxed),
+            false => self.shared.fetch_and(!(1 << what), Ordering::Relaxed),
+        };
         ShareCode::OK
     }
 }

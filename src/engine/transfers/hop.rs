@@ -21,7 +21,6 @@ use crate::error::Cause;
 use crate::limits;
 use crate::protocol::{
     BodyLength, CloseReason, Event, Exchange as Http1, Read, Redirect, RequestHead, ResponseHead,
-    redirects,
 };
 use crate::time::Time;
 use crate::tls::TlsPolicy;
@@ -49,7 +48,8 @@ pub(super) enum Next {
 impl Transfer {
     /// Whether the head of a final response of this status may be more than something to deliver.
     pub(in crate::engine) fn heeds(&self, status: u16) -> bool {
-        self.identity.is_some() || (redirects(status) && self.request.options.redirects.is_some())
+        let may_redirect = (300..400).contains(&status);
+        self.identity.is_some() || (may_redirect && self.request.options.redirects.is_some())
     }
 
     /// Takes the head of a final response, if another request follows on it: the handler is told, and

@@ -121,7 +121,7 @@ fn write_to(easy: &Easy, function: Pointer, data: Pointer, bytes: &[u8]) -> Writ
 }
 
 /// A callback of this type, if the pointer is not null.
-fn callback<F: Copy>(function: Pointer) -> Option<F> {
+pub(super) fn callback<F: Copy>(function: Pointer) -> Option<F> {
     const { assert!(size_of::<F>() == size_of::<Pointer>(), "a callback is a pointer") };
     if function.is_null() {
         return None;
@@ -205,6 +205,17 @@ pub(crate) fn progress(easy: &Easy) -> bool {
         return matches!(answer, 0 | CONTINUE);
     }
     true
+}
+
+type ResolverStart = unsafe extern "C" fn(Pointer, Pointer, Pointer) -> c_int;
+
+/// Tells CURLOPT_RESOLVER_START_FUNCTION that a name may be looked up. False ends the transfer.
+pub(crate) fn before_lookup(easy: &Easy) -> bool {
+    let function = function(easy, ids::RESOLVER_START_FUNCTION);
+    let Some(told) = callback::<ResolverStart>(function) else { return true };
+    let (data, none) = (data(easy, ids::RESOLVER_START_DATA), std::ptr::null_mut());
+    // SAFETY: whoever set the callback promises that it is one of this type.
+    easy.calling(|| unsafe { told(none, none, data) }) == 0
 }
 
 type PreReq = unsafe extern "C" fn(Pointer, *mut c_char, *mut c_char, c_int, c_int) -> c_int;

@@ -17,6 +17,7 @@ use crate::multi::Ends;
 use crate::options::Status::{self, Differs, Done, Refused};
 use crate::options::ids;
 use crate::options::table::Refusal::Unknown;
+use crate::share::lock;
 use crate::slist;
 
 /// One CURLINFO.
@@ -341,7 +342,7 @@ fn object(easy: &Easy, number: u32) -> *const c_void {
 
 fn cookies(easy: &Easy) -> *mut slist::List {
     let Some(jar) = easy.cookies() else { return ptr::null_mut() };
-    let file = jar.to_netscape(request::today());
+    let file = easy.locked(lock::COOKIE, || jar.to_netscape(request::today()));
     let is_cookie = |line: &&[u8]| {
         !line.is_empty() && (!line.starts_with(b"#") || line.starts_with(b"#HttpOnly_"))
     };

@@ -15,7 +15,7 @@ use ringdove::protocol::{
     ActsAs, AuthPolicy, DecodePolicy, Host, Netrc, Origin, OwnMethod, RequestHead, Scheme, Secret,
 };
 use ringdove::sys::{clock, interface};
-use ringdove::{Hsts, KeepPost, RedirectPolicy, Request, Version};
+use ringdove::{KeepPost, RedirectPolicy, Request, Version};
 use url::Url;
 
 use super::body::{From, Upload};
@@ -23,7 +23,7 @@ use super::fields::{self, Own};
 use super::link::{Link, Outgoing};
 use super::ways::{self, Fixed};
 use super::written::Writer;
-use super::{Easy, callbacks, proxy, setopt, tls};
+use super::{Easy, callbacks, hsts, proxy, setopt, tls};
 use crate::codes::Code;
 use crate::edge::{handle, text};
 use crate::errors::{self, Asked, Failure};
@@ -479,7 +479,7 @@ fn options(
         auth: auth(settings, parts)?,
         cookies: easy.cookies(),
         cookies_by_host_field: true,
-        hsts: hsts(easy, settings),
+        hsts: hsts::list(easy, settings)?,
         versions: match settings.number(ids::HTTP_VERSION, 0) {
             1 | 2 => HttpVersions::Http1,
             5 => HttpVersions::Http2,
@@ -596,22 +596,4 @@ fn netrc(settings: &Settings) -> Result<Option<Netrc>, Failure> {
     let Some(text) = text else { return Ok(None) };
     let bad = |_| Failure::new(Code::READ_ERROR, ".netrc parser error");
     Netrc::parse(&text).map(Some).map_err(bad)
-}
-
-/// The list of hosts that are asked over TLS alone, if there is one.
-fn hsts(easy: &Easy, settings: &Settings) -> Option<Hsts> {
-    let path = settings.text(ids::HSTS);
-    // CURLHSTS_ENABLE
-    if path.is_none() && settings.number(ids::HSTS_CTRL, 0) & 1 == 0 {
-        return None;
-    }
-    let mut kept = easy.hsts.borrow_mut();
-    let list = kept.get_or_insert_with(|| {
-        let list = Hsts::new();
-        if let Some(text) = path.and_then(|path| std::fs::read_to_string(path).ok()) {
-            list.read_file(&text, today());
-        }
-        list
-    });
-    Some(list.clone())
 }

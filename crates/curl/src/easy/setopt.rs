@@ -16,7 +16,7 @@ use crate::escape::unescape;
 use crate::options::Status::Refused;
 use crate::options::table::{Kind, Row, by_id};
 use crate::options::{Method, Settings, Value, ids};
-use crate::share;
+use crate::share::{self, lock};
 
 /// The longest text that is taken, in bytes: as long as curl's.
 const LONGEST: usize = 8_000_000;
@@ -311,12 +311,7 @@ fn set_share(easy: &Easy, pointer: Pointer) -> Result<(), Code> {
         true => None,
         false => Some(share::find(pointer).ok_or(Code::BAD_FUNCTION_ARGUMENT)?),
     };
-    if let Some(share) = &share {
-        share.join();
-    }
-    if let Some(before) = easy.share.replace(share) {
-        before.leave();
-    }
+    easy.set_share(share);
     Ok(())
 }
 
@@ -326,9 +321,11 @@ fn set_share(easy: &Easy, pointer: Pointer) -> Result<(), Code> {
 pub(super) fn read_cookie_files(easy: &Easy) {
     let files = std::mem::take(&mut easy.settings.borrow_mut().cookie_files);
     let jar = easy.keep_cookies();
-    for file in &files {
-        read_jar(&file.to_string_lossy(), &jar);
-    }
+    easy.locked(lock::COOKIE, || {
+        for file in &files {
+            read_jar(&file.to_string_lossy(), &jar);
+        }
+    });
     if !files.is_empty() && easy.settings.borrow().flag(ids::COOKIESESSION, false) {
         jar.end_session();
     }
@@ -384,16 +381,17 @@ fn forget_cookies(easy: &Easy) {
 fn change_cookies(easy: &Easy, line: &[u8]) {
     let jar = easy.keep_cookies();
     match line {
-        b"ALL" => forget_cookies(easy),
-        b"SESS" => jar.end_session(),
+        b"ALL" => easy.locked(lock::COOKIE, || forget_cookies(easy)),
+        b"SESS" => easy.locked(lock::COOKIE, || jar.end_session()),
         b"FLUSH" => {
-            if let Some(path) = easy.settings.borrow().text(ids::COOKIEJAR) {
-                write_jar(&path, &jar);
+            let path = easy.settings.borrow().text(ids::COOKIEJAR);
+            if let Some(path) = path {
+                easy.locked(lock::COOKIE, || write_jar(&path, &jar));
             }
         }
         b"RELOAD" => read_cookie_files(easy),
         line => {
-            jar.read_netscape(line, request::today());
+            easy.locked(lock::COOKIE, || jar.read_netscape(line, request::today()));
         }
     }
 }

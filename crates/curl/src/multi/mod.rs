@@ -155,6 +155,9 @@ impl Multi {
         easy.close_link();
         let prepared = request::prepare(easy, &self.policies)?;
         delivery::begin(easy, &prepared);
+        if !callbacks::before_lookup(easy) {
+            return Err(Failure::plain(Code::ABORTED_BY_CALLBACK));
+        }
         let mut engine = self.engine.borrow_mut();
         let engine = engine.get_or_insert_with(|| self.make(easy));
         if easy.settings.borrow().flag(ids::FRESH_CONNECT, false) {

@@ -10,14 +10,17 @@ use std::collections::HashMap;
 use std::ffi::c_int;
 use std::mem::ManuallyDrop;
 use std::net::{SocketAddr, TcpStream};
-use std::os::fd::{FromRawFd, RawFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::rc::Rc;
 
+use ringdove::dial::Dial;
 use ringdove::driver::{Action, CallbackError};
-use ringdove::sys::{Interest, Readiness};
-use ringdove::{Event, SocketChange, Token, TransferId, Watch};
+use ringdove::sys::{Errno, Interest, Readiness};
+use ringdove::{Event, OwnSocket, SocketChange, Token, TransferId, Watch};
 
 use super::epoll::Poller;
+use crate::easy;
+use crate::easy::opening::{self, Closer};
 use crate::edge::Pointer;
 
 /// CURLMOPT_SOCKETFUNCTION
@@ -69,6 +72,8 @@ pub(super) struct Sockets {
     pub(super) parked: Cell<bool>,
     /// Callbacks of the multi that are running.
     pub(super) calling: Cell<u32>,
+    /// What closes those that the program has opened, or wants to close.
+    closers: RefCell<HashMap<RawFd, Closer>>,
 }
 
 /// CURLMOPT_SOCKETDATA; null unless set.
@@ -85,6 +90,20 @@ impl Default for Data {
 pub(super) struct Loop(pub(super) Rc<Sockets>);
 
 impl Watch for Loop {
+    const OPENS_SOCKETS: bool = true;
+
+    fn open(
+        &mut self,
+        transfer: Option<TransferId>,
+        dial: &mut Dial,
+    ) -> Result<Option<OwnSocket>, Errno> {
+        self.0.open(transfer, dial)
+    }
+
+    fn close(&mut self, socket: OwnedFd) {
+        self.0.close(socket);
+    }
+
     fn socket(&mut self, change: &SocketChange, _: &mut Option<u64>) -> Result<(), CallbackError> {
         self.0.change(change)
     }
@@ -198,6 +217,30 @@ impl Sockets {
             return if self.parked.get() { Ok(()) } else { self.tell_of(fd, &mut told) };
         }
         self.enter_poller(fd, token, action.interest(), polled)
+    }
+
+    /// A socket for a transfer, where its handle has a say in that.
+    fn open(
+        &self,
+        transfer: Option<TransferId>,
+        dial: &mut Dial,
+    ) -> Result<Option<OwnSocket>, Errno> {
+        let own = transfer.and_then(|id| self.easy.borrow().get(&id).copied());
+        let Some(easy) = own.and_then(easy::find) else { return Ok(None) };
+        let opened = opening::open(&easy, dial)?;
+        Ok(opened.map(|(socket, closer)| {
+            self.closers.borrow_mut().insert(socket.fd.as_raw_fd(), closer);
+            socket
+        }))
+    }
+
+    fn close(&self, socket: OwnedFd) {
+        let closer = self.closers.borrow_mut().remove(&socket.as_raw_fd());
+        if let Some(closer) = closer {
+            self.calling.set(self.calling.get() + 1);
+            closer.close(socket);
+            self.calling.set(self.calling.get() - 1);
+        }
     }
 
     /// Tells the program what is wanted of a socket.

@@ -152,6 +152,22 @@ pub(crate) const PREREQFUNCTION: u32 = 20312;
 pub(crate) const SUPPRESS_CONNECT_HEADERS: u32 = 265;
 pub(crate) const TRAILERDATA: u32 = 10284;
 pub(crate) const TRAILERFUNCTION: u32 = 20283;
+pub(crate) const CLOSESOCKETDATA: u32 = 10209;
+pub(crate) const CLOSESOCKETFUNCTION: u32 = 20208;
+pub(crate) const OPENSOCKETDATA: u32 = 10164;
+pub(crate) const OPENSOCKETFUNCTION: u32 = 20163;
+pub(crate) const SOCKOPTDATA: u32 = 10149;
+pub(crate) const SOCKOPTFUNCTION: u32 = 20148;
+pub(crate) const TCP_KEEPALIVE: u32 = 213;
+pub(crate) const TCP_KEEPIDLE: u32 = 214;
+pub(crate) const TCP_KEEPINTVL: u32 = 215;
+pub(crate) const TCP_KEEPCNT: u32 = 326;
+pub(crate) const RESOLVER_START_DATA: u32 = 10273;
+pub(crate) const RESOLVER_START_FUNCTION: u32 = 20272;
+pub(crate) const HSTSREADDATA: u32 = 10302;
+pub(crate) const HSTSREADFUNCTION: u32 = 20301;
+pub(crate) const HSTSWRITEDATA: u32 = 10304;
+pub(crate) const HSTSWRITEFUNCTION: u32 = 20303;
 
 #[cfg(test)]
 mod tests {

@@ -16,7 +16,6 @@ pub(crate) const DIFFERENCES: &[(&str, &str)] = &[
     ("-T by POST", OLD),
     ("-T -r", OLD),
     ("-T - from an offset", "the length of what is read from a pipe is not known, and so not told"),
-    ("300 has a choice", POLICY),
     ("to another protocol", "FTP is not spoken"),
     ("http:/host", POLICY),
     ("an empty Transfer-Encoding", POLICY),
@@ -34,7 +33,6 @@ pub(crate) const DIFFERENCES: &[(&str, &str)] = &[
 /// The same, of cases that are tried over HTTP/2.
 const OVER_HTTP2: &[(&str, &str)] = &[
     ("TE", "what belongs to the connection is not the program's to say"),
-    ("300 has a choice", POLICY),
     ("-T - from an offset", "the length of what is read from a pipe is not known, and so not told"),
     ("trailers", OLD),
     ("-T of standard input", "leave is asked before it is known that the server speaks HTTP/2"),

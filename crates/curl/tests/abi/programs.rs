@@ -76,6 +76,14 @@ fn a_connection_is_given_out() {
 }
 
 #[test]
+fn a_program_opens_and_closes_sockets_itself() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let Some(program) = build("sockets", folder.path()) else { return };
+    let server = Plan::new().path("/", Script::new().ok("fine")).start();
+    passes(&program, &[&server.url("/")]);
+}
+
+#[test]
 fn loops_are_told_what_curl_promises() {
     let folder = tempfile::tempdir().expect("a folder");
     let Some(program) = build("contract", folder.path()) else { return };

@@ -15,10 +15,14 @@ const SHARE_OPTIONS: [(&str, i64, &str); 5] = [
     (
         "SHARE",
         1,
-        "cookies by all at once; connections, DNS and TLS sessions by transfers of curl_easy_perform one after the other; HSTS stays apart",
+        "cookies and HSTS by all at once; connections, DNS and TLS sessions by transfers of curl_easy_perform one after the other",
     ),
     ("UNSHARE", 2, "the same"),
-    ("LOCKFUNC", 3, "accepted, and never called: what is shared guards itself"),
+    (
+        "LOCKFUNC",
+        3,
+        "called where what is shared is taken, given, read or written for a handle; the rest guards itself",
+    ),
     ("UNLOCKFUNC", 4, "the same"),
     ("USERDATA", 5, "the same"),
 ];
