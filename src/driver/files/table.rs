@@ -32,7 +32,8 @@ pub(super) struct Entry {
     counted: usize,
     /// How many of these are with a part that a thread has.
     away: usize,
-    /// What has come of it is kept, though no more does.
+    /// What has come of it is there for others to read, and is kept though no more comes: it is written as soon as
+    /// nothing else of it is.
     is_in_place: bool,
     is_queued: bool,
     is_owned: bool,
@@ -125,7 +126,7 @@ impl Table {
         entry.gather(bytes);
         entry.counted += bytes.len();
         self.unwritten += bytes.len();
-        if !entry.blocks.is_empty() {
+        if entry.is_in_place || !entry.blocks.is_empty() {
             self.enqueue(id);
         }
         if self.unwritten >= limits::FILES_UNWRITTEN && !self.is_crowded {
@@ -209,6 +210,9 @@ impl Table {
             // what comes while a thread has it is given when it is back
             let Some(part) = &mut entry.part else { continue };
             entry.blocks.drain(..).for_each(|block| part.push(block));
+            if entry.is_in_place && part.held() == 0 && !entry.gathered.is_empty() {
+                part.push(std::mem::take(&mut entry.gathered));
+            }
             if let Some(end) = entry.end {
                 part.end(end);
             }
@@ -269,9 +273,13 @@ impl Table {
         }
     }
 
-    /// The message that is held of a transfer.
+    /// The message of a transfer that is held, or was not taken yet.
     pub(super) fn take_held(&mut self, transfer: TransferId) -> Option<Message> {
-        self.awaited.get_mut(&transfer)?.message.take()
+        if let Some(awaited) = self.awaited.get_mut(&transfer) {
+            return awaited.message.take();
+        }
+        let at = self.released.iter().position(|message| message.transfer == transfer)?;
+        self.released.remove(at)
     }
 
     pub(super) fn released(&self) -> usize {
@@ -455,6 +463,25 @@ mod tests {
         ids.iter().for_each(|&id| table.disown(id));
         work(&mut table);
         assert_eq!((table.unwritten, table.ending, table.entries.len()), (0, 0, 0));
+    }
+
+    #[test]
+    fn what_others_may_read_waits_for_no_whole_block() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("open");
+        let mut table = Table::new(0);
+        let id = table.insert(Part::open(std::fs::File::create(&path).unwrap()), None);
+        table.write(id, b"one").unwrap();
+        let (_, op) = table.next_op().unwrap();
+        table.write(id, b"two").unwrap();
+        table.write(id, b"three").unwrap();
+        assert!(table.next_op().is_none(), "in order");
+        table.handle(id, op.perform());
+        assert_eq!(std::fs::read(&path).unwrap(), b"one");
+        let (_, op) = table.next_op().unwrap();
+        table.handle(id, op.perform());
+        assert!(table.next_op().is_none(), "all that came meanwhile is one write");
+        assert_eq!(std::fs::read(&path).unwrap(), b"onetwothree");
     }
 
     #[test]

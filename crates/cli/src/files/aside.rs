@@ -1,27 +1,18 @@
 //! A file that is written aside, and gets its name when it is whole.
 //!
-//! Knows names, permissions and owners. Must not know bodies. Invariants: under its final name a file is whole or not
-//! there (or is the one that was there before); what was written aside goes with its [`PartFile`], which holds at
-//! most [`BUFFER`] bytes, and a descriptor only if there were more.
+//! Knows names, and what becomes of a file that has one. Must not know bodies, nor how files are written, which is the library's
+//! ([`Files`]). Invariant: under its final name a file is whole or not there (or is the one that was there before).
 
-use std::fs::{File, Metadata, Permissions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, fchown};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use ringdove::protocol::{ResponseHead, proposed_file_name};
 use ringdove::sys::standard;
-use tempfile::NamedTempFile;
+use ringdove::{Existing, FileWriter, Files, Room, TransferId, Written};
 
 use super::identity::directory;
 use super::place;
 use super::refusal::WriteError;
-
-/// Bytes of a body that are gathered before they are written.
-pub(super) const BUFFER: usize = 16 * 1024;
-
-/// The last number that a file's name gets (--no-clobber), as curl has it.
-const LAST_NUMBER: u32 = 100;
 
 /// What becomes of a file whose name another is to have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,9 +31,18 @@ pub(crate) struct PartFile {
     path: PathBuf,
     name: Name,
     clobber: Clobber,
-    buffer: Vec<u8>,
-    /// Made when the buffer is full or the body over.
-    aside: Option<NamedTempFile>,
+    home: Option<Home>,
+    /// What came while its name may yet be another: heads.
+    early: Vec<u8>,
+    /// Made when the name is known.
+    writer: Option<FileWriter>,
+}
+
+/// Where the files of a transfer are written.
+#[derive(Debug, Clone)]
+pub(super) struct Home {
+    pub(super) files: Files,
+    pub(super) transfer: TransferId,
 }
 
 /// Where the name of a file comes from.
@@ -59,11 +59,16 @@ enum Name {
 impl PartFile {
     pub(super) fn new(path: PathBuf) -> PartFile {
         let (name, clobber) = (Name::Given, Clobber::Given);
-        PartFile { path, name, clobber, buffer: Vec::new(), aside: None }
+        PartFile { path, name, clobber, home: None, early: Vec::new(), writer: None }
     }
 
     pub(super) fn awaited(path: PathBuf, nameless: Option<String>) -> PartFile {
         PartFile { name: Name::Awaited(nameless), ..PartFile::new(path) }
+    }
+
+    /// Who writes it; said before its transfer begins.
+    pub(super) fn live_in(&mut self, home: Home) {
+        self.home = Some(home);
     }
 
     /// What becomes of a file that is there.
@@ -88,7 +93,7 @@ impl PartFile {
 
     /// Forgets what was written.
     pub(super) fn start_over(&mut self) {
-        (self.buffer, self.aside) = (Vec::new(), None);
+        (self.early, self.writer) = (Vec::new(), None);
     }
 
     /// Takes the name that a response proposes, if it is to.
@@ -106,7 +111,10 @@ impl PartFile {
                     Ok(_) | Err(_) => Ok(()),
                 }
             }
-            (None, None) => Ok(()),
+            (None, None) => {
+                self.name = Name::Given;
+                Ok(())
+            }
             (None, Some(why)) => {
                 let why = format!("{why}, and the response proposes none");
                 Err(WriteError::nameless(io::Error::other(why)))
@@ -118,108 +126,47 @@ impl PartFile {
         WriteError::new(&self.path, error)
     }
 
-    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), WriteError> {
-        self.gather(bytes).map_err(|error| self.fail(error))
-    }
-
-    fn gather(&mut self, bytes: &[u8]) -> io::Result<()> {
-        if self.buffer.len() + bytes.len() <= BUFFER {
-            self.buffer.extend_from_slice(bytes);
-            return Ok(());
+    /// Takes bytes, and says whether there is room for more.
+    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<Room, WriteError> {
+        if let Name::Awaited(_) = self.name {
+            self.early.extend_from_slice(bytes);
+            return Ok(Room::More);
         }
-        self.spill()?;
-        if bytes.len() < BUFFER {
-            self.buffer.extend_from_slice(bytes);
-            return Ok(());
+        self.writer().write(bytes).map_err(|errno| self.fail(errno.into()))
+    }
+
+    /// Its body is whole: it gets its name.
+    pub(super) fn end(&mut self) {
+        self.writer().finish();
+    }
+
+    /// The name that it has got.
+    pub(super) fn result(mut self) -> Result<PathBuf, WriteError> {
+        let result = self.writer().take_result();
+        match result.expect("a transfer's message comes when its file is over") {
+            Ok(Written::Named(path)) => Ok(path),
+            Ok(Written::Open(_)) => Ok(self.path),
+            Err(errno) => Err(self.fail(errno.into())),
         }
-        self.aside()?.write_all(bytes)
     }
 
-    /// Has the file get its name, which is returned.
-    pub(super) fn finish(self) -> Result<PathBuf, WriteError> {
-        let path = self.path.clone();
-        self.persist().map_err(|error| WriteError::new(&path, error))
-    }
-
-    fn persist(mut self) -> io::Result<PathBuf> {
-        self.spill()?;
-        let Some(aside) = self.aside else { return Ok(self.path) };
-        match (self.clobber, &self.name) {
-            (Clobber::Never, _) => return persist_numbered(aside, self.path),
-            (Clobber::Given, Name::Proposed) => aside.persist_noclobber(&self.path)?,
+    /// What writes it, now that it is known where to.
+    fn writer(&mut self) -> &mut FileWriter {
+        let existing = match (self.clobber, &self.name) {
+            (Clobber::Never, _) => Existing::Number,
+            (Clobber::Given, Name::Proposed) => Existing::Keep,
             (Clobber::Given, Name::Given | Name::Awaited(_)) | (Clobber::Always, _) => {
-                aside.persist(&self.path)?
+                Existing::Replace
             }
         };
-        Ok(self.path)
-    }
-
-    /// Writes out what was gathered.
-    fn spill(&mut self) -> io::Result<()> {
-        let mut buffer = std::mem::take(&mut self.buffer);
-        self.aside()?.write_all(&buffer)?;
-        buffer.clear();
-        self.buffer = buffer;
-        Ok(())
-    }
-
-    fn aside(&mut self) -> io::Result<&mut File> {
-        let aside = match self.aside.take() {
-            Some(aside) => aside,
-            None => make_aside(&self.path)?,
-        };
-        Ok(self.aside.insert(aside).as_file_mut())
-    }
-}
-
-/// A new file beside `path`, under a name that no URL has, with the permissions of the file that it is to
-/// replace, or those of a new one.
-fn make_aside(path: &Path) -> io::Result<NamedTempFile> {
-    let old = path.symlink_metadata().ok().filter(Metadata::is_file);
-    let aside = tempfile::Builder::new()
-        .prefix(".ringdove-")
-        .suffix(".part")
-        .permissions(Permissions::from_mode(if old.is_some() { 0o600 } else { 0o666 }))
-        .tempfile_in(directory(path))
-        .map_err(without_file_aside)?;
-    if let Some(old) = old {
-        take_after(aside.as_file(), &old)?;
-    }
-    Ok(aside)
-}
-
-/// Gives a file the owner, the group and the permissions of another, as far as that is allowed. A group
-/// that could not be had may do no more than all others: it is another one.
-fn take_after(file: &File, old: &Metadata) -> io::Result<()> {
-    let new = file.metadata()?;
-    // whoever writes has what is written, and the old owner need not
-    _ = (new.uid() != old.uid()).then(|| fchown(file, Some(old.uid()), None));
-    let has_group = new.gid() == old.gid() || fchown(file, None, Some(old.gid())).is_ok();
-    let mode = match old.mode() & 0o777 {
-        mode if has_group => mode,
-        mode => mode & (0o707 | (mode & 0o007) << 3),
-    };
-    file.set_permissions(Permissions::from_mode(mode))
-}
-
-/// Gives a file this name, or, where there is something of that name, the first that is free with a number behind it.
-fn persist_numbered(mut aside: NamedTempFile, path: PathBuf) -> io::Result<PathBuf> {
-    let (mut name, mut number) = (path.clone(), 0);
-    loop {
-        match aside.persist_noclobber(&name) {
-            Ok(_) => return Ok(name),
-            Err(refused) => {
-                let is_there = refused.error.kind() == io::ErrorKind::AlreadyExists;
-                if !is_there || number == LAST_NUMBER {
-                    return Err(refused.error);
-                }
-                aside = refused.file;
-            }
-        }
-        number += 1;
-        let mut numbered = path.clone().into_os_string();
-        numbered.push(format!(".{number}"));
-        name = numbered.into();
+        let PartFile { path, home, early, writer, .. } = self;
+        writer.get_or_insert_with(|| {
+            let Home { files, transfer } = home.as_ref().expect("said before its transfer begins");
+            let mut writer = files.create(&*path, existing).of(*transfer);
+            // whatever is wrong is told with the next bytes, or at the end
+            let _ = writer.write(&std::mem::take(early));
+            writer
+        })
     }
 }
 
@@ -232,8 +179,11 @@ pub(crate) fn without_file_aside(error: io::Error) -> io::Error {
     }
 }
 
+/// Whether a file can be made beside `path`.
 pub(super) fn try_aside(path: &Path) -> io::Result<()> {
-    make_aside(path).map(drop)
+    let mut aside = tempfile::Builder::new();
+    let aside = aside.prefix(".ringdove-").suffix(".part").tempfile_in(directory(path));
+    aside.map(drop).map_err(without_file_aside)
 }
 
 /// Whether a file can be made, or replaced, at the end of a run. The error names it.

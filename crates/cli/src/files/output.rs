@@ -1,7 +1,7 @@
 //! Where bodies go: nowhere, into a stream that all share, each into a file of its own.
 //!
-//! Knows which body goes where. Must not know transfers. Writes are made where the body arrives, in the loop's
-//! thread: a disk or a pipe that is slow holds up all transfers.
+//! Knows which body goes where. Must not know what transfers do. Files are the library's to write, beside the loop; what goes into a
+//! stream is written where it arrives, in the loop's thread: a pipe that is slow holds up all transfers.
 
 use std::collections::HashMap;
 use std::fs::FileType;
@@ -11,10 +11,10 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use ringdove::protocol::ResponseHead;
-use ringdove::{Request, RequestError};
+use ringdove::{Files, Request, RequestError, Room, TransferId};
 use url::Url;
 
-use super::aside::{Clobber, PartFile, try_aside};
+use super::aside::{Clobber, Home, PartFile, try_aside};
 use super::identity::follow;
 use super::place;
 use super::refusal::{Refusal, WriteError, cannot_write};
@@ -236,6 +236,26 @@ impl Sink {
         self
     }
 
+    /// Whether it is written beside the loop.
+    pub(crate) fn is_file(&self) -> bool {
+        match self {
+            Sink::File(_) => true,
+            Sink::Rest(rest) => rest.is_file(),
+            Sink::Discard | Sink::Stream(_) => false,
+        }
+    }
+
+    /// The same place, of this transfer, whose file is one of these.
+    pub(crate) fn of(mut self, files: Files, transfer: TransferId) -> Sink {
+        let home = Home { files, transfer };
+        match &mut self {
+            Sink::File(file) => file.live_in(home),
+            Sink::Rest(rest) => rest.live_in(home),
+            Sink::Discard | Sink::Stream(_) => {}
+        }
+        self
+    }
+
     /// The file that it is, by the name that is known so far.
     pub(crate) fn path(&self) -> Option<&Path> {
         match self {
@@ -293,11 +313,12 @@ impl Sink {
         }
     }
 
-    pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<(), WriteError> {
+    /// Takes bytes, and says whether there is room for more.
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<Room, WriteError> {
         match self {
             Sink::Rest(rest) => rest.write(bytes),
-            Sink::Discard => Ok(()),
-            Sink::Stream(stream) => stream.borrow_mut().write(bytes),
+            Sink::Discard => Ok(Room::More),
+            Sink::Stream(stream) => stream.borrow_mut().write(bytes).map(|()| Room::More),
             Sink::File(file) => file.write(bytes),
         }
     }
@@ -323,13 +344,23 @@ impl Sink {
         }
     }
 
-    /// The body is whole. Returns the file that has it, if one does.
-    pub(crate) fn finish(self) -> Result<Option<PathBuf>, WriteError> {
+    /// The body is whole.
+    pub(crate) fn end(&mut self) -> Result<(), WriteError> {
         match self {
-            Sink::Discard => Ok(None),
-            Sink::Stream(stream) => stream.borrow_mut().flush().map(|()| None),
-            Sink::Rest(rest) => rest.finish(),
-            Sink::File(file) => file.finish().map(Some),
+            Sink::Discard => {}
+            Sink::Stream(stream) => return stream.borrow_mut().flush(),
+            Sink::Rest(rest) => return rest.end(),
+            Sink::File(file) => file.end(),
+        }
+        Ok(())
+    }
+
+    /// The file that has the body, if one does, once the transfer's message is there.
+    pub(crate) fn result(self) -> Result<Option<PathBuf>, WriteError> {
+        match self {
+            Sink::Discard | Sink::Stream(_) => Ok(None),
+            Sink::Rest(rest) => rest.result(),
+            Sink::File(file) => file.result().map(Some),
         }
     }
 }
@@ -344,9 +375,50 @@ fn is_null(path: &Path) -> bool {
 mod tests {
     use std::fs::{self, Permissions};
     use std::os::unix::fs::PermissionsExt as _;
+    use std::time::Duration;
 
-    use super::super::aside::BUFFER;
+    use ringdove::limits::FILE_BLOCK as BLOCK;
+    use ringdove::{Config, Driver, DriverKind};
+
     use super::*;
+
+    /// Who writes files, without transfers.
+    struct Writing(Driver);
+
+    impl Writing {
+        fn new() -> Writing {
+            Writing(Driver::new(DriverKind::Epoll, Config::default()).expect("a driver"))
+        }
+
+        fn sink(&mut self, output: &Output) -> Sink {
+            let sink = output.sink(&url(), 0, &[]).expect("a place");
+            sink.of(self.0.files(), TransferId::from_bits(1))
+        }
+
+        fn finish(&mut self, mut sink: Sink) -> Result<Option<PathBuf>, WriteError> {
+            sink.end()?;
+            self.turn();
+            sink.result()
+        }
+
+        /// Until all that was ended is over.
+        fn turn(&mut self) {
+            while self.0.running() > 0 {
+                self.0.turn(None).expect("it goes on");
+            }
+        }
+
+        /// Until there are so many names.
+        fn turn_until(&mut self, directory: &Path, count: usize) {
+            for _ in 0..1000 {
+                if names(directory).len() == count {
+                    return;
+                }
+                self.0.turn(Some(Duration::from_millis(10))).expect("it goes on");
+            }
+            panic!("{:?}", names(directory));
+        }
+    }
 
     fn names(directory: &Path) -> Vec<String> {
         let entries = fs::read_dir(directory).expect("a directory");
@@ -362,14 +434,15 @@ mod tests {
     fn a_file_gets_its_name_when_it_is_whole() {
         let directory = tempfile::tempdir().unwrap();
         let output = Output::directory(directory.path(), |_| Ok("a".to_owned())).unwrap();
-        for pieces in [vec![], vec![1], vec![BUFFER, 1], vec![1, BUFFER], vec![3 * BUFFER, 5, 5]] {
-            let mut sink = output.sink(&url(), 0, &[]).unwrap();
+        for pieces in [vec![], vec![1], vec![BLOCK, 1], vec![1, BLOCK], vec![3 * BLOCK, 5, 5]] {
+            let mut writing = Writing::new();
+            let mut sink = writing.sink(&output);
             let mut want = Vec::new();
             for (at, &length) in pieces.iter().enumerate() {
                 sink.write(&vec![at as u8; length]).unwrap();
                 want.resize(want.len() + length, at as u8);
             }
-            let path = sink.finish().unwrap().expect("a file");
+            let path = writing.finish(sink).unwrap().expect("a file");
             assert_eq!(path, directory.path().join("a"));
             assert_eq!(fs::read(path).unwrap(), want);
             assert_eq!(names(directory.path()), ["a"]);
@@ -382,10 +455,13 @@ mod tests {
         let path = directory.path().join("a");
         fs::write(&path, "old").unwrap();
         let output = Output::directory(directory.path(), |_| Ok("a".to_owned())).unwrap();
-        let mut sink = output.sink(&url(), 0, &[]).unwrap();
-        sink.write(&[0; 2 * BUFFER]).unwrap();
-        assert_eq!(names(directory.path()).len(), 2, "written aside");
+        let mut writing = Writing::new();
+        let mut sink = writing.sink(&output);
+        sink.write(&[0; 2 * BLOCK]).unwrap();
+        // written aside
+        writing.turn_until(directory.path(), 2);
         drop(sink);
+        writing.turn();
         assert_eq!(names(directory.path()), ["a"]);
         assert_eq!(fs::read(path).unwrap(), b"old");
     }
@@ -397,7 +473,9 @@ mod tests {
         fs::write(&usual, "").unwrap();
         let path = directory.path().join("new");
         let Ok(output) = Output::file(&path, false) else { panic!("it can be written") };
-        output.sink(&url(), 0, &[]).unwrap().finish().unwrap();
+        let mut writing = Writing::new();
+        let sink = writing.sink(&output);
+        writing.finish(sink).unwrap();
         let mode = |path| fs::metadata(path).unwrap().permissions().mode();
         assert_eq!(mode(&path), mode(&usual));
     }
@@ -410,15 +488,18 @@ mod tests {
         for mode in [0o600, 0o640, 0o444, 0o666, 0o755] {
             fs::write(&path, "old").unwrap();
             fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
-            let mut sink = output.sink(&url(), 0, &[]).unwrap();
-            sink.write(&[0; 2 * BUFFER]).unwrap();
+            let mut writing = Writing::new();
+            let mut sink = writing.sink(&output);
+            sink.write(&[0; 2 * BLOCK]).unwrap();
+            writing.turn_until(directory.path(), 2);
             for name in names(directory.path()) {
                 let there = fs::metadata(directory.path().join(name)).unwrap();
-                assert_eq!(there.mode() & 0o777, mode, "also while it is written");
+                let written = [mode, 0o600].contains(&(there.mode() & 0o777));
+                assert!(written, "nobody else may read it, also while it is written");
             }
-            sink.finish().unwrap();
+            writing.finish(sink).unwrap();
             let there = fs::metadata(&path).unwrap();
-            assert_eq!((there.mode() & 0o777, there.len()), (mode, 2 * BUFFER as u64));
+            assert_eq!((there.mode() & 0o777, there.len()), (mode, 2 * BLOCK as u64));
             fs::remove_file(&path).unwrap();
         }
     }
@@ -433,7 +514,9 @@ mod tests {
             return;
         }
         let output = Output::file(&path, false).unwrap_or(Output::Discard);
-        output.sink(&url(), 0, &[]).unwrap().finish().unwrap();
+        let mut writing = Writing::new();
+        let sink = writing.sink(&output);
+        writing.finish(sink).unwrap();
         let there = fs::metadata(&path).unwrap();
         assert_eq!((there.uid(), there.gid()), (12_345, 12_346));
     }
@@ -444,18 +527,16 @@ mod tests {
         let (target, link) = (directory.path().join("target"), directory.path().join("link"));
         fs::write(&target, "old").unwrap();
         std::os::unix::fs::symlink(&target, &link).unwrap();
-        let mut sink =
-            Output::file(&link, false).unwrap_or(Output::Discard).sink(&url(), 0, &[]).unwrap();
+        let mut writing = Writing::new();
+        let mut sink = writing.sink(&Output::file(&link, false).unwrap_or(Output::Discard));
         sink.write(b"new").unwrap();
-        sink.finish().unwrap();
+        writing.finish(sink).unwrap();
         assert!(link.is_symlink());
         assert_eq!(fs::read(&target).unwrap(), b"new");
-        let mut sink = Output::file(Path::new("/dev/full"), false)
-            .unwrap_or(Output::Discard)
-            .sink(&url(), 0, &[])
-            .unwrap();
+        let full = Output::file(Path::new("/dev/full"), false).unwrap_or(Output::Discard);
+        let mut sink = writing.sink(&full);
         sink.write(b"new").unwrap();
-        let error = sink.finish().expect_err("it is full").to_string();
+        let error = writing.finish(sink).expect_err("it is full").to_string();
         assert_eq!(error, "cannot write to /dev/full: No space left on device (os error 28)");
     }
 

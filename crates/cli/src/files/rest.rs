@@ -5,14 +5,14 @@
 //! response that said where its bytes belong, and there alone; of these no more are written than were
 //! announced, and fewer are a failure.
 
-use std::fs::File;
-use std::io::{self, BufWriter, Seek as _, SeekFrom, Write as _};
+use std::io::{self, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use ringdove::protocol::{ResponseHead, Resumption};
-use ringdove::{Request, RequestError};
+use ringdove::{FileWriter, Request, RequestError, Room, Written};
 
+use super::aside::Home;
 use super::refusal::{Refusal, WriteError};
 use super::stream::SharedStream;
 use super::writers::{Claim, Writers};
@@ -50,6 +50,7 @@ pub(crate) struct Rest {
     left: Option<u64>,
     /// Bytes of the whole that the server keeps for another time.
     missing: u64,
+    home: Option<Home>,
 }
 
 /// What becomes of a body that is about to come.
@@ -64,7 +65,7 @@ pub(crate) enum Wanted {
 enum Place {
     Stream(SharedStream),
     File(Claim),
-    Open(Claim, BufWriter<File>),
+    Open(Claim, FileWriter),
     /// There is no more.
     Complete(Option<PathBuf>),
 }
@@ -101,6 +102,7 @@ impl Rest {
             own_range,
             left: None,
             missing: 0,
+            home: None,
         })
     }
 
@@ -112,7 +114,26 @@ impl Rest {
         };
         let (place, may_restart) = (Place::Stream(stream), have == 0);
         let Resume { etag, own_range, .. } = resume.clone();
-        Ok(Rest { place, have, position: 0, may_restart, etag, own_range, left: None, missing: 0 })
+        Ok(Rest {
+            place,
+            have,
+            position: 0,
+            may_restart,
+            etag,
+            own_range,
+            left: None,
+            missing: 0,
+            home: None,
+        })
+    }
+
+    pub(super) fn is_file(&self) -> bool {
+        matches!(self.place, Place::File(_) | Place::Open(..))
+    }
+
+    /// Who writes the file; said before its transfer begins.
+    pub(super) fn live_in(&mut self, home: Home) {
+        self.home = Some(home);
     }
 
     /// The request, for the rest alone.
@@ -169,7 +190,8 @@ impl Rest {
                 file.set_len(0)?;
             }
             file.seek(SeekFrom::Start(self.position))?;
-            Ok(BufWriter::new(file))
+            let Home { files, transfer } = self.home.as_ref().expect("said before it begins");
+            Ok(files.write_to(file).of(*transfer))
         });
         match opened {
             Ok(file) => Ok(Place::Open(claim, file)),
@@ -177,7 +199,7 @@ impl Rest {
         }
     }
 
-    pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<(), WriteError> {
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<Room, WriteError> {
         if let Some(left) = &mut self.left {
             let Some(still) = left.checked_sub(bytes.len() as u64) else {
                 let more = io::Error::other("more bytes came than Content-Range announced");
@@ -186,32 +208,48 @@ impl Rest {
             *left = still;
         }
         match &mut self.place {
-            Place::Stream(stream) => stream.borrow_mut().write(bytes),
+            Place::Stream(stream) => stream.borrow_mut().write(bytes).map(|()| Room::More),
             Place::Open(claim, file) => {
                 self.position += bytes.len() as u64;
-                file.write_all(bytes).map_err(|error| WriteError::new(claim.path(), error))
+                file.write(bytes).map_err(|errno| WriteError::new(claim.path(), errno.into()))
+            }
+            Place::File(_) | Place::Complete(_) => Ok(Room::More),
+        }
+    }
+
+    /// The body is over.
+    pub(crate) fn end(&mut self) -> Result<(), WriteError> {
+        if let Some(left @ 1..) = self.left {
+            let short = io::Error::other(format!("{left} bytes that were announced did not come"));
+            return Err(self.fail(short));
+        }
+        match &mut self.place {
+            Place::Stream(stream) => stream.borrow_mut().flush(),
+            Place::Open(_, file) => {
+                file.finish();
+                Ok(())
             }
             Place::File(_) | Place::Complete(_) => Ok(()),
         }
     }
 
-    /// The body is over. Returns the file that has it, if one does.
-    pub(crate) fn finish(self) -> Result<Option<PathBuf>, WriteError> {
-        if let Some(left @ 1..) = self.left {
-            let short = io::Error::other(format!("{left} bytes that were announced did not come"));
-            return Err(self.fail(short));
-        }
+    /// The file that has the body, if one does.
+    pub(crate) fn result(self) -> Result<Option<PathBuf>, WriteError> {
         match self.place {
-            Place::Stream(stream) => stream.borrow_mut().flush().map(|()| None),
             Place::Open(claim, mut file) => {
-                let whole = file.flush().and_then(|()| claim.check(file.get_ref(), self.position));
+                let result = file.take_result();
+                let whole = match result.expect("a message comes when its file is over") {
+                    Ok(Written::Open(file)) => claim.check(&file, self.position),
+                    Ok(Written::Named(_)) => Ok(()),
+                    Err(errno) => Err(errno.into()),
+                };
                 match whole {
                     Ok(()) => Ok(Some(claim.path().to_owned())),
                     Err(error) => Err(WriteError::new(claim.path(), error)),
                 }
             }
             Place::Complete(path) => Ok(path),
-            Place::File(_) => Ok(None),
+            Place::Stream(_) | Place::File(_) => Ok(None),
         }
     }
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use ringdove::protocol::{BodyLength, Fields, RequestHead, ResponseHead, Version};
-use ringdove::{Flow, Handler, Outcome, Redirect};
+use ringdove::{Flow, Handler, Outcome, Redirect, Room};
 
 use crate::files::output::Sink;
 use crate::files::refusal::{Refusal, WriteError};
@@ -89,6 +89,8 @@ pub(crate) struct Delivery {
     fields: Vec<(String, String)>,
     head_bytes: u64,
     trouble: Option<Trouble>,
+    /// What was written is there, or would be but for an error.
+    kept: bool,
     /// What the response to save the ETag of says.
     etag: Option<Option<Vec<u8>>>,
     /// Of the request.
@@ -158,6 +160,7 @@ impl Delivery {
             fields: Vec::new(),
             head_bytes: 0,
             trouble: None,
+            kept: false,
             etag: None,
             body,
             request_head,
@@ -165,7 +168,7 @@ impl Delivery {
         }
     }
 
-    /// The transfer is over: completes what was written, or gives it up.
+    /// What the transfer came to, now that it and its file are over.
     pub(crate) fn finish(self, outcome: &Outcome) -> Delivered {
         let Delivery { ticket, sink, version, trouble, rules, etag, content_type, .. } = self;
         let (location, fields, head_bytes) = (self.location, self.fields, self.head_bytes);
@@ -179,10 +182,10 @@ impl Delivery {
             failure,
             unread,
         };
-        let missing = sink.missing();
+        let (missing, kept) = (sink.missing(), self.kept);
         match (trouble, &outcome.result) {
             // whatever became of its body
-            (Some(Trouble::Complete), _) => match sink.finish() {
+            (Some(Trouble::Complete), _) => match sink.result() {
                 Ok(file) => delivered(file, None, false),
                 Err(error) => refused(error, delivered),
             },
@@ -194,19 +197,11 @@ impl Delivery {
             (Some(Trouble::Status(status)), Ok(_)) => {
                 delivered(None, Some(Failure::of_status(status)), false)
             }
-            // what is there is what there would be
-            (Some(Trouble::Unmet), Ok(_)) if !rules.heads => delivered(None, None, false),
-            (None, Ok(response)) if response.status == 304 && !rules.heads => {
-                delivered(None, None, false)
+            (None | Some(Trouble::Unmet), Ok(response)) if !kept => {
+                let failed = rules.fail == Fail::WithBody && response.status >= 400;
+                delivered(None, failed.then(|| Failure::of_status(response.status)), false)
             }
-            (None | Some(Trouble::Unmet), Ok(response))
-                if rules.remove_on_error
-                    && rules.fail == Fail::WithBody
-                    && response.status >= 400 =>
-            {
-                delivered(None, Some(Failure::of_status(response.status)), false)
-            }
-            (None | Some(Trouble::Unmet), Ok(response)) => match sink.finish().and_then(|file| {
+            (None | Some(Trouble::Unmet), Ok(response)) => match sink.result().and_then(|file| {
                 rules.save(etag.as_ref())?;
                 Ok(file)
             }) {
@@ -240,9 +235,29 @@ impl Delivery {
         Ok(wanted)
     }
 
+    /// Whether what was written is kept.
+    fn keeps(&self, outcome: &Outcome) -> bool {
+        let Rules { heads, remove_on_error, fail, .. } = &*self.rules;
+        match (&self.trouble, &outcome.result) {
+            (Some(Trouble::Complete), _) => true,
+            (Some(Trouble::Write(_) | Trouble::Rest(_) | Trouble::Status(_)), _) | (_, Err(_)) => {
+                false
+            }
+            // what is there is what there would be
+            (Some(Trouble::Unmet), Ok(_)) if !heads => false,
+            (None, Ok(response)) if response.status == 304 && !heads => false,
+            (None | Some(Trouble::Unmet), Ok(response)) => {
+                !(*remove_on_error && *fail == Fail::WithBody && response.status >= 400)
+            }
+        }
+    }
+
     fn write(&mut self, bytes: &[u8]) -> Flow {
-        let result = self.sink.write(bytes);
-        self.go_on(result)
+        match self.sink.write(bytes) {
+            Ok(Room::More) => Flow::Continue,
+            Ok(Room::Full) => Flow::Pause,
+            Err(error) => self.go_on(Err(error)),
+        }
     }
 
     /// Writes a head wherever heads go.
@@ -264,7 +279,14 @@ impl Delivery {
                 return flow;
             }
         }
-        if self.rules.heads { self.write(lines) } else { Flow::Continue }
+        match self.rules.heads {
+            // few as they are they wait for no disk
+            true => {
+                let written = self.sink.write(lines).map(|_: Room| ());
+                self.go_on(written)
+            }
+            false => Flow::Continue,
+        }
     }
 
     fn trace_lines(&self, lines: &[u8]) {
@@ -447,6 +469,15 @@ impl Handler for Delivery {
             (self.trouble, self.etag) = (None, None);
         }
         starts_over
+    }
+
+    fn done(&mut self, outcome: &Outcome) {
+        self.kept = self.keeps(outcome);
+        if !self.kept {
+            self.sink = Sink::Discard;
+        } else if let Err(error) = self.sink.end() {
+            self.trouble = Some(Trouble::Write(error));
+        }
     }
 
     fn body(&mut self, chunk: &[u8]) -> Flow {

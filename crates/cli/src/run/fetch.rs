@@ -418,7 +418,9 @@ impl Run {
             let refused = self.set.rules.reserved.refuse(path);
             refused.map_err(|why| Failure::of_place(Refusal::Write(WriteError::new(path, why))))?;
         }
-        if let Some(path) = sink.existing().filter(|_| self.set.existing.skip_existing) {
+        if self.set.existing.skip_existing
+            && let Some(path) = sink.existing()
+        {
             return Ok(Added::Skipped(path.to_owned()));
         }
         sink = sink.clobbering(self.set.existing.clobber());
@@ -432,8 +434,14 @@ impl Run {
             false => Vec::new(),
         };
         let (ticket, rules) = (Rc::clone(ticket), Rc::clone(&self.set.rules));
-        let delivery = Delivery::new(ticket, rules, sink, body, head);
-        let added = self.driver.add(request, Box::new(delivery));
+        let files = sink.is_file().then(|| self.driver.files());
+        let added = self.driver.add_with(request, |id| {
+            let sink = match files {
+                Some(files) => sink.of(files, id),
+                None => sink,
+            };
+            Delivery::new(ticket, rules, sink, body, head)
+        });
         added.map(Added::Transfer).map_err(|error| match error {
             MultiError::Tls(error) => Failure::of_tls(error.to_string()),
             error => Failure::of_input(error.to_string()),
@@ -615,7 +623,11 @@ impl Run {
     fn give_up(&mut self, id: TransferId, why: &str) -> Result<(), Halt> {
         let Some(ticket) = self.running.remove(&id) else { return Ok(()) };
         // the handler goes, and with it what it has written aside
-        self.driver.remove(id).map(drop).map_err(Halt::from)?;
+        match self.driver.remove(id) {
+            // what is over already, and was not told, is given up all the same
+            Ok(_) | Err(MultiError::UnknownTransfer(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
         self.set.streaming.take_if(|streaming| *streaming == id);
         self.tally.add_left();
         let failure = Failure::interrupted(why, ticket.begun.get());

@@ -6,10 +6,10 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 use std::process::Command;
 
-use crate::command::Ringdove;
+use crate::command::{Ringdove, drivers};
 use ringdove_test_support::hostile::{Framing, Plan, Script};
 use ringdove_test_support::nginx::{Nginx, OK_BODY};
-use ringdove_test_support::{PATIENCE, eventually};
+use ringdove_test_support::{PATIENCE, eventually, isolated};
 
 /// Larger than what any pipe or buffer on the way takes.
 const LARGE: usize = 8 << 20;
@@ -361,4 +361,54 @@ fn nothing_is_said_to_a_standard_error_that_is_closed() {
     let closed = ["sh", "-c", r#"exec "$@" 2>&-"#, "sh"];
     let ended = Ringdove::fetch(["-v", &nginx.url("/ok"), "http://h:x/"]).under(&closed).run();
     assert_eq!(ended.exits(1).stdout, OK_BODY);
+}
+
+#[test]
+fn a_process_that_is_killed_leaves_no_name_of_a_body_that_is_not_whole() {
+    for driver in drivers() {
+        let half = format!("HTTP/1.1 200 OK\r\nContent-Length: {LARGE}\r\n\r\n");
+        let script = Script::new().send(half).send(vec![b'x'; LARGE / 2]).stall();
+        let server = Plan::new().path("/half", script).path("/ok", Script::new().ok("ok")).start();
+        let directory = tempfile::tempdir().expect("a directory");
+        let running = Ringdove::fetch(["-q", "--driver", driver, "-O"])
+            .args(["/ok", "/half"].map(|path| server.url(path)))
+            .path("--output-dir", directory.path())
+            .start();
+        let is_begun = |name: &String| name.starts_with(".ringdove-");
+        assert!(eventually(PATIENCE, || {
+            let names = names(directory.path());
+            names.iter().any(is_begun) && names.contains(&"ok".to_owned())
+        }));
+        running.signal("KILL");
+        running.wait();
+        let mut names = names(directory.path());
+        names.retain(|name| !is_begun(name));
+        assert_eq!(names, ["ok"], "{driver}");
+        assert_eq!(fs::read(directory.path().join("ok")).expect("it is whole"), b"ok");
+    }
+}
+
+#[test]
+fn a_full_disk_fails_what_it_has_no_room_for() {
+    // a file system of its own, which is gone with the command
+    const SMALL: &str =
+        "mount -t tmpfs -o size=1m none \"$0\" && \"$@\"; code=$?; ls -A \"$0\" >&2; exit $code";
+    let unshare = ["unshare", "--mount", "--map-root-user"];
+    if isolated::possible(&unshare, "no mount of one's own can be had here").is_none() {
+        return;
+    }
+    let nginx = with_large();
+    for driver in drivers() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().to_str().expect("UTF-8");
+        let wrapper = [&unshare[..], &["sh", "-c", SMALL, path]].concat();
+        let ended = Ringdove::fetch(["-q", "--driver", driver, "-O"])
+            .args(["/ok", "/large", "/ok?again"].map(|path| nginx.url(path)))
+            .path("--output-dir", directory.path())
+            .under(&wrapper)
+            .run()
+            .exits(1)
+            .says(&["/large: cannot write to", "No space left on device"]);
+        assert!(ended.stderr.ends_with("\nok\n"), "{driver}: {}", ended.stderr);
+    }
 }
