@@ -81,13 +81,31 @@ const LIBCURL_ROOMS: &[(&str, &[&str])] = &[
     ("websocket", &["codes", "easy", "edge", "errors"]),
 ];
 
-/// The same of the parts of the crawler, which is another crate: they know nothing of each other.
+/// The same of the parts of the crawler, which is another crate: they know nothing of each other, and `crawl` joins them.
 const CRAWLER_PARTS: &[(&str, &[&str])] = &[
     ("limits", &[]),
     ("canonical", &[]),
+    ("frontier", &[]),
     ("links", &["limits"]),
     ("robots", &["limits"]),
+    ("schedule", &[]),
+    ("scope", &[]),
+    ("traps", &[]),
     ("warc", &["limits"]),
+    (
+        "crawl",
+        &[
+            "canonical",
+            "frontier",
+            "limits",
+            "links",
+            "robots",
+            "schedule",
+            "scope",
+            "traps",
+            "warc",
+        ],
+    ),
 ];
 
 /// Where C's pointers come into the C library: its only files with `unsafe`.

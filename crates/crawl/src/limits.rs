@@ -29,3 +29,22 @@ pub const WARC_HEAD: u64 = 1024 * 1024;
 pub const WARC_HTTP_HEAD: u64 = 1024 * 1024;
 /// Faults of one record that are told.
 pub const WARC_FAULTS: usize = 8;
+
+/// Redirects, one after the other, after which a URL is not followed any further.
+pub const REDIRECTS: u8 = 10;
+/// How often in a row a robots.txt may be put off (429) before its origin is left for another run.
+pub const ROBOTS_DEFERRED: u32 = 3;
+/// How often in a row a host may not answer before it is left for another run.
+pub const HOST_FAILURES: u32 = 5;
+/// An answer that took longer is one of a slow host, which is left alone for as long as it took.
+pub const SLOW: Duration = Duration::from_secs(1);
+/// How long that is at most.
+pub const SLOW_WAIT: Duration = Duration::from_secs(60);
+/// How long a host is left alone at most, whatever it says.
+pub const BUSY_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
+/// Bytes of a decoded body in which links are looked for.
+pub const DECODED_BODY: usize = 64 * 1024 * 1024;
+/// How long what was done waits for a commit at most.
+pub const COMMIT_AGE: Duration = Duration::from_millis(250);
+/// Responses after which there is one.
+pub const COMMIT_PAGES: usize = 500;

@@ -12,6 +12,11 @@ mod reader;
 mod record;
 mod writer;
 
+/// The digest of a payload, as records have it.
+pub fn digest_of(payload: &[u8]) -> String {
+    digest::Digest::of(payload)
+}
+
 pub use check::{Checked, Fault, check};
 pub use reader::cut_back;
 pub use writer::{Exchange, Original, Place, Position, Truncated, Writer, WriterConfig};

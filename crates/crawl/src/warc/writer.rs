@@ -45,6 +45,8 @@ pub struct Position {
 pub struct Place {
     /// Its id.
     pub id: String,
+    /// Its date.
+    pub date: String,
     /// The digest of the payload.
     pub payload_digest: String,
     /// The name of the file.
@@ -155,6 +157,7 @@ impl Writer {
         let [id, request, metadata] = [self.id(), self.id(), self.id()];
         let place = Place {
             id: id.clone(),
+            date: when.clone(),
             payload_digest: payload_digest.clone(),
             file: self.position.file.clone(),
             offset: self.position.length,

@@ -1,0 +1,146 @@
+//! What a crawl is told.
+//!
+//! Knows bounds and names. Must not know how they are kept.
+
+use std::time::Duration;
+
+use ringdove::{AddressPolicy, Allowance, Config, Politeness, Timeouts};
+
+use super::{CrawlError, Tally};
+use crate::canonical::Rules;
+use crate::robots::product_token;
+use crate::traps::TrapBounds;
+
+/// What a crawl is told.
+#[derive(Debug, Clone)]
+pub struct CrawlConfig {
+    /// What it calls itself: a product token, by which a robots.txt may speak of it, and somewhere in it a contact, an address of mail or a
+    /// URL.
+    pub user_agent: String,
+    /// The least time between the end of a host's answer and the next request to it. A Crawl-delay lengthens it.
+    pub delay: Duration,
+    /// What it may take.
+    pub budget: Budget,
+    /// How URLs are written.
+    pub rules: Rules,
+    /// Which URLs are taken for traps.
+    pub traps: TrapBounds,
+    /// Bytes of a body that are kept, as it is sent.
+    pub max_body: usize,
+    /// Hosts that are asked at once.
+    pub parallel: usize,
+    /// Whether loopback, private and other special addresses may be connected to.
+    pub allow_private: bool,
+    /// How long each wait may be.
+    pub timeouts: Timeouts,
+    /// How often a URL is tried.
+    pub tries: u8,
+    /// How long a host is left alone that did not answer; twice as long each further time.
+    pub retry_wait: Duration,
+    /// How long a host is left alone that answered 429 or 503 and did not say for how long; twice as long each further time.
+    pub busy_wait: Duration,
+    /// Whether a payload that was kept before is kept as a revisit.
+    pub revisits: bool,
+}
+
+/// What a crawl may take. What is `None` is not bounded.
+#[derive(Debug, Clone, Default)]
+pub struct Budget {
+    /// Responses, over all runs.
+    pub pages: Option<u64>,
+    /// Bytes of their bodies, over all runs.
+    pub bytes: Option<u64>,
+    /// How long this run takes.
+    pub time: Option<Duration>,
+    /// Links from a seed.
+    pub depth: Option<u32>,
+    /// Responses of one host.
+    pub host_pages: Option<u64>,
+    /// Bytes of their bodies, of one host.
+    pub host_bytes: Option<u64>,
+}
+
+impl CrawlConfig {
+    /// That of a crawl that calls itself so: half a second between two requests to a host, 256 hosts at once, bodies of 16 MiB.
+    pub fn new(user_agent: &str) -> CrawlConfig {
+        CrawlConfig {
+            user_agent: user_agent.to_owned(),
+            delay: Duration::from_millis(500),
+            budget: Budget::default(),
+            rules: Rules::default(),
+            traps: TrapBounds::default(),
+            max_body: 16 * 1024 * 1024,
+            parallel: 256,
+            allow_private: false,
+            timeouts: Timeouts {
+                first_byte: Some(Duration::from_secs(60)),
+                idle: Some(Duration::from_secs(60)),
+                total: Some(Duration::from_secs(600)),
+                ..Timeouts::default()
+            },
+            tries: 3,
+            retry_wait: Duration::from_secs(5),
+            busy_wait: Duration::from_secs(60),
+            revisits: false,
+        }
+    }
+
+    /// The engine's part of it: which addresses may be connected to, and a gate for each host.
+    pub fn engine(&self, config: Config) -> Config {
+        let interval = Some(self.delay).filter(|delay| !delay.is_zero());
+        Config {
+            max_connections: self.parallel.max(1) * 2,
+            politeness: Politeness {
+                per_host: Allowance { interval, concurrency: Some(1) },
+                ..config.politeness
+            },
+            address_policy: match self.allow_private {
+                true => config.address_policy,
+                false => Some(config.address_policy.unwrap_or_else(AddressPolicy::deny_private)),
+            },
+            ..config
+        }
+    }
+
+    /// The name by which a robots.txt may speak of it.
+    pub(super) fn token(&self) -> Result<&str, CrawlError> {
+        let says = |why: &str| {
+            CrawlError::UserAgent(format!("the user agent {:?} {why}", self.user_agent))
+        };
+        let token = product_token(&self.user_agent);
+        let token =
+            token.ok_or_else(|| says("does not begin with a name of letters, digits, - and _"))?;
+        let has_contact =
+            ["@", "http://", "https://"].iter().any(|sign| self.user_agent.contains(sign));
+        if !has_contact {
+            return Err(says(
+                "says nowhere whom to ask about it: name an address of mail or a URL",
+            ));
+        }
+        Ok(token)
+    }
+}
+
+impl Budget {
+    /// Whether nothing more may be begun.
+    pub(super) fn is_spent(&self, tally: &Tally, time: Duration) -> bool {
+        self.pages.is_some_and(|most| tally.pages >= most)
+            || self.bytes.is_some_and(|most| tally.bytes >= most)
+            || self.time.is_some_and(|most| time >= most)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_contact_is_demanded() {
+        for good in ["ourbot (me@a.example)", "OurBot/1.0 (+https://a.example/bot)"] {
+            assert!(CrawlConfig::new(good).token().is_ok(), "{good}");
+        }
+        for bad in ["", "ourbot", "ourbot/1.0", "(me@a.example)"] {
+            assert!(CrawlConfig::new(bad).token().is_err(), "{bad}");
+        }
+    }
+}

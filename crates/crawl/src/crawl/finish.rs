@@ -1,0 +1,299 @@
+//! What has come: pages with their links, robots.txts, failures.
+
+use std::time::Duration;
+
+use ringdove::error::{Cause, Error};
+use ringdove::sys::clock;
+use ringdove::{Message, Outcome, Report, Time, Url};
+
+use super::fetch::Fetch;
+use super::pace::retry_after;
+use super::{Ask, Crawl, CrawlError, Job, Page, Purpose, host_of, state, unix_millis};
+use crate::frontier::Queued;
+use crate::limits;
+use crate::links::Kind;
+use crate::robots::{Answer, Standing};
+use crate::warc::Truncated;
+
+impl Crawl {
+    /// Takes what a transfer has come to.
+    pub(super) fn finish(&mut self, message: Message) -> Result<(), CrawlError> {
+        let Some(job) = self.in_flight.remove(&message.transfer) else { return Ok(()) };
+        let Ok((outcome, fetch)) = message.into_parts::<Fetch>() else { return Ok(()) };
+        let now = clock::now();
+        self.uncommitted += 1;
+        let pause = self.pause_after(&job, &outcome, &fetch, now);
+        let host = job.host.clone();
+        match job.purpose {
+            Purpose::Page(queued) => {
+                self.finish_page(queued, &job.url, outcome, &fetch, pause.is_none())?;
+            }
+            Purpose::Robots(ask) => {
+                self.keep_robots(&job.url, &outcome, &fetch)?;
+                self.finish_robots(ask, &host, outcome, &fetch)?;
+            }
+        }
+        let wait = self.delay_of(&host).max(pause.unwrap_or_default());
+        self.schedule_at(&host, now, now + wait)
+    }
+
+    /// Whoever has something to be asked for waits for its time, and whoever has not for something.
+    fn schedule_at(&mut self, host: &str, now: Time, time: Time) -> Result<(), CrawlError> {
+        match self.prepare(host, now)? {
+            true => self.schedule.wait(host, time),
+            false => self.schedule.rest(host, time),
+        }
+        Ok(())
+    }
+
+    /// What could not even be asked for.
+    pub(super) fn finish_unasked(&mut self, job: Job, why: &str) -> Result<(), CrawlError> {
+        match job.purpose {
+            Purpose::Page(queued) => {
+                self.tally.failed += 1;
+                self.parts.log.failed(&queued.entry, why);
+                self.parts.frontier.finish(&queued);
+            }
+            Purpose::Robots(ask) => {
+                let standing =
+                    Standing::Denied(format!("robots.txt could not be asked for: {why}"));
+                self.settle_robots(&ask, standing)?;
+            }
+        }
+        let now = clock::now();
+        self.schedule_at(&job.host, now, now)
+    }
+
+    /// How long a host is to be left alone beyond its delay; `None` if it is given up for this run.
+    fn pause_after(
+        &mut self,
+        job: &Job,
+        outcome: &Outcome,
+        fetch: &Fetch,
+        now: Time,
+    ) -> Option<Duration> {
+        let state = state(&mut self.hosts, &job.host);
+        let pause = match &outcome.result {
+            Ok(response) if matches!(response.status, 429 | 503) => {
+                let told = fetch.field("retry-after");
+                let told = told.and_then(|value| retry_after(value, fetch.field("date")));
+                if told.is_none()
+                    && response.status == 503
+                    && matches!(job.purpose, Purpose::Robots(_))
+                {
+                    // nothing more is asked of this origin in this run anyway
+                    return Some(Duration::ZERO);
+                }
+                state.pace.busy(told, self.config.busy_wait)
+            }
+            Ok(_) => return Some(state.pace.answered(now.since(job.began))),
+            // that it answers at all is not known
+            Err(error) if error.is_transient() && fetch.head.is_empty() => {
+                match state.pace.failed(self.config.retry_wait) {
+                    Some(pause) => pause,
+                    None => {
+                        self.give_up(&job.host, "it does not answer");
+                        return None;
+                    }
+                }
+            }
+            Err(_) => return Some(Duration::ZERO),
+        };
+        // so that another run keeps it, too
+        state.record.not_before =
+            unix_millis() + u64::try_from(pause.as_millis()).unwrap_or(u64::MAX / 2);
+        self.parts.frontier.set_host(&job.host, state.record);
+        self.is_urgent = true;
+        Some(pause)
+    }
+
+    fn finish_page(
+        &mut self,
+        mut queued: Queued,
+        url: &Url,
+        outcome: Outcome,
+        fetch: &Fetch,
+        is_given_up: bool,
+    ) -> Result<(), CrawlError> {
+        let passes = match &outcome.result {
+            Ok(response) if matches!(response.status, 429 | 503) => {
+                Some(response.status.to_string())
+            }
+            Ok(_) => None,
+            Err(error) if error.is_transient() => Some(error.to_string()),
+            Err(_) => None,
+        };
+        if let Some(why) = passes.filter(|_| queued.entry.tries + 1 < self.config.tries) {
+            queued.entry.tries += u8::from(!is_given_up);
+            self.tally.retried += 1;
+            self.parts.log.retried(&queued.entry, &why);
+            self.parts.frontier.put_back(&queued);
+            return Ok(());
+        }
+        match outcome.result {
+            Err(error) if fetch.head.is_empty() => {
+                self.tally.failed += 1;
+                self.parts.log.failed(&queued.entry, &error.to_string());
+            }
+            result => {
+                let truncated = truncated(result.err().as_ref(), fetch);
+                self.keep_page(&queued, url, &outcome.report, fetch, truncated)?;
+            }
+        }
+        self.parts.frontier.finish(&queued);
+        Ok(())
+    }
+
+    /// Keeps a page, and queues where it leads.
+    fn keep_page(
+        &mut self,
+        queued: &Queued,
+        url: &Url,
+        report: &Report,
+        fetch: &Fetch,
+        truncated: Option<Truncated>,
+    ) -> Result<(), CrawlError> {
+        let token = self.token.clone();
+        let decoded = fetch.decoded(limits::DECODED_BODY);
+        let mut page = page_of(url, report, fetch, &token);
+        (page.entry, page.decoded, page.truncated) = (Some(&queued.entry), &decoded, truncated);
+        if self.config.revisits && !fetch.body.is_empty() {
+            let kept = self.parts.frontier.payload(&crate::warc::digest_of(&fetch.body))?;
+            page.original = kept.and_then(|place| {
+                place.split_once(' ').map(|(url, date)| (url.to_owned(), date.to_owned()))
+            });
+        }
+        let kept = self.parts.sink.keep(&page)?;
+        if self.config.revisits && page.original.is_none() {
+            self.parts.frontier.remember_payload(&kept.digest, &kept.place);
+        }
+        for link in self.parts.extract.extract(&page) {
+            self.add(&link.url, link.kind, Some(&queued.entry))?;
+        }
+        let bytes = fetch.body.len() as u64;
+        let state = state(&mut self.hosts, &queued.entry.host);
+        state.record.pages += 1;
+        state.record.bytes += bytes;
+        self.parts.frontier.set_host(&queued.entry.host, state.record);
+        self.tally.fetched += 1;
+        self.tally.pages += 1;
+        self.tally.bytes += bytes;
+        self.parts.log.fetched(&queued.entry, fetch.status, fetch.body.len());
+        Ok(())
+    }
+
+    /// Robots.txts are kept as they are, and counted with no page.
+    fn keep_robots(
+        &mut self,
+        url: &Url,
+        outcome: &Outcome,
+        fetch: &Fetch,
+    ) -> Result<(), CrawlError> {
+        if !fetch.head.is_empty() && !self.only_robots {
+            let token = self.token.clone();
+            let mut page = page_of(url, &outcome.report, fetch, &token);
+            page.truncated = truncated(outcome.result.as_ref().err(), fetch);
+            self.parts.sink.keep(&page)?;
+        }
+        Ok(())
+    }
+
+    fn finish_robots(
+        &mut self,
+        ask: Ask,
+        host: &str,
+        outcome: Outcome,
+        fetch: &Fetch,
+    ) -> Result<(), CrawlError> {
+        let status = outcome.result.as_ref().ok().map(|response| response.status);
+        let location = fetch.field("location").and_then(|location| ask.url.join(location).ok());
+        let location =
+            location.filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+        if let (Some(301 | 302 | 303 | 307 | 308), Some(url)) = (status, location)
+            && ask.redirects < limits::ROBOTS_REDIRECTS
+        {
+            let (other, ask) = ask.redirected(url);
+            state(&mut self.hosts, &other).asks.push_back(ask);
+            if other != host {
+                self.schedule.wake(&other);
+            }
+            return Ok(());
+        }
+        let decoded = fetch.decoded(limits::ROBOTS_BYTES + 1);
+        let answer = match status {
+            Some(status) => Answer::Status(status, &decoded),
+            None => Answer::Unreachable,
+        };
+        let standing = Standing::of(answer, &self.token, self.origins.old(&ask.origin));
+        if standing == Standing::Deferred && !self.only_robots {
+            if self.origins.defer(&ask.origin) < limits::ROBOTS_DEFERRED {
+                self.parts.log.robots(&ask.origin, "429: asked for again later");
+                state(&mut self.hosts, host).asks.push_back(ask);
+                return Ok(());
+            }
+            let why = "robots.txt was answered with 429".to_owned();
+            return self.settle_robots(&ask, Standing::Denied(why));
+        }
+        self.settle_robots(&ask, standing)
+    }
+
+    /// What an origin's robots.txt comes to is known: its host can go on.
+    fn settle_robots(&mut self, ask: &Ask, standing: Standing) -> Result<(), CrawlError> {
+        let Ok(base) = Url::parse(&ask.origin) else { return Ok(()) };
+        let home = host_of(&base);
+        let state = state(&mut self.hosts, &home);
+        state.awaited = state.awaited.saturating_sub(1);
+        let mut sitemaps = Vec::new();
+        let said = match &standing {
+            Standing::Rules(robots) => {
+                let delay = robots.crawl_delay().unwrap_or_default();
+                let millis = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
+                if millis > state.record.delay {
+                    state.record.delay = millis;
+                    self.parts.frontier.set_host(&home, state.record);
+                    self.is_urgent = true;
+                }
+                self.set_interval(&home, delay);
+                sitemaps.extend(robots.sitemaps().iter().filter_map(|at| base.join(at).ok()));
+                format!("rules, with a delay of {delay:?}")
+            }
+            Standing::Denied(why) => why.clone(),
+            Standing::Deferred => "429".to_owned(),
+        };
+        self.parts.log.robots(&ask.origin, &said);
+        self.origins.learn(&ask.origin, standing, clock::now());
+        if !self.only_robots {
+            for sitemap in sitemaps {
+                self.add(&sitemap, Kind::Sitemap, None)?;
+            }
+        }
+        self.schedule.wake(&home);
+        Ok(())
+    }
+}
+
+fn page_of<'a>(url: &'a Url, report: &Report, fetch: &'a Fetch, token: &'a str) -> Page<'a> {
+    Page {
+        url,
+        entry: None,
+        date: fetch.date,
+        address: report.remote.map(|remote| remote.ip()),
+        request: &fetch.request,
+        head: &fetch.head,
+        status: fetch.status,
+        fields: &fetch.fields,
+        body: &fetch.body,
+        decoded: &fetch.body,
+        truncated: None,
+        token,
+        original: None,
+    }
+}
+
+fn truncated(error: Option<&Error>, fetch: &Fetch) -> Option<Truncated> {
+    match error.map(|error| &error.cause) {
+        None => fetch.is_cut.then_some(Truncated::Length),
+        Some(Cause::Timeout { .. }) => Some(Truncated::Time),
+        Some(_) => Some(Truncated::Disconnect),
+    }
+}

@@ -1,0 +1,453 @@
+//! The crawl: a frontier, a schedule, robots, a scope and a sink, joined around a driver.
+//!
+//! Knows all parts, which know nothing of each other. Invariants: a host is asked one thing at a time, its robots.txt first, and
+//! not before its delay after the end of the last answer; what is fetched was committed as queued before; what is kept elsewhere is on the disk
+//! before the commit that says so.
+
+mod config;
+mod fetch;
+mod finish;
+mod log;
+mod origins;
+mod pace;
+mod page;
+mod sink;
+mod start;
+mod tally;
+
+use std::collections::{HashMap, VecDeque};
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ringdove::protocol::Origin;
+use ringdove::sys::clock;
+use ringdove::{Driver, DriverError, MultiError, Time, TransferId, Url};
+
+use crate::frontier::{Entry, Frontier, FrontierError, HostRecord, Queued, Seen};
+use crate::limits;
+use crate::links::Kind;
+use crate::robots::Standing;
+use crate::schedule::Schedule;
+use crate::scope::Scope;
+use origins::Origins;
+use pace::Pace;
+
+pub use config::{Budget, CrawlConfig};
+pub use log::Log;
+pub use page::{Extract, Page, StandardExtract};
+pub use sink::{Sink, WarcSink};
+pub use tally::{End, Tally};
+
+/// A crawl.
+///
+/// Made from a driver and its parts, given seeds, and turned until it [ends](Self::turn). Whatever ends the process before, another one with
+/// the same frontier and sink goes on.
+pub struct Crawl {
+    driver: Driver,
+    config: CrawlConfig,
+    /// The name by which a robots.txt speaks of it.
+    token: String,
+    parts: Parts,
+    schedule: Schedule,
+    hosts: HashMap<String, HostState>,
+    origins: Origins,
+    in_flight: HashMap<TransferId, Job>,
+    tally: Tally,
+    began: Time,
+    committed: Time,
+    /// Pages and robots.txt since the last commit.
+    uncommitted: usize,
+    /// Something was learnt that has to survive before the next request.
+    is_urgent: bool,
+    /// Nothing but robots.txt is asked for.
+    only_robots: bool,
+}
+
+/// What a crawl is made of.
+pub struct Parts {
+    /// What is to be fetched.
+    pub frontier: Box<dyn Frontier>,
+    /// Which URLs belong to it.
+    pub scope: Box<dyn Scope>,
+    /// Where pages lead.
+    pub extract: Box<dyn Extract>,
+    /// Where pages are kept.
+    pub sink: Box<dyn Sink>,
+    /// Where is said what became of each URL.
+    pub log: Log,
+}
+
+/// A host, as this run knows it.
+#[derive(Default)]
+struct HostState {
+    pace: Pace,
+    record: HostRecord,
+    /// Requests for a robots.txt, which go before all else.
+    asks: VecDeque<Ask>,
+    /// What was taken from the queue and waits for a robots.txt.
+    held: VecDeque<Queued>,
+    /// What is sent when its time has come.
+    ready: Option<(Url, Purpose)>,
+    /// Robots.txts of its origins that are being asked for.
+    awaited: usize,
+    /// Why nothing more is asked of it in this run.
+    given_up: Option<String>,
+}
+
+/// A request for an origin's robots.txt: at first where it is, then where that leads.
+struct Ask {
+    origin: String,
+    url: Url,
+    redirects: usize,
+}
+
+/// What is in flight.
+struct Job {
+    host: String,
+    url: Url,
+    purpose: Purpose,
+    began: Time,
+}
+
+enum Purpose {
+    Page(Queued),
+    Robots(Ask),
+}
+
+/// What a crawl would do with a URL.
+#[derive(Debug, Clone)]
+pub struct Explained {
+    /// How it is always written.
+    pub canonical: Url,
+    /// Whether it belongs to the crawl, or why not.
+    pub scope: Result<(), String>,
+    /// Whether it looks as if a program made it, and how.
+    pub trap: Result<(), String>,
+    /// What the robots.txt of its origin says.
+    pub robots: Result<(), String>,
+    /// The delay of its host.
+    pub delay: Duration,
+    /// Whether it has been seen.
+    pub seen: Option<Seen>,
+}
+
+impl Crawl {
+    /// Makes a crawl of its parts. What the frontier has from an earlier run is gone on with, each host after its delay, since nobody
+    /// knows when it was asked last.
+    ///
+    /// `driver` has to be made with what [`CrawlConfig::engine`] makes of a configuration.
+    ///
+    /// # Errors
+    ///
+    /// The user agent is no name with a contact, or the frontier cannot be read.
+    pub fn new(driver: Driver, config: CrawlConfig, parts: Parts) -> Result<Crawl, CrawlError> {
+        let token = config.token()?.to_owned();
+        let now = clock::now();
+        let mut crawl = Crawl {
+            driver,
+            config,
+            token,
+            parts,
+            schedule: Schedule::default(),
+            hosts: HashMap::new(),
+            origins: Origins::default(),
+            in_flight: HashMap::new(),
+            tally: Tally::default(),
+            began: now,
+            committed: now,
+            uncommitted: 0,
+            is_urgent: false,
+            only_robots: false,
+        };
+        crawl.go_on(now)?;
+        Ok(crawl)
+    }
+
+    /// The hosts that an earlier run has left.
+    fn go_on(&mut self, now: Time) -> Result<(), CrawlError> {
+        for host in self.parts.frontier.hosts()? {
+            let record = self.parts.frontier.host(&host)?;
+            self.tally.pages += record.pages;
+            self.tally.bytes += record.bytes;
+            let delay = self.config.delay.max(Duration::from_millis(record.delay));
+            let told = Duration::from_millis(record.not_before.saturating_sub(unix_millis()));
+            let state = HostState { record, ..HostState::default() };
+            self.set_interval(&host, delay);
+            self.hosts.insert(host.clone(), state);
+            self.schedule.wait(&host, now + delay.max(told));
+        }
+        Ok(())
+    }
+
+    /// Queues seeds that have not been seen. Those that are refused are in the log, with the reason.
+    ///
+    /// # Errors
+    ///
+    /// The frontier cannot be read.
+    pub fn add_seeds(&mut self, seeds: &[Url]) -> Result<(), CrawlError> {
+        for seed in seeds {
+            self.add(seed, Kind::Page, None)?;
+        }
+        self.is_urgent = true;
+        Ok(())
+    }
+
+    /// Goes on for `max` at most: begins what is due, waits, and takes what has come.
+    ///
+    /// # Errors
+    ///
+    /// The driver, the frontier or the sink cannot go on. What was committed is safe.
+    pub fn turn(&mut self, max: Duration) -> Result<Option<End>, CrawlError> {
+        let now = clock::now();
+        self.commit_if_due(now)?;
+        let is_spent = self.config.budget.is_spent(&self.tally, now.since(self.began));
+        if !is_spent {
+            self.start_what_is_due(now)?;
+        }
+        if self.in_flight.is_empty() && (is_spent || self.schedule.next_time().is_none()) {
+            if self.is_uncommitted() {
+                self.commit(now)?;
+                return Ok(None);
+            }
+            return Ok(Some(if is_spent { End::Budget } else { End::Everything }));
+        }
+        let due = self
+            .schedule
+            .next_time()
+            .filter(|_| !is_spent && self.in_flight.len() < self.config.parallel);
+        let until = due.map_or(max, |due| due.since(now).min(max));
+        let until = if self.is_uncommitted() { until.min(limits::COMMIT_AGE) } else { until };
+        self.driver.turn(Some(until))?;
+        while let Some(message) = self.driver.next_message() {
+            self.finish(message)?;
+        }
+        Ok(None)
+    }
+
+    /// Ends the crawl here: what is in flight will be fetched again, all else is committed.
+    ///
+    /// # Errors
+    ///
+    /// The frontier or the sink cannot be written.
+    pub fn stop(mut self) -> Result<Tally, CrawlError> {
+        self.commit(clock::now())?;
+        Ok(self.tally)
+    }
+
+    /// What was done so far.
+    pub fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
+    /// What is being fetched now.
+    pub fn in_flight(&self) -> usize {
+        self.in_flight.len()
+    }
+
+    /// Has another thread, or a signal handler, end the wait of a turn.
+    ///
+    /// # Errors
+    ///
+    /// No descriptor is left.
+    pub fn waker(&mut self) -> Result<ringdove::Waker, CrawlError> {
+        Ok(self.driver.waker()?)
+    }
+
+    /// What the crawl would do with a URL. Its origin's robots.txt is asked for, and nothing else.
+    ///
+    /// # Errors
+    ///
+    /// As [`Crawl::turn`].
+    pub fn explain(mut self, url: &Url) -> Result<Explained, CrawlError> {
+        let canonical = self.config.rules.canonical(url);
+        let seen = self.parts.frontier.seen(canonical.as_str())?;
+        let (host, origin) = (host_of(&canonical), origin_of(&canonical));
+        self.only_robots = true;
+        // whatever waits, this is now
+        self.schedule = Schedule::default();
+        self.ask_for_robots(&host, &origin, &canonical);
+        self.schedule.wait(&host, Time::ZERO);
+        while !self.in_flight.is_empty() || self.schedule.next_time().is_some() {
+            self.start_what_is_due(clock::now())?;
+            let due =
+                self.schedule.next_time().map_or(limits::COMMIT_AGE, |due| due.since(clock::now()));
+            self.driver.turn(Some(due.min(limits::COMMIT_AGE)))?;
+            while let Some(message) = self.driver.next_message() {
+                self.finish(message)?;
+            }
+        }
+        let robots = match self.origins.standing(&origin, clock::now()) {
+            Some(Standing::Rules(rules)) if rules.allows(&canonical) => Ok(()),
+            Some(Standing::Rules(_)) => Err("robots.txt disallows it".to_owned()),
+            Some(Standing::Denied(why)) => Err(why.clone()),
+            Some(Standing::Deferred) | None => {
+                Err("robots.txt is to be asked for later".to_owned())
+            }
+        };
+        let delay = self.delay_of(&host);
+        let (scope, trap) =
+            (self.parts.scope.admits(&canonical), self.config.traps.check(&canonical));
+        Ok(Explained { canonical, scope, trap, robots, delay, seen })
+    }
+
+    /// Queues where a link leads, unless something stands against it, which the log says.
+    fn add(&mut self, url: &Url, kind: Kind, from: Option<&Entry>) -> Result<(), CrawlError> {
+        let url = self.config.rules.canonical(url);
+        let is_redirect = kind == Kind::Redirect;
+        let entry = Entry {
+            host: host_of(&url),
+            depth: from.map_or(0, |from| from.depth + u32::from(!is_redirect)),
+            redirects: from.map_or(0, |from| if is_redirect { from.redirects + 1 } else { 0 }),
+            tries: 0,
+            via: from.map_or_else(String::new, |from| from.url.clone()),
+            url: url.into(),
+        };
+        let stands_against = self.stands_against(&entry);
+        if let Some(why) = stands_against {
+            self.tally.refused += 1;
+            self.parts.log.refused(&entry, &why);
+        } else if self.parts.frontier.add(&entry)? {
+            self.tally.queued += 1;
+        }
+        Ok(())
+    }
+
+    fn stands_against(&self, entry: &Entry) -> Option<String> {
+        let url = Url::parse(&entry.url).ok()?;
+        // who cannot be asked at all
+        if let Err(why) = Origin::from_url(&url) {
+            return Some(why.to_string());
+        }
+        if entry.redirects > limits::REDIRECTS {
+            return Some(format!("more than {} redirects", limits::REDIRECTS));
+        }
+        if self.config.budget.depth.is_some_and(|most| entry.depth > most) {
+            return Some(format!("{} links from a seed", entry.depth));
+        }
+        let scope = self.parts.scope.admits(&url);
+        scope.and_then(|()| self.config.traps.check(&url)).err()
+    }
+
+    fn is_uncommitted(&self) -> bool {
+        self.parts.frontier.is_changed() || self.uncommitted > 0
+    }
+
+    fn commit_if_due(&mut self, now: Time) -> Result<(), CrawlError> {
+        let is_old = now.since(self.committed) >= limits::COMMIT_AGE;
+        let is_large = self.uncommitted >= limits::COMMIT_PAGES;
+        // nothing else can be done before
+        let is_idle =
+            self.in_flight.is_empty() && self.schedule.next_time().is_none_or(|due| due > now);
+        if self.is_uncommitted() && (is_old || is_large || is_idle || self.is_urgent) {
+            self.commit(now)?;
+        }
+        Ok(())
+    }
+
+    /// First what is kept, then the frontier that says so.
+    fn commit(&mut self, now: Time) -> Result<(), CrawlError> {
+        let mark = self.parts.sink.sync()?;
+        for host in self.parts.frontier.commit(&mark)? {
+            if self.prepare(&host, now)? {
+                self.schedule.wake(&host);
+            }
+        }
+        self.parts.log.flush()?;
+        (self.committed, self.uncommitted, self.is_urgent) = (now, 0, false);
+        Ok(())
+    }
+
+    /// The delay between the end of an answer of this host and the next request.
+    fn delay_of(&self, host: &str) -> Duration {
+        let told = self.hosts.get(host).map_or(0, |state| state.record.delay);
+        self.config.delay.max(Duration::from_millis(told))
+    }
+
+    /// The engine's gate keeps it, too, whoever asks.
+    fn set_interval(&mut self, host: &str, delay: Duration) {
+        let named = Url::parse(&format!("http://{host}/")).ok();
+        if let Some(origin) = named.and_then(|url| Origin::from_url(&url).ok())
+            && delay > self.config.delay
+        {
+            self.driver.settings().set_interval(origin.host(), Some(delay));
+        }
+    }
+}
+
+/// A crawl cannot go on, or not begin.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum CrawlError {
+    /// What it calls itself is no name with a contact.
+    UserAgent(String),
+    /// The frontier.
+    Frontier(FrontierError),
+    /// The driver cannot go on.
+    Driver(MultiError),
+    /// There is no driver here.
+    NoDriver(DriverError),
+    /// What is kept, or said, cannot be written.
+    Io(io::Error),
+}
+
+impl fmt::Display for CrawlError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            CrawlError::UserAgent(why) => f.write_str(why),
+            CrawlError::Frontier(error) => write!(f, "{error}"),
+            CrawlError::Driver(error) => write!(f, "{error}"),
+            CrawlError::NoDriver(error) => write!(f, "{error}"),
+            CrawlError::Io(error) => write!(f, "cannot write what is kept: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for CrawlError {}
+
+impl From<FrontierError> for CrawlError {
+    fn from(error: FrontierError) -> CrawlError {
+        CrawlError::Frontier(error)
+    }
+}
+
+impl From<MultiError> for CrawlError {
+    fn from(error: MultiError) -> CrawlError {
+        CrawlError::Driver(error)
+    }
+}
+
+impl From<DriverError> for CrawlError {
+    fn from(error: DriverError) -> CrawlError {
+        CrawlError::NoDriver(error)
+    }
+}
+
+impl From<io::Error> for CrawlError {
+    fn from(error: io::Error) -> CrawlError {
+        CrawlError::Io(error)
+    }
+}
+
+/// Whose queue a URL is in.
+fn host_of(url: &Url) -> String {
+    url.host_str().unwrap_or_default().to_owned()
+}
+
+/// Whose robots.txt holds for a URL.
+fn origin_of(url: &Url) -> String {
+    url.origin().ascii_serialization()
+}
+
+fn unix_millis() -> u64 {
+    u64::try_from(clock::unix_micros() / 1_000).unwrap_or(0)
+}
+
+/// A host that is known, or now is.
+fn state<'a>(hosts: &'a mut HashMap<String, HostState>, host: &str) -> &'a mut HostState {
+    hosts.entry(host.to_owned()).or_default()
+}
+
+/// What all requests have in common.
+type SharedOptions = Arc<ringdove::Options>;

@@ -1,0 +1,104 @@
+//! What was fetched, and where it leads.
+//!
+//! Knows responses as they are taken down. Must not know what becomes of links.
+
+use std::net::IpAddr;
+use std::time::SystemTime;
+
+use http::HeaderMap;
+use ringdove::Url;
+
+use crate::frontier::Entry;
+use crate::links::{HtmlLinks, Kind, Link, forbids_following, links_of_field, links_of_xml, sniff};
+use crate::warc::Truncated;
+
+/// A response, as it was taken down.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Page<'a> {
+    /// What was asked for.
+    pub url: &'a Url,
+    /// As it was queued; `None` of a robots.txt.
+    pub entry: Option<&'a Entry>,
+    /// When the request went out.
+    pub date: SystemTime,
+    /// Who answered.
+    pub address: Option<IpAddr>,
+    /// The head of the request, as it was sent.
+    pub request: &'a [u8],
+    /// The head of the response, as it came.
+    pub head: &'a [u8],
+    /// The status.
+    pub status: u16,
+    /// The fields of the response.
+    pub fields: &'a HeaderMap,
+    /// The body, without transfer coding.
+    pub body: &'a [u8],
+    /// The body without content coding, too, as far as that can be undone.
+    pub decoded: &'a [u8],
+    /// Why the body is not whole, if it is not.
+    pub truncated: Option<Truncated>,
+    /// The name by which pages may speak of the crawler.
+    pub token: &'a str,
+    /// Where the same payload was kept before: the URL and the date of that record.
+    pub original: Option<(String, String)>,
+}
+
+/// Says where pages lead.
+pub trait Extract {
+    /// The links of a page, resolved.
+    fn extract(&mut self, page: &Page<'_>) -> Vec<Link>;
+}
+
+/// Redirects; Link fields; HTML, sitemaps and feeds, by what Content-Type says or, if it says nothing, the body looks like. What a page, or its
+/// X-Robots-Tag, forbids to follow is not followed.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct StandardExtract;
+
+impl Extract for StandardExtract {
+    fn extract(&mut self, page: &Page<'_>) -> Vec<Link> {
+        let field = |name: &str| page.fields.get(name).and_then(|value| value.to_str().ok());
+        if (300..400).contains(&page.status)
+            && let Some(url) = field("location").and_then(|location| page.url.join(location).ok())
+        {
+            let is_web = matches!(url.scheme(), "http" | "https") && url.has_host();
+            return is_web.then_some(Link { url, kind: Kind::Redirect }).into_iter().collect();
+        }
+        let tags = page.fields.get_all("x-robots-tag").iter();
+        let mut tags = tags.filter_map(|value| value.to_str().ok());
+        if tags.any(|value| forbids_following(value, page.token)) {
+            return Vec::new();
+        }
+        let values = page.fields.get_all("link").iter();
+        let values = values.filter_map(|value| value.to_str().ok());
+        let mut links: Vec<_> = values.flat_map(|value| links_of_field(page.url, value)).collect();
+        links.extend(links_of_body(page, field("content-type")));
+        links
+    }
+}
+
+fn links_of_body(page: &Page<'_>, content_type: Option<&str>) -> Vec<Link> {
+    let media = content_type.map(|value| value.split(';').next().unwrap_or_default().trim());
+    let media = media.unwrap_or_default().to_ascii_lowercase();
+    let begin = page.decoded.trim_ascii_start();
+    match media.as_str() {
+        "text/html" | "application/xhtml+xml" => links_of_html(page, content_type),
+        "" if begin.starts_with(b"<?xml") => links_of_xml(page.url, page.decoded),
+        "" if begin.starts_with(b"<") => links_of_html(page, content_type),
+        media if media.ends_with("/xml") || media.ends_with("+xml") => {
+            links_of_xml(page.url, page.decoded)
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn links_of_html(page: &Page<'_>, content_type: Option<&str>) -> Vec<Link> {
+    /// As much as tells one charset from another.
+    const BEGIN: usize = 16 * 1024;
+    let begin = &page.decoded[..page.decoded.len().min(BEGIN)];
+    let domain = page.url.domain().and_then(|name| name.rsplit('.').next());
+    let encoding = sniff(content_type, begin, domain);
+    let mut html = HtmlLinks::new(page.url.clone(), encoding, page.token);
+    html.write(page.decoded);
+    html.end()
+}

@@ -1,0 +1,224 @@
+//! The whole crawl, in a web of its own that judges it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io::Read as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use flate2::read::MultiGzDecoder;
+use ringdove::{Config, Driver};
+use ringdove_crawl::crawl::{
+    Crawl, CrawlConfig, CrawlError, End, Log, Parts, StandardExtract, Tally, WarcSink,
+};
+use ringdove_crawl::frontier::{DiskFrontier, Frontier as _, Seen};
+use ringdove_crawl::scope::{Reach, SeedScope};
+use ringdove_crawl::warc::{WriterConfig, check};
+
+use crate::web::{CRAWL_DELAY, Size, Web};
+
+/// As long as nobody waits in vain.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+fn config(delay: Duration) -> CrawlConfig {
+    CrawlConfig { delay, allow_private: true, ..CrawlConfig::new("testbot/1.0 (test@a.example)") }
+}
+
+fn crawl(job: &Path, seed: &str, config: CrawlConfig) -> Result<Crawl, CrawlError> {
+    let seeds = [seed.parse().unwrap()];
+    let frontier = DiskFrontier::open(&job.join("frontier"))?;
+    let mark = frontier.mark()?;
+    let writer = WriterConfig {
+        folder: job.join("warc"),
+        prefix: "test".to_owned(),
+        max_bytes: 300_000,
+        info: Vec::new(),
+        seed: [1; 16],
+    };
+    let parts = Parts {
+        frontier: Box::new(frontier),
+        scope: Box::new(SeedScope::new(&seeds, Reach::All)),
+        extract: Box::new(StandardExtract),
+        sink: Box::new(WarcSink::open(writer, mark.as_deref())?),
+        log: Log::new(Box::new(std::io::sink())),
+    };
+    let driver = Driver::auto(config.engine(Config::default()))?;
+    let mut crawl = Crawl::new(driver, config, parts)?;
+    crawl.add_seeds(&seeds)?;
+    Ok(crawl)
+}
+
+fn run(mut crawl: Crawl) -> Result<(End, Tally), CrawlError> {
+    let began = Instant::now();
+    loop {
+        if let Some(end) = crawl.turn(Duration::from_secs(1))? {
+            return Ok((end, crawl.stop()?));
+        }
+        assert!(began.elapsed() < PATIENCE, "{:?}", crawl.tally());
+    }
+}
+
+/// How often each URL has a response in the files, which are checked, too.
+fn kept(job: &Path) -> BTreeMap<String, usize> {
+    let mut kept = BTreeMap::new();
+    for file in fs::read_dir(job.join("warc")).unwrap() {
+        let path = file.unwrap().path();
+        let checked = check(&path).unwrap();
+        assert!(checked.is_good(), "{}: {:?}", path.display(), checked.faults);
+        let mut bytes = Vec::new();
+        MultiGzDecoder::new(fs::File::open(&path).unwrap()).read_to_end(&mut bytes).unwrap();
+        let text = String::from_utf8_lossy(&bytes);
+        for record in text.split("WARC/1.1\r\nWARC-Type: response\r\n").skip(1) {
+            let url = record.lines().find_map(|line| line.strip_prefix("WARC-Target-URI: "));
+            *kept.entry(url.unwrap().to_owned()).or_insert(0) += 1;
+        }
+    }
+    kept.retain(|url: &String, _| !url.ends_with("robots.txt"));
+    kept
+}
+
+fn differences(one: &BTreeSet<String>, other: &BTreeSet<String>) -> String {
+    let only =
+        |one: &BTreeSet<String>, other| one.difference(other).take(5).cloned().collect::<Vec<_>>();
+    format!("{:?} / {:?}", only(one, other), only(other, one))
+}
+
+#[test]
+fn all_is_found_once_and_no_delay_is_broken() {
+    const DELAY: Duration = Duration::from_millis(15);
+    let web = Web::start(Size { seed: 1, hosts: 30, pages: 80 });
+    let expected = web.expected();
+    assert!(expected.len() > 1_500, "{}", expected.len());
+    let job = tempfile::tempdir().unwrap();
+    let (end, tally) = run(crawl(job.path(), &web.seed(), config(DELAY)).unwrap()).unwrap();
+    assert_eq!(end, End::Everything);
+    let faults = web.faults(DELAY, &[]);
+    assert!(faults.is_empty(), "{faults:#?}");
+    let kept = kept(job.path());
+    let urls: BTreeSet<_> = kept.keys().cloned().collect();
+    assert!(urls == expected, "{}", differences(&urls, &expected));
+    assert!(kept.values().all(|count| *count == 1), "{kept:?}");
+    assert_eq!(tally.pages, expected.len() as u64);
+    let visited: Vec<_> = web.visits().iter().map(|visit| web.url_of(visit)).collect();
+    // one is busy on each host at first, and then answers
+    let busy = visited.iter().filter(|url| url.ends_with("/p/2")).count();
+    let robots = visited.iter().filter(|url| url.ends_with("robots.txt")).count();
+    assert_eq!(visited.len() - robots, expected.len() + busy / 2);
+    assert_eq!(robots, 31);
+    // and there is nothing left to do
+    let (end, again) = run(crawl(job.path(), &web.seed(), config(DELAY)).unwrap()).unwrap();
+    assert_eq!((end, again.pages, again.fetched), (End::Everything, tally.pages, 0));
+}
+
+/// The crawl that is killed: another process of this program, if it is told a job.
+#[test]
+fn a_crawl_to_be_killed() {
+    let (Ok(job), Ok(seed)) = (std::env::var("CRAWL_JOB"), std::env::var("CRAWL_SEED")) else {
+        return;
+    };
+    run(crawl(Path::new(&job), &seed, config(KILLED_DELAY)).unwrap()).unwrap();
+}
+
+const KILLED_DELAY: Duration = Duration::from_millis(10);
+
+#[test]
+fn a_crawl_that_is_killed_at_any_moment_loses_nothing() {
+    let web = Web::start(Size { seed: 2, hosts: 12, pages: 60 });
+    let expected = web.expected();
+    let job = tempfile::tempdir().unwrap();
+    let mut moments = 0x2545_f491_4f6c_dd1d_u64;
+    let (mut pauses, mut kills, mut began) = (Vec::new(), 0, Vec::new());
+    loop {
+        moments = moments.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        let moment = Duration::from_millis(100 + (moments >> 33) % 700);
+        let at = Instant::now();
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "whole::a_crawl_to_be_killed", "--nocapture"])
+            .env("CRAWL_JOB", job.path())
+            .env("CRAWL_SEED", web.seed())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        began.push(at);
+        // the last one is let live
+        if kills == 12 {
+            assert!(child.wait().unwrap().success());
+            break;
+        }
+        std::thread::sleep(moment);
+        child.kill().unwrap();
+        let is_over = child.wait().unwrap().success();
+        pauses.push(Instant::now());
+        kills += 1;
+        if is_over {
+            break;
+        }
+    }
+    assert!(kills > 3, "{kills} kills");
+    let faults = web.faults(KILLED_DELAY, &pauses);
+    assert!(faults.is_empty(), "{faults:#?}");
+    let kept = kept(job.path());
+    let urls: BTreeSet<_> = kept.keys().cloned().collect();
+    assert!(urls == expected, "{}", differences(&urls, &expected));
+    assert!(kept.values().all(|count| *count == 1), "{kept:?}");
+    let frontier = DiskFrontier::open(&job.path().join("frontier")).unwrap();
+    for url in &expected {
+        assert_eq!(frontier.seen(url).unwrap(), Some(Seen::Done), "{url}");
+    }
+    let visits = web.visits();
+    let pages = visits.iter().filter(|visit| !visit.target.contains("robots")).count();
+    println!("{kills} kills; {} pages, {} requests for them", expected.len(), pages);
+}
+
+#[test]
+fn a_budget_ends_a_crawl_and_another_run_goes_on() {
+    let web = Web::start(Size { seed: 3, hosts: 6, pages: 20 });
+    let job = tempfile::tempdir().unwrap();
+    let mut config = config(Duration::from_millis(1));
+    config.budget.pages = Some(20);
+    let (end, tally) = run(crawl(job.path(), &web.seed(), config.clone()).unwrap()).unwrap();
+    assert_eq!(end, End::Budget);
+    // what was in flight then is kept, too
+    assert!((20..20 + 6).contains(&tally.pages), "{tally:?}");
+    config.budget.pages = None;
+    config.budget.host_pages = Some(7);
+    let (end, tally) = run(crawl(job.path(), &web.seed(), config.clone()).unwrap()).unwrap();
+    assert_eq!(end, End::Everything);
+    assert!(tally.pages <= 6 * 7 + 6, "{tally:?}");
+    config.budget.host_pages = None;
+    run(crawl(job.path(), &web.seed(), config).unwrap()).unwrap();
+    let urls: BTreeSet<_> = kept(job.path()).into_keys().collect();
+    assert!(urls == web.expected(), "{}", differences(&urls, &web.expected()));
+}
+
+#[test]
+fn private_addresses_are_refused_unless_allowed() {
+    let web = Web::start(Size { seed: 4, hosts: 1, pages: 5 });
+    let job = tempfile::tempdir().unwrap();
+    let config = CrawlConfig { allow_private: false, ..config(Duration::ZERO) };
+    let (end, tally) = run(crawl(job.path(), &web.seed(), config).unwrap()).unwrap();
+    assert_eq!((end, tally.fetched), (End::Everything, 0));
+    assert!(web.visits().is_empty());
+}
+
+#[test]
+fn what_would_be_done_is_explained() {
+    let web = Web::start(Size { seed: 5, hosts: 4, pages: 5 });
+    let explain = |target: &str| {
+        let job = tempfile::tempdir().unwrap();
+        let crawl = crawl(job.path(), &web.seed(), config(Duration::ZERO)).unwrap();
+        crawl.explain(&target.parse().unwrap()).unwrap()
+    };
+    let seed = web.seed();
+    let explained = explain(&format!("{seed}#x"));
+    assert_eq!(explained.canonical.as_str(), seed);
+    assert_eq!((explained.robots, explained.scope, explained.trap), (Ok(()), Ok(()), Ok(())));
+    let never = explain(&seed.replace("/p/0", "/never/x/x/x/x"));
+    assert_eq!(never.robots, Err("robots.txt disallows it".to_owned()));
+    assert!(never.trap.is_err());
+    let slow = web.expected().into_iter().find(|url| url.contains(".7.4:")).unwrap();
+    assert_eq!(explain(&slow).delay, CRAWL_DELAY);
+    let visits = web.visits();
+    assert!(visits.iter().all(|visit| visit.target == "/robots.txt"), "{visits:?}");
+}
