@@ -37,10 +37,11 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("plan", &["files", "interrupt", "options", "report", "text"]),
     ("run", &["files", "interrupt", "options", "plan", "report", "status", "text"]),
     ("bench", &["interrupt", "options", "plan", "text"]),
+    ("crawl", &["interrupt", "options", "status"]),
     ("doctor", &["status"]),
     ("manual", &["status"]),
     ("completions", &["status"]),
-    ("args", &["bench", "completions", "doctor", "manual", "options"]),
+    ("args", &["bench", "completions", "crawl", "doctor", "manual", "options"]),
     ("config", &["args"]),
     ("typed", &["args", "config", "options"]),
 ];

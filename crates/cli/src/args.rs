@@ -6,6 +6,8 @@ use clap::{Parser, Subcommand};
 
 use crate::bench::BenchArgs;
 use crate::completions::CompletionArgs;
+#[cfg(feature = "crawl")]
+use crate::crawl::{CrawlArgs, WarcArgs};
 use crate::doctor::DoctorArgs;
 use crate::manual::ManArgs;
 use crate::options::fetch::FetchArgs;
@@ -23,6 +25,10 @@ pub(crate) enum Command {
     Fetch(Box<FetchArgs>),
     Doctor(DoctorArgs),
     Bench(Box<BenchArgs>),
+    #[cfg(feature = "crawl")]
+    Crawl(Box<CrawlArgs>),
+    #[cfg(feature = "crawl")]
+    Warc(WarcArgs),
     Man(ManArgs),
     Completions(CompletionArgs),
 }

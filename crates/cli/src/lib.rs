@@ -1,5 +1,5 @@
 //! The `ringdove` command: what was typed (`options`) → what it means (`plan`) → the run (`run`), with its
-//! `files` and its `report`; or `doctor`, `bench`, `manual`, `completions`.
+//! `files` and its `report`; or `doctor`, `bench`, `crawl`, `manual`, `completions`.
 //!
 //! This is a library so that fuzz targets can reach what reads text that people type. It is for them and for `main.rs`,
 //! and no promise to anybody else: programs use the crate `ringdove`.
@@ -13,6 +13,8 @@ mod args;
 mod bench;
 mod completions;
 mod config;
+#[cfg(feature = "crawl")]
+mod crawl;
 mod doctor;
 mod files;
 mod interrupt;
@@ -68,6 +70,10 @@ pub fn main() -> ExitCode {
                 Status::Usage
             }
         },
+        #[cfg(feature = "crawl")]
+        Command::Crawl(args) => crawl::run(&args),
+        #[cfg(feature = "crawl")]
+        Command::Warc(args) => crawl::run_warc(&args),
         Command::Man(args) => manual::run(&args, Args::command()),
         Command::Completions(args) => completions::run(&args, Args::command()),
     };

@@ -13,6 +13,8 @@ mod command;
 mod compressed;
 mod conditions;
 mod corpus;
+#[cfg(feature = "crawl")]
+mod crawl;
 mod credentials;
 mod crowds;
 mod doctor;
@@ -39,5 +41,8 @@ mod timeouts;
 mod tls;
 mod usage;
 mod ways;
+#[cfg(feature = "crawl")]
+#[path = "../../../crawl/tests/crawl/web.rs"]
+mod web;
 mod write_out;
 mod writers;

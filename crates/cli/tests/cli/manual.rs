@@ -6,7 +6,17 @@ use std::process::{Command, Stdio};
 
 use crate::command::Ringdove;
 
-const SUBCOMMANDS: [&str; 5] = ["fetch", "doctor", "bench", "man", "completions"];
+const SUBCOMMANDS: &[&str] = &[
+    "fetch",
+    "doctor",
+    "bench",
+    #[cfg(feature = "crawl")]
+    "crawl",
+    #[cfg(feature = "crawl")]
+    "warc",
+    "man",
+    "completions",
+];
 const SHELLS: [&str; 3] = ["bash", "fish", "zsh"];
 
 fn said(subcommand: &str, argument: &str) -> String {
@@ -56,7 +66,7 @@ fn man_takes_the_manual() {
 fn the_completions_have_every_option() {
     for shell in SHELLS {
         let script = said("completions", shell);
-        for option in SUBCOMMANDS.into_iter().flat_map(options) {
+        for option in SUBCOMMANDS.iter().copied().flat_map(options) {
             let words = match option.strip_prefix("--") {
                 Some(long) if shell == "fish" => format!(" -l {long} "),
                 None if shell == "fish" => format!(" -s {} ", &option[1..]),

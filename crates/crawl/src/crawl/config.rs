@@ -103,7 +103,11 @@ impl CrawlConfig {
     }
 
     /// The name by which a robots.txt may speak of it.
-    pub(super) fn token(&self) -> Result<&str, CrawlError> {
+    ///
+    /// # Errors
+    ///
+    /// [`CrawlError::UserAgent`]: it does not begin with one, or has no contact.
+    pub fn token(&self) -> Result<&str, CrawlError> {
         let says = |why: &str| {
             CrawlError::UserAgent(format!("the user agent {:?} {why}", self.user_agent))
         };

@@ -1,0 +1,101 @@
+//! `ringdove crawl` and `ringdove warc check`, in a web of its own.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::command::Ringdove;
+use crate::web::{Size, Web};
+
+const AGENT: [&str; 2] = ["--user-agent", "testbot/1.0 (test@a.example)"];
+
+fn crawl(job: &Path, seed: &str) -> Ringdove {
+    let words = ["--delay", "5ms", "--allow-private", "--scope", "all", "--dir"];
+    Ringdove::new("crawl").args(AGENT).args(words).args([job.to_str().unwrap(), seed])
+}
+
+fn files(job: &Path) -> Vec<PathBuf> {
+    fs::read_dir(job.join("warc")).unwrap().map(|file| file.unwrap().path()).collect()
+}
+
+/// The URLs that the log says of that they were fetched.
+fn fetched(job: &Path) -> BTreeSet<String> {
+    let log = fs::read_to_string(job.join("crawl.log")).unwrap();
+    let lines = log.lines().filter_map(|line| line.split_once(" fetched "));
+    lines.map(|(_, rest)| rest.split(' ').next().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn a_web_is_crawled_and_the_same_command_goes_on() {
+    let web = Web::start(Size { seed: 7, hosts: 8, pages: 20 });
+    let (folder, expected) = (tempfile::tempdir().unwrap(), web.expected());
+    let job = folder.path().join("job");
+    crawl(&job, &web.seed())
+        .args(["--max-pages", "30"])
+        .run()
+        .exits(0)
+        .says(&["the budget is spent"]);
+    assert!(fetched(&job).len() < expected.len());
+    crawl(&job, &web.seed()).run().exits(0).says(&["the same command asks for the rest"]);
+    assert!(fetched(&job) == expected);
+    let visited = web.visits().iter().map(|visit| web.url_of(visit)).collect();
+    assert!(expected.is_subset(&visited));
+    let faults = web.faults(std::time::Duration::from_millis(5), &[]);
+    assert!(faults.is_empty(), "{faults:#?}");
+    let log = fs::read_to_string(job.join("crawl.log")).unwrap();
+    for why in [
+        "/never/1 robots.txt disallows it",
+        "a trap: more than 3 times the same segment",
+        "robots.txt was answered with 503",
+    ] {
+        assert!(log.contains(why), "{why}");
+    }
+    let visits = web.visits().len();
+    crawl(&job, &web.seed()).run().exits(0);
+    assert_eq!(web.visits().len(), visits + usize::from(log.contains("answered with 503")));
+    let words: Vec<_> =
+        files(&job).into_iter().map(|path| path.to_str().unwrap().to_owned()).collect();
+    let told = Ringdove::new("warc").args(["check"]).args(&words).run().exits(0).text();
+    assert!(told.ends_with("good\n"), "{told}");
+    // and one byte less
+    let file = fs::read(&words[0]).unwrap();
+    fs::write(&words[0], &file[..file.len() - 1]).unwrap();
+    let told = Ringdove::new("warc").args(["check", &words[0]]).run().exits(1).text();
+    assert!(told.contains("no whole record") && told.ends_with("BROKEN\n"), "{told}");
+}
+
+#[test]
+fn what_would_be_done_is_told() {
+    let web = Web::start(Size { seed: 8, hosts: 1, pages: 5 });
+    let url = web.seed().replace("/p/0", "/never/2#x");
+    let words = ["--allow-private", "--dry-run", &url, &web.seed()];
+    let told = Ringdove::new("crawl").args(AGENT).args(words).run().exits(0).text();
+    let canonical = url.trim_end_matches("#x");
+    for line in [
+        format!("canonical  {canonical}\n"),
+        "scope      yes\n".to_owned(),
+        "trap       no\n".to_owned(),
+        "robots     robots.txt disallows it\n".to_owned(),
+        "delay      500ms\n".to_owned(),
+        "queue      not seen\n".to_owned(),
+        "fetched    no\n".to_owned(),
+    ] {
+        assert!(told.contains(&line), "{line}{told}");
+    }
+    assert!(web.visits().iter().all(|visit| visit.target == "/robots.txt"));
+}
+
+#[test]
+fn what_is_wrong_is_told_before_anything_begins() {
+    let folder = tempfile::tempdir().unwrap();
+    let job = folder.path().to_str().unwrap();
+    let run = |words: &[&str]| Ringdove::new("crawl").args(words).run().exits(2);
+    run(&["--dir", job, "--user-agent", "bot", "http://a.example/"])
+        .says(&["whom to ask about it"]);
+    run(&["--dir", job, "http://a.example/"]).says(&["--user-agent"]);
+    run(&["--dir", job, AGENT[0], AGENT[1]]).says(&["there are no seeds"]);
+    run(&["--dir", job, AGENT[0], AGENT[1], "ftp://a.example/"]).says(&["no crawler fetches ftp"]);
+    run(&["--dir", job, AGENT[0], AGENT[1], "--scope", "moon", "http://a.example/"])
+        .says(&["host, subdomains, prefix, all"]);
+    Ringdove::new("warc").args(["check", "/nowhere"]).run().exits(1);
+}
