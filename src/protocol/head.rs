@@ -14,7 +14,8 @@ use std::borrow::Cow;
 use std::mem::MaybeUninit;
 
 use ::http::header::{HeaderName, HeaderValue};
-use memchr::memchr;
+use bytes::Bytes;
+use memchr::{memchr, memchr_iter};
 
 use super::fault::{HttpFault, excerpt};
 use super::field_line;
@@ -99,15 +100,16 @@ impl<'a> ResponseHead<'a> {
     /// value has control characters.
     pub fn to_parts(&self) -> ::http::response::Parts {
         let (mut parts, ()) = ::http::Response::new(()).into_parts();
-        // 100 to 999 is what StatusCode takes
-        parts.status = ::http::StatusCode::from_u16(self.status).unwrap_or_default();
-        parts.version = match self.version {
-            Version::Http10 => ::http::Version::HTTP_10,
-            Version::Http11 => ::http::Version::HTTP_11,
-            Version::Http2 => ::http::Version::HTTP_2,
-        };
+        let start = self.start();
+        (parts.status, parts.version) = (start.status(), start.version());
         parts.headers = self.fields().to_map();
         parts
+    }
+
+    /// What is to be kept of it beside its bytes, for whoever reads it later, or on another thread.
+    pub fn start(&self) -> HeadStart {
+        let &ResponseHead { status, version, lines, .. } = self;
+        HeadStart { status, version, lines }
     }
 }
 
@@ -115,13 +117,12 @@ impl<'a> ResponseHead<'a> {
 #[derive(Debug)]
 pub(crate) struct KeptHead {
     raw: Box<[u8]>,
-    start: Start,
+    start: HeadStart,
 }
 
 impl KeptHead {
     pub(crate) fn new(head: &ResponseHead<'_>) -> KeptHead {
-        let &ResponseHead { raw, status, version, lines } = head;
-        KeptHead { raw: raw.into(), start: Start { status, version, lines } }
+        KeptHead { raw: head.raw.into(), start: head.start() }
     }
 
     pub(crate) fn view(&self) -> ResponseHead<'_> {
@@ -156,6 +157,15 @@ impl<'a> Iterator for Fields<'a> {
     type Item = (&'a str, Cow<'a, [u8]>);
 
     fn next(&mut self) -> Option<Self::Item> {
+        let (name, value) = self.next_line()?;
+        Some((std::str::from_utf8(name).unwrap_or_default(), value))
+    }
+}
+
+impl<'a> Fields<'a> {
+    /// The next name, which is ASCII, and its value.
+    #[inline]
+    fn next_line(&mut self) -> Option<(&'a [u8], Cow<'a, [u8]>)> {
         if self.lines == Lines::Mixed {
             return self.next_of_mixed();
         }
@@ -168,13 +178,11 @@ impl<'a> Iterator for Fields<'a> {
         }
         let (line, rest) = self.rest.split_at(end);
         self.rest = rest;
-        let name = std::str::from_utf8(&line[..colon]).unwrap_or_default();
         let value = trim(&line[colon + 1..]);
-        Some((name, if folded { Cow::Owned(unfold(value)) } else { Cow::Borrowed(value) }))
+        let value = if folded { Cow::Owned(unfold(value)) } else { Cow::Borrowed(value) };
+        Some((&line[..colon], value))
     }
-}
 
-impl<'a> Fields<'a> {
     /// Of lines that are field lines all.
     pub(super) fn of_lines(lines: &'a [u8]) -> Fields<'a> {
         Fields { rest: lines, lines: Lines::Fields }
@@ -182,10 +190,20 @@ impl<'a> Fields<'a> {
 
     /// In the types of the `http` crate. A field that these refuse is left out: one whose value has control characters.
     pub fn to_map(self) -> ::http::HeaderMap {
-        let mut map = ::http::HeaderMap::new();
-        for (name, value) in self {
-            let name = HeaderName::from_bytes(name.as_bytes());
-            let value = HeaderValue::from_bytes(&value);
+        let lines = Bytes::copy_from_slice(self.rest);
+        Fields { rest: &lines, lines: self.lines }.map_of(&lines)
+    }
+
+    /// As [`to_map`](Self::to_map), of fields that lie in `bytes`, of which values are parts then.
+    fn map_of(mut self, bytes: &Bytes) -> ::http::HeaderMap {
+        let most = memchr_iter(b'\n', self.rest).count().min(HEAD_FIELDS);
+        let mut map = ::http::HeaderMap::with_capacity(most);
+        while let Some((name, value)) = self.next_line() {
+            let name = HeaderName::from_bytes(name);
+            let value = HeaderValue::from_maybe_shared(match value {
+                Cow::Borrowed(value) => bytes.slice_ref(value),
+                Cow::Owned(value) => value.into(),
+            });
             if let (Ok(name), Ok(value)) = (name, value) {
                 // fails beyond 2^15 fields, of which there are fewer
                 let _ = map.try_append(name, value);
@@ -200,14 +218,14 @@ impl<'a> Fields<'a> {
     }
 
     #[cold]
-    fn next_of_mixed(&mut self) -> Option<<Self as Iterator>::Item> {
+    fn next_of_mixed(&mut self) -> Option<(&'a [u8], Cow<'a, [u8]>)> {
         loop {
             let (line, rest) = self.rest.split_at(field_line::first_line(self.rest)?);
             self.rest = rest;
             if let Some((name, value)) = field_line::split(line) {
                 let folded = memchr(b'\n', value).is_some();
                 let value = if folded { Cow::Owned(unfold(value)) } else { Cow::Borrowed(value) };
-                return Some((name, value));
+                return Some((name.as_bytes(), value));
             }
         }
     }
@@ -218,25 +236,50 @@ impl<'a> Fields<'a> {
 pub(super) struct ParsedHead {
     /// Bytes, the empty line included.
     pub(super) len: usize,
-    pub(super) start: Start,
+    pub(super) start: HeadStart,
     pub(super) framing: Framing,
     /// What the head says against another exchange.
     pub(super) reasons: CloseReasons,
 }
 
-/// What the status line says, and how the lines after it are to be read.
+/// What the status line says, and how the lines after it are to be read: with its bytes, the head again.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Start {
+pub struct HeadStart {
     pub(super) status: u16,
     pub(super) version: Version,
     pub(super) lines: Lines,
 }
 
-impl Start {
+impl HeadStart {
     /// The head, of which `raw` are the bytes.
     pub(super) fn view(self, raw: &[u8]) -> ResponseHead<'_> {
-        let Start { status, version, lines } = self;
+        let HeadStart { status, version, lines } = self;
         ResponseHead { raw, status, version, lines }
+    }
+
+    /// The status, in the type of the `http` crate.
+    pub fn status(self) -> ::http::StatusCode {
+        // 100 to 999 is what StatusCode takes
+        ::http::StatusCode::from_u16(self.status).unwrap_or_default()
+    }
+
+    /// The version, in the type of the `http` crate.
+    pub fn version(self) -> ::http::Version {
+        match self.version {
+            Version::Http10 => ::http::Version::HTTP_10,
+            Version::Http11 => ::http::Version::HTTP_11,
+            Version::Http2 => ::http::Version::HTTP_2,
+        }
+    }
+
+    /// As [`ResponseHead::field`], given the [bytes](ResponseHead::raw) of the head that it is from.
+    pub fn field<'a>(self, raw: &'a [u8], name: &str) -> Option<Cow<'a, [u8]>> {
+        self.view(raw).field(name)
+    }
+
+    /// As [`Fields::to_map`], of all that are in the [bytes](ResponseHead::raw) of the head that it is from. Values share these.
+    pub fn to_map(self, raw: &Bytes) -> ::http::HeaderMap {
+        self.view(raw).fields().map_of(raw)
     }
 }
 
@@ -265,7 +308,7 @@ pub(super) fn parse(bytes: &[u8], request: RequestKind) -> Result<Option<ParsedH
     let Some(status @ 100..) = response.code else { return Err(bad_status_line(bytes)) };
     let version = if response.version == Some(1) { Version::Http11 } else { Version::Http10 };
     let (framing, reasons) = framing::decide(request, status, version, response.headers)?;
-    let start = Start { status, version, lines: Lines::Fields };
+    let start = HeadStart { status, version, lines: Lines::Fields };
     Ok(Some(ParsedHead { len, start, framing, reasons }))
 }
 
@@ -295,7 +338,7 @@ fn parse_unusual(bytes: &[u8], request: RequestKind) -> Result<Option<ParsedHead
         rest = after;
     };
     let (framing, reasons) = framing::decide(request, status, version, &fields)?;
-    let start = Start { status, version, lines: Lines::Mixed };
+    let start = HeadStart { status, version, lines: Lines::Mixed };
     Ok(Some(ParsedHead { len: bytes.len() - end.len(), start, framing, reasons }))
 }
 

@@ -41,7 +41,7 @@ pub use fault::{BodyFault, HttpFault, RequestError, UrlFault, user_information};
 pub use h1::body::{BodyLength, Fill, SourceRead};
 pub use h1::exchange::{Event, Exchange, Read};
 pub use h1::reuse::{CloseReason, CloseReasons};
-pub use head::{Fields, ResponseHead, Version};
+pub use head::{Fields, HeadStart, ResponseHead, Version};
 pub(crate) use head::{KeptFields, KeptHead};
 pub use host::{Host, Origin, Scheme};
 pub use hsts::Hsts;

@@ -182,7 +182,7 @@ impl std::error::Error for ResumeFault {}
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::head::{Lines, Start, Version};
+    use crate::protocol::head::{HeadStart, Lines, Version};
 
     fn part(first: u64, last: u64, total: Option<u64>) -> Option<ContentRange> {
         Some(ContentRange::Part { first, last, total })
@@ -232,7 +232,7 @@ mod tests {
         etag: Option<&[u8]>,
     ) -> Result<Resumption, ResumeFault> {
         let raw = format!("HTTP/1.1 {status} X\r\n{fields}\r\n");
-        let start = Start { status, version: Version::Http11, lines: Lines::Fields };
+        let start = HeadStart { status, version: Version::Http11, lines: Lines::Fields };
         Resumption::of(&start.view(raw.as_bytes()), have, etag)
     }
 

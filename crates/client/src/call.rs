@@ -2,7 +2,9 @@
 //!
 //! Knows both ends of a call, which share its state under a lock that neither holds for long. Must not know runtimes nor
 //! drivers. Invariants: what waits of a response is bounded by its window and one receive, what waits of a request's body by
-//! its window and one frame; a call ends once, and one whose engine is gone ends with an error.
+//! its window and one frame; a call ends once, and one whose engine is gone ends with an error. What crosses from thread to thread
+//! lies in memory that the caller has made and frees itself, where it is small: what one thread allocates and another frees costs
+//! an allocator several times as much.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -10,12 +12,14 @@ use std::task::Waker;
 
 use bytes::Bytes;
 use http::HeaderMap;
-use http::response::Parts;
-use ringdove::protocol::{SourceRead, Trailers};
-use ringdove::{BodySource, Report, TransferId, Url};
+use ringdove::protocol::{HeadStart, ResponseHead, SourceRead, Trailers};
+use ringdove::{BodySource, Report, Request, TransferId, Url};
 
 use crate::error::Error;
 use crate::telemetry::Told;
+
+/// Bytes that the caller brings for the head and the first of the body: more than nearly all heads have.
+const ROOM: usize = 1024;
 
 /// The state of a call that the engine and the caller share.
 pub(crate) struct Call {
@@ -29,18 +33,25 @@ pub(crate) struct Call {
 pub(crate) struct State {
     /// Its name in the engine, once that has begun it.
     pub(crate) transfer: Option<TransferId>,
+    /// Until the engine takes it.
+    pub(crate) request: Option<Request>,
     /// Who waits for more of the response.
     pub(crate) task: Option<Waker>,
-    pub(crate) head: Option<Box<Parts>>,
+    /// The head, until it is given out: so many bytes at the beginning of `room`.
+    head: Option<(HeadStart, usize)>,
+    /// The head and, while there is room, what of the body comes before that is given out.
+    room: Vec<u8>,
     /// Where redirects have led, if there were any.
     pub(crate) url: Option<Url>,
+    /// What of the body came together with the head; `chunks` come after it.
+    first: Bytes,
     chunks: VecDeque<Bytes>,
     buffered: usize,
     /// The engine delivers no more until there is room.
     pub(crate) is_paused: bool,
     pub(crate) trailers: Option<HeaderMap>,
     pub(crate) end: End,
-    pub(crate) report: Option<Box<Report>>,
+    pub(crate) report: Option<Report>,
     pub(crate) upload: Upload,
 }
 
@@ -75,7 +86,8 @@ pub(crate) enum UploadEnd {
 
 impl Call {
     pub(crate) fn new(window: usize, told: Told) -> Call {
-        Call { state: Mutex::default(), window: window.max(1), told }
+        let state = State { room: Vec::with_capacity(ROOM), ..State::default() };
+        Call { state: Mutex::new(state), window: window.max(1), told }
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
@@ -85,15 +97,27 @@ impl Call {
 
     /// Takes a part of the response's body in. Says whether that was enough for now.
     pub(crate) fn take_in(&self, state: &mut State, chunk: &[u8]) -> bool {
-        state.chunks.push_back(Bytes::copy_from_slice(chunk));
+        let fits = state.room.capacity() - state.room.len() >= chunk.len();
+        match state.head.is_some() && state.chunks.is_empty() && fits {
+            true => state.room.extend_from_slice(chunk),
+            false => state.chunks.push_back(Bytes::copy_from_slice(chunk)),
+        }
         state.buffered += chunk.len();
         state.is_paused = state.buffered >= self.window;
         state.is_paused
     }
 
+    /// Whether there is so much of the body that whoever waits for it is not to be left waiting for more.
+    pub(crate) fn has_much(&self, state: &State) -> bool {
+        state.buffered >= self.window / 2
+    }
+
     /// The next part of the response's body, and whether the engine is to go on with it.
     pub(crate) fn give_out(&self, state: &mut State) -> Option<(Bytes, bool)> {
-        let chunk = state.chunks.pop_front()?;
+        let chunk = match state.first.is_empty() {
+            true => state.chunks.pop_front()?,
+            false => std::mem::take(&mut state.first),
+        };
         state.buffered -= chunk.len();
         let goes_on = state.is_paused && state.buffered <= self.window / 2;
         state.is_paused &= !goes_on;
@@ -123,9 +147,23 @@ impl Call {
 }
 
 impl State {
+    /// Takes the head of the response in.
+    pub(crate) fn take_head_in(&mut self, head: &ResponseHead<'_>) {
+        self.room.extend_from_slice(head.raw());
+        self.head = Some((head.start(), head.raw().len()));
+    }
+
+    /// The head, with its bytes: not read yet, so that whoever asks for it does that without the lock.
+    pub(crate) fn give_head_out(&mut self) -> Option<(HeadStart, Bytes)> {
+        let (start, length) = self.head.take()?;
+        self.first = std::mem::take(&mut self.room).into();
+        let raw = self.first.split_to(length);
+        Some((start, raw))
+    }
+
     /// Whether all of the body that has come was given out.
     pub(crate) fn is_drained(&self) -> bool {
-        self.chunks.is_empty()
+        self.first.is_empty() && self.chunks.is_empty()
     }
 
     /// Whoever waits for anything, at the end.

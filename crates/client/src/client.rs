@@ -126,7 +126,7 @@ impl Client {
             for (name, value) in &settings.fields {
                 outgoing.fields.entry(name.clone()).or_insert_with(|| value.clone());
             }
-            outgoing
+            Box::new(outgoing)
         });
         Pending::new(self.0.clone(), outgoing)
     }

@@ -36,6 +36,8 @@ pub(crate) struct Engine {
     inbox: Arc<Inbox>,
     batch: Vec<Command>,
     wakes: Wakes,
+    /// For how many turns tasks have been put off.
+    put_off: u32,
     is_apart: bool,
     /// Since when there may be tasks that were left to others.
     left: Option<Instant>,
@@ -64,6 +66,7 @@ impl Engine {
             inbox: Inbox::new(bell),
             batch: Vec::new(),
             wakes: Wakes::default(),
+            put_off: 0,
             is_apart,
             left: None,
             budget,
@@ -120,9 +123,10 @@ impl Engine {
             has_answered |= self.follow(command)?;
         }
         self.batch = batch;
+        let before = self.wakes.has_put_off().then(|| self.driver.stats().received);
         if !self.has_ended {
-            // removals and the like may have heard the bell, and forgotten it; and what was answered may be what is waited for
-            let max = match self.inbox.may_sleep() && !has_answered {
+            // what was answered may be what is waited for; and removals and the like may have heard the bell, and forgotten it
+            let max = match !has_answered && before.is_none() && self.inbox.may_sleep() {
                 true => self.within(max),
                 false => Some(Duration::ZERO),
             };
@@ -133,6 +137,12 @@ impl Engine {
                 deliver.end(outcome);
             }
         }
+        if let Some(before) = before {
+            self.put_off += 1;
+            if self.driver.stats().received == before || self.put_off >= wakes::PUT_OFF {
+                self.wakes.add(None);
+            }
+        }
         self.wake();
         let is_over = |until| self.driver.running() == 0 || clock::now() >= until;
         self.has_ended |= self.closing.is_some_and(is_over);
@@ -141,6 +151,9 @@ impl Engine {
 
     /// Wakes whom the turn has something for, and those who were left to others for too long.
     fn wake(&mut self) {
+        if !self.wakes.has_put_off() {
+            self.put_off = 0;
+        }
         let pump = self.is_apart.then_some(&self.inbox.pump);
         if self.wakes.wake(pump) {
             self.left = self.left.or_else(|| Some(clock::now()));
@@ -205,7 +218,7 @@ impl Engine {
     /// Does what was asked for. Whether a caller has been answered by that.
     fn follow(&mut self, command: Command) -> Result<bool, MultiError> {
         match command {
-            Command::Start(request, call, seat) => return Ok(!self.start(*request, call, seat)),
+            Command::Start(call, seat) => return Ok(!self.start(call, seat)),
             Command::Cancel(call) => {
                 let transfer = call.lock().transfer;
                 let removed = transfer.map(|id| self.driver.remove(id).map(drop));
@@ -236,9 +249,10 @@ impl Engine {
     }
 
     /// Begins a call. Whether it could.
-    fn start(&mut self, request: ringdove::Request, call: Arc<Call>, seat: Option<Seat>) -> bool {
-        let (wakes, has_ended) = (self.wakes.clone(), false);
-        let deliver = Deliver { call: call.clone(), wakes, has_ended, _seat: seat };
+    fn start(&mut self, call: Arc<Call>, seat: Option<Seat>) -> bool {
+        let Some(request) = call.lock().request.take() else { return true };
+        let (wakes, is_apart, has_ended) = (self.wakes.clone(), self.is_apart, false);
+        let deliver = Deliver { call: call.clone(), wakes, is_apart, has_ended, _seat: seat };
         match self.driver.add(request, Box::new(deliver)) {
             Ok(id) => {
                 call.lock().transfer = Some(id);
@@ -263,7 +277,7 @@ impl Drop for Engine {
         self.batch.extend(self.inbox.close(gone.clone()));
         for command in self.batch.drain(..) {
             match command {
-                Command::Start(_, call, _) => call.fail(Error::gone(gone.clone())),
+                Command::Start(call, _) => call.fail(Error::gone(gone.clone())),
                 Command::Stats(asked) => asked.answer(self.driver.stats()),
                 Command::Origins(asked) => asked.answer(self.driver.origins()),
                 // it is answered for the sake of its limit
@@ -276,6 +290,10 @@ impl Drop for Engine {
                 | Command::End => {}
             }
         }
+        // nobody else would wake whom it had left to others, or put off
+        self.wakes.add(None);
+        self.wakes.wake(None);
+        self.inbox.pump.run();
     }
 }
 
@@ -291,6 +309,7 @@ fn unless_over(asked: Option<Result<(), MultiError>>) -> Result<(), MultiError> 
 struct Deliver {
     call: Arc<Call>,
     wakes: Wakes,
+    is_apart: bool,
     has_ended: bool,
     /// Until it is over, or removed.
     _seat: Option<Seat>,
@@ -305,7 +324,7 @@ impl Deliver {
             Ok(_) => End::Whole,
             Err(error) => End::Failed(Error::of_transfer(error)),
         };
-        state.report = Some(Box::new(outcome.report));
+        state.report = Some(outcome.report);
         state.take_tasks().into_iter().for_each(|task| self.wakes.add(task));
     }
 }
@@ -318,7 +337,7 @@ impl Handler for Deliver {
 
     fn head(&mut self, head: &ResponseHead<'_>) -> Flow {
         let mut state = self.call.lock();
-        state.head = Some(Box::new(head.to_parts()));
+        state.take_head_in(head);
         self.wakes.add(state.task.take());
         Flow::Continue
     }
@@ -326,7 +345,11 @@ impl Handler for Deliver {
     fn body(&mut self, chunk: &[u8]) -> Flow {
         let mut state = self.call.lock();
         let is_enough = self.call.take_in(&mut state, chunk);
-        self.wakes.add(state.task.take());
+        if self.call.has_much(&state) || !self.is_apart {
+            self.wakes.add(state.task.take());
+        } else {
+            self.wakes.put_off(state.task.take());
+        }
         if is_enough { Flow::Pause } else { Flow::Continue }
     }
 

@@ -18,7 +18,7 @@ use crate::wakes::Pump;
 /// What a caller asks for.
 pub(crate) enum Command {
     /// A transfer begins.
-    Start(Box<ringdove::Request>, Arc<Call>, Option<Seat>),
+    Start(Arc<Call>, Option<Seat>),
     /// Nobody waits for this call any more.
     Cancel(Arc<Call>),
     /// There is room for more of its response, or more of its request's body.

@@ -10,6 +10,8 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http_body::Frame;
+use ringdove::Url;
+use ringdove::protocol::HeadStart;
 
 use crate::call::{Call, End, UploadEnd};
 use crate::error::Error;
@@ -23,17 +25,21 @@ use crate::telemetry::Told;
 #[must_use = "a call does nothing until it is awaited"]
 pub struct Pending(State);
 
+#[expect(clippy::large_enum_variant, reason = "it is the largest nearly all of the time")]
 enum State {
     /// It cannot be made.
     Bad(Option<Error>),
-    New(Option<Box<(Arc<Shared>, Outgoing)>>),
+    New(Arc<Shared>, Box<Outgoing>),
     Running(Option<Running>),
 }
 
 /// What the caller has of a call that the engine knows.
 pub(crate) struct Running {
     pub(crate) call: Arc<Call>,
-    pub(crate) url: ringdove::Url,
+    /// What was asked for, by which errors are told.
+    pub(crate) url: Url,
+    /// Where redirects have led, if there were any.
+    led: Option<Url>,
     inbox: Arc<Inbox>,
     /// Keeps the engine alive.
     pub(crate) shared: Arc<Shared>,
@@ -44,9 +50,9 @@ pub(crate) struct Running {
 }
 
 impl Pending {
-    pub(crate) fn new(shared: Arc<Shared>, outgoing: Result<Outgoing, Error>) -> Pending {
+    pub(crate) fn new(shared: Arc<Shared>, outgoing: Result<Box<Outgoing>, Error>) -> Pending {
         Pending(match outgoing {
-            Ok(outgoing) => State::New(Some(Box::new((shared, outgoing)))),
+            Ok(outgoing) => State::New(shared, outgoing),
             Err(error) => State::Bad(Some(error)),
         })
     }
@@ -56,9 +62,10 @@ impl Future for Pending {
     type Output = Result<Response, Error>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        if let State::New(new) = &mut self.0 {
-            let (shared, outgoing) = *new.take().expect("it is polled after its start");
-            self.0 = match Running::start(shared, outgoing, cx) {
+        if let State::New(..) = self.0
+            && let State::New(shared, outgoing) = std::mem::replace(&mut self.0, State::Bad(None))
+        {
+            self.0 = match Running::start(shared, *outgoing, cx) {
                 Ok(running) => State::Running(Some(running)),
                 Err(error) => State::Bad(Some(error)),
             };
@@ -67,25 +74,19 @@ impl Future for Pending {
             State::Bad(error) => {
                 Poll::Ready(Err(error.take().expect("a call is not polled after its end")))
             }
-            State::New(_) => unreachable!("it was begun just now"),
+            State::New(..) => unreachable!("it was begun just now"),
             State::Running(running) => {
                 let call = running.as_mut().expect("a call is not polled after its end");
                 let Poll::Ready(head) = call.poll_head(cx) else { return Poll::Pending };
                 let running = running.take().expect("it was there just now");
-                let url = running.url.clone();
-                Poll::Ready(match head {
-                    Ok((head, led)) => {
-                        Ok(Response::new(*head, led.unwrap_or(url), ResponseBody::new(running)))
-                    }
-                    Err(error) => Err(error),
-                })
+                Poll::Ready(head.map(|head| Response::new(head, ResponseBody::new(running))))
             }
         }
     }
 }
 
-/// A response's head, and where redirects have led.
-type Head = (Box<http::response::Parts>, Option<ringdove::Url>);
+/// A response's head, with its bytes.
+type Head = (HeadStart, Bytes);
 
 impl Running {
     fn start(
@@ -100,18 +101,20 @@ impl Running {
             begun.inspect_err(|error| call.told.end_without(error.word()))?;
         let (inbox, seat) = shared.inbox_for(&url);
         let inbox = inbox.clone();
-        let post = inbox.post(Command::Start(Box::new(request), call.clone(), seat));
+        call.lock().request = Some(request);
+        let post = inbox.post(Command::Start(call.clone(), seat));
         post.map_err(|gone| Error::gone(gone).with_url(&url))?;
         let upload = Mutex::new(upload);
-        Ok(Running { call, url, inbox, shared, upload, broken: None })
+        Ok(Running { call, url, inbox, shared, upload, led: None, broken: None })
     }
 
     fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<Head, Error>> {
         self.inbox.pump.run();
         self.poll_upload(cx);
         let mut state = self.call.lock();
-        if let Some(head) = state.head.take() {
-            return Poll::Ready(Ok((head, state.url.take())));
+        if let Some(head) = state.give_head_out() {
+            self.led = state.url.take();
+            return Poll::Ready(Ok(head));
         }
         match std::mem::replace(&mut state.end, End::Told) {
             End::Running => {
@@ -125,6 +128,11 @@ impl Running {
             }
             End::Whole | End::Told => unreachable!("what has ended well has a head"),
         }
+    }
+
+    /// What was asked for in the end.
+    pub(crate) fn url(&self) -> &Url {
+        self.led.as_ref().unwrap_or(&self.url)
     }
 
     /// The error that the caller is told: of a request whose body failed, that.

@@ -18,21 +18,23 @@ use crate::shared::Shared;
 #[must_use = "nothing is sent before `send`"]
 pub struct RequestBuilder {
     shared: Arc<Shared>,
-    outgoing: Result<Outgoing, Error>,
+    outgoing: Result<Box<Outgoing>, Error>,
     deadline: Option<Instant>,
 }
 
 impl RequestBuilder {
     pub(crate) fn new(shared: Arc<Shared>, method: Method, url: &str) -> RequestBuilder {
         let settings = shared.settings();
-        let outgoing = parse(url).map(|url| Outgoing {
-            method,
-            url,
-            fields: settings.fields.clone(),
-            body: Body::empty(),
-            options: settings.options.clone(),
-            version: Version::HTTP_11,
-            upgrade: None,
+        let outgoing = parse(url).map(|url| {
+            Box::new(Outgoing {
+                method,
+                url,
+                fields: settings.fields.clone(),
+                body: Body::empty(),
+                options: settings.options.clone(),
+                version: Version::HTTP_11,
+                upgrade: None,
+            })
         });
         RequestBuilder { shared, outgoing, deadline: None }
     }
@@ -208,7 +210,7 @@ impl RequestBuilder {
             upgrade: outgoing.upgrade.clone(),
         };
         let shared = self.shared.clone();
-        Some(RequestBuilder { shared, outgoing: Ok(outgoing), deadline: self.deadline })
+        Some(RequestBuilder { shared, outgoing: Ok(Box::new(outgoing)), deadline: self.deadline })
     }
 
     /// Sends it, when what this gives is awaited; that is ready when the response's head has come.

@@ -4,14 +4,14 @@
 //! ends it is an error.
 
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
 use futures_core::Stream;
-use http::response::Parts;
 use http::{Extensions, HeaderMap, StatusCode, Version, header};
 use http_body::{Body as HttpBody, Frame, SizeHint};
+use ringdove::protocol::HeadStart;
 use ringdove::{Report, Url};
 
 use crate::call::Call;
@@ -20,56 +20,65 @@ use crate::pending::Running;
 use crate::upgrade::Upgraded;
 
 /// A response: its head has come, its body may be on its way. Dropping it ends the transfer.
-#[derive(Debug)]
 pub struct Response {
-    head: Parts,
-    url: Url,
+    start: HeadStart,
+    /// The bytes of the head.
+    raw: Bytes,
+    /// Its fields, once somebody looks at them: many look at the status and read the body.
+    fields: OnceLock<HeaderMap>,
+    extensions: Extensions,
     body: ResponseBody,
 }
 
 impl Response {
-    pub(crate) fn new(head: Parts, url: Url, body: ResponseBody) -> Response {
-        Response { head, url, body }
+    pub(crate) fn new((start, raw): (HeadStart, Bytes), body: ResponseBody) -> Response {
+        let (fields, extensions) = (OnceLock::new(), Extensions::new());
+        Response { start, raw, fields, extensions, body }
     }
 
     /// The status.
     pub fn status(&self) -> StatusCode {
-        self.head.status
+        self.start.status()
     }
 
     /// The version that it came by.
     pub fn version(&self) -> Version {
-        self.head.version
+        self.start.version()
     }
 
     /// The fields of the head.
     pub fn headers(&self) -> &HeaderMap {
-        &self.head.headers
+        self.fields.get_or_init(|| self.start.to_map(&self.raw))
     }
 
     /// The fields of the head.
     pub fn headers_mut(&mut self) -> &mut HeaderMap {
-        &mut self.head.headers
+        self.headers();
+        self.fields.get_mut().expect("they were looked at just now")
     }
 
     /// What else callers keep with it.
     pub fn extensions(&self) -> &Extensions {
-        &self.head.extensions
+        &self.extensions
     }
 
     /// What else callers keep with it.
     pub fn extensions_mut(&mut self) -> &mut Extensions {
-        &mut self.head.extensions
+        &mut self.extensions
     }
 
     /// What was asked for in the end: where redirects have led.
     pub fn url(&self) -> &Url {
-        &self.url
+        self.body.0.url()
     }
 
     /// What the head says of the body's length, in bytes; of a body that is decoded, as it comes.
     pub fn content_length(&self) -> Option<u64> {
-        self.head.headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.trim().parse().ok()
+        let Some(fields) = self.fields.get() else {
+            let field = self.start.field(&self.raw, header::CONTENT_LENGTH.as_str())?;
+            return std::str::from_utf8(&field).ok()?.trim().parse().ok();
+        };
+        fields.get(header::CONTENT_LENGTH)?.to_str().ok()?.trim().parse().ok()
     }
 
     /// What will tell what the call took, once its body has ended.
@@ -95,9 +104,9 @@ impl Response {
     ///
     /// [`Kind::Status`](crate::error::Kind::Status).
     pub fn error_for_status_ref(&self) -> Result<&Response, Error> {
-        let status = self.head.status;
+        let status = self.status();
         match status.is_client_error() || status.is_server_error() {
-            true => Err(Error::status_of(status).with_url(&self.url)),
+            true => Err(Error::status_of(status).with_url(self.url())),
             false => Ok(self),
         }
     }
@@ -134,12 +143,12 @@ impl Response {
     pub async fn bytes(mut self) -> Result<Bytes, Error> {
         let limit = self.body.0.shared.max_buffered();
         if self.content_length().is_some_and(|length| length > limit as u64) {
-            return Err(Error::too_large(limit).with_url(&self.url));
+            return Err(Error::too_large(limit).with_url(self.url()));
         }
         let (mut first, mut whole) = (Bytes::new(), BytesMut::new());
         while let Some(chunk) = self.chunk().await? {
             if first.len() + whole.len() + chunk.len() > limit {
-                return Err(Error::too_large(limit).with_url(&self.url));
+                return Err(Error::too_large(limit).with_url(self.url()));
             }
             // nearly always it is the only one, and then it is not copied
             if first.is_empty() && whole.is_empty() {
@@ -175,7 +184,7 @@ impl Response {
     /// As [`Response::bytes`], and [`Kind::Content`](crate::error::Kind::Content) where it is no JSON, or not of this type.
     #[cfg(feature = "json")]
     pub async fn json<T: serde::de::DeserializeOwned>(self) -> Result<T, Error> {
-        let url = self.url.clone();
+        let url = self.url().clone();
         let bytes = self.bytes().await?;
         serde_json::from_slice(&bytes).map_err(|error| Error::content(error).with_url(&url))
     }
@@ -187,7 +196,12 @@ impl Response {
 
     /// The response in the words of the crate `http`.
     pub fn into_http(self) -> http::Response<ResponseBody> {
-        http::Response::from_parts(self.head, self.body)
+        self.headers();
+        let (mut parts, ()) = http::Response::new(()).into_parts();
+        (parts.status, parts.version) = (self.status(), self.version());
+        parts.headers = self.fields.into_inner().unwrap_or_default();
+        parts.extensions = self.extensions;
+        http::Response::from_parts(parts, self.body)
     }
 
     /// The connection of a response that has changed the protocol: 101 (Switching Protocols) to a request that has
@@ -197,10 +211,20 @@ impl Response {
     ///
     /// [`Kind::NoUpgrade`](crate::error::Kind::NoUpgrade): it is a response of another status.
     pub fn upgrade(self) -> Result<Upgraded, Error> {
-        match self.head.status {
+        match self.status() {
             StatusCode::SWITCHING_PROTOCOLS => Ok(Upgraded::new(self.body.0)),
-            status => Err(Error::no_upgrade(status).with_url(&self.url)),
+            status => Err(Error::no_upgrade(status).with_url(self.url())),
         }
+    }
+}
+
+impl std::fmt::Debug for Response {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Response")
+            .field("url", &self.url().as_str())
+            .field("status", &self.status())
+            .field("headers", self.headers())
+            .finish()
     }
 }
 
@@ -276,7 +300,7 @@ impl Account {
     /// Times by phase, bytes, the address, whether the connection was reused, what was tried again; `None` while the body is on
     /// its way, and after the call was given up.
     pub fn report(&self) -> Option<Report> {
-        self.0.lock().report.as_deref().cloned()
+        self.0.lock().report.clone()
     }
 }
 

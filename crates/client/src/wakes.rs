@@ -2,9 +2,10 @@
 //!
 //! Knows the tasks that are to be woken after a turn. Must not know what for. Waking a task from another thread costs that
 //! thread's runtime a look into its queue, and often a system call; waking it from a task of the same runtime costs next to nothing.
-//! So of many only a few are woken here, and these wake the others before they look for what is theirs. Invariants: whoever was
-//! told of is woken after the turn, or is left to one that is; what has been left for longer than [`PATIENCE`] is woken by
-//! the engine, since the others' runtime may be held up.
+//! So of many only a few are woken here, and these wake the others before they look for what is theirs. And whoever would find but
+//! a little more of a long body can wait for the turns that follow at once, if they bring more. Invariants: whoever was
+//! told of is woken after the turn, or is left to one that is, or put off while there is more at once, for [`PUT_OFF`] turns at most;
+//! what has been left for longer than [`PATIENCE`] is woken by the engine, since the others' runtime may be held up.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -19,19 +20,41 @@ const PUMPED: usize = 32;
 /// How long tasks are left to others.
 pub(crate) const PATIENCE: Duration = Duration::from_millis(1);
 
+/// For so many turns tasks are put off.
+pub(crate) const PUT_OFF: u32 = 16;
+
 /// The tasks that a turn has something for, as handlers collect them.
 #[derive(Clone, Default)]
-pub(crate) struct Wakes(Rc<RefCell<Vec<Waker>>>);
+pub(crate) struct Wakes(Rc<RefCell<Lists>>);
+
+#[derive(Default)]
+struct Lists {
+    now: Vec<Waker>,
+    put_off: Vec<Waker>,
+}
 
 impl Wakes {
+    /// A task that is to be woken, and with it those that were put off.
     pub(crate) fn add(&self, task: Option<Waker>) {
-        self.0.borrow_mut().extend(task);
+        let Lists { now, put_off } = &mut *self.0.borrow_mut();
+        now.extend(task);
+        now.append(put_off);
     }
 
-    /// Wakes all of them: those of an engine that has a thread of its own by `pump`. Whether some are left to it.
+    /// A task that can wait for more.
+    pub(crate) fn put_off(&self, task: Option<Waker>) {
+        self.0.borrow_mut().put_off.extend(task);
+    }
+
+    /// Whether some are put off.
+    pub(crate) fn has_put_off(&self) -> bool {
+        !self.0.borrow().put_off.is_empty()
+    }
+
+    /// Wakes all that are not put off: those of an engine that has a thread of its own by `pump`. Whether some are left to it.
     pub(crate) fn wake(&self, pump: Option<&Pump>) -> bool {
         // tasks may be woken in place, and ask for more
-        let mut tasks = std::mem::take(&mut *self.0.borrow_mut());
+        let mut tasks = std::mem::take(&mut self.0.borrow_mut().now);
         match pump {
             Some(pump) if tasks.len() > 1 => {
                 let first = tasks.len() - tasks.len().div_ceil(PUMPED);
@@ -43,7 +66,7 @@ impl Wakes {
             _ => {
                 tasks.drain(..).for_each(Waker::wake);
                 // its memory is of use for the next turn
-                let mut own = self.0.borrow_mut();
+                let own = &mut self.0.borrow_mut().now;
                 if own.is_empty() {
                     *own = tasks;
                 }

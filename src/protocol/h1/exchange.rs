@@ -34,7 +34,7 @@ use super::framing::{Framing, RequestKind};
 use super::reuse::{CloseReason, CloseReasons};
 use crate::limits::HttpLimits;
 use crate::protocol::fault::{BodyFault, HttpFault};
-use crate::protocol::head::{self, Fields, ParsedHead, ResponseHead, Start};
+use crate::protocol::head::{self, Fields, HeadStart, ParsedHead, ResponseHead};
 use crate::protocol::request::RequestHead;
 
 /// The state of one request and its response.
@@ -115,7 +115,7 @@ enum Response {
 enum Step {
     NeedMore,
     Head {
-        start: Start,
+        start: HeadStart,
         len: usize,
     },
     /// Bytes of data, at the end of those consumed.

@@ -13,7 +13,7 @@ use super::hpack::{Decoder, Field, HpackFault, Line, Lines, NameKind};
 use crate::limits::{H2_HEADER_TABLE, HEAD_FIELDS};
 use crate::protocol::fault::{HttpFault, excerpt};
 use crate::protocol::h1::framing;
-use crate::protocol::head::{Fields, Lines as Kind, ResponseHead, Start, Version, trim};
+use crate::protocol::head::{Fields, HeadStart, Lines as Kind, ResponseHead, Version, trim};
 
 /// The decoder of a connection and what it has decoded last.
 #[derive(Debug)]
@@ -84,7 +84,7 @@ impl Section {
 
     /// The head that was decoded last.
     pub(super) fn head(&self, status: u16) -> ResponseHead<'_> {
-        Start { status, version: Version::Http2, lines: Kind::Fields }.view(self.lines.bytes())
+        HeadStart { status, version: Version::Http2, lines: Kind::Fields }.view(self.lines.bytes())
     }
 
     /// The trailers that were decoded last.

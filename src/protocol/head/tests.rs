@@ -1,5 +1,7 @@
 //! Views of heads. What is refused, and what follows from a head, see the exchange's tests.
 
+use bytes::Bytes;
+
 use super::*;
 
 fn view(wire: &[u8]) -> ResponseHead<'_> {
@@ -81,6 +83,23 @@ fn to_the_types_of_the_http_crate_nothing_is_lost() {
     assert_eq!(parts.headers.get_all("a").iter().collect::<Vec<_>>(), ["1", "2"]);
     assert_eq!(parts.headers["b"].as_bytes(), b"\xff");
     assert_eq!(parts.headers.len(), view(wire).fields().count());
+}
+
+/// Whoever keeps the wrong bytes finds nothing of use in them.
+#[test]
+fn a_head_is_read_later_from_its_bytes() {
+    let wire = b"HTTP/1.1 302 x\r\nA: 1\r\nb: x\r\n y\r\na: 2\r\n\r\n";
+    let (start, raw) = (view(wire).start(), Bytes::copy_from_slice(wire));
+    assert_eq!((start.status().as_u16(), start.version()), (302, ::http::Version::HTTP_11));
+    assert_eq!(start.field(&raw, "A").as_deref(), Some(&b"1"[..]));
+    let map = start.to_map(&raw);
+    assert_eq!(map, view(wire).to_parts().headers);
+    assert_eq!(map["b"], "x   y");
+    let part = map["a"].as_bytes().as_ptr_range();
+    assert!(raw.as_ptr_range().contains(&part.start), "it is a part of the bytes");
+    for wrong in [&b""[..], b":", b"\n:", b"a\n\n:\n", b"\xff\n\xff:\xff", &wire[3..20]] {
+        let _ = (start.to_map(&Bytes::copy_from_slice(wrong)), start.field(wrong, "a"));
+    }
 }
 
 #[test]
