@@ -36,7 +36,10 @@ fn a_web_is_crawled_and_the_same_command_goes_on() {
         .exits(0)
         .says(&["the budget is spent"]);
     assert!(fetched(&job).len() < expected.len());
+    let (before, began) = (web.visits().len(), std::time::Instant::now());
     crawl(&job, &web.seed()).run().exits(0).says(&["the same command asks for the rest"]);
+    let early = web.too_soon(before, began, std::time::Duration::from_millis(5));
+    assert!(early.is_empty(), "{early:#?}");
     assert!(fetched(&job) == expected);
     let visited = web.visits().iter().map(|visit| web.url_of(visit)).collect();
     assert!(expected.is_subset(&visited));

@@ -224,7 +224,10 @@ impl Crawl {
             Some(status) => Answer::Status(status, &decoded),
             None => Answer::Unreachable,
         };
-        let standing = Standing::of(answer, &self.token, self.origins.old(&ask.origin));
+        let mut standing = Standing::of(answer, &self.token, self.origins.old(&ask.origin));
+        if let (Standing::Denied(why), Err(error)) = (&mut standing, &outcome.result) {
+            why.push_str(&format!(": {error}"));
+        }
         if standing == Standing::Deferred && !self.only_robots {
             if self.origins.defer(&ask.origin) < limits::ROBOTS_DEFERRED {
                 self.parts.log.robots(&ask.origin, "429: asked for again later");

@@ -109,6 +109,22 @@ impl Web {
         found
     }
 
+    /// Of the visits after the first `before`, the first to each host that was known then, as far as it came sooner than `delay` (or what its
+    /// robots.txt says) after `began`.
+    pub(crate) fn too_soon(&self, before: usize, began: Instant, delay: Duration) -> Vec<Visit> {
+        let visits = self.visits();
+        let (old, new) = visits.split_at(before);
+        let known: BTreeSet<_> = old.iter().map(|visit| visit.host).collect();
+        let least = |host| match self.site.robots_of(host) {
+            RobotsKind::Slow => CRAWL_DELAY.max(delay),
+            _ => delay,
+        };
+        let is_early = |visit: &&Visit| {
+            known.contains(&visit.host) && visit.arrived < began + least(visit.host)
+        };
+        new.iter().filter(is_early).cloned().collect()
+    }
+
     /// What is wrong with how each host was asked: two things at once, or the next sooner than `delay` (or what its robots.txt says) after the
     /// answer before; pairs of which the second came at one of `pauses`, or later and the first before, are not looked at.
     pub(crate) fn faults(&self, delay: Duration, pauses: &[Instant]) -> Vec<String> {
