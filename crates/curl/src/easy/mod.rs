@@ -212,7 +212,11 @@ impl Easy {
             return code;
         }
         let multi = self.its_multi();
-        multi.map_or(Code::OK, |multi| multi.apply_pause(self))
+        multi.map_or(Code::OK, |multi| {
+            let code = multi.apply_pause(self);
+            multi.notify();
+            code
+        })
     }
 
     /// Writes what is kept in files: CURLOPT_COOKIEJAR and CURLOPT_HSTS.

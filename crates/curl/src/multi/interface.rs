@@ -47,7 +47,6 @@ const fn row(name: &'static str, id: c_int, status: Status) -> Row {
 }
 
 const PIPELINING: &str = "accepted, and nothing comes of it, as in curl itself by now";
-const NOT_YET: &str = "not yet";
 
 /// All there are.
 pub static MULTI_OPTIONS: &[Row] = &[
@@ -67,9 +66,9 @@ pub static MULTI_OPTIONS: &[Row] = &[
     row("PUSHFUNCTION", 20014, Refused(Refusal::Unknown, "pushes are refused to servers")),
     row("PUSHDATA", 10015, Refused(Refusal::Unknown, "pushes are refused to servers")),
     row("MAX_CONCURRENT_STREAMS", 16, Differs("accepted; as many as the server allows, and 256")),
-    row("NETWORK_CHANGED", 17, Refused(Refusal::Unknown, NOT_YET)),
-    row("NOTIFYFUNCTION", 20018, Refused(Refusal::Unknown, NOT_YET)),
-    row("NOTIFYDATA", 10019, Refused(Refusal::Unknown, NOT_YET)),
+    row("NETWORK_CHANGED", 17, Differs("connections are forgotten, answers of look-ups are not")),
+    row("NOTIFYFUNCTION", 20018, Differs("of messages it is told with no easy handle")),
+    row("NOTIFYDATA", 10019, Done),
 ];
 
 /// `CURLMsg`
@@ -177,6 +176,9 @@ extern "C" fn curl_multi_init() -> Pointer {
 #[unsafe(no_mangle)]
 extern "C" fn curl_multi_cleanup(handle: Pointer) -> MultiCode {
     with(handle, |multi| {
+        if multi.notices.is_telling() {
+            return MultiCode::RECURSIVE_API_CALL;
+        }
         multi.leave_all();
         let engine = multi.engine.borrow_mut().take();
         drop(engine);
@@ -510,6 +512,13 @@ fn set(multi: &Multi, name: &str, value: Pointer) {
             settings.timer =
                 unsafe { std::mem::transmute::<Pointer, Option<TimerCallback>>(value) };
         }
+        "NOTIFYFUNCTION" => multi.notices.set_function(value),
+        "NOTIFYDATA" => multi.notices.set_data(value),
+        // CURLMNWC_CLEAR_ALL, CURLMNWC_CLEAR_CONNS
+        "NETWORK_CHANGED" if value.addr() & 0b011 != 0 => {
+            drop(settings);
+            multi.close_idle();
+        }
         "TIMERDATA" => settings.timer_data = Some(value),
         "MAX_TOTAL_CONNECTIONS" => settings.most_connections = number,
         "MAX_HOST_CONNECTIONS" => settings.most_per_host = number,
@@ -559,16 +568,23 @@ extern "C" fn curl_multi_get_offt(handle: Pointer, info: c_int, out: *mut i64) -
     })
 }
 
-/// curl_multi_notify_enable(3): not there yet.
+/// curl_multi_notify_enable(3)
 #[unsafe(no_mangle)]
-extern "C" fn curl_multi_notify_enable(handle: Pointer, _: c_uint) -> MultiCode {
-    with(handle, |_| MultiCode::UNKNOWN_OPTION)
+extern "C" fn curl_multi_notify_enable(handle: Pointer, what: c_uint) -> MultiCode {
+    enable(handle, what, true)
 }
 
-/// curl_multi_notify_disable(3): not there yet.
+/// curl_multi_notify_disable(3)
 #[unsafe(no_mangle)]
-extern "C" fn curl_multi_notify_disable(handle: Pointer, _: c_uint) -> MultiCode {
-    with(handle, |_| MultiCode::UNKNOWN_OPTION)
+extern "C" fn curl_multi_notify_disable(handle: Pointer, what: c_uint) -> MultiCode {
+    enable(handle, what, false)
+}
+
+fn enable(handle: Pointer, what: c_uint, is_enabled: bool) -> MultiCode {
+    with(handle, |multi| match multi.notices.enable(what, is_enabled) {
+        true => MultiCode::OK,
+        false => MultiCode::UNKNOWN_OPTION,
+    })
 }
 
 /// curl_multi_strerror(3)

@@ -5,6 +5,7 @@
 
 mod epoll;
 mod interface;
+mod notify;
 mod watch;
 
 use std::cell::{Cell, RefCell};
@@ -28,6 +29,7 @@ use epoll::{Bell, Polled};
 pub(crate) use interface::MessageSlot;
 use interface::Settings;
 pub use interface::{MULTI_OPTIONS, Row as MultiRow};
+use notify::Notices;
 pub(crate) use watch::Ends;
 use watch::{Loop, Sockets};
 
@@ -62,6 +64,7 @@ pub(crate) struct Multi {
     links: RefCell<HashMap<TransferId, Rc<Link>>>,
     awaits_links: Cell<usize>,
     policies: Policies,
+    notices: Notices,
     /// When the timer callback was told to come back; `None` if it was told nothing, or that has passed.
     timer: Cell<Option<Time>>,
     /// Absent where nobody can have it: in the multi of an easy handle.
@@ -98,6 +101,7 @@ impl Multi {
             links: RefCell::default(),
             awaits_links: Cell::new(0),
             policies: Policies::default(),
+            notices: Notices::default(),
             timer: Cell::new(None),
             bell,
         }
@@ -261,7 +265,7 @@ impl Multi {
 
     /// Does what can be done now, with what the program says has happened.
     fn turn(self: &Rc<Self>, events: Vec<Event>) -> Result<usize, MultiCode> {
-        if self.is_calling() {
+        if self.is_calling() || self.notices.is_telling() {
             return Err(MultiCode::RECURSIVE_API_CALL);
         }
         let worked = self.work(events);
@@ -276,6 +280,7 @@ impl Multi {
         }
         worked?;
         self.tell_timer()?;
+        self.notify();
         Ok(running)
     }
 
@@ -404,6 +409,10 @@ impl Multi {
         if let Err(failure) = &done.0 {
             easy.tell_failure(failure);
         }
+        if self.messages.borrow().is_empty() {
+            self.notices.note(notify::INFO_READ, None);
+        }
+        self.notices.note(notify::EASY_DONE, Some(easy));
         self.messages.borrow_mut().push_back((Rc::clone(easy), done.code()));
     }
 
