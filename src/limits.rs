@@ -22,6 +22,8 @@ pub struct HttpLimits {
     /// Whether a response may be a body alone, up to the end of the connection (HTTP/0.9), where its first bytes are of no
     /// head. Such a transfer has no status, and ends as [`Cause::Closed`](crate::error::Cause::Closed).
     pub headless: bool,
+    /// Whether a head that the connection's end cuts after a whole line is taken for whole.
+    pub cut_heads: bool,
 }
 
 impl HttpLimits {
@@ -32,6 +34,7 @@ impl HttpLimits {
         chunk_extension_bytes: 16 * 1024,
         trailer_bytes: 16 * 1024,
         headless: false,
+        cut_heads: false,
     };
 }
 

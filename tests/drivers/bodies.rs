@@ -2,6 +2,7 @@
 
 use ringdove::driver::Kind;
 use ringdove::error::{Cause, Phase, Progress};
+use ringdove::limits::HttpLimits;
 use ringdove::protocol::Version;
 use ringdove::{Config, Request};
 
@@ -24,6 +25,33 @@ on_every_driver! {
     ends_before_any_byte,
     truncated_tls,
     heads_that_are_none,
+    heads_that_the_end_cuts,
+}
+
+/// Taken for whole where that is wanted, unless it is cut within a line, or a body was to follow.
+pub(crate) fn heads_that_the_end_cuts(kind: Kind) {
+    let table = [
+        ("HTTP/1.0 200 OK\nServer: x\n", Ok(200)),
+        ("HTTP/1.1 404 No\r\nContent-Length: 0\r\n", Ok(404)),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n", Err(())),
+        ("HTTP/1.1 200 OK\r\nServer: x", Err(())),
+        ("HTTP/1.1 200 OK", Err(())),
+    ];
+    for (head, want) in table {
+        for cut_heads in [true, false] {
+            let script = Script::new().read_head().send(head).close();
+            let server = Plan::new().connection(script).start();
+            let mut run = Run::new(kind);
+            let request = Request::get(&server.url("/")).expect("a good URL");
+            let http = HttpLimits { cut_heads, ..HttpLimits::default() };
+            let transfer = run.add(request.with_options(|options| options.http = http));
+            run.finish();
+            match want {
+                Ok(status) if cut_heads => transfer.assert_response(status, b""),
+                _ => assert!(transfer.outcome().result.is_err(), "{head}"),
+            }
+        }
+    }
 }
 
 pub(crate) fn a_corpus_in_plaintext(kind: Kind) {

@@ -86,12 +86,18 @@ pub(crate) fn of(error: &Error, report: &Report, asked: &Asked) -> Failure {
 fn of_http(fault: &HttpFault, report: &Report, asked: &Asked) -> (Code, String) {
     match fault {
         HttpFault::BadStatusLine { line }
-            if asked.had_head || (line.starts_with("HTTP/") && line.contains("\\x00")) =>
+            if asked.had_head
+                || report.reused
+                || (line.starts_with("HTTP/") && line.contains("\\x00")) =>
         {
             (Code::WEIRD_SERVER_REPLY, "Invalid status line".to_owned())
         }
         HttpFault::BadStatusLine { .. } if report.status.is_none() => {
             (Code::UNSUPPORTED_PROTOCOL, "Received HTTP/0.9 when not allowed".to_owned())
+        }
+        // a connection speaks what it has spoken
+        HttpFault::UnsupportedVersion { .. } if report.reused => {
+            (Code::WEIRD_SERVER_REPLY, "Unsupported HTTP version in response".to_owned())
         }
         HttpFault::UnsupportedVersion { .. } => {
             (Code::UNSUPPORTED_PROTOCOL, "Unsupported HTTP version in response".to_owned())
@@ -150,9 +156,10 @@ fn of_proxy(fault: &ProxyFault) -> (Code, String) {
         ProxyFault::Refused { status, .. } => {
             (Code::COULDNT_CONNECT, format!("CONNECT tunnel failed, response {status}"))
         }
-        ProxyFault::Closed | ProxyFault::Http(_) => {
+        ProxyFault::Closed | ProxyFault::Http(HttpFault::UnexpectedEof { .. }) => {
             (Code::RECV_ERROR, "Proxy CONNECT aborted".to_owned())
         }
+        ProxyFault::Http(fault) => (Code::WEIRD_SERVER_REPLY, fault.to_string()),
         _ => (Code::PROXY, fault.to_string()),
     }
 }

@@ -331,6 +331,12 @@ impl Engine {
 
     /// The peer's end, after all bytes before it were taken.
     fn take_end(&mut self, id: ConnectionId) {
+        let exchange = self.net.exchange_on(id).and_then(|id| self.net.exchanges.get(id));
+        if let Some(Codec::Http1(codec)) = exchange.map(|exchange| &exchange.codec)
+            && let Some(rest) = codec.rest_of_head()
+        {
+            self.take_plain(id, rest);
+        }
         let Some(connection) = self.net.pool.connections.get(id) else { return };
         match connection.state {
             State::Idle(_) | State::Free | State::Names(_) => self.net.close(id),

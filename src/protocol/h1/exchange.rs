@@ -244,6 +244,13 @@ impl Exchange {
         Ok(Read { consumed, event })
     }
 
+    /// What makes a head whole that the end cuts after a line, if such are taken; to be read before [`eof`](Self::eof).
+    #[cold]
+    pub(crate) fn rest_of_head(&self) -> Option<&'static [u8]> {
+        let is_cut = matches!(self.response, Response::Head) && self.partial.ends_with(b"\n");
+        (self.limits.cut_heads && is_cut).then_some(&b"\r\n"[..])
+    }
+
     /// The peer closed the connection; `clean` is false for TLS that ended without close_notify.
     ///
     /// `Ok` if the response is complete, be it by this.

@@ -3,7 +3,7 @@
 //! Knows where a handle's list is, comes from and goes to. What is in it is the engine's.
 #![allow(unsafe_code, reason = "callbacks are C's")]
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::ffi::{c_char, c_int};
 
 use ringdove::Hsts;
@@ -51,6 +51,58 @@ struct Index {
 type Read = unsafe extern "C" fn(Pointer, *mut Entry, Pointer) -> c_int;
 type Write = unsafe extern "C" fn(Pointer, *mut Entry, *mut Index, Pointer) -> c_int;
 
+/// Hosts as they are read. Of what is said twice the longer time counts, and subdomains if either says so.
+#[derive(Default)]
+struct Hosts {
+    lines: Vec<Line>,
+    known: HashMap<String, usize>,
+}
+
+impl Hosts {
+    fn add(&mut self, host: &str, subdomains: bool, expires: &str) {
+        let bare = host.strip_prefix('.').unwrap_or(host);
+        let subdomains = subdomains || bare.len() < host.len();
+        let name = bare.strip_suffix('.').unwrap_or(bare).to_ascii_lowercase();
+        match self.known.get(&name) {
+            Some(&at) => {
+                let line = &mut self.lines[at];
+                line.subdomains |= subdomains;
+                // as text, too: a date's digits come before a letter
+                if *line.expires < *expires {
+                    line.expires = expires.to_owned();
+                }
+            }
+            None => {
+                self.known.insert(name.clone(), self.lines.len());
+                self.lines.push(Line { subdomains, name, expires: expires.to_owned() });
+            }
+        }
+    }
+
+    /// Those of a file: `[.]host "YYYYMMDD hh:mm:ss"`.
+    fn of_file(text: &str) -> Hosts {
+        let mut hosts = Hosts::default();
+        for line in text.lines().map(str::trim).filter(|line| !line.starts_with('#')) {
+            if let Some((host, date)) = line.split_once(char::is_whitespace) {
+                hosts.add(host, false, date.trim().trim_matches('"'));
+            }
+        }
+        hosts
+    }
+
+    fn go_to(&self, list: &Hsts) {
+        list.read_file(&file(&self.lines), request::today());
+    }
+}
+
+/// Hosts as a file has them.
+fn file(lines: &[Line]) -> String {
+    let lines = lines.iter().map(|Line { subdomains, name, expires }| {
+        format!("{}{name} \"{expires}\"\n", if *subdomains { "." } else { "" })
+    });
+    lines.collect()
+}
+
 /// A host, as a file has it.
 struct Line {
     subdomains: bool,
@@ -72,7 +124,7 @@ pub(super) fn list(easy: &Easy, settings: &Settings) -> Result<Option<Hsts>, Fai
         let list = kept.get_or_insert_with(|| {
             let list = shared.unwrap_or_default();
             if let Some(text) = path.and_then(|path| std::fs::read_to_string(path).ok()) {
-                list.read_file(&text, request::today());
+                Hosts::of_file(&text).go_to(&list);
             }
             list
         });
@@ -82,15 +134,14 @@ pub(super) fn list(easy: &Easy, settings: &Settings) -> Result<Option<Hsts>, Fai
     Ok(Some(list))
 }
 
-/// Asks the callback for hosts until it has no more. Of what it says twice the longer time counts, and subdomains if either
-/// says so.
+/// Asks the callback for hosts until it has no more.
 fn read(easy: &Easy, list: &Hsts) -> Result<(), Failure> {
     let (function, data) = {
         let settings = easy.settings.borrow();
         (settings.pointer(ids::HSTSREADFUNCTION), settings.pointer(ids::HSTSREADDATA))
     };
     let Some(read) = callback::<Read>(function) else { return Ok(()) };
-    let mut hosts = BTreeMap::<String, (String, bool)>::new();
+    let mut hosts = Hosts::default();
     loop {
         let mut name = [0; LONGEST + 1];
         let mut entry =
@@ -107,19 +158,10 @@ fn read(easy: &Easy, list: &Hsts) -> Result<(), Failure> {
         if host.is_empty() {
             return Err(Failure::plain(Code::BAD_FUNCTION_ARGUMENT));
         }
-        let bare = host.strip_prefix('.').unwrap_or(&host);
-        let subdomains = entry.subdomains & 1 != 0 || bare.len() < host.len();
-        let expires = if expires.is_empty() { UNLIMITED.to_owned() } else { expires };
-        let name = bare.strip_suffix('.').unwrap_or(bare).to_ascii_lowercase();
-        let (known, has_subdomains) = hosts.entry(name).or_default();
-        // as text, too: a date's digits come before a letter
-        *known = std::mem::take(known).max(expires);
-        *has_subdomains |= subdomains;
+        let expires = if expires.is_empty() { UNLIMITED } else { &expires };
+        hosts.add(&host, entry.subdomains & 1 != 0, expires);
     }
-    let lines = hosts.into_iter().map(|(name, (expires, subdomains))| {
-        format!("{}{name} \"{expires}\"\n", if subdomains { "." } else { "" })
-    });
-    list.read_file(&lines.collect::<String>(), request::today());
+    hosts.go_to(list);
     Ok(())
 }
 
@@ -148,11 +190,8 @@ pub(super) fn save(easy: &Easy) {
     if let Some(path) = path.filter(|_| control & READ_ONLY_FILE == 0) {
         let words = "# Your HSTS cache. https://curl.se/docs/hsts.html\n# This file was generated by libcurl! Edit at your \
                      own risk.\n";
-        let hosts = lines.iter().map(|Line { subdomains, name, expires }| {
-            format!("{}{name} \"{expires}\"\n", if *subdomains { "." } else { "" })
-        });
         // nobody is left to be told
-        let _ = std::fs::write(path, words.to_owned() + &hosts.collect::<String>());
+        let _ = std::fs::write(path, words.to_owned() + &file(&lines));
     }
     let Some(write) = callback::<Write>(function) else { return };
     for (index, line) in lines.iter().enumerate() {

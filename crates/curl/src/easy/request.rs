@@ -468,6 +468,7 @@ fn options(
         decode: decode(settings),
         http: HttpLimits {
             headless: settings.flag(ids::HTTP09_ALLOWED, false),
+            cut_heads: true,
             ..HttpLimits::default()
         },
         raw: !settings.flag(ids::HTTP_TRANSFER_DECODING, true),

@@ -269,6 +269,7 @@ fn limits_hold() {
         chunk_extension_bytes: 8,
         trailer_bytes: 8,
         headless: false,
+        cut_heads: false,
     };
     let head = |len: usize| {
         let around = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX: \r\n\r\n".len();
@@ -608,6 +609,7 @@ fn damaged_responses_read_the_same_however_they_are_cut() {
         chunk_extension_bytes: 6,
         trailer_bytes: 8,
         headless: false,
+        cut_heads: false,
     };
     let mut random = Random(0x9e37_79b9_7f4a_7c15);
     for round in 0..40_000 {
