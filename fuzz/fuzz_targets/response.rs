@@ -26,6 +26,7 @@ fuzz_target!(|input: &[u8]| {
             chunk_extension_bytes: 6,
             trailer_bytes: 8,
             headless: false,
+            cut_heads: choice[0] & 8 != 0,
         },
     };
     let whole = read(&method, &limits, wire, || usize::MAX);

@@ -63,6 +63,8 @@ pub(crate) struct Multi {
     /// Connections that programs have to themselves, and how many transfers are to become such.
     links: RefCell<HashMap<TransferId, Rc<Link>>>,
     awaits_links: Cell<usize>,
+    /// Those that were given up in a callback.
+    dropped: RefCell<Vec<TransferId>>,
     policies: Policies,
     notices: Notices,
     /// When the timer callback was told to come back; `None` if it was told nothing, or that has passed.
@@ -100,6 +102,7 @@ impl Multi {
             messages: RefCell::default(),
             links: RefCell::default(),
             awaits_links: Cell::new(0),
+            dropped: RefCell::default(),
             policies: Policies::default(),
             notices: Notices::default(),
             timer: Cell::new(None),
@@ -271,6 +274,9 @@ impl Multi {
         let worked = self.work(events);
         self.report_failed();
         self.report_links();
+        for id in self.dropped.take() {
+            self.drop_link(id);
+        }
         self.take_messages();
         self.change_pauses();
         self.tell_progress();
@@ -346,6 +352,10 @@ impl Multi {
 
     /// Sends and receives what can be now on such a connection.
     pub(crate) fn pump(&self, easy: Pointer, id: TransferId) {
+        // what is said from within a callback goes out with the next call
+        if self.is_calling() {
+            return;
+        }
         self.hold_link(id, false);
         let check = self.sockets.event_of(easy);
         let worked = match &mut *self.engine.borrow_mut() {
@@ -359,6 +369,10 @@ impl Multi {
 
     /// Gives such a connection up.
     pub(crate) fn drop_link(&self, id: TransferId) {
+        if self.is_calling() {
+            self.dropped.borrow_mut().push(id);
+            return;
+        }
         self.links.borrow_mut().remove(&id);
         self.sockets.easy.borrow_mut().remove(&id);
         if let Some(engine) = &mut *self.engine.borrow_mut() {
