@@ -16,6 +16,7 @@
 //!   is where its connections stay.
 //! * **Callbacks** run while the engine is borrowed: whoever calls back is answered CURLM_RECURSIVE_API_CALL, and a pause is
 //!   made when the callback is over. Nothing of a handle is borrowed meanwhile, so setting options and asking for infos works.
+//!   The callback of notifications alone runs once the engine is done, and may add and remove handles.
 //! * Memory that C frees comes from curl_global_init_mem()'s functions, and nothing else does.
 //! * A **panic** ends at the edge and becomes an error.
 //!

@@ -473,9 +473,13 @@ fn note_field(info: &mut Info, name: &str, value: &[u8]) {
     }
 }
 
+/// The longest wait that curl tells, in seconds.
+const LONGEST_RETRY: i64 = 6 * 60 * 60;
+
 fn retry_after(text: &str) -> i64 {
     let until = |date: i64| (date - ringdove::sys::clock::unix()).max(0);
-    text.parse().ok().or_else(|| crate::getdate::parse(text).map(until)).unwrap_or(0)
+    let wait = text.parse().ok().or_else(|| crate::getdate::parse(text).map(until)).unwrap_or(0);
+    wait.min(LONGEST_RETRY)
 }
 
 /// The bits of CURLAUTH_* of a challenge.

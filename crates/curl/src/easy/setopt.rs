@@ -200,8 +200,12 @@ fn set_text(easy: &Easy, id: u32, text: Option<&[u8]>) -> Result<(), Code> {
         }
         ids::PROTOCOLS_STR | ids::REDIR_PROTOCOLS_STR => {
             let names = text.unwrap_or(b"all").split(|&byte| byte == b',');
-            let known = names.filter(|name| is_protocol(name)).count();
-            if known == 0 {
+            let names: Vec<_> = names.filter(|name| !name.is_empty()).collect();
+            if names.is_empty() {
+                return Err(Code::BAD_FUNCTION_ARGUMENT);
+            }
+            let has_one = names.iter().any(|name| is_protocol(name));
+            if !has_one || names.iter().any(|name| !is_protocol(name) && !is_elsewhere(name)) {
                 return Err(Code::UNSUPPORTED_PROTOCOL);
             }
         }
@@ -215,6 +219,13 @@ fn is_protocol(name: &[u8]) -> bool {
     ["http", "https", "ws", "wss", "all"]
         .iter()
         .any(|known| name.eq_ignore_ascii_case(known.as_bytes()))
+}
+
+/// What curl speaks and this library does not: programs name it along with what they want.
+fn is_elsewhere(name: &[u8]) -> bool {
+    let names = "dict file ftp ftps gopher gophers imap imaps ldap ldaps mqtt mqtts pop3 pop3s rtmp rtmpe rtmps rtmpt rtmpte \
+                 rtmpts rtsp scp sftp smb smbs smtp smtps telnet tftp";
+    names.split_ascii_whitespace().any(|known| name.eq_ignore_ascii_case(known.as_bytes()))
 }
 
 /// What is spoken, with the bits of CURLPROTO_*.
