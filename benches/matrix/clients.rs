@@ -63,6 +63,8 @@ pub(crate) struct Trial {
     pub(crate) requests_per_s: f64,
     /// As perf counts them.
     pub(crate) calls_per_request: Option<f64>,
+    /// They were counted, and are lost in how two runs differ by chance.
+    pub(crate) calls_are_lost: bool,
     /// Of a program that does not measure itself: its starting and connecting are in it.
     pub(crate) start: Start,
 }
@@ -164,6 +166,7 @@ impl Client {
         let mut trial = Trial {
             requests_per_s: of("requests_per_s"),
             calls_per_request: None,
+            calls_are_lost: false,
             start: Start::default(),
         };
         if trial.requests_per_s <= 0.0 {
@@ -191,6 +194,7 @@ impl Client {
                     // otherwise it is lost in how the two differ by chance
                     (requests > 0.0 && more > 0.3 * calls as f64).then(|| more / requests)
                 });
+                trial.calls_are_lost = calls.is_some() && trial.calls_per_request.is_none();
             }
             _ => {}
         }

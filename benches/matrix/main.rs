@@ -15,6 +15,7 @@ mod cases;
 mod clients;
 mod forecast;
 mod perf;
+mod plot;
 mod report;
 
 use std::fs::{self, File};
@@ -190,6 +191,10 @@ fn closed_loop(
             Ok(trial) => {
                 if let Some(calls) = trial.calls_per_request {
                     log.add(client, json!({"counted_syscalls_per_request": calls}));
+                } else if trial.calls_are_lost {
+                    let why =
+                        "system calls: two runs differed by less than a third of the shorter one's";
+                    log.add(client, json!({"lost": why}));
                 }
                 let effort = effort(args, case, trial.requests_per_s);
                 able.push((client, Effort { start: trial.start, ..effort }));

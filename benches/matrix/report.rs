@@ -5,10 +5,10 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
-use plotters::prelude::*;
 use serde_json::Value;
 
 use crate::Failure;
+use crate::plot::{self, Line};
 
 /// A figure of a record.
 #[derive(Clone, Copy)]
@@ -36,18 +36,6 @@ const OTHERS: [Figure; 5] = [
 ];
 const DRIVERS: [&str; 3] = ["ringdove ring", "ringdove poll", "ringdove epoll"];
 
-/// Colours told apart also by those who see red and green as one; then the same, dashed by eye.
-const COLOURS: [RGBColor; 8] = [
-    RGBColor(0, 92, 175),
-    RGBColor(230, 120, 0),
-    RGBColor(0, 150, 120),
-    RGBColor(110, 110, 110),
-    RGBColor(0, 0, 0),
-    RGBColor(200, 80, 160),
-    RGBColor(90, 180, 230),
-    RGBColor(150, 110, 40),
-];
-
 /// Writes results.md and the plots.
 pub(crate) fn write(records: &[Value], directory: &Path) -> Result<(), Failure> {
     let table = Table::new(records);
@@ -64,9 +52,18 @@ pub(crate) fn write(records: &[Value], directory: &Path) -> Result<(), Failure> 
         }
     }
     troubles(&mut text, records)?;
+    losses(&mut text, &table)?;
     fs::write(directory.join("results.md"), text)?;
-    plot(&table, &CPU, &directory.join("cpu-by-connections.svg"))?;
-    plot(&table, &SYSCALLS, &directory.join("syscalls-by-connections.svg"))
+    for (figure, name) in
+        [(&CPU, "cpu-by-connections.svg"), (&SYSCALLS, "syscalls-by-connections.svg")]
+    {
+        let lines = lines(&table, figure);
+        if !lines.is_empty() {
+            let title = format!("{}: keep-alive, 12 bytes, nginx on the other CPU", figure.title);
+            fs::write(directory.join(name), plot::svg(&title, &lines)?)?;
+        }
+    }
+    Ok(())
 }
 
 /// The one in the middle.
@@ -135,6 +132,9 @@ impl Table {
 
     fn spread(&self, case: &str, client: &str, figure: &Figure) -> Option<Spread> {
         let records = self.records(case, client);
+        if lost(records, figure) > 0 {
+            return None;
+        }
         let counted = records.iter().filter_map(|record| counted(record, figure)).collect();
         let rounds = records.iter().filter_map(|record| value(record, figure)).collect();
         Spread::of(counted).or_else(|| Spread::of(rounds))
@@ -146,6 +146,9 @@ impl Table {
 
     /// One client's figure, of another's in the same round.
     fn ratio(&self, case: &str, ours: &str, theirs: &str, figure: &Figure) -> Option<Spread> {
+        if [ours, theirs].iter().any(|client| lost(self.records(case, client), figure) > 0) {
+            return None;
+        }
         let of_round = |client: &str, round: &Value| {
             let mut records = self.records(case, client).iter();
             records.find(|record| record["round"] == *round).and_then(|it| value(it, figure))
@@ -196,6 +199,16 @@ impl Table {
             None => "–".to_owned(),
         }
     }
+}
+
+/// In how many rounds a figure that is the difference of two runs came out at or below zero. It is none then, in no
+/// round: those that are left say what chance has added.
+fn lost(records: &[Value], figure: &Figure) -> usize {
+    let of_run = |record: &&Value| record["round"].is_u64() && record["whole_process"] == true;
+    let is_lost = |record: &&Value| {
+        figure.name == CPU.name && !value(record, figure).is_some_and(|value| value > 0.0)
+    };
+    records.iter().filter(of_run).filter(is_lost).count()
 }
 
 /// What was counted from outside, before the rounds, and goes before what a client says itself.
@@ -415,7 +428,11 @@ fn cheaper(ours: &str, ratio: Spread) -> &str {
 
 /// Each reason once.
 fn troubles(text: &mut String, records: &[Value]) -> Result<(), Failure> {
-    for (kind, title) in [("failed", "What failed"), ("unsupported", "What was not measured")] {
+    for (kind, title) in [
+        ("failed", "What failed"),
+        ("unsupported", "What was not measured"),
+        ("lost", "What could not be told from chance"),
+    ] {
         let mut cases: BTreeMap<(String, String), Vec<&str>> = BTreeMap::new();
         for record in records.iter().filter(|record| record[kind].is_string()) {
             let plain = |key: &str| record[key].as_str().unwrap_or("");
@@ -432,55 +449,37 @@ fn troubles(text: &mut String, records: &[Value]) -> Result<(), Failure> {
     Ok(())
 }
 
-/// A figure of keep-alive requests by connections, both axes logarithmic.
-fn plot(table: &Table, figure: &Figure, path: &Path) -> Result<(), Failure> {
-    let mut lines: Vec<(&String, Vec<(f64, f64)>)> = Vec::new();
-    for client in &table.clients {
-        let points = [64_u32, 1000, 4000, 8000].into_iter().filter_map(|connections| {
-            let case = format!("keepalive-{connections}-12b-plain");
-            Some((f64::from(connections), table.median(&case, client, figure)?.max(0.001)))
-        });
-        let points: Vec<_> = points.collect();
-        if !points.is_empty() {
-            lines.push((client, points));
+/// Which figures are none, since two runs differed by less than chance.
+fn losses(text: &mut String, table: &Table) -> Result<(), Failure> {
+    let mut rows = String::new();
+    for ((case, client), records) in &table.cells {
+        let lost = lost(records, &CPU);
+        if lost > 0 {
+            let rounds = records.iter().filter(|record| record["round"].is_u64()).count();
+            writeln!(rows, "* {client}, {case}: in {lost} of {rounds} rounds")?;
         }
     }
-    let values = || lines.iter().flat_map(|(_, points)| points.iter().map(|point| point.1));
-    if lines.is_empty() {
-        return Ok(());
+    if !rows.is_empty() {
+        writeln!(
+            text,
+            "\n## CPU that could not be told from chance\n\nThe CPU of a whole process, less that of a short run, came out at or below \
+             zero; the rounds that are left would say what chance added to them:\n"
+        )?;
+        text.push_str(&rows);
     }
-    let (least, most) = (values().fold(f64::MAX, f64::min), values().fold(0.0, f64::max));
-    let root = SVGBackend::new(path, (900, 560)).into_drawing_area();
-    root.fill(&WHITE)?;
-    let mut chart = ChartBuilder::on(&root)
-        .caption(
-            format!("{}: keep-alive, 12 bytes, nginx on the other CPU", figure.title),
-            ("sans-serif", 18),
-        )
-        .margin(12)
-        .x_label_area_size(40)
-        .y_label_area_size(48)
-        .build_cartesian_2d((50.0..10_000.0).log_scale(), (least * 0.8..most * 1.25).log_scale())?;
-    chart
-        .configure_mesh()
-        .light_line_style(TRANSPARENT)
-        .x_desc("connections")
-        .x_label_formatter(&|x| format!("{x:.0}"))
-        .y_label_formatter(&|y| format!("{y}"))
-        .draw()?;
-    for ((client, points), colour) in lines.into_iter().zip(COLOURS.into_iter().cycle()) {
-        let style = colour.stroke_width(if client.starts_with("ringdove") { 3 } else { 1 });
-        chart
-            .draw_series(LineSeries::new(points, style).point_size(3))?
-            .label(client)
-            .legend(move |(x, y)| PathElement::new([(x, y), (x + 16, y)], style));
-    }
-    chart
-        .configure_series_labels()
-        .position(SeriesLabelPosition::UpperLeft)
-        .background_style(WHITE.mix(0.8))
-        .border_style(BLACK.mix(0.2))
-        .draw()?;
-    root.present()?;
     Ok(())
+}
+
+/// A figure of keep-alive requests, by connections, of each client that has one.
+fn lines(table: &Table, figure: &Figure) -> Vec<Line> {
+    let of_client = |client: &String| {
+        let points = [64_u32, 1000, 4000, 8000].into_iter().filter_map(|connections| {
+            let case = format!("keepalive-{connections}-12b-plain");
+            let value = table.median(&case, client, figure).filter(|value| *value > 0.0)?;
+            Some((f64::from(connections), value))
+        });
+        Line { client: client.clone(), points: points.collect() }
+    };
+    let lines = table.clients.iter().map(of_client);
+    lines.filter(|line| !line.points.is_empty()).collect()
 }

@@ -7,14 +7,15 @@ use std::io::{self, Read as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use ringdove::driver::Kind;
 use ringdove::sys::count::{self, Counter};
 use ringdove::sys::ring::InUse;
 use ringdove::{
-    Config, Discard, Driver, Existing, Message, Request, RetryPolicy, ToFile, TransferId, Written,
-    limits,
+    Config, Discard, Driver, Existing, FileWriter, Flow, Handler, Message, Outcome, Request,
+    RetryPolicy, ToFile, TransferId, Written, limits,
 };
 
 use crate::run::on_every_driver;
@@ -31,6 +32,7 @@ on_every_driver! {
     a_failure_is_of_its_file_alone,
     what_is_given_up_leaves_nothing,
     a_driver_that_ends_leaves_nothing,
+    a_message_that_nobody_takes_is_dropped_with_its_driver,
     a_file_that_is_there,
     a_file_begins_anew_with_a_request_that_is_sent_again,
 }
@@ -304,6 +306,42 @@ fn a_driver_that_ends_leaves_nothing(kind: Kind) {
         let names: Vec<_> =
             fs::read_dir(directory).unwrap().map(|e| e.unwrap().file_name()).collect();
         assert_eq!(names, ["old"]);
+    });
+}
+
+/// Has a file, and is counted.
+struct Counted {
+    file: FileWriter,
+    _count: Rc<()>,
+}
+
+impl Handler for Counted {
+    fn body(&mut self, chunk: &[u8]) -> Flow {
+        self.file.write(chunk).unwrap();
+        Flow::Continue
+    }
+
+    fn done(&mut self, _: &Outcome) {
+        self.file.finish();
+    }
+}
+
+fn a_message_that_nobody_takes_is_dropped_with_its_driver(kind: Kind) {
+    with_files(kind, |mut work| {
+        let server = large();
+        let count = Rc::new(());
+        let file = work.driver.files().create(work.path("file"), Existing::Replace);
+        let request = Request::get(&server.url("/large")).unwrap();
+        let counted = |id| Counted { file: file.of(id), _count: Rc::clone(&count) };
+        work.driver.add_with(request, counted).unwrap();
+        // it is asked for while the file is written, and then no more
+        while work.driver.running() > 0 {
+            assert!(work.driver.next_message().is_none());
+            work.driver.turn(None).unwrap();
+        }
+        assert_eq!(Rc::strong_count(&count), 2);
+        drop(work);
+        assert_eq!(Rc::strong_count(&count), 1);
     });
 }
 

@@ -479,6 +479,17 @@ fn plots_and_report_show_what_was_measured() {
         // in the legend of each of the three
         assert_eq!(texts.iter().filter(|text| **text == driver).count(), 3, "{driver}: {texts:?}");
     }
+    // beside the lines of its panel, and not over them
+    let right_of = |x: f64| if x < 500.0 { 410.0 } else { 910.0 };
+    for (x, text) in placed(&svg) {
+        assert!(!drivers.contains(&text) || x >= right_of(x), "{text} at {x}");
+    }
+    for points in polylines(&svg) {
+        let (left, top) = points[0];
+        let edge = if top < 400.0 { right_of(left) } else { 910.0 };
+        let is_sample = points.len() == 2 && left >= edge;
+        assert!(is_sample || points.iter().all(|point| point.0 <= edge), "{points:?}");
+    }
     // a point for each number of connections, of each driver, in the first two
     assert_eq!(svg.matches("<circle").count(), 2 * summaries.len(), "{svg}");
 
@@ -493,6 +504,26 @@ fn plots_and_report_show_what_was_measured() {
         .map(|line| line.split("<td>").skip(1).collect())
         .collect();
     assert_eq!(rows, where_epoll_wins(&summaries));
+}
+
+/// The texts of a plot, and where each stands.
+fn placed(svg: &str) -> Vec<(f64, &str)> {
+    let begins = svg.split("<text x=\"").skip(1);
+    let read = begins.filter_map(|rest| {
+        let x = rest.split('"').next()?.parse().ok()?;
+        Some((x, rest.split_once('>')?.1.split('<').next()?.trim()))
+    });
+    read.collect()
+}
+
+/// The points of each line of a plot.
+fn polylines(svg: &str) -> Vec<Vec<(f64, f64)>> {
+    let points = svg.split(" points=\"").skip(1).filter_map(|rest| rest.split('"').next());
+    let point = |text: &str| {
+        let (x, y) = text.split_once(',')?;
+        Some((x.parse().ok()?, y.parse().ok()?))
+    };
+    points.map(|points| points.split_whitespace().filter_map(point).collect()).collect()
 }
 
 /// The same table, from the records.

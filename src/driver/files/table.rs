@@ -282,6 +282,12 @@ impl Table {
         self.released.remove(at)
     }
 
+    /// Those that nobody will ask for.
+    pub(super) fn take_messages(&mut self) -> Vec<Message> {
+        let held = self.awaited.values_mut().filter_map(|awaited| awaited.message.take());
+        held.chain(self.released.drain(..)).collect()
+    }
+
     pub(super) fn released(&self) -> usize {
         self.released.len()
     }

@@ -143,6 +143,9 @@ impl FileWork {
     /// Ends all files, so that nothing is left of those that are not whole. `step` begins what they want, waits until something was
     /// done, the given time at most, and tells what; `false`: nothing can be done any more.
     pub(in crate::driver) fn end(&mut self, mut step: impl FnMut(&mut FileWork, Time) -> bool) {
+        // a message may have a writer, which has the table
+        let messages = self.table().take_messages();
+        drop(messages);
         self.table().close();
         let (mut now, mut left) = (clock::now(), usize::MAX);
         let mut until = now + limits::FILE_PATIENCE;

@@ -15,6 +15,8 @@ type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
 const SIZE: (u32, u32) = (1000, 800);
 const FONT: &str = "sans-serif";
+/// Pixels at the right of each panel, for its legend.
+const LEGEND: u32 = 90;
 /// For up to three drivers; told apart also by those who see red and green as one.
 const COLOURS: [RGBColor; 3] =
     [RGBColor(0, 92, 175), RGBColor(230, 120, 0), RGBColor(110, 110, 110)];
@@ -103,6 +105,7 @@ fn by_connections(
     let mut chart = ChartBuilder::on(area)
         .caption(title, (FONT, 18))
         .margin(12)
+        .margin_right(LEGEND)
         .x_label_area_size(36)
         .y_label_area_size(48)
         .build_cartesian_2d((least / 1.5..most * 1.5).log_scale(), 0.0..top.max(0.01) * 1.1)?;
@@ -116,16 +119,13 @@ fn by_connections(
     for (driver, colour) in drivers(summaries) {
         let of_driver: Vec<_> = summaries.iter().filter(|s| s.driver == driver).collect();
         let medians = of_driver.iter().map(|s| (s.connections as f64, figure(s).median));
-        chart
-            .draw_series(LineSeries::new(medians, colour.stroke_width(2)).point_size(3))?
-            .label(driver)
-            .legend(move |(x, y)| PathElement::new([(x, y), (x + 16, y)], colour.stroke_width(2)));
+        chart.draw_series(LineSeries::new(medians, colour.stroke_width(2)).point_size(3))?;
         chart.draw_series(of_driver.iter().map(|s| {
             let (x, spread) = (s.connections as f64, figure(s));
             PathElement::new([(x, spread.min), (x, spread.max)], colour)
         }))?;
     }
-    legend(&mut chart)
+    legend(area, summaries)
 }
 
 /// Latency by quantile, whose axis grows by one per nine.
@@ -138,6 +138,7 @@ fn latencies(area: &Area<'_>, summaries: &[Summary]) -> Result<(), Failure> {
     let mut chart = ChartBuilder::on(area)
         .caption(format!("Latency in µs by quantile, {most_connections} connections"), (FONT, 18))
         .margin(12)
+        .margin_right(LEGEND)
         .x_label_area_size(36)
         .y_label_area_size(64)
         .build_cartesian_2d((1.0..10_000.0).log_scale(), (least * 0.8..most * 1.2).log_scale())?;
@@ -151,12 +152,9 @@ fn latencies(area: &Area<'_>, summaries: &[Summary]) -> Result<(), Failure> {
         .draw()?;
     for (driver, colour) in drivers(summaries) {
         let Some(summary) = shown.iter().find(|summary| summary.driver == driver) else { continue };
-        chart
-            .draw_series(LineSeries::new(quantile_curve(summary), colour.stroke_width(2)))?
-            .label(driver)
-            .legend(move |(x, y)| PathElement::new([(x, y), (x + 16, y)], colour.stroke_width(2)));
+        chart.draw_series(LineSeries::new(quantile_curve(summary), colour.stroke_width(2)))?;
     }
-    legend(&mut chart)
+    legend(area, summaries)
 }
 
 /// One over the share of requests that took longer, and how long that is.
@@ -172,16 +170,14 @@ fn quantile_curve(summary: &Summary) -> Vec<(f64, f64)> {
     curve
 }
 
-fn legend<'a, C: CoordTranslate>(
-    chart: &mut ChartContext<'a, SVGBackend<'a>, C>,
-) -> Result<(), Failure> {
-    chart
-        .configure_series_labels()
-        .position(SeriesLabelPosition::UpperLeft)
-        .background_style(WHITE.mix(0.8))
-        .border_style(BLACK.mix(0.2))
-        .label_font((FONT, 14))
-        .draw()?;
+/// Beside the data, where no line comes.
+fn legend(area: &Area<'_>, summaries: &[Summary]) -> Result<(), Failure> {
+    let x = (area.dim_in_pixel().0 - LEGEND) as i32 + 16;
+    for (at, (driver, colour)) in drivers(summaries).into_iter().enumerate() {
+        let y = 52 + 20 * at as i32;
+        area.draw(&PathElement::new([(x, y), (x + 16, y)], colour.stroke_width(2)))?;
+        area.draw(&Text::new(driver, (x + 22, y - 6), (FONT, 14)))?;
+    }
     Ok(())
 }
 
