@@ -1,5 +1,6 @@
 //! Many transfers, by every way that a connection can be made, to servers that reset, stall and trickle, with cancels,
-//! pauses and deadlines at random: each ends once, and nothing is left of any of them.
+//! pauses and deadlines at random, a third of them into files: each ends once, and nothing is left of any of them, of a file that is not whole
+//! neither.
 //!
 //! `RINGDOVE_TORTURE` sets the number of transfers (`scripts/torture` runs a million), `RINGDOVE_SEED` the seed.
 
@@ -13,27 +14,42 @@ use std::env;
 use std::time::{Duration, Instant};
 
 use chance::Chance;
+use ringdove::MultiError::UnknownTransfer;
 use ringdove::driver::Kind;
 use ringdove::engine::NameService;
 use ringdove::sys::count::{self, Counter};
 use ringdove::sys::ring::{self, InUse, ZeroCopy};
 use ringdove::sys::usage;
-use ringdove::{Config, Driver, Flow, Handler, TransferId};
+use ringdove::{Config, Driver, Existing, FileWriter, Flow, Handler, Outcome, Room, TransferId};
 use ringdove_test_support::leak::Census;
 use ringdove_test_support::{PATIENCE, eventually, isolated};
+use tempfile::TempDir;
 use world::{Route, World};
 
 const IN_FLIGHT: usize = 150;
 
-/// Takes a body, pausing now and then.
+/// Takes a body, pausing now and then, and may have it written to a file.
 struct Sink {
     chance: Chance,
     pauses: bool,
+    file: Option<FileWriter>,
 }
 
 impl Handler for Sink {
-    fn body(&mut self, _: &[u8]) -> Flow {
+    fn body(&mut self, chunk: &[u8]) -> Flow {
+        match self.file.as_mut().map(|file| file.write(chunk)) {
+            None | Some(Ok(Room::More)) => {}
+            Some(Ok(Room::Full)) => return Flow::Pause,
+            Some(Err(errno)) => return Flow::Abort(errno.to_string()),
+        }
         if self.pauses && self.chance.one_in(20) { Flow::Pause } else { Flow::Continue }
+    }
+
+    fn done(&mut self, outcome: &Outcome) {
+        match &mut self.file {
+            Some(file) if outcome.result.is_ok() && !self.chance.one_in(10) => file.finish(),
+            _ => self.file = None,
+        }
     }
 }
 
@@ -57,6 +73,7 @@ const GROWTH_KIB: u64 = 8 * 1024;
 struct Torture {
     driver: Driver,
     world: World,
+    directory: TempDir,
     chance: Chance,
     seed: u64,
     running: Vec<(TransferId, Route)>,
@@ -64,6 +81,8 @@ struct Torture {
     well: [u64; Route::ALL.len()],
     ended: u64,
     removed: u64,
+    /// Files that got their names.
+    files: u64,
 }
 
 impl Torture {
@@ -87,7 +106,19 @@ impl Torture {
         };
         world.tell(&mut driver);
         let (chance, running, well) = (Chance::new(seed), Vec::new(), [0; Route::ALL.len()]);
-        Some(Torture { driver, world, chance, seed, running, well, ended: 0, removed: 0 })
+        let directory = tempfile::tempdir().expect("a directory");
+        Some(Torture {
+            driver,
+            world,
+            directory,
+            chance,
+            seed,
+            running,
+            well,
+            ended: 0,
+            removed: 0,
+            files: 0,
+        })
     }
 
     /// Carries so many more transfers to their ends.
@@ -105,6 +136,11 @@ impl Torture {
                 let (_, route) = self.running.swap_remove(place);
                 self.well[route as usize] += u64::from(message.outcome.result.is_ok());
                 self.ended += 1;
+                let (_, sink) = message.into_parts::<Sink>().expect("as added");
+                if let Some(mut file) = sink.file {
+                    let result = file.take_result().expect("a message comes after its file");
+                    self.files += u64::from(result.is_ok());
+                }
             }
             for _ in 0..self.running.len().min(4) {
                 self.disturb();
@@ -116,8 +152,20 @@ impl Torture {
         let Self { chance, world, .. } = self;
         let route = Route::ALL[chance.below(Route::ALL.len())];
         let request = world.request(route, chance);
-        let sink = Sink { chance: chance.fork(), pauses: chance.one_in(4) };
-        let id = self.driver.add(request, Box::new(sink)).expect("added");
+        let mut path = self.directory.path().to_owned();
+        match chance.below(150) {
+            // there is no such directory
+            0 => path.push("none/file"),
+            // one that others replace at the same time
+            1..50 => path.push(chance.below(500).to_string()),
+            _ => {}
+        }
+        let existing = [Existing::Replace, Existing::Keep][chance.below(2)];
+        let has_file = path != self.directory.path();
+        let file = has_file.then(|| self.driver.files().create(path, existing));
+        let sink = Sink { chance: chance.fork(), pauses: chance.one_in(4), file: None };
+        let add = |id| Sink { file: file.map(|file| file.of(id)), ..sink };
+        let id = self.driver.add_with(request, add).expect("added");
         self.running.push((id, route));
     }
 
@@ -134,8 +182,9 @@ impl Torture {
                 drop(self.driver.remove(id).expect("it runs"));
                 self.removed += 1;
             }
-            1 => self.driver.pause(id).expect("it runs"),
-            2..=4 => self.driver.resume(id).expect("it runs"),
+            // or is over, but for its file
+            1 => assert!(matches!(self.driver.pause(id), Ok(()) | Err(UnknownTransfer(_)))),
+            2..=4 => assert!(matches!(self.driver.resume(id), Ok(()) | Err(UnknownTransfer(_)))),
             _ => {}
         }
     }
@@ -145,7 +194,13 @@ impl Torture {
         let Self { driver, seed, .. } = self;
         driver.close_idle().unwrap();
         let clean = |driver: &mut Driver| {
-            let held = driver.ring_in_use().is_some_and(|held| held != InUse::default());
+            // the poll of what wakes the loop when a thread is done with a file
+            let waker = |held: InUse| InUse {
+                polls: held.polls.min(1),
+                owed: held.owed.min(1),
+                ..InUse::default()
+            };
+            let held = driver.ring_in_use().is_some_and(|held| held != waker(held));
             driver.is_empty() && !held
         };
         let done = eventually(PATIENCE, || {
@@ -153,6 +208,10 @@ impl Torture {
             clean(driver)
         });
         assert!(done, "seed {seed}: {:?}, {:?}", driver.stats(), driver.ring_in_use());
+        let names = std::fs::read_dir(self.directory.path()).expect("a directory");
+        let names = names.map(|entry| entry.expect("an entry").file_name());
+        let asides = names.filter(|name| name.to_string_lossy().starts_with(".ringdove-"));
+        assert_eq!(asides.count(), 0, "seed {seed}: written aside, and left there");
     }
 }
 
@@ -167,9 +226,11 @@ fn torture(kind: Kind, transfers: u64, seed: u64) {
     let (seconds, at_end) = (start.elapsed().as_secs_f64(), resident());
     assert_eq!(torture.ended + torture.removed, transfers, "seed {seed}");
     let stats = torture.driver.stats();
-    assert_eq!((stats.running, stats.succeeded + stats.failed), (0, torture.ended), "seed {seed}");
+    let over = stats.succeeded + stats.failed + stats.removed;
+    assert_eq!((stats.running, over), (0, transfers), "seed {seed}");
     assert!(stats.succeeded > 0 && stats.failed > 0 && torture.world.resets() > 0, "{stats:?}");
-    let well = torture.well;
+    let (well, files) = (torture.well, torture.files);
+    assert!(files > 0, "seed {seed}");
     torture.assert_all_given_back();
     drop(torture);
     let counts = count::snapshot().since(&before);
@@ -178,7 +239,7 @@ fn torture(kind: Kind, transfers: u64, seed: u64) {
     }
     println!(
         "measured: {kind}, seed {seed}: {transfers} transfers in {seconds:.1} s, {} well, {} failed, {} removed, {} \
-         connections, {} look-ups, {} exhausted, {} sends without copy; resident {settled} KiB after a fifth, \
+         connections, {} look-ups, {} exhausted, {} sends without copy, {files} files; resident {settled} KiB after a fifth, \
          {at_end} KiB at the end",
         stats.succeeded,
         stats.failed,
@@ -203,7 +264,12 @@ fn run(kind: Kind, test: &str, wrapper: &[&str], most: u64) {
     isolated::run(test, wrapper, || {
         let seed = setting("RINGDOVE_SEED", 0x5eed);
         let before = Census::take();
-        torture(kind, setting("RINGDOVE_TORTURE", 1500).min(most), seed);
+        let transfers = setting("RINGDOVE_TORTURE", 1500).min(most);
+        // what the kernel has of workers for files ends with the thread whose ring it was
+        let thread = std::thread::spawn(move || torture(kind, transfers, seed));
+        if let Err(panic) = thread.join() {
+            std::panic::resume_unwind(panic);
+        }
         before.assert_restored(PATIENCE);
     });
 }
