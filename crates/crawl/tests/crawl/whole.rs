@@ -18,8 +18,8 @@ use ringdove_crawl::warc::{WriterConfig, check};
 
 use crate::web::{CRAWL_DELAY, Size, Web};
 
-/// As long as nobody waits in vain.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// As long as nobody waits in vain, on however busy a machine.
+const PATIENCE: Duration = Duration::from_secs(900);
 
 fn config(delay: Duration) -> CrawlConfig {
     CrawlConfig { delay, allow_private: true, ..CrawlConfig::new("testbot/1.0 (test@a.example)") }
@@ -173,7 +173,7 @@ fn a_crawl_that_is_killed_at_any_moment_loses_nothing() {
 fn a_budget_ends_a_crawl_and_another_run_goes_on() {
     let web = Web::start(Size { seed: 3, hosts: 6, pages: 20 });
     let job = tempfile::tempdir().unwrap();
-    let mut config = config(Duration::from_millis(50));
+    let mut config = config(Duration::from_millis(10));
     config.budget.pages = Some(20);
     let (end, tally) = run(crawl(job.path(), &web.seed(), config.clone()).unwrap()).unwrap();
     assert_eq!(end, End::Budget);
@@ -181,6 +181,7 @@ fn a_budget_ends_a_crawl_and_another_run_goes_on() {
     assert!((20..20 + 6).contains(&tally.pages), "{tally:?}");
     // nobody knows when a host was asked last: it is left alone for its delay first
     let (before, began) = (web.visits().len(), Instant::now());
+    config.delay = Duration::from_millis(600);
     config.budget.pages = None;
     config.budget.host_pages = Some(7);
     let (end, tally) = run(crawl(job.path(), &web.seed(), config.clone()).unwrap()).unwrap();
@@ -188,6 +189,7 @@ fn a_budget_ends_a_crawl_and_another_run_goes_on() {
     assert!(tally.pages <= 6 * 7 + 6, "{tally:?}");
     let late = web.too_soon(before, began, config.delay);
     assert!(late.is_empty(), "{late:#?}");
+    config.delay = Duration::from_millis(10);
     config.budget.host_pages = None;
     run(crawl(job.path(), &web.seed(), config).unwrap()).unwrap();
     let urls: BTreeSet<_> = kept(job.path()).into_keys().collect();
