@@ -220,6 +220,11 @@ pub enum Retry {
 }
 
 impl Error {
+    /// Of a transfer that has not begun its exchange.
+    pub(crate) fn before_exchange(cause: Cause, phase: Phase) -> Error {
+        Error { cause, phase, progress: Progress::NothingSent, attempts: None, url: None }
+    }
+
     /// What was asked for when the transfer failed, be it where redirects had led: without user information, and the beginning of
     /// a long one. `None` of an error that is not a transfer's last.
     pub fn url(&self) -> Option<&str> {

@@ -116,14 +116,15 @@ impl Hasher for IdHasher {
 }
 
 /// Entries by generational id. The generation lies with the entry, so that one look finds both, and an entry that
-/// nobody asks for is dropped where it is.
-pub(crate) struct Slab<T> {
+/// nobody asks for is dropped where it is. They go by the name of their own type, or by another.
+pub(crate) struct Slab<T, N = T> {
     entries: Vec<Entry<T>>,
     len: usize,
     /// The first of the free slots; [`END`] if there is none.
     free: u32,
     /// The generation of slots that come to be: above that of all that were given back.
     young: Generation,
+    named: PhantomData<fn() -> N>,
 }
 
 struct Entry<T> {
@@ -137,12 +138,18 @@ struct Entry<T> {
 /// The end of the list of free slots.
 const END: u32 = u32::MAX;
 
-impl<T> Slab<T> {
+impl<T, N> Slab<T, N> {
     pub(crate) const fn new() -> Self {
-        Self { entries: Vec::new(), len: 0, free: END, young: Generation::FIRST }
+        Self {
+            entries: Vec::new(),
+            len: 0,
+            free: END,
+            young: Generation::FIRST,
+            named: PhantomData,
+        }
     }
 
-    pub(crate) fn insert(&mut self, value: T) -> Id<T> {
+    pub(crate) fn insert(&mut self, value: T) -> Id<N> {
         self.len += 1;
         let slot = self.free;
         match self.entries.get_mut(slot as usize) {
@@ -160,7 +167,7 @@ impl<T> Slab<T> {
     }
 
     /// The id that what is inserted next will have.
-    pub(crate) fn next_id(&self) -> Id<T> {
+    pub(crate) fn next_id(&self) -> Id<N> {
         match self.entries.get(self.free as usize) {
             Some(entry) => Id { slot: self.free, generation: entry.generation, of: PhantomData },
             None => Id { slot: self.entries.len() as u32, generation: self.young, of: PhantomData },
@@ -168,18 +175,18 @@ impl<T> Slab<T> {
     }
 
     #[inline]
-    pub(crate) fn get(&self, id: Id<T>) -> Option<&T> {
+    pub(crate) fn get(&self, id: Id<N>) -> Option<&T> {
         let entry = self.entries.get(id.slot())?;
         if entry.generation == id.generation { entry.occupant.as_ref() } else { None }
     }
 
     #[inline]
-    pub(crate) fn get_mut(&mut self, id: Id<T>) -> Option<&mut T> {
+    pub(crate) fn get_mut(&mut self, id: Id<N>) -> Option<&mut T> {
         let entry = self.entries.get_mut(id.slot())?;
         if entry.generation == id.generation { entry.occupant.as_mut() } else { None }
     }
 
-    pub(crate) fn remove(&mut self, id: Id<T>) -> Option<T> {
+    pub(crate) fn remove(&mut self, id: Id<N>) -> Option<T> {
         self.get(id)?;
         let value = self.entries[id.slot()].occupant.take();
         self.note_free(id);
@@ -187,7 +194,7 @@ impl<T> Slab<T> {
     }
 
     /// As [`Slab::remove`], for an entry that is large to be moved about. Says whether there was one.
-    pub(crate) fn discard(&mut self, id: Id<T>) -> bool {
+    pub(crate) fn discard(&mut self, id: Id<N>) -> bool {
         let there = self.get(id).is_some();
         if there {
             self.entries[id.slot()].occupant = None;
@@ -204,7 +211,7 @@ impl<T> Slab<T> {
         self.len == 0
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (Id<T>, &T)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Id<N>, &T)> {
         self.entries.iter().enumerate().filter_map(|(slot, entry)| {
             let value = entry.occupant.as_ref()?;
             let (slot, generation) = (slot as u32, entry.generation);
@@ -213,7 +220,7 @@ impl<T> Slab<T> {
     }
 
     /// The occupant of a slot, which is first of the free ones now, has left.
-    fn note_free(&mut self, id: Id<T>) {
+    fn note_free(&mut self, id: Id<N>) {
         let entry = &mut self.entries[id.slot()];
         (entry.generation, entry.next) = (id.generation.next(), self.free);
         self.free = id.slot;
@@ -232,7 +239,7 @@ mod tests {
 
     #[test]
     fn a_stale_id_finds_nothing_in_a_reused_slot() {
-        let mut slab = Slab::new();
+        let mut slab: Slab<_> = Slab::new();
         let first = slab.insert("first");
         assert_eq!(slab.remove(first), Some("first"));
         let second = slab.insert("second");
@@ -245,7 +252,7 @@ mod tests {
 
     #[test]
     fn bits_round_trip_and_ignore_the_kind() {
-        let mut slab = Slab::new();
+        let mut slab: Slab<_> = Slab::new();
         for _ in 0..3 {
             let id = slab.insert(());
             slab.remove(id);
@@ -256,7 +263,7 @@ mod tests {
 
     #[test]
     fn slots_that_were_given_back_forget_nobody() {
-        let mut slab = Slab::new();
+        let mut slab: Slab<_> = Slab::new();
         let many: Vec<_> = (0..2 * KEPT_WHEN_EMPTY).map(|n| slab.insert(n)).collect();
         assert_eq!(
             slab.iter().map(|(id, n)| (id.slot(), *n)).last(),
@@ -278,7 +285,7 @@ mod tests {
 
     #[test]
     fn an_id_that_was_made_up_finds_no_free_slot() {
-        let mut slab = Slab::new();
+        let mut slab: Slab<_> = Slab::new();
         let id = slab.insert(());
         slab.remove(id);
         let next = Id { slot: id.slot, generation: id.generation.next(), of: PhantomData };

@@ -4,7 +4,7 @@
 
 use std::any::Any;
 
-use crate::engine::Outcome;
+use crate::engine::transfers::report::Outcome;
 use crate::protocol::{Fields, Redirect, RequestHead, ResponseHead, SourceRead};
 
 /// Receives the events of one transfer.

@@ -6,16 +6,20 @@
 
 use std::collections::VecDeque;
 
-use crate::engine::dials::race::{Families, Race, RaceId};
-use crate::engine::exchanges::exchange::{Exchange, ExchangeId};
-use crate::engine::gates::{GateId, Gates, Rules};
-use crate::engine::links::connection::{Connection, ConnectionId, State};
+use crate::engine::config::Config;
+use crate::engine::dials::race::{Families, Race};
+use crate::engine::exchanges::codec::Codec;
+use crate::engine::exchanges::exchange::Exchange;
+use crate::engine::gates::{Gates, Rules};
+use crate::engine::ids::{ConnectionId, ExchangeId, LookupId, OriginId, TransferId, of};
+use crate::engine::links::connection::{Connection, State};
 use crate::engine::memory::unfinished::Unfinished;
 use crate::engine::names::channels::Channels;
-use crate::engine::names::resolve::{Keep, Left, LookupId, Resolver};
-use crate::engine::pool::{OriginId, Pool};
+use crate::engine::names::resolve::{Keep, Left, Resolver};
+use crate::engine::pool::Pool;
+use crate::engine::timer::Timer;
 use crate::engine::timers::Timers;
-use crate::engine::{Config, Output, Stats, TransferId};
+use crate::engine::{Output, Stats};
 use crate::id::Slab;
 use crate::time::Time;
 
@@ -24,8 +28,8 @@ pub(in crate::engine) struct Net {
     pub(in crate::engine) carried_deadlines: bool,
     pub(in crate::engine) now: Time,
     pub(in crate::engine) pool: Pool,
-    pub(in crate::engine) races: Slab<Race>,
-    pub(in crate::engine) exchanges: Slab<Exchange>,
+    pub(in crate::engine) races: Slab<Race, of::Race>,
+    pub(in crate::engine) exchanges: Slab<Exchange, of::Exchange>,
     pub(in crate::engine) gates: Gates,
     pub(in crate::engine) resolver: Resolver,
     pub(in crate::engine) channels: Channels,
@@ -42,19 +46,6 @@ pub(in crate::engine) struct Net {
     pub(in crate::engine) unfinished: Unfinished,
     pub(in crate::engine) outputs: VecDeque<Output>,
     pub(in crate::engine) stats: Stats,
-}
-
-/// What a timer stands for.
-#[derive(Debug, Clone, Copy)]
-pub(in crate::engine) enum Timer {
-    Transfer(TransferId),
-    Connection(ConnectionId),
-    Gate(GateId),
-    Race(RaceId),
-    /// On a stream: others of its connection have their own.
-    Exchange(ExchangeId),
-    /// Those of the origin who wait to see what is spoken on its first connection.
-    Dial(OriginId),
 }
 
 impl Net {
@@ -162,5 +153,18 @@ impl Net {
             self.outputs.push_back(Output::Abandon { lookup });
         }
         self.to_serve.push_back(origin);
+    }
+}
+
+impl Net {
+    /// What the exchange wants of its connection's socket may have changed.
+    pub(in crate::engine) fn touch_exchange(&mut self, id: ExchangeId) {
+        if let Some(exchange) = self.exchanges.get(id) {
+            let on_stream = matches!(exchange.codec, Codec::Http2(_));
+            self.touch(exchange.connection);
+            if on_stream {
+                self.schedule_exchange(id);
+            }
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! What the engine wants of its driver.
 
 use crate::dial::Dial;
-use crate::engine::{ConnectionId, LookupId};
+use crate::engine::ids::{ConnectionId, LookupId};
 use crate::protocol::Host;
 use crate::time::Time;
 

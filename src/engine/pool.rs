@@ -6,158 +6,21 @@
 //! number of transfers queued, origins known or connections open; an origin that nobody uses is
 //! forgotten.
 
+pub(super) mod key;
 mod spoken;
 
 use std::collections::{HashMap, VecDeque};
-use std::hash::{Hash, Hasher};
-
-use std::sync::Arc;
-
-use crate::engine::dials::route::Via;
-use crate::engine::dials::ways::Way;
-use crate::engine::links::connection::{Connection, Idle, State};
-use crate::engine::timers::TimerId;
-use crate::engine::{ConnectionId, HttpVersions, Options, OriginStats, Request, TransferId};
-use crate::id::{Id, Slab};
-use crate::protocol::{Host, Origin, RequestHead, Scheme, Version};
-use crate::time::Time;
-use crate::tls::TlsPolicy;
 
 use spoken::{Known, Speaks, Spoken};
 
-pub(super) type OriginId = Id<PoolOrigin>;
-
-/// All that two transfers must have in common to share a connection.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct PoolKey {
-    /// Whom requests are sent to: a proxy, where it forwards them.
-    pub(super) origin: Origin,
-    /// `None` in plaintext.
-    pub(super) tls: Option<TlsPolicy>,
-    /// `None` where the way is straight.
-    pub(super) via: Option<Arc<Via>>,
-    /// `None` where it is the system's choice.
-    pub(super) way: Option<Arc<Way>>,
-    /// What may be spoken; [`HttpVersions::Http1`] wherever nothing else can come of it.
-    pub(super) versions: HttpVersions,
-}
-
-/// By the origin alone: few keys differ in nothing else.
-impl Hash for PoolKey {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.origin.hash(state);
-    }
-}
-
-impl PoolKey {
-    /// Whether it leads to a socket of this machine, which has no address.
-    pub(super) fn is_local(&self) -> bool {
-        self.way.as_ref().is_some_and(|way| way.is_local())
-    }
-
-    pub(super) fn of(head: &RequestHead, options: &Options, default: Option<&TlsPolicy>) -> Self {
-        // each option is named, so that a new one cannot be forgotten here
-        let Options {
-            timeouts: _,
-            low_speed: _,
-            max_body: _,
-            decode: _,
-            raw: _,
-            redirects: _,
-            record_hops: _,
-            auth: _,
-            cookies: _,
-            cookies_by_host_field: _,
-            hsts: _,
-            http: _,
-            max_rate: _,
-            attempt_delay: _,
-            retry: _,
-            tls,
-            proxies: _,
-            proxy_tls: _,
-            ways: _,
-            versions,
-            priority: _,
-            head_writer: _,
-        } = options;
-        let way = Way::of(head.origin(), options);
-        let via = Via::of(head.origin(), way.as_deref(), options, default);
-        if let Some(via) = via.as_ref().filter(|via| via.forwards) {
-            let (origin, tls) = (via.proxy.origin(), via.tls.clone());
-            let versions = HttpVersions::Http1;
-            return Self { origin, tls, via: Some(via.clone()), way, versions };
-        }
-        let origin = head.origin().clone();
-        let tls = match origin.scheme() {
-            Scheme::Http => None,
-            Scheme::Https => tls.as_ref().or(default).cloned(),
-        };
-        let versions = match *versions {
-            HttpVersions::Negotiated if tls.is_none() => HttpVersions::Http1,
-            // a request of its own version
-            _ if head.version() != Version::Http11 => HttpVersions::Http1,
-            versions => versions,
-        };
-        Self { origin, tls, via, way, versions }
-    }
-
-    /// The same for a request that has left the scope of its credentials: the origin is shown no certificate of the
-    /// client's, and all that was demanded of origins is demanded of it. A proxy that forwards is who it was.
-    pub(super) fn without_credentials(self) -> Self {
-        if self.via.as_ref().is_some_and(|via| via.forwards) {
-            return self;
-        }
-        let tls = self.tls.map(|policy| policy.without_client_certificate());
-        Self { tls, ..self }
-    }
-
-    /// Whether nothing says how a peer is verified that has to be.
-    pub(super) fn lacks_tls(&self) -> bool {
-        let origin = self.origin.scheme() == Scheme::Https && self.tls.is_none();
-        origin || self.via.as_ref().is_some_and(|via| via.lacks_tls())
-    }
-
-    /// Whom a socket is connected to.
-    pub(super) fn peer(&self) -> (&Host, u16) {
-        match &self.via {
-            None => self.target(),
-            Some(via) => via.peer(),
-        }
-    }
-
-    /// Whom the way leads to, in the end: the origin, or who stands for it.
-    pub(super) fn target(&self) -> (&Host, u16) {
-        match self.way.as_ref().and_then(|way| way.target.as_ref()) {
-            None => (self.origin.host(), self.origin.port()),
-            Some((host, port)) => (host, *port),
-        }
-    }
-
-    /// The same, as the proxy of a tunnel is told.
-    pub(super) fn tunnelled(&self) -> Origin {
-        let (host, port) = self.target();
-        Origin::new(host.clone(), port, self.origin.scheme())
-    }
-
-    /// Whether a tunnel leads to the origin.
-    pub(super) fn tunnel(&self) -> Option<&Arc<Via>> {
-        self.via.as_ref().filter(|via| !via.forwards)
-    }
-
-    /// Whether requests are forwarded.
-    pub(super) fn forwarder(&self) -> Option<&Arc<Via>> {
-        self.via.as_ref().filter(|via| via.forwards)
-    }
-
-    /// Takes out of a request what is for proxies alone, where none will read it.
-    #[inline(always)]
-    pub(super) fn restrict(&self, request: &mut Request) {
-        if request.options.proxies.is_some() && self.forwarder().is_none() {
-            request.head.strip_proxy_credentials();
-        }
-    }
-}
+use crate::engine::ids::{ConnectionId, OriginId, TransferId, of};
+use crate::engine::links::connection::{Connection, State};
+use crate::engine::links::idle::{Idle, IdleLinks};
+use crate::engine::pool::key::PoolKey;
+use crate::engine::timers::TimerId;
+use crate::engine::{HttpVersions, OriginStats};
+use crate::id::Slab;
+use crate::time::Time;
 
 /// What is kept per origin.
 pub(crate) struct PoolOrigin {
@@ -191,17 +54,9 @@ pub(crate) struct PoolOrigin {
     missed_turn: bool,
 }
 
-/// The position of an idle connection: in its origin's stack, and among all by age.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct IdleLinks {
-    index: usize,
-    older: Option<ConnectionId>,
-    newer: Option<ConnectionId>,
-}
-
 pub(super) struct Pool {
-    pub(super) connections: Slab<Connection>,
-    origins: Slab<PoolOrigin>,
+    pub(super) connections: Slab<Connection, of::Connection>,
+    origins: Slab<PoolOrigin, of::Origin>,
     by_key: HashMap<PoolKey, OriginId>,
     spoken: Spoken,
     /// The origin that was asked for last: many transfers in turn go to the same.

@@ -6,18 +6,18 @@
 
 use std::collections::VecDeque;
 
-use crate::engine::Config;
-use crate::engine::dials::race::RaceId;
-use crate::engine::exchanges::receive::Common;
+use crate::engine::config::Config;
+use crate::engine::exchanges::common::Common;
+use crate::engine::ids::{RaceId, TransferId, of};
 use crate::engine::memory::loans::Memory;
 use crate::engine::net::Net;
 use crate::engine::transfers::identity::Keeper;
 use crate::engine::transfers::retry::Retries;
-use crate::engine::transfers::transfer::{Place, Transfer, TransferId};
+use crate::engine::transfers::transfer::{Place, Transfer};
 use crate::id::Slab;
 
 pub(in crate::engine) struct Roster {
-    pub(in crate::engine) transfers: Slab<Transfer>,
+    pub(in crate::engine) transfers: Slab<Transfer, of::Transfer>,
     /// Those to be admitted with the next batch.
     pub(in crate::engine) arrivals: VecDeque<TransferId>,
     pub(in crate::engine) common: Common,

@@ -7,7 +7,7 @@
 
 use percent_encoding::percent_decode;
 
-use super::request::trim;
+use super::field::trim;
 
 /// Bytes of a name, as Linux's file systems have it (limits.h).
 const NAME_MAX: usize = 255;

@@ -10,7 +10,7 @@ use std::ops::Range;
 
 use ::http::Method;
 
-use super::auth::SecretError;
+use super::auth::fault::SecretError;
 
 /// The peer broke HTTP, or went over a limit on what it may send. The connection is of no more use.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -17,8 +17,7 @@
 use memchr::memchr;
 
 use super::fault::{HttpFault, excerpt};
-use super::head::trim;
-use super::request::{is_token_byte, is_value_byte};
+use super::field::{is_token_byte, is_value_byte, trim_folded};
 
 /// Bytes of the first line of a field section, with the lines that are folded onto it (RFC 9112, 5.2). `None` until
 /// the byte after it has come, which says whether it goes on.
@@ -40,7 +39,7 @@ pub(super) fn split(line: &[u8]) -> Option<(&str, &[u8])> {
     let is_name = !name.is_empty() && name.iter().all(|&byte| is_token_byte(byte));
     let name = is_name.then(|| std::str::from_utf8(name).ok()).flatten()?;
     // a fold before the colon is no white space that proxies take away
-    (!line[..colon].contains(&b'\n')).then(|| (name, trim(&line[colon + 1..])))
+    (!line[..colon].contains(&b'\n')).then(|| (name, trim_folded(&line[colon + 1..])))
 }
 
 /// As [`split`]; a fault if the line may not be passed over, or not be read as that.

@@ -18,21 +18,12 @@ use bytes::Bytes;
 use memchr::{memchr, memchr_iter};
 
 use super::fault::{HttpFault, excerpt};
+use super::field::trim_folded;
 use super::field_line;
 use super::h1::framing::{self, Framing, RequestKind};
 use super::h1::reuse::CloseReasons;
+use super::version::Version;
 use crate::limits::HEAD_FIELDS;
-
-/// The version of a message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Version {
-    /// HTTP/1.0 (RFC 1945).
-    Http10,
-    /// HTTP/1.1 (RFC 9112), or a later minor version, which is read as this (RFC 9110, 2.5).
-    Http11,
-    /// HTTP/2 (RFC 9113).
-    Http2,
-}
 
 /// A response's head: a view of its bytes, which have been validated.
 ///
@@ -78,7 +69,7 @@ impl<'a> ResponseHead<'a> {
     /// The reason phrase, often empty, in no particular encoding.
     pub fn reason(&self) -> &'a [u8] {
         let code = after_version(&self.raw[..line_end(self.raw)]);
-        trim(code.get(3..).unwrap_or_default())
+        trim_folded(code.get(3..).unwrap_or_default())
     }
 
     /// The field lines, in order.
@@ -178,7 +169,7 @@ impl<'a> Fields<'a> {
         }
         let (line, rest) = self.rest.split_at(end);
         self.rest = rest;
-        let value = trim(&line[colon + 1..]);
+        let value = trim_folded(&line[colon + 1..]);
         let value = if folded { Cow::Owned(unfold(value)) } else { Cow::Borrowed(value) };
         Some((&line[..colon], value))
     }
@@ -400,14 +391,6 @@ pub(super) fn end(before: &[u8], input: &[u8]) -> Option<usize> {
             _ => false,
         })
         .map(|at| at + 1)
-}
-
-/// Without white space at either end, folded lines' ends included.
-pub(super) fn trim(value: &[u8]) -> &[u8] {
-    let is_blank = |b: &u8| matches!(b, b' ' | b'\t' | b'\r' | b'\n');
-    let Some(first) = value.iter().position(|b| !is_blank(b)) else { return &[] };
-    let last = value.iter().rposition(|b| !is_blank(b)).unwrap_or(first);
-    &value[first..=last]
 }
 
 #[cold]

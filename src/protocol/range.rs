@@ -182,7 +182,8 @@ impl std::error::Error for ResumeFault {}
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::head::{HeadStart, Lines, Version};
+    use crate::protocol::head::{HeadStart, Lines};
+    use crate::protocol::version::Version;
 
     fn part(first: u64, last: u64, total: Option<u64>) -> Option<ContentRange> {
         Some(ContentRange::Part { first, last, total })

@@ -13,12 +13,13 @@ use ::http::Method;
 use url::{Position, Url};
 
 use super::fault::{RequestError, excerpt};
+use super::field::{trim, validate_name, validate_value};
 use super::h1::body::BodyLength;
 use super::h1::framing::RequestKind;
 use super::h1::reuse::{CloseReason, CloseReasons};
-use super::head::Version;
 use super::host::{Origin, is_reg_name_byte};
 use super::trailers::validate_trailer_name;
+use super::version::Version;
 use crate::limits;
 
 /// A request without its body. At most 112 bytes, and its strings.
@@ -678,31 +679,6 @@ impl fmt::Write for Counter {
     }
 }
 
-pub(super) fn validate_name(name: &str) -> Result<(), RequestError> {
-    if name.is_empty() || !name.bytes().all(is_token_byte) {
-        return Err(RequestError::BadFieldName(name.escape_debug().to_string().into()));
-    }
-    Ok(())
-}
-
-pub(super) fn validate_value(name: &str, value: &[u8]) -> Result<(), RequestError> {
-    match value.iter().position(|&b| !is_value_byte(b)) {
-        None => Ok(()),
-        Some(at) => Err(RequestError::BadFieldValue { name: name.into(), byte: value[at], at }),
-    }
-}
-
-/// `tchar` of RFC 9110, 5.6.2.
-pub(super) const fn is_token_byte(byte: u8) -> bool {
-    matches!(byte, b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' | b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.')
-        || matches!(byte, b'^'..=b'`' | b'|' | b'~')
-}
-
-/// `field-vchar`, SP and HTAB of RFC 9110, 5.5.
-pub(super) fn is_value_byte(byte: u8) -> bool {
-    byte == b'\t' || (byte >= b' ' && byte != 0x7f)
-}
-
 /// `host [ ":" port ]` of RFC 9110, 7.2, and not empty.
 fn is_authority(text: &str) -> bool {
     let (host_is_good, port) = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
@@ -717,14 +693,6 @@ fn is_authority(text: &str) -> bool {
         None => port.is_empty(),
     };
     host_is_good && port_is_good
-}
-
-/// Without optional white space (RFC 9110, 5.6.3) at either end.
-pub(super) fn trim(value: &[u8]) -> &[u8] {
-    let is_blank = |b: &u8| matches!(b, b' ' | b'\t');
-    let Some(first) = value.iter().position(|b| !is_blank(b)) else { return &[] };
-    let last = value.iter().rposition(|b| !is_blank(b)).unwrap_or(first);
-    &value[first..=last]
 }
 
 /// Fields that say how the message is framed or what the connection does.

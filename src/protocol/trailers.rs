@@ -4,7 +4,7 @@
 //! was validated on its way in.
 
 use super::fault::RequestError;
-use super::request::{trim, validate_name, validate_value};
+use super::field::{trim, validate_name, validate_value};
 
 /// The trailer section of a request: what is known of a body only at its end, such as a digest.
 ///

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use crate::engine::Options;
 use crate::engine::exchanges::exchange::{Exchange, Hold, Rest};
-use crate::engine::links::connection::{Connection, Idle, State, WireCount};
+use crate::engine::links::connection::{Connection, State};
+use crate::engine::links::idle::Idle;
+use crate::engine::links::wire::WireCount;
 use crate::engine::multiplex::Multiplex;
 use crate::engine::names::resolve::Resolver;
 use crate::engine::transfers::request::Timeouts;

@@ -10,16 +10,18 @@
 mod due;
 pub(super) mod overdue;
 
+use crate::engine::Engine;
 use crate::engine::exchanges::codec::Codec;
-use crate::engine::exchanges::exchange::{ExchangeId, Hold};
+use crate::engine::exchanges::exchange::Hold;
+use crate::engine::ids::{ConnectionId, ExchangeId, TransferId};
 use crate::engine::links::connection::{Connection, State};
-use crate::engine::net::{Net, Timer};
+use crate::engine::net::Net;
 use crate::engine::pool::PoolOrigin;
 use crate::engine::roster::Roster;
+use crate::engine::timer::Timer;
 use crate::engine::transfers::finish::Stand;
 use crate::engine::transfers::transfer::Place;
-use crate::engine::{ConnectionId, Engine, TransferId, error_before_exchange};
-use crate::error::{Cause, Deadline};
+use crate::error::{Cause, Deadline, Error};
 use crate::limits;
 use crate::time::Time;
 
@@ -81,7 +83,7 @@ impl Engine {
                 let cause =
                     Cause::Timeout { deadline, after: transfer.request.options.allowed(deadline) };
                 let phase = transfer.place.phase(&self.net);
-                self.end(id, error_before_exchange(cause, phase));
+                self.end(id, Error::before_exchange(cause, phase));
             }
             // what connections wait for
             Then::SendBody
@@ -122,7 +124,7 @@ impl Engine {
                 match deadline {
                     // whose time is over, and not the connection's
                     Deadline::Total if others_wait && connection.is_past_connect() => {
-                        let error = error_before_exchange(cause, connection.phase());
+                        let error = Error::before_exchange(cause, connection.phase());
                         let report =
                             self.roster.report(&mut self.net, transfer, Stand::Opening(id));
                         if !self.hand_on(id) {

@@ -6,18 +6,22 @@
 
 use std::net::SocketAddr;
 
-use crate::engine::dials::race::{First, RaceId};
+use crate::engine::dials::race::First;
 use crate::engine::exchanges::codec::Codec;
-use crate::engine::exchanges::exchange::{Exchange, ExchangeId};
+use crate::engine::exchanges::exchange::Exchange;
 use crate::engine::gates::Clock;
-use crate::engine::links::connection::{Claim, Connecting, Connection, State};
-use crate::engine::names::resolve::{Addresses, LookupId, Outcome, Resolver};
+use crate::engine::ids::{ConnectionId, ExchangeId, LookupId, OriginId, RaceId, TransferId};
+use crate::engine::links::claim::Claim;
+use crate::engine::links::connection::{Connecting, Connection, State};
+use crate::engine::names::answer::{Addresses, LookupOutcome};
+use crate::engine::names::resolve::Resolver;
 use crate::engine::net::Net;
-use crate::engine::pool::{OriginId, PoolKey, PoolOrigin};
+use crate::engine::pool::PoolOrigin;
+use crate::engine::pool::key::PoolKey;
 use crate::engine::roster::Roster;
 use crate::engine::transfers::transfer::{Place, Transfer};
-use crate::engine::{ConnectionId, Engine, Output, Request, TransferId, error_before_exchange};
-use crate::error::{Cause, Phase, Unresolved};
+use crate::engine::{Engine, Output, Request};
+use crate::error::{Cause, Error, Phase, Unresolved};
 use crate::limits;
 use crate::protocol::{Exchange as Http1, Host};
 use crate::time::Time;
@@ -255,7 +259,7 @@ impl Engine {
             let Some(cause) = self.roster.refusal(&self.net, id) else { break id };
             // as one that waits it can be taken out
             self.roster.queue_first(&mut self.net, id);
-            self.end(id, error_before_exchange(cause, Phase::Proxy));
+            self.end(id, Error::before_exchange(cause, Phase::Proxy));
         };
         if self.net.gates.any() && self.net.pool.get(origin)?.queued() == 0 {
             let clock = Clock::new(&mut self.net.timers, self.net.now);
@@ -318,7 +322,7 @@ impl Engine {
                 self.roster.schedule_transfer(&mut self.net, id);
             }
             if let Some(why) = self.net.resolver.known_failure(&host, self.net.now) {
-                self.end_lookup(lookup, Outcome::Unknown { why });
+                self.end_lookup(lookup, LookupOutcome::Unknown { why });
                 continue;
             }
             self.net.stats.lookups += 1;
@@ -329,7 +333,7 @@ impl Engine {
     }
 
     /// A look-up is over.
-    pub(in crate::engine) fn end_lookup(&mut self, lookup: LookupId, outcome: Outcome) {
+    pub(in crate::engine) fn end_lookup(&mut self, lookup: LookupId, outcome: LookupOutcome) {
         let (waiters, result) = self.net.resolver.finish(lookup, outcome, self.net.now);
         self.tell_waiters(waiters, &result);
     }
@@ -349,7 +353,7 @@ impl Engine {
                 Ok(_) => self.roster.requeue(&mut self.net, id),
                 Err(why) => {
                     let cause = Cause::Resolve(why.clone());
-                    self.end(id, error_before_exchange(cause, Phase::Resolve));
+                    self.end(id, Error::before_exchange(cause, Phase::Resolve));
                 }
             }
         }
@@ -371,7 +375,7 @@ impl Engine {
             Ok(opened) => opened,
             Err((cause, phase)) => {
                 self.roster.queue_first(&mut self.net, id);
-                return self.end(id, error_before_exchange(cause, phase));
+                return self.end(id, Error::before_exchange(cause, phase));
             }
         };
         transfer.place = Place::Opening(connection);

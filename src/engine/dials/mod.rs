@@ -5,6 +5,8 @@
 
 mod launch;
 pub(super) mod race;
+pub(super) mod refused;
 pub(super) mod route;
 pub(super) mod shortage;
+pub(super) mod socket;
 pub(super) mod ways;

@@ -9,12 +9,8 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use crate::dial::{Bind, Dial, Remote, UnixAddress};
-use crate::engine::names::resolve::Addresses;
-use crate::engine::net::Net;
-use crate::engine::pool::OriginId;
-use crate::engine::{Connection, Options};
-use crate::error::Cause;
+use crate::dial::{Bind, Dial, UnixAddress};
+use crate::engine::names::answer::Addresses;
 use crate::protocol::{Host, Origin};
 
 /// How connections are made, where not as the system would.
@@ -117,7 +113,7 @@ impl ConnectTo {
 /// The way to one origin.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(in crate::engine) struct Way {
-    unix: Option<UnixAddress>,
+    pub(super) unix: Option<UnixAddress>,
     /// Whom it leads to, if not the origin's own host and port.
     pub(in crate::engine) target: Option<(Host, u16)>,
     family: Option<Family>,
@@ -126,8 +122,8 @@ pub(in crate::engine) struct Way {
 
 impl Way {
     /// The way to `origin`, if it is one that the system would not choose.
-    pub(in crate::engine) fn of(origin: &Origin, options: &Options) -> Option<Arc<Way>> {
-        let Ways { unix_socket, connect_to, family, sources } = options.ways.as_deref()?;
+    pub(in crate::engine) fn of(origin: &Origin, ways: &Ways) -> Option<Arc<Way>> {
+        let Ways { unix_socket, connect_to, family, sources } = ways;
         let target = connect_to.iter().find_map(|to| to.target(origin));
         // to where it leads anyhow is no other way
         let target = target.filter(|(host, port)| (host, *port) != (origin.host(), origin.port()));
@@ -167,55 +163,13 @@ impl Way {
         }
     }
 
-    fn dial(&self, address: SocketAddr, number: u64) -> Dial {
+    pub(super) fn dial(&self, address: SocketAddr, number: u64) -> Dial {
         match &self.unix {
             Some(unix) => Dial::unix(unix.clone()),
             None => {
                 let source = self.sources.as_ref().and_then(|s| s.pick(address.ip(), number));
                 Dial { bind: source.cloned(), ..Dial::tcp(address) }
             }
-        }
-    }
-}
-
-impl Net {
-    /// Whether a connection's peer has no address.
-    pub(in crate::engine) fn is_unix(&self, connection: &Connection) -> bool {
-        let way = self.pool.get(connection.origin).and_then(|origin| origin.key.way.as_ref());
-        way.is_some_and(|way| way.unix.is_some())
-    }
-
-    /// Whether the kernel would know where an address is: one of a link is on one of its interfaces alone, which the host's
-    /// zone or the way there says.
-    pub(super) fn check_zone(&self, origin: OriginId, address: IpAddr) -> Result<(), Cause> {
-        let IpAddr::V6(ip) = address else { return Ok(()) };
-        if !ip.is_unicast_link_local() {
-            return Ok(());
-        }
-        let Dial { remote, bind, .. } = self.dial_to(origin, SocketAddr::new(address, 0));
-        let has_zone = match remote {
-            Remote::Ip(SocketAddr::V6(address)) => address.scope_id() != 0,
-            Remote::Ip(SocketAddr::V4(_)) | Remote::Unix(_) => true,
-        };
-        let has_device = bind.is_some_and(|bind| bind.device.is_some());
-        if has_zone || has_device { Ok(()) } else { Err(Cause::NoZone { address: ip }) }
-    }
-
-    /// How a connection of this origin to one of its addresses is opened.
-    pub(super) fn dial_to(&self, origin: OriginId, mut address: SocketAddr) -> Dial {
-        let Some(key) = self.pool.get(origin).map(|origin| &origin.key) else {
-            return Dial::tcp(address);
-        };
-        let (host, _) = key.peer();
-        // of an address that was fixed for it the system chooses the interface
-        if let SocketAddr::V6(address) = &mut address
-            && host.ip() == Some((*address.ip()).into())
-        {
-            address.set_scope_id(host.scope());
-        }
-        match key.way.as_deref() {
-            None => Dial::tcp(address),
-            Some(way) => way.dial(address, self.stats.opened),
         }
     }
 }
@@ -246,7 +200,7 @@ mod tests {
     }
 
     fn way(origin: &Origin, ways: Ways) -> Option<Arc<Way>> {
-        Way::of(origin, &Options { ways: Some(Arc::new(ways)), ..Options::default() })
+        Way::of(origin, &ways)
     }
 
     #[test]

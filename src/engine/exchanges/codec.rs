@@ -5,11 +5,13 @@
 
 use std::collections::VecDeque;
 
+use crate::engine::links::wire::Wire;
 use crate::engine::timers::TimerId;
-use crate::engine::transfers::transfer::Wire;
+use crate::limits;
 use crate::protocol::h2::{Mark, Part as Sent, StreamId};
 use crate::protocol::{
-    BodyLength, Exchange as Http1, Fields, KeptFields, KeptHead, RequestHead, ResponseHead,
+    BodyLength, CloseReason, Exchange as Http1, Fields, KeptFields, KeptHead, RequestHead,
+    ResponseHead,
 };
 use crate::time::Time;
 
@@ -271,4 +273,12 @@ impl Held {
             Held::End => Part::End,
         }
     }
+}
+
+/// Whether to read the rest of a response that leads on, so that its connection can be used again.
+pub(in crate::engine) fn is_worth_finishing(codec: &Http1) -> bool {
+    let reasons = codec.close_reasons();
+    let only_unfinished = reasons.iter().all(|reason| reason == CloseReason::ResponseUnfinished);
+    let size = codec.content_length().unwrap_or(0).max(codec.body_received());
+    only_unfinished && size <= limits::SUPERSEDED_BODY
 }

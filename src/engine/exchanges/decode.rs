@@ -7,13 +7,10 @@
 //! memory for it, and waits for that (see [`crate::engine::memory::loans`]); a transfer that decodes nothing has nothing of this but a
 //! null pointer.
 
-use crate::engine::exchanges::exchange::{Exchange, ExchangeId, Hold, Rest};
-use crate::engine::exchanges::receive::Next;
+use crate::engine::exchanges::next::Next;
 use crate::engine::memory::loans::Loan;
-use crate::engine::net::Net;
-use crate::engine::roster::Roster;
-use crate::engine::transfers::panicked::{Called, calling};
-use crate::engine::{Engine, Flow, Handler, Undecoded};
+use crate::engine::transfers::report::Undecoded;
+use crate::engine::{Flow, Handler};
 use crate::error::Cause;
 use crate::limits;
 use crate::protocol::{
@@ -24,7 +21,7 @@ use crate::protocol::{
 pub(in crate::engine) struct Decoding {
     /// Or what stands against it, should there be a body. A coding that is not known stands against nothing: the body is
     /// delivered as it comes.
-    decoder: Result<ContentDecoder, CodingFault>,
+    pub(super) decoder: Result<ContentDecoder, CodingFault>,
     /// What was received and is not decoded: of a transfer that is paused, or waits for its turn.
     waiting: Vec<u8>,
     /// Bytes given to the handler.
@@ -88,7 +85,7 @@ impl Decoding {
     }
 
     /// Bytes decoded, by all codings.
-    fn work(&self) -> u64 {
+    pub(super) fn work(&self) -> u64 {
         self.decoder.as_ref().map_or(0, ContentDecoder::work)
     }
 
@@ -137,7 +134,11 @@ impl Decoding {
     }
 
     /// Goes on with what was left waiting.
-    fn take_waiting(&mut self, handler: &mut dyn Handler, buffer: &mut Vec<u8>) -> (Flow, Next) {
+    pub(super) fn take_waiting(
+        &mut self,
+        handler: &mut dyn Handler,
+        buffer: &mut Vec<u8>,
+    ) -> (Flow, Next) {
         let waiting = std::mem::take(&mut self.waiting);
         self.take(&waiting, handler, buffer)
     }
@@ -204,79 +205,6 @@ impl Decoding {
                 Flow::Enough => return Poured::Enough,
                 Flow::Abort(why) => return Poured::Failed(Cause::Aborted(why)),
             }
-        }
-    }
-}
-
-impl Exchange {
-    /// The body of its response ended with its connection.
-    pub(super) fn end_coded(&mut self) {
-        if let Some(Ok(decoder)) = self.decoding.as_mut().map(|decoding| &mut decoding.decoder) {
-            decoder.end();
-        }
-    }
-}
-
-impl Engine {
-    /// Delivers what an exchange had left undecoded. False if it cannot go on: it is
-    /// paused again, waits for its next turn, or has failed.
-    pub(super) fn take_undecoded(&mut self, id: ExchangeId) -> bool {
-        let Some(exchange) = self.net.exchanges.get_mut(id) else { return true };
-        let Some(decoding) = &mut exchange.decoding else { return true };
-        let Some(transfer) = self.roster.transfers.get_mut(exchange.claim.transfer) else {
-            return true;
-        };
-        let before = decoding.work();
-        self.told = true;
-        let (handler, decoded) = (&mut *transfer.handler, &mut self.roster.common.decoded);
-        let (flow, next) = calling(Called::On(id), || decoding.take_waiting(handler, decoded));
-        self.decoded_in_batch += decoding.work() - before;
-        match (flow, next) {
-            (_, Next::Fail(cause)) => self.fail_exchange(id, cause, None),
-            (Flow::Pause, _) => {
-                transfer.paused.receiving = true;
-                exchange.holds.set(Hold::Receiving, true);
-                self.net.touch_exchange(id);
-            }
-            (_, Next::Yield) => self.net.end_turn(id),
-            (_, Next::AwaitMemory) => self.await_memory(id),
-            (Flow::Enough, _) => {
-                exchange.leave_rest(Rest::Unwanted);
-                return true;
-            }
-            (
-                Flow::Continue | Flow::Abort(_),
-                Next::More | Next::Wait | Next::Complete | Next::Elsewhere,
-            ) => {
-                return true;
-            }
-        }
-        false
-    }
-}
-
-impl Roster {
-    /// An exchange fails: what its decoder holds back is delivered before.
-    #[cold]
-    pub(in crate::engine) fn give_out_rest(&mut self, net: &mut Net, id: ExchangeId) {
-        let Some(exchange) = net.exchanges.get_mut(id) else { return };
-        let pauses = exchange.holds.delivery();
-        let Some(decoding) = exchange.decoding.as_mut().filter(|_| !pauses) else { return };
-        let Some(transfer) = self.transfers.get_mut(exchange.claim.transfer) else { return };
-        // whatever is answered, it fails for the reason it had
-        let (handler, decoded) = (&mut *transfer.handler, &mut self.common.decoded);
-        _ = calling(Called::On(id), || decoding.take_end(handler, decoded));
-    }
-}
-
-impl Net {
-    /// The exchange goes on with the next batch.
-    pub(super) fn end_turn(&mut self, id: ExchangeId) {
-        if let Some(exchange) = self.exchanges.get_mut(id) {
-            exchange.holds.set(Hold::Turn, true);
-            self.count_all_held(id);
-            self.resumed.push_back(id);
-            self.touch_exchange(id);
         }
     }
 }

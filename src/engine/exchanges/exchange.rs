@@ -4,19 +4,19 @@
 //! other exchanges. Invariants: it has one transfer and one connection, which may carry others, and both outlive it; it takes bytes, or gives
 //! some, only where nothing holds it.
 
+use crate::engine::Paused;
 use crate::engine::exchanges::codec::Codec;
 use crate::engine::exchanges::decode::Decoding;
 use crate::engine::exchanges::leftover::Leftover;
 use crate::engine::exchanges::pace::Pace;
-use crate::engine::links::connection::{Claim, WireCount};
+use crate::engine::ids::{ConnectionId, TransferId};
+use crate::engine::links::claim::Claim;
+use crate::engine::links::wire::WireCount;
 use crate::engine::memory::loans::Loan;
-use crate::engine::net::Net;
-use crate::engine::{ConnectionId, Paused, Response, Transfer, TransferId};
+use crate::engine::transfers::report::Response;
+use crate::engine::transfers::transfer::Transfer;
 use crate::error::{Operation, Phase, Progress};
-use crate::id::Id;
 use crate::time::Time;
-
-pub(in crate::engine) type ExchangeId = Id<Exchange>;
 
 pub(in crate::engine) struct Exchange {
     pub(in crate::engine) claim: Claim,
@@ -304,19 +304,6 @@ impl Exchange {
             (Time::NEVER, Time::NEVER) => Phase::Send,
             (Time::NEVER, _) => Phase::FirstByte,
             _ => Phase::Receive,
-        }
-    }
-}
-
-impl Net {
-    /// What the exchange wants of its connection's socket may have changed.
-    pub(in crate::engine) fn touch_exchange(&mut self, id: ExchangeId) {
-        if let Some(exchange) = self.exchanges.get(id) {
-            let on_stream = matches!(exchange.codec, Codec::Http2(_));
-            self.touch(exchange.connection);
-            if on_stream {
-                self.schedule_exchange(id);
-            }
         }
     }
 }

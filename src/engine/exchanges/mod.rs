@@ -4,9 +4,12 @@
 //! connection came to be, nor what follows on the response.
 
 pub(super) mod codec;
+pub(super) mod common;
 pub(super) mod decode;
 pub(super) mod exchange;
-mod leftover;
+pub(super) mod leftover;
+pub(super) mod next;
 pub(super) mod pace;
 pub(super) mod receive;
 pub(super) mod send;
+pub(super) mod undecoded;

@@ -4,56 +4,22 @@
 //! yet to take is copied, and that is at most what one receive brought.
 
 use crate::engine::exchanges::codec::Codec;
+use crate::engine::exchanges::common::Common;
 use crate::engine::exchanges::decode::Decoding;
-use crate::engine::exchanges::exchange::{Exchange, ExchangeId, Hold, Rest};
+use crate::engine::exchanges::exchange::{Exchange, Hold, Rest};
+use crate::engine::exchanges::next::{Next, Taken};
+use crate::engine::ids::{ConnectionId, ExchangeId};
 use crate::engine::links::connection::{Connection, State};
-use crate::engine::memory::loans::Memory;
 use crate::engine::net::Net;
-use crate::engine::transfers::identity::Keeper;
-use crate::engine::transfers::panicked::{Called, calling};
+use crate::engine::transfers::guarded::{Called, calling};
+use crate::engine::transfers::report::Response;
 use crate::engine::transfers::request::Body;
-use crate::engine::transfers::retry::Retries;
-use crate::engine::{ConnectionId, Engine, Flow, Handler, Response, Transfer};
+use crate::engine::transfers::transfer::Transfer;
+use crate::engine::{Engine, Flow, Handler};
 use crate::error::Cause;
 use crate::limits;
 use crate::protocol::{Event, Fields, ProxyFault, Read, ResponseHead};
 use crate::time::Time;
-use crate::tls::TlsPolicy;
-
-/// What became of bytes that were received.
-pub(in crate::engine) enum Taken {
-    /// All were taken.
-    All,
-    /// The transfer was paused after so many.
-    Paused(usize),
-    /// The connection is closed, or the exchange is over and nothing more is expected.
-    Over,
-}
-
-/// What one event of an exchange asks for.
-pub(in crate::engine) enum Next {
-    More,
-    Wait,
-    /// The transfer goes on with the next batch.
-    Yield,
-    /// The transfer goes on when there is memory for it.
-    AwaitMemory,
-    Complete,
-    /// The same is asked of another connection.
-    Elsewhere,
-    Fail(Cause),
-}
-
-/// What all exchanges share where a response is delivered.
-pub(in crate::engine) struct Common {
-    /// How `https` is verified where a transfer's options do not say.
-    pub(in crate::engine) tls: Option<TlsPolicy>,
-    pub(in crate::engine) memory: Memory,
-    pub(in crate::engine) keeper: Keeper,
-    pub(in crate::engine) retries: Retries,
-    /// Decoded bytes on their way to a handler.
-    pub(in crate::engine) decoded: Vec<u8>,
-}
 
 impl Engine {
     /// Bytes arrived on a connection.

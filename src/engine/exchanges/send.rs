@@ -2,21 +2,20 @@
 //!
 //! What was filled belongs to the driver, who sends all of it in order and reports what went.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
 use crate::engine::dials::route::Via;
 use crate::engine::exchanges::codec::Codec;
-use crate::engine::exchanges::exchange::{Exchange, ExchangeId, Hold};
+use crate::engine::exchanges::exchange::{Exchange, Hold};
 use crate::engine::exchanges::leftover::Leftover;
+use crate::engine::ids::{ConnectionId, ExchangeId};
 use crate::engine::links::connection::{Connection, State};
 use crate::engine::net::Net;
 use crate::engine::roster::Roster;
-use crate::engine::transfers::request::{Body, Request};
+use crate::engine::transfers::request::{Body, Request, read_body};
 use crate::engine::transfers::transfer::Transfer;
-use crate::engine::{BodySource, ConnectionId, Engine, Flow};
+use crate::engine::{Engine, Flow};
 use crate::error::Cause;
 use crate::limits;
-use crate::protocol::{Fill, HeadToWrite, SourceRead};
+use crate::protocol::{Fill, HeadToWrite};
 use crate::time::Time;
 
 /// The least room that a buffer for `fill` must have.
@@ -279,31 +278,4 @@ fn start(transfer: &mut Transfer) -> Result<(), Cause> {
 #[inline(always)]
 fn tell_sending(transfer: &mut Transfer, head: &[u8], body: &[u8]) -> Result<(), Cause> {
     transfer.call_guarded(|it| it.handler.sending(head, body)).map_err(Cause::Aborted)
-}
-
-/// The next bytes of a body; of one in memory, after those that were taken.
-pub(in crate::engine) fn read_body(
-    body: &mut Body,
-    taken: &mut usize,
-    out: &mut [u8],
-) -> SourceRead {
-    match body {
-        Body::Empty => SourceRead::End,
-        Body::Memory(bytes) => {
-            let rest = &bytes[*taken..];
-            let n = rest.len().min(out.len());
-            out[..n].copy_from_slice(&rest[..n]);
-            *taken += n;
-            if n == 0 { SourceRead::End } else { SourceRead::Data(n) }
-        }
-        Body::Stream { source, .. } | Body::Raw(source) | Body::Connection(source) => {
-            read_source(&mut **source, out)
-        }
-    }
-}
-
-/// A source that panics has failed: here, since a driver may be filling memory that the kernel is to see.
-fn read_source(source: &mut dyn BodySource, out: &mut [u8]) -> SourceRead {
-    let read = catch_unwind(AssertUnwindSafe(|| source.read(out)));
-    read.unwrap_or_else(|_| SourceRead::Failed("the source panicked".to_owned()))
 }

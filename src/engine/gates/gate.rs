@@ -7,11 +7,7 @@ use std::time::Duration;
 use super::list::List;
 use super::{Allowance, Politeness};
 use crate::engine::timers::TimerId;
-use crate::id::Id;
 use crate::time::Time;
-
-/// Names a gate.
-pub(in crate::engine) type GateId = Id<Gate>;
 
 /// What a gate counts, and by what there is one each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -22,12 +22,13 @@ use std::time::Duration;
 
 use slab::Slab as Places;
 
-use super::gate::{Gate, GateId, Rules, Scope};
+use super::gate::{Gate, Rules, Scope};
 use super::list::Links;
 use super::resting::Resting;
-use crate::engine::ConnectionId;
-use crate::engine::net::Timer;
-use crate::engine::pool::{OriginId, PoolKey};
+use crate::engine::ids::{ConnectionId, OriginId};
+use crate::engine::ids::{GateId, of};
+use crate::engine::pool::key::PoolKey;
+use crate::engine::timer::Timer;
 use crate::engine::timers::Timers;
 use crate::id::Slab;
 use crate::limits;
@@ -42,7 +43,7 @@ pub(in crate::engine) struct Table {
     /// The intervals of single hosts.
     own: HashMap<u64, Duration>,
     names: RandomState,
-    gates: Slab<Gate>,
+    gates: Slab<Gate, of::Gate>,
     by_key: HashMap<u64, GateId>,
     resting: Resting,
     /// Table in use that have a time to be kept.

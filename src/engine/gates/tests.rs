@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use super::{Allowance, Gates, Politeness, Rules, Table};
-use crate::engine::{Config, Discard, Engine, Output, Request};
+use crate::engine::config::Config;
+use crate::engine::{Discard, Engine, Output, Request};
 use crate::time::Time;
 
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";

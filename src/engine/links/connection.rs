@@ -6,24 +6,21 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use crate::engine::dials::race::RaceId;
 use crate::engine::dials::route::Via;
-use crate::engine::exchanges::exchange::ExchangeId;
+use crate::engine::ids::{ExchangeId, OriginId, RaceId, TransferId};
+use crate::engine::links::claim::Claim;
+use crate::engine::links::idle::Idle;
 use crate::engine::links::path::Path;
+use crate::engine::links::wire::WireCount;
 use crate::engine::multiplex::Multiplex;
 use crate::engine::names::stub::ChannelId;
-use crate::engine::pool::{IdleLinks, OriginId};
 use crate::engine::timers::TimerId;
-use crate::engine::{Options, TransferId};
 use crate::error::Phase;
 use crate::id::Id;
 use crate::time::Time;
 
-/// Names a connection.
-pub type ConnectionId = Id<Connection>;
-
-/// A connection in the engine. Opaque: see [`ConnectionId`].
-pub struct Connection {
+/// A connection in the engine.
+pub(in crate::engine) struct Connection {
     pub(in crate::engine) origin: OriginId,
     pub(in crate::engine) state: State,
     pub(in crate::engine) remote: SocketAddr,
@@ -43,16 +40,6 @@ pub struct Connection {
     pub(in crate::engine) level_queued: bool,
     /// Others of its origin may wait to see what is spoken on it, and how many requests it takes.
     pub(in crate::engine) is_dialed: bool,
-}
-
-/// Bytes since the connection was opened.
-#[derive(Debug, Clone, Copy, Default)]
-pub(in crate::engine) struct WireCount {
-    /// Handed to the driver.
-    pub(in crate::engine) handed: u64,
-    /// Of those, sent as the driver reported.
-    pub(in crate::engine) sent: u64,
-    pub(in crate::engine) received: u64,
 }
 
 pub(in crate::engine) enum State {
@@ -80,15 +67,6 @@ pub(in crate::engine) struct Asking {
     pub(in crate::engine) connected: bool,
     /// The resolver has something to send on it.
     pub(in crate::engine) wants_send: bool,
-}
-
-/// The claim of a transfer on what is made for it, or carries it: who it is, and what binds the wait.
-#[derive(Clone)]
-pub(in crate::engine) struct Claim {
-    pub(in crate::engine) transfer: TransferId,
-    pub(in crate::engine) options: Arc<Options>,
-    /// When the transfer was admitted.
-    pub(in crate::engine) added: Time,
 }
 
 pub(in crate::engine) struct Connecting {
@@ -124,12 +102,6 @@ pub(in crate::engine) struct Progress {
     pub(in crate::engine) since: Time,
     /// When its last step was taken.
     pub(in crate::engine) moved: Time,
-}
-
-#[derive(Clone, Copy)]
-pub(in crate::engine) struct Idle {
-    pub(in crate::engine) since: Time,
-    pub(in crate::engine) links: IdleLinks,
 }
 
 impl Progress {

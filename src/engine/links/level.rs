@@ -4,9 +4,10 @@
 //! for. Must not know how a driver waits.
 
 use crate::engine::exchanges::exchange::Exchange;
+use crate::engine::ids::{ConnectionId, of};
 use crate::engine::links::connection::{Connection, State};
 use crate::engine::net::Net;
-use crate::engine::{ConnectionId, Engine, Level};
+use crate::engine::{Engine, Level};
 use crate::id::Slab;
 use crate::time::Time;
 
@@ -63,7 +64,7 @@ impl Net {
 impl Connection {
     /// Whether bytes received would be taken now; the exchange that it carries is one of these.
     #[inline(always)]
-    fn takes_bytes(&self, exchanges: &Slab<Exchange>) -> bool {
+    fn takes_bytes(&self, exchanges: &Slab<Exchange, of::Exchange>) -> bool {
         if self.ended {
             return false;
         }
@@ -83,7 +84,7 @@ impl Connection {
 
     /// Whether it has bytes for a socket that is connected; the exchange that it carries is one of these.
     #[inline(always)]
-    fn has_bytes(&self, exchanges: &Slab<Exchange>) -> bool {
+    fn has_bytes(&self, exchanges: &Slab<Exchange, of::Exchange>) -> bool {
         if self.path.wants_send() {
             return true;
         }

@@ -4,9 +4,12 @@
 //! descriptors, which address was chosen and why, nor what a message says. Invariant: the layers are a transform of bytes
 //! that knows no engine.
 
+pub(super) mod claim;
 pub(super) mod connection;
+pub(super) mod idle;
 mod level;
 mod path;
 mod setup;
 mod tls;
 mod tunnel;
+pub(super) mod wire;

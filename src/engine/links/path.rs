@@ -7,12 +7,13 @@
 
 use std::net::IpAddr;
 
+use crate::engine::HttpVersions;
 use crate::engine::links::tls::{Queue, TlsSession, no_room, server_name};
 use crate::engine::links::tunnel::{Answer, Tunnel};
-use crate::engine::pool::PoolKey;
-use crate::engine::{HttpVersions, TlsSummary};
+use crate::engine::pool::key::PoolKey;
+use crate::engine::transfers::report::TlsSummary;
 use crate::error::{Cause, Phase};
-use crate::limits::{self, HttpLimits};
+use crate::limits::HttpLimits;
 use crate::protocol::ResponseHead;
 
 /// The layers of one connection.
@@ -198,7 +199,7 @@ impl Path {
 
     /// The alerts with which it ends, as they go to the socket.
     pub(in crate::engine) fn last_words(self) -> Vec<u8> {
-        let words = self.tls.map(|mut tls| farewell(&mut tls)).unwrap_or_default();
+        let words = self.tls.map(|mut tls| tls.farewell()).unwrap_or_default();
         match self.tunnel {
             Some(tunnel) => tunnel.last_words(&words),
             None => words,
@@ -241,24 +242,7 @@ impl Path {
 fn session(key: &PoolKey, versions: HttpVersions) -> Result<Option<Box<TlsSession>>, Cause> {
     let Some(policy) = &key.tls else { return Ok(None) };
     let name = server_name(&key.origin.host().to_string());
-    let session = name.and_then(|name| TlsSession::new(policy, name, wanted(versions)));
+    let session =
+        name.and_then(|name| TlsSession::new(policy, name, |protocol| versions.allow(protocol)));
     session.map(|session| Some(Box::new(session))).map_err(Cause::Tls)
-}
-
-/// Which protocols a server is offered.
-pub(in crate::engine) fn wanted(versions: HttpVersions) -> impl Fn(&[u8]) -> bool {
-    move |protocol| match versions {
-        HttpVersions::Negotiated => true,
-        HttpVersions::Http1 => protocol != b"h2",
-        HttpVersions::Http2 => protocol == b"h2",
-    }
-}
-
-/// The alert with which a session ends.
-pub(super) fn farewell(tls: &mut TlsSession) -> Vec<u8> {
-    tls.close();
-    let mut words = vec![0; limits::LAST_WORDS];
-    let length = tls.fill(&mut words);
-    words.truncate(length);
-    words
 }

@@ -5,16 +5,16 @@
 
 use std::net::IpAddr;
 
+use crate::engine::Engine;
 use crate::engine::dials::route::Via;
-use crate::engine::links::connection::{
-    Claim, Connection, Handshaking, Progress, State, Tunnelling,
-};
+use crate::engine::ids::{ConnectionId, OriginId, TransferId};
+use crate::engine::links::claim::Claim;
+use crate::engine::links::connection::{Connection, Handshaking, Progress, State, Tunnelling};
 use crate::engine::links::path::{Path, Setup, Step};
 use crate::engine::net::Net;
-use crate::engine::pool::{OriginId, PoolOrigin};
+use crate::engine::pool::PoolOrigin;
 use crate::engine::roster::Roster;
 use crate::engine::transfers::finish::Stand;
-use crate::engine::{ConnectionId, Engine, TransferId};
 use crate::error::{Cause, Phase};
 use crate::limits;
 use crate::protocol::{Origin, ProxyProtocol};

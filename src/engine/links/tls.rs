@@ -23,9 +23,11 @@ use rustls::unbuffered::{
 use rustls::{Error, HandshakeKind, InvalidMessage, ProtocolVersion};
 
 use self::fault::Progress;
-pub(crate) use self::fault::no_room;
 use crate::error::TlsFault;
+use crate::limits;
 use crate::tls::{TlsPolicy, TlsVersion};
+
+pub(crate) use self::fault::no_room;
 
 /// The session of one connection: about a kilobyte itself, so that its owner should box it.
 ///
@@ -192,6 +194,15 @@ impl TlsSession {
             self.outgoing.release();
         }
         n
+    }
+
+    /// The alert with which it ends.
+    pub(crate) fn farewell(&mut self) -> Vec<u8> {
+        self.close();
+        let mut words = vec![0; limits::LAST_WORDS];
+        let length = self.fill(&mut words);
+        words.truncate(length);
+        words
     }
 
     /// Whether there are TLS bytes to be sent, also those of a failed session's alert.

@@ -21,7 +21,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::engine::exchanges::exchange::ExchangeId;
+use crate::engine::ids::ExchangeId;
 use crate::engine::turns::Turns;
 use crate::limits;
 use crate::time::Time;

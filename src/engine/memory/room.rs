@@ -10,8 +10,9 @@ use std::collections::BTreeMap;
 
 use crate::engine::Engine;
 use crate::engine::exchanges::codec::OnStream;
-use crate::engine::exchanges::exchange::{Exchange, ExchangeId, Hold};
-use crate::engine::exchanges::receive::Next;
+use crate::engine::exchanges::exchange::{Exchange, Hold};
+use crate::engine::exchanges::next::Next;
+use crate::engine::ids::ExchangeId;
 use crate::engine::memory::loans::Memory;
 use crate::engine::net::Net;
 use crate::engine::roster::Roster;

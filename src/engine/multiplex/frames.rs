@@ -4,17 +4,18 @@
 //! connection is read whatever its exchanges wait for; what one of these has to wait with is bounded by the window of its stream.
 
 use crate::engine::exchanges::codec::{OnStream, Part};
-use crate::engine::exchanges::exchange::{Exchange, ExchangeId, Hold, Rest};
-use crate::engine::exchanges::receive::{
-    Answer, Common, Next, Taken, give_out, give_trailers, heed,
-};
+use crate::engine::exchanges::common::Common;
+use crate::engine::exchanges::exchange::{Exchange, Hold, Rest};
+use crate::engine::exchanges::next::{Next, Taken};
+use crate::engine::exchanges::receive::{Answer, give_out, give_trailers, heed};
+use crate::engine::ids::{ConnectionId, ExchangeId};
 use crate::engine::links::connection::State;
 use crate::engine::multiplex::Multiplex;
 use crate::engine::multiplex::lent::Lent;
 use crate::engine::net::Net;
-use crate::engine::transfers::panicked::{Called, calling};
+use crate::engine::transfers::guarded::{Called, calling};
 use crate::engine::transfers::transfer::Transfer;
-use crate::engine::{ConnectionId, Engine, Flow};
+use crate::engine::{Engine, Flow};
 use crate::error::Cause;
 use crate::id::Id;
 use crate::limits;

@@ -3,9 +3,10 @@
 //! Knows where their heads and bodies are. Must not know frames.
 
 use crate::engine::Flow;
-use crate::engine::exchanges::exchange::{Exchange, ExchangeId, Hold};
-use crate::engine::exchanges::send::read_body;
+use crate::engine::exchanges::exchange::{Exchange, Hold};
+use crate::engine::ids::{ExchangeId, of};
 use crate::engine::multiplex::Departures;
+use crate::engine::transfers::request::read_body;
 use crate::engine::transfers::transfer::Transfer;
 use crate::error::Cause;
 use crate::id::{Id, Slab};
@@ -14,8 +15,8 @@ use crate::protocol::{HttpFault, RequestHead, SourceRead};
 
 /// The requests of all exchanges, each under its id.
 pub(in crate::engine) struct Lent<'a> {
-    pub(in crate::engine) exchanges: &'a mut Slab<Exchange>,
-    pub(in crate::engine) transfers: &'a mut Slab<Transfer>,
+    pub(in crate::engine) exchanges: &'a mut Slab<Exchange, of::Exchange>,
+    pub(in crate::engine) transfers: &'a mut Slab<Transfer, of::Transfer>,
     pub(in crate::engine) departures: &'a mut Departures,
     /// Exchanges whose requests cannot be sent, or not any further.
     pub(in crate::engine) failed: Vec<(ExchangeId, Cause)>,

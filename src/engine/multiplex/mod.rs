@@ -12,8 +12,8 @@ mod streams;
 use std::collections::VecDeque;
 
 use crate::engine::exchanges::codec::OnStream;
-use crate::engine::exchanges::exchange::ExchangeId;
-use crate::engine::links::connection::Idle;
+use crate::engine::ids::ExchangeId;
+use crate::engine::links::idle::Idle;
 use crate::engine::{Priority, Request};
 use crate::limits::{self, H2Limits, HttpLimits};
 use crate::protocol::h2;

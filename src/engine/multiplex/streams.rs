@@ -5,15 +5,17 @@
 //! that have room for one more request are listed at their origin, but for those that have just been found full.
 
 use crate::engine::exchanges::codec::Codec;
-use crate::engine::exchanges::exchange::{ExchangeId, Rest};
+use crate::engine::exchanges::exchange::Rest;
 use crate::engine::gates::Clock;
-use crate::engine::links::connection::{Claim, Connection, State};
+use crate::engine::ids::{ConnectionId, ExchangeId, OriginId, TransferId};
+use crate::engine::links::claim::Claim;
+use crate::engine::links::connection::{Connection, State};
 use crate::engine::multiplex::Multiplex;
-use crate::engine::net::{Net, Timer};
-use crate::engine::pool::OriginId;
+use crate::engine::net::Net;
 use crate::engine::roster::Roster;
+use crate::engine::timer::Timer;
 use crate::engine::transfers::finish::Stand;
-use crate::engine::{ConnectionId, Engine, Options, Output, TransferId};
+use crate::engine::{Engine, Options, Output};
 use crate::error::{Cause, Operation};
 use crate::id::Id;
 use crate::limits;

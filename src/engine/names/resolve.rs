@@ -8,31 +8,25 @@
 mod cache;
 
 use std::collections::HashMap;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use cache::Cache;
+
 use crate::dns::Switch;
-use crate::engine::TransferId;
-use crate::engine::dials::race::RaceId;
+use crate::engine::ids::{LookupId, RaceId, TransferId, of};
+use crate::engine::names::answer::{Addresses, LookupOutcome};
 use crate::engine::names::stub::Fixed;
 use crate::engine::turns::Turns;
 use crate::error::Unresolved;
-use crate::id::{Id, Slab};
+use crate::id::Slab;
 use crate::protocol::Host;
 use crate::time::Time;
 
-use cache::Cache;
 pub(in crate::engine) use cache::Keep;
 
-/// Names a look-up.
-pub type LookupId = Id<Lookup>;
-
-/// The addresses of a host, in the order in which they are tried.
-pub(in crate::engine) type Addresses = Arc<[IpAddr]>;
-
-/// A look-up, waiting for its turn or in flight. Opaque: see [`LookupId`].
-pub struct Lookup {
+/// A look-up, waiting for its turn or in flight.
+struct Lookup {
     host: Host,
     /// Whose the host is.
     owner: Arc<str>,
@@ -71,23 +65,8 @@ pub(super) enum Way {
     System,
 }
 
-/// How a look-up ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::engine) enum Outcome {
-    /// With addresses, and for how long they hold, if that is known.
-    Found { addresses: Addresses, ttl: Option<Duration> },
-    /// The same, of one family. The other's may come: [`Resolver::learn`] or [`Resolver::learn_no_more`] is called.
-    Partial { addresses: Addresses, ttl: Option<Duration> },
-    /// Servers said that there is nothing, and for how long that holds, if they did.
-    Nothing { why: Unresolved, ttl: Option<Duration> },
-    /// Nobody could say.
-    Failed { why: Unresolved },
-    /// The system's resolver found nothing, and does not say whether there is nothing.
-    Unknown { why: Unresolved },
-}
-
 pub(in crate::engine) struct Resolver {
-    lookups: Slab<Lookup>,
+    lookups: Slab<Lookup, of::Lookup>,
     by_host: HashMap<Host, LookupId>,
     fixed: Lane,
     own: Lane,
@@ -118,7 +97,7 @@ impl Lane {
     }
 
     /// The look-up whose turn it is, if the limit allows.
-    fn next(&mut self, lookups: &Slab<Lookup>) -> Option<LookupId> {
+    fn next(&mut self, lookups: &Slab<Lookup, of::Lookup>) -> Option<LookupId> {
         loop {
             let free = self.max_in_flight.saturating_sub(self.queue.there());
             if free == 0 || self.queue.next_has()? > free {
@@ -257,7 +236,7 @@ impl Resolver {
             return Vec::new();
         };
         if epoch == self.epoch {
-            self.cache.insert(host, &Outcome::Found { addresses, ttl }, now);
+            self.cache.insert(host, &LookupOutcome::Found { addresses, ttl }, now);
         } else {
             self.cache.lend(host, &addresses, now);
         }
@@ -351,18 +330,18 @@ impl Resolver {
     pub(in crate::engine) fn finish(
         &mut self,
         id: LookupId,
-        outcome: Outcome,
+        outcome: LookupOutcome,
         now: Time,
     ) -> (Vec<TransferId>, Result<Addresses, Unresolved>) {
         let result = match &outcome {
-            Outcome::Found { addresses, .. } => Ok(addresses.clone()),
-            Outcome::Partial { addresses, .. } => {
+            LookupOutcome::Found { addresses, .. } => Ok(addresses.clone()),
+            LookupOutcome::Partial { addresses, .. } => {
                 self.note_partial(id);
                 Ok(addresses.clone())
             }
-            Outcome::Nothing { why, .. } | Outcome::Failed { why } | Outcome::Unknown { why } => {
-                Err(why.clone())
-            }
+            LookupOutcome::Nothing { why, .. }
+            | LookupOutcome::Failed { why }
+            | LookupOutcome::Unknown { why } => Err(why.clone()),
         };
         let Some(lookup) = self.take(id) else { return (Vec::new(), result) };
         if lookup.begun != Some(self.epoch) {

@@ -4,6 +4,7 @@
 //! checked as it is about to be connected to, whatever was written or looked up to get it. Invariant: an
 //! address that leads to another is allowed only if both are.
 
+mod check;
 mod range;
 mod special;
 
@@ -14,13 +15,6 @@ use std::borrow::Cow;
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
-
-use crate::engine::TransferId;
-use crate::engine::net::Net;
-use crate::engine::pool::PoolKey;
-use crate::engine::roster::Roster;
-use crate::error::Cause;
-use crate::protocol::Host;
 
 pub use range::{AddressRange, AddressRangeError};
 
@@ -147,56 +141,5 @@ impl fmt::Debug for AddressPolicy {
             .field("own", &own.is_some())
             .field("proxies_resolve", proxies_resolve)
             .finish()
-    }
-}
-
-impl Roster {
-    /// Why a transfer whose turn it is may not go on, if it would have a proxy connect where we may not. A transfer that goes
-    /// straight is checked at its connects.
-    #[inline]
-    pub(super) fn refusal(&self, net: &Net, id: TransferId) -> Option<Cause> {
-        net.config.address_policy.as_ref()?;
-        self.refusal_of_proxied(net, id)
-    }
-
-    #[cold]
-    fn refusal_of_proxied(&self, net: &Net, id: TransferId) -> Option<Cause> {
-        let transfer = self.transfers.get(id)?;
-        let key = &net.pool.get(transfer.origin)?.key;
-        // a tunnel may lead elsewhere than to who is asked
-        let target = match key.tunnel() {
-            Some(_) => key.target().0,
-            None => transfer.request.head.origin().host(),
-        };
-        net.check_proxied(key, target).err()
-    }
-}
-
-impl Net {
-    /// Whether an address may be connected to.
-    #[inline]
-    pub(super) fn check_address(&self, address: IpAddr) -> Result<(), Cause> {
-        match &self.config.address_policy {
-            None => Ok(()),
-            Some(policy) => policy
-                .check(address)
-                .map_err(|why| Cause::Denied { address: Some(address), why: why.into() }),
-        }
-    }
-
-    fn check_proxied(&self, key: &PoolKey, target: &Host) -> Result<(), Cause> {
-        let (Some(via), Some(policy)) = (&key.via, &self.config.address_policy) else {
-            return Ok(());
-        };
-        match target.ip() {
-            Some(ip) => self.check_address(ip),
-            // the address that it is given is checked
-            None if via.proxy.protocol().wants_address() || policy.proxies_resolve => Ok(()),
-            None => {
-                let why =
-                    "the proxy would look the name up, where the address policy does not reach";
-                Err(Cause::Denied { address: None, why: why.into() })
-            }
-        }
     }
 }

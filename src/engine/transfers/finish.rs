@@ -5,20 +5,21 @@
 
 use std::time::Duration;
 
-use crate::engine::dials::race::{Onward, RaceId};
+use crate::engine::dials::race::Onward;
 use crate::engine::exchanges::codec::{Codec, OnStream};
-use crate::engine::exchanges::exchange::{Exchange, ExchangeId, Rest};
-use crate::engine::links::connection::{Connecting, Connection, State, WireCount};
+use crate::engine::exchanges::exchange::{Exchange, Rest};
+use crate::engine::ids::{ConnectionId, ExchangeId, RaceId, TransferId, of};
+use crate::engine::links::connection::{Connecting, Connection, State};
+use crate::engine::links::wire::WireCount;
 use crate::engine::net::Net;
 use crate::engine::pool::Pool;
 use crate::engine::roster::Roster;
-use crate::engine::transfers::panicked::{Called, calling, speak_again};
+use crate::engine::transfers::guarded::{Called, calling, speak_again};
+use crate::engine::transfers::message::Message;
+use crate::engine::transfers::report::{Outcome, Report, Times};
 use crate::engine::transfers::request::Value;
 use crate::engine::transfers::transfer::{Place, Spent, Transfer};
-use crate::engine::{
-    ConnectionId, Engine, Handler, Message, Outcome, Output, Report, Times, TransferId,
-    error_before_exchange,
-};
+use crate::engine::{Engine, Handler, Output};
 use crate::error::{Attempts, Cause, Error, Operation, Progress, Retry};
 use crate::id::Slab;
 use crate::limits;
@@ -177,7 +178,7 @@ impl Engine {
         }
         let Some(connection) = self.net.pool.connections.get(id) else { return };
         let Some(transfer) = connection.opens_for() else { return };
-        let error = error_before_exchange(cause, connection.phase());
+        let error = Error::before_exchange(cause, connection.phase());
         let again = self.roster.asks_again_after(&mut self.net, transfer, &error, true, false);
         self.give_up(transfer, Stand::Opening(id), error, again);
     }
@@ -618,7 +619,7 @@ fn is_first(exchange: &Exchange) -> bool {
 #[inline]
 fn at<'a>(
     pool: &'a Pool,
-    exchanges: &'a Slab<Exchange>,
+    exchanges: &'a Slab<Exchange, of::Exchange>,
     stand: Stand,
 ) -> (Option<&'a Connection>, Option<&'a Exchange>) {
     let (connection, exchange) = match stand {

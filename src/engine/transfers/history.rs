@@ -10,8 +10,7 @@ use std::time::Duration;
 use url::Url;
 
 use crate::engine::memory::loans::{Loan, Memory};
-use crate::engine::transfers::transfer::{Hop, Times};
-use crate::engine::{Outcome, Report};
+use crate::engine::transfers::report::{Hop, Outcome, Report, Times};
 use crate::error::{Progress, Redirected};
 use crate::limits;
 use crate::protocol::{Origin, RequestHead, is_same_site, redirects};

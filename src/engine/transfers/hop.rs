@@ -7,43 +7,25 @@
 //! past: [`crate::engine::transfers::history`].
 //! Invariant: a transfer that was never led on has nothing of this but a null pointer.
 
-use crate::engine::exchanges::exchange::ExchangeId;
-use crate::engine::exchanges::receive::Taken;
+use crate::engine::exchanges::codec::is_worth_finishing;
+use crate::engine::exchanges::next::Taken;
+use crate::engine::ids::{ExchangeId, TransferId};
+use crate::engine::links::wire::Wire;
 use crate::engine::net::Net;
-use crate::engine::pool::PoolKey;
+use crate::engine::pool::key::PoolKey;
 use crate::engine::roster::Roster;
 use crate::engine::transfers::history::History;
+use crate::engine::transfers::hops::{Hops, Next};
 use crate::engine::transfers::identity::Keeper;
+use crate::engine::transfers::report::Report;
 use crate::engine::transfers::request::Body;
-use crate::engine::transfers::transfer::{Spent, Transfer, Wire};
-use crate::engine::{Engine, Flow, Outcome, Report, TransferId};
+use crate::engine::transfers::transfer::{Spent, Transfer};
+use crate::engine::{Engine, Flow};
 use crate::error::Cause;
 use crate::limits;
-use crate::protocol::{
-    BodyLength, CloseReason, Event, Exchange as Http1, Read, Redirect, RequestHead, ResponseHead,
-};
+use crate::protocol::{BodyLength, CloseReason, Event, Read, ResponseHead};
 use crate::time::Time;
 use crate::tls::TlsPolicy;
-
-/// What a transfer that was led on has gone through.
-pub(in crate::engine) struct Hops {
-    /// What the head of the exchange under way leads to, or why that cannot be.
-    next: Option<Result<Next, Cause>>,
-    /// The requests that others followed on.
-    history: History,
-    /// When the one under way began to wait.
-    began: Time,
-    /// It has left the scope of its credentials.
-    stripped: bool,
-}
-
-/// The request that follows on a response.
-pub(super) enum Next {
-    /// The one that a redirect asks for.
-    Redirect(Redirect),
-    /// The same, with credentials that answer a challenge.
-    Again,
-}
 
 impl Transfer {
     /// Whether the head of a final response of this status may be more than something to deliver.
@@ -103,14 +85,6 @@ impl Transfer {
     pub(super) fn has_body(&self) -> bool {
         !matches!(self.request.body, Body::Empty)
     }
-}
-
-/// Whether to read the rest of a response that leads on, so that its connection can be used again.
-pub(in crate::engine) fn is_worth_finishing(codec: &Http1) -> bool {
-    let reasons = codec.close_reasons();
-    let only_unfinished = reasons.iter().all(|reason| reason == CloseReason::ResponseUnfinished);
-    let size = codec.content_length().unwrap_or(0).max(codec.body_received());
-    only_unfinished && size <= limits::SUPERSEDED_BODY
 }
 
 impl Engine {
@@ -218,21 +192,5 @@ impl Roster {
             self.schedule_transfer(net, id);
             net.to_serve.push_back(origin);
         }
-    }
-}
-
-impl Hops {
-    fn new(began: Time, records: bool) -> Hops {
-        Hops { next: None, history: History::new(records), began, stripped: false }
-    }
-
-    /// The transfer leaves the scope of its credentials, for good.
-    pub(super) fn strip(&mut self) {
-        self.stripped = true;
-    }
-
-    /// Makes of the last hop's outcome that of the whole transfer.
-    pub(super) fn conclude(self, head: &RequestHead, added: Time, outcome: &mut Outcome) {
-        self.history.conclude(head, self.began.since(added), outcome);
     }
 }

@@ -4,7 +4,7 @@
 //! that it asks for the transfer's own. Must not know what a redirect asks for: that is
 //! [`RedirectPolicy`](crate::protocol::RedirectPolicy)'s.
 
-use crate::engine::pool::PoolKey;
+use crate::engine::pool::key::PoolKey;
 use crate::engine::transfers::history::History;
 use crate::engine::transfers::request::Body;
 use crate::engine::transfers::transfer::Transfer;

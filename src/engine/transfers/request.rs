@@ -9,13 +9,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use url::Url;
 
-use crate::engine::{BodySource, RetryPolicy, Ways};
+use crate::engine::transfers::retry_policy::RetryPolicy;
+use crate::engine::{BodySource, Ways};
 use crate::limits::HttpLimits;
 use crate::protocol::{
     AuthPolicy, BodyLength, CookieJar, DecodePolicy, Hsts, Proxies, ProxyProtocol, RedirectPolicy,
-    RequestError, RequestHead, Scheme, Secret, Version,
+    RequestError, RequestHead, Scheme, Secret, SourceRead, Version, WriteHead, take_zone,
 };
-use crate::protocol::{WriteHead, take_zone};
 use crate::tls::TlsPolicy;
 
 /// A request to be transferred.
@@ -410,6 +410,17 @@ pub enum HttpVersions {
     Http2,
 }
 
+impl HttpVersions {
+    /// Whether a protocol of this name (ALPN's) is offered.
+    pub(in crate::engine) fn allow(self, protocol: &[u8]) -> bool {
+        match self {
+            HttpVersions::Negotiated => true,
+            HttpVersions::Http1 => protocol != b"h2",
+            HttpVersions::Http2 => protocol == b"h2",
+        }
+    }
+}
+
 /// How urgent a response is, as a PRIORITY_UPDATE says it (RFC 9218, 4 and 7). Servers may heed it or not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Priority {
@@ -468,4 +479,31 @@ pub struct LowSpeed {
     pub bytes_per_second: u64,
     /// Measured over this long.
     pub over: Duration,
+}
+
+/// The next bytes of a body; of one in memory, after those that were taken.
+pub(in crate::engine) fn read_body(
+    body: &mut Body,
+    taken: &mut usize,
+    out: &mut [u8],
+) -> SourceRead {
+    match body {
+        Body::Empty => SourceRead::End,
+        Body::Memory(bytes) => {
+            let rest = &bytes[*taken..];
+            let n = rest.len().min(out.len());
+            out[..n].copy_from_slice(&rest[..n]);
+            *taken += n;
+            if n == 0 { SourceRead::End } else { SourceRead::Data(n) }
+        }
+        Body::Stream { source, .. } | Body::Raw(source) | Body::Connection(source) => {
+            read_source(&mut **source, out)
+        }
+    }
+}
+
+/// A source that panics has failed: here, since a driver may be filling memory that the kernel is to see.
+fn read_source(source: &mut dyn BodySource, out: &mut [u8]) -> SourceRead {
+    let read = catch_unwind(AssertUnwindSafe(|| source.read(out)));
+    read.unwrap_or_else(|_| SourceRead::Failed("the source panicked".to_owned()))
 }

@@ -11,98 +11,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::engine::net::Net;
-use crate::engine::roster::Roster;
 use crate::engine::transfers::budget::{Purse, RetryBudget};
-use crate::engine::transfers::transfer::{Place, Transfer};
-use crate::engine::{Report, TransferId};
-use crate::error::{Cause, Deadline, Error, Retry};
+use crate::engine::transfers::retry_policy::{Retried, RetryPolicy};
+use crate::engine::transfers::retrying::{Next, Retrying};
+use crate::engine::transfers::transfer::Transfer;
+use crate::error::{Error, Retry};
 use crate::protocol::{Date, ResponseHead, is_transient, is_unheard, retry_after};
 use crate::time::Time;
-
-/// What is asked for again, when, and how often (curl's `--retry` and what goes with it).
-///
-/// Transient are the statuses 408, 429, 500, 502, 503 and 504, time-outs of a phase (not
-/// [`Timeouts::total`](crate::engine::Timeouts::total), nor the wait for a connection), names that do not
-/// resolve, and connections that fail. Of these, what is safe is asked for again: anything where the
-/// peer cannot have acted upon the request, the rest for idempotent methods alone (RFC 9110, 9.2.2).
-/// A body that cannot be had a second time is not sent again.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RetryPolicy {
-    /// How often one transfer asks again, at most, over all its redirects.
-    pub max: u32,
-    /// How long it waits where the server does not say.
-    pub wait: Wait,
-    /// The longest Retry-After that is heeded; one of no time at all leaves it at [`wait`](Self::wait). A response that asks for more is the last one: to ask
-    /// sooner than that would be in vain.
-    pub longest: Duration,
-    /// Begin no wait that ends later than this after the transfer was admitted; not bounded unless set.
-    pub within: Option<Duration>,
-    /// A connection that is refused is transient, too.
-    pub connection_refused: bool,
-    /// Every failure is transient of which the handler has seen nothing, or after which it can begin anew
-    /// ([`Handler::starts_over`](crate::engine::Handler::starts_over)), and whatever the method: what the request
-    /// does may be done twice.
-    pub all_errors: bool,
-    /// Every status from 400 on is a failure, and transient if all are.
-    pub error_statuses: bool,
-}
-
-/// How long to wait before asking again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wait {
-    /// Each time so long.
-    Fixed(Duration),
-    /// `first`, then twice as long each time, up to `most`; of each, a random part of the second half is
-    /// left out, so that transfers that failed together do not come back together.
-    Doubling {
-        /// The first wait.
-        first: Duration,
-        /// The longest.
-        most: Duration,
-    },
-}
-
-impl Default for RetryPolicy {
-    /// As curl's `--retry 3`: waits of 1, 2 and 4 seconds.
-    fn default() -> Self {
-        Self {
-            max: 3,
-            wait: Wait::Doubling { first: Duration::from_secs(1), most: Duration::from_secs(600) },
-            longest: Duration::from_secs(600),
-            within: None,
-            connection_refused: false,
-            all_errors: false,
-            error_statuses: false,
-        }
-    }
-}
-
-/// A request that was not the last one, and what became of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Retried {
-    /// The status of its response, where there was one.
-    pub status: Option<u16>,
-    /// Why there was none.
-    pub error: Option<Error>,
-    /// How long was waited before the next one.
-    pub wait: Duration,
-}
-
-/// What a transfer that asks again has gone through.
-pub(in crate::engine) struct Retrying {
-    past: Vec<Retried>,
-    /// What is to be waited for when the exchange under way is over.
-    next: Option<Next>,
-}
-
-/// How a request is sent again.
-#[derive(Debug, Clone, Copy)]
-struct Next {
-    wait: Duration,
-    /// Without `Expect: 100-continue`.
-    unasked: bool,
-}
 
 /// What all transfers share.
 pub(in crate::engine) struct Retries {
@@ -140,7 +55,7 @@ impl Retries {
 
     /// Takes an error of a transfer whose handler has seen nothing, if the transfer asks again.
     #[cold]
-    fn take_error(
+    pub(super) fn take_error(
         &mut self,
         transfer: &mut Transfer,
         error: &Error,
@@ -197,50 +112,6 @@ impl Retries {
     }
 }
 
-impl RetryPolicy {
-    /// Whether what went wrong may go right the next time.
-    fn takes(&self, cause: &Cause) -> bool {
-        match cause {
-            Cause::Timeout { deadline: Deadline::Total | Deadline::Queue, .. } => false,
-            Cause::Timeout { .. }
-            | Cause::Resolve(_)
-            | Cause::Closed
-            | Cause::Memory { .. }
-            | Cause::NoMemory { .. } => true,
-            Cause::Os { errno, .. } => {
-                let kind = std::io::Error::from_raw_os_error(*errno).kind();
-                let refused = kind == std::io::ErrorKind::ConnectionRefused;
-                !refused || self.connection_refused || self.all_errors
-            }
-            Cause::Proxy(fault) => self.all_errors || !fault.is_final(),
-            Cause::Refused => true,
-            Cause::Http(_) | Cause::Http2(_) | Cause::Reset(_) | Cause::Tls(_) => self.all_errors,
-            Cause::BodyTooLarge { .. }
-            | Cause::Coding(_)
-            | Cause::Redirect(_)
-            | Cause::Denied { .. }
-            | Cause::NoZone { .. }
-            | Cause::BodyNotRepeatable
-            | Cause::Body(_)
-            | Cause::Aborted(_) => false,
-        }
-    }
-}
-
-impl Wait {
-    /// The wait after so many.
-    fn after(self, times: u32, random: u64) -> Duration {
-        match self {
-            Wait::Fixed(wait) => wait,
-            Wait::Doubling { first, most } => {
-                let whole = first.saturating_mul(1 << times.min(30)).min(most);
-                let less = (random >> 32) as u32;
-                whole - (whole / 2).mul_f64(f64::from(less) / f64::from(u32::MAX))
-            }
-        }
-    }
-}
-
 impl Transfer {
     /// Whether a final response of this status may be one that is asked for again.
     pub(in crate::engine) fn may_ask_again(&self, status: u16) -> bool {
@@ -268,7 +139,7 @@ impl Transfer {
     }
 
     /// Whether the handler forgets what it has seen of a response, if that may be asked for again.
-    fn starts_over(&mut self) -> bool {
+    pub(super) fn starts_over(&mut self) -> bool {
         let all_errors = |policy: &Arc<RetryPolicy>| policy.all_errors;
         let may = self.request.options.retry.as_ref().is_some_and(all_errors);
         may && self.handler_starts_over()
@@ -284,55 +155,10 @@ impl Transfer {
     }
 }
 
-impl Roster {
-    /// Whether a transfer that failed asks again; its handler has `seen` something of a response, or not.
-    pub(super) fn asks_again_after(
-        &mut self,
-        net: &mut Net,
-        id: TransferId,
-        error: &Error,
-        untouched: bool,
-        seen: bool,
-    ) -> bool {
-        let Some(transfer) = self.transfers.get_mut(id) else { return false };
-        if seen && !transfer.starts_over() {
-            return false;
-        }
-        self.common.retries.take_error(transfer, error, untouched, net.now)
-    }
-
-    /// A request that is asked again is over: the transfer waits for its next one. What it held it has
-    /// given back.
-    #[cold]
-    pub(super) fn wait_to_ask_again(
-        &mut self,
-        net: &mut Net,
-        id: TransferId,
-        report: &Report,
-        error: Option<Error>,
-    ) {
-        let Some(transfer) = self.transfers.get_mut(id) else { return };
-        let Some(retrying) = &mut transfer.retrying else { return };
-        let Some(Next { wait, unasked }) = retrying.next.take() else { return };
-        let status = report.status.filter(|_| error.is_none());
-        retrying.past.push(Retried { status, error, wait });
-        if unasked {
-            transfer.request.head.drop_expect();
-        }
-        transfer.place = Place::Later(net.now + wait);
-        transfer.since = net.now;
-        net.stats.retried += 1;
-        if wait.is_zero() {
-            self.seek_connection(net, id);
-        } else {
-            self.schedule_transfer(net, id);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::transfers::retry_policy::Wait;
 
     const SECOND: Duration = Duration::from_secs(1);
 

@@ -8,8 +8,8 @@
 //! malformed in it, and the challenge in which that stands is none; numbers are bounded.
 
 use crate::limits;
+use crate::protocol::field::is_token_byte;
 use crate::protocol::head::ResponseHead;
-use crate::protocol::request::is_token_byte;
 
 /// One challenge.
 #[derive(Debug, Clone, PartialEq, Eq)]

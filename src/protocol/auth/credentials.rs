@@ -10,6 +10,7 @@ use std::sync::Arc;
 use percent_encoding::percent_decode_str;
 use url::Url;
 
+use super::fault::SecretError;
 use crate::protocol::{Origin, RequestError};
 
 /// Which peer asks to be shown who makes a request (RFC 9110, 11.6 and 11.7).
@@ -46,17 +47,6 @@ pub(super) enum Kind {
 pub struct Credentials {
     scope: Scope,
     secret: Secret,
-}
-
-/// Text that cannot be credentials.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SecretError {
-    /// A colon in the user's name, which both Basic and Digest end the name with (RFC 7617, 2).
-    ColonInUser,
-    /// A control character in the user's name or the password (RFC 7617, 2).
-    ControlCharacter,
-    /// The token is no `b64token` (RFC 6750, 2.1).
-    BadToken,
 }
 
 impl Role {
@@ -178,18 +168,6 @@ impl fmt::Debug for Credentials {
         f.debug_struct("Credentials").field("scope", &self.scope).finish_non_exhaustive()
     }
 }
-
-impl fmt::Display for SecretError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            SecretError::ColonInUser => "a colon in the user's name, which no scheme can tell",
-            SecretError::ControlCharacter => "a control character in the user's name or password",
-            SecretError::BadToken => "no bearer token (RFC 6750, 2.1)",
-        })
-    }
-}
-
-impl std::error::Error for SecretError {}
 
 #[cfg(test)]
 mod tests {

@@ -22,6 +22,7 @@
 mod challenge;
 mod credentials;
 mod digest;
+pub(super) mod fault;
 mod netrc;
 mod policy;
 
@@ -35,8 +36,9 @@ use challenge::{Challenge, challenges};
 use credentials::Kind;
 use digest::{Offer, Session};
 
-pub use credentials::{Credentials, Role, Scope, Secret, SecretError};
+pub use credentials::{Credentials, Role, Scope, Secret};
 pub use digest::ClientNonces;
+pub use fault::SecretError;
 pub use netrc::{Netrc, NetrcError};
 pub use policy::AuthPolicy;
 

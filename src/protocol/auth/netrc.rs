@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use url::Url;
 
-use super::credentials::{Secret, SecretError};
+use super::credentials::Secret;
+use super::fault::SecretError;
 use crate::protocol::{Host, Origin};
 
 /// The logins of a netrc file. Cheap to clone; never shown by `Debug`.

@@ -6,7 +6,7 @@ use brotli_decompressor::{
     Allocator, BrotliDecompressStream, BrotliResult, BrotliState, SliceWrapper as _, StandardAlloc,
 };
 
-use super::chain::Step;
+use super::step::Step;
 use super::{Coding, CodingFault};
 
 /// The state of one br body.

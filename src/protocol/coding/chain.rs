@@ -3,6 +3,7 @@
 use super::brotli::Brotli;
 use super::deflate::Deflate;
 use super::gzip::Gzip;
+use super::step::Step;
 use super::zstd::Zstd;
 use super::{Coding, CodingFault, DecodePolicy};
 use crate::limits;
@@ -297,22 +298,6 @@ impl Stage {
         let filled = fill(before, wire, &mut self.buffer, work);
         self.buffer.truncate(*filled.as_ref().unwrap_or(&0));
         Ok(filled? > 0)
-    }
-}
-
-/// What a decoder did of what it was given. Neither: it wants input, or it is at its end.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Step {
-    pub(super) consumed: usize,
-    pub(super) produced: usize,
-    /// A member or a frame has begun.
-    pub(super) begun: bool,
-}
-
-impl Step {
-    /// So many bytes were taken, and nothing has come of them.
-    pub(super) fn taken(consumed: usize) -> Step {
-        Step { consumed, ..Step::default() }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use flate2::{Decompress, FlushDecompress, Status};
 
-use super::chain::Step;
+use super::step::Step;
 use super::{Coding, CodingFault};
 
 /// The state of one deflate body.

@@ -2,8 +2,8 @@
 
 use flate2::{Crc, Decompress};
 
-use super::chain::Step;
 use super::deflate::{Bad, Inflated, inflate};
+use super::step::Step;
 use super::{Coding, CodingFault};
 use crate::limits;
 

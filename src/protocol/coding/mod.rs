@@ -26,6 +26,7 @@ mod chain;
 mod deflate;
 mod fault;
 mod gzip;
+mod step;
 mod zstd;
 
 use std::borrow::Cow;

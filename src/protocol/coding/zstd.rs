@@ -14,7 +14,7 @@ use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 use twox_hash::XxHash64;
 
 use super::block;
-use super::chain::Step;
+use super::step::Step;
 use super::{Coding, CodingFault};
 use crate::limits;
 

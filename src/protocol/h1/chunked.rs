@@ -12,8 +12,8 @@
 
 use crate::limits::HttpLimits;
 use crate::protocol::fault::HttpFault;
+use crate::protocol::field::{is_token_byte, is_value_byte};
 use crate::protocol::field_line::Resemblance;
-use crate::protocol::request::{is_token_byte, is_value_byte};
 
 /// The place in a chunked body.
 #[derive(Debug)]

@@ -7,7 +7,8 @@
 
 use super::reuse::{CloseReason, CloseReasons};
 use crate::protocol::fault::{HttpFault, excerpt};
-use crate::protocol::head::{Version, trim};
+use crate::protocol::field::trim_folded;
+use crate::protocol::version::Version;
 
 /// What delimits a response's body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -178,7 +179,7 @@ fn length(first: &[u8], more: bool, fields: &[httparse::Header<'_>]) -> Result<u
     for field in fields.iter().filter(|f| is_named(f, "Content-Length")) {
         for element in field.value.split(|&b| b == b',') {
             let bad = || HttpFault::BadLength { value: excerpt(field.value) };
-            let other = decimal(trim(element)).ok_or_else(bad)?;
+            let other = decimal(trim_folded(element)).ok_or_else(bad)?;
             let first = *agreed.get_or_insert(other);
             if first != other {
                 return Err(HttpFault::ConflictingLengths { first, other });
@@ -197,7 +198,7 @@ pub(in crate::protocol) fn decimal(value: &[u8]) -> Option<u64> {
 
 /// The elements of a comma-separated list, empty ones left out (RFC 9110, 5.6.1).
 fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
-    value.split(|&b| b == b',').map(trim).filter(|element| !element.is_empty())
+    value.split(|&b| b == b',').map(trim_folded).filter(|element| !element.is_empty())
 }
 
 /// `name` is spelled as servers mostly do, for which a comparison of words does.

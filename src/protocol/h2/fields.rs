@@ -9,8 +9,8 @@
 
 use super::hpack::{Encoder, Indexing};
 use crate::limits::{H2_HEADER_TABLE, H2_SHARED_FIELDS};
+use crate::protocol::field::trim_folded;
 use crate::protocol::h1::body::BodyLength;
-use crate::protocol::head::trim;
 use crate::protocol::host::{Origin, Scheme};
 use crate::protocol::request::RequestHead;
 use crate::protocol::trailers::Trailers;
@@ -166,7 +166,7 @@ impl FieldEncoder {
 fn split(lines: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     lines.split_inclusive(|&byte| byte == b'\n').filter_map(|line| {
         let colon = memchr::memchr(b':', line)?;
-        Some((&line[..colon], trim(&line[colon + 1..])))
+        Some((&line[..colon], trim_folded(&line[colon + 1..])))
     })
 }
 

@@ -12,8 +12,10 @@
 use super::hpack::{Decoder, Field, HpackFault, Line, Lines, NameKind};
 use crate::limits::{H2_HEADER_TABLE, HEAD_FIELDS};
 use crate::protocol::fault::{HttpFault, excerpt};
+use crate::protocol::field::trim_folded;
 use crate::protocol::h1::framing;
-use crate::protocol::head::{Fields, HeadStart, Lines as Kind, ResponseHead, Version, trim};
+use crate::protocol::head::{Fields, HeadStart, Lines as Kind, ResponseHead};
+use crate::protocol::version::Version;
 
 /// The decoder of a connection and what it has decoded last.
 #[derive(Debug)]
@@ -161,7 +163,7 @@ fn content_length(value: &[u8], first: Option<u64>) -> Result<u64, HttpFault> {
     let mut agreed = first;
     for element in value.split(|&byte| byte == b',') {
         let bad = || HttpFault::BadLength { value: excerpt(value) };
-        let other = framing::decimal(trim(element)).ok_or_else(bad)?;
+        let other = framing::decimal(trim_folded(element)).ok_or_else(bad)?;
         let first = *agreed.get_or_insert(other);
         if first != other {
             return Err(HttpFault::ConflictingLengths { first, other });

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use ::http::Method;
 
 use super::Proxy;
-use crate::protocol::request::validate_value;
+use crate::protocol::field::validate_value;
 use crate::protocol::{
     BodyLength, HeadToWrite, Origin, RequestError, RequestHead, Role, Version, WriteHead,
 };

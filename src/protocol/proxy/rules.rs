@@ -9,7 +9,7 @@ use url::Url;
 
 use super::forward::PROXY_CONNECTION;
 use super::{Bypass, Proxy, ProxyError};
-use crate::protocol::request::validate_value;
+use crate::protocol::field::validate_value;
 use crate::protocol::{AuthScheme, Origin, RequestError, RequestHead, Scheme};
 
 /// The proxies that requests go by.

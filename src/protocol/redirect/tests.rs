@@ -299,7 +299,7 @@ fn trusted_origins_get_credentials_but_not_the_host() {
 #[test]
 fn the_version_and_the_connection_stay_as_asked() {
     let mut request = request("GET", "http://a/");
-    request.set_version(super::super::head::Version::Http10);
+    request.set_version(super::super::version::Version::Http10);
     request.field("Connection", "keep-alive").unwrap();
     let next = next(&request, 302, "Location: http://b/\r\n").head;
     assert_eq!(next.version(), request.version());

@@ -4,11 +4,12 @@
 //! connections or TLS. Invariants: what a proxy sends is looked at a bounded number of times and kept
 //! within bounds; no byte after its answer is taken: that belongs to the tunnel.
 
+use super::answer::Answer;
 use std::net::IpAddr;
 
 use super::socks4::Socks4;
 use super::socks5::Socks5;
-use crate::engine::transfers::hop::is_worth_finishing;
+use crate::engine::exchanges::codec::is_worth_finishing;
 use crate::limits::{CONNECT_HEAD, HttpLimits};
 use crate::protocol::{
     BodyLength, Event, Exchange, HttpFault, Origin, Proxy, ProxyFault, ProxyProtocol, Read,
@@ -36,19 +37,6 @@ struct Connect {
     challenged: bool,
     /// It has answered one on this connection already.
     asked_again: bool,
-}
-
-/// What became of bytes from a proxy.
-#[derive(Debug, PartialEq, Eq)]
-pub(in crate::engine) enum Answer {
-    /// All are taken, and there is more to come.
-    More,
-    /// So many were taken, and the tunnel is open.
-    Open(usize),
-    /// The proxy wants to be told who asks: [`Handshake::ask_again`].
-    Again,
-    /// The same, but not on this connection.
-    Elsewhere,
 }
 
 impl Handshake {

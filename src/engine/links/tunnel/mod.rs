@@ -3,27 +3,26 @@
 //! Knows how a tunnel is opened, and the proxy's own TLS around it. Must not know what goes through it.
 //! Invariants: no byte that is for the origin leaves before the tunnel is open.
 
+mod answer;
 mod handshake;
 mod socks4;
 mod socks5;
 
 use std::net::IpAddr;
 
+use handshake::Handshake;
 use rustls::pki_types::ServerName;
 
 use crate::engine::HttpVersions;
 use crate::engine::dials::route::Via;
-use crate::engine::links::path::{farewell, wanted};
 use crate::engine::links::tls::{Queue, TlsSession, no_room, server_name};
-use crate::engine::pool::PoolKey;
+use crate::engine::pool::key::PoolKey;
 use crate::error::{Cause, Phase, TlsFault};
 use crate::limits::{self, HttpLimits};
 use crate::protocol::ResponseHead;
 use crate::tls::TlsPolicy;
 
-pub(super) use handshake::Answer;
-
-use handshake::Handshake;
+pub(super) use answer::Answer;
 
 /// The tunnel of a connection, as long as there is something to do for it.
 pub(super) struct Tunnel {
@@ -71,7 +70,7 @@ impl Tunnel {
             None => None,
             Some(policy) => {
                 let name = server_name(&via.proxy.host().to_string());
-                let wanted = wanted(HttpVersions::Http1);
+                let wanted = |protocol: &[u8]| HttpVersions::Http1.allow(protocol);
                 let session = name.and_then(|name| TlsSession::new(policy, name, wanted));
                 Some(session.map_err(|fault| (of_proxy(fault), Phase::Proxy))?)
             }
@@ -94,7 +93,10 @@ impl Tunnel {
         let Some(inner) = self.opening.take().and_then(|opening| opening.inner) else {
             return Ok(None);
         };
-        let session = TlsSession::new(&inner.policy, inner.name, wanted(inner.versions));
+        let session = {
+            let versions = inner.versions;
+            TlsSession::new(&inner.policy, inner.name, |protocol| versions.allow(protocol))
+        };
         session.map(|session| Some(Box::new(session))).map_err(Cause::Tls)
     }
 
@@ -223,7 +225,7 @@ impl Tunnel {
             // if they are lost, the end of the connection says it
             let _ = outer.write(words);
         }
-        farewell(outer)
+        outer.farewell()
     }
 
     /// Asks the proxy once more, on the same connection, and tells it who asks.

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use super::handshake::Answer;
+use super::answer::Answer;
 use crate::protocol::{Host, ProxyCredentials, ProxyFault, SocksVersion};
 
 /// The answer, as far as it has come.

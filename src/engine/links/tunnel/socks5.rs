@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::handshake::Answer;
+use super::answer::Answer;
 use crate::protocol::{Host, ProxyCredentials, ProxyFault, SocksVersion};
 
 /// A dialogue with a SOCKS 5 proxy, named for what it waits for.

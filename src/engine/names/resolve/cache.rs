@@ -9,8 +9,8 @@ use std::cell::Cell;
 use std::collections::HashMap;
 use std::time::Duration;
 
-use super::{Addresses, Outcome};
-use crate::engine::Config;
+use crate::engine::config::Config;
+use crate::engine::names::answer::{Addresses, LookupOutcome};
 use crate::error::Unresolved;
 use crate::limits;
 use crate::owner::{Seat, who_goes};
@@ -133,22 +133,29 @@ impl Cache {
     }
 
     /// Keeps what was found; where nobody could say what there is, gives addresses that had expired.
-    pub(super) fn insert(&mut self, host: Host, outcome: &Outcome, now: Time) -> Option<Addresses> {
+    pub(super) fn insert(
+        &mut self,
+        host: Host,
+        outcome: &LookupOutcome,
+        now: Time,
+    ) -> Option<Addresses> {
         let keep = &self.keep;
         let (known, time) = match outcome {
-            Outcome::Found { addresses, ttl } | Outcome::Partial { addresses, ttl } => {
+            LookupOutcome::Found { addresses, ttl } | LookupOutcome::Partial { addresses, ttl } => {
                 let ttl = ttl.unwrap_or(keep.without_ttl);
                 (Known::Addresses(addresses.clone()), ttl.min(keep.most).max(keep.least))
             }
-            Outcome::Nothing { why, ttl } => {
+            LookupOutcome::Nothing { why, ttl } => {
                 let ttl = ttl.unwrap_or(keep.failure);
                 (Known::Failure(why.clone()), ttl.min(keep.most_negative).max(keep.least))
             }
-            Outcome::Failed { .. } | Outcome::Unknown { .. } if self.has_stale(&host, now) => {
+            LookupOutcome::Failed { .. } | LookupOutcome::Unknown { .. }
+                if self.has_stale(&host, now) =>
+            {
                 return self.get_stale(&host, now);
             }
-            Outcome::Failed { why } => (Known::Failure(why.clone()), keep.failure),
-            Outcome::Unknown { .. } => return None,
+            LookupOutcome::Failed { why } => (Known::Failure(why.clone()), keep.failure),
+            LookupOutcome::Unknown { .. } => return None,
         };
         self.put(host, known, now + time, now);
         None
@@ -286,17 +293,17 @@ mod tests {
         Arc::new([IpAddr::from(Ipv4Addr::new(192, 0, 2, last))])
     }
 
-    fn found(ttl: Option<u64>) -> Outcome {
-        Outcome::Found { addresses: addresses(1), ttl: ttl.map(Duration::from_secs) }
+    fn found(ttl: Option<u64>) -> LookupOutcome {
+        LookupOutcome::Found { addresses: addresses(1), ttl: ttl.map(Duration::from_secs) }
     }
 
-    fn nothing(ttl: Option<u64>) -> Outcome {
-        Outcome::Nothing { why: "none".into(), ttl: ttl.map(Duration::from_secs) }
+    fn nothing(ttl: Option<u64>) -> LookupOutcome {
+        LookupOutcome::Nothing { why: "none".into(), ttl: ttl.map(Duration::from_secs) }
     }
 
     #[test]
     fn each_answer_holds_for_its_own_time_within_bounds() {
-        let failed = Outcome::Failed { why: "failed".into() };
+        let failed = LookupOutcome::Failed { why: "failed".into() };
         let table = [
             (found(None), 60),
             (found(Some(7)), 7),
@@ -310,7 +317,7 @@ mod tests {
         ];
         for (outcome, seconds) in table {
             let mut cache = Cache::new(keep());
-            let (a, good) = (host("a"), matches!(outcome, Outcome::Found { .. }));
+            let (a, good) = (host("a"), matches!(outcome, LookupOutcome::Found { .. }));
             assert_eq!(cache.insert(a.clone(), &outcome, at(100)), None);
             let known = |now| (cache.get(&a, now).is_some(), cache.get_failure(&a, now).is_some());
             assert_eq!(known(at(100 + seconds - 1)), (good, !good), "{outcome:?}");
@@ -321,7 +328,7 @@ mod tests {
     #[test]
     fn what_the_system_does_not_find_is_asked_for_again() {
         let mut cache = Cache::new(keep());
-        cache.insert(host("a"), &Outcome::Unknown { why: "?".into() }, at(0));
+        cache.insert(host("a"), &LookupOutcome::Unknown { why: "?".into() }, at(0));
         assert_eq!(cache.get_failure(&host("a"), at(0)), None);
         assert_eq!(cache.by_host.len(), 0);
     }
@@ -339,7 +346,7 @@ mod tests {
 
     #[test]
     fn stale_addresses_are_better_than_none_if_that_is_wanted() {
-        let failed = Outcome::Failed { why: "failed".into() };
+        let failed = LookupOutcome::Failed { why: "failed".into() };
         let a = host("a");
         for stale in [None, Some(Duration::from_secs(100))] {
             let mut cache = Cache::new(Keep { stale, ..keep() });

@@ -4,6 +4,7 @@
 //! channels. Invariants: a look-up is reported once; a name of the search list is tried only after servers have said
 //! of the one before that it is not there, or that they do not know.
 
+use super::half::State;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use super::query::Ask;
 use super::{Found, NameError, NameErrorKind, Names, Query, Timer, Want};
 use crate::dns::message::is_a_name;
 use crate::dns::{Kind, order};
-use crate::engine::LookupId;
+use crate::engine::ids::LookupId;
 use crate::engine::timers::TimerId;
 use crate::id::Id;
 use crate::limits;
@@ -52,36 +53,6 @@ pub(super) struct Half {
     pub(super) steps: usize,
     pub(super) alias_ttl: u32,
     pub(super) ask: Ask,
-}
-
-/// Where one family of a look-up stands, named for what it waits for.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum State {
-    /// Nothing: it is not asked for.
-    Off,
-    /// A place among its server's queries.
-    Queued,
-    /// An answer. It has a place among its server's queries.
-    Sent,
-    Found {
-        addresses: Vec<IpAddr>,
-        ttl: u32,
-    },
-    Nothing {
-        exists: bool,
-        ttl: Option<u32>,
-    },
-    Failed(NameErrorKind),
-}
-
-impl State {
-    pub(super) fn is_over(&self) -> bool {
-        !matches!(self, State::Queued | State::Sent)
-    }
-
-    fn is_found(&self) -> bool {
-        matches!(self, State::Found { .. })
-    }
 }
 
 const KINDS: [Kind; 2] = [Kind::Aaaa, Kind::A];

@@ -10,6 +10,7 @@
 
 mod channel;
 mod fixed;
+mod half;
 mod lookup;
 mod query;
 mod random;
@@ -23,7 +24,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::dns::{Conf, Hosts, Kind};
-use crate::engine::LookupId;
+use crate::engine::ids::LookupId;
 use crate::engine::timers::Timers;
 use crate::id::{Id, IdMap, Slab};
 use crate::limits;

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::lookup::State;
+use super::half::State;
 use super::{ChannelId, Failure, NameErrorKind, Names, Query, Timer, Transport, Want};
 use crate::dns::message;
 use crate::dns::{Answer, Code, Data, Fault, order};

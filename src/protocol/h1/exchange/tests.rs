@@ -4,7 +4,8 @@
 use ::http::Method;
 
 use super::*;
-use crate::protocol::head::{PARSED_BYTES, Version};
+use crate::protocol::head::PARSED_BYTES;
+use crate::protocol::version::Version;
 
 /// What is offered is spoken after 101 and after a 2xx to CONNECT, in both directions and until the peer's end; after any other
 /// response it is not, and the connection can carry another exchange.

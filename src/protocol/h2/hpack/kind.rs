@@ -3,7 +3,7 @@
 //! Knows names alone. Must not know values, nor what becomes of a message. Invariant: a name that is no token in lower case is
 //! [`NameKind::Bad`], whatever else it resembles.
 
-use crate::protocol::request::is_token_byte;
+use crate::protocol::field::is_token_byte;
 
 /// What a name is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -12,7 +12,7 @@ use super::super::{
     ChannelId, Failure, Found, NameError, NameStats, Names, NamesConfig, Transport, Want,
 };
 use crate::dns::{Conf, Kind};
-use crate::engine::LookupId;
+use crate::engine::ids::LookupId;
 use crate::limits;
 use crate::protocol::{Host, Origin};
 use crate::time::Time;
