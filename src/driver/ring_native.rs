@@ -33,6 +33,8 @@ use crate::time::Time;
 const LOOKS: usize = limits::LATE_BYTES / limits::PROVIDED_BUFFER as usize;
 
 pub(super) struct RingDriver {
+    /// The last turn brought something. A kernel that posts for a descriptor posts some twenty at a time, and notes no more.
+    may_have_more: bool,
     host: EngineHost,
     streams: Streams,
     /// By the connection's slot.
@@ -57,6 +59,7 @@ impl RingDriver {
             streams: Streams::new(options, room())?,
             // a connect's deadline is linked to it, but what comes after has no operation to link to: the
             // engine's timers have them all
+            may_have_more: false,
             host: EngineHost::new(config, false),
             connections: Vec::new(),
             waker: None,
@@ -204,7 +207,7 @@ impl RingDriver {
         }
         self.submit_and_wait(soonest(self.host.next_time(), max.map(|max| self.host.now + max)))?;
         self.host.begin_batch();
-        self.handle_events(limits::COMPLETIONS_PER_TURN)?;
+        self.may_have_more = self.handle_events(limits::COMPLETIONS_PER_TURN)?;
         self.look_again()?;
         self.host.engine.expire();
         self.act()?;
@@ -275,10 +278,13 @@ impl RingDriver {
         }
     }
 
-    fn handle_events(&mut self, most: u32) -> Result<(), MultiError> {
+    /// Whether there were any.
+    fn handle_events(&mut self, most: u32) -> Result<bool, MultiError> {
+        let mut handled = false;
         for _ in 0..most {
             let Self { streams, host: EngineHost { engine, .. }, connections, .. } = self;
             let Some(event) = streams.take_event() else { break };
+            handled = true;
             match event {
                 Event::Stream(user, event) => {
                     let id = Id::from_bits(user);
@@ -289,7 +295,7 @@ impl RingDriver {
                 Event::Poll(completion) => self.handle_wake(&completion)?,
             }
         }
-        Ok(())
+        Ok(handled)
     }
 
     fn handle_wake(&mut self, completion: &Completion) -> Result<(), MultiError> {
