@@ -33,6 +33,11 @@ impl Notifier {
         eventfd.duplicate().map_err(refused)
     }
 
+    /// Whether somebody waits for it.
+    pub(super) fn is_used(&self) -> bool {
+        self.0.is_some()
+    }
+
     /// What completes from here on is told again.
     pub(super) fn drain(&self) {
         if let Some(eventfd) = &self.0 {

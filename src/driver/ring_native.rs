@@ -33,8 +33,6 @@ use crate::time::Time;
 const LOOKS: usize = limits::LATE_BYTES / limits::PROVIDED_BUFFER as usize;
 
 pub(super) struct RingDriver {
-    /// The last turn brought something. A kernel that posts for a descriptor posts some twenty at a time, and notes no more.
-    may_have_more: bool,
     host: EngineHost,
     streams: Streams,
     /// By the connection's slot.
@@ -59,7 +57,6 @@ impl RingDriver {
             streams: Streams::new(options, room())?,
             // a connect's deadline is linked to it, but what comes after has no operation to link to: the
             // engine's timers have them all
-            may_have_more: false,
             host: EngineHost::new(config, false),
             connections: Vec::new(),
             waker: None,
@@ -207,7 +204,7 @@ impl RingDriver {
         }
         self.submit_and_wait(soonest(self.host.next_time(), max.map(|max| self.host.now + max)))?;
         self.host.begin_batch();
-        self.may_have_more = self.handle_events(limits::COMPLETIONS_PER_TURN)?;
+        self.handle_events(limits::COMPLETIONS_PER_TURN)?;
         self.look_again()?;
         self.host.engine.expire();
         self.act()?;
@@ -271,20 +268,23 @@ impl RingDriver {
     }
 
     fn submit_and_wait(&mut self, until: Option<Time>) -> Result<(), MultiError> {
-        match self.streams.submit_and_wait(self.host.now, until) {
+        // whoever waits elsewhere hears of the first alone of what the kernel has yet to post: nothing of it may be left
+        let looks = self.notifier.is_used() && until.is_some_and(|until| until <= self.host.now);
+        let entered = match looks && self.streams.posts_as_asked() {
+            true => self.streams.submit_and_look(),
+            false => self.streams.submit_and_wait(self.host.now, until),
+        };
+        match entered {
             // the kernel is short of memory: deadlines go on, and what was pushed stays pushed
             Ok(()) | Err(Errno::EAGAIN | Errno::EBUSY) => Ok(()),
             Err(errno) => Err(refused(Operation::Poll, errno)),
         }
     }
 
-    /// Whether there were any.
-    fn handle_events(&mut self, most: u32) -> Result<bool, MultiError> {
-        let mut handled = false;
+    fn handle_events(&mut self, most: u32) -> Result<(), MultiError> {
         for _ in 0..most {
             let Self { streams, host: EngineHost { engine, .. }, connections, .. } = self;
             let Some(event) = streams.take_event() else { break };
-            handled = true;
             match event {
                 Event::Stream(user, event) => {
                     let id = Id::from_bits(user);
@@ -295,7 +295,7 @@ impl RingDriver {
                 Event::Poll(completion) => self.handle_wake(&completion)?,
             }
         }
-        Ok(handled)
+        Ok(())
     }
 
     fn handle_wake(&mut self, completion: &Completion) -> Result<(), MultiError> {

@@ -240,6 +240,12 @@ impl Ring {
         Ok(self.ring.submitter().register_eventfd(eventfd)?)
     }
 
+    /// Whether completions are posted by whoever enters the kernel, as many as are waited for and some twenty at most where nothing is: no
+    /// kernel thread submits.
+    pub fn posts_as_asked(&self) -> bool {
+        self.spin.is_none()
+    }
+
     /// Whether there is something to do without a new completion: submit what was pushed, or take what was reaped.
     pub fn has_work(&mut self) -> bool {
         !self.reaped.is_empty() || self.unsubmitted() > 0

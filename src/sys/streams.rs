@@ -648,6 +648,11 @@ impl Streams {
         self.ring.submit_and_look()
     }
 
+    /// As [`Ring::posts_as_asked`].
+    pub fn posts_as_asked(&self) -> bool {
+        self.ring.posts_as_asked()
+    }
+
     /// Whether the last look has brought all that the kernel had for a stream, as far as the caller takes it.
     pub fn is_quiet(&self, id: StreamId) -> bool {
         self.entries.get(id).is_none_or(|entry| entry.state.is_quiet(self.turn))

@@ -14,6 +14,7 @@ use ringdove_test_support::hostile::{Plan, Script};
 
 on_every_driver! {
     a_nested_driver_is_woken_for_all_it_has_to_do,
+    a_nested_driver_is_woken_for_many_things_at_once,
     a_nested_driver_is_woken_by_others,
     an_idle_driver_is_woken_once_to_close_what_is_idle,
 }
@@ -54,6 +55,22 @@ fn a_nested_driver_is_woken_for_all_it_has_to_do(kind: Kind) {
         turn(&mut run);
     }
     assert!(transfers.iter().all(|transfer| transfer.status() == 200));
+}
+
+/// More than what a kernel posts to whoever enters it without waiting.
+fn a_nested_driver_is_woken_for_many_things_at_once(kind: Kind) {
+    let server = Plan::new().path("/", Script::new().ok("here")).start();
+    let config = Config { max_per_origin: 200, ..Config::default() };
+    let mut run = Run::with(kind, config);
+    let descriptor = run.driver.descriptor().expect("an eventfd");
+    for _ in 0..5 {
+        let transfers: Vec<_> = (0..200).map(|_| run.get(&server.url("/"))).collect();
+        while run.driver.running() > 0 {
+            wait(&mut run, &descriptor);
+            turn(&mut run);
+        }
+        assert!(transfers.iter().all(|transfer| transfer.status() == 200));
+    }
 }
 
 fn a_nested_driver_is_woken_by_others(kind: Kind) {
