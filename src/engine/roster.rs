@@ -16,6 +16,9 @@ use crate::engine::transfers::retry::Retries;
 use crate::engine::transfers::transfer::{Place, Transfer};
 use crate::id::Slab;
 
+/// An empty line of arrivals gives back room for more than this: a million may have been in it once.
+const KEPT_WHEN_EMPTY: usize = 1024;
+
 pub(in crate::engine) struct Roster {
     pub(in crate::engine) transfers: Slab<Transfer, of::Transfer>,
     /// Those to be admitted with the next batch.
@@ -34,6 +37,14 @@ impl Roster {
             decoded: Vec::new(),
         };
         Self { transfers: Slab::new(), arrivals: VecDeque::new(), common }
+    }
+
+    /// All have been admitted.
+    #[inline]
+    pub(in crate::engine) fn give_back_arrivals(&mut self) {
+        if self.arrivals.capacity() > KEPT_WHEN_EMPTY {
+            self.arrivals = VecDeque::new();
+        }
     }
 
     /// A transfer has this race from here on, if any, of which its report will tell; what it had before is forgotten.

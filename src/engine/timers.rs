@@ -4,6 +4,8 @@
 //! Invariants: insert, cancel and expiry cost the same for a thousand timers and for a million;
 //! a timer fires at its time or up to one tick (about a millisecond) later, never earlier.
 
+use std::num::NonZeroU32;
+
 use slab::Slab;
 
 use crate::time::Time;
@@ -17,9 +19,10 @@ const LEVELS: usize = 6;
 const HORIZON: u64 = (1 << (SLOT_BITS * LEVELS as u32)) - 1;
 const NONE: u32 = u32::MAX;
 
-/// The name of a timer that is set. Whoever holds it gives it up when the timer fires or is cancelled.
+/// The name of a timer that is set: its entry's index and one, so that none takes no more room. Whoever holds it gives it up when
+/// the timer fires or is cancelled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct TimerId(u32);
+pub(super) struct TimerId(NonZeroU32);
 
 pub(super) struct Timers<K> {
     entries: Slab<Entry<K>>,
@@ -60,12 +63,13 @@ impl<K: Copy> Timers<K> {
         let entry = Entry { key, tick, previous: NONE, next: NONE, level: 0, slot: 0 };
         let index = self.entries.insert(entry) as u32;
         self.link(index);
-        TimerId(index)
+        TimerId(NonZeroU32::MIN.saturating_add(index))
     }
 
     pub(super) fn cancel(&mut self, timer: TimerId) {
-        self.unlink(timer.0);
-        self.entries.remove(timer.0 as usize);
+        let index = timer.0.get() - 1;
+        self.unlink(index);
+        self.entries.remove(index as usize);
     }
 
     /// Takes one timer that is due.

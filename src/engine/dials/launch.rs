@@ -30,7 +30,10 @@ impl Engine {
     /// Admits transfers that were added since the last batch.
     pub(in crate::engine) fn admit(&mut self) {
         for _ in 0..limits::ADMITTED_PER_BATCH {
-            let Some(id) = self.roster.arrivals.pop_front() else { break };
+            let Some(id) = self.roster.arrivals.pop_front() else {
+                self.roster.give_back_arrivals();
+                break;
+            };
             self.roster.stamp(&mut self.net, id);
             if let Some(transfer) = self.roster.transfers.get(id)
                 && transfer.place == Place::Connection

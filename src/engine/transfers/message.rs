@@ -40,7 +40,7 @@ impl Message {
 
     /// Takes it out of the message.
     pub fn take_value<T: Any>(&mut self) -> Option<T> {
-        let value = self.value.0.take_if(|value| (**value).is::<T>())?;
+        let value = self.value.0.take_if(|value| (***value).is::<T>())?;
         value.downcast().ok().map(|value| *value)
     }
 }

@@ -38,9 +38,9 @@ pub struct Request {
     pub(in crate::engine) value: Value,
 }
 
-/// Something of the caller's, of any type.
+/// Something of the caller's, of any type. Few have any: where there is none it is a pointer.
 #[derive(Default)]
-pub(in crate::engine) struct Value(pub(in crate::engine) Option<Box<dyn Any + Send>>);
+pub(in crate::engine) struct Value(pub(in crate::engine) Option<Box<Box<dyn Any + Send>>>);
 
 impl fmt::Debug for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -174,7 +174,7 @@ impl Request {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn value<T: Any + Send>(mut self, value: T) -> Self {
-        self.value = Value(Some(Box::new(value)));
+        self.value = Value(Some(Box::new(Box::new(value))));
         self
     }
 
