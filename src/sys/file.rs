@@ -6,10 +6,12 @@
 
 use std::ffi::CString;
 use std::fs::{self, File, OpenOptions, Permissions};
-use std::io::{self, Write as _};
+use std::io::{self, Seek as _, SeekFrom, Write as _};
 use std::os::fd::{IntoRawFd as _, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, fchown};
+use std::os::unix::fs::{
+    FileExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, fchown,
+};
 use std::path::{Path, PathBuf};
 
 use super::count::{self, Counter};
@@ -38,7 +40,7 @@ pub enum FileOp {
         /// The other.
         other: Found,
     },
-    /// Writes some of these bytes where the file stands, as write(2).
+    /// Writes some of these bytes, as pwrite(2), or as write(2) to what has no positions.
     Write {
         /// The file.
         file: OwnedFd,
@@ -46,6 +48,9 @@ pub enum FileOp {
         bytes: Vec<u8>,
         /// The first of them that is to be written.
         from: usize,
+        /// Where in the file; where it stands unless set. Of a plain file it has to be: the ring does not move on where it stands if
+        /// there was room for some of the bytes alone, and would then write over these.
+        at: Option<u64>,
     },
     /// Closes a file.
     Close {
@@ -109,9 +114,9 @@ impl FileOp {
                 let taken = take_after(&file, other).map_err(Errno::from);
                 FileDone::TakenAfter(file.into(), taken)
             }
-            FileOp::Write { file, bytes, from } => {
+            FileOp::Write { file, bytes, from, at } => {
                 let mut file = File::from(file);
-                let written = write(&mut file, &bytes[from..]);
+                let written = write(&mut file, &bytes[from..], at);
                 FileDone::Written(file.into(), bytes, written)
             }
             FileOp::Close { file } => FileDone::Closed(close(file)),
@@ -155,10 +160,14 @@ fn take_after(file: &File, other: Found) -> io::Result<()> {
     file.set_permissions(Permissions::from_mode(mode))
 }
 
-fn write(file: &mut File, bytes: &[u8]) -> Result<usize, Errno> {
+fn write(file: &mut File, bytes: &[u8], at: Option<u64>) -> Result<usize, Errno> {
     loop {
         count::add(Counter::Write, 1);
-        match file.write(bytes) {
+        let written = match at {
+            Some(at) => file.write_at(bytes, at),
+            None => file.write(bytes),
+        };
+        match written {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             written => return Ok(written?),
         }
@@ -198,6 +207,17 @@ fn rename(from: &Path, to: &Path, replace: bool) -> Result<(), Errno> {
         }
         renamed => renamed.map(drop),
     }
+}
+
+/// Where a plain file stands. `None`: it is something else, and may have no positions.
+pub fn position(file: &File) -> Option<u64> {
+    let is_plain = file.metadata().is_ok_and(|there| there.is_file());
+    is_plain.then(|| (&*file).stream_position().ok()).flatten()
+}
+
+/// Has a plain file stand here.
+pub fn stand_at(mut file: &File, position: u64) -> Result<(), Errno> {
+    Ok(file.seek(SeekFrom::Start(position)).map(drop)?)
 }
 
 /// A name as system calls take it; one with a zero byte is none.

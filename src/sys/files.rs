@@ -118,10 +118,10 @@ impl Asked {
                 Op::Statx { path, mask: LOOKED_FOR, to }
             }
             FileOp::Make { mode, .. } => Op::OpenAt { path, mode: *mode },
-            FileOp::Write { file, bytes, from } => {
+            FileOp::Write { file, bytes, from, at } => {
                 let rest = &bytes[*from..];
                 let bytes = (rest.as_ptr(), rest.len().min(MOST) as u32);
-                Op::Write { fd: file.as_raw_fd(), bytes }
+                Op::Write { fd: file.as_raw_fd(), bytes, at: *at }
             }
             FileOp::Close { file } => Op::CloseFd { fd: file.as_raw_fd() },
             FileOp::Rename { .. } => {

@@ -105,6 +105,7 @@ pub(super) enum Op {
     Write {
         fd: RawFd,
         bytes: (*const u8, u32),
+        at: Option<u64>,
     },
     /// CLOSE of a descriptor.
     CloseFd {
@@ -217,8 +218,9 @@ impl Op {
                 let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL | libc::O_CLOEXEC;
                 opcode::OpenAt::new(HERE, path).flags(flags).mode(mode).build()
             }
-            Op::Write { fd, bytes: (start, length) } => {
-                opcode::Write::new(Fd(fd), start, length).offset(WHERE_IT_STANDS).build()
+            Op::Write { fd, bytes: (start, length), at } => {
+                let at = at.unwrap_or(WHERE_IT_STANDS);
+                opcode::Write::new(Fd(fd), start, length).offset(at).build()
             }
             Op::CloseFd { fd } => opcode::Close::new(Fd(fd)).build(),
             Op::RenameAt { from, to } => opcode::RenameAt::new(HERE, from, HERE, to).build(),

@@ -47,7 +47,9 @@ fn a_driver_can_be_dropped_in_the_midst_of_everything(kind: Kind) {
             let flowing = eventually(PATIENCE, || {
                 driver.turn(Some(Duration::from_millis(1))).expect("the driver goes on");
                 let stats = driver.stats();
-                stats.received > 50_000_000 && stats.sent > 1_000_000
+                let sends = || count::snapshot().since(&before).get(Counter::ZeroCopySends);
+                let sends_again = kind != Kind::Ring || sends() > UPLOADS as u64;
+                stats.received > 50_000_000 && stats.sent > 1_000_000 && sends_again
             });
             assert!(flowing, "{:?}", driver.stats());
             if kind == Kind::Ring {
@@ -57,8 +59,6 @@ fn a_driver_can_be_dropped_in_the_midst_of_everything(kind: Kind) {
                     "{held:?}"
                 );
                 assert!(held.slots >= CONNECTS, "{held:?}");
-                let sends = count::snapshot().since(&before).get(Counter::ZeroCopySends);
-                assert!(sends > UPLOADS as u64, "{sends}");
             }
         }
         drop(driver);

@@ -45,7 +45,7 @@ fn perform(streams: &mut Streams, op: FileOp) -> FileDone {
 }
 
 fn write(streams: &mut Streams, file: OwnedFd, bytes: &[u8]) -> (OwnedFd, usize) {
-    let op = FileOp::Write { file, bytes: bytes.to_vec(), from: 0 };
+    let op = FileOp::Write { file, bytes: bytes.to_vec(), from: 0, at: None };
     let FileDone::Written(file, back, Ok(written)) = perform(streams, op) else { panic!() };
     assert_eq!(back, bytes, "they come back");
     (file, written)
@@ -112,7 +112,7 @@ fn a_ring_that_ends_waits_for_no_write_that_does_not() {
     assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
     let pipe = OpenOptions::new().read(true).write(true).open(&path).unwrap();
     let bytes = vec![0; 4 << 20];
-    streams.start_file(7, FileOp::Write { file: pipe.into(), bytes, from: 0 }).unwrap();
+    streams.start_file(7, FileOp::Write { file: pipe.into(), bytes, from: 0, at: None }).unwrap();
     let now = clock::now();
     streams.submit_and_wait(now, Some(now)).unwrap();
     assert_eq!(streams.in_use().files, 1);

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Existing, Written};
 use crate::sys::Errno;
-use crate::sys::file::{FileDone, FileOp, Found};
+use crate::sys::file::{FileDone, FileOp, Found, position, stand_at};
 
 /// A file, from the first bytes for it to its name.
 ///
@@ -23,6 +23,8 @@ pub(super) struct Part {
     target: Target,
     state: State,
     blocks: VecDeque<Vec<u8>>,
+    /// Where in the file the next byte is written; where it stands, if it has no positions.
+    at: Option<u64>,
     /// Bytes of the first block that are written.
     written: usize,
     /// Bytes of all blocks that are not.
@@ -90,17 +92,18 @@ impl Part {
     /// A file that is to have this name; `mark` is of no other file that is written.
     pub(super) fn aside(path: PathBuf, existing: Existing, mark: u64) -> Part {
         let aside = Aside { path, existing, old: None, mark, taken: 0, number: 0, is_made: false };
-        Part::new(Target::Aside(aside), State::Unmade)
+        Part::new(Target::Aside(aside), State::Unmade, Some(0))
     }
 
     /// A file that is written from where it stands, and stays what it is.
     pub(super) fn open(file: File) -> Part {
-        Part::new(Target::Open, State::Open(file.into()))
+        let at = position(&file);
+        Part::new(Target::Open, State::Open(file.into()), at)
     }
 
-    fn new(target: Target, state: State) -> Part {
+    fn new(target: Target, state: State, at: Option<u64>) -> Part {
         let (blocks, end, failure) = (VecDeque::new(), None, None);
-        Part { target, state, blocks, written: 0, unwritten: 0, end, failure }
+        Part { target, state, blocks, at, written: 0, unwritten: 0, end, failure }
     }
 
     /// Bytes that follow on those before.
@@ -195,13 +198,19 @@ impl Part {
         let wants = self.failure.is_none()
             && (self.end != Some(End::Dropped) || matches!(self.target, Target::Open));
         if wants && let Some(bytes) = self.blocks.pop_front() {
-            return (State::Asked, Some(FileOp::Write { file, bytes, from: self.written }));
+            let (from, at) = (self.written, self.at);
+            return (State::Asked, Some(FileOp::Write { file, bytes, from, at }));
         }
         match (&self.target, self.end, &self.failure) {
             (_, None, None) => (State::Open(file), None),
             (Target::Open, ..) => {
                 self.forget_bytes();
-                (State::Over(Some(Written::Open(file.into()))), None)
+                let file = File::from(file);
+                // as if it had been written to where it stood
+                if let Some(Err(errno)) = self.at.map(|at| stand_at(&file, at)) {
+                    self.fail(errno);
+                }
+                (State::Over(Some(Written::Open(file))), None)
             }
             (Target::Aside(_), ..) => {
                 self.forget_bytes();
@@ -299,6 +308,7 @@ impl Part {
             Ok(written) => {
                 self.unwritten = self.unwritten.saturating_sub(written);
                 self.written += written;
+                self.at = self.at.map(|at| at + written as u64);
                 if self.written < bytes.len() {
                     self.blocks.push_front(bytes);
                 } else {
@@ -485,17 +495,18 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let mut part = replacing(directory.path());
         part.end(End::Whole);
-        let mut written = Vec::new();
+        let mut written: Vec<(u8, Option<u64>)> = Vec::new();
         while let Some(op) = part.next() {
             part.handle(match op {
-                FileOp::Write { file, bytes, from } => {
-                    written.push(bytes[from]);
+                FileOp::Write { file, bytes, from, at } => {
+                    written.push((bytes[from], at));
                     FileDone::Written(file, bytes, Ok(1))
                 }
                 op => op.perform(),
             });
         }
-        assert_eq!(written, b"newer");
+        let expected: Vec<_> = b"newer".iter().copied().zip((0..).map(Some)).collect();
+        assert_eq!(written, expected, "each where the one before has ended");
         assert!(matches!(part.take_result(), Some(Ok(_))));
     }
 

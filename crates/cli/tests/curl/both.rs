@@ -208,7 +208,7 @@ fn deeds(
         .stdin(stdin)
         .output()
         .expect("it runs");
-    let neutral = |bytes: &[u8]| String::from_utf8_lossy(bytes).replace(&port, "PORT");
+    let neutral = |bytes: &[u8]| without_number(&String::from_utf8_lossy(bytes), &port, "PORT");
     let mut left = read_files(directory.path()).expect("readable");
     let mode = |name: &String| {
         let there = fs::metadata(directory.path().join(name)).expect("it is there");
@@ -297,4 +297,20 @@ fn read_files(directory: &Path) -> io::Result<BTreeMap<String, Vec<u8>>> {
         }
     }
     Ok(found)
+}
+
+/// The text with another word for a number, where that is not part of a longer one.
+fn without_number(text: &str, number: &str, word: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(number) {
+        let (before, after) = (&rest[..at], &rest[at + number.len()..]);
+        let is_part = out.ends_with(|c: char| c.is_ascii_digit()) && before.is_empty()
+            || before.ends_with(|c: char| c.is_ascii_digit())
+            || after.starts_with(|c: char| c.is_ascii_digit());
+        out.push_str(before);
+        out.push_str(if is_part { number } else { word });
+        rest = after;
+    }
+    out + rest
 }
