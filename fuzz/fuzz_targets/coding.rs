@@ -42,11 +42,8 @@ fn assert_same(one: &Outcome, other: &Outcome) {
 }
 
 fn decode(codings: &[Coding], coded: &[u8], mut piece_len: impl FnMut() -> usize) -> Outcome {
-    let policy = DecodePolicy {
-        max_decoded: Some(MOST),
-        max_ratio: None,
-        ..DecodePolicy::default()
-    };
+    let policy =
+        DecodePolicy { max_decoded: Some(MOST), max_ratio: None, ..DecodePolicy::default() };
     let mut decoder = ContentDecoder::new(codings, policy);
     let mut body = Vec::new();
     let mut rest = coded;

@@ -38,7 +38,7 @@ pub struct Config {
     /// Answers kept.
     pub lookup_cache: usize,
     /// The one family of addresses that is asked for in look-ups; both unless set. What a transfer tries is
-    /// its own [`Ways::family`].
+    /// its own [`Ways::family`](crate::engine::Ways::family).
     pub lookup_family: Option<Family>,
     /// How long addresses that have expired are kept for when nobody can say anything better (RFC 8767); not at
     /// all unless set.
@@ -51,7 +51,7 @@ pub struct Config {
     /// Queries to one DNS server in a second, evenly; any number unless set.
     pub server_queries_per_second: Option<u32>,
     /// Bytes of memory that peers can make all transfers together hold, in decoders and in heads that have not come whole; 128
-    /// MiB unless set. A transfer that needs more then waits until others have ended ([`Timeouts::memory`]).
+    /// MiB unless set. A transfer that needs more then waits until others have ended ([`Timeouts::memory`](crate::engine::Timeouts::memory)).
     pub memory: usize,
     /// Bounds on what a peer may send on an HTTP/2 connection, and on what is sent on it.
     pub http2: H2Limits,

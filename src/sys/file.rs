@@ -1,7 +1,7 @@
 //! What is done to a file that is written: operations as data, which own what they need until they are done.
 //!
 //! Knows the system calls that they are, and how a thread makes them. Must not know which of them follows on which, nor the
-//! ring ([`files`](super::files)). Invariants: an operation gives back what it was given, whatever becomes of it; a descriptor
+//! ring (`files`). Invariants: an operation gives back what it was given, whatever becomes of it; a descriptor
 //! is with an operation or with whoever asks for the next, never with both.
 
 use std::ffi::CString;

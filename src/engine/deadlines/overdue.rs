@@ -11,11 +11,11 @@ use crate::engine::exchanges::exchange::Exchange;
 use crate::engine::ids::ConnectionId;
 use crate::engine::timer::Timer;
 
-/// What is overdue: what is to be looked at before [`Engine::expire`].
+/// What is overdue: what is to be looked at before [`Engine::expire`](crate::engine::Engine::expire).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Overdue {
     /// What this connection waits for: whether it is connected, takes bytes again, has received any; all that it has
-    /// received. If [`Engine::asks_unacknowledged`], what the peer has yet to acknowledge.
+    /// received. If [`Engine::asks_unacknowledged`](crate::engine::Engine::asks_unacknowledged), what the peer has yet to acknowledge.
     Connection(ConnectionId),
     /// A transfer that holds no connection: what ends its wait may come from any, or from a look-up.
     Anything,

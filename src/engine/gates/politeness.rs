@@ -12,7 +12,7 @@ use std::time::Duration;
 pub struct Politeness {
     /// For each scheme, host and port.
     pub per_origin: Allowance,
-    /// For each host. [`Engine::set_interval`] sets the interval of one.
+    /// For each host. [`Engine::set_interval`](crate::engine::Engine::set_interval) sets the interval of one.
     pub per_host: Allowance,
     /// For each registrable domain.
     pub per_domain: Allowance,

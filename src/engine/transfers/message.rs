@@ -33,7 +33,7 @@ impl Message {
         Ok((self.outcome, *handler.downcast().expect("the type was looked at")))
     }
 
-    /// What [`Request::value`] was given, if that was of this type.
+    /// What [`Request::value`](crate::engine::Request::value) was given, if that was of this type.
     pub fn value<T: Any>(&self) -> Option<&T> {
         self.value.0.as_deref()?.downcast_ref()
     }
