@@ -455,19 +455,24 @@ fn named_modules(source: &Source, all: &BTreeSet<Vec<String>>) -> BTreeSet<Vec<S
             if before.ends_with("super::") || after.starts_with("super::") {
                 continue;
             }
-            let mut path = source.modules[..around].to_vec();
-            for name in after.split("::").map_while(name) {
-                path.push(name);
-                if !all.contains(&path) {
-                    path.pop();
-                    break;
-                }
-            }
-            found.insert(path);
+            found.insert(module_at(source.modules[..around].to_vec(), after, all));
         }
     }
     found.remove(&source.modules);
     found
+}
+
+/// The module that a path leads to from another, as far as there are modules.
+fn module_at(from: Vec<String>, path: &str, all: &BTreeSet<Vec<String>>) -> Vec<String> {
+    let mut module = from;
+    for name in path.split("::").map_while(name) {
+        module.push(name);
+        if !all.contains(&module) {
+            module.pop();
+            break;
+        }
+    }
+    module
 }
 
 /// Whoever is left when those who name nobody that is left have been taken away, again and again, is in a circle or
@@ -553,15 +558,7 @@ fn files_named(
 fn own_parts(source: &Source, all: &BTreeSet<Vec<String>>) -> BTreeSet<Vec<String>> {
     let mut found = BTreeSet::new();
     for statement in source.code.split("\nuse ").skip(1) {
-        let mut path = source.modules.clone();
-        for name in statement.split("::").map_while(name) {
-            path.push(name);
-            if !all.contains(&path) {
-                path.pop();
-                break;
-            }
-        }
-        found.insert(path);
+        found.insert(module_at(source.modules.clone(), statement, all));
     }
     found.remove(&source.modules);
     found

@@ -147,8 +147,8 @@ impl EngineHost {
     // files
 
     /// The files that handlers write; with the first call they are there. Threads that work on them use the waker.
-    pub(super) fn files(&mut self, waker: impl FnOnce() -> Option<Waker>) -> Files {
-        let new = || Box::new(FileWork::new(RandomState::new().hash_one(0), waker()));
+    pub(super) fn files(&mut self, waker: Option<Waker>) -> Files {
+        let new = || Box::new(FileWork::new(RandomState::new().hash_one(0), waker));
         self.files.get_or_insert_with(new).files()
     }
 

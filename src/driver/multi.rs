@@ -448,7 +448,7 @@ impl<W: Watch> Multi<W> {
     /// The files that handlers write bodies to, by threads that use [`Multi::waker`].
     pub fn files(&mut self) -> Files {
         let waker = if self.host.has_files() { None } else { self.waker().ok() };
-        self.host.files(|| waker)
+        self.host.files(waker)
     }
 
     /// Transfers that are not over, and files that were ended and are not.

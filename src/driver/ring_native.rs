@@ -113,7 +113,7 @@ impl RingDriver {
 
     pub(super) fn files(&mut self) -> Files {
         let waker = if self.host.has_files() { None } else { self.waker().ok() };
-        self.host.files(|| waker)
+        self.host.files(waker)
     }
 
     pub(super) fn settings(&mut self) -> Settings<'_> {

@@ -1,7 +1,6 @@
 //! What the engine's timers stand for.
 
-use crate::engine::ids::GateId;
-use crate::engine::ids::{ConnectionId, ExchangeId, OriginId, RaceId, TransferId};
+use crate::engine::ids::{ConnectionId, ExchangeId, GateId, OriginId, RaceId, TransferId};
 
 /// What a timer stands for.
 #[derive(Debug, Clone, Copy)]

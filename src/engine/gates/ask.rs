@@ -2,6 +2,8 @@
 //!
 //! Knows gates, transfers and connections, and wakes whom a gate calls.
 
+use std::time::Duration;
+
 use super::Gates;
 use super::gate::Rules;
 use super::politeness::Politeness;
@@ -14,7 +16,6 @@ use crate::engine::names::answer::Addresses;
 use crate::engine::net::Net;
 use crate::engine::roster::Roster;
 use crate::protocol::Host;
-use std::time::Duration;
 
 impl Engine {
     /// How many connections there may be to one host (all its ports and schemes) and to one address, idle ones

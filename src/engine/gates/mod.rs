@@ -1,7 +1,7 @@
 //! Gates: what there may be at once, and how often, by host, by registrable domain and by address.
 //!
 //! A gate counts connections or requests, and may keep a least time between two beginnings; an origin that
-//! finds one closed waits there, in one line, and is called when it opens. Here the engine asks them on a
+//! finds one closed waits there, in one line, and is called when it opens. [`ask`] asks them on a
 //! transfer's way to its exchange, and tells them what has come and gone; [`table`] decides. Must not
 //! know requests. Invariant: an engine that has no such rules has no gates, and asks nothing.
 

@@ -1,10 +1,11 @@
 //! What a look-up finds.
 
-use crate::engine::names::stub::{Found, NameError};
-use crate::error::Unresolved;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
+
+use crate::engine::names::stub::{Found, NameError};
+use crate::error::Unresolved;
 
 /// The addresses of a host, in the order in which they are tried.
 pub(in crate::engine) type Addresses = Arc<[IpAddr]>;

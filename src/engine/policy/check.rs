@@ -1,12 +1,13 @@
 //! That addresses are looked at before they are tried.
 
+use std::net::IpAddr;
+
 use crate::engine::ids::TransferId;
 use crate::engine::net::Net;
 use crate::engine::pool::key::PoolKey;
 use crate::engine::roster::Roster;
 use crate::error::Cause;
 use crate::protocol::Host;
-use std::net::IpAddr;
 
 impl Roster {
     /// Why a transfer whose turn it is may not go on, if it would have a proxy connect where we may not. A transfer that goes

@@ -1,4 +1,7 @@
 //! Calls of what a caller supplies, such that a panic ends one transfer.
+//!
+//! Whoever is called is noted by what unwinds, and by nothing else. While a driver's memory is filled nothing may unwind: what is
+//! called then is caught at once.
 
 use std::any::Any;
 use std::cell::Cell;

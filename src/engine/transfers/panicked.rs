@@ -1,8 +1,6 @@
 //! A handler that panicked: its transfer ends, and the engine goes on.
 //!
 //! Knows who was being called. Must not know who catches: that is the driver, around a whole batch, so that a call costs nothing.
-//! Whoever is called is noted by what unwinds, and by nothing else. While a driver's memory is filled nothing may unwind: what is
-//! called then is caught at once.
 //!
 //! Invariants: a handler that panicked is not called again; the connection that it was called for is not used again, since what
 //! came on it may be read by half; all else is as it was, or is found where a batch looks for what is left to do.

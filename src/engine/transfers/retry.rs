@@ -1,8 +1,8 @@
 //! Asking again: what a transfer that met something transient waits for, and how often it may.
 //!
 //! Decides whether a failure or a response is one that the same request may get past a little later, by
-//! the transfer's policy and by what is provable of its safety ([`Error::retry`]), and has the transfer
-//! wait without a connection. Must not know a clock or chance: time is an argument, and the spread of
+//! the transfer's policy and by what is provable of its safety ([`Error::retry`]). The wait itself, without a
+//! connection, is [`ask_again`](super::ask_again)'s. Must not know a clock or chance: time is an argument, and the spread of
 //! the waits comes of [`Config::seed`](crate::engine::Config::seed). Invariants: the handler has seen nothing of
 //! a response that is asked for again, or has said that it forgets it; all transfers of an engine spend retries from one budget, so
 //! that what a server that fails is asked stays close to what it would be asked anyway; a transfer that

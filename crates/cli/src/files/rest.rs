@@ -92,18 +92,7 @@ impl Rest {
             }
         };
         let (place, may_restart) = (Place::File(claim), offset == Offset::End || have == 0);
-        let Resume { etag, own_range, .. } = resume.clone();
-        Ok(Rest {
-            place,
-            have,
-            position: length,
-            may_restart,
-            etag,
-            own_range,
-            left: None,
-            missing: 0,
-            home: None,
-        })
+        Ok(Rest { position: length, ..Rest::new(place, have, may_restart, resume) })
     }
 
     /// The rest into a stream.
@@ -113,18 +102,13 @@ impl Rest {
             return Err(Refusal::Rest(why.to_owned()));
         };
         let (place, may_restart) = (Place::Stream(stream), have == 0);
+        Ok(Rest::new(place, have, may_restart, resume))
+    }
+
+    fn new(place: Place, have: u64, may_restart: bool, resume: &Resume) -> Rest {
         let Resume { etag, own_range, .. } = resume.clone();
-        Ok(Rest {
-            place,
-            have,
-            position: 0,
-            may_restart,
-            etag,
-            own_range,
-            left: None,
-            missing: 0,
-            home: None,
-        })
+        let (position, left, missing, home) = (0, None, 0, None);
+        Rest { place, have, position, may_restart, etag, own_range, left, missing, home }
     }
 
     pub(super) fn is_file(&self) -> bool {

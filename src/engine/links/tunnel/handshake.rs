@@ -4,9 +4,9 @@
 //! connections or TLS. Invariants: what a proxy sends is looked at a bounded number of times and kept
 //! within bounds; no byte after its answer is taken: that belongs to the tunnel.
 
-use super::answer::Answer;
 use std::net::IpAddr;
 
+use super::answer::Answer;
 use super::socks4::Socks4;
 use super::socks5::Socks5;
 use crate::engine::exchanges::codec::is_worth_finishing;

@@ -1,7 +1,8 @@
 //! Where half of a look-up stands: the question for one family's addresses.
 
-use super::NameErrorKind;
 use std::net::IpAddr;
+
+use super::NameErrorKind;
 
 /// Where one family of a look-up stands, named for what it waits for.
 #[derive(Debug, PartialEq, Eq)]

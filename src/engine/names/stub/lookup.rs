@@ -4,11 +4,11 @@
 //! channels. Invariants: a look-up is reported once; a name of the search list is tried only after servers have said
 //! of the one before that it is not there, or that they do not know.
 
-use super::half::State;
 use std::net::IpAddr;
 use std::time::Duration;
 
 use super::fixed::Fixed;
+use super::half::State;
 use super::query::Ask;
 use super::{Found, NameError, NameErrorKind, Names, Query, Timer, Want};
 use crate::dns::message::is_a_name;
