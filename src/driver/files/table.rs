@@ -5,7 +5,7 @@
 //! is counted until it is written or dropped; who was told that there is no room is resumed, or fails; a message comes
 //! once no file of its transfer has anything left to be done.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
 
 use super::part::{End, Part};
 use super::{Room, Written};
@@ -48,8 +48,9 @@ pub(super) struct Table {
     unwritten: usize,
     /// Room is to be made before there is some for anybody.
     is_crowded: bool,
-    /// Whose transfers were told that there is no room.
-    waiting: HashSet<PartId>,
+    /// Transfers that were told that there is no room, and what each waits for.
+    waits: IdMap<TransferId, Wait>,
+    /// Those of which the wait is over, if it still is.
     resumed: Vec<TransferId>,
     /// Files that have been ended and are not over.
     ending: usize,
@@ -60,6 +61,14 @@ pub(super) struct Table {
     mark: u64,
     /// There is no driver any more.
     is_closed: bool,
+}
+
+/// What a transfer waits for.
+enum Wait {
+    /// Room in one of these files.
+    Room(Vec<PartId>),
+    /// To be resumed.
+    Over,
 }
 
 #[derive(Default)]
@@ -75,7 +84,7 @@ impl Table {
             queue: VecDeque::new(),
             unwritten: 0,
             is_crowded: false,
-            waiting: HashSet::new(),
+            waits: IdMap::default(),
             resumed: Vec::new(),
             ending: 0,
             awaited: IdMap::default(),
@@ -137,10 +146,19 @@ impl Table {
         if self.is_crowded || self.entries.get(id).is_some_and(full) {
             // else nothing may ever make room
             self.write_out(id);
-            self.waiting.insert(id);
+            self.await_room(id);
             return Ok(Room::Full);
         }
         Ok(Room::More)
+    }
+
+    fn await_room(&mut self, id: PartId) {
+        let Some(transfer) = self.entries.get(id).and_then(|entry| entry.transfer) else { return };
+        match self.waits.get_mut(&transfer) {
+            Some(Wait::Room(files)) if files.contains(&id) => {}
+            Some(Wait::Room(files)) => files.push(id),
+            Some(Wait::Over) | None => _ = self.waits.insert(transfer, Wait::Room(vec![id])),
+        }
     }
 
     pub(super) fn failure(&self, id: PartId) -> Option<Errno> {
@@ -154,16 +172,17 @@ impl Table {
         if end == End::Dropped && !entry.is_in_place {
             (entry.gathered, entry.blocks) = (Vec::new(), VecDeque::new());
         }
-        if self.waiting.remove(&id) {
-            // whoever waited for it waits for it no more: a request that is sent again, for one
-            self.resumed.extend(entry.transfer);
-        }
+        let transfer = entry.transfer;
         if !entry.is_awaited && !entry.is_over() {
             entry.is_awaited = true;
             self.ending += 1;
-            if let Some(transfer) = entry.transfer {
+            if let Some(transfer) = transfer {
                 self.awaited.entry(transfer).or_default().files += 1;
             }
+        }
+        if let Some(transfer) = transfer.filter(|transfer| self.awaits_room(*transfer, id)) {
+            // whoever waited for it waits for it no more: a request that is sent again, for one
+            self.end_wait(transfer);
         }
         self.write_out(id);
         self.enqueue(id);
@@ -252,14 +271,19 @@ impl Table {
 
     /// A transfer that may go on since there is room again.
     pub(super) fn next_resumed(&mut self) -> Option<TransferId> {
-        self.resumed.pop()
+        while let Some(transfer) = self.resumed.pop() {
+            // unless the caller has had a say since
+            if let Some(Wait::Over) = self.waits.get(&transfer) {
+                self.waits.remove(&transfer);
+                return Some(transfer);
+            }
+        }
+        None
     }
 
     /// The caller has said whether a transfer goes on.
     pub(super) fn leave_to_caller(&mut self, transfer: TransferId) {
-        let Table { waiting, entries, .. } = self;
-        waiting.retain(|&id| entries.get(id).and_then(|entry| entry.transfer) != Some(transfer));
-        self.resumed.retain(|&resumed| resumed != transfer);
+        self.waits.remove(&transfer);
     }
 
     /// Keeps a message until the files of its transfer are over; gives it back if they are.
@@ -346,9 +370,9 @@ impl Table {
         }
         if self.is_crowded && self.unwritten <= limits::FILES_UNWRITTEN / 2 {
             self.is_crowded = false;
-            let waiting: Vec<_> = self.waiting.iter().copied().collect();
+            let waiting: Vec<_> = self.waits.values().flat_map(Wait::files).copied().collect();
             waiting.into_iter().for_each(|id| self.let_go_on(id));
-        } else if self.waiting.contains(&id) {
+        } else {
             self.let_go_on(id);
         }
         if is_over && !is_owned {
@@ -369,11 +393,29 @@ impl Table {
     /// Has the transfer of a file go on that waits, if there is room for it, or if it is to hear of a failure.
     fn let_go_on(&mut self, id: PartId) {
         let Some(entry) = self.entries.get(id) else { return };
+        let Some(transfer) = entry.transfer else { return };
         let has_failed = entry.part.as_ref().is_some_and(|part| part.failure().is_some());
         let has_room = !self.is_crowded && entry.counted <= limits::FILE_UNWRITTEN / 2;
-        if has_failed || has_room {
-            self.waiting.remove(&id);
-            self.resumed.extend(entry.transfer);
+        if (has_failed || has_room) && self.awaits_room(transfer, id) {
+            self.end_wait(transfer);
+        }
+    }
+
+    fn awaits_room(&self, transfer: TransferId, id: PartId) -> bool {
+        self.waits.get(&transfer).is_some_and(|wait| wait.files().contains(&id))
+    }
+
+    fn end_wait(&mut self, transfer: TransferId) {
+        self.waits.insert(transfer, Wait::Over);
+        self.resumed.push(transfer);
+    }
+}
+
+impl Wait {
+    fn files(&self) -> &[PartId] {
+        match self {
+            Wait::Room(files) => files,
+            Wait::Over => &[],
         }
     }
 }
@@ -516,6 +558,35 @@ mod tests {
             work(&mut table);
             assert_eq!((table.unwritten, table.ending, table.entries.len()), (0, 0, 0));
         }
+    }
+
+    #[test]
+    fn who_is_left_to_the_caller_is_that_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut table = Table::new(0);
+        let ids: Vec<_> = (1..=3).map(|number| add(&mut table, directory.path(), number)).collect();
+        // another file of a transfer that has one
+        let second = table.next_mark();
+        let second = Part::aside(directory.path().join("second"), Existing::Keep, second);
+        let second = table.insert(second, Some(transfer(1)));
+        let fill = |table: &mut Table, id| {
+            while table.write(id, &[7; 50_000]) == Ok(Room::More) {}
+        };
+        ids.iter().chain([&second]).for_each(|&id| fill(&mut table, id));
+        table.leave_to_caller(transfer(1));
+        assert_eq!(table.waits.len(), 2);
+        work(&mut table);
+        // its wait is over already, and it was not told
+        table.leave_to_caller(transfer(2));
+        assert_eq!(resumed(&mut table), [3]);
+        // one that waits anew is told once
+        fill(&mut table, ids[1]);
+        work(&mut table);
+        table.leave_to_caller(transfer(2));
+        fill(&mut table, ids[1]);
+        work(&mut table);
+        assert_eq!(resumed(&mut table), [2]);
+        assert!(table.waits.is_empty() && table.resumed.is_empty());
     }
 
     #[test]
