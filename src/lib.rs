@@ -136,7 +136,7 @@ pub mod tls;
 pub use ::bytes::Bytes;
 pub use ::http::Method;
 pub use driver::{
-    Action, CallbackError, Driver, DriverError, Event, Existing, FileWriter, Files,
+    Action, CallbackError, Driver, DriverError, Event, Existing, FileReader, FileWriter, Files,
     Kind as DriverKind, Multi, MultiError, OwnSocket, Room, Settings, SocketChange, ToFile, Token,
     Watch, Written,
 };

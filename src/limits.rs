@@ -552,6 +552,17 @@ pub const FILE_UNWRITTEN: usize = 256 * 1024;
 /// than that.
 pub const FILES_UNWRITTEN: usize = 64 * 1024 * 1024;
 
+/// Bytes of one file that is sent which are read and not sent yet: two blocks, so that one is read while the other leaves.
+pub const FILE_AHEAD: usize = 2 * FILE_BLOCK;
+
+/// The same where all files together hold [`FILES_AHEAD`]: about what a connection has of a buffer for sending. Less would hold up
+/// files of quick peers for those of slow ones.
+pub const FILE_AHEAD_CROWDED: usize = 16 * 1024;
+
+/// Bytes of all files that are sent, read and not sent yet, from which on each reads no more than [`FILE_AHEAD_CROWDED`] at a
+/// time.
+pub const FILES_AHEAD: usize = 32 * 1024 * 1024;
+
 /// Threads, or workers of the kernel, that wait for file systems at a time: as many as a disk has use for.
 pub const FILE_THREADS: usize = 8;
 

@@ -31,7 +31,7 @@ use crate::limits;
 use crate::sys::{Errno, Streams, Waker, ring};
 use crate::tls::TlsPolicyError;
 
-pub use files::{Existing, FileWriter, Files, Room, ToFile, Written};
+pub use files::{Existing, FileReader, FileWriter, Files, Room, ToFile, Written};
 pub use interest::Action;
 pub use multi::{CallbackError, Event, Multi, OwnSocket, SocketChange, Token, Watch};
 pub use settings::Settings;
@@ -377,7 +377,7 @@ impl Driver {
         self.flush_if_idle()
     }
 
-    /// The files that handlers write bodies to: by the ring, or by threads.
+    /// The files that handlers write bodies to, and requests send: by the ring, or by threads.
     pub fn files(&mut self) -> Files {
         multi!(self, multi => multi.files())
     }

@@ -445,7 +445,7 @@ impl<W: Watch> Multi<W> {
 
     // getters
 
-    /// The files that handlers write bodies to, by threads that use [`Multi::waker`].
+    /// The files that handlers write bodies to, and requests send, by threads that use [`Multi::waker`].
     pub fn files(&mut self) -> Files {
         let waker = if self.host.has_files() { None } else { self.waker().ok() };
         self.host.files(waker)

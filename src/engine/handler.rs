@@ -4,6 +4,7 @@
 
 use std::any::Any;
 
+use crate::engine::ids::TransferId;
 use crate::engine::transfers::report::Outcome;
 use crate::protocol::{Fields, Redirect, RequestHead, ResponseHead, SourceRead};
 
@@ -122,6 +123,11 @@ pub trait BodySource: Send {
     ///
     /// [`SourceRead::Pending`] stops the sending until the transfer is resumed.
     fn read(&mut self, out: &mut [u8]) -> SourceRead;
+
+    /// The transfer whose body it is, once that is added: for whoever is to have it resumed.
+    fn of(&mut self, transfer: TransferId) {
+        let _ = transfer;
+    }
 
     /// Goes back to the first byte, for a request that is sent again; `false` if that cannot be.
     fn rewind(&mut self) -> bool {

@@ -145,6 +145,7 @@ impl Engine {
             return Err(AddError::NoTlsPolicy);
         }
         key.restrict(&mut request);
+        request.body.tell_transfer(self.roster.transfers.next_id());
         let origin = self.net.pool.origin(key);
         let identity = Identity::of(&request);
         let id = self.roster.transfers.insert(Transfer {

@@ -69,11 +69,13 @@ counters! {
     Fcntl "fcntl" call;
     /// read(2), of an eventfd.
     Read "read" call;
+    /// pread(2), of a file that is sent.
+    Pread "pread64" call;
     /// write(2), to an eventfd or a file.
     Write "write" call;
     /// statx(2).
     Statx "statx" call;
-    /// openat(2), of a file to be written.
+    /// openat(2), of a file to be written or read.
     Openat "openat" call;
     /// rename(2) and renameat2(2).
     Rename "rename" call;

@@ -1,4 +1,4 @@
-//! What is done to a file that is written: operations as data, which own what they need until they are done.
+//! What is done to a file that is written or read: operations as data, which own what they need until they are done.
 //!
 //! Knows the system calls that they are, and how a thread makes them. Must not know which of them follows on which, nor the
 //! ring (`files`). Invariants: an operation gives back what it was given, whatever becomes of it; a descriptor
@@ -6,7 +6,7 @@
 
 use std::ffi::CString;
 use std::fs::{self, File, OpenOptions, Permissions};
-use std::io::{self, Seek as _, SeekFrom, Write as _};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::fd::{IntoRawFd as _, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{
@@ -33,6 +33,11 @@ pub enum FileOp {
         /// Its permissions, of which the umask takes some.
         mode: u32,
     },
+    /// Opens a file that is there, to be read.
+    Open {
+        /// Its name.
+        path: PathBuf,
+    },
     /// Gives a file the owner, the group and the permissions of another, as far as that is allowed.
     TakeAfter {
         /// The file.
@@ -51,6 +56,15 @@ pub enum FileOp {
         /// Where in the file; where it stands unless set. Of a plain file it has to be: the ring does not move on where it stands if
         /// there was room for some of the bytes alone, and would then write over these.
         at: Option<u64>,
+    },
+    /// Reads some bytes, as pread(2), or as read(2) from what has no positions.
+    Read {
+        /// The file.
+        file: OwnedFd,
+        /// What they are put into, from its beginning.
+        bytes: Vec<u8>,
+        /// Where in the file.
+        at: u64,
     },
     /// Closes a file.
     Close {
@@ -78,12 +92,12 @@ pub enum FileOp {
 pub enum FileDone {
     /// What is there; `None`: no plain file.
     Looked(Result<Option<Found>, Errno>),
-    /// The new file.
-    Made(Result<OwnedFd, Errno>),
+    /// The file that was made, or opened.
+    Opened(Result<OwnedFd, Errno>),
     /// The file, and whether it could be done.
     TakenAfter(OwnedFd, Result<(), Errno>),
-    /// The file, the bytes, and how many more of them were written.
-    Written(OwnedFd, Vec<u8>, Result<usize, Errno>),
+    /// The file, the bytes, and how many more of them were written, or read.
+    Moved(OwnedFd, Vec<u8>, Result<usize, Errno>),
     /// The file is closed, whatever the error.
     Closed(Result<(), Errno>),
     /// Whether it has its name.
@@ -108,7 +122,8 @@ impl FileOp {
     pub fn perform(self) -> FileDone {
         match self {
             FileOp::Look { path } => FileDone::Looked(look(&path)),
-            FileOp::Make { path, mode } => FileDone::Made(make(&path, mode)),
+            FileOp::Make { path, mode } => FileDone::Opened(make(&path, mode)),
+            FileOp::Open { path } => FileDone::Opened(open(&path)),
             FileOp::TakeAfter { file, other } => {
                 let file = File::from(file);
                 let taken = take_after(&file, other).map_err(Errno::from);
@@ -117,7 +132,12 @@ impl FileOp {
             FileOp::Write { file, bytes, from, at } => {
                 let mut file = File::from(file);
                 let written = write(&mut file, &bytes[from..], at);
-                FileDone::Written(file.into(), bytes, written)
+                FileDone::Moved(file.into(), bytes, written)
+            }
+            FileOp::Read { file, mut bytes, at } => {
+                let mut file = File::from(file);
+                let read = read(&mut file, &mut bytes, at);
+                FileDone::Moved(file.into(), bytes, read)
             }
             FileOp::Close { file } => FileDone::Closed(close(file)),
             FileOp::Rename { from, to, replace } => FileDone::Renamed(rename(&from, &to, replace)),
@@ -147,6 +167,11 @@ fn make(path: &Path, mode: u32) -> Result<OwnedFd, Errno> {
     Ok(made?.into())
 }
 
+fn open(path: &Path) -> Result<OwnedFd, Errno> {
+    count::add(Counter::Openat, 1);
+    Ok(File::open(path)?.into())
+}
+
 /// A group that could not be had may do no more than all others: it is another one.
 fn take_after(file: &File, other: Found) -> io::Result<()> {
     let new = file.metadata()?;
@@ -170,6 +195,21 @@ fn write(file: &mut File, bytes: &[u8], at: Option<u64>) -> Result<usize, Errno>
         match written {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             written => return Ok(written?),
+        }
+    }
+}
+
+fn read(file: &mut File, bytes: &mut [u8], at: u64) -> Result<usize, Errno> {
+    loop {
+        count::add(Counter::Pread, 1);
+        let read = match file.read_at(bytes, at) {
+            // it has no positions, which the ring sees by itself
+            Err(error) if error.raw_os_error() == Some(libc::ESPIPE) => file.read(bytes),
+            read => read,
+        };
+        match read {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            read => return Ok(read?),
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Knows which memory each lends to the kernel and for how long (`docs/ring-ownership.md`). Must not know which follows on
 //! which. Invariants: what an operation points to lies in its slot, in memory of its own that does not move, until its CQE; a
-//! descriptor that is written to is not closed before that; what an operation was given comes back with [`FileDone`].
+//! descriptor that is written to or read from is not closed before that; what an operation was given comes back with [`FileDone`].
 //!
 //! Unlike those on sockets these fall to the kernel's workers wherever the file system would have to wait: that is what
 //! keeps a slow disk from the network.
@@ -44,7 +44,7 @@ struct Lent {
     found: Vec<libc::statx>,
 }
 
-/// Bytes that one write has at most, as write(2).
+/// Bytes that one read or write has at most, as read(2) and write(2).
 const MOST: usize = 0x7fff_f000;
 
 /// What is asked of a file that is looked at.
@@ -112,12 +112,17 @@ impl Asked {
     /// vectors that nobody grows.
     fn submission(&mut self) -> Op {
         let path = self.lent.path.as_ptr().cast();
-        match &self.op {
+        match &mut self.op {
             FileOp::Look { .. } => {
                 let to = self.lent.found.as_mut_ptr();
                 Op::Statx { path, mask: LOOKED_FOR, to }
             }
-            FileOp::Make { mode, .. } => Op::OpenAt { path, mode: *mode },
+            FileOp::Make { mode, .. } => Op::OpenAt { path, made: Some(*mode) },
+            FileOp::Open { .. } => Op::OpenAt { path, made: None },
+            FileOp::Read { file, bytes, at } => {
+                let bytes = (bytes.as_mut_ptr(), bytes.len().min(MOST) as u32);
+                Op::Read { fd: file.as_raw_fd(), bytes, at: *at }
+            }
             FileOp::Write { file, bytes, from, at } => {
                 let rest = &bytes[*from..];
                 let bytes = (rest.as_ptr(), rest.len().min(MOST) as u32);
@@ -142,14 +147,16 @@ fn lend(op: &FileOp) -> Option<Result<Lent, Errno>> {
             let found = vec![unsafe { std::mem::zeroed::<libc::statx>() }];
             Lent { path, found, ..Lent::default() }
         })),
-        FileOp::Make { path, .. } | FileOp::Remove { path } => {
+        FileOp::Make { path, .. } | FileOp::Open { path } | FileOp::Remove { path } => {
             Some(bytes_of(path).map(|path| Lent { path, ..Lent::default() }))
         }
         FileOp::Rename { from, to, replace: true } => Some(
             bytes_of(from)
                 .and_then(|path| Ok(Lent { path, new_path: bytes_of(to)?, ..Lent::default() })),
         ),
-        FileOp::Write { .. } | FileOp::Close { .. } => Some(Ok(Lent::default())),
+        FileOp::Write { .. } | FileOp::Read { .. } | FileOp::Close { .. } => {
+            Some(Ok(Lent::default()))
+        }
         FileOp::TakeAfter { .. } | FileOp::Rename { replace: false, .. } => None,
     }
 }
@@ -168,9 +175,9 @@ fn done(op: FileOp, lent: &Lent, res: i32) -> FileDone {
             Err(Errno::ENOENT) => Ok(None),
             Err(errno) => Err(errno),
         }),
-        FileOp::Make { .. } => FileDone::Made(result.map(owned)),
-        FileOp::Write { file, bytes, .. } => {
-            FileDone::Written(file, bytes, result.map(|written| written as usize))
+        FileOp::Make { .. } | FileOp::Open { .. } => FileDone::Opened(result.map(owned)),
+        FileOp::Write { file, bytes, .. } | FileOp::Read { file, bytes, .. } => {
+            FileDone::Moved(file, bytes, result.map(|moved| moved as usize))
         }
         FileOp::Close { file } => {
             // the kernel has closed it, unless it never came to that: then this does

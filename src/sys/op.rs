@@ -96,10 +96,16 @@ pub(super) enum Op {
         mask: u32,
         to: *mut libc::statx,
     },
-    /// OPENAT of a file that is made, by a name that the pusher keeps until the CQE.
+    /// OPENAT of a file that is made, with this mode, or of one to be read; by a name that the pusher keeps until the CQE.
     OpenAt {
         path: *const c_char,
-        mode: u32,
+        made: Option<u32>,
+    },
+    /// READ. The pusher keeps descriptor and bytes until the CQE.
+    Read {
+        fd: RawFd,
+        bytes: (*mut u8, u32),
+        at: u64,
     },
     /// WRITE where the file stands. The pusher keeps descriptor and bytes until the CQE.
     Write {
@@ -214,9 +220,16 @@ impl Op {
                 .flags(libc::AT_SYMLINK_NOFOLLOW)
                 .mask(mask)
                 .build(),
-            Op::OpenAt { path, mode } => {
-                let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL | libc::O_CLOEXEC;
-                opcode::OpenAt::new(HERE, path).flags(flags).mode(mode).build()
+            Op::OpenAt { path, made } => {
+                let flags = match made {
+                    Some(_) => libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL,
+                    None => libc::O_RDONLY,
+                };
+                let mode = made.unwrap_or_default();
+                opcode::OpenAt::new(HERE, path).flags(flags | libc::O_CLOEXEC).mode(mode).build()
+            }
+            Op::Read { fd, bytes: (start, length), at } => {
+                opcode::Read::new(Fd(fd), start, length).offset(at).build()
             }
             Op::Write { fd, bytes: (start, length), at } => {
                 let at = at.unwrap_or(WHERE_IT_STANDS);

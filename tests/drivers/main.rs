@@ -16,6 +16,7 @@ mod everyday;
 mod expect;
 mod fairness;
 mod fallback;
+mod file_bodies;
 mod files;
 mod flow;
 mod http2;

@@ -35,7 +35,8 @@ fn short_queues(kind: Kind) {
     let before = count::snapshot();
     let options = ring::Options { sq_entries: 8, cq_entries: 16, ..ring::Options::default() };
     let config = Config { max_connections: 200, max_per_origin: 200, ..Config::default() };
-    let mut run = Run { driver: Driver::with_ring(kind, config, &options).expect("asked before") };
+    let driver = Driver::with_ring(kind, config, &options).expect("asked before");
+    let mut run = Run { driver, reads_files: false };
     let transfers: Vec<_> = (0..2000).map(|_| run.get(&nginx.url("/ok"))).collect();
     run.finish();
     transfers.iter().for_each(|transfer| transfer.assert_response(200, OK_BODY));

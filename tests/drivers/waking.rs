@@ -54,7 +54,7 @@ fn wakes_are_heard_however_crowded_it_is(kind: Kind) {
     let options = ring::Options { sq_entries: 8, cq_entries: 16, ..ring::Options::default() };
     let config = Config { max_connections: 100, max_per_origin: 100, ..Config::default() };
     let driver = Driver::with_ring(kind, config, &options).expect("asked before");
-    let mut run = Run { driver };
+    let mut run = Run { driver, reads_files: false };
     let waker = run.driver.waker().expect("it has one");
     let over = AtomicBool::new(false);
     thread::scope(|scope| {

@@ -46,7 +46,7 @@ fn perform(streams: &mut Streams, op: FileOp) -> FileDone {
 
 fn write(streams: &mut Streams, file: OwnedFd, bytes: &[u8]) -> (OwnedFd, usize) {
     let op = FileOp::Write { file, bytes: bytes.to_vec(), from: 0, at: None };
-    let FileDone::Written(file, back, Ok(written)) = perform(streams, op) else { panic!() };
+    let FileDone::Moved(file, back, Ok(written)) = perform(streams, op) else { panic!() };
     assert_eq!(back, bytes, "they come back");
     (file, written)
 }
@@ -60,8 +60,8 @@ fn a_file_is_made_written_closed_and_renamed_on_every_kind_of_ring() {
         let look = |path: &Path| FileOp::Look { path: path.to_owned() };
         assert!(matches!(perform(&mut streams, look(&path)), FileDone::Looked(Ok(None))));
         let make = || FileOp::Make { path: aside.clone(), mode: 0o640 };
-        let FileDone::Made(Ok(file)) = perform(&mut streams, make()) else { panic!() };
-        assert!(matches!(perform(&mut streams, make()), FileDone::Made(Err(Errno::EEXIST))));
+        let FileDone::Opened(Ok(file)) = perform(&mut streams, make()) else { panic!() };
+        assert!(matches!(perform(&mut streams, make()), FileDone::Opened(Err(Errno::EEXIST))));
         let (file, first) = write(&mut streams, file, b"one ");
         let (file, second) = write(&mut streams, file, b"two");
         assert_eq!((first, second), (4, 3));
@@ -91,6 +91,31 @@ fn a_write_goes_on_where_the_file_stands() {
     let (file, _) = write(&mut streams, file.into(), b"ab");
     File::from(file).write_all(b"cd").unwrap();
     assert_eq!(fs::read(&path).unwrap(), b"0123abcd89");
+}
+
+#[test]
+fn a_file_is_opened_and_read_where_it_is_asked_for() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("file");
+    fs::write(&path, "0123456789").unwrap();
+    for options in every_step() {
+        let Some(mut streams) = streams_with(&options) else { continue };
+        let open = |path: &Path| FileOp::Open { path: path.to_owned() };
+        let no_file = open(&directory.path().join("none"));
+        let opened = perform(&mut streams, no_file);
+        assert!(matches!(opened, FileDone::Opened(Err(Errno::ENOENT))));
+        let FileDone::Opened(Ok(mut file)) = perform(&mut streams, open(&path)) else { panic!() };
+        for (at, read) in [(4, "4567"), (8, "89"), (10, "")] {
+            let op = FileOp::Read { file, bytes: vec![0; 4], at };
+            let FileDone::Moved(back, bytes, Ok(length)) = perform(&mut streams, op) else {
+                panic!()
+            };
+            assert_eq!(&bytes[..length], read.as_bytes());
+            file = back;
+        }
+        assert!(matches!(perform(&mut streams, FileOp::Close { file }), FileDone::Closed(Ok(()))));
+        assert_eq!(streams.in_use(), Default::default());
+    }
 }
 
 #[test]

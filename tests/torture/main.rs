@@ -1,5 +1,5 @@
 //! Many transfers, by every way that a connection can be made, to servers that reset, stall and trickle, with cancels,
-//! pauses and deadlines at random, a third of them into files: each ends once, and nothing is left of any of them, of a file that is not whole
+//! pauses and deadlines at random, a third of them into files, and half of what is sent from one: each ends once, and nothing is left of any of them, of a file that is not whole
 //! neither.
 //!
 //! `RINGDOVE_TORTURE` sets the number of transfers (`scripts/torture` runs a million), `RINGDOVE_SEED` the seed.
@@ -20,7 +20,9 @@ use ringdove::engine::NameService;
 use ringdove::sys::count::{self, Counter};
 use ringdove::sys::ring::{self, InUse, ZeroCopy};
 use ringdove::sys::usage;
-use ringdove::{Config, Driver, Existing, FileWriter, Flow, Handler, Outcome, Room, TransferId};
+use ringdove::{
+    Body, Config, Driver, Existing, FileWriter, Flow, Handler, Outcome, Room, TransferId,
+};
 use ringdove_test_support::leak::Census;
 use ringdove_test_support::{PATIENCE, eventually, isolated};
 use tempfile::TempDir;
@@ -151,7 +153,12 @@ impl Torture {
     fn add(&mut self) {
         let Self { chance, world, .. } = self;
         let route = Route::ALL[chance.below(Route::ALL.len())];
-        let request = world.request(route, chance);
+        let mut request = world.request(route, chance);
+        if route == Route::Upload && chance.one_in(2) {
+            let (path, length) = world.file();
+            let source = Box::new(self.driver.files().read(path, 0, length));
+            request = request.body(Body::Stream { length: Some(length), source });
+        }
         let mut path = self.directory.path().to_owned();
         match chance.below(150) {
             // there is no such directory

@@ -4,6 +4,7 @@
 //! that is dead; one that takes uploads; one at a Unix socket; a name server that drops, delays, forges, truncates.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +15,8 @@ use ringdove::{Body, Bytes, Driver, Options, Request, Timeouts, Ways};
 use crate::IN_FLIGHT;
 use crate::chance::Chance;
 use crate::unix_server::UnixServer;
+use tempfile::NamedTempFile;
+
 use ringdove_test_support::dead_end::Blackhole;
 use ringdove_test_support::hostile::{Framing, Hostile, Plan, Script};
 use ringdove_test_support::name_server::NameServer;
@@ -78,6 +81,8 @@ pub(crate) struct World {
     unix: Arc<Ways>,
     bound: Arc<Ways>,
     body: Bytes,
+    /// The same as a file.
+    file: NamedTempFile,
     /// A path, a name, a manner is rough once in so many.
     rough: usize,
     _unix: UnixServer,
@@ -101,6 +106,9 @@ impl World {
         let binds = (10..14)
             .map(|last| Bind { address: Some(IpAddr::from([127, 0, 0, last])), ..Bind::default() });
         let bound = Ways { sources: Sources::new(binds), ..Ways::default() };
+        let body = vec![b'u'; 400_000];
+        let file = NamedTempFile::new().expect("a file");
+        std::fs::write(file.path(), &body).expect("room on the disk");
         World {
             server,
             taker: taker(),
@@ -108,7 +116,8 @@ impl World {
             _hole: hole,
             unix: Arc::new(unix),
             bound: Arc::new(bound),
-            body: vec![b'u'; 400_000].into(),
+            body: body.into(),
+            file,
             rough,
             _unix: unix_server,
         }
@@ -116,6 +125,11 @@ impl World {
 
     pub(crate) fn name_server(&self) -> SocketAddr {
         self.names.addr()
+    }
+
+    /// What is sent of a file, and how long it is.
+    pub(crate) fn file(&self) -> (&Path, u64) {
+        (self.file.path(), self.body.len() as u64)
     }
 
     pub(crate) fn resets(&self) -> usize {

@@ -1,9 +1,13 @@
-//! Files that bodies are written to, without a wait of the loop's for a disk.
+//! Files that bodies are written to, or read from, without a wait of the loop's for a disk.
 //!
-//! Knows who writes to which file. Must not know sockets, nor what a body means. What a file goes through is in `part`, what
-//! all of them hold in `table`, and who does what they want in `work`: a ring, or threads. The design is in `docs/files.md`.
+//! Knows who writes to which file. Must not know sockets, nor what a body means. What a file that is written goes through is in
+//! `part`, what all of them hold in `table`; of those that are read in `ahead` and `sources`; and who does what they want in `work`: a
+//! ring, or threads. The design is in `docs/files.md`.
 
+mod ahead;
 mod part;
+mod reader;
+mod sources;
 mod table;
 mod work;
 
@@ -18,16 +22,22 @@ use crate::engine::{Flow, Handler, Outcome, TransferId};
 use crate::sys::Errno;
 
 use part::{End, Part};
+use sources::Sources;
 use table::{PartId, Table};
 
+pub use reader::FileReader;
 pub(super) use work::FileWork;
 
-/// The files of a driver: where a handler gets one that its body is written to. A clone is the same.
+/// The files of a driver: where a handler gets one that its body is written to, and a request one that is sent. A clone is the
+/// same.
 ///
-/// Nothing that is done here waits for a disk. Files are made, written, closed and renamed by operations of the ring, with
+/// Nothing that is done here waits for a disk. Files are made, read, written, closed and renamed by operations of the ring, with
 /// [`Kind::Ring`](super::Kind), or by a few threads.
 #[derive(Clone)]
-pub struct Files(Rc<RefCell<Table>>);
+pub struct Files {
+    table: Rc<RefCell<Table>>,
+    sources: Rc<RefCell<Sources>>,
+}
 
 /// What becomes of a file that has the name which another is to get.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -73,7 +83,7 @@ pub struct FileWriter {
 
 impl Files {
     pub(super) fn new(seed: u64) -> Files {
-        Files(Rc::new(RefCell::new(Table::new(seed))))
+        Files { table: Rc::new(RefCell::new(Table::new(seed))), sources: Rc::default() }
     }
 
     /// A file that is to be called `path`. It is written beside that, under a name that begins with `.ringdove-` and ends in
@@ -87,12 +97,29 @@ impl Files {
 
     /// A file that was opened by the caller, and is written from where it stands: at its end, for one, or a pipe.
     pub fn write_to(&self, file: File) -> FileWriter {
-        let id = self.0.borrow_mut().insert(Part::open(file), None);
+        let id = self.table.borrow_mut().insert(Part::open(file), None);
         FileWriter { files: self.clone(), id, transfer: None, place: None }
     }
 
+    /// The part of a file that has so many bytes and begins `from` so many: as a request's body, or a piece of one.
+    ///
+    /// ```no_run
+    /// use ringdove::{Body, Collect, Config, Driver, Request};
+    ///
+    /// let mut driver = Driver::auto(Config::default())?;
+    /// let length = std::fs::metadata("photo.jpg")?.len();
+    /// let source = Box::new(driver.files().read("photo.jpg", 0, length));
+    /// let body = Body::Stream { length: Some(length), source };
+    /// let request = Request::new(http::Method::PUT, "http://127.0.0.1:8080/photo.jpg")?.body(body);
+    /// driver.add(request, Box::new(Collect::default()))?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn read(&self, path: impl Into<PathBuf>, from: u64, length: u64) -> FileReader {
+        FileReader::new(&mut self.sources.borrow_mut(), path.into(), from, length)
+    }
+
     fn make(&self, path: &Path, existing: Existing, of: Option<TransferId>) -> PartId {
-        let mut table = self.0.borrow_mut();
+        let mut table = self.table.borrow_mut();
         let mark = table.next_mark();
         table.insert(Part::aside(path.to_owned(), existing, mark), of)
     }
@@ -104,7 +131,7 @@ impl FileWriter {
     #[must_use]
     pub fn of(mut self, transfer: TransferId) -> FileWriter {
         self.transfer = Some(transfer);
-        self.files.0.borrow_mut().bind(self.id, transfer);
+        self.files.table.borrow_mut().bind(self.id, transfer);
         self
     }
 
@@ -114,12 +141,12 @@ impl FileWriter {
     ///
     /// What was given before could not be written, for this reason; or the driver is gone (`EBADF`).
     pub fn write(&mut self, bytes: &[u8]) -> Result<Room, Errno> {
-        self.files.0.borrow_mut().write(self.id, bytes)
+        self.files.table.borrow_mut().write(self.id, bytes)
     }
 
     /// Why it has failed already.
     pub fn failure(&self) -> Option<Errno> {
-        self.files.0.borrow().failure(self.id)
+        self.files.table.borrow().failure(self.id)
     }
 
     /// Forgets all that was written, so that the file begins anew; `false` if that cannot be, since it is not to get a name
@@ -128,13 +155,13 @@ impl FileWriter {
         let Some((path, existing)) = &self.place else { return false };
         let new = self.files.make(path, *existing, self.transfer);
         let old = std::mem::replace(&mut self.id, new);
-        self.files.0.borrow_mut().disown(old);
+        self.files.table.borrow_mut().disown(old);
         true
     }
 
     /// All bytes were given: the file gets its name, or is let go of.
     pub fn finish(&mut self) {
-        self.files.0.borrow_mut().end(self.id, End::Whole);
+        self.files.table.borrow_mut().end(self.id, End::Whole);
     }
 
     /// What came of it, once, when it is over. Of the file of a transfer it is there with the transfer's message.
@@ -143,13 +170,13 @@ impl FileWriter {
     ///
     /// What the system refused, such as `ENOSPC`.
     pub fn take_result(&mut self) -> Option<Result<Written, Errno>> {
-        self.files.0.borrow_mut().take_result(self.id)
+        self.files.table.borrow_mut().take_result(self.id)
     }
 }
 
 impl Drop for FileWriter {
     fn drop(&mut self) {
-        self.files.0.borrow_mut().disown(self.id);
+        self.files.table.borrow_mut().disown(self.id);
     }
 }
 

@@ -251,14 +251,14 @@ impl Part {
     pub(super) fn handle(&mut self, done: FileDone) {
         self.state = match done {
             FileDone::Looked(found) => self.handle_looked(found),
-            FileDone::Made(made) => self.handle_made(made),
+            FileDone::Opened(made) => self.handle_made(made),
             FileDone::TakenAfter(file, taken) => {
                 if let Err(errno) = taken {
                     self.fail(errno);
                 }
                 State::Open(file)
             }
-            FileDone::Written(file, bytes, written) => {
+            FileDone::Moved(file, bytes, written) => {
                 self.handle_written(bytes, written);
                 State::Open(file)
             }
@@ -373,6 +373,8 @@ mod tests {
     fn word(op: &FileOp) -> &'static str {
         match op {
             FileOp::Look { .. } => "look",
+            FileOp::Open { .. } => "open",
+            FileOp::Read { .. } => "read",
             FileOp::Make { .. } => "make",
             FileOp::TakeAfter { .. } => "take after",
             FileOp::Write { .. } => "write",
@@ -386,9 +388,11 @@ mod tests {
     fn refused(op: FileOp, errno: Errno) -> FileDone {
         match op {
             FileOp::Look { .. } => FileDone::Looked(Err(errno)),
-            FileOp::Make { .. } => FileDone::Made(Err(errno)),
+            FileOp::Make { .. } | FileOp::Open { .. } => FileDone::Opened(Err(errno)),
             FileOp::TakeAfter { file, .. } => FileDone::TakenAfter(file, Err(errno)),
-            FileOp::Write { file, bytes, .. } => FileDone::Written(file, bytes, Err(errno)),
+            FileOp::Write { file, bytes, .. } | FileOp::Read { file, bytes, .. } => {
+                FileDone::Moved(file, bytes, Err(errno))
+            }
             FileOp::Close { .. } => FileDone::Closed(Err(errno)),
             FileOp::Rename { .. } => FileDone::Renamed(Err(errno)),
             FileOp::Remove { .. } => FileDone::Removed(Err(errno)),
@@ -500,7 +504,7 @@ mod tests {
             part.handle(match op {
                 FileOp::Write { file, bytes, from, at } => {
                     written.push((bytes[from], at));
-                    FileDone::Written(file, bytes, Ok(1))
+                    FileDone::Moved(file, bytes, Ok(1))
                 }
                 op => op.perform(),
             });

@@ -3,8 +3,12 @@
 //! Knows threads. Must not know the ring, which is asked through whoever calls. A thread is given a file as a whole, and does
 //! all that it wants until it wants nothing: a small file is one job. Where there is no thread, it is done here.
 
+use std::cell::RefMut;
+use std::sync::Arc;
+
 use super::Files;
 use super::part::Part;
+use super::sources::{Source, SourceId, Sources};
 use super::table::{PartId, Table};
 use crate::driver::threads::Threads;
 use crate::engine::{Engine, Message, Paused, TransferId};
@@ -14,12 +18,24 @@ use crate::sys::{Waker, clock};
 use crate::time::Time;
 
 /// A file, and what is to be done to it first.
-type Job = (PartId, Part, FileOp);
+enum Job {
+    Write(PartId, Part, FileOp),
+    Read(SourceId, Arc<Source>, FileOp),
+}
+
+/// A file of which all was done that it wanted.
+enum Performed {
+    Write(PartId, Part),
+    Read(SourceId),
+}
+
+/// What tells the ring's operations on files that are read from others, above the bits of an id.
+const READS: u64 = 1 << 63;
 
 /// The files of a driver, and the threads that work on them.
 pub(in crate::driver) struct FileWork {
     files: Files,
-    threads: Option<Threads<Job, (PartId, Part)>>,
+    threads: Option<Threads<Job, Performed>>,
     /// What ends the loop's wait when a thread is done; without it there are none.
     waker: Option<Waker>,
     /// Files that threads have.
@@ -35,18 +51,22 @@ impl FileWork {
         self.files.clone()
     }
 
-    fn table(&self) -> std::cell::RefMut<'_, Table> {
-        self.files.0.borrow_mut()
+    fn table(&self) -> RefMut<'_, Table> {
+        self.files.table.borrow_mut()
+    }
+
+    fn sources(&self) -> RefMut<'_, Sources> {
+        self.files.sources.borrow_mut()
     }
 
     /// Whether there is something to be begun.
     pub(in crate::driver) fn has_work(&self) -> bool {
-        self.table().has_work()
+        self.table().has_work() || self.sources().has_work()
     }
 
     /// Whether nothing is under way.
     pub(in crate::driver) fn is_empty(&self) -> bool {
-        self.table().is_empty()
+        self.table().is_empty() && self.sources().is_empty()
     }
 
     /// Messages whose files are over.
@@ -66,17 +86,24 @@ impl FileWork {
     ) {
         loop {
             let next = self.table().next_op();
-            let Some((id, op)) = next else { return };
+            let Some((id, op)) = next else { break };
             if let Err(op) = by_ring(id.to_bits(), op) {
-                self.begin_aside(id, op);
+                let taken = self.table().take_part(id);
+                if let Some(part) = taken {
+                    self.begin_aside(Job::Write(id, part, op));
+                }
+            }
+        }
+        loop {
+            let next = self.sources().next_op();
+            let Some((id, source, op)) = next else { break };
+            if let Err(op) = by_ring(READS | id.to_bits(), op) {
+                self.begin_aside(Job::Read(id, source, op));
             }
         }
     }
 
-    fn begin_aside(&mut self, id: PartId, op: FileOp) {
-        let taken = self.table().take_part(id);
-        let Some(part) = taken else { return };
-        let mut job = (id, part, op);
+    fn begin_aside(&mut self, mut job: Job) {
         if let Some(waker) = &self.waker {
             let threads = self.threads.get_or_insert_with(|| {
                 Threads::new("ringdove-file", limits::FILE_THREADS, waker.clone(), perform)
@@ -89,13 +116,22 @@ impl FileWork {
                 Err((back, _)) => job = back,
             }
         }
-        let (id, part) = perform(job);
-        self.table().give_back(id, part);
+        self.give_back(perform(job));
+    }
+
+    fn give_back(&self, performed: Performed) {
+        match performed {
+            Performed::Write(id, part) => self.table().give_back(id, part),
+            Performed::Read(id) => self.sources().settle(id),
+        }
     }
 
     /// What became of something that the ring has done.
     pub(in crate::driver) fn handle(&self, user: u64, done: FileDone) {
-        self.table().handle(PartId::from_bits(user), done);
+        match user & READS {
+            0 => self.table().handle(PartId::from_bits(user), done),
+            _ => self.sources().handle(SourceId::from_bits(user), done),
+        }
     }
 
     /// Takes back what threads are done with.
@@ -103,13 +139,17 @@ impl FileWork {
         let Some(threads) = &mut self.threads else { return };
         let answers = threads.take_answers();
         self.away -= answers.len();
-        for (id, part) in answers {
-            self.table().give_back(id, part);
-        }
+        answers.into_iter().for_each(|performed| self.give_back(performed));
     }
 
-    /// Has transfers go on whose files have room again.
+    /// Has transfers go on whose files have room again, or more bytes.
     pub(in crate::driver) fn resume(&self, engine: &mut Engine) {
+        while let Some(transfer) = { self.sources().next_resumed() } {
+            if let Some(paused) = engine.paused(transfer) {
+                // whatever is paused stays so: the source is asked again
+                engine.set_paused(transfer, paused);
+            }
+        }
         loop {
             let next = self.table().next_resumed();
             let Some(transfer) = next else { return };
@@ -165,11 +205,19 @@ impl FileWork {
 }
 
 /// Does what a file wants, until it wants nothing.
-fn perform((id, mut part, op): Job) -> (PartId, Part) {
-    let mut next = Some(op);
-    while let Some(op) = next {
-        part.handle(op.perform());
-        next = part.next();
+fn perform(job: Job) -> Performed {
+    match job {
+        Job::Write(id, mut part, op) => {
+            let mut next = Some(op);
+            while let Some(op) = next {
+                part.handle(op.perform());
+                next = part.next();
+            }
+            Performed::Write(id, part)
+        }
+        Job::Read(id, source, op) => {
+            source.perform(op);
+            Performed::Read(id)
+        }
     }
-    (id, part)
 }

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use url::Url;
 
 use crate::engine::transfers::retry_policy::RetryPolicy;
-use crate::engine::{BodySource, Ways};
+use crate::engine::{BodySource, TransferId, Ways};
 use crate::limits::HttpLimits;
 use crate::protocol::{
     AuthPolicy, BodyLength, CookieJar, DecodePolicy, Hsts, Proxies, ProxyProtocol, RedirectPolicy,
@@ -278,6 +278,16 @@ impl Body {
     #[inline]
     pub(in crate::engine) fn is_streamed(&self) -> bool {
         matches!(self, Body::Stream { .. } | Body::Raw(_))
+    }
+
+    /// Tells a source whose it is.
+    pub(in crate::engine) fn tell_transfer(&mut self, transfer: TransferId) {
+        match self {
+            Body::Empty | Body::Memory(_) => {}
+            Body::Stream { source, .. } | Body::Raw(source) | Body::Connection(source) => {
+                source.of(transfer);
+            }
+        }
     }
 
     /// Makes ready to be sent from the first byte again; `false` if that cannot be.

@@ -1,11 +1,10 @@
 //! Where the bytes of a request's body come from while it is sent: files, and pipes.
 //!
-//! Knows files and one thread. Must not know what the bytes mean. Invariants: of a file exactly the
+//! Knows what a driver reads of files, and one thread. Must not know what the bytes mean. Invariants: of a file exactly the
 //! bytes that were announced are sent, or the transfer fails; of a pipe no more is in memory than
-//! [`PIECES_AHEAD`] pieces, and the loop never waits for it.
+//! [`PIECES_AHEAD`] pieces; the loop waits for neither.
 
-use std::fs::File;
-use std::io::{self, Read, Seek as _, SeekFrom};
+use std::io::{self, Read};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
@@ -14,6 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use ringdove::engine::BodySource;
 use ringdove::protocol::SourceRead;
 use ringdove::sys::Waker;
+use ringdove::{FileReader, Files, TransferId};
 
 use crate::interrupt::no_thread;
 
@@ -43,10 +43,11 @@ pub enum Piece {
 #[derive(Debug)]
 pub(crate) struct Pieces {
     pieces: Arc<[Piece]>,
+    /// Who reads those that are of files.
+    readers: Vec<Option<FileReader>>,
     at: usize,
-    /// Bytes given of the piece at `at`.
-    given: u64,
-    file: Option<File>,
+    /// Bytes given of the piece at `at`, if it is in memory.
+    given: usize,
 }
 
 /// A source that is read by a thread of its own, once.
@@ -87,65 +88,53 @@ impl Piece {
 }
 
 impl Pieces {
-    pub(crate) fn new(pieces: Arc<[Piece]>) -> Pieces {
-        Pieces { pieces, at: 0, given: 0, file: None }
-    }
-
-    pub(crate) fn len(&self) -> u64 {
-        self.pieces.iter().map(Piece::len).sum()
-    }
-
-    fn read_piece(&mut self, out: &mut [u8]) -> Result<usize, String> {
-        let piece = &self.pieces[self.at];
-        let left = piece.len() - self.given;
-        let room = usize::try_from(left).map_or(out.len(), |left| left.min(out.len()));
-        let out = &mut out[..room];
-        let given = match piece {
-            Piece::Memory(bytes) => {
-                let from = self.given as usize;
-                out.copy_from_slice(&bytes[from..from + room]);
-                room
-            }
-            Piece::File { path, from, .. } if room > 0 => {
-                let failed = |error: io::Error| format!("cannot read {}: {error}", path.display());
-                let mut file = match self.file.take() {
-                    Some(file) => file,
-                    None => {
-                        let mut file = File::open(path).map_err(failed)?;
-                        file.seek(SeekFrom::Start(*from)).map_err(failed)?;
-                        file
-                    }
-                };
-                let read = read_some(&mut file, out).map_err(failed)?;
-                if read == 0 {
-                    let path = path.display();
-                    return Err(format!("{path} is shorter by {left} bytes than it was"));
-                }
-                self.file = Some(file);
-                read
-            }
-            Piece::File { .. } => 0,
+    /// Of files that a driver has read.
+    pub(crate) fn new(pieces: Arc<[Piece]>, files: &Files) -> Pieces {
+        let reader = |piece: &Piece| match piece {
+            Piece::Memory(_) => None,
+            Piece::File { path, from, length } => Some(files.read(path, *from, *length)),
         };
-        self.given += given as u64;
-        Ok(given)
+        let readers = pieces.iter().map(reader).collect();
+        Pieces { pieces, readers, at: 0, given: 0 }
+    }
+
+    pub(crate) fn length(pieces: &[Piece]) -> u64 {
+        pieces.iter().map(Piece::len).sum()
+    }
+
+    fn read_piece(&mut self, out: &mut [u8]) -> SourceRead {
+        match (&self.pieces[self.at], &mut self.readers[self.at]) {
+            (_, Some(reader)) => reader.read(out),
+            (Piece::Memory(bytes), None) if self.given < bytes.len() => {
+                let rest = &bytes[self.given..];
+                let room = rest.len().min(out.len());
+                out[..room].copy_from_slice(&rest[..room]);
+                self.given += room;
+                SourceRead::Data(room)
+            }
+            (Piece::Memory(_) | Piece::File { .. }, None) => SourceRead::End,
+        }
     }
 }
 
 impl BodySource for Pieces {
+    fn of(&mut self, transfer: TransferId) {
+        self.readers.iter_mut().flatten().for_each(|reader| reader.of(transfer));
+    }
+
     fn read(&mut self, out: &mut [u8]) -> SourceRead {
         while self.at < self.pieces.len() {
             match self.read_piece(out) {
-                Ok(0) => (self.at, self.given, self.file) = (self.at + 1, 0, None),
-                Ok(given) => return SourceRead::Data(given),
-                Err(why) => return SourceRead::Failed(why),
+                SourceRead::End => (self.at, self.given) = (self.at + 1, 0),
+                read => return read,
             }
         }
         SourceRead::End
     }
 
     fn rewind(&mut self) -> bool {
-        (self.at, self.given, self.file) = (0, 0, None);
-        true
+        (self.at, self.given) = (0, 0);
+        self.readers.iter_mut().flatten().all(BodySource::rewind)
     }
 }
 
@@ -233,20 +222,37 @@ impl BodySource for Pipe {
 #[cfg(test)]
 mod tests {
     use std::io::Write as _;
+    use std::time::Duration;
+
+    use ringdove::driver::Kind;
+    use ringdove::{Config, Driver};
 
     use super::*;
 
-    fn read_all(source: &mut impl BodySource, room: usize) -> Result<Vec<u8>, String> {
+    /// All that a source has, which `wait` waits for.
+    fn read_all(
+        source: &mut impl BodySource,
+        room: usize,
+        mut wait: impl FnMut(),
+    ) -> Result<Vec<u8>, String> {
         let mut all = Vec::new();
         let mut out = vec![0; room];
         loop {
             match source.read(&mut out) {
                 SourceRead::Data(n) | SourceRead::Piece(n) => all.extend_from_slice(&out[..n]),
                 SourceRead::End | SourceRead::EndWith(_) => return Ok(all),
-                SourceRead::Pending => std::thread::yield_now(),
+                SourceRead::Pending => wait(),
                 SourceRead::Failed(why) => return Err(why),
             }
         }
+    }
+
+    fn driver() -> Driver {
+        Driver::new(Kind::Epoll, Config::default()).expect("there is epoll")
+    }
+
+    fn turn(driver: &mut Driver) -> impl FnMut() {
+        || _ = driver.turn(Some(Duration::from_secs(1))).expect("it goes on")
     }
 
     fn file(bytes: &[u8]) -> tempfile::NamedTempFile {
@@ -268,10 +274,12 @@ mod tests {
             Piece::rest_of_file(file.path(), 8, 10),
             Piece::Memory(b">".to_vec()),
         ];
-        let mut source = Pieces::new(pieces.into());
-        assert_eq!(source.len(), 17);
+        assert_eq!(Pieces::length(&pieces), 17);
+        let mut driver = driver();
+        let mut source = Pieces::new(pieces.into(), &driver.files());
         for room in [1, 2, 3, 7, 100] {
-            assert_eq!(read_all(&mut source, room).unwrap(), b"<012345678901289>", "{room}");
+            let all = read_all(&mut source, room, turn(&mut driver)).unwrap();
+            assert_eq!(all, b"<012345678901289>", "{room}");
             assert!(source.rewind());
         }
     }
@@ -279,12 +287,14 @@ mod tests {
     #[test]
     fn a_file_that_has_shrunk_or_gone_is_an_error() {
         let file = file(b"abc");
-        let mut source = Pieces::new([Piece::file(file.path(), 5)].into());
-        let why = read_all(&mut source, 10).unwrap_err();
+        let mut driver = driver();
+        let mut source = Pieces::new([Piece::file(file.path(), 5)].into(), &driver.files());
+        let why = read_all(&mut source, 10, turn(&mut driver)).unwrap_err();
         assert!(why.ends_with("is shorter by 2 bytes than it was"), "{why}");
         drop(file);
         assert!(source.rewind());
-        assert!(read_all(&mut source, 10).unwrap_err().starts_with("cannot read /"));
+        let why = read_all(&mut source, 10, turn(&mut driver)).unwrap_err();
+        assert!(why.starts_with("cannot read /"), "{why}");
     }
 
     #[test]
@@ -292,8 +302,9 @@ mod tests {
         let bytes: Vec<u8> = (0..200_000).map(|n| n as u8).collect();
         let mut pipe = Pipe::new(Box::new(io::Cursor::new(bytes.clone())));
         pipe.start(Waker::new().expect("an eventfd")).expect("a thread");
-        assert!(read_all(&mut pipe.clone(), 1000).unwrap() == bytes);
-        assert_eq!(read_all(&mut pipe, 1000).unwrap(), b"");
+        let wait = std::thread::yield_now;
+        assert!(read_all(&mut pipe.clone(), 1000, wait).unwrap() == bytes);
+        assert_eq!(read_all(&mut pipe, 1000, wait).unwrap(), b"");
         assert!(!pipe.rewind());
     }
 }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use clap::Args as Group;
 use ringdove::protocol::BodyLength;
-use ringdove::{Body, Bytes};
+use ringdove::{Body, Bytes, Files};
 use url::Url;
 
 use super::form::Form;
@@ -146,21 +146,26 @@ impl FormArgs {
 }
 
 impl Payload {
-    /// The body of one request.
-    pub(crate) fn body(&self) -> Body {
+    /// The body of one request, whose files are of these.
+    pub(crate) fn body(&self, files: impl FnOnce() -> Files) -> Body {
         match self {
             Payload::None => Body::Empty,
             Payload::Memory(bytes) => Body::Memory(bytes.clone()),
             Payload::Pieces(pieces) => {
-                let source = Pieces::new(Arc::clone(pieces));
-                Body::Stream { length: Some(source.len()), source: Box::new(source) }
+                let source = Box::new(Pieces::new(Arc::clone(pieces), &files()));
+                Body::Stream { length: Some(Pieces::length(pieces)), source }
             }
             Payload::Pipe(pipe) => Body::Stream { length: None, source: Box::new(pipe.clone()) },
         }
     }
 
     pub(crate) fn length(&self) -> BodyLength {
-        self.body().length()
+        match self {
+            Payload::None => BodyLength::None,
+            Payload::Memory(bytes) => BodyLength::Known(bytes.len() as u64),
+            Payload::Pieces(pieces) => BodyLength::Known(Pieces::length(pieces)),
+            Payload::Pipe(_) => BodyLength::Unknown,
+        }
     }
 
     /// Whether the server is to be asked before this is sent.

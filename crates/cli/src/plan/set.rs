@@ -7,7 +7,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use ringdove::protocol::{BodyLength, Scheme};
-use ringdove::{KeepPost, Options, RedirectPolicy, Request, RequestError, Timeouts, TlsPolicy};
+use ringdove::{
+    Files, KeepPost, Options, RedirectPolicy, Request, RequestError, Timeouts, TlsPolicy,
+};
 use url::Url;
 
 use super::input::{Opened, globs};
@@ -294,9 +296,18 @@ impl Template {
         Ok(template)
     }
 
-    /// The request for `url`, which was given as `text` or belongs to what was given in this `place`.
-    pub(crate) fn request(&self, url: &Url, text: &str, place: usize) -> Result<Request, String> {
-        let request = self.make(url, text, self.sent(place)).map_err(|error| error.to_string())?;
+    /// The request for `url`, which was given as `text` or belongs to what was given in this `place`. What it sends of files is
+    /// read by a driver's.
+    pub(crate) fn request(
+        &self,
+        url: &Url,
+        text: &str,
+        place: usize,
+        files: impl FnOnce() -> Files,
+    ) -> Result<Request, String> {
+        let sent = self.sent(place);
+        let request = self.make(url, text, sent).map_err(|error| error.to_string())?;
+        let request = request.body(sent.content.payload.body(files));
         let origin = request.head().origin();
         let refusal = self.schemes().refuse(origin.scheme());
         match refusal.or_else(|| self.unusable.refuse(origin)) {
@@ -339,6 +350,7 @@ impl Template {
         self.sent.get(place).unwrap_or(&self.sent[0])
     }
 
+    /// All of a request but its body.
     fn make(&self, url: &Url, text: &str, sent: &Sent) -> Result<Request, RequestError> {
         let Sent { content, fields, .. } = sent;
         let mut url = content.url(url);
@@ -350,8 +362,7 @@ impl Template {
         for (name, value) in fields {
             request = request.field(name, value)?;
         }
-        let request = self.target.apply(request, text)?;
-        Ok(request.body(content.payload.body()).options(Arc::clone(&self.options)))
+        Ok(self.target.apply(request, text)?.options(Arc::clone(&self.options)))
     }
 
     /// Whether the parts go together.

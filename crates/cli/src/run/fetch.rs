@@ -411,8 +411,9 @@ impl Run {
         let url = Url::parse(&text)
             .map_err(|why| Failure::of_input(format!("bad URL: {}", UrlFault::from(why))))?;
         let place = ticket.number - self.set.first;
-        let request = self.set.template.request(&url, &text, place).map_err(Failure::of_input)?;
-        let request = request.scope(scope);
+        let Run { set, driver, .. } = self;
+        let request = set.template.request(&url, &text, place, || driver.files());
+        let request = request.map_err(Failure::of_input)?.scope(scope);
         let mut sink = self.set.output.sink(&url, place, globs).map_err(Failure::of_input)?;
         if let Some(path) = sink.path() {
             let refused = self.set.rules.reserved.refuse(path);
