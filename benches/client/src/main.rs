@@ -1,5 +1,6 @@
 //! GET requests, so many in flight at any time from one tokio thread, by one of several clients; each response is read to its
-//! end, piece by piece. `ringdove-bench-client KIND URL REQUESTS IN_FLIGHT` prints CPU and time per request of all threads.
+//! end, piece by piece. `ringdove-bench-client KIND URL REQUESTS IN_FLIGHT [DRIVER]` prints CPU and time per request of all threads.
+//! By the driver `epoll` instructions can be counted: valgrind waits for a ring with its lock held.
 
 #![allow(clippy::disallowed_methods, reason = "it times")]
 
@@ -9,8 +10,9 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use http_body_util::{BodyExt as _, Empty};
+use ringdove::DriverKind;
 use ringdove::sys::usage::{self, Usage};
-use ringdove_client::{Client, LocalClient};
+use ringdove_client::{Client, ClientBuilder, LocalClient};
 use tokio::task::{LocalSet, spawn_local};
 
 /// What is asked, and how much is left to be asked.
@@ -211,24 +213,38 @@ impl Figures {
     }
 }
 
-async fn run(kind: &str, url: &str, requests: u64, in_flight: usize) -> Figures {
+async fn run(
+    kind: &str,
+    url: &str,
+    requests: u64,
+    in_flight: usize,
+    driver: Option<DriverKind>,
+) -> Figures {
+    let builder = || {
+        let builder = Client::builder().config(config);
+        driver.into_iter().fold(builder, ClientBuilder::driver)
+    };
     match kind {
         "bare" => {
             let mut settings = ringdove::Config::default();
             config(&mut settings);
-            let driver = RefCell::new(ringdove::Driver::auto(settings).expect("a driver"));
+            let driver = match driver {
+                None => ringdove::Driver::auto(settings),
+                Some(kind) => ringdove::Driver::new(kind, settings),
+            };
+            let driver = RefCell::new(driver.expect("a driver"));
             measured(url, requests, async |work| bare(work, in_flight, &mut driver.borrow_mut()))
                 .await
         }
         "client" => {
-            let client = Client::builder().config(config).build().expect("an engine");
+            let client = builder().build().expect("an engine");
             measured(url, requests, async |work| {
                 with_engine(work, in_flight, client.clone()).await;
             })
             .await
         }
         "local" => {
-            let built = LocalClient::build(Client::builder().config(config));
+            let built = LocalClient::build(builder());
             let (client, turner) = built.expect("an engine");
             spawn_local(turner.run_on_tokio());
             measured(url, requests, async |work| in_place(work, in_flight, client.clone()).await)
@@ -247,14 +263,18 @@ async fn run(kind: &str, url: &str, requests: u64, in_flight: usize) -> Figures 
 
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    let [kind, url, requests, in_flight] = &args[..] else {
-        panic!("KIND URL REQUESTS IN_FLIGHT");
+    let (args, driver) = match args.split_at_checked(4) {
+        Some((args, [])) => (args, None),
+        Some((args, [driver])) => (args, Some(driver)),
+        _ => panic!("KIND URL REQUESTS IN_FLIGHT [DRIVER]"),
     };
+    let [kind, url, requests, in_flight] = args else { unreachable!("they are four") };
+    let driver = driver.map(|name| name.parse().expect("a driver"));
     let (requests, in_flight) =
         (requests.parse().expect("requests"), in_flight.parse().expect("in flight"));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let figures =
-        LocalSet::new().block_on(&runtime.expect("a runtime"), run(kind, url, requests, in_flight));
+    let figures = LocalSet::new()
+        .block_on(&runtime.expect("a runtime"), run(kind, url, requests, in_flight, driver));
     let Figures { cpu, wall, switches, median, bytes } = figures;
     println!(
         "{kind} {in_flight} cpu_us {cpu:.2} wall_us {wall:.2} median_us {median:.1} switches {switches:.3} bytes {bytes}"

@@ -15,11 +15,24 @@ use http::HeaderMap;
 use ringdove::protocol::{HeadStart, ResponseHead, SourceRead, Trailers};
 use ringdove::{BodySource, Report, Request, TransferId, Url};
 
+use crate::chunks::Chunks;
 use crate::error::Error;
 use crate::telemetry::Told;
 
 /// Bytes that the caller brings for the head and the first of the body: more than nearly all heads have.
 const ROOM: usize = 1024;
+
+/// Bytes of a response that one turn of the engine may bring beyond its window. What has been received by then is as well kept here as
+/// there, from where it would be copied once more.
+const AHEAD: usize = 1024 * 1024;
+
+/// Whether a call takes more of its response.
+pub(crate) enum Room {
+    Some,
+    /// As long as the turn lasts; this is said once.
+    Little,
+    None,
+}
 
 /// The state of a call that the engine and the caller share.
 pub(crate) struct Call {
@@ -42,7 +55,7 @@ pub(crate) struct State {
     /// The head and, while there is room, what of the body comes before that is given out.
     room: Vec<u8>,
     /// Where redirects have led, if there were any.
-    pub(crate) url: Option<Url>,
+    pub(crate) url: Option<Box<Url>>,
     /// What of the body came together with the head; `chunks` come after it.
     first: Bytes,
     chunks: VecDeque<Bytes>,
@@ -95,16 +108,23 @@ impl Call {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a part of the response's body in. Says whether that was enough for now.
-    pub(crate) fn take_in(&self, state: &mut State, chunk: &[u8]) -> bool {
+    /// Takes a part of the response's body in. Says whether there is room for more.
+    pub(crate) fn take_in(&self, state: &mut State, chunk: &[u8], chunks: &Chunks) -> Room {
         let fits = state.room.capacity() - state.room.len() >= chunk.len();
         match state.head.is_some() && state.chunks.is_empty() && fits {
             true => state.room.extend_from_slice(chunk),
-            false => state.chunks.push_back(Bytes::copy_from_slice(chunk)),
+            false => state.chunks.extend(chunks.copy(chunk)),
         }
         state.buffered += chunk.len();
-        state.is_paused = state.buffered >= self.window;
-        state.is_paused
+        if state.buffered < self.window {
+            return Room::Some;
+        }
+        match (std::mem::replace(&mut state.is_paused, true), state.buffered >= self.window + AHEAD)
+        {
+            (_, true) => Room::None,
+            (false, false) => Room::Little,
+            (true, false) => Room::Some,
+        }
     }
 
     /// Whether there is so much of the body that whoever waits for it is not to be left waiting for more.
@@ -228,5 +248,39 @@ impl BodySource for Feed {
             task.wake();
         }
         read
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn call(window: usize) -> (Call, Chunks) {
+        let url = Url::parse("http://localhost/").unwrap();
+        (Call::new(window, Told::begin(&http::Method::GET, &url)), Chunks::default())
+    }
+
+    /// A window that is used up is told of once, and as soon as half of it is free the engine goes on.
+    #[test]
+    fn a_turn_goes_on_beyond_the_window_to_a_bound() {
+        let (call, chunks) = call(100_000);
+        let mut state = call.lock();
+        let take = |state: &mut State| call.take_in(state, &[7; 25_000], &chunks);
+        let rooms = [0; 5].map(|_| take(&mut state));
+        assert!(matches!(rooms, [Room::Some, Room::Some, Room::Some, Room::Little, Room::Some]));
+        assert!(state.is_paused);
+        let mut most = state.buffered;
+        while !matches!(take(&mut state), Room::None) {
+            most = state.buffered;
+        }
+        assert!(most < 100_000 + AHEAD, "{most}");
+        let mut left = state.buffered;
+        while let Some((chunk, goes_on)) = call.give_out(&mut state) {
+            let before = std::mem::replace(&mut left, state.buffered);
+            assert_eq!(before - chunk.len(), left);
+            assert_eq!(goes_on, before > 50_000 && left <= 50_000);
+        }
+        assert_eq!((left, state.is_paused), (0, false));
+        assert!(matches!(take(&mut state), Room::Some));
     }
 }

@@ -303,8 +303,9 @@ impl ClientBuilder {
         self
     }
 
-    /// How many bytes of a response may wait to be read, and of a request's body to be sent; 256 KiB unless set. One receive or
-    /// one frame may exceed it.
+    /// How many bytes of a response may wait to be read, and of a request's body to be sent; 256 KiB unless set. What was received
+    /// by the time that a response is found to have more may exceed it (a megabyte, where the server is much faster than the
+    /// reader), and so may one frame of a request.
     pub fn window(mut self, bytes: usize) -> ClientBuilder {
         self.window = bytes;
         self

@@ -5,16 +5,20 @@
 //! after the turn, which does not wait once there is; when it ends, by whatever way, every call that it has not ended
 //! fails.
 
+use std::any::Any;
+use std::cell::RefCell;
 use std::os::fd::OwnedFd;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ringdove::engine::Outcome;
 use ringdove::protocol::{Fields, ResponseHead};
-use ringdove::{Config, Driver, DriverKind, Flow, Handler, MultiError, Paused, Redirect};
+use ringdove::{Config, Driver, DriverKind, Flow, Handler, Message, MultiError, Paused, Redirect};
 
 use crate::budget::Budget;
-use crate::call::{Call, End};
+use crate::call::{Call, End, Room};
+use crate::chunks::Chunks;
 use crate::clock;
 use crate::error::{Error, Gone};
 use crate::inbox::{Command, Inbox};
@@ -35,10 +39,9 @@ pub(crate) struct Engine {
     driver: Driver,
     inbox: Arc<Inbox>,
     batch: Vec<Command>,
-    wakes: Wakes,
+    handed: Rc<Handed>,
     /// For how many turns tasks have been put off.
     put_off: u32,
-    is_apart: bool,
     /// Since when there may be tasks that were left to others.
     left: Option<Instant>,
     budget: Option<Budget>,
@@ -65,9 +68,8 @@ impl Engine {
             driver,
             inbox: Inbox::new(bell),
             batch: Vec::new(),
-            wakes: Wakes::default(),
+            handed: Rc::new(Handed { is_apart, ..Handed::default() }),
             put_off: 0,
-            is_apart,
             left: None,
             budget,
             max_per_origin,
@@ -112,7 +114,7 @@ impl Engine {
 
     /// Reads what was posted, waits for `max` at most, and handles what has happened.
     pub(crate) fn turn(&mut self, max: Option<Duration>) -> Result<(), MultiError> {
-        if self.is_apart && !self.inbox.is_empty() {
+        if self.handed.is_apart && !self.inbox.is_empty() {
             // who has rung may have more to ask for, and shares the CPU where threads are many
             std::thread::yield_now();
         }
@@ -123,7 +125,7 @@ impl Engine {
             has_answered |= self.follow(command)?;
         }
         self.batch = batch;
-        let before = self.wakes.has_put_off().then(|| self.driver.stats().received);
+        let before = self.handed.wakes.has_put_off().then(|| self.driver.stats().received);
         if !self.has_ended {
             // what was answered may be what is waited for; and removals and the like may have heard the bell, and forgotten it
             let max = match !has_answered && before.is_none() && self.inbox.may_sleep() {
@@ -131,16 +133,18 @@ impl Engine {
                 false => Some(Duration::ZERO),
             };
             self.driver.turn(max)?;
+            self.pause_full()?;
         }
-        while let Some(message) = self.driver.next_message() {
-            if let Ok((outcome, deliver)) = message.into_parts::<Deliver>() {
+        while let Some(Message { outcome, handler, .. }) = self.driver.next_message() {
+            let handler: Box<dyn Any> = handler;
+            if let Ok(deliver) = handler.downcast::<Deliver>() {
                 deliver.end(outcome);
             }
         }
         if let Some(before) = before {
             self.put_off += 1;
             if self.driver.stats().received == before || self.put_off >= wakes::PUT_OFF {
-                self.wakes.add(None);
+                self.handed.wakes.add(None);
             }
         }
         self.wake();
@@ -149,13 +153,31 @@ impl Engine {
         Ok(())
     }
 
+    /// Has those wait that have more than their window, unless that was taken meanwhile.
+    fn pause_full(&mut self) -> Result<(), MultiError> {
+        let full = std::mem::take(&mut *self.handed.full.borrow_mut());
+        for call in full {
+            self.set_paused(&call)?;
+        }
+        Ok(())
+    }
+
+    /// Has its response wait, or go on, as there is room for it.
+    fn set_paused(&mut self, call: &Call) -> Result<(), MultiError> {
+        let state = call.lock();
+        let paused = Paused { receiving: state.is_paused, sending: false };
+        let transfer = state.transfer;
+        drop(state);
+        unless_over(transfer.map(|id| self.driver.set_paused(id, paused)))
+    }
+
     /// Wakes whom the turn has something for, and those who were left to others for too long.
     fn wake(&mut self) {
-        if !self.wakes.has_put_off() {
+        if !self.handed.wakes.has_put_off() {
             self.put_off = 0;
         }
-        let pump = self.is_apart.then_some(&self.inbox.pump);
-        if self.wakes.wake(pump) {
+        let pump = self.handed.is_apart.then_some(&self.inbox.pump);
+        if self.handed.wakes.wake(pump) {
             self.left = self.left.or_else(|| Some(clock::now()));
         }
         let Some(since) = self.left else { return };
@@ -224,13 +246,7 @@ impl Engine {
                 let removed = transfer.map(|id| self.driver.remove(id).map(drop));
                 unless_over(removed)?;
             }
-            Command::GoOn(call) => {
-                let state = call.lock();
-                let paused = Paused { receiving: state.is_paused, sending: false };
-                let transfer = state.transfer;
-                drop(state);
-                unless_over(transfer.map(|id| self.driver.set_paused(id, paused)))?;
-            }
+            Command::GoOn(call) => self.set_paused(&call)?,
             Command::Stats(asked) => {
                 asked.answer(self.driver.stats());
                 return Ok(true);
@@ -251,8 +267,8 @@ impl Engine {
     /// Begins a call. Whether it could.
     fn start(&mut self, call: Arc<Call>, seat: Option<Seat>) -> bool {
         let Some(request) = call.lock().request.take() else { return true };
-        let (wakes, is_apart, has_ended) = (self.wakes.clone(), self.is_apart, false);
-        let deliver = Deliver { call: call.clone(), wakes, is_apart, has_ended, _seat: seat };
+        let handed = self.handed.clone();
+        let deliver = Deliver { call: call.clone(), handed, has_ended: false, _seat: seat };
         match self.driver.add(request, Box::new(deliver)) {
             Ok(id) => {
                 call.lock().transfer = Some(id);
@@ -291,8 +307,8 @@ impl Drop for Engine {
             }
         }
         // nobody else would wake whom it had left to others, or put off
-        self.wakes.add(None);
-        self.wakes.wake(None);
+        self.handed.wakes.add(None);
+        self.handed.wakes.wake(None);
         self.inbox.pump.run();
     }
 }
@@ -305,11 +321,21 @@ fn unless_over(asked: Option<Result<(), MultiError>>) -> Result<(), MultiError> 
     }
 }
 
+/// What handlers hand to their engine, and have of it.
+#[derive(Default)]
+struct Handed {
+    wakes: Wakes,
+    /// Calls that have more than their window, as they are found in a turn.
+    full: RefCell<Vec<Arc<Call>>>,
+    chunks: Chunks,
+    /// The engine has a thread of its own.
+    is_apart: bool,
+}
+
 /// Brings a transfer's response to its call.
 struct Deliver {
     call: Arc<Call>,
-    wakes: Wakes,
-    is_apart: bool,
+    handed: Rc<Handed>,
     has_ended: bool,
     /// Until it is over, or removed.
     _seat: Option<Seat>,
@@ -325,32 +351,39 @@ impl Deliver {
             Err(error) => End::Failed(Error::of_transfer(error)),
         };
         state.report = Some(outcome.report);
-        state.take_tasks().into_iter().for_each(|task| self.wakes.add(task));
+        self.handed.wakes.add(state.take_tasks().into_iter().flatten());
     }
 }
 
 impl Handler for Deliver {
     fn redirected(&mut self, _: &ResponseHead<'_>, next: &Redirect) -> Flow {
-        self.call.lock().url = Some(next.head.url());
+        self.call.lock().url = Some(Box::new(next.head.url()));
         Flow::Continue
     }
 
     fn head(&mut self, head: &ResponseHead<'_>) -> Flow {
         let mut state = self.call.lock();
         state.take_head_in(head);
-        self.wakes.add(state.task.take());
+        self.handed.wakes.add(state.task.take());
         Flow::Continue
     }
 
     fn body(&mut self, chunk: &[u8]) -> Flow {
         let mut state = self.call.lock();
-        let is_enough = self.call.take_in(&mut state, chunk);
-        if self.call.has_much(&state) || !self.is_apart {
-            self.wakes.add(state.task.take());
+        let room = self.call.take_in(&mut state, chunk, &self.handed.chunks);
+        if self.call.has_much(&state) || !self.handed.is_apart {
+            self.handed.wakes.add(state.task.take());
         } else {
-            self.wakes.put_off(state.task.take());
+            self.handed.wakes.put_off(state.task.take());
         }
-        if is_enough { Flow::Pause } else { Flow::Continue }
+        match room {
+            Room::Some => Flow::Continue,
+            Room::Little => {
+                self.handed.full.borrow_mut().push(self.call.clone());
+                Flow::Continue
+            }
+            Room::None => Flow::Pause,
+        }
     }
 
     fn trailers(&mut self, fields: Fields<'_>) -> Flow {

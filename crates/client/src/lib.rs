@@ -17,7 +17,8 @@
 //! * Nothing happens before a call is awaited, and dropping it, or its body, ends the transfer.
 //! * A body is as much as the server said. A connection that breaks, an engine that is gone, a peer that says less than it
 //!   announced: each is an [`Error`], and never the end of a body.
-//! * Whoever is slow to read makes the server wait: no more than a [window](ClientBuilder::window) of a response waits here.
+//! * Whoever is slow to read makes the server wait: a [window](ClientBuilder::window) of a response waits here, and what came at once with
+//!   the last of it.
 //! * The body of a request is polled by the task that polls the call, and later by whoever reads the response. Neither direction
 //!   waits for the other.
 //! * What a caller's own code does stays with the caller: no body of a request is polled on an engine's thread, and an engine wakes tasks
@@ -36,6 +37,7 @@ pub mod blocking;
 mod body;
 mod budget;
 mod call;
+mod chunks;
 mod client;
 mod clock;
 mod engine;

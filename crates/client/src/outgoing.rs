@@ -59,13 +59,13 @@ impl Outgoing {
         Ok(Outgoing { method, url, fields, body, options, version, upgrade })
     }
 
-    /// The request as the engine takes it, and what of its body the caller is to be asked for.
+    /// Leaves the request to the engine. What of its body the caller is to be asked for, and what is asked for.
     pub(crate) fn begin(
-        self,
+        self: Box<Self>,
         call: &Arc<Call>,
         cx: &mut Context<'_>,
-    ) -> Result<(Request, Rest, Url), Error> {
-        let Outgoing { method, url, fields, body, mut options, version, upgrade } = self;
+    ) -> Result<(Rest, Url), Error> {
+        let Outgoing { method, url, fields, body, mut options, version, upgrade } = *self;
         let failed = |error| Error::request(error).with_url(&url);
         let mut request = Request::for_url(method, &url).map_err(failed)?;
         for (name, value) in fields.iter().filter(|(name, _)| !is_of_the_connection(name)) {
@@ -84,10 +84,12 @@ impl Outgoing {
             options.timeouts.idle = None;
             let source = Box::new(Feed(call.clone()));
             request = request.upgrade(&protocol, source).map_err(failed)?;
-            return Ok((request.options(options.clone().into()), None, url));
+            call.lock().request = Some(request.options(options.clone().into()));
+            return Ok((None, url));
         }
         let (body, upload) = begin_body(body, call, cx).map_err(|error| error.with_url(&url))?;
-        Ok((request.body(body).options(options), upload, url))
+        call.lock().request = Some(request.body(body).options(options));
+        Ok((upload, url))
     }
 }
 

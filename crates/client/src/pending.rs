@@ -25,11 +25,10 @@ use crate::telemetry::Told;
 #[must_use = "a call does nothing until it is awaited"]
 pub struct Pending(State);
 
-#[expect(clippy::large_enum_variant, reason = "it is the largest nearly all of the time")]
 enum State {
     /// It cannot be made.
     Bad(Option<Error>),
-    New(Arc<Shared>, Box<Outgoing>),
+    New(Option<(Arc<Shared>, Box<Outgoing>)>),
     Running(Option<Running>),
 }
 
@@ -39,7 +38,7 @@ pub(crate) struct Running {
     /// What was asked for, by which errors are told.
     pub(crate) url: Url,
     /// Where redirects have led, if there were any.
-    led: Option<Url>,
+    led: Option<Box<Url>>,
     inbox: Arc<Inbox>,
     /// Keeps the engine alive.
     pub(crate) shared: Arc<Shared>,
@@ -52,7 +51,7 @@ pub(crate) struct Running {
 impl Pending {
     pub(crate) fn new(shared: Arc<Shared>, outgoing: Result<Box<Outgoing>, Error>) -> Pending {
         Pending(match outgoing {
-            Ok(outgoing) => State::New(shared, outgoing),
+            Ok(outgoing) => State::New(Some((shared, outgoing))),
             Err(error) => State::Bad(Some(error)),
         })
     }
@@ -62,10 +61,10 @@ impl Future for Pending {
     type Output = Result<Response, Error>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        if let State::New(..) = self.0
-            && let State::New(shared, outgoing) = std::mem::replace(&mut self.0, State::Bad(None))
+        if let State::New(new) = &mut self.0
+            && let Some((shared, outgoing)) = new.take()
         {
-            self.0 = match Running::start(shared, *outgoing, cx) {
+            self.0 = match Running::start(shared, outgoing, cx) {
                 Ok(running) => State::Running(Some(running)),
                 Err(error) => State::Bad(Some(error)),
             };
@@ -74,7 +73,7 @@ impl Future for Pending {
             State::Bad(error) => {
                 Poll::Ready(Err(error.take().expect("a call is not polled after its end")))
             }
-            State::New(..) => unreachable!("it was begun just now"),
+            State::New(_) => unreachable!("it was begun just now"),
             State::Running(running) => {
                 let call = running.as_mut().expect("a call is not polled after its end");
                 let Poll::Ready(head) = call.poll_head(cx) else { return Poll::Pending };
@@ -91,17 +90,15 @@ type Head = (HeadStart, Bytes);
 impl Running {
     fn start(
         shared: Arc<Shared>,
-        outgoing: Outgoing,
+        outgoing: Box<Outgoing>,
         cx: &mut Context<'_>,
     ) -> Result<Running, Error> {
         let told = Told::begin(&outgoing.method, &outgoing.url);
         let call = Arc::new(Call::new(shared.window(), told));
         let begun = outgoing.begin(&call, cx);
-        let (request, upload, url) =
-            begun.inspect_err(|error| call.told.end_without(error.word()))?;
+        let (upload, url) = begun.inspect_err(|error| call.told.end_without(error.word()))?;
         let (inbox, seat) = shared.inbox_for(&url);
         let inbox = inbox.clone();
-        call.lock().request = Some(request);
         let post = inbox.post(Command::Start(call.clone(), seat));
         post.map_err(|gone| Error::gone(gone).with_url(&url))?;
         let upload = Mutex::new(upload);
@@ -132,7 +129,7 @@ impl Running {
 
     /// What was asked for in the end.
     pub(crate) fn url(&self) -> &Url {
-        self.led.as_ref().unwrap_or(&self.url)
+        self.led.as_deref().unwrap_or(&self.url)
     }
 
     /// The error that the caller is told: of a request whose body failed, that.

@@ -25,7 +25,7 @@ pub struct Response {
     /// The bytes of the head.
     raw: Bytes,
     /// Its fields, once somebody looks at them: many look at the status and read the body.
-    fields: OnceLock<HeaderMap>,
+    fields: OnceLock<Box<HeaderMap>>,
     extensions: Extensions,
     body: ResponseBody,
 }
@@ -48,7 +48,7 @@ impl Response {
 
     /// The fields of the head.
     pub fn headers(&self) -> &HeaderMap {
-        self.fields.get_or_init(|| self.start.to_map(&self.raw))
+        self.fields.get_or_init(|| Box::new(self.start.to_map(&self.raw)))
     }
 
     /// The fields of the head.
@@ -199,7 +199,7 @@ impl Response {
         self.headers();
         let (mut parts, ()) = http::Response::new(()).into_parts();
         (parts.status, parts.version) = (self.status(), self.version());
-        parts.headers = self.fields.into_inner().unwrap_or_default();
+        parts.headers = *self.fields.into_inner().unwrap_or_default();
         parts.extensions = self.extensions;
         http::Response::from_parts(parts, self.body)
     }

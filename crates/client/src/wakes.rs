@@ -8,7 +8,6 @@
 //! what has been left for longer than [`PATIENCE`] is woken by the engine, since the others' runtime may be held up.
 
 use std::cell::RefCell;
-use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::task::Waker;
@@ -24,8 +23,8 @@ pub(crate) const PATIENCE: Duration = Duration::from_millis(1);
 pub(crate) const PUT_OFF: u32 = 16;
 
 /// The tasks that a turn has something for, as handlers collect them.
-#[derive(Clone, Default)]
-pub(crate) struct Wakes(Rc<RefCell<Lists>>);
+#[derive(Default)]
+pub(crate) struct Wakes(RefCell<Lists>);
 
 #[derive(Default)]
 struct Lists {
@@ -34,11 +33,13 @@ struct Lists {
 }
 
 impl Wakes {
-    /// A task that is to be woken, and with it those that were put off.
-    pub(crate) fn add(&self, task: Option<Waker>) {
+    /// Tasks that are to be woken, and with them those that were put off.
+    pub(crate) fn add(&self, tasks: impl IntoIterator<Item = Waker>) {
         let Lists { now, put_off } = &mut *self.0.borrow_mut();
-        now.extend(task);
-        now.append(put_off);
+        now.extend(tasks);
+        if !put_off.is_empty() {
+            now.append(put_off);
+        }
     }
 
     /// A task that can wait for more.
