@@ -86,7 +86,7 @@ const LIBCURL_ROOMS: &[(&str, &[&str])] = &[
 const CRAWLER_PARTS: &[(&str, &[&str])] = &[
     ("limits", &[]),
     ("canonical", &[]),
-    ("frontier", &[]),
+    ("frontier", &["limits"]),
     ("links", &["limits"]),
     ("robots", &["limits"]),
     ("schedule", &[]),

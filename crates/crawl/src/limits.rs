@@ -44,6 +44,18 @@ pub const SLOW_WAIT: Duration = Duration::from_secs(60);
 pub const BUSY_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 /// Bytes of a decoded body in which links are looked for.
 pub const DECODED_BODY: usize = 64 * 1024 * 1024;
+/// Bytes that read robots.txts take in memory, about; the store has them all, and whatever has left the memory is read there again.
+pub const ROBOTS_CACHE: usize = 64 * 1024 * 1024;
+/// How long a host may have to wait and be kept in memory; one that waits longer sleeps in the store.
+pub const AWAKE_WAIT: Duration = Duration::from_secs(10);
+/// Hosts that are kept in memory for each that can be asked at once.
+pub const AWAKE_HOSTS: usize = 8;
+/// Bytes of the store that are kept in memory to be read again.
+pub const STORE_CACHE: u64 = 64 * 1024 * 1024;
+/// Bytes of each of its seven key spaces that are in memory before they are sorted into a file.
+pub const STORE_UNSORTED: u64 = 16 * 1024 * 1024;
+/// Bytes of what was done, about, after which there is a commit. (The links of one page come together, whatever they take.)
+pub const COMMIT_BYTES: usize = 16 * 1024 * 1024;
 /// How long what was done waits for a commit at most.
 pub const COMMIT_AGE: Duration = Duration::from_millis(250);
 /// Responses after which there is one.

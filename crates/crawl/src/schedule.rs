@@ -66,6 +66,18 @@ impl Schedule {
         self.hosts.insert(host, Stand::Idle(time));
     }
 
+    /// A host that was being asked, or rests, is none of these any more.
+    pub fn forget(&mut self, host: &str) {
+        if self.hosts.get(host).is_some_and(|stand| *stand != Stand::Waiting) {
+            self.hosts.remove(host);
+        }
+    }
+
+    /// Whether a host has nothing to be asked for.
+    pub fn is_resting(&self, host: &str) -> bool {
+        matches!(self.hosts.get(host), Some(Stand::Idle(_)))
+    }
+
     fn name(&self, host: &str) -> Arc<str> {
         self.hosts.get_key_value(host).map_or_else(|| host.into(), |(name, _)| Arc::clone(name))
     }
@@ -94,9 +106,16 @@ mod tests {
         schedule.wait("a", at(5));
         schedule.rest("b", at(3));
         assert_eq!((schedule.next(at(4)), schedule.next_time()), (None, Some(at(5))));
+        assert!(schedule.is_resting("b") && !schedule.is_resting("a"));
         schedule.wake("b");
+        // what waits is not forgotten
+        schedule.forget("b");
         assert_eq!(schedule.next_time(), Some(at(3)));
         assert_eq!(schedule.next(at(6)).as_deref(), Some("b"));
         assert_eq!(schedule.next(at(6)).as_deref(), Some("a"));
+        schedule.forget("a");
+        schedule.rest("b", at(9));
+        schedule.forget("b");
+        assert!(schedule.hosts.is_empty() && schedule.waiting.is_empty());
     }
 }

@@ -7,12 +7,12 @@ use ringdove::sys::clock;
 use ringdove::{Message, Outcome, Report, Time, Url};
 
 use super::fetch::Fetch;
-use super::pace::retry_after;
-use super::{Ask, Crawl, CrawlError, Job, Page, Purpose, host_of, state, unix_millis};
-use crate::frontier::Queued;
+use super::pace::{self, retry_after};
+use super::{Ask, Crawl, CrawlError, Job, Known, Page, Purpose, millis};
+use crate::frontier::{Queued, RobotsRecord};
 use crate::limits;
 use crate::links::Kind;
-use crate::robots::{Answer, Standing};
+use crate::robots::{Answer, Robots, Standing};
 use crate::warc::Truncated;
 
 impl Crawl {
@@ -33,17 +33,9 @@ impl Crawl {
                 self.finish_robots(ask, &host, outcome, &fetch)?;
             }
         }
-        let wait = self.delay_of(&host).max(pause.unwrap_or_default());
-        self.schedule_at(&host, now, now + wait)
-    }
-
-    /// Whoever has something to be asked for waits for its time, and whoever has not for something.
-    fn schedule_at(&mut self, host: &str, now: Time, time: Time) -> Result<(), CrawlError> {
-        match self.prepare(host, now)? {
-            true => self.schedule.wait(host, time),
-            false => self.schedule.rest(host, time),
-        }
-        Ok(())
+        let told = self.hosts.get(&host).map_or(0, |state| state.record.delay);
+        let delay = self.config.delay.max(Duration::from_millis(told));
+        self.settle_host(&host, now, delay.max(pause.unwrap_or_default()))
     }
 
     /// What could not even be asked for.
@@ -55,13 +47,11 @@ impl Crawl {
                 self.parts.frontier.finish(&queued);
             }
             Purpose::Robots(ask) => {
-                let standing =
-                    Standing::Denied(format!("robots.txt could not be asked for: {why}"));
-                self.settle_robots(&ask, standing)?;
+                let why = format!("robots.txt could not be asked for: {why}");
+                self.settle_robots(&ask, Standing::Denied(why))?;
             }
         }
-        let now = clock::now();
-        self.schedule_at(&job.host, now, now)
+        self.settle_host(&job.host, clock::now(), Duration::ZERO)
     }
 
     /// How long a host is to be left alone beyond its delay; `None` if it is given up for this run.
@@ -72,7 +62,7 @@ impl Crawl {
         fetch: &Fetch,
         now: Time,
     ) -> Option<Duration> {
-        let state = state(&mut self.hosts, &job.host);
+        let state = self.hosts.get_mut(&job.host)?;
         let pause = match &outcome.result {
             Ok(response) if matches!(response.status, 429 | 503) => {
                 let told = fetch.field("retry-after");
@@ -84,12 +74,14 @@ impl Crawl {
                     // nothing more is asked of this origin in this run anyway
                     return Some(Duration::ZERO);
                 }
-                state.pace.busy(told, self.config.busy_wait)
+                pace::busy(&mut state.record, told, self.config.busy_wait)
             }
-            Ok(_) => return Some(state.pace.answered(now.since(job.began))),
+            Ok(_) => {
+                return Some(pace::answered(&mut state.record, now.since(job.began)));
+            }
             // that it answers at all is not known
             Err(error) if error.is_transient() && fetch.head.is_empty() => {
-                match state.pace.failed(self.config.retry_wait) {
+                match pace::failed(&mut state.record, self.config.retry_wait) {
                     Some(pause) => pause,
                     None => {
                         self.give_up(&job.host, "it does not answer");
@@ -100,9 +92,6 @@ impl Crawl {
             Err(_) => return Some(Duration::ZERO),
         };
         // so that another run keeps it, too
-        state.record.not_before =
-            unix_millis() + u64::try_from(pause.as_millis()).unwrap_or(u64::MAX / 2);
-        self.parts.frontier.set_host(&job.host, state.record);
         self.is_urgent = true;
         Some(pause)
     }
@@ -171,10 +160,11 @@ impl Crawl {
             self.add(&link.url, link.kind, Some(&queued.entry))?;
         }
         let bytes = fetch.body.len() as u64;
-        let state = state(&mut self.hosts, &queued.entry.host);
-        state.record.pages += 1;
-        state.record.bytes += bytes;
-        self.parts.frontier.set_host(&queued.entry.host, state.record);
+        if let Some(state) = self.hosts.get_mut(&queued.entry.host) {
+            state.record.pages += 1;
+            state.record.bytes += bytes;
+            self.parts.frontier.set_host(&queued.entry.host, state.record);
+        }
         self.tally.fetched += 1;
         self.tally.pages += 1;
         self.tally.bytes += bytes;
@@ -213,25 +203,27 @@ impl Crawl {
             && ask.redirects < limits::ROBOTS_REDIRECTS
         {
             let (other, ask) = ask.redirected(url);
-            state(&mut self.hosts, &other).asks.push_back(ask);
-            if other != host {
-                self.schedule.wake(&other);
-            }
-            return Ok(());
+            return self.pass_on(ask, &other, clock::now());
         }
-        let decoded = fetch.decoded(limits::ROBOTS_BYTES + 1);
+        let decoded = fetch.decoded(limits::ROBOTS_BYTES);
         let answer = match status {
             Some(status) => Answer::Status(status, &decoded),
             None => Answer::Unreachable,
         };
-        let mut standing = Standing::of(answer, &self.token, self.origins.old(&ask.origin));
+        let old = match self.parts.frontier.robots(&ask.origin)? {
+            Some(RobotsRecord::Rules { text, .. }) => Some(text),
+            _ => None,
+        };
+        let mut standing = Standing::of(answer, old);
         if let (Standing::Denied(why), Err(error)) = (&mut standing, &outcome.result) {
             why.push_str(&format!(": {error}"));
         }
         if standing == Standing::Deferred && !self.only_robots {
-            if self.origins.defer(&ask.origin) < limits::ROBOTS_DEFERRED {
+            if let Some(state) = self.hosts.get_mut(host)
+                && state.record.busy < limits::ROBOTS_DEFERRED
+            {
                 self.parts.log.robots(&ask.origin, "429: asked for again later");
-                state(&mut self.hosts, host).asks.push_back(ask);
+                state.asks.push_back(ask);
                 return Ok(());
             }
             let why = "robots.txt was answered with 429".to_owned();
@@ -242,36 +234,41 @@ impl Crawl {
 
     /// What an origin's robots.txt comes to is known: its host can go on.
     fn settle_robots(&mut self, ask: &Ask, standing: Standing) -> Result<(), CrawlError> {
-        let Ok(base) = Url::parse(&ask.origin) else { return Ok(()) };
-        let home = host_of(&base);
-        let state = state(&mut self.hosts, &home);
-        state.awaited = state.awaited.saturating_sub(1);
-        let mut sitemaps = Vec::new();
-        let said = match &standing {
-            Standing::Rules(robots) => {
-                let delay = robots.crawl_delay().unwrap_or_default();
-                let millis = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
-                if millis > state.record.delay {
-                    state.record.delay = millis;
-                    self.parts.frontier.set_host(&home, state.record);
-                    self.is_urgent = true;
-                }
-                self.set_interval(&home, delay);
-                sitemaps.extend(robots.sitemaps().iter().filter_map(|at| base.join(at).ok()));
-                format!("rules, with a delay of {delay:?}")
+        let said = match standing {
+            Standing::Rules(text) => self.learn_rules(ask, text)?,
+            Standing::Denied(why) => {
+                let run = self.parts.frontier.run();
+                let record = RobotsRecord::Denied { run, why: why.clone() };
+                self.parts.frontier.set_robots(&ask.origin, record);
+                self.origins.keep(&ask.origin, Known::Denied(why.clone()));
+                why
             }
-            Standing::Denied(why) => why.clone(),
             Standing::Deferred => "429".to_owned(),
         };
         self.parts.log.robots(&ask.origin, &said);
-        self.origins.learn(&ask.origin, standing, clock::now());
-        if !self.only_robots {
-            for sitemap in sitemaps {
+        if let Some(state) = self.hosts.get_mut(&ask.home) {
+            state.awaited.retain(|origin| *origin != ask.origin);
+            self.schedule.wake(&ask.home);
+        }
+        Ok(())
+    }
+
+    /// Returns what is to be said of them.
+    fn learn_rules(&mut self, ask: &Ask, text: Vec<u8>) -> Result<String, CrawlError> {
+        let at = self.millis(clock::now());
+        let robots = Robots::parse(&text, &self.token);
+        self.parts.frontier.set_robots(&ask.origin, RobotsRecord::Rules { at, text });
+        let delay = robots.crawl_delay().unwrap_or_default();
+        self.lengthen_delay(&ask.home, millis(delay))?;
+        if !self.only_robots
+            && let Ok(base) = Url::parse(&ask.origin)
+        {
+            for sitemap in robots.sitemaps().iter().filter_map(|at| base.join(at).ok()) {
                 self.add(&sitemap, Kind::Sitemap, None)?;
             }
         }
-        self.schedule.wake(&home);
-        Ok(())
+        self.origins.keep(&ask.origin, Known::Rules { robots, at });
+        Ok(format!("rules, with a delay of {delay:?}"))
     }
 }
 

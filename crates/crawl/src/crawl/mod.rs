@@ -2,11 +2,12 @@
 //!
 //! Knows all parts, which know nothing of each other. Invariants: a host is asked one thing at a time, its robots.txt first, and
 //! not before its delay after the end of the last answer; what is fetched was committed as queued before; what is kept elsewhere is on the disk
-//! before the commit that says so.
+//! before the commit that says so; what is in memory does not grow with the hosts that wait.
 
 mod config;
 mod fetch;
 mod finish;
+mod hosts;
 mod log;
 mod origins;
 mod pace;
@@ -15,7 +16,7 @@ mod sink;
 mod start;
 mod tally;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
@@ -25,14 +26,13 @@ use ringdove::protocol::Origin;
 use ringdove::sys::clock;
 use ringdove::{Driver, DriverError, MultiError, Time, TransferId, Url};
 
-use crate::frontier::{Entry, Frontier, FrontierError, HostRecord, Queued, Seen};
+use crate::frontier::{Entry, Frontier, FrontierError, Queued, Seen, Totals};
 use crate::limits;
 use crate::links::Kind;
-use crate::robots::Standing;
 use crate::schedule::Schedule;
 use crate::scope::Scope;
-use origins::Origins;
-use pace::Pace;
+use hosts::{HostState, Hosts, millis};
+use origins::{Known, Origins};
 
 pub use config::{Budget, CrawlConfig};
 pub use log::Log;
@@ -51,11 +51,13 @@ pub struct Crawl {
     token: String,
     parts: Parts,
     schedule: Schedule,
-    hosts: HashMap<String, HostState>,
+    hosts: Hosts,
     origins: Origins,
     in_flight: HashMap<TransferId, Job>,
     tally: Tally,
     began: Time,
+    /// When that was, in milliseconds since 1970.
+    began_at: u64,
     committed: Time,
     /// Pages and robots.txt since the last commit.
     uncommitted: usize,
@@ -79,26 +81,11 @@ pub struct Parts {
     pub log: Log,
 }
 
-/// A host, as this run knows it.
-#[derive(Default)]
-struct HostState {
-    pace: Pace,
-    record: HostRecord,
-    /// Requests for a robots.txt, which go before all else.
-    asks: VecDeque<Ask>,
-    /// What was taken from the queue and waits for a robots.txt.
-    held: VecDeque<Queued>,
-    /// What is sent when its time has come.
-    ready: Option<(Url, Purpose)>,
-    /// Robots.txts of its origins that are being asked for.
-    awaited: usize,
-    /// Why nothing more is asked of it in this run.
-    given_up: Option<String>,
-}
-
 /// A request for an origin's robots.txt: at first where it is, then where that leads.
 struct Ask {
     origin: String,
+    /// The host of that.
+    home: String,
     url: Url,
     redirects: usize,
 }
@@ -141,44 +128,28 @@ impl Crawl {
     ///
     /// # Errors
     ///
-    /// The user agent is no name with a contact, or the frontier cannot be read.
+    /// The user agent is no name with a contact.
     pub fn new(driver: Driver, config: CrawlConfig, parts: Parts) -> Result<Crawl, CrawlError> {
         let token = config.token()?.to_owned();
         let now = clock::now();
-        let mut crawl = Crawl {
+        let Totals { pages, bytes } = parts.frontier.totals();
+        Ok(Crawl {
             driver,
             config,
             token,
             parts,
             schedule: Schedule::default(),
-            hosts: HashMap::new(),
+            hosts: Hosts::new(),
             origins: Origins::default(),
             in_flight: HashMap::new(),
-            tally: Tally::default(),
+            tally: Tally { pages, bytes, ..Tally::default() },
             began: now,
+            began_at: u64::try_from(clock::unix_micros() / 1_000).unwrap_or(0),
             committed: now,
             uncommitted: 0,
             is_urgent: false,
             only_robots: false,
-        };
-        crawl.go_on(now)?;
-        Ok(crawl)
-    }
-
-    /// The hosts that an earlier run has left.
-    fn go_on(&mut self, now: Time) -> Result<(), CrawlError> {
-        for host in self.parts.frontier.hosts()? {
-            let record = self.parts.frontier.host(&host)?;
-            self.tally.pages += record.pages;
-            self.tally.bytes += record.bytes;
-            let delay = self.config.delay.max(Duration::from_millis(record.delay));
-            let told = Duration::from_millis(record.not_before.saturating_sub(unix_millis()));
-            let state = HostState { record, ..HostState::default() };
-            self.set_interval(&host, delay);
-            self.hosts.insert(host.clone(), state);
-            self.schedule.wait(&host, now + delay.max(told));
-        }
-        Ok(())
+        })
     }
 
     /// Queues seeds that have not been seen. Those that are refused are in the log, with the reason.
@@ -206,17 +177,15 @@ impl Crawl {
         if !is_spent {
             self.start_what_is_due(now)?;
         }
-        if self.in_flight.is_empty() && (is_spent || self.schedule.next_time().is_none()) {
+        let next = self.next_time(now)?;
+        if self.in_flight.is_empty() && (is_spent || next.is_none()) {
             if self.is_uncommitted() {
                 self.commit(now)?;
                 return Ok(None);
             }
             return Ok(Some(if is_spent { End::Budget } else { End::Everything }));
         }
-        let due = self
-            .schedule
-            .next_time()
-            .filter(|_| !is_spent && self.in_flight.len() < self.config.parallel);
+        let due = next.filter(|_| !is_spent && self.in_flight.len() < self.config.parallel);
         let until = due.map_or(max, |due| due.since(now).min(max));
         let until = if self.is_uncommitted() { until.min(limits::COMMIT_AGE) } else { until };
         self.driver.turn(Some(until))?;
@@ -246,6 +215,11 @@ impl Crawl {
         self.in_flight.len()
     }
 
+    /// Hosts that are in memory now: those that are asked, or will be in a while. All others are in the frontier.
+    pub fn awake(&self) -> usize {
+        self.hosts.len()
+    }
+
     /// Has another thread, or a signal handler, end the wait of a turn.
     ///
     /// # Errors
@@ -265,8 +239,9 @@ impl Crawl {
         let seen = self.parts.frontier.seen(canonical.as_str())?;
         let (host, origin) = (host_of(&canonical), origin_of(&canonical));
         self.only_robots = true;
-        // whatever waits, this is now
-        self.schedule = Schedule::default();
+        // whatever it waits for, this is now
+        let record = self.parts.frontier.wake(&host)?;
+        self.hosts.insert(host.clone(), HostState { record, ..HostState::default() });
         self.ask_for_robots(&host, &origin, &canonical);
         self.schedule.wait(&host, Time::ZERO);
         while !self.in_flight.is_empty() || self.schedule.next_time().is_some() {
@@ -278,15 +253,14 @@ impl Crawl {
                 self.finish(message)?;
             }
         }
-        let robots = match self.origins.standing(&origin, clock::now()) {
-            Some(Standing::Rules(rules)) if rules.allows(&canonical) => Ok(()),
-            Some(Standing::Rules(_)) => Err("robots.txt disallows it".to_owned()),
-            Some(Standing::Denied(why)) => Err(why.clone()),
-            Some(Standing::Deferred) | None => {
-                Err("robots.txt is to be asked for later".to_owned())
-            }
+        let robots = match self.known(&origin, clock::now())?.as_deref() {
+            Some(Known::Rules { robots, .. }) if robots.allows(&canonical) => Ok(()),
+            Some(Known::Rules { .. }) => Err("robots.txt disallows it".to_owned()),
+            Some(Known::Denied(why)) => Err(why.clone()),
+            None => Err("robots.txt is to be asked for later".to_owned()),
         };
-        let delay = self.delay_of(&host);
+        let record = self.parts.frontier.host(&host)?.unwrap_or_default();
+        let delay = self.config.delay.max(Duration::from_millis(record.delay));
         let (scope, trap) =
             (self.parts.scope.admits(&canonical), self.config.traps.check(&canonical));
         Ok(Explained { canonical, scope, trap, robots, delay, seen })
@@ -331,15 +305,15 @@ impl Crawl {
     }
 
     fn is_uncommitted(&self) -> bool {
-        self.parts.frontier.is_changed() || self.uncommitted > 0
+        self.parts.frontier.uncommitted() > 0 || self.uncommitted > 0
     }
 
     fn commit_if_due(&mut self, now: Time) -> Result<(), CrawlError> {
         let is_old = now.since(self.committed) >= limits::COMMIT_AGE;
-        let is_large = self.uncommitted >= limits::COMMIT_PAGES;
+        let is_large = self.uncommitted >= limits::COMMIT_PAGES
+            || self.parts.frontier.uncommitted() >= limits::COMMIT_BYTES;
         // nothing else can be done before
-        let is_idle =
-            self.in_flight.is_empty() && self.schedule.next_time().is_none_or(|due| due > now);
+        let is_idle = self.in_flight.is_empty() && self.next_time(now)?.is_none_or(|due| due > now);
         if self.is_uncommitted() && (is_old || is_large || is_idle || self.is_urgent) {
             self.commit(now)?;
         }
@@ -349,7 +323,7 @@ impl Crawl {
     /// First what is kept, then the frontier that says so.
     fn commit(&mut self, now: Time) -> Result<(), CrawlError> {
         let mark = self.parts.sink.sync()?;
-        for host in self.parts.frontier.commit(&mark)? {
+        for host in self.parts.frontier.commit(&mark, self.millis(now))? {
             if self.prepare(&host, now)? {
                 self.schedule.wake(&host);
             }
@@ -359,20 +333,10 @@ impl Crawl {
         Ok(())
     }
 
-    /// The delay between the end of an answer of this host and the next request.
-    fn delay_of(&self, host: &str) -> Duration {
-        let told = self.hosts.get(host).map_or(0, |state| state.record.delay);
-        self.config.delay.max(Duration::from_millis(told))
-    }
-
-    /// The engine's gate keeps it, too, whoever asks.
-    fn set_interval(&mut self, host: &str, delay: Duration) {
-        let named = Url::parse(&format!("http://{host}/")).ok();
-        if let Some(origin) = named.and_then(|url| Origin::from_url(&url).ok())
-            && delay > self.config.delay
-        {
-            self.driver.settings().set_interval(origin.host(), Some(delay));
-        }
+    /// What holds for an origin now; `None` if its robots.txt is to be asked for.
+    fn known(&mut self, origin: &str, now: Time) -> Result<Option<Arc<Known>>, CrawlError> {
+        let now = self.millis(now);
+        Ok(self.origins.known(origin, &*self.parts.frontier, &self.token, now)?)
     }
 }
 
@@ -438,15 +402,6 @@ fn host_of(url: &Url) -> String {
 /// Whose robots.txt holds for a URL.
 fn origin_of(url: &Url) -> String {
     url.origin().ascii_serialization()
-}
-
-fn unix_millis() -> u64 {
-    u64::try_from(clock::unix_micros() / 1_000).unwrap_or(0)
-}
-
-/// A host that is known, or now is.
-fn state<'a>(hosts: &'a mut HashMap<String, HostState>, host: &str) -> &'a mut HostState {
-    hosts.entry(host.to_owned()).or_default()
 }
 
 /// What all requests have in common.

@@ -1,85 +1,199 @@
 //! What is known of each origin's robots.txt.
 //!
-//! Knows standings and for how long they hold. Must not know how they are had. The time is an argument.
+//! Knows records of the frontier, which has them all, and for how long they hold. Must not know how they are had. Times are arguments, in
+//! milliseconds since 1970. Invariant: what was read of them takes a bounded number of bytes; what has no room is read again.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
-use ringdove::Time;
+use crate::frontier::{Frontier, FrontierError, RobotsRecord};
+use crate::limits;
+use crate::robots::Robots;
 
-use crate::robots::{Robots, Standing};
-
-/// All origins that were asked, or are.
-#[derive(Debug, Default)]
-pub(super) struct Origins(HashMap<String, Known>);
-
-#[derive(Debug, Default)]
-struct Known {
-    standing: Option<(Standing, Time)>,
-    is_asked: bool,
-    /// Answers that put it off, in a row.
-    deferred: u32,
+/// Records that were read.
+#[derive(Debug)]
+pub(super) struct Origins {
+    read: HashMap<Arc<str>, Read>,
+    /// By when they were looked at last.
+    order: BTreeMap<u64, Arc<str>>,
+    serial: u64,
+    bytes: usize,
+    most: usize,
 }
 
-impl Origins {
-    /// What holds for an origin now; `None` if it has to be asked.
-    pub(super) fn standing(&self, origin: &str, now: Time) -> Option<&Standing> {
-        let (standing, until) = self.0.get(origin)?.standing.as_ref()?;
-        // what could not be had is not asked for again in this run
-        let holds = matches!(standing, Standing::Denied(_)) || now < *until;
-        holds.then_some(standing)
-    }
+#[derive(Debug)]
+struct Read {
+    known: Arc<Known>,
+    used: u64,
+    bytes: usize,
+}
 
-    /// Rules that held before, and may be used where there are none now.
-    pub(super) fn old(&self, origin: &str) -> Option<&Robots> {
-        match self.0.get(origin)?.standing.as_ref()? {
-            (Standing::Rules(robots), _) => Some(robots),
-            _ => None,
+/// What holds for an origin.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Known {
+    /// Its rules.
+    Rules {
+        robots: Robots,
+        /// When they were fetched.
+        at: u64,
+    },
+    /// Nothing may be fetched in this run: why not.
+    Denied(String),
+}
+
+impl Known {
+    /// What of another run could not be had is not known.
+    fn of(record: RobotsRecord, token: &str, this_run: u64) -> Option<Known> {
+        match record {
+            RobotsRecord::Rules { at, text } => {
+                Some(Known::Rules { robots: Robots::parse(&text, token), at })
+            }
+            RobotsRecord::Denied { run, why } => (run == this_run).then_some(Known::Denied(why)),
         }
     }
 
-    /// It is asked for from now on. Returns whether it was not before.
-    pub(super) fn ask(&mut self, origin: &str) -> bool {
-        let known = self.0.entry(origin.to_owned()).or_default();
-        !std::mem::replace(&mut known.is_asked, true)
+    fn memory(&self) -> usize {
+        match self {
+            Known::Rules { robots, .. } => robots.memory(),
+            Known::Denied(why) => why.len(),
+        }
+    }
+}
+
+impl Default for Origins {
+    fn default() -> Origins {
+        Origins::within(limits::ROBOTS_CACHE)
+    }
+}
+
+impl Origins {
+    /// What is read takes so many bytes at most.
+    fn within(most: usize) -> Origins {
+        Origins { read: HashMap::new(), order: BTreeMap::new(), serial: 0, bytes: 0, most }
     }
 
-    /// How often it was put off, with this time.
-    pub(super) fn defer(&mut self, origin: &str) -> u32 {
-        let known = self.0.entry(origin.to_owned()).or_default();
-        known.deferred += 1;
-        known.deferred
+    /// What holds for an origin now; `None` if it has to be asked.
+    pub(super) fn known(
+        &mut self,
+        origin: &str,
+        frontier: &dyn Frontier,
+        token: &str,
+        now: u64,
+    ) -> Result<Option<Arc<Known>>, FrontierError> {
+        let known = match self.touch(origin) {
+            Some(known) => known,
+            None => {
+                let record = frontier.robots(origin)?;
+                let Some(known) =
+                    record.and_then(|record| Known::of(record, token, frontier.run()))
+                else {
+                    return Ok(None);
+                };
+                self.keep(origin, known)
+            }
+        };
+        let age = u64::try_from(limits::ROBOTS_AGE.as_millis()).unwrap_or(u64::MAX);
+        let holds = match &*known {
+            // a clock that was set back by more says nothing of an age
+            Known::Rules { at, .. } => now.abs_diff(*at) < age,
+            Known::Denied(_) => true,
+        };
+        Ok(holds.then_some(known))
     }
 
-    /// It was answered.
-    pub(super) fn learn(&mut self, origin: &str, standing: Standing, now: Time) {
-        let until = now + standing.age();
-        let known = Known { standing: Some((standing, until)), is_asked: false, deferred: 0 };
-        self.0.insert(origin.to_owned(), known);
+    /// What was read of an origin, or learnt.
+    pub(super) fn keep(&mut self, origin: &str, known: Known) -> Arc<Known> {
+        /// About what an entry of both maps takes beside.
+        const ENTRY: usize = 200;
+        self.forget(origin);
+        let (known, origin) = (Arc::new(known), Arc::<str>::from(origin));
+        let bytes = known.memory() + origin.len() + ENTRY;
+        self.serial += 1;
+        self.bytes += bytes;
+        self.order.insert(self.serial, Arc::clone(&origin));
+        self.read.insert(origin, Read { known: Arc::clone(&known), used: self.serial, bytes });
+        while self.bytes > self.most
+            && let Some((_, oldest)) = self.order.pop_first()
+        {
+            self.bytes -= self.read.remove(&oldest).map_or(0, |read| read.bytes);
+        }
+        known
+    }
+
+    fn touch(&mut self, origin: &str) -> Option<Arc<Known>> {
+        let read = self.read.get_mut(origin)?;
+        self.serial += 1;
+        let origin = self.order.remove(&read.used)?;
+        self.order.insert(self.serial, origin);
+        read.used = self.serial;
+        Some(Arc::clone(&read.known))
+    }
+
+    fn forget(&mut self, origin: &str) {
+        if let Some(read) = self.read.remove(origin) {
+            self.order.remove(&read.used);
+            self.bytes -= read.bytes;
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
-    use crate::limits;
+    use crate::frontier::DiskFrontier;
+
+    const DAY: u64 = 24 * 60 * 60 * 1000;
+
+    fn rules(text: &str) -> RobotsRecord {
+        RobotsRecord::Rules { at: 2 * DAY, text: text.as_bytes().to_vec() }
+    }
 
     #[test]
-    fn one_is_asked_once_and_believed_for_a_day() {
+    fn rules_are_believed_for_a_day_and_a_denial_for_a_run() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut frontier = DiskFrontier::open(folder.path()).unwrap();
+        let run = frontier.run();
+        frontier.set_robots("a", rules("User-agent: *\nDisallow: /x\n"));
+        frontier.set_robots("b", RobotsRecord::Denied { run, why: "503".to_owned() });
+        frontier.set_robots("c", RobotsRecord::Denied { run: run - 1, why: "503".to_owned() });
         let mut origins = Origins::default();
-        let now = Time::from_nanos(1);
-        assert_eq!(origins.standing("a", now), None);
-        assert!(origins.ask("a"));
-        assert!(!origins.ask("a"));
-        origins.learn("a", Standing::Rules(Robots::default()), now);
-        let day = now + limits::ROBOTS_AGE;
-        assert!(origins.standing("a", Time::from_nanos(2)).is_some());
-        assert_eq!(origins.standing("a", day), None);
-        assert!(origins.old("a").is_some());
-        assert!(origins.ask("a"));
-        origins.learn("b", Standing::Denied("503".to_owned()), now);
-        assert!(origins.standing("b", day + Duration::from_secs(1)).is_some());
-        assert_eq!(origins.old("b"), None);
+        let mut known = |origin, now| origins.known(origin, &frontier, "bot", now).unwrap();
+        for _ in 0..2 {
+            assert!(matches!(known("a", 2 * DAY).as_deref(),
+                Some(Known::Rules { robots, .. }) if !robots.allows_target(b"/x")));
+            assert!(known("a", 3 * DAY - 1).is_some());
+            assert_eq!(known("a", 3 * DAY), None);
+            assert_eq!(known("a", DAY), None);
+            assert_eq!(known("b", 9 * DAY).as_deref(), Some(&Known::Denied("503".to_owned())));
+            assert_eq!(known("c", 1), None);
+            assert_eq!(known("d", 1), None);
+        }
+    }
+
+    /// Whatever one origin's rules are like, what is in memory is bounded, and another one's are read again and say the same.
+    #[test]
+    fn rules_that_have_no_room_are_read_again() {
+        const MOST: usize = 4 * 1024 * 1024;
+        let folder = tempfile::tempdir().unwrap();
+        let mut frontier = DiskFrontier::open(folder.path()).unwrap();
+        let heavy = format!("User-agent: *\n{}", "Disallow: /*\u{e9}*b*c*d*e*f\n".repeat(18_000));
+        frontier.set_robots("small", rules("User-agent: *\nDisallow: /x\n"));
+        for heavy_one in 0..20 {
+            frontier.set_robots(&format!("heavy{heavy_one}"), rules(&heavy));
+        }
+        frontier.commit(b"", 1).unwrap();
+        let mut origins = Origins::within(MOST);
+        for heavy_one in 0..20 {
+            origins
+                .known(&format!("heavy{heavy_one}"), &frontier, "bot", 2 * DAY)
+                .unwrap()
+                .unwrap();
+            assert!(origins.bytes <= MOST, "{}", origins.bytes);
+            let known = origins.known("small", &frontier, "bot", 2 * DAY).unwrap().unwrap();
+            assert!(matches!(&*known, Known::Rules { robots, .. } if !robots.allows_target(b"/x")));
+        }
+        assert!(origins.read.len() < 20 && origins.read.len() == origins.order.len());
+        let held: usize = origins.read.values().map(|read| read.known.memory()).sum();
+        assert!(held <= origins.bytes, "{held} of {}", origins.bytes);
     }
 }

@@ -1,40 +1,29 @@
 //! How long a host is left alone after an answer, or after none.
 //!
-//! Knows statuses, Retry-After (RFC 9110, 10.2.3) and how often in a row. Must not know the clock.
+//! Knows Retry-After (RFC 9110, 10.2.3), and of a host's record how often in a row. Must not know the clock.
 
 use std::time::{Duration, SystemTime};
 
+use crate::frontier::HostRecord;
 use crate::limits;
 
-/// How a host has answered lately.
-#[derive(Debug, Default)]
-pub(super) struct Pace {
-    /// In a row.
-    failures: u32,
-    /// Answers 429 and 503, in a row.
-    busy: u32,
+/// An answer came after `took`, and asks for nothing. A host that is slow is asked less often.
+pub(super) fn answered(host: &mut HostRecord, took: Duration) -> Duration {
+    (host.failures, host.busy) = (0, 0);
+    if took > limits::SLOW { took.min(limits::SLOW_WAIT) } else { Duration::ZERO }
 }
 
-impl Pace {
-    /// An answer came after `took`, and asks for nothing. A host that is slow is asked less often.
-    pub(super) fn answered(&mut self, took: Duration) -> Duration {
-        *self = Pace::default();
-        if took > limits::SLOW { took.min(limits::SLOW_WAIT) } else { Duration::ZERO }
-    }
+/// An answer said that this was too much: for as long as it says, or else `wait`, twice as long each further time.
+pub(super) fn busy(host: &mut HostRecord, told: Option<Duration>, wait: Duration) -> Duration {
+    (host.failures, host.busy) = (0, host.busy.saturating_add(1));
+    told.unwrap_or_else(|| doubled(wait, host.busy)).min(limits::BUSY_WAIT)
+}
 
-    /// An answer said that this was too much: for as long as it says, or else `wait`, twice as long each further time.
-    pub(super) fn busy(&mut self, told: Option<Duration>, wait: Duration) -> Duration {
-        self.failures = 0;
-        self.busy += 1;
-        told.unwrap_or_else(|| doubled(wait, self.busy)).min(limits::BUSY_WAIT)
-    }
-
-    /// There was no answer. Returns how long it is left alone; `None` if this is enough for this run.
-    pub(super) fn failed(&mut self, wait: Duration) -> Option<Duration> {
-        self.failures += 1;
-        (self.failures < limits::HOST_FAILURES)
-            .then(|| doubled(wait, self.failures).min(limits::BUSY_WAIT))
-    }
+/// There was no answer. Returns how long it is left alone; `None` if this is enough for this run.
+pub(super) fn failed(host: &mut HostRecord, wait: Duration) -> Option<Duration> {
+    host.failures = host.failures.saturating_add(1);
+    (host.failures < limits::HOST_FAILURES)
+        .then(|| doubled(wait, host.failures).min(limits::BUSY_WAIT))
 }
 
 fn doubled(wait: Duration, times: u32) -> Duration {
@@ -59,18 +48,18 @@ mod tests {
     #[test]
     fn waits() {
         let second = Duration::from_secs(1);
-        let mut pace = Pace::default();
-        assert_eq!(pace.answered(second / 10), Duration::ZERO);
-        assert_eq!(pace.answered(second * 7), second * 7);
-        assert_eq!(pace.answered(second * 7000), limits::SLOW_WAIT);
-        assert_eq!(pace.busy(Some(second * 3), second * 60), second * 3);
-        assert_eq!(pace.busy(None, second * 60), second * 120);
-        assert_eq!(pace.busy(Some(Duration::MAX), second), limits::BUSY_WAIT);
-        pace.answered(second);
-        assert_eq!(pace.busy(None, second), second);
-        assert_eq!(pace.failed(second), Some(second));
-        assert_eq!(pace.failed(second), Some(second * 2));
-        let last = (0..limits::HOST_FAILURES).map(|_| pace.failed(second)).last();
+        let host = &mut HostRecord::default();
+        assert_eq!(answered(host, second / 10), Duration::ZERO);
+        assert_eq!(answered(host, second * 7), second * 7);
+        assert_eq!(answered(host, second * 7000), limits::SLOW_WAIT);
+        assert_eq!(busy(host, Some(second * 3), second * 60), second * 3);
+        assert_eq!(busy(host, None, second * 60), second * 120);
+        assert_eq!(busy(host, Some(Duration::MAX), second), limits::BUSY_WAIT);
+        answered(host, second);
+        assert_eq!(busy(host, None, second), second);
+        assert_eq!(failed(host, second), Some(second));
+        assert_eq!(failed(host, second), Some(second * 2));
+        let last = (0..limits::HOST_FAILURES).map(|_| failed(host, second)).last();
         assert_eq!(last, Some(None));
     }
 

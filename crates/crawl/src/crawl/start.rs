@@ -1,13 +1,15 @@
 //! What is begun: of the hosts whose time has come, the next request of each.
 
+use std::time::Duration;
+
 use ringdove::sys::clock;
 use ringdove::{Request, Time, Url};
 
 use super::fetch::Fetch;
-use super::{Ask, Crawl, CrawlError, Job, Purpose, SharedOptions, host_of, origin_of, state};
-use crate::frontier::Queued;
+use super::hosts::HostState;
+use super::{Ask, Crawl, CrawlError, Job, Known, Purpose, SharedOptions, host_of, origin_of};
+use crate::frontier::{Left, Queued};
 use crate::limits;
-use crate::robots::Standing;
 
 /// What is to be done with the next of a host's queue.
 enum Next {
@@ -22,14 +24,16 @@ enum Next {
 
 impl Crawl {
     pub(super) fn start_what_is_due(&mut self, now: Time) -> Result<(), CrawlError> {
+        if !self.only_robots {
+            self.wake_hosts(now)?;
+        }
         while self.in_flight.len() < self.config.parallel {
             let Some(host) = self.schedule.next(now) else { break };
-            if !self.prepare(&host, now)? {
-                self.schedule.rest(&host, now);
-                continue;
-            }
-            if let Some((url, purpose)) = state(&mut self.hosts, &host).ready.take() {
-                self.send(&host, url, purpose)?;
+            self.prepare(&host, now)?;
+            let ready = self.hosts.get_mut(&*host).and_then(|state| state.ready.take());
+            match ready {
+                Some((url, purpose)) => self.send(&host, url, purpose)?,
+                None => self.settle_host(&host, now, Duration::ZERO)?,
             }
         }
         Ok(())
@@ -38,25 +42,25 @@ impl Crawl {
     /// Makes the next request of a host ready. Returns whether there is one: what needs no request is settled here, whatever the
     /// host's time.
     pub(super) fn prepare(&mut self, host: &str, now: Time) -> Result<bool, CrawlError> {
-        let state = state(&mut self.hosts, host);
-        if state.ready.is_some() {
+        let Some(state) = self.hosts.get_mut(host) else { return Ok(false) };
+        // after another host's robots.txt it is a page's turn
+        let is_first = state.asks.front().is_some_and(|ask| ask.home == host || !state.has_served);
+        if state.ready.is_some() || is_first && state.make_ask_ready(host) {
             return Ok(true);
         }
-        if let Some(ask) = state.asks.pop_front() {
-            state.ready = Some((ask.url.clone(), Purpose::Robots(ask)));
-            return Ok(true);
-        }
+        state.has_served = false;
         while let Some(queued) = self.next_of(host)? {
-            match self.consider(&queued, now) {
+            let next = self.consider(&queued, now)?;
+            let Some(state) = self.hosts.get_mut(host) else { return Ok(false) };
+            match next {
                 Next::Fetch(url) => {
-                    let ready = Some((url, Purpose::Page(queued)));
-                    self::state(&mut self.hosts, host).ready = ready;
+                    state.ready = Some((url, Purpose::Page(queued)));
                     return Ok(true);
                 }
                 Next::Ask(url) => {
-                    self::state(&mut self.hosts, host).held.push_front(queued);
+                    state.held.push_front(queued);
                     self.ask_for_robots(host, &origin_of(&url), &url);
-                    return self.prepare(host, now);
+                    break;
                 }
                 Next::Refuse(why) => {
                     self.tally.refused += 1;
@@ -64,51 +68,56 @@ impl Crawl {
                     self.parts.frontier.finish(&queued);
                 }
                 Next::Leave(why) => {
+                    state.record.left = state.record.left.max(Left::Some);
                     self.tally.left += 1;
                     self.parts.log.left(&queued.entry.url, &why);
                 }
             }
         }
-        Ok(false)
+        Ok(self.hosts.get_mut(host).is_some_and(|state| state.make_ask_ready(host)))
     }
 
     /// What was held, or else the next of the queue, if the host may be asked for pages now.
     fn next_of(&mut self, host: &str) -> Result<Option<Queued>, CrawlError> {
         let budget = &self.config.budget;
-        let state = state(&mut self.hosts, host);
-        if self.only_robots || state.awaited > 0 || state.given_up.is_some() {
+        let Some(state) = self.hosts.get_mut(host) else { return Ok(None) };
+        let record = state.record;
+        if self.only_robots || !state.awaited.is_empty() || record.left == Left::All {
             return Ok(None);
         }
-        let record = state.record;
         if budget.host_pages.is_some_and(|most| record.pages >= most)
             || budget.host_bytes.is_some_and(|most| record.bytes >= most)
         {
             self.give_up(host, "its budget is spent");
             return Ok(None);
         }
-        match state.held.pop_front() {
-            Some(queued) => Ok(Some(queued)),
-            None => Ok(self.parts.frontier.take(host)?),
+        if let Some(queued) = state.held.pop_front() {
+            return Ok(Some(queued));
         }
+        let taken = self.parts.frontier.take(host, record.from)?;
+        if let Some(queued) = &taken {
+            state.record.from = queued.place + 1;
+        }
+        Ok(taken)
     }
 
-    fn consider(&self, queued: &Queued, now: Time) -> Next {
+    fn consider(&mut self, queued: &Queued, now: Time) -> Result<Next, CrawlError> {
         let Ok(url) = Url::parse(&queued.entry.url) else {
-            return Next::Refuse("it is no URL".to_owned());
+            return Ok(Next::Refuse("it is no URL".to_owned()));
         };
-        match self.origins.standing(&origin_of(&url), now) {
-            Some(Standing::Rules(robots)) if robots.allows(&url) => Next::Fetch(url),
-            Some(Standing::Rules(_)) => Next::Refuse("robots.txt disallows it".to_owned()),
-            Some(Standing::Denied(why)) => Next::Leave(why.clone()),
-            Some(Standing::Deferred) | None => Next::Ask(url),
-        }
+        Ok(match self.known(&origin_of(&url), now)?.as_deref() {
+            Some(Known::Rules { robots, .. }) if robots.allows(&url) => Next::Fetch(url),
+            Some(Known::Rules { .. }) => Next::Refuse("robots.txt disallows it".to_owned()),
+            Some(Known::Denied(why)) => Next::Leave(why.clone()),
+            None => Next::Ask(url),
+        })
     }
 
     /// Nothing more is asked of a host in this run; the rest of its queue stays.
     pub(super) fn give_up(&mut self, host: &str, why: &str) {
-        let state = state(&mut self.hosts, host);
-        if state.given_up.is_none() {
-            state.given_up = Some(why.to_owned());
+        let Some(state) = self.hosts.get_mut(host) else { return };
+        if state.record.left != Left::All {
+            state.record.left = Left::All;
             self.tally.left += state.held.len() as u64;
             self.parts.log.left(host, why);
         }
@@ -117,10 +126,11 @@ impl Crawl {
     /// Puts the request for an origin's robots.txt before all else of its host, if it is not there.
     pub(super) fn ask_for_robots(&mut self, host: &str, origin: &str, url: &Url) {
         let Ok(robots) = url.join("/robots.txt") else { return };
-        if self.origins.ask(origin) {
-            let state = state(&mut self.hosts, host);
-            state.awaited += 1;
-            state.asks.push_back(Ask { origin: origin.to_owned(), url: robots, redirects: 0 });
+        let Some(state) = self.hosts.get_mut(host) else { return };
+        if !state.awaited.iter().any(|awaited| awaited == origin) {
+            let (origin, home) = (origin.to_owned(), host.to_owned());
+            state.awaited.push(origin.clone());
+            state.asks.push_front(Ask { origin, home, url: robots, redirects: 0 });
         }
     }
 
@@ -158,6 +168,16 @@ impl Crawl {
             ..ringdove::Options::default()
         };
         options.into()
+    }
+}
+
+impl HostState {
+    /// Makes the next request for a robots.txt ready, if there is one.
+    fn make_ask_ready(&mut self, host: &str) -> bool {
+        let Some(ask) = self.asks.pop_front() else { return false };
+        self.has_served = ask.home != host;
+        self.ready = Some((ask.url.clone(), Purpose::Robots(ask)));
+        true
     }
 }
 

@@ -1,15 +1,22 @@
 //! The frontier on disk, in fjall: a log-structured store, whose filters stand before the set of what was seen.
 //!
 //! Knows keys. A queue's are the host, a zero byte and a place, so that a host's queue is a range; the set has the first half of the SHA-256
-//! of each URL. Invariants: a batch has no key twice; within a run nobody is given the same place twice.
+//! of each URL. Invariants: a batch has no key twice; within a run nobody is given the same place twice; in memory is what is awake and what
+//! is not committed, and nothing else that grows.
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
-use fjall::{Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode};
+use fjall::{
+    Database, Keyspace, KeyspaceCreateOptions, KvSeparationOptions, OwnedWriteBatch, PersistMode,
+};
 use sha2::{Digest as _, Sha256};
 
-use super::{Entry, Frontier, FrontierError, HostRecord, Queued, Seen};
+use super::rows::Rows;
+use super::{
+    Entry, Frontier, FrontierError, HostRecord, Left, Queued, RobotsRecord, Seen, Totals, Until,
+};
+use crate::limits;
 
 /// A URL in the set of what was seen: of 10^10 of them, two are taken for one with a chance of 10^-19.
 type Key = [u8; 16];
@@ -19,8 +26,11 @@ const DONE: u8 = b'd';
 
 /// Key of what was committed beside.
 const MARK: &str = "mark";
-/// Key of the next place in queues.
-const PLACE: &str = "place";
+/// Key of the numbers of the frontier itself.
+const NUMBERS: &str = "numbers";
+
+/// About what a change takes beside its key and value.
+const CHANGE: usize = 100;
 
 /// The frontier on disk.
 pub struct DiskFrontier {
@@ -28,13 +38,23 @@ pub struct DiskFrontier {
     queues: Keyspace,
     seen: Keyspace,
     hosts: Keyspace,
+    robots: Keyspace,
     payloads: Keyspace,
     marks: Keyspace,
+    rows: Rows,
+    /// The hosts that are awake, with the rows that they have still: so they sleep if the process ends.
+    awake: HashMap<String, u64>,
+    numbers: Numbers,
+    changes: Changes,
+}
+
+/// What the frontier knows of itself.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Numbers {
+    run: u64,
     /// The next place in any queue.
     place: u64,
-    /// Up to where each host's queue was given out.
-    given: HashMap<String, u64>,
-    changes: Changes,
+    totals: Totals,
 }
 
 /// What the next commit makes true.
@@ -43,56 +63,127 @@ struct Changes {
     batch: Option<OwnedWriteBatch>,
     added: HashSet<Key>,
     hosts: HashMap<String, HostRecord>,
+    robots: HashMap<String, RobotsRecord>,
     payloads: HashMap<String, String>,
     /// Whose queues have got something.
     longer: HashSet<String>,
+    /// About what all of it takes.
+    bytes: usize,
 }
 
 impl DiskFrontier {
-    /// Opens the one in this folder, or begins it.
+    /// Opens the one in this folder, or begins it: another run.
     ///
     /// # Errors
     ///
-    /// It cannot be read, or another process has it.
+    /// It cannot be read, another process has it, or another version of this has written it.
     pub fn open(folder: &Path) -> Result<DiskFrontier, FrontierError> {
-        let database = Database::builder(folder).open()?;
-        let keyspace = |name| database.keyspace(name, KeyspaceCreateOptions::default);
-        let (queues, seen, hosts) = (keyspace("queues")?, keyspace("seen")?, keyspace("hosts")?);
-        let (payloads, marks) = (keyspace("payloads")?, keyspace("marks")?);
-        let place =
-            marks.get(PLACE)?.and_then(|bytes| Some(u64::from_be_bytes((*bytes).try_into().ok()?)));
+        let database = Database::builder(folder).cache_size(limits::STORE_CACHE).open()?;
+        let usual = || KeyspaceCreateOptions::default().max_memtable_size(limits::STORE_UNSORTED);
+        let apart = || usual().with_kv_separation(Some(KvSeparationOptions::default()));
+        let keyspace = |name| database.keyspace(name, usual);
+        let marks = keyspace("marks")?;
+        let numbers = match (marks.get(NUMBERS)?, marks.get(MARK)?) {
+            (None, None) => Numbers::default(),
+            (numbers, _) => {
+                numbers.and_then(|bytes| Numbers::from_bytes(&bytes)).ok_or_else(|| {
+                    FrontierError(
+                        "another version has written it, which this does not read".to_owned(),
+                    )
+                })?
+            }
+        };
+        let numbers = Numbers { run: numbers.run + 1, ..numbers };
         Ok(DiskFrontier {
-            database,
-            queues,
-            seen,
-            hosts,
-            payloads,
+            queues: keyspace("queues")?,
+            seen: keyspace("seen")?,
+            hosts: keyspace("hosts")?,
+            robots: database.keyspace("robots", apart)?,
+            payloads: keyspace("payloads")?,
+            rows: Rows::new(keyspace("waiting")?, numbers.run),
             marks,
-            place: place.unwrap_or(0),
-            given: HashMap::new(),
+            database,
+            awake: HashMap::new(),
+            numbers,
             changes: Changes::default(),
         })
     }
 
-    fn batch(&mut self) -> &mut OwnedWriteBatch {
+    fn batch(&mut self, bytes: usize) -> &mut OwnedWriteBatch {
+        self.changes.bytes += bytes + CHANGE;
         self.changes.batch.get_or_insert_with(|| self.database.batch())
     }
 
     fn queue(&mut self, entry: &Entry) {
-        let key = queue_key(&entry.host, self.place);
-        self.place += 1;
+        let (key, value) = (queue_key(&entry.host, self.numbers.place), entry.to_bytes());
+        self.numbers.place += 1;
         let queues = self.queues.clone();
-        self.batch().insert(&queues, key, entry.to_bytes());
+        self.batch(key.len() + value.len()).insert(&queues, key, value);
         self.changes.longer.insert(entry.host.clone());
     }
 
     fn unqueue(&mut self, queued: &Queued) {
         let queues = self.queues.clone();
-        self.batch().remove(&queues, queue_key(&queued.entry.host, queued.place));
+        self.batch(0).remove(&queues, queue_key(&queued.entry.host, queued.place));
+    }
+
+    /// What is known of a host, as far as it is committed.
+    fn committed(&self, host: &str) -> Result<Option<HostRecord>, FrontierError> {
+        Ok(self.hosts.get(host)?.and_then(|bytes| HostRecord::from_bytes(&bytes)))
+    }
+
+    /// Hosts that have got something to take: of those that sleep for it, the time begins. Returns those that are awake.
+    fn wait_with_work(
+        &mut self,
+        changes: &mut Changes,
+        now: u64,
+    ) -> Result<Vec<String>, FrontierError> {
+        let mut awake = Vec::new();
+        for host in std::mem::take(&mut changes.longer) {
+            let known = match changes.hosts.get(&host) {
+                Some(record) => Some(*record),
+                None => self.committed(&host)?,
+            };
+            let run = self.numbers.run;
+            let mut record = known.unwrap_or(HostRecord { run, ..HostRecord::default() });
+            let is_left = self.rows.is_left(record.row) && record.left != Left::All;
+            if record.row == 0 || is_left {
+                record.row = Rows::of_time(record.not_before.max(now));
+                changes.hosts.insert(host.clone(), record);
+            }
+            if let Some(row) = self.awake.get_mut(&host) {
+                *row = record.row;
+                awake.push(host);
+            }
+        }
+        Ok(awake)
+    }
+
+    fn write_hosts(
+        &mut self,
+        hosts: &HashMap<String, HostRecord>,
+        batch: &mut OwnedWriteBatch,
+    ) -> Result<(), FrontierError> {
+        for (host, record) in hosts {
+            let old = self.committed(host)?.unwrap_or_default();
+            let totals = &mut self.numbers.totals;
+            totals.pages += record.pages.saturating_sub(old.pages);
+            totals.bytes += record.bytes.saturating_sub(old.bytes);
+            self.rows.change(batch, host, old.row, record.row);
+            if record.row != 0 && !self.awake.contains_key(host) {
+                self.rows.sleeps(host, record.row);
+            }
+            batch.insert(&self.hosts, host.as_str(), record.to_bytes());
+        }
+        Ok(())
     }
 }
 
 impl Frontier for DiskFrontier {
+    fn run(&self) -> u64 {
+        self.numbers.run
+    }
+
     fn add(&mut self, entry: &Entry) -> Result<bool, FrontierError> {
         let key = seen_key(&entry.url);
         if self.changes.added.contains(&key) || self.seen.contains_key(key)? {
@@ -100,18 +191,15 @@ impl Frontier for DiskFrontier {
         }
         self.changes.added.insert(key);
         let seen = self.seen.clone();
-        self.batch().insert(&seen, key, [QUEUED]);
+        self.batch(key.len()).insert(&seen, key, [QUEUED]);
         self.queue(entry);
         Ok(true)
     }
 
-    fn take(&mut self, host: &str) -> Result<Option<Queued>, FrontierError> {
-        let from = self.given.get(host).map_or(0, |place| place + 1);
-        let range = queue_key(host, from)..=queue_key(host, u64::MAX);
-        for found in self.queues.range(range) {
+    fn take(&mut self, host: &str, from: u64) -> Result<Option<Queued>, FrontierError> {
+        for found in self.queues.range(queue_key(host, from)..=queue_key(host, u64::MAX)) {
             let (key, value) = found.into_inner()?;
             let place = key.last_chunk().map_or(0, |place| u64::from_be_bytes(*place));
-            self.given.insert(host.to_owned(), place);
             // what cannot be read was not written by this
             if let Some(entry) = Entry::from_bytes(host, &value) {
                 return Ok(Some(Queued { entry, place }));
@@ -123,7 +211,7 @@ impl Frontier for DiskFrontier {
     fn finish(&mut self, queued: &Queued) {
         self.unqueue(queued);
         let seen = self.seen.clone();
-        self.batch().insert(&seen, seen_key(&queued.entry.url), [DONE]);
+        self.batch(0).insert(&seen, seen_key(&queued.entry.url), [DONE]);
     }
 
     fn put_back(&mut self, queued: &Queued) {
@@ -131,24 +219,75 @@ impl Frontier for DiskFrontier {
         self.queue(&queued.entry);
     }
 
-    fn host(&mut self, host: &str) -> Result<HostRecord, FrontierError> {
-        if let Some(record) = self.changes.hosts.get(host) {
-            return Ok(*record);
+    fn wake_due(
+        &mut self,
+        now: u64,
+        most: usize,
+    ) -> Result<Vec<(String, HostRecord)>, FrontierError> {
+        let mut woken: Vec<(String, HostRecord)> = Vec::new();
+        if most == 0 {
+            return Ok(woken);
         }
-        let kept = self.hosts.get(host)?;
-        Ok(kept.and_then(|bytes| HostRecord::from_bytes(&bytes)).unwrap_or_default())
+        let DiskFrontier { rows, awake, changes, hosts, .. } = self;
+        rows.due(now, |row, host| {
+            if let Some(record) = asleep(awake, changes, hosts, row, host)? {
+                awake.insert(host.to_owned(), row);
+                woken.push((host.to_owned(), record));
+            }
+            Ok(woken.len() < most)
+        })?;
+        Ok(woken)
+    }
+
+    fn wake(&mut self, host: &str) -> Result<HostRecord, FrontierError> {
+        let run = self.numbers.run;
+        let record = self.host(host)?.unwrap_or(HostRecord { run, ..HostRecord::default() });
+        self.awake.insert(host.to_owned(), record.row);
+        Ok(record)
+    }
+
+    fn next_wake(&mut self) -> Result<Option<u64>, FrontierError> {
+        let DiskFrontier { rows, awake, changes, hosts, .. } = self;
+        rows.first(|row, host| Ok(asleep(awake, changes, hosts, row, host)?.is_some()))
+    }
+
+    fn sleep(&mut self, host: &str, record: HostRecord, until: Until) {
+        let row = match until {
+            Until::Time => Rows::of_time(record.not_before),
+            Until::Work => 0,
+            Until::NextRun => self.rows.of_next_run(),
+        };
+        self.set_host(host, record);
+        self.awake.remove(host);
+        self.changes.hosts.entry(host.to_owned()).and_modify(|record| record.row = row);
     }
 
     fn set_host(&mut self, host: &str, record: HostRecord) {
-        self.changes.hosts.insert(host.to_owned(), record);
+        let record = HostRecord { row: self.awake.get(host).copied().unwrap_or(0), ..record };
+        if self.changes.hosts.insert(host.to_owned(), record).is_none() {
+            self.changes.bytes += host.len() + CHANGE;
+        }
     }
 
-    fn hosts(&self) -> Result<Vec<String>, FrontierError> {
-        let mut hosts = Vec::new();
-        for found in self.hosts.iter() {
-            hosts.push(String::from_utf8_lossy(&found.key()?).into_owned());
+    fn host(&self, host: &str) -> Result<Option<HostRecord>, FrontierError> {
+        match self.changes.hosts.get(host) {
+            Some(record) => Ok(Some(*record)),
+            None => self.committed(host),
         }
-        Ok(hosts)
+    }
+
+    fn robots(&self, origin: &str) -> Result<Option<RobotsRecord>, FrontierError> {
+        if let Some(record) = self.changes.robots.get(origin) {
+            return Ok(Some(record.clone()));
+        }
+        Ok(self.robots.get(origin)?.and_then(|bytes| RobotsRecord::from_bytes(&bytes)))
+    }
+
+    fn set_robots(&mut self, origin: &str, record: RobotsRecord) {
+        self.changes.bytes += origin.len() + record.memory() + CHANGE;
+        if let Some(old) = self.changes.robots.insert(origin.to_owned(), record) {
+            self.changes.bytes -= origin.len() + old.memory() + CHANGE;
+        }
     }
 
     fn seen(&self, url: &str) -> Result<Option<Seen>, FrontierError> {
@@ -162,38 +301,75 @@ impl Frontier for DiskFrontier {
     }
 
     fn remember_payload(&mut self, digest: &str, place: &str) {
+        self.changes.bytes += digest.len() + place.len() + CHANGE;
         self.changes.payloads.entry(digest.to_owned()).or_insert_with(|| place.to_owned());
     }
 
-    fn is_changed(&self) -> bool {
-        let Changes { batch, hosts, payloads, .. } = &self.changes;
-        batch.is_some() || !hosts.is_empty() || !payloads.is_empty()
+    fn uncommitted(&self) -> usize {
+        self.changes.bytes
     }
 
-    fn commit(&mut self, mark: &[u8]) -> Result<Vec<String>, FrontierError> {
-        let changes = std::mem::take(&mut self.changes);
-        let mut batch = changes.batch.unwrap_or_else(|| self.database.batch());
-        for host in &changes.longer {
-            // so that it is among the hosts
-            if !changes.hosts.contains_key(host) && !self.hosts.contains_key(host)? {
-                batch.insert(&self.hosts, host.as_str(), HostRecord::default().to_bytes());
-            }
-        }
-        for (host, record) in &changes.hosts {
-            batch.insert(&self.hosts, host.as_str(), record.to_bytes());
+    fn commit(&mut self, mark: &[u8], now: u64) -> Result<Vec<String>, FrontierError> {
+        let mut changes = std::mem::take(&mut self.changes);
+        let mut batch = changes.batch.take().unwrap_or_else(|| self.database.batch());
+        let awake = self.wait_with_work(&mut changes, now)?;
+        self.write_hosts(&changes.hosts, &mut batch)?;
+        for (origin, record) in &changes.robots {
+            batch.insert(&self.robots, origin.as_str(), record.to_bytes());
         }
         for (digest, place) in &changes.payloads {
             batch.insert(&self.payloads, digest.as_str(), place.as_str());
         }
         batch.insert(&self.marks, MARK, mark);
-        batch.insert(&self.marks, PLACE, self.place.to_be_bytes());
+        batch.insert(&self.marks, NUMBERS, self.numbers.to_bytes());
         batch.durability(Some(PersistMode::SyncData)).commit()?;
-        Ok(changes.longer.into_iter().collect())
+        Ok(awake)
     }
 
     fn mark(&self) -> Result<Option<Vec<u8>>, FrontierError> {
         Ok(self.marks.get(MARK)?.map(|mark| mark.to_vec()))
     }
+
+    fn totals(&self) -> Totals {
+        self.numbers.totals
+    }
+}
+
+impl Numbers {
+    /// Of this layout of the whole store.
+    const VERSION: u8 = 2;
+
+    fn to_bytes(self) -> Vec<u8> {
+        let Numbers { run, place, totals: Totals { pages, bytes } } = self;
+        let numbers = [run, place, pages, bytes].into_iter().flat_map(u64::to_le_bytes);
+        std::iter::once(Numbers::VERSION).chain(numbers).collect()
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Numbers> {
+        let (&[Numbers::VERSION], rest) = bytes.split_first_chunk()? else { return None };
+        let (numbers, []) = rest.as_chunks() else { return None };
+        let &[run, place, pages, bytes] = numbers else { return None };
+        let [run, place, pages, bytes] = [run, place, pages, bytes].map(u64::from_le_bytes);
+        Some(Numbers { run, place, totals: Totals { pages, bytes } })
+    }
+}
+
+/// What is known of a host that was found in a row, if it is there that it sleeps: it may be awake, or have moved since the last commit.
+fn asleep(
+    awake: &HashMap<String, u64>,
+    changes: &Changes,
+    hosts: &Keyspace,
+    row: u64,
+    host: &str,
+) -> Result<Option<HostRecord>, FrontierError> {
+    if awake.contains_key(host) {
+        return Ok(None);
+    }
+    let record = match changes.hosts.get(host) {
+        Some(record) => Some(*record),
+        None => hosts.get(host)?.and_then(|bytes| HostRecord::from_bytes(&bytes)),
+    };
+    Ok(record.filter(|record| record.row == row))
 }
 
 /// A host has no zero byte, so no host's range has another's keys.
@@ -223,11 +399,17 @@ mod tests {
     }
 
     fn taken(frontier: &mut DiskFrontier, host: &str) -> Vec<String> {
-        let mut urls = Vec::new();
-        while let Some(queued) = frontier.take(host).unwrap() {
+        let (mut urls, mut from) = (Vec::new(), 0);
+        while let Some(queued) = frontier.take(host, from).unwrap() {
+            from = queued.place + 1;
             urls.push(queued.entry.url);
         }
         urls
+    }
+
+    fn woken(frontier: &mut DiskFrontier, now: u64, most: usize) -> Vec<String> {
+        let woken = frontier.wake_due(now, most).unwrap();
+        woken.into_iter().map(|(host, _)| host).collect()
     }
 
     #[test]
@@ -238,33 +420,35 @@ mod tests {
         assert!(!frontier.add(&entry("a", "1")).unwrap());
         assert!(frontier.add(&entry("a", "2")).unwrap());
         assert!(frontier.add(&entry("aa", "3")).unwrap());
-        assert_eq!(frontier.take("a").unwrap(), None);
-        let mut hosts = frontier.commit(b"one").unwrap();
-        hosts.sort();
-        assert_eq!(hosts, ["a", "aa"]);
+        assert_eq!(frontier.take("a", 0).unwrap(), None);
+        assert!(frontier.commit(b"one", 5).unwrap().is_empty());
+        assert_eq!(frontier.uncommitted(), 0);
         assert!(!frontier.add(&entry("a", "2")).unwrap());
-        let first = frontier.take("a").unwrap().unwrap();
+        let first = frontier.take("a", 0).unwrap().unwrap();
         assert_eq!(first.entry.url, "http://a/1");
         frontier.finish(&first);
         drop(frontier);
         // that was not committed
         let mut frontier = DiskFrontier::open(folder.path()).unwrap();
         assert_eq!(frontier.mark().unwrap(), Some(b"one".to_vec()));
-        let first = frontier.take("a").unwrap().unwrap();
+        let first = frontier.take("a", 0).unwrap().unwrap();
         assert_eq!(first.entry.url, "http://a/1");
         frontier.finish(&first);
-        frontier.set_host("a", HostRecord { pages: 1, ..HostRecord::default() });
-        frontier.commit(b"two").unwrap();
+        let record = frontier.wake("a").unwrap();
+        frontier.set_host("a", HostRecord { pages: 1, bytes: 7, ..record });
+        frontier.commit(b"two", 6).unwrap();
         assert_eq!(taken(&mut frontier, "a"), ["http://a/2"]);
         drop(frontier);
         let mut frontier = DiskFrontier::open(folder.path()).unwrap();
         assert_eq!(frontier.seen("http://a/1").unwrap(), Some(Seen::Done));
         assert_eq!(frontier.seen("http://a/2").unwrap(), Some(Seen::Queued));
         assert_eq!(frontier.seen("http://a/9").unwrap(), None);
-        assert_eq!(frontier.host("a").unwrap().pages, 1);
-        assert_eq!(frontier.hosts().unwrap(), ["a", "aa"]);
+        assert_eq!(frontier.host("a").unwrap().unwrap().pages, 1);
+        assert_eq!(frontier.totals(), Totals { pages: 1, bytes: 7 });
+        assert_eq!(woken(&mut frontier, 6, 9), ["a", "aa"]);
         assert_eq!(taken(&mut frontier, "a"), ["http://a/2"]);
         assert_eq!(taken(&mut frontier, "aa"), ["http://aa/3"]);
+        assert_eq!(frontier.run(), 3);
     }
 
     #[test]
@@ -274,15 +458,110 @@ mod tests {
         for path in ["1", "2"] {
             frontier.add(&entry("a", path)).unwrap();
         }
-        frontier.commit(b"").unwrap();
-        let mut first = frontier.take("a").unwrap().unwrap();
+        frontier.commit(b"", 1).unwrap();
+        assert_eq!(woken(&mut frontier, 1, 1), ["a"]);
+        let mut first = frontier.take("a", 0).unwrap().unwrap();
         first.entry.tries += 1;
         frontier.put_back(&first);
-        assert_eq!(frontier.commit(b"").unwrap(), ["a"]);
-        assert_eq!(frontier.take("a").unwrap().unwrap().entry.url, "http://a/2");
-        let again = frontier.take("a").unwrap().unwrap();
+        assert_eq!(frontier.commit(b"", 2).unwrap(), ["a"]);
+        let second = frontier.take("a", first.place + 1).unwrap().unwrap();
+        assert_eq!(second.entry.url, "http://a/2");
+        let again = frontier.take("a", second.place + 1).unwrap().unwrap();
         assert_eq!((again.entry.url.as_str(), again.entry.tries), ("http://a/1", 1));
-        assert_eq!(frontier.take("a").unwrap(), None);
+        assert_eq!(frontier.take("a", again.place + 1).unwrap(), None);
+    }
+
+    #[test]
+    fn hosts_sleep_until_their_time_or_until_there_is_work() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut frontier = DiskFrontier::open(folder.path()).unwrap();
+        for host in ["a", "b", "c"] {
+            frontier.add(&entry(host, "1")).unwrap();
+        }
+        frontier.commit(b"", 10).unwrap();
+        assert_eq!(frontier.next_wake().unwrap(), Some(10));
+        assert_eq!(woken(&mut frontier, 9, 9), [""; 0]);
+        assert_eq!(woken(&mut frontier, 10, 2), ["a", "b"]);
+        let sleep = |frontier: &mut DiskFrontier, host: &str, not_before, left, until| {
+            let record = frontier.host(host).unwrap().unwrap_or_default();
+            frontier.sleep(host, HostRecord { not_before, left, ..record }, until);
+        };
+        // until its time: neither before the commit nor before that
+        sleep(&mut frontier, "a", 30, Left::Nothing, Until::Time);
+        assert_eq!(woken(&mut frontier, 40, 9), ["c"]);
+        assert_eq!(frontier.next_wake().unwrap(), None);
+        frontier.commit(b"", 20).unwrap();
+        assert_eq!(frontier.next_wake().unwrap(), Some(30));
+        assert_eq!(woken(&mut frontier, 29, 9), [""; 0]);
+        // for work, which comes: not before its time either
+        sleep(&mut frontier, "b", 50, Left::Nothing, Until::Work);
+        frontier.commit(b"", 25).unwrap();
+        frontier.add(&entry("b", "2")).unwrap();
+        frontier.commit(b"", 26).unwrap();
+        assert_eq!(woken(&mut frontier, 49, 9), ["a"]);
+        assert_eq!(woken(&mut frontier, 50, 9), ["b"]);
+        // an earlier time than others that were given out is no hindrance
+        sleep(&mut frontier, "a", 5, Left::Nothing, Until::Time);
+        frontier.commit(b"", 51).unwrap();
+        assert_eq!(woken(&mut frontier, 51, 9), ["a"]);
+        // of what is left to another run, some has got more work, and all has not
+        sleep(&mut frontier, "b", 0, Left::Some, Until::NextRun);
+        sleep(&mut frontier, "c", 0, Left::All, Until::NextRun);
+        for host in ["b", "c"] {
+            frontier.add(&entry(host, "3")).unwrap();
+        }
+        frontier.commit(b"", 52).unwrap();
+        assert_eq!(woken(&mut frontier, 99, 9), ["b"]);
+        sleep(&mut frontier, "a", 1_000, Left::Nothing, Until::Time);
+        frontier.commit(b"", 53).unwrap();
+        drop(frontier);
+        // what was awake sleeps as it did
+        let mut frontier = DiskFrontier::open(folder.path()).unwrap();
+        assert_eq!(frontier.next_wake().unwrap(), Some(0));
+        assert_eq!(woken(&mut frontier, 99, 9), ["b", "c"]);
+        assert_eq!(frontier.next_wake().unwrap(), Some(1_000));
+    }
+
+    /// Its queue is not empty, so it must be found by the next run.
+    #[test]
+    fn a_host_that_was_awake_without_a_row_is_found_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut frontier = DiskFrontier::open(folder.path()).unwrap();
+        let record = frontier.wake("a").unwrap();
+        frontier.set_host("a", record);
+        frontier.add(&entry("a", "1")).unwrap();
+        assert_eq!(frontier.commit(b"", 1).unwrap(), ["a"]);
+        frontier.set_host("a", record);
+        frontier.commit(b"", 2).unwrap();
+        drop(frontier);
+        let mut frontier = DiskFrontier::open(folder.path()).unwrap();
+        assert_eq!(woken(&mut frontier, 2, 9), ["a"]);
+    }
+
+    #[test]
+    fn robots_are_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut frontier = DiskFrontier::open(folder.path()).unwrap();
+        let record = RobotsRecord::Rules { at: 1, text: vec![b'x'; 100_000] };
+        frontier.set_robots("http://a", record.clone());
+        frontier.set_robots("http://a", record.clone());
+        assert!((100_000..101_000).contains(&frontier.uncommitted()));
+        assert_eq!(frontier.robots("http://a").unwrap(), Some(record.clone()));
+        frontier.commit(b"", 1).unwrap();
+        drop(frontier);
+        let frontier = DiskFrontier::open(folder.path()).unwrap();
+        assert_eq!(frontier.robots("http://a").unwrap(), Some(record));
+    }
+
+    #[test]
+    fn another_layout_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut frontier = DiskFrontier::open(folder.path()).unwrap();
+        frontier.commit(b"mark", 1).unwrap();
+        frontier.marks.insert(NUMBERS, [1; 9]).unwrap();
+        drop(frontier);
+        let other = DiskFrontier::open(folder.path()).map(|_| ());
+        assert!(other.unwrap_err().to_string().contains("another version"));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What a queue has, and what is known of a host, as bytes.
+//! What a queue has, and what is known of a host and of an origin's robots.txt, as bytes.
 //!
 //! Knows their layout: numbers are little-endian, and the first byte is its version. Invariant: bytes that are none are told, and never panic.
 
@@ -25,23 +25,71 @@ pub struct Queued {
     /// What.
     pub entry: Entry,
     /// Its place in the queue of its host.
-    pub(super) place: u64,
+    pub place: u64,
 }
 
-/// What is known of a host.
+/// What is known of a host. Times are milliseconds since 1970.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct HostRecord {
     /// Responses that were kept.
     pub pages: u64,
     /// Bytes of their bodies.
     pub bytes: u64,
-    /// It is to be left alone until then: milliseconds since 1970, 0 if it did not say so.
+    /// It is to be left alone until then.
     pub not_before: u64,
     /// The delay that its robots.txt asks for, in milliseconds.
     pub delay: u64,
+    /// The run in which it was asked last, or found.
+    pub run: u64,
+    /// The place of its queue from which on nothing was taken, in that run.
+    pub from: u64,
+    /// How often in a row it gave no answer, in that run.
+    pub failures: u32,
+    /// How often in a row it said that it is busy, in that run.
+    pub busy: u32,
+    /// What that run leaves to another.
+    pub left: Left,
+    /// Its row among those that wait; 0 if it does not.
+    pub(super) row: u64,
 }
 
-const VERSION: u8 = 1;
+/// What of a host a run leaves to another.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Left {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// Some URLs.
+    Some,
+    /// All that is queued, and all that is found.
+    All,
+}
+
+impl Left {
+    const ALL: [Left; 3] = [Left::Nothing, Left::Some, Left::All];
+}
+
+/// What is known of an origin's robots.txt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RobotsRecord {
+    /// It has rules, or none.
+    Rules {
+        /// When it was fetched: milliseconds since 1970.
+        at: u64,
+        /// As far as it is read.
+        text: Vec<u8>,
+    },
+    /// It could not be had.
+    Denied {
+        /// By which run.
+        run: u64,
+        /// Why not.
+        why: String,
+    },
+}
+
+/// Of each layout.
+const VERSION: u8 = 2;
 
 impl Entry {
     pub(super) fn to_bytes(&self) -> Vec<u8> {
@@ -76,21 +124,67 @@ impl Entry {
 }
 
 impl HostRecord {
+    /// Another run begins with it: what is of one run alone is forgotten.
+    pub fn begin(&mut self, run: u64) {
+        let HostRecord { pages, bytes, not_before, delay, row, .. } = *self;
+        *self = HostRecord { pages, bytes, not_before, delay, row, run, ..HostRecord::default() };
+    }
+
     pub(super) fn to_bytes(self) -> Vec<u8> {
-        let numbers = [self.pages, self.bytes, self.not_before, self.delay];
-        std::iter::once(VERSION).chain(numbers.into_iter().flat_map(u64::to_le_bytes)).collect()
+        let HostRecord { pages, bytes, not_before, delay, run, from, failures, busy, left, row } =
+            self;
+        let in_a_row = u64::from(failures) << 32 | u64::from(busy);
+        let numbers = [pages, bytes, not_before, delay, run, from, in_a_row, row];
+        let numbers = numbers.into_iter().flat_map(u64::to_le_bytes);
+        [VERSION, left as u8].into_iter().chain(numbers).collect()
     }
 
     pub(super) fn from_bytes(bytes: &[u8]) -> Option<HostRecord> {
-        let (&[VERSION], rest) = bytes.split_first_chunk()? else { return None };
+        let (&[VERSION, left], rest) = bytes.split_first_chunk()? else { return None };
         let number =
             |at: usize| Some(u64::from_le_bytes(rest.get(at * 8..at * 8 + 8)?.try_into().ok()?));
+        let [f0, f1, f2, f3, b0, b1, b2, b3] = number(6)?.to_be_bytes();
         Some(HostRecord {
             pages: number(0)?,
             bytes: number(1)?,
             not_before: number(2)?,
             delay: number(3)?,
+            run: number(4)?,
+            from: number(5)?,
+            failures: u32::from_be_bytes([f0, f1, f2, f3]),
+            busy: u32::from_be_bytes([b0, b1, b2, b3]),
+            left: *Left::ALL.get(usize::from(left))?,
+            row: number(7)?,
         })
+    }
+}
+
+impl RobotsRecord {
+    pub(super) fn to_bytes(&self) -> Vec<u8> {
+        let (kind, number, text) = match self {
+            RobotsRecord::Rules { at, text } => (0, at, &text[..]),
+            RobotsRecord::Denied { run, why } => (1, run, why.as_bytes()),
+        };
+        [&[VERSION, kind], &number.to_le_bytes()[..], text].concat()
+    }
+
+    pub(super) fn from_bytes(bytes: &[u8]) -> Option<RobotsRecord> {
+        let (&[VERSION, kind], rest) = bytes.split_first_chunk()? else { return None };
+        let (number, text) = rest.split_first_chunk()?;
+        let (number, text) = (u64::from_le_bytes(*number), text.to_vec());
+        match kind {
+            0 => Some(RobotsRecord::Rules { at: number, text }),
+            1 => Some(RobotsRecord::Denied { run: number, why: String::from_utf8(text).ok()? }),
+            _ => None,
+        }
+    }
+
+    /// Bytes that it takes.
+    pub(super) fn memory(&self) -> usize {
+        match self {
+            RobotsRecord::Rules { text, .. } => text.len(),
+            RobotsRecord::Denied { why, .. } => why.len(),
+        }
     }
 }
 
@@ -110,12 +204,30 @@ mod tests {
         };
         let bytes = entry.to_bytes();
         assert_eq!(Entry::from_bytes("a", &bytes), Some(entry));
-        let record = HostRecord { pages: 1, bytes: u64::MAX, not_before: 3, delay: 4 };
+        let record = HostRecord {
+            pages: 1,
+            bytes: u64::MAX,
+            not_before: 3,
+            delay: 4,
+            run: 5,
+            from: 6,
+            failures: 7,
+            busy: 8,
+            left: Left::All,
+            row: 9,
+        };
         assert_eq!(HostRecord::from_bytes(&record.to_bytes()), Some(record));
         for length in 0..18 {
             assert_eq!(Entry::from_bytes("a", &bytes[..length]), None, "{length}");
             assert_eq!(HostRecord::from_bytes(&record.to_bytes()[..length]), None);
         }
-        assert_eq!(Entry::from_bytes("a", &[2; 40]), None);
+        assert_eq!(Entry::from_bytes("a", &[VERSION + 1; 40]), None);
+        let rules = RobotsRecord::Rules { at: 7, text: b"\xff".to_vec() };
+        let denied = RobotsRecord::Denied { run: 7, why: "503".to_owned() };
+        for record in [rules, denied] {
+            let bytes = record.to_bytes();
+            assert_eq!(RobotsRecord::from_bytes(&bytes), Some(record));
+            assert_eq!(RobotsRecord::from_bytes(&bytes[..9]), None);
+        }
     }
 }

@@ -1,16 +1,17 @@
-//! What is still to be fetched, by host, and what has ever been seen.
+//! What is still to be fetched, by host, and what has ever been seen; and what is known of hosts, most of which wait.
 //!
-//! Knows URLs as text, hosts as names, and what survives a crash. Must not know what a URL leads to, nor when a host may be
-//! asked. Invariants: a URL is added once, for ever; what is given out was committed before; what is over is over with the commit that says
-//! so, and not before.
+//! Knows URLs as text, hosts and origins as names, and what survives a crash. Must not know what a URL leads to, nor the clock: times are
+//! arguments, in milliseconds since 1970. Invariants: a URL is added once, for ever; what is given out was committed before; what is over is over with the
+//! commit that says so, and not before; a host that sleeps takes no memory.
 
 mod disk;
 mod entry;
+mod rows;
 
 use std::fmt;
 
 pub use disk::DiskFrontier;
-pub use entry::{Entry, HostRecord, Queued};
+pub use entry::{Entry, HostRecord, Left, Queued, RobotsRecord};
 
 /// Whether a URL has been seen, and what became of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,11 +22,37 @@ pub enum Seen {
     Done,
 }
 
+/// Until when a host sleeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Until {
+    /// Its [time](HostRecord::not_before).
+    Time,
+    /// It has got something to take, and its time has come.
+    Work,
+    /// Another run; or, of a run that has not left [all](Left::All) of it, as with [`Until::Work`].
+    NextRun,
+}
+
+/// What all hosts have come to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Responses that were kept.
+    pub pages: u64,
+    /// Bytes of their bodies.
+    pub bytes: u64,
+}
+
 /// Queues by host, and the set of all URLs seen.
 ///
 /// Changes are gathered, and become true together with [`commit`](Self::commit): whatever ends the process before, they were never made. Of what
 /// is gathered nothing is given out.
+///
+/// A host sleeps until its time has come and it has something to take; then it is [given out](Self::wake_due), and awake until it is put to
+/// [sleep](Self::sleep) again, or the process ends: then it sleeps as it did before.
 pub trait Frontier {
+    /// The number of this run: that of the one before and one.
+    fn run(&self) -> u64;
+
     /// Queues a URL at the end of its host's queue, unless it has been seen. Returns whether it has not.
     ///
     /// # Errors
@@ -33,12 +60,13 @@ pub trait Frontier {
     /// The store cannot be read.
     fn add(&mut self, entry: &Entry) -> Result<bool, FrontierError>;
 
-    /// The next of a host's queue. It is in flight until it is [finished](Self::finish) or [put back](Self::put_back), or the process ends: then it is queued again.
+    /// The next of a host's queue, from a place on. It is in flight until it is [finished](Self::finish) or [put back](Self::put_back), or
+    /// the process ends: then it is queued again.
     ///
     /// # Errors
     ///
     /// The store cannot be read.
-    fn take(&mut self, host: &str) -> Result<Option<Queued>, FrontierError>;
+    fn take(&mut self, host: &str, from: u64) -> Result<Option<Queued>, FrontierError>;
 
     /// What was taken is over.
     fn finish(&mut self, queued: &Queued);
@@ -46,22 +74,53 @@ pub trait Frontier {
     /// What was taken is to be tried again: it goes to the end of its host's queue.
     fn put_back(&mut self, queued: &Queued);
 
-    /// What is known of a host, and kept with the next commit.
+    /// Wakes `most` hosts at most whose time has come by `now`, first those that have waited longest.
     ///
     /// # Errors
     ///
     /// The store cannot be read.
-    fn host(&mut self, host: &str) -> Result<HostRecord, FrontierError>;
+    fn wake_due(
+        &mut self,
+        now: u64,
+        most: usize,
+    ) -> Result<Vec<(String, HostRecord)>, FrontierError>;
 
-    /// Changes what is known of a host.
+    /// Wakes a host, whatever it waits for.
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be read.
+    fn wake(&mut self, host: &str) -> Result<HostRecord, FrontierError>;
+
+    /// When the time of the next host comes that sleeps; `None` if none waits for its time.
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be read.
+    fn next_wake(&mut self) -> Result<Option<u64>, FrontierError>;
+
+    /// Has a host that is awake sleep.
+    fn sleep(&mut self, host: &str, record: HostRecord, until: Until);
+
+    /// Changes what is known of a host that is awake.
     fn set_host(&mut self, host: &str, record: HostRecord);
 
-    /// All hosts that something is known of.
+    /// What is known of a host.
     ///
     /// # Errors
     ///
     /// The store cannot be read.
-    fn hosts(&self) -> Result<Vec<String>, FrontierError>;
+    fn host(&self, host: &str) -> Result<Option<HostRecord>, FrontierError>;
+
+    /// What is known of an origin's robots.txt.
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be read.
+    fn robots(&self, origin: &str) -> Result<Option<RobotsRecord>, FrontierError>;
+
+    /// Changes what is known of it.
+    fn set_robots(&mut self, origin: &str, record: RobotsRecord);
 
     /// Whether a URL has been seen.
     ///
@@ -80,16 +139,16 @@ pub trait Frontier {
     /// Remembers where a payload was met first.
     fn remember_payload(&mut self, digest: &str, place: &str);
 
-    /// Whether a commit would change anything.
-    fn is_changed(&self) -> bool;
+    /// Bytes, about, of what the next commit makes true; none if it would change nothing.
+    fn uncommitted(&self) -> usize;
 
     /// Makes all changes true together, and `mark` with them: how far whatever is kept elsewhere has come. When this returns, the disk has
-    /// it. Returns the hosts that have got something to take.
+    /// it. Returns the hosts that are awake and have got something to take; others that have wait from `now` on.
     ///
     /// # Errors
     ///
     /// The store cannot be written.
-    fn commit(&mut self, mark: &[u8]) -> Result<Vec<String>, FrontierError>;
+    fn commit(&mut self, mark: &[u8], now: u64) -> Result<Vec<String>, FrontierError>;
 
     /// The mark of the last commit; none before the first.
     ///
@@ -97,6 +156,9 @@ pub trait Frontier {
     ///
     /// The store cannot be read.
     fn mark(&self) -> Result<Option<Vec<u8>>, FrontierError>;
+
+    /// What all hosts have come to, as far as it is committed.
+    fn totals(&self) -> Totals;
 }
 
 /// The store cannot be read or written, or is another process's.

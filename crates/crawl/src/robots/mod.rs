@@ -14,7 +14,7 @@ use url::{Position, Url};
 
 use crate::limits;
 use lines::{Kind, lines};
-use pattern::{Pattern, octets};
+use pattern::{Rules, octets};
 
 pub use standing::{Answer, Standing};
 
@@ -31,21 +31,15 @@ pub use standing::{Answer, Standing};
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Robots {
-    rules: Vec<Rule>,
+    rules: Rules,
     crawl_delay: Option<Duration>,
     sitemaps: Vec<String>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Rule {
-    pattern: Pattern,
-    allows: bool,
 }
 
 /// What groups say to some crawlers: to the one by its name, or to all (`*`).
 #[derive(Debug, Default)]
 struct Said {
-    rules: Vec<Rule>,
+    rules: Rules,
     crawl_delay: Option<Duration>,
     /// Some group names them.
     named: bool,
@@ -91,7 +85,7 @@ impl Robots {
                 Kind::Allow | Kind::Disallow => {
                     (rules_begun, delay_begun) = (true, true);
                     for said in [&mut own, &mut all].into_iter().filter(|said| said.in_group) {
-                        said.rules.extend(rules(line.value, line.kind == Kind::Allow));
+                        push_rules(&mut said.rules, line.value, line.kind == Kind::Allow);
                     }
                 }
                 Kind::CrawlDelay => {
@@ -104,7 +98,8 @@ impl Robots {
                 Kind::Unknown => {}
             }
         }
-        let said = if own.named { own } else { all };
+        let mut said = if own.named { own } else { all };
+        said.rules.shrink();
         Robots { rules: said.rules, crawl_delay: said.crawl_delay, sitemaps }
     }
 
@@ -120,11 +115,9 @@ impl Robots {
         }
         let target = octets(target);
         let longest = |allows: bool| {
-            let matching = self
-                .rules
-                .iter()
-                .filter(|rule| rule.allows == allows && rule.pattern.matches(&target));
-            matching.map(|rule| rule.pattern.len()).max()
+            let matching =
+                self.rules.iter().filter(|rule| rule.allows == allows && rule.matches(&target));
+            matching.map(|rule| rule.len()).max()
         };
         longest(true) >= longest(false)
     }
@@ -137,6 +130,15 @@ impl Robots {
     /// Where it says that sitemaps are, each once, as written: to be resolved against its own URL.
     pub fn sitemaps(&self) -> &[String] {
         &self.sitemaps
+    }
+
+    /// Bytes that it takes: of rules their octets, some of which are written as three, and three for each.
+    pub fn memory(&self) -> usize {
+        let sitemaps: usize = self.sitemaps.iter().map(String::capacity).sum();
+        size_of::<Robots>()
+            + self.rules.memory()
+            + self.sitemaps.capacity() * size_of::<String>()
+            + sitemaps
     }
 }
 
@@ -169,13 +171,16 @@ fn names_all(value: &[u8]) -> bool {
 }
 
 /// The rules of one line. An empty one says nothing; a directory's index, if it is allowed, allows the directory, too.
-fn rules(value: &[u8], allows: bool) -> impl Iterator<Item = Rule> {
-    let pattern = (!value.is_empty()).then(|| Pattern::new(value));
+fn push_rules(rules: &mut Rules, value: &[u8], allows: bool) {
+    if value.is_empty() {
+        return;
+    }
+    rules.push(value, allows);
     let slash = value.iter().rposition(|byte| *byte == b'/');
-    let directory = slash
-        .filter(|slash| allows && value[*slash..].starts_with(b"/index.htm"))
-        .map(|slash| Pattern::new(&[&value[..=slash], b"$"].concat()));
-    pattern.into_iter().chain(directory).map(move |pattern| Rule { pattern, allows })
+    if let Some(slash) = slash.filter(|slash| allows && value[*slash..].starts_with(b"/index.htm"))
+    {
+        rules.push(&[&value[..=slash], b"$"].concat(), allows);
+    }
 }
 
 /// A number that a Crawl-delay begins with, as seconds.

@@ -11,43 +11,87 @@ pub(super) fn octets(target: &[u8]) -> Vec<u8> {
     out
 }
 
-/// A rule's pattern: parts that follow each other, with anything between two of them.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Pattern {
-    parts: Vec<Vec<u8>>,
-    /// The last part is the end of what matches.
+/// Rules, one behind the other in one piece of memory: each says whether it allows, whether its end is the end of what matches, how long
+/// its octets are, and then these, with a `*` wherever anything may stand.
+///
+/// So a robots.txt takes the octets of its rules and three for each, whatever signs they have.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Rules(Vec<u8>);
+
+/// One of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Rule<'a> {
+    pub(super) allows: bool,
     is_anchored: bool,
-    len: usize,
+    octets: &'a [u8],
 }
 
-impl Pattern {
-    pub(super) fn new(value: &[u8]) -> Pattern {
+const ALLOWS: u8 = 1;
+const ANCHORED: u8 = 2;
+
+impl Rules {
+    /// Adds the rule of this value of a line, which is as long as lines are at most.
+    pub(super) fn push(&mut self, value: &[u8], allows: bool) {
         let (value, is_anchored) = match value {
             [value @ .., b'$'] => (value, true),
             value => (value, false),
         };
-        let parts: Vec<_> = value.split(|byte| *byte == b'*').map(octets).collect();
-        let len = parts.iter().map(Vec::len).sum::<usize>() + parts.len() - 1;
-        Pattern { parts, is_anchored, len: len + usize::from(is_anchored) }
+        let before = self.0.len();
+        self.0.extend([if allows { ALLOWS } else { 0 } | if is_anchored { ANCHORED } else { 0 }]);
+        self.0.extend([0; 2]);
+        for (at, part) in value.split(|byte| *byte == b'*').enumerate() {
+            self.0.extend((at > 0).then_some(b'*'));
+            push_octets(&mut self.0, part);
+        }
+        match u16::try_from(self.0.len() - before - 3) {
+            Ok(length) => self.0[before + 1..before + 3].copy_from_slice(&length.to_le_bytes()),
+            // no line is so long
+            Err(_) => self.0.truncate(before),
+        }
     }
 
+    pub(super) fn iter(&self) -> impl Iterator<Item = Rule<'_>> {
+        let mut rest = &self.0[..];
+        std::iter::from_fn(move || {
+            let (&[signs, low, high], after) = rest.split_first_chunk()?;
+            let (octets, after) = after.split_at_checked(u16::from_le_bytes([low, high]).into())?;
+            rest = after;
+            let (allows, is_anchored) = (signs & ALLOWS != 0, signs & ANCHORED != 0);
+            Some(Rule { allows, is_anchored, octets })
+        })
+    }
+
+    /// Gives back what it does not need.
+    pub(super) fn shrink(&mut self) {
+        self.0.shrink_to_fit();
+    }
+
+    /// Bytes that it takes.
+    pub(super) fn memory(&self) -> usize {
+        self.0.capacity()
+    }
+}
+
+impl Rule<'_> {
     /// By which the longest of several is found: in octets, its signs included.
     pub(super) fn len(&self) -> usize {
-        self.len
+        self.octets.len() + usize::from(self.is_anchored)
     }
 
     /// `target` as [`octets`] made it.
     pub(super) fn matches(&self, target: &[u8]) -> bool {
-        let Some((first, others)) = self.parts.split_first() else { return false };
-        let Some(mut rest) = target.strip_prefix(&first[..]) else { return false };
-        let Some((last, between)) = others.split_last() else {
+        let mut parts = self.octets.split(|byte| *byte == b'*');
+        let first = parts.next().unwrap_or_default();
+        let Some(mut rest) = target.strip_prefix(first) else { return false };
+        let Some(mut part) = parts.next() else {
             return !self.is_anchored || rest.is_empty();
         };
-        for part in between {
+        for next in parts {
             let Some(at) = find(rest, part) else { return false };
             rest = &rest[at + part.len()..];
+            part = next;
         }
-        if self.is_anchored { rest.ends_with(last) } else { find(rest, last).is_some() }
+        if self.is_anchored { rest.ends_with(part) } else { find(rest, part).is_some() }
     }
 }
 
@@ -136,6 +180,18 @@ mod tests {
         }
     }
 
+    /// As many parts as there can be: nothing of each is kept beside its octets.
+    #[test]
+    fn rules_take_their_octets() {
+        let mut rules = Rules::default();
+        for _ in 0..1_000 {
+            rules.push("/*a*b*c*d*e*f$".as_bytes(), true);
+        }
+        rules.shrink();
+        assert_eq!(rules.memory(), 1_000 * (3 + "/*a*b*c*d*e*f".len()));
+        assert_eq!(rules.iter().filter(|rule| rule.matches(b"/abcdef")).count(), 1_000);
+    }
+
     #[test]
     fn signs_match() {
         let table = [
@@ -152,7 +208,10 @@ mod tests {
         ];
         for (pattern, target, expected) in table {
             let target = octets(target.as_bytes());
-            assert_eq!(Pattern::new(pattern.as_bytes()).matches(&target), expected, "{pattern}");
+            let mut rules = Rules::default();
+            rules.push(pattern.as_bytes(), true);
+            let matching: Vec<_> = rules.iter().map(|rule| rule.matches(&target)).collect();
+            assert_eq!(matching, [expected], "{pattern}");
         }
     }
 }

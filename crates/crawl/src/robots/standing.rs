@@ -1,13 +1,8 @@
 //! What follows from how a robots.txt was answered (RFC 9309, 2.3.1): rules, leave, a refusal, or another try later.
 //!
-//! Knows statuses and ages. Must not know sockets; the time is an argument, by whichever clock the caller keeps.
+//! Knows statuses. Must not know sockets, what rules say, or for how long they are believed.
 
-use std::time::Duration;
-
-use super::Robots;
-use crate::limits;
-
-/// How a request for a robots.txt ended. (Redirects come before this: [`limits::ROBOTS_REDIRECTS`] of them are followed, to other
+/// How a request for a robots.txt ended. (Redirects come before this: [`ROBOTS_REDIRECTS`](crate::limits::ROBOTS_REDIRECTS) of them are followed, to other
 /// hosts, too, and what was asked for stands where it was.)
 #[derive(Debug, Clone, Copy)]
 pub enum Answer<'a> {
@@ -17,11 +12,11 @@ pub enum Answer<'a> {
     Unreachable,
 }
 
-/// What an origin's robots.txt comes to for one crawler.
+/// What an origin's robots.txt comes to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Standing {
-    /// Its rules. There are none, and all is allowed, where it is "unavailable" (4xx, more redirects than are followed).
-    Rules(Robots),
+    /// Rules: those of this text. There are none, and all is allowed, where it is "unavailable" (4xx, more redirects than are followed).
+    Rules(Vec<u8>),
     /// Nothing may be fetched, since it could not be had (5xx, no answer): this says why.
     Denied(String),
     /// Nothing is to be fetched for now, and it is to be asked for again (429).
@@ -29,28 +24,17 @@ pub enum Standing {
 }
 
 impl Standing {
-    /// Of an answer, for the crawler with this product token. `old` is what was known before: it stays in use where
-    /// there is no answer or 5xx now, which the caller forgets when it is older than it likes.
-    pub fn of(answer: Answer<'_>, agent: &str, old: Option<&Robots>) -> Standing {
-        let failed = |why: String| match old {
-            Some(old) => Standing::Rules(old.clone()),
-            None => Standing::Denied(why),
-        };
+    /// Of an answer. `old` is the text that was known before: it stays in use where there is no answer or 5xx now, which the caller forgets when
+    /// it is older than it likes.
+    pub fn of(answer: Answer<'_>, old: Option<Vec<u8>>) -> Standing {
+        let failed = |why: String| old.map_or(Standing::Denied(why), Standing::Rules);
         match answer {
-            Answer::Status(200..=299, text) => Standing::Rules(Robots::parse(text, agent)),
+            Answer::Status(200..=299, text) => Standing::Rules(text.to_vec()),
             Answer::Status(429, _) => Standing::Deferred,
             // 3xx: more redirects than are followed, or none that can be
-            Answer::Status(300..=499, _) => Standing::Rules(Robots::default()),
+            Answer::Status(300..=499, _) => Standing::Rules(Vec::new()),
             Answer::Status(status, _) => failed(format!("robots.txt was answered with {status}")),
             Answer::Unreachable => failed("robots.txt could not be had".to_owned()),
-        }
-    }
-
-    /// How long it holds.
-    pub fn age(&self) -> Duration {
-        match self {
-            Standing::Rules(_) => limits::ROBOTS_AGE,
-            Standing::Denied(_) | Standing::Deferred => Duration::ZERO,
         }
     }
 }
@@ -61,23 +45,20 @@ mod tests {
 
     #[test]
     fn statuses() {
-        let url = "http://a.example/x".parse().unwrap();
         let deny = b"User-agent: *\nDisallow: /\n";
-        let old = Robots::parse(deny, "bot");
-        let of = |status, old| Standing::of(Answer::Status(status, b""), "bot", old);
-        assert!(matches!(Standing::of(Answer::Status(200, deny), "bot", None),
-            Standing::Rules(robots) if !robots.allows(&url)));
+        let rules = |text: &[u8]| Standing::Rules(text.to_vec());
+        let of = |status, old: Option<&[u8]>| {
+            Standing::of(Answer::Status(status, b"x"), old.map(<[u8]>::to_vec))
+        };
+        assert_eq!(Standing::of(Answer::Status(200, deny), None), rules(deny));
         for status in [301, 400, 401, 403, 404, 410, 418, 451] {
-            assert!(
-                matches!(of(status, Some(&old)), Standing::Rules(robots) if robots.allows(&url)),
-                "{status}"
-            );
+            assert_eq!(of(status, Some(deny)), rules(b""), "{status}");
         }
         for status in [500, 502, 503, 599, 600] {
             assert!(matches!(of(status, None), Standing::Denied(_)), "{status}");
-            assert_eq!(of(status, Some(&old)), Standing::Rules(old.clone()), "{status}");
+            assert_eq!(of(status, Some(deny)), rules(deny), "{status}");
         }
-        assert_eq!(of(429, Some(&old)), Standing::Deferred);
-        assert!(matches!(Standing::of(Answer::Unreachable, "bot", None), Standing::Denied(_)));
+        assert_eq!(of(429, Some(deny)), Standing::Deferred);
+        assert!(matches!(Standing::of(Answer::Unreachable, None), Standing::Denied(_)));
     }
 }
