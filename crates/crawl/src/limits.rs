@@ -42,8 +42,6 @@ pub const SLOW: Duration = Duration::from_secs(1);
 pub const SLOW_WAIT: Duration = Duration::from_secs(60);
 /// How long a host is left alone at most, whatever it says.
 pub const BUSY_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
-/// Bytes of a decoded body in which links are looked for.
-pub const DECODED_BODY: usize = 64 * 1024 * 1024;
 /// Bytes that read robots.txts take in memory, about; the store has them all, and whatever has left the memory is read there again.
 pub const ROBOTS_CACHE: usize = 64 * 1024 * 1024;
 /// How long a host may have to wait and be kept in memory; one that waits longer sleeps in the store.

@@ -189,7 +189,7 @@ impl Progress {
             return;
         }
         let why = match end {
-            Some(End::Everything) if tally.left > 0 => {
+            Some(End::Everything) if tally.left > 0 || tally.hosts_left > 0 => {
                 "all that can be had now is had; the same command asks for the rest"
             }
             Some(End::Everything) => "all is fetched",
@@ -202,8 +202,9 @@ impl Progress {
 }
 
 fn figures(tally: &Tally) -> String {
-    let Tally { pages, bytes, queued, refused, failed, left, .. } = tally;
+    let Tally { pages, bytes, in_part, queued, refused, failed, left, hosts_left, .. } = tally;
     format!(
-        "{pages} pages, {bytes} bytes, {queued} queued, {refused} refused, {failed} failed, {left} left"
+        "{pages} pages ({in_part} in part), {bytes} bytes, {queued} queued, {refused} refused, {failed} failed, {left} left, \
+         {hosts_left} hosts left"
     )
 }

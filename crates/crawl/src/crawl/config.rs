@@ -27,6 +27,8 @@ pub struct CrawlConfig {
     pub traps: TrapBounds,
     /// Bytes of a body that are kept, as it is sent.
     pub max_body: usize,
+    /// Bytes of a decoded body in which links are looked for.
+    pub max_decoded: usize,
     /// Hosts that are asked at once.
     pub parallel: usize,
     /// Whether loopback, private and other special addresses may be connected to.
@@ -70,6 +72,7 @@ impl CrawlConfig {
             rules: Rules::default(),
             traps: TrapBounds::default(),
             max_body: 16 * 1024 * 1024,
+            max_decoded: 64 * 1024 * 1024,
             parallel: 256,
             allow_private: false,
             timeouts: Timeouts {

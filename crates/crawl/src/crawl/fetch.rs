@@ -48,10 +48,10 @@ impl Fetch {
         self.fields.get(name)?.to_str().ok()
     }
 
-    /// The body without content coding, as far as it can be decoded and within `most` bytes.
+    /// The body without content coding, as far as it can be decoded: the first `most` bytes.
     pub(super) fn decoded(&self, most: usize) -> std::borrow::Cow<'_, [u8]> {
         let Some(codings) = self.codings.as_deref().filter(|codings| !codings.is_empty()) else {
-            return (&self.body[..]).into();
+            return (&self.body[..self.body.len().min(most)]).into();
         };
         let mut decoder = ContentDecoder::new(codings, DecodePolicy::default());
         let (mut input, mut out, mut buffer) = (&self.body[..], Vec::new(), vec![0; 64 * 1024]);

@@ -143,7 +143,15 @@ impl Crawl {
         truncated: Option<Truncated>,
     ) -> Result<(), CrawlError> {
         let token = self.token.clone();
-        let decoded = fetch.decoded(limits::DECODED_BODY);
+        let decoded = fetch.decoded(self.config.max_decoded);
+        let mut parts = String::new();
+        if let Some(why) = truncated {
+            self.tally.in_part += 1;
+            parts.push_str(&format!(", in part: {}", why.name()));
+        }
+        if decoded.len() == self.config.max_decoded {
+            parts.push_str(&format!(", links of its first {} bytes, decoded", decoded.len()));
+        }
         let mut page = page_of(url, report, fetch, &token);
         (page.entry, page.decoded, page.truncated) = (Some(&queued.entry), &decoded, truncated);
         if self.config.revisits && !fetch.body.is_empty() {
@@ -168,7 +176,7 @@ impl Crawl {
         self.tally.fetched += 1;
         self.tally.pages += 1;
         self.tally.bytes += bytes;
-        self.parts.log.fetched(&queued.entry, fetch.status, fetch.body.len());
+        self.parts.log.fetched(&queued.entry, fetch.status, fetch.body.len(), &parts);
         Ok(())
     }
 
@@ -205,7 +213,7 @@ impl Crawl {
             let (other, ask) = ask.redirected(url);
             return self.pass_on(ask, &other, clock::now());
         }
-        let decoded = fetch.decoded(limits::ROBOTS_BYTES);
+        let decoded = fetch.decoded(limits::ROBOTS_BYTES + 1);
         let answer = match status {
             Some(status) => Answer::Status(status, &decoded),
             None => Answer::Unreachable,
@@ -254,7 +262,9 @@ impl Crawl {
     }
 
     /// Returns what is to be said of them.
-    fn learn_rules(&mut self, ask: &Ask, text: Vec<u8>) -> Result<String, CrawlError> {
+    fn learn_rules(&mut self, ask: &Ask, mut text: Vec<u8>) -> Result<String, CrawlError> {
+        let length = text.len();
+        text.truncate(limits::ROBOTS_BYTES);
         let at = self.millis(clock::now());
         let robots = Robots::parse(&text, &self.token);
         self.parts.frontier.set_robots(&ask.origin, RobotsRecord::Rules { at, text });
@@ -268,7 +278,12 @@ impl Crawl {
             }
         }
         self.origins.keep(&ask.origin, Known::Rules { robots, at });
-        Ok(format!("rules, with a delay of {delay:?}"))
+        let part = if length > limits::ROBOTS_BYTES {
+            format!(", of its first {} bytes", limits::ROBOTS_BYTES)
+        } else {
+            String::new()
+        };
+        Ok(format!("rules, with a delay of {delay:?}{part}"))
     }
 }
 

@@ -18,10 +18,11 @@ impl Log {
         Log(output)
     }
 
-    /// It was fetched.
-    pub(super) fn fetched(&mut self, entry: &Entry, status: u16, bytes: usize) {
+    /// It was fetched; `parts` says what of it is not whole.
+    pub(super) fn fetched(&mut self, entry: &Entry, status: u16, bytes: usize, parts: &str) {
         let from = if entry.via.is_empty() { "seed" } else { &entry.via };
-        self.line("fetched", &entry.url, format_args!("{status} {bytes} {} {from}", entry.depth));
+        let depth = entry.depth;
+        self.line("fetched", &entry.url, format_args!("{status} {bytes} {depth} {from}{parts}"));
     }
 
     /// It is not fetched.

@@ -119,6 +119,7 @@ impl Crawl {
         if state.record.left != Left::All {
             state.record.left = Left::All;
             self.tally.left += state.held.len() as u64;
+            self.tally.hosts_left += 1;
             self.parts.log.left(host, why);
         }
     }

@@ -9,6 +9,8 @@ pub struct Tally {
     pub bytes: u64,
     /// Responses of this run.
     pub fetched: u64,
+    /// Of these, those that were kept in part: they were longer than they may be, took too long, or broke off.
+    pub in_part: u64,
     /// URLs that were queued.
     pub queued: u64,
     /// Links that were not queued, and URLs that were not fetched: the log says why.
@@ -19,6 +21,8 @@ pub struct Tally {
     pub retried: u64,
     /// URLs that stay queued for another run: their robots.txt could not be had, or their host was given up or has spent its budget.
     pub left: u64,
+    /// Hosts that were given up for this run, or have spent their budget: whatever is queued of them stays.
+    pub hosts_left: u64,
 }
 
 /// Why a crawl ended.

@@ -90,7 +90,8 @@ pub enum Truncated {
 }
 
 impl Truncated {
-    fn name(self) -> &'static str {
+    /// The name, as WARC has it.
+    pub fn name(self) -> &'static str {
         match self {
             Truncated::Length => "length",
             Truncated::Time => "time",

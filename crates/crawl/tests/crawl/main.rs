@@ -5,6 +5,7 @@
     reason = "servers of tests have threads, and judge by the clock"
 )]
 
+mod hostile;
 mod robots;
 mod robots_commons;
 mod robots_google;

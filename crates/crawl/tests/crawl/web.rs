@@ -162,7 +162,7 @@ impl Web {
 }
 
 /// One for each host, all on one port.
-fn listeners(net: u8, hosts: u8) -> (Vec<TcpListener>, u16) {
+pub(crate) fn listeners(net: u8, hosts: u8) -> (Vec<TcpListener>, u16) {
     for _ in 0..100 {
         let first = TcpListener::bind((address(net, 0), 0)).unwrap();
         let port = first.local_addr().unwrap().port();
@@ -174,7 +174,7 @@ fn listeners(net: u8, hosts: u8) -> (Vec<TcpListener>, u16) {
     panic!("no port is free on all addresses");
 }
 
-fn address(net: u8, host: u8) -> Ipv4Addr {
+pub(crate) fn address(net: u8, host: u8) -> Ipv4Addr {
     Ipv4Addr::new(127, net, 7, host + 1)
 }
 

@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::Read as _;
+use std::io::{Read as _, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use flate2::read::MultiGzDecoder;
@@ -21,11 +22,40 @@ use crate::web::{CRAWL_DELAY, Size, Web};
 /// As long as nobody waits in vain, on however busy a machine.
 const PATIENCE: Duration = Duration::from_secs(900);
 
-fn config(delay: Duration) -> CrawlConfig {
+pub(crate) fn config(delay: Duration) -> CrawlConfig {
     CrawlConfig { delay, allow_private: true, ..CrawlConfig::new("testbot/1.0 (test@a.example)") }
 }
 
+/// A log that can be read.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Words(Arc<Mutex<Vec<u8>>>);
+
+impl Words {
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+impl Write for Words {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
 fn crawl(job: &Path, seed: &str, config: CrawlConfig) -> Result<Crawl, CrawlError> {
+    crawl_and_log(job, seed, config, Words::default())
+}
+
+pub(crate) fn crawl_and_log(
+    job: &Path,
+    seed: &str,
+    config: CrawlConfig,
+    words: Words,
+) -> Result<Crawl, CrawlError> {
     let seeds = [seed.parse().unwrap()];
     let frontier = DiskFrontier::open(&job.join("frontier"))?;
     let mark = frontier.mark()?;
@@ -41,7 +71,7 @@ fn crawl(job: &Path, seed: &str, config: CrawlConfig) -> Result<Crawl, CrawlErro
         scope: Box::new(SeedScope::new(&seeds, Reach::All)),
         extract: Box::new(StandardExtract),
         sink: Box::new(WarcSink::open(writer, mark.as_deref())?),
-        log: Log::new(Box::new(std::io::sink())),
+        log: Log::new(Box::new(words)),
     };
     let driver = Driver::auto(config.engine(Config::default()))?;
     let mut crawl = Crawl::new(driver, config, parts)?;
@@ -49,7 +79,7 @@ fn crawl(job: &Path, seed: &str, config: CrawlConfig) -> Result<Crawl, CrawlErro
     Ok(crawl)
 }
 
-fn run(mut crawl: Crawl) -> Result<(End, Tally), CrawlError> {
+pub(crate) fn run(mut crawl: Crawl) -> Result<(End, Tally), CrawlError> {
     let began = Instant::now();
     loop {
         if let Some(end) = crawl.turn(Duration::from_secs(1))? {
