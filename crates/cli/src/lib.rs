@@ -32,7 +32,7 @@ use std::process::ExitCode;
 use args::{Args, Command};
 use clap::CommandFactory as _;
 use ringdove::sys::{heap, standard};
-use run::fetch;
+use run::threads;
 use status::Status;
 
 pub use config::words;
@@ -59,7 +59,7 @@ pub fn main() -> ExitCode {
         Command::Fetch(args) => {
             // windows of decoders come and go, by the dozen
             heap::give_back_large_blocks();
-            fetch::run(*args)
+            threads::run(*args)
         }
         Command::Doctor(args) => doctor::run(&args),
         Command::Bench(args) => match bench::run(&args) {

@@ -234,7 +234,12 @@ fn alone_in_the_first(matches: &ArgMatches, set: &[Given]) -> Result<(), String>
     let names = of_groups.filter_map(|arg| Some((arg.get_id().as_str(), arg.get_long()?)));
     // this one of theirs is about each transfer
     let names = names.filter(|(_, name)| *name != "happy-eyeballs-timeout-ms");
-    let others = [("connections", "connections"), ("per_host", "per-host"), ("driver", "driver")];
+    let others = [
+        ("connections", "connections"),
+        ("per_host", "per-host"),
+        ("threads", "threads"),
+        ("driver", "driver"),
+    ];
     for (id, name) in names.chain(others) {
         if matches.value_source(id) == Some(ValueSource::CommandLine) {
             let option = format!("--{name}");

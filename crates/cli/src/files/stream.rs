@@ -1,10 +1,11 @@
 //! What is written to and stays what it is: standard output, a pipe, a terminal, a device; and files that are made anew.
 //!
-//! Knows descriptors. Must not know bodies. A pipe is opened on a thread of its own, since that waits for a reader.
+//! Knows descriptors. Must not know bodies. A pipe is opened on a thread of its own, since that waits for a reader. Invariant: of
+//! several threads that write to standard output each writes whole what it has gathered.
 
 use std::cell::RefCell;
 use std::fs::File;
-use std::io::{self, BufWriter, Write as _};
+use std::io::{self, BufWriter, StdoutLock, Write as _};
 use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -103,6 +104,7 @@ impl Stream {
     }
 
     pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<(), WriteError> {
+        let _turn = self.turn();
         let written = match &mut self.state {
             StreamState::Open(writer) => writer.write_all(bytes),
             StreamState::Unopened(_) | StreamState::Opening(_) => {
@@ -112,7 +114,13 @@ impl Stream {
         written.map_err(|error| self.fail(error))
     }
 
+    /// Keeps others from writing between two parts of what a pipe takes in several.
+    fn turn(&self) -> Option<StdoutLock<'static>> {
+        self.is_standard_output.then(|| io::stdout().lock())
+    }
+
     pub(crate) fn flush(&mut self) -> Result<(), WriteError> {
+        let _turn = self.turn();
         let flushed = match &mut self.state {
             StreamState::Open(writer) => writer.flush(),
             StreamState::Unopened(_) | StreamState::Opening(_) => Ok(()),

@@ -9,7 +9,7 @@ use clap::Args as Group;
 use ringdove::engine::AddressRange;
 use ringdove::{AddressPolicy, Options};
 
-#[derive(Debug, Default, Group)]
+#[derive(Debug, Clone, Default, Group)]
 #[command(next_help_heading = "Addresses")]
 pub(crate) struct AddressArgs {
     /// Connect to no address that is not for the public internet: loopback, private, link-local, cloud

@@ -26,7 +26,7 @@ use crate::text::percent::{as_query, form_encoded, percent_encoded};
 /// it): sending it in vain would cost more than asking.
 const ASK_ABOVE: u64 = 1 << 20;
 
-#[derive(Debug, Group)]
+#[derive(Debug, Clone, Group)]
 #[command(next_help_heading = "Bodies and queries")]
 pub(crate) struct BodyArgs {
     #[command(flatten)]
@@ -60,7 +60,7 @@ pub(crate) struct BodyArgs {
 }
 
 /// `-d` and its like, in the order in which they were given.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct DataArgs(Vec<(DataKind, String)>);
 
 /// The same without `--json`, for a command to which that is something else.
@@ -68,7 +68,7 @@ pub(crate) struct DataArgs(Vec<(DataKind, String)>);
 pub(crate) struct PlainDataArgs(Vec<(DataKind, String)>);
 
 /// `-F` and `--form-string`, in the order in which they were given.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct FormArgs(Vec<(FormKind, String)>);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -22,7 +22,7 @@ use crate::text::file;
 /// Bytes of a file that has an entity tag.
 const LARGEST: u64 = 16 * 1024;
 
-#[derive(Debug, Group)]
+#[derive(Debug, Clone, Group)]
 #[command(next_help_heading = "Conditions")]
 pub(crate) struct ConditionArgs {
     /// Write the response's ETag to FILE; of one URL only

@@ -10,7 +10,7 @@ use ringdove::tls::{TlsPolicyBuilder, TlsVersion};
 
 use crate::text::file;
 
-#[derive(Debug, Default, Group)]
+#[derive(Debug, Clone, Default, Group)]
 #[command(next_help_heading = "TLS")]
 pub(crate) struct TlsArgs {
     /// Trust the certificates in DIR, more with : between, instead of the system's: files that are named by

@@ -18,7 +18,7 @@ use super::values::Field;
 use crate::files::aside::{try_replace, without_file_aside};
 use crate::text::file;
 
-#[derive(Debug, Group)]
+#[derive(Debug, Clone, Group)]
 #[command(next_help_heading = "Cookies")]
 pub(crate) struct CookieArgs {
     /// Send these cookies (`name=value; …`), or, without a `=` in it, take those of a file in the
@@ -76,6 +76,12 @@ impl CookieArgs {
         let hsts = self.hsts.as_deref().filter(|path| !path.is_empty()).map(Path::new);
         let files = [("-c", self.cookie_jar.as_deref()), ("--hsts", hsts)];
         files.into_iter().filter_map(|(option, path)| Some((option, path?)))
+    }
+
+    /// Whether what servers say is kept.
+    pub(crate) fn is_kept(&self) -> bool {
+        let written = self.written().next().is_some();
+        written || self.hsts.is_some() || self.files().next().is_some()
     }
 
     /// The files of `-b`.

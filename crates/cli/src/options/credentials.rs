@@ -14,7 +14,7 @@ use url::Url;
 
 use crate::text::file;
 
-#[derive(Debug, Group)]
+#[derive(Debug, Clone, Group)]
 #[command(next_help_heading = "Credentials")]
 pub(crate) struct CredentialArgs {
     /// Log in at the server of each URL; without a colon the password is empty

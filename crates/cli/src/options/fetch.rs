@@ -40,7 +40,7 @@ use super::write_out::WriteOutArgs;
 /// Exit status: 0 all done, 1 some transfers failed, 2 nothing began (usage, or something that all
 /// of it needs), 141 given up since standard output was closed by its reader, 128 and the number of a
 /// signal ended by it (130 SIGINT, 143 SIGTERM).
-#[derive(Debug, Group)]
+#[derive(Debug, Clone, Group)]
 #[command(args_override_self = true)]
 pub(crate) struct FetchArgs {
     /// URLs to fetch, http or https (http where none is said), before those of -i; {a,b} and [1-9] stand for several
@@ -147,7 +147,7 @@ pub(crate) struct FetchArgs {
     pub(crate) tls: TlsArgs,
 }
 
-#[derive(Debug, Group)]
+#[derive(Debug, Clone, Group)]
 #[command(next_help_heading = "Requests")]
 pub(crate) struct RequestArgs {
     /// The method (default: GET; POST with -d and -F, PUT with -T, HEAD with -I)
@@ -188,7 +188,7 @@ pub(crate) struct RequestArgs {
     pub(crate) referer: Option<String>,
 }
 
-#[derive(Debug, Group)]
+#[derive(Debug, Clone, Group)]
 #[command(next_help_heading = "Redirects")]
 pub(crate) struct RedirectArgs {
     /// Follow redirects: 301, 302, 303, 307 and 308, to http and https
@@ -217,7 +217,7 @@ pub(crate) struct RedirectArgs {
     pub(crate) post303: bool,
 }
 
-#[derive(Debug, Group)]
+#[derive(Debug, Clone, Group)]
 #[command(next_help_heading = "Output")]
 pub(crate) struct OutputArgs {
     /// Write the body of the one URL to FILE (- for standard output); for each of several URLs there is one
@@ -266,7 +266,7 @@ impl OutputArgs {
     }
 }
 
-#[derive(Debug, Group)]
+#[derive(Debug, Clone, Group)]
 #[command(next_help_heading = "Connections")]
 pub(crate) struct ConnectionArgs {
     /// Connections at once, idle ones included
@@ -276,6 +276,11 @@ pub(crate) struct ConnectionArgs {
     /// Connections at once to one scheme, host and port (default: as many as --connections allows)
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub(crate) per_host: Option<usize>,
+
+    /// Threads, each with a driver of its own: URLs are shared out by host, and connections and memory with them. Bodies go to
+    /// files then, or nowhere; what needs all transfers in one place (cookies, -C, --next and some more) is refused
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = at_least_one)]
+    pub(crate) threads: usize,
 
     /// How to wait for sockets: auto, or one of those that `ringdove doctor` lists
     #[arg(long, value_name = "NAME", default_value = "auto")]

@@ -8,7 +8,7 @@ use clap::Args as Group;
 
 use crate::files::stream::{SharedStream, Stream};
 
-#[derive(Debug, Group)]
+#[derive(Debug, Clone, Group)]
 #[command(next_help_heading = "Output")]
 pub(crate) struct HeadArgs {
     /// Write heads where the bodies go, each before its body (curl's -i)

@@ -27,7 +27,7 @@ pub(crate) struct LookupArgs {
 }
 
 /// How the engine's own resolver goes about it.
-#[derive(Debug, Default, Group)]
+#[derive(Debug, Clone, Default, Group)]
 #[command(next_help_heading = "Names")]
 pub(crate) struct ResolverArgs {
     /// Ask no name server more than this many things at a time (default: 8192)

@@ -12,7 +12,7 @@ use ringdove::{Allowance, Config, Politeness};
 use super::speed::Rate;
 use super::values::at_least_one;
 
-#[derive(Debug, Default, Group)]
+#[derive(Debug, Clone, Default, Group)]
 #[command(next_help_heading = "Politeness")]
 pub(crate) struct PolitenessArgs {
     /// Connections at once to one host, whatever the scheme and port (default: no limit)

@@ -15,7 +15,7 @@ use super::field_lines::FieldLines;
 use super::values::Field;
 use crate::text::zones;
 
-#[derive(Debug, Default, Group)]
+#[derive(Debug, Clone, Default, Group)]
 #[command(next_help_heading = "Proxies")]
 pub(crate) struct ProxyArgs {
     /// Use this proxy: http (the default), https, socks4, socks4a, socks5 or socks5h; the default port is

@@ -10,7 +10,7 @@ use super::body::BodyArgs;
 use super::values::Field;
 use crate::files::rest::Offset;
 
-#[derive(Debug, Group)]
+#[derive(Debug, Clone, Group)]
 #[command(next_help_heading = "Parts of bodies")]
 pub(crate) struct RangeArgs {
     /// Ask for these bytes: FIRST-LAST, FIRST- or -COUNT, and more after commas, which come as

@@ -15,7 +15,7 @@ use super::values::whole_number;
 /// The longest wait, of those that double and of those that servers ask for.
 const LONGEST: Duration = Duration::from_secs(600);
 
-#[derive(Debug, Group)]
+#[derive(Debug, Clone, Group)]
 #[command(next_help_heading = "Asking again")]
 pub(crate) struct RetryArgs {
     /// Ask again up to N times where that is safe and may help: after time-outs, failed look-ups and

@@ -13,7 +13,7 @@ use super::values::{Limit, Size};
 /// Seconds over which -Y measures, unless -y says.
 const OVER: Duration = Duration::from_secs(30);
 
-#[derive(Debug, Group)]
+#[derive(Debug, Clone, Group)]
 #[command(next_help_heading = "Speed")]
 pub(crate) struct SpeedArgs {
     /// Let each transfer move this many bytes per second at most, both directions together, with k, M, G

@@ -12,7 +12,7 @@ use ringdove::{HttpVersions, Request, RequestError};
 use crate::text::guess::default_scheme;
 use crate::text::percent::encoded;
 
-#[derive(Debug, Group)]
+#[derive(Debug, Clone, Group)]
 #[command(next_help_heading = "How requests are written")]
 pub(crate) struct TargetArgs {
     /// Use HTTP/1.0

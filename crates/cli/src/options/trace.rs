@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args as Group;
 
-#[derive(Debug, Group)]
+#[derive(Debug, Clone, Group)]
 #[command(next_help_heading = "What is told")]
 pub(crate) struct TraceArgs {
     /// Write to FILE what is sent and received, heads with all credentials and bodies, in hexadecimal and as text

@@ -16,7 +16,7 @@ use ringdove::{Options, Ways};
 
 use super::values::{host_and_port, parse_host};
 
-#[derive(Debug, Default, Group)]
+#[derive(Debug, Clone, Default, Group)]
 #[command(next_help_heading = "Ways to a server")]
 pub(crate) struct WayArgs {
     /// Try IPv4 addresses only

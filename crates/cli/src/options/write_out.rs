@@ -4,7 +4,7 @@ use clap::Args as Group;
 
 use crate::text::file;
 
-#[derive(Debug, Group)]
+#[derive(Debug, Clone, Group)]
 #[command(next_help_heading = "Output")]
 pub(crate) struct WriteOutArgs {
     /// Write FORMAT to standard output after each transfer, with %{variables}; docs/cli.md has them.

@@ -6,4 +6,5 @@
 pub(crate) mod input;
 pub(crate) mod purposes;
 pub(crate) mod set;
+pub(crate) mod share;
 pub(crate) mod whole;

@@ -11,6 +11,7 @@ use ringdove::sys::{ring, rlimit};
 
 use super::input::globs;
 use super::purposes;
+use super::share::Share;
 use crate::options::body::StandardInput;
 use crate::options::cookies::Shared;
 use crate::options::fetch::{ConnectionArgs, FetchArgs};
@@ -59,11 +60,15 @@ pub(crate) struct Room {
 }
 
 impl Whole {
-    /// Of at least one set. Says in one line what stands against them.
-    pub(crate) fn new(sets: &[FetchArgs]) -> Result<Whole, String> {
+    /// Of at least one set, or of a share of what they ask for. Says in one line what stands against them.
+    pub(crate) fn new(sets: &[FetchArgs], share: Share) -> Result<Whole, String> {
         sets.iter().try_for_each(check)?;
         let writes_files = sets.iter().any(|set| set.output.writes_files());
-        let (config, warnings) = fit(config(sets), writes_files)?;
+        let (config, mut warnings) = fit(config(sets), writes_files)?;
+        let config = part(config, share);
+        if !share.is_first() {
+            warnings.clear();
+        }
         let any = |said: fn(&FetchArgs) -> bool| sets.iter().any(said);
         let connection = &sets[0].connection;
         Ok(Whole {
@@ -167,6 +172,18 @@ fn driver(choice: DriverChoice, ring: &RingArgs) -> Result<DriverChoice, String>
             Err(format!("{option} is about a ring, and the driver epoll has none"))
         }
         (DriverChoice::Only(kind), Some(_)) => Ok(DriverChoice::Only(kind)),
+    }
+}
+
+/// What a share has of what all have together.
+fn part(config: Config, share: Share) -> Config {
+    let max_connections = share.part(config.max_connections);
+    Config {
+        max_connections,
+        max_per_origin: config.max_per_origin.min(max_connections),
+        max_lookups: share.part(config.max_lookups),
+        memory: share.part(config.memory),
+        ..config
     }
 }
 

@@ -7,7 +7,7 @@ use std::fmt;
 use std::fs::File;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::path::Path;
-use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressState, ProgressStyle};
@@ -27,7 +27,7 @@ pub(crate) struct Console {
 pub(crate) enum Place {
     StandardError,
     StandardOutput,
-    File(Rc<File>),
+    File(Arc<File>),
 }
 
 impl Place {
@@ -37,7 +37,7 @@ impl Place {
             None => Ok(Place::StandardError),
             Some(path) if path == Path::new("-") => Ok(Place::StandardOutput),
             Some(path) => match create(path) {
-                Ok(file) => Ok(Place::File(Rc::new(file))),
+                Ok(file) => Ok(Place::File(Arc::new(file))),
                 Err(error) => Err(format!("cannot write --stderr {}: {error}", path.display())),
             },
         }

@@ -31,6 +31,18 @@ struct Wait {
     micros: Histogram<u64>,
 }
 
+/// Counts of two engines together, of those that a summary tells.
+pub(crate) fn joined(mut one: Stats, other: &Stats) -> Stats {
+    one.opened += other.opened;
+    one.reused += other.reused;
+    one.redirects += other.redirects;
+    one.retried += other.retried;
+    one.exhausted += other.exhausted;
+    one.exhausted_wait += other.exhausted_wait;
+    one.exhausted_last = one.exhausted_last.or(other.exhausted_last);
+    one
+}
+
 /// What else is known at the end.
 pub(crate) struct Summary<'a> {
     pub(crate) tally: &'a Tally,
@@ -59,6 +71,24 @@ impl Tally {
                 wait("first byte", |report| report.times.first_byte),
                 wait("total", |report| report.times.total),
             ],
+        }
+    }
+
+    /// With what another came to.
+    pub(crate) fn join(&mut self, other: &Tally) {
+        for (class, count) in &other.done {
+            *self.done.entry(*class).or_default() += count;
+        }
+        for (kind, count) in &other.failed {
+            *self.failed.entry(kind).or_default() += count;
+        }
+        self.left += other.left;
+        self.skipped += other.skipped;
+        self.body_bytes += other.body_bytes;
+        self.wire_bytes += other.wire_bytes;
+        for (wait, other) in self.waits.iter_mut().zip(&other.waits) {
+            // grows as it must
+            _ = wait.micros.add(&other.micros);
         }
     }
 

@@ -13,7 +13,7 @@ use std::time::Duration;
 use ringdove::driver::DriverError;
 use ringdove::protocol::{UrlFault, take_zone};
 use ringdove::sys::{Waker, clock};
-use ringdove::{Driver, Message, MultiError, Time, TransferId};
+use ringdove::{Driver, Message, MultiError, Stats, Time, TransferId};
 use url::Url;
 
 use super::delivery::{Delivery, Rules, Ticket, encoded};
@@ -30,12 +30,12 @@ use crate::options::existing::ExistingArgs;
 use crate::options::fetch::FetchArgs;
 use crate::options::values::DriverChoice;
 use crate::plan::input::{Entry, Input, Next};
-use crate::plan::purposes;
 use crate::plan::set::{Plan, Template};
-use crate::plan::whole::{Room, Whole, settle};
+use crate::plan::share::Share;
+use crate::plan::whole::{Room, Whole};
 use crate::report::console::{Console, Place, printable};
 use crate::report::record::{Failure, Record};
-use crate::report::tally::{Summary, Tally};
+use crate::report::tally::{Summary, Tally, joined};
 use crate::report::trace::Trace;
 use crate::report::write_out::{Told, render};
 use crate::status::Status;
@@ -48,28 +48,10 @@ const ENTRIES_PER_TURN: usize = 1024;
 /// How long files that are being written may take to become whole after an interrupt.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// Fetches what the command line says.
-pub(crate) fn run(mut args: FetchArgs) -> Status {
-    let mut sets = std::mem::take(&mut args.later);
-    sets.insert(0, args);
-    // before any file is emptied
-    let fit = settle(&mut sets).and_then(|()| purposes::check(&sets));
-    let stderr = sets.iter().rev().find_map(|set| set.stderr.as_deref());
-    let (place, whole) = match fit.and_then(|()| Place::open(stderr)) {
-        Ok(place) => (place, Whole::new(&sets)),
-        Err(reason) => (Place::StandardError, Err(reason)),
-    };
-    match whole.and_then(|whole| Run::new(whole, sets, place.clone())) {
-        Ok(run) => run.finish(),
-        Err(reason) => {
-            Console::new(place, true, None).fail(&reason);
-            Status::Usage
-        }
-    }
-}
-
-struct Run {
+pub(super) struct Run {
     driver: Driver,
+    /// Which URLs it is about.
+    share: Share,
     set: Set,
     /// The sets of options that come after it.
     later: VecDeque<FetchArgs>,
@@ -89,6 +71,20 @@ struct Run {
     tally: Tally,
     began: Time,
     phase: Phase,
+}
+
+/// What a run came to.
+pub(super) struct Ended {
+    status: Status,
+    tally: Tally,
+    stats: Stats,
+    /// The driver and why it is that one.
+    driver: String,
+    began: Time,
+    /// How many threads it was on.
+    threads: usize,
+    /// What it came to is told.
+    summary: bool,
 }
 
 /// What all sets of options have around them.
@@ -152,13 +148,28 @@ enum Halt {
 }
 
 impl Run {
-    fn new(whole: Whole, sets: Vec<FetchArgs>, place: Place) -> Result<Run, String> {
+    pub(super) fn new(
+        whole: Whole,
+        sets: Vec<FetchArgs>,
+        place: Place,
+        share: Share,
+    ) -> Result<Run, String> {
         let Whole { mut shared, room, .. } = whole;
         let mut later = VecDeque::from(sets);
         let first = later.pop_front().expect("there is at least one set");
-        let plan = Plan::new(first, &mut shared, &room)?;
+        let mut plan = Plan::new(first, &mut shared, &room)?;
+        if !share.is_whole() && plan.output.has_stream() {
+            return Err(
+                "--threads: bodies go into a stream one after the other, and to files (-o, -O, \
+                        --output-dir) or nowhere (--discard, --jsonl) by several threads"
+                    .to_owned(),
+            );
+        }
+        if !share.is_first() {
+            plan.warnings.clear();
+        }
         let alone = later.is_empty();
-        let shows_progress = !whole.quiet && alone && !plan.output.has_stream();
+        let shows_progress = !whole.quiet && alone && share.is_whole() && !plan.output.has_stream();
         let console =
             Rc::new(Console::new(place, whole.quiet, shows_progress.then(|| plan.total())));
         for warning in &whole.warnings {
@@ -178,6 +189,7 @@ impl Run {
         let (set, kept) = Set::begin(plan, &mut driver, &around, 0)?;
         Ok(Run {
             driver,
+            share,
             set,
             later,
             shared,
@@ -209,7 +221,8 @@ impl Run {
         Ok(())
     }
 
-    fn finish(mut self) -> Status {
+    /// Does all of it.
+    pub(super) fn end(mut self) -> Ended {
         let result = self.work().map_err(|halt| self.leave_rest(halt));
         self.around.console.end_progress();
         let unwritten: Vec<_> = self.kept.iter().flat_map(Kept::write).collect();
@@ -242,10 +255,15 @@ impl Run {
                 Status::SomeFailed
             }
         };
-        if self.summary {
-            self.around.console.say(&self.summary().to_string());
+        Ended {
+            status,
+            stats: self.driver.stats(),
+            driver: format!("{} ({})", self.driver.kind(), self.driver.why()),
+            began: self.began,
+            threads: 1,
+            summary: self.summary,
+            tally: self.tally,
         }
-        status
     }
 
     fn work(&mut self) -> Result<(), Halt> {
@@ -307,6 +325,8 @@ impl Run {
                 return Ok(false);
             }
             match self.set.input.next() {
+                // another thread has it
+                Next::Entry(entry) if !self.is_ours(&entry) => {}
                 Next::Entry(entry) => match self.set.output.stream(self.set.place(&entry)) {
                     Some(_) => {
                         self.set.line.push_back(entry);
@@ -322,6 +342,10 @@ impl Run {
             }
         }
         Ok(true)
+    }
+
+    fn is_ours(&self, entry: &Entry) -> bool {
+        self.share.has(&entry.text, self.set.template.default_scheme())
     }
 
     /// Adds what goes into a stream, if nothing else does and the stream is open.
@@ -637,6 +661,10 @@ impl Run {
     }
 
     fn tell_left(&self, why: &str) {
+        if !self.share.is_whole() {
+            // it is told for all together
+            return;
+        }
         let mut left = format!("{} transfers given up", self.tally.left());
         let (arguments, line) = self.set.input.left();
         let arguments = arguments + self.set.line.len() as u64;
@@ -651,15 +679,53 @@ impl Run {
         }
         self.around.console.fail(&format!("{why}: {left}"));
     }
+}
 
-    fn summary(&self) -> Summary<'_> {
-        Summary {
-            tally: &self.tally,
-            elapsed: clock::now().since(self.began),
-            stats: self.driver.stats(),
-            driver: format!("{} ({})", self.driver.kind(), self.driver.why()),
-        }
+impl Ended {
+    /// With what another thread's came to.
+    pub(super) fn join(mut self, other: Ended) -> Ended {
+        self.status = worse(self.status, other.status);
+        self.tally.join(&other.tally);
+        self.stats = joined(self.stats, &other.stats);
+        self.began = self.began.min(other.began);
+        self.threads += other.threads;
+        self
     }
+
+    /// Says what it came to.
+    pub(super) fn tell(self, place: Place) -> Status {
+        let Ended { status, tally, stats, mut driver, began, threads, summary } = self;
+        let console = Console::new(place, true, None);
+        if threads > 1 {
+            driver += &format!(", on {threads} threads");
+            let why = match status {
+                Status::Interrupted(_) => Some("interrupted"),
+                Status::Unread => Some("nobody reads standard output"),
+                Status::Done | Status::SomeFailed | Status::Usage => None,
+            };
+            if let Some(why) = why {
+                let left = tally.left();
+                console.fail(&format!("{why}: {left} transfers given up, and URLs not begun"));
+            }
+        }
+        if summary {
+            let elapsed = clock::now().since(began);
+            console.say(&Summary { tally: &tally, elapsed, stats, driver }.to_string());
+        }
+        status
+    }
+}
+
+/// What is told of two threads: what ended either before its time, then what failed.
+fn worse(one: Status, other: Status) -> Status {
+    let rank = |status: Status| match status {
+        Status::Done => 0,
+        Status::SomeFailed => 1,
+        Status::Usage => 2,
+        Status::Unread => 3,
+        Status::Interrupted(_) => 4,
+    };
+    if rank(other) > rank(one) { other } else { one }
 }
 
 impl Set {

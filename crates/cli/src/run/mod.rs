@@ -3,4 +3,5 @@
 //! Must not know what an option is called.
 
 pub(crate) mod delivery;
-pub(crate) mod fetch;
+mod fetch;
+pub(crate) mod threads;

@@ -37,6 +37,7 @@ mod request;
 mod retries;
 mod shortage;
 mod stopped;
+mod threads;
 mod timeouts;
 mod tls;
 mod usage;
