@@ -75,7 +75,7 @@ static ALLOCATIONS: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 /// How many more bytes may be allocated when all was given back at the end of a long run than when it was after the first
 /// fifth: what tables that have grown once keep of room.
-const GROWTH: usize = 512 * 1024;
+const GROWTH: usize = 1024 * 1024;
 
 /// From here on what is resident has come to its height: pools are touched, and arenas of the allocator filled, as far as a crowd
 /// by chance needs it, which takes some ten thousand transfers.

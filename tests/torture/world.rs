@@ -112,7 +112,7 @@ impl World {
         World {
             server,
             taker: taker(),
-            names: NameServer::start(),
+            names: NameServer::forgetful(),
             _hole: hole,
             unix: Arc::new(unix),
             bound: Arc::new(bound),

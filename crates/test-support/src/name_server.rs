@@ -59,6 +59,8 @@ pub struct NameServer {
 #[derive(Debug, Default)]
 struct Shared {
     over: AtomicBool,
+    /// Of names whose answers do not hang on it, it is not kept how often they were asked for.
+    forgets: bool,
     /// Queries by name and type.
     asked: Mutex<HashMap<(String, u16), u32>>,
 }
@@ -67,12 +69,23 @@ impl NameServer {
     /// Starts on a free port of 127.0.0.1, for UDP and TCP.
     #[track_caller]
     pub fn start() -> NameServer {
+        NameServer::of(Shared::default())
+    }
+
+    /// One that forgets who asked, for whoever asks it for ever more names.
+    #[track_caller]
+    pub fn forgetful() -> NameServer {
+        NameServer::of(Shared { forgets: true, ..Shared::default() })
+    }
+
+    #[track_caller]
+    fn of(shared: Shared) -> NameServer {
         let tcp = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
         let addr = tcp.local_addr().expect("it has one");
         let udp = UdpSocket::bind(addr).expect("the same for UDP");
         udp.set_read_timeout(Some(Duration::from_millis(50))).expect("allowed");
         tcp.set_nonblocking(true).expect("allowed");
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(shared);
         let (one, other) = (Arc::clone(&shared), Arc::clone(&shared));
         let threads = vec![
             std::thread::spawn(move || one.serve_udp(&udp)),
@@ -214,6 +227,9 @@ impl Shared {
     }
 
     fn count(&self, query: &Query<'_>) {
+        if self.forgets && !matches!(query.manner(), Manner::Changing | Manner::Fading) {
+            return;
+        }
         let mut asked = self.asked.lock().expect("no thread panicked");
         *asked.entry((query.name.clone(), query.kind)).or_default() += 1;
     }
