@@ -136,9 +136,9 @@ pub mod tls;
 pub use ::bytes::Bytes;
 pub use ::http::Method;
 pub use driver::{
-    Action, CallbackError, Driver, DriverError, Event, Existing, FileReader, FileWriter, Files,
-    Kind as DriverKind, Multi, MultiError, OwnSocket, Room, Settings, SocketChange, ToFile, Token,
-    Watch, Written,
+    Action, BlockingReader, CallbackError, Driver, DriverError, Event, Existing, FileReader,
+    FileWriter, Files, Kind as DriverKind, More, Multi, MultiError, OwnSocket, Room, Settings,
+    SocketChange, ToFile, Token, Watch, Written,
 };
 pub use engine::{
     AddError, AddressPolicy, Allowance, Body, BodySource, Collect, Config, Discard, Exhausted,

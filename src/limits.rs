@@ -563,6 +563,12 @@ pub const FILE_AHEAD_CROWDED: usize = 16 * 1024;
 /// time.
 pub const FILES_AHEAD: usize = 32 * 1024 * 1024;
 
+/// Bytes that a reader which may block is asked for at a time.
+pub const READ_PIECE: usize = 64 * 1024;
+
+/// What such a reader has read for one body and is not sent yet, in pieces: a few, so that it reads while others leave.
+pub const READ_AHEAD: usize = 4;
+
 /// Threads, or workers of the kernel, that wait for file systems at a time: as many as a disk has use for.
 pub const FILE_THREADS: usize = 8;
 

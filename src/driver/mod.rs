@@ -12,6 +12,7 @@ mod multi;
 mod names;
 mod notifier;
 mod readiness;
+mod reading;
 mod resolver;
 mod ring_native;
 mod ring_poll;
@@ -34,6 +35,7 @@ use crate::tls::TlsPolicyError;
 pub use files::{Existing, FileReader, FileWriter, Files, Room, ToFile, Written};
 pub use interest::Action;
 pub use multi::{CallbackError, Event, Multi, OwnSocket, SocketChange, Token, Watch};
+pub use reading::{BlockingReader, More};
 pub use settings::Settings;
 
 use epoll::EpollDriver;

@@ -117,9 +117,8 @@ pub enum Flow {
 
 /// Where the bytes of a streamed request body come from.
 pub trait BodySource: Send {
-    /// Puts bytes into `out`, which is never empty. It must not block: all transfers wait while it runs. What may block, such as a
-    /// file or a pipe, is read on a thread of its own, which puts aside what it has and has the transfer resumed (by a
-    /// [`Waker`](crate::Waker)).
+    /// Puts bytes into `out`, which is never empty. It must not block: all transfers wait while it runs. A file is read by
+    /// [`Files::read`](crate::Files::read), and what else may block, such as a pipe, by a [`BlockingReader`](crate::BlockingReader).
     ///
     /// [`SourceRead::Pending`] stops the sending until the transfer is resumed.
     fn read(&mut self, out: &mut [u8]) -> SourceRead;

@@ -10,7 +10,7 @@ use ringdove::driver::Kind;
 use ringdove::engine::{Body, BodySource};
 use ringdove::error::Cause;
 use ringdove::protocol::SourceRead;
-use ringdove::{Options, Request};
+use ringdove::{BlockingReader, Options, Request};
 
 use crate::run::{Recorder, Run, on_every_driver};
 use ringdove_test_support::certs::Authority;
@@ -21,6 +21,7 @@ on_every_driver! {
     from_memory_over_tls,
     from_streams,
     a_source_that_has_nothing_yet,
+    a_reader_that_blocks,
     a_source_that_fails,
     a_peer_that_reads_slowly,
     a_peer_that_takes_its_time_is_not_silent,
@@ -146,6 +147,38 @@ fn a_source_that_has_nothing_yet(kind: Kind) {
     run.finish();
     transfer.assert_response(200, b"taken");
     assert_taken(&server, &[bytes(40)]);
+}
+
+/// What a pipe brings is sent as it comes, and nobody else waits while that has nothing.
+fn a_reader_that_blocks(kind: Kind) {
+    let server = taking().start();
+    let mut run = Run::new(kind);
+    let (pipe, mut end) = std::io::pipe().expect("a pipe");
+    let waker = run.driver.waker().expect("it can be woken");
+    let (reader, more) = BlockingReader::start(pipe, move || waker.wake()).expect("a thread");
+    let resume = |run: &mut Run| {
+        if let Some(transfer) = more.take() {
+            let _ = run.driver.resume(transfer);
+        }
+    };
+    let piped = run.add(post(&server.url("/"), stream(None, reader)));
+    for sent in 1..=3 {
+        end.write_all(&bytes(10_000)).expect("it is read");
+        run.turn_until("what was written has arrived", |run| {
+            resume(run);
+            server.requests().first().is_some_and(|request| request.body.len() == sent * 10_000)
+        });
+        let beside = run.add(post(&server.url("/"), "beside"));
+        run.turn_until("another one is over", |_| beside.is_done());
+        assert!(!piped.is_done());
+    }
+    drop(end);
+    run.turn_until("it is over", |run| {
+        resume(run);
+        piped.is_done()
+    });
+    piped.assert_response(200, b"taken");
+    assert_eq!(server.requests()[0].body, bytes(10_000).repeat(3));
 }
 
 struct FailsAtOnce;

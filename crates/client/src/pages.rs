@@ -12,6 +12,9 @@
 /// Of a [`Client`](crate::Client), more engines than one ([`threads`](crate::ClientBuilder::threads)) pay when one thread is busy, which takes
 /// some ten thousand requests in a second and more. Origins are divided among them; one with more calls than an engine's share is on several.
 ///
+/// The threads of a [`Client`](crate::Client) and of a runtime wake each other by writes to eventfds. Per request these are 0.07 (1,000 in flight) and 0.1
+/// (64), the runtime's own included, where a server answers many at once, and 0.2 to 0.3 (64) where answers come nearly one by one.
+///
 /// A [`LocalClient`](crate::LocalClient) lives in any loop that can wait for a descriptor and a time-out:
 /// [`Turner::descriptor`](crate::Turner::descriptor), [`Turner::timeout`](crate::Turner::timeout). Tokio's is there behind the feature `tokio`.
 pub mod choosing {}
