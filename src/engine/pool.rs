@@ -7,10 +7,12 @@
 //! forgotten.
 
 pub(super) mod key;
+mod openings;
 mod spoken;
 
 use std::collections::{HashMap, VecDeque};
 
+use openings::Openings;
 use spoken::{Known, Speaks, Spoken};
 
 use crate::engine::ids::{ConnectionId, OriginId, TransferId, of};
@@ -44,6 +46,10 @@ pub(crate) struct PoolOrigin {
     /// When those who wait for a dial have waited for long enough.
     pub(super) dial_timer: Option<TimerId>,
     pub(super) connections: usize,
+    /// Connections that are being made for a transfer, which may go on another meanwhile. May hold others.
+    openings: Openings,
+    /// Connections that are being made for nobody any more. May hold others.
+    spares: Openings,
     /// Transfers that will want a connection as soon as the host's addresses are known.
     pub(super) resolving: usize,
     /// It waits for a slot.
@@ -124,6 +130,8 @@ impl Pool {
             is_impatient: false,
             dial_timer: None,
             connections: 0,
+            openings: Openings::default(),
+            spares: Openings::default(),
             resolving: 0,
             awaits_slot: false,
             in_slot_queue: false,
@@ -321,6 +329,50 @@ impl Pool {
             origin.connections -= 1;
         }
         Some(connection)
+    }
+
+    // connections that are being made, and for whom
+
+    /// A connection is being made for a transfer; `waits` tells whether one waits for a connection.
+    pub(super) fn note_opening(
+        &mut self,
+        id: ConnectionId,
+        waits: impl Fn(TransferId, ConnectionId) -> bool,
+    ) {
+        let Some(connection) = self.connections.get(id) else { return };
+        let Some(origin) = self.origins.get_mut(connection.origin) else { return };
+        origin.openings.note(id, |id| is_awaited(&self.connections, id, &waits));
+    }
+
+    /// Whether there may be one.
+    #[inline]
+    pub(super) fn has_openings(&self, id: OriginId) -> bool {
+        self.origins.get(id).is_some_and(|origin| !origin.openings.is_empty())
+    }
+
+    /// The connection that has been made for a transfer for longest; `waits` as there.
+    pub(super) fn take_opening(
+        &mut self,
+        id: OriginId,
+        waits: impl Fn(TransferId, ConnectionId) -> bool,
+    ) -> Option<ConnectionId> {
+        let origin = self.origins.get_mut(id)?;
+        origin.openings.take(|id| is_awaited(&self.connections, id, &waits))
+    }
+
+    /// A connection is being made for nobody any more.
+    pub(super) fn note_spare(&mut self, id: ConnectionId) {
+        let Some(connection) = self.connections.get(id) else { return };
+        let Some(origin) = self.origins.get_mut(connection.origin) else { return };
+        origin.spares.note(id, |id| self.connections.get(id).is_some_and(Connection::is_spare));
+    }
+
+    /// One that is being made for nobody, and has not been for long.
+    #[inline]
+    pub(super) fn take_spare(&mut self, id: OriginId, now: Time) -> Option<ConnectionId> {
+        let origin = self.origins.get_mut(id)?;
+        let holds = |it: &Connection| it.is_spare() && it.is_recent(now);
+        origin.spares.take(|id| self.connections.get(id).is_some_and(holds))
     }
 
     // connections that speak HTTP/2
@@ -533,6 +585,16 @@ impl Pool {
         }
         rows.into_values().collect()
     }
+}
+
+/// Whether a connection is being made for a transfer that waits for it, and that has nothing on the way yet.
+fn is_awaited(
+    connections: &Slab<Connection, of::Connection>,
+    id: ConnectionId,
+    waits: impl Fn(TransferId, ConnectionId) -> bool,
+) -> bool {
+    let connection = connections.get(id).filter(|it| !it.has_begun_early());
+    connection.and_then(Connection::opens_for).is_some_and(|transfer| waits(transfer, id))
 }
 
 #[cold]

@@ -25,6 +25,7 @@ mod policy;
 mod proxies;
 mod proxy_authentication;
 mod races;
+mod recalled;
 mod redirects;
 mod retries;
 mod reuse;

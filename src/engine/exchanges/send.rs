@@ -118,7 +118,7 @@ impl Roster {
         let State::Connecting(state) = &connection.state else { return };
         // of a race nobody knows yet which connection will win, and a request is sent once
         let waits = state.race.is_some() || state.early.is_some();
-        if !connection.path.is_bare() || waits || connection.is_dialed {
+        if !connection.path.is_bare() || waits || connection.is_dialed || connection.is_spare() {
             return;
         }
         if net.gates.keep_time(id) {

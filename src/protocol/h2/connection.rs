@@ -303,8 +303,10 @@ impl Connection {
 
     /// Takes out a stream, and tells the peer if it knows of it.
     pub(super) fn reset(&mut self, id: StreamId, code: ErrorCode) -> bool {
+        let left = self.streams.peek(id).map_or(0, |stream| stream.inbound.left());
         match self.close(id) {
             Some(RequestHalf::Body | RequestHalf::Complete | RequestHalf::Stopped) => {
+                self.windows.leave(left);
                 self.outbox.reset(id.number, code);
                 self.resets += 1;
                 true

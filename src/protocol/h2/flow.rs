@@ -115,12 +115,14 @@ pub(super) struct Windows {
     widest: u32,
     most: u32,
     most_sum: u64,
+    /// What was granted to streams that we have reset, and may be under way.
+    late: u64,
 }
 
 impl Windows {
     pub(super) fn new(initial: u32, limits: &H2Limits) -> Windows {
         let most = limits.stream_window.min(MOST_STREAM);
-        Windows { sum: 0, widest: initial, most, most_sum: limits.windows }
+        Windows { sum: 0, widest: initial, most, most_sum: limits.windows, late: 0 }
     }
 
     pub(super) fn opened(&mut self, inbound: &Inbound) {
@@ -129,6 +131,22 @@ impl Windows {
 
     pub(super) fn closed(&mut self, inbound: &Inbound) {
         self.sum -= u64::from(inbound.window);
+    }
+
+    /// We have reset a stream that might still have been sent so much.
+    pub(super) fn leave(&mut self, left: u32) {
+        self.late += u64::from(left);
+    }
+
+    /// So many bytes come for a stream that is gone; whether they may have been under way when we reset it.
+    pub(super) fn receive_late(&mut self, bytes: usize) -> bool {
+        match self.late.checked_sub(bytes as u64) {
+            Some(late) => {
+                self.late = late;
+                true
+            }
+            None => false,
+        }
     }
 
     /// Grants what was consumed, and makes the window as much wider as it may be at a time where that was as fast as it came.

@@ -233,6 +233,9 @@ impl Connection {
             match left {
                 // nginx says twice that an empty body ends, where the head could not leave at once
                 0 if self.ended.contains(header.stream) => self.budget.spend()?,
+                // the peer sends as it likes until it hears that nobody wants more (RFC 9113, 5.1)
+                1.. if !self.ended.contains(header.stream)
+                    && self.windows.receive_late(header.length) => {}
                 _ => self.frame_of_no_stream(header.stream)?,
             }
             return Ok(None);

@@ -11,7 +11,7 @@ pub(crate) fn answer(status: u16, fields: &[(&str, &str)], body: &str) -> Script
 }
 
 /// What the servers of the other comparisons have, as far as HTTP/2 can say it.
-fn plan() -> Plan {
+pub(crate) fn plan() -> Plan {
     let moved = |status, to| answer(status, &[("location", to)], "moved");
     let statuses = [300, 301, 302, 303, 304, 305, 307, 308];
     let plan = statuses.into_iter().fold(Plan::new(), |plan, status| {
@@ -103,17 +103,29 @@ pub(crate) fn compare_by(
     plan: impl Fn() -> Plan,
     files: &[(&str, &str)],
 ) {
+    compare_through(options, of, without, plan, files, &[]);
+}
+
+/// The same, with words of the arguments that stand for others.
+pub(crate) fn compare_through(
+    options: &[&str],
+    of: &[Case],
+    without: &[&str],
+    plan: impl Fn() -> Plan,
+    files: &[(&str, &str)],
+    words: &[(&str, String)],
+) {
     let authority = Authority::new();
     let tls = authority.server().server_config_that_speaks(&["h2", "http/1.1"]);
     let start = || Setup::new(plan()).tls(tls.clone()).and_http1().start();
     assert!(start().base().starts_with("https://"));
     let is_here = |case: &&Case| !without.contains(&case.name);
     let cases: Vec<_> = of.iter().filter(is_here).copied().collect();
-    compare_with(&cases, options, start, files, &[]);
+    compare_with(&cases, options, start, files, words);
 }
 
 pub(crate) const CHOSEN: &[&str] = &["-k"];
-const HTTP1: &[&str] = &["-k", "--http1.1"];
+pub(crate) const HTTP1: &[&str] = &["-k", "--http1.1"];
 
 #[test]
 fn http2_is_spoken_as_by_curl() {

@@ -225,7 +225,7 @@ fn frames_that_bring_nothing_are_bounded() {
         frame(99, 0, 0, b"x"),
         data(1, 0, b""),
         frame(kind::DATA, PADDED, 1, b"\x02__"),
-        data(3, 0, b"late"),
+        data(3, 0, b""),
         headers(3, 0, OK),
         rst_stream(3, ErrorCode::CANCEL),
         goaway(7, ErrorCode::NO_ERROR),
@@ -235,6 +235,25 @@ fn frames_that_bring_nothing_are_bounded() {
         link.receive(&frame.repeat(10)).unwrap();
         assert_eq!(link.receive(&frame), Err(LinkFault::TooManyBarren { limit: 10 }), "{frame:?}");
     }
+}
+
+/// What was under way when we reset a stream, in as small frames as its peer likes, is nobody's fault; what comes beyond the
+/// stream's window was not under way.
+#[test]
+fn data_that_is_late_is_bounded_by_the_window_that_its_stream_had() {
+    let limits = H2Limits { barren_frames: 10, ..H2Limits::DEFAULT };
+    let mut link = Link::settled_with(&limits);
+    link.get(1);
+    link.sent();
+    let window = limits.initial_window.max(65_535) as usize;
+    link.connection.cancel(link.id(1));
+    let late = data(1, 0, &[0; 25]);
+    for _ in 0..window / 25 {
+        link.receive(&late).unwrap();
+        link.sent();
+    }
+    link.receive(&late.repeat(10)).unwrap();
+    assert_eq!(link.receive(&late), Err(LinkFault::TooManyBarren { limit: 10 }));
 }
 
 /// Who is sent data, or sends some, may say much between.
