@@ -57,7 +57,8 @@ impl Default for Options {
 }
 
 /// When a large send (60,000 bytes or more) goes out without being copied into the kernel (SEND_ZC, with reports of
-/// what became of it: Linux 6.2). The kernel then holds its memory until the peer has acknowledged it.
+/// what became of it, where a connection can be reset that holds on to it: Linux 6.7). The kernel then holds its memory until the
+/// peer has acknowledged it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ZeroCopy {
     /// Where it may pay: to an address that is not loopback, as long as the kernel does not say that it copied after

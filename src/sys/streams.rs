@@ -252,11 +252,18 @@ impl Streams {
             return Err(SetupError::Lacks("multishot RECV (Linux 6.0)"));
         }
         self.sets_options = result(Kind::Nodelay) == Some(0);
-        if self.zero_copy != ZeroCopy::Never && result(Kind::SendZc) != Some(-Errno::EBADF.raw()) {
-            if self.zero_copy == ZeroCopy::Always {
-                return Err(SetupError::Lacks("SEND_ZC that reports its use (Linux 6.2)"));
+        let lacks = match result(Kind::SendZc) {
+            refusal if refusal != Some(-Errno::EBADF.raw()) => {
+                Some("SEND_ZC that reports its use (Linux 6.2)")
             }
-            self.zero_copy = ZeroCopy::Never;
+            // a peer that reads nothing keeps what was lent until its connection is reset
+            _ if !self.sets_options => Some("SO_LINGER of a direct descriptor (Linux 6.7)"),
+            _ => None,
+        };
+        match (self.zero_copy, lacks) {
+            (ZeroCopy::Always, Some(lacks)) => return Err(SetupError::Lacks(lacks)),
+            (ZeroCopy::Auto, Some(_)) => self.zero_copy = ZeroCopy::Never,
+            (ZeroCopy::Never, _) | (_, None) => {}
         }
         Ok(())
     }

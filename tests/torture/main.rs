@@ -77,9 +77,9 @@ static ALLOCATIONS: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 /// fifth: what tables that have grown once keep of room.
 const GROWTH: usize = 1024 * 1024;
 
-/// From here on what is resident has come to its height: pools are touched, and arenas of the allocator filled, as far as a crowd
-/// by chance needs it, which takes some ten thousand transfers.
-const SETTLED: u64 = 100_000;
+/// From here on what is resident has come to its height by the half of a run: pools are touched, and arenas of the allocator filled, as
+/// far as a crowd by chance needs it, which takes some hundred thousand transfers.
+const SETTLED: u64 = 300_000;
 
 /// How much more memory may be resident at the end of a run that has settled than after its first half.
 const RESIDENT_GROWTH_KIB: u64 = 8 * 1024;
