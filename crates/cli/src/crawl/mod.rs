@@ -5,6 +5,7 @@
 mod options;
 mod run;
 mod warc;
+mod watch;
 
 pub(crate) use options::CrawlArgs;
 pub(crate) use run::run;

@@ -13,6 +13,7 @@ use ringdove_crawl::crawl::{Budget, CrawlConfig};
 use ringdove_crawl::scope::Reach;
 use url::Url;
 
+use super::watch::Address;
 use crate::options::lookup::{LookupArgs, ResolverArgs};
 use crate::options::politeness::Delay;
 use crate::options::values::{DriverChoice, Size, at_least_one};
@@ -80,6 +81,11 @@ pub(crate) struct CrawlArgs {
     /// How long the whole of a transfer may take, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..))]
     timeout: u64,
+
+    /// Serve what the crawl is at: a page for a browser, and figures for Prometheus at /metrics. A port of this machine (0 for any that is
+    /// free), or an address with one
+    #[arg(long, value_name = "[ADDRESS:]PORT")]
+    pub(super) metrics: Option<Address>,
 
     /// Say nothing of the progress
     #[arg(short, long)]

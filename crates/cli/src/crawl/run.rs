@@ -18,6 +18,7 @@ use ringdove_crawl::warc::WriterConfig;
 
 use super::CrawlArgs;
 use super::options::seed;
+use super::watch::Watch;
 use crate::interrupt::Interrupts;
 use crate::options::values::DriverChoice;
 use crate::status::{Status, print};
@@ -42,6 +43,7 @@ fn crawl(args: &CrawlArgs) -> Result<Status, String> {
     if seeds.is_empty() && !job.join("frontier").exists() {
         return Err("there are no seeds".to_owned());
     }
+    let mut watch = args.metrics.map(Watch::begin).transpose()?;
     let mut crawl = open(args, job, &seeds)?;
     crawl.add_seeds(&seeds).map_err(told)?;
     let waker = crawl.waker().map_err(told)?;
@@ -55,6 +57,9 @@ fn crawl(args: &CrawlArgs) -> Result<Status, String> {
             break Some(end);
         }
         progress.tell(&crawl);
+        if let Some(watch) = &mut watch {
+            watch.tell(&crawl);
+        }
     };
     let tally = crawl.stop().map_err(told)?;
     progress.end(&tally, end);

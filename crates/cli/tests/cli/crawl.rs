@@ -2,7 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::{IpAddr, TcpStream};
 use std::path::{Path, PathBuf};
+
+use ringdove_test_support::ports::Port;
+use ringdove_test_support::{PATIENCE, eventually};
 
 use crate::command::Ringdove;
 use crate::web::{Size, Web};
@@ -23,6 +28,44 @@ fn fetched(job: &Path) -> BTreeSet<String> {
     let log = fs::read_to_string(job.join("crawl.log")).unwrap();
     let lines = log.lines().filter_map(|line| line.split_once(" fetched "));
     lines.map(|(_, rest)| rest.split(' ').next().unwrap().to_owned()).collect()
+}
+
+/// What is at this target of a server, head and body; nothing where nobody answers.
+fn got(address: &str, target: &str) -> String {
+    let Ok(mut stream) = TcpStream::connect(address) else { return String::new() };
+    let request = format!("GET {target} HTTP/1.1\r\nHost: {address}\r\n\r\n");
+    let mut answer = String::new();
+    let sent = stream.write_all(request.as_bytes());
+    let read = sent.and_then(|()| stream.read_to_string(&mut answer));
+    if read.is_ok() { answer } else { String::new() }
+}
+
+#[test]
+fn what_a_crawl_is_at_is_served() {
+    let web = Web::start(Size { seed: 8, hosts: 6, pages: 30 });
+    let folder = tempfile::tempdir().unwrap();
+    let port = Port::free(IpAddr::from([127, 0, 0, 1])).unwrap();
+    let address = format!("127.0.0.1:{}", port.number());
+    // one that takes a while
+    let words = ["--delay", "300ms", "--allow-private", "--scope", "all", "--metrics", &address];
+    let running = Ringdove::new("crawl")
+        .args(AGENT)
+        .args(words)
+        .args(["--dir", folder.path().to_str().unwrap(), &web.seed()])
+        .start();
+    let is_told = || {
+        let metrics = got(&address, "/metrics");
+        metrics.contains("ringdove_crawl_responses_total{class=\"2xx\"}")
+            && !metrics.contains("\nringdove_crawl_fetched_total 0\n")
+    };
+    assert!(eventually(PATIENCE, is_told), "{}", got(&address, "/metrics"));
+    let page = got(&address, "/");
+    let host = web.seed().split(':').nth(1).unwrap().trim_start_matches('/').to_owned();
+    assert!(page.starts_with("HTTP/1.1 200 OK\r\nContent-Type: text/html"), "{page}");
+    assert!(page.contains(&format!("<tr><td>{host}<td>")), "{page}");
+    assert!(got(&address, "/other").starts_with("HTTP/1.1 404 "));
+    running.signal("INT");
+    running.wait().exits(130).says(&["what the crawl is at", &address]);
 }
 
 #[test]

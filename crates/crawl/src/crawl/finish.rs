@@ -164,6 +164,7 @@ impl Crawl {
         if self.config.revisits && page.original.is_none() {
             self.parts.frontier.remember_payload(&kept.digest, &kept.place);
         }
+        let is_revisit = page.original.is_some();
         for link in self.parts.extract.extract(&page) {
             self.add(&link.url, link.kind, Some(&queued.entry))?;
         }
@@ -173,9 +174,8 @@ impl Crawl {
             state.record.bytes += bytes;
             self.parts.frontier.set_host(&queued.entry.host, state.record);
         }
-        self.tally.fetched += 1;
-        self.tally.pages += 1;
-        self.tally.bytes += bytes;
+        self.tally.count_response(fetch.status, bytes);
+        self.tally.revisits += u64::from(is_revisit);
         self.parts.log.fetched(&queued.entry, fetch.status, fetch.body.len(), &parts);
         Ok(())
     }

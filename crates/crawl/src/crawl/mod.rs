@@ -14,6 +14,7 @@ mod pace;
 mod page;
 mod sink;
 mod start;
+mod status;
 mod tally;
 
 use std::collections::HashMap;
@@ -38,7 +39,8 @@ pub use config::{Budget, CrawlConfig};
 pub use log::Log;
 pub use page::{Extract, Page, StandardExtract};
 pub use sink::{Sink, WarcSink};
-pub use tally::{End, Tally};
+pub use status::{HostStatus, Status};
+pub use tally::{End, Refusal, Tally};
 
 /// A crawl.
 ///
@@ -279,8 +281,8 @@ impl Crawl {
             url: url.into(),
         };
         let stands_against = self.stands_against(&entry);
-        if let Some(why) = stands_against {
-            self.tally.refused += 1;
+        if let Some((refusal, why)) = stands_against {
+            self.tally.count_refusal(refusal);
             self.parts.log.refused(&entry, &why);
         } else if self.parts.frontier.add(&entry)? {
             self.tally.queued += 1;
@@ -288,20 +290,22 @@ impl Crawl {
         Ok(())
     }
 
-    fn stands_against(&self, entry: &Entry) -> Option<String> {
+    fn stands_against(&self, entry: &Entry) -> Option<(Refusal, String)> {
         let url = Url::parse(&entry.url).ok()?;
         // who cannot be asked at all
         if let Err(why) = Origin::from_url(&url) {
-            return Some(why.to_string());
+            return Some((Refusal::Unfit, why.to_string()));
         }
         if entry.redirects > limits::REDIRECTS {
-            return Some(format!("more than {} redirects", limits::REDIRECTS));
+            let why = format!("more than {} redirects", limits::REDIRECTS);
+            return Some((Refusal::Redirects, why));
         }
         if self.config.budget.depth.is_some_and(|most| entry.depth > most) {
-            return Some(format!("{} links from a seed", entry.depth));
+            return Some((Refusal::Depth, format!("{} links from a seed", entry.depth)));
         }
-        let scope = self.parts.scope.admits(&url);
-        scope.and_then(|()| self.config.traps.check(&url)).err()
+        let scope = self.parts.scope.admits(&url).map_err(|why| (Refusal::Scope, why));
+        let trap = |()| self.config.traps.check(&url).map_err(|why| (Refusal::Trap, why));
+        scope.and_then(trap).err()
     }
 
     fn is_uncommitted(&self) -> bool {

@@ -7,7 +7,9 @@ use ringdove::{Request, Time, Url};
 
 use super::fetch::Fetch;
 use super::hosts::HostState;
-use super::{Ask, Crawl, CrawlError, Job, Known, Purpose, SharedOptions, host_of, origin_of};
+use super::{
+    Ask, Crawl, CrawlError, Job, Known, Purpose, Refusal, SharedOptions, host_of, origin_of,
+};
 use crate::frontier::{Left, Queued};
 use crate::limits;
 
@@ -17,7 +19,7 @@ enum Next {
     /// Its robots.txt comes first.
     Ask(Url),
     /// Not in this crawl.
-    Refuse(String),
+    Refuse(Refusal, &'static str),
     /// Not in this run.
     Leave(String),
 }
@@ -62,9 +64,9 @@ impl Crawl {
                     self.ask_for_robots(host, &origin_of(&url), &url);
                     break;
                 }
-                Next::Refuse(why) => {
-                    self.tally.refused += 1;
-                    self.parts.log.refused(&queued.entry, &why);
+                Next::Refuse(refusal, why) => {
+                    self.tally.count_refusal(refusal);
+                    self.parts.log.refused(&queued.entry, why);
                     self.parts.frontier.finish(&queued);
                 }
                 Next::Leave(why) => {
@@ -103,11 +105,11 @@ impl Crawl {
 
     fn consider(&mut self, queued: &Queued, now: Time) -> Result<Next, CrawlError> {
         let Ok(url) = Url::parse(&queued.entry.url) else {
-            return Ok(Next::Refuse("it is no URL".to_owned()));
+            return Ok(Next::Refuse(Refusal::Unfit, "it is no URL"));
         };
         Ok(match self.known(&origin_of(&url), now)?.as_deref() {
             Some(Known::Rules { robots, .. }) if robots.allows(&url) => Next::Fetch(url),
-            Some(Known::Rules { .. }) => Next::Refuse("robots.txt disallows it".to_owned()),
+            Some(Known::Rules { .. }) => Next::Refuse(Refusal::Robots, "robots.txt disallows it"),
             Some(Known::Denied(why)) => Next::Leave(why.clone()),
             None => Next::Ask(url),
         })

@@ -11,10 +11,16 @@ pub struct Tally {
     pub fetched: u64,
     /// Of these, those that were kept in part: they were longer than they may be, took too long, or broke off.
     pub in_part: u64,
+    /// Responses of this run by the class of their status: 1xx, 2xx and so on.
+    pub classes: [u64; 5],
+    /// Of these, payloads that were kept before.
+    pub revisits: u64,
     /// URLs that were queued.
     pub queued: u64,
     /// Links that were not queued, and URLs that were not fetched: the log says why.
     pub refused: u64,
+    /// Of these, for which reason, in the order of [`Refusal::ALL`].
+    pub refusals: [u64; Refusal::ALL.len()],
     /// URLs that were tried in vain.
     pub failed: u64,
     /// URLs that are to be tried again.
@@ -23,6 +29,64 @@ pub struct Tally {
     pub left: u64,
     /// Hosts that were given up for this run, or have spent their budget: whatever is queued of them stays.
     pub hosts_left: u64,
+}
+
+/// Why a URL is not fetched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// Nobody can be asked for it.
+    Unfit,
+    /// It does not belong to the crawl.
+    Scope,
+    /// It looks as if a program made it.
+    Trap,
+    /// It is too many links from a seed.
+    Depth,
+    /// Too many redirects lead to it.
+    Redirects,
+    /// The robots.txt of its origin disallows it.
+    Robots,
+}
+
+impl Refusal {
+    /// All of them, in their order.
+    pub const ALL: [Refusal; 6] = [
+        Refusal::Unfit,
+        Refusal::Scope,
+        Refusal::Trap,
+        Refusal::Depth,
+        Refusal::Redirects,
+        Refusal::Robots,
+    ];
+
+    /// The name, as figures have it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Refusal::Unfit => "unfit",
+            Refusal::Scope => "scope",
+            Refusal::Trap => "trap",
+            Refusal::Depth => "depth",
+            Refusal::Redirects => "redirects",
+            Refusal::Robots => "robots",
+        }
+    }
+}
+
+impl Tally {
+    pub(super) fn count_refusal(&mut self, refusal: Refusal) {
+        self.refused += 1;
+        self.refusals[refusal as usize] += 1;
+    }
+
+    /// A response of this status was kept, with a body of so many bytes.
+    pub(super) fn count_response(&mut self, status: u16, bytes: u64) {
+        self.fetched += 1;
+        self.pages += 1;
+        self.bytes += bytes;
+        if let Some(count) = self.classes.get_mut(usize::from(status / 100).wrapping_sub(1)) {
+            *count += 1;
+        }
+    }
 }
 
 /// Why a crawl ended.
