@@ -18,6 +18,8 @@ pub const ROBOTS_SITEMAPS: usize = 1000;
 
 /// Links of one response, after which no more are looked at: as many as a sitemap may have.
 pub const LINKS: usize = 50_000;
+/// Bytes of these links together: three hundred of each, if there are as many.
+pub const LINKS_BYTES: usize = 16 * 1024 * 1024;
 /// Bytes of one link as it is written.
 pub const LINK_BYTES: usize = 8 * 1024;
 /// Bytes that reading a page may take, for its longest tag and for what it leaves open; what comes behind is not looked at.

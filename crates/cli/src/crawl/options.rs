@@ -78,6 +78,10 @@ pub(crate) struct CrawlArgs {
     #[arg(long, value_name = "BYTES", default_value = "16M")]
     max_body: Size,
 
+    /// Bytes of all bodies that are on their way; where these are taken, a body is kept up to its share of them
+    #[arg(long, value_name = "BYTES", default_value = "256M")]
+    max_bodies: Size,
+
     /// How long the whole of a transfer may take, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..))]
     timeout: u64,
@@ -173,6 +177,7 @@ impl CrawlArgs {
             budget: self.budget.budget(),
             rules,
             max_body: usize::try_from(self.max_body.0).unwrap_or(usize::MAX),
+            max_bodies: usize::try_from(self.max_bodies.0).unwrap_or(usize::MAX),
             parallel: self.parallel,
             allow_private: self.allow_private,
             timeouts: Timeouts { total: Some(Duration::from_secs(self.timeout)), ..usual.timeouts },

@@ -27,6 +27,8 @@ pub struct CrawlConfig {
     pub traps: TrapBounds,
     /// Bytes of a body that are kept, as it is sent.
     pub max_body: usize,
+    /// Bytes of all bodies that are in flight. Where these are taken, a body is kept up to its share: this, divided by `parallel`.
+    pub max_bodies: usize,
     /// Bytes of a decoded body in which links are looked for.
     pub max_decoded: usize,
     /// Hosts that are asked at once.
@@ -72,6 +74,7 @@ impl CrawlConfig {
             rules: Rules::default(),
             traps: TrapBounds::default(),
             max_body: 16 * 1024 * 1024,
+            max_bodies: 256 * 1024 * 1024,
             max_decoded: 64 * 1024 * 1024,
             parallel: 256,
             allow_private: false,

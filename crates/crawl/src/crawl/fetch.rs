@@ -1,13 +1,40 @@
 //! One exchange, as it is taken down.
 //!
-//! Knows a transfer's events. Must not know what they are for. Invariant: no more of a body is kept than is wanted.
+//! Knows a transfer's events. Must not know what they are for. Invariants: no more of a body is kept than is wanted; all bodies together have
+//! a bounded room, in which each has its share, whatever others take.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
 use http::HeaderMap;
 use ringdove::protocol::{Coding, ContentDecoder, DecodePolicy, codings};
 use ringdove::sys::clock;
 use ringdove::{Flow, Handler, ResponseHead};
+
+/// The room for the bodies of all that is in flight.
+#[derive(Debug)]
+pub(super) struct Room {
+    held: AtomicUsize,
+    most: usize,
+    /// What each may take even where nothing is left: as many as can be in flight have that.
+    share: usize,
+}
+
+impl Room {
+    /// Of `most` bytes, for so many at once.
+    pub(super) fn new(most: usize, parallel: usize) -> Arc<Room> {
+        Arc::new(Room { held: AtomicUsize::new(0), most, share: most / parallel.max(1) })
+    }
+
+    /// How many of `wanted` bytes more a body may take that has `len`; they are its own from here on.
+    fn take(&self, len: usize, wanted: usize) -> usize {
+        let left = self.most.saturating_sub(self.held.load(Ordering::Relaxed));
+        let taken = wanted.min(left.max(self.share.saturating_sub(len)));
+        self.held.fetch_add(taken, Ordering::Relaxed);
+        taken
+    }
+}
 
 /// What was sent and what came.
 pub(super) struct Fetch {
@@ -26,11 +53,19 @@ pub(super) struct Fetch {
     /// None of an unknown coding.
     codings: Option<Vec<Coding>>,
     max_body: usize,
+    room: Arc<Room>,
+}
+
+impl Drop for Fetch {
+    fn drop(&mut self) {
+        self.room.held.fetch_sub(self.body.len(), Ordering::Relaxed);
+    }
 }
 
 impl Fetch {
-    pub(super) fn new(max_body: usize) -> Fetch {
+    pub(super) fn new(max_body: usize, room: Arc<Room>) -> Fetch {
         Fetch {
+            room,
             date: SystemTime::UNIX_EPOCH,
             request: Vec::new(),
             head: Vec::new(),
@@ -88,9 +123,35 @@ impl Handler for Fetch {
     }
 
     fn body(&mut self, chunk: &[u8]) -> Flow {
-        let room = self.max_body - self.body.len();
-        self.body.extend_from_slice(&chunk[..chunk.len().min(room)]);
-        self.is_cut |= chunk.len() > room;
+        let wanted = chunk.len().min(self.max_body - self.body.len());
+        let taken = self.room.take(self.body.len(), wanted);
+        self.body.extend_from_slice(&chunk[..taken]);
+        self.is_cut |= chunk.len() > taken;
         if self.is_cut { Flow::Enough } else { Flow::Continue }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whoever takes most is cut, and whoever takes no more than its share is not.
+    #[test]
+    fn bodies_share_a_room() {
+        let room = Room::new(1_000, 10);
+        let fetch = || Fetch::new(usize::MAX, Arc::clone(&room));
+        let (mut greedy, mut late, mut small) = (fetch(), fetch(), fetch());
+        assert!(matches!(greedy.body(&[0; 900]), Flow::Continue));
+        assert!(matches!(small.body(&[0; 90]), Flow::Continue));
+        // all but ten bytes are taken
+        assert!(matches!(late.body(&[0; 200]), Flow::Enough));
+        assert_eq!((late.body.len(), late.is_cut), (100, true));
+        assert!(matches!(small.body(&[0; 10]), Flow::Continue));
+        assert!(matches!(greedy.body(&[0; 1]), Flow::Enough));
+        drop(greedy);
+        assert_eq!(room.held.load(Ordering::Relaxed), 200);
+        assert!(matches!(small.body(&[0; 800]), Flow::Continue));
+        drop((late, small));
+        assert_eq!(room.held.load(Ordering::Relaxed), 0);
     }
 }

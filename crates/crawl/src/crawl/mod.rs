@@ -32,6 +32,7 @@ use crate::limits;
 use crate::links::Kind;
 use crate::schedule::Schedule;
 use crate::scope::Scope;
+use fetch::Room;
 use hosts::{HostState, Hosts, millis};
 use origins::{Known, Origins};
 
@@ -55,6 +56,7 @@ pub struct Crawl {
     schedule: Schedule,
     hosts: Hosts,
     origins: Origins,
+    room: Arc<Room>,
     in_flight: HashMap<TransferId, Job>,
     tally: Tally,
     began: Time,
@@ -137,6 +139,7 @@ impl Crawl {
         let Totals { pages, bytes } = parts.frontier.totals();
         Ok(Crawl {
             driver,
+            room: Room::new(config.max_bodies, config.parallel),
             config,
             token,
             parts,

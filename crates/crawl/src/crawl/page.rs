@@ -9,7 +9,9 @@ use http::HeaderMap;
 use ringdove::Url;
 
 use crate::frontier::Entry;
-use crate::links::{HtmlLinks, Kind, Link, forbids_following, links_of_field, links_of_xml, sniff};
+use crate::links::{
+    HtmlLinks, Kind, Link, forbids_following, links_of_css, links_of_field, links_of_xml, sniff,
+};
 use crate::warc::Truncated;
 
 /// A response, as it was taken down.
@@ -50,7 +52,7 @@ pub trait Extract {
     fn extract(&mut self, page: &Page<'_>) -> Vec<Link>;
 }
 
-/// Redirects; Link fields; HTML, sitemaps and feeds, by what Content-Type says or, if it says nothing, the body looks like. What a page, or its
+/// Redirects; Link fields; HTML, style sheets, sitemaps and feeds, by what Content-Type says or, if it says nothing, the body looks like. What a page, or its
 /// X-Robots-Tag, forbids to follow is not followed.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct StandardExtract;
@@ -83,6 +85,7 @@ fn links_of_body(page: &Page<'_>, content_type: Option<&str>) -> Vec<Link> {
     let begin = page.decoded.trim_ascii_start();
     match media.as_str() {
         "text/html" | "application/xhtml+xml" => links_of_html(page, content_type),
+        "text/css" => links_of_css(page.url, &String::from_utf8_lossy(page.decoded)),
         "" if begin.starts_with(b"<?xml") => links_of_xml(page.url, page.decoded),
         "" if begin.starts_with(b"<") => links_of_html(page, content_type),
         media if media.ends_with("/xml") || media.ends_with("+xml") => {

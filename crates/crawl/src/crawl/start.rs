@@ -147,7 +147,8 @@ impl Crawl {
         let job = Job { host: host.to_owned(), url, purpose, began: clock::now() };
         match request {
             Ok(request) => {
-                let id = self.driver.add(request, Box::new(Fetch::new(max_body)))?;
+                let id =
+                    self.driver.add(request, Box::new(Fetch::new(max_body, self.room.clone())))?;
                 self.in_flight.insert(id, job);
             }
             Err(why) => self.finish_unasked(job, &why.to_string())?,

@@ -1,9 +1,10 @@
 //! Where a response leads: the links of pages, of fields, of sitemaps and feeds, and who may follow them.
 //!
-//! Knows HTML, XML, fields and charsets. Must not know what is fetched, when, or whether it may be. Invariants: a body is
-//! read in pieces and kept in none; a response has no more links than [`limits::LINKS`].
+//! Knows HTML, XML, style sheets, fields and charsets. Must not know what is fetched, when, or whether it may be. Invariants: a body is
+//! read in pieces and kept in none; a response has no more links than [`limits::LINKS`], of [`limits::LINKS_BYTES`] together.
 
 mod charset;
+mod css;
 mod directives;
 mod field;
 mod html;
@@ -16,6 +17,7 @@ use url::Url;
 use crate::limits;
 
 pub use charset::sniff;
+pub use css::links_of_css;
 pub use directives::forbids_following;
 pub use field::links_of_field;
 pub use html::HtmlLinks;
@@ -66,6 +68,7 @@ pub struct Link {
 struct Links {
     found: Vec<Link>,
     seen: HashSet<Link>,
+    bytes: usize,
 }
 
 impl Links {
@@ -77,10 +80,27 @@ impl Links {
         }
         let Ok(url) = base.join(text) else { return };
         if matches!(url.scheme(), "http" | "https") && url.has_host() {
-            let link = Link { url, kind };
-            if self.seen.insert(link.clone()) {
+            let (length, link) = (url.as_str().len(), Link { url, kind });
+            if self.bytes + length <= limits::LINKS_BYTES && self.seen.insert(link.clone()) {
+                self.bytes += length;
                 self.found.push(link);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_are_bounded_together() {
+        let mut links = Links::default();
+        let long = "x".repeat(limits::LINK_BYTES - 10);
+        for number in 0..2_100 {
+            links.add(&"http://a/".parse().unwrap(), &format!("{number}{long}"), Kind::Page);
+        }
+        let bytes: usize = links.found.iter().map(|link| link.url.as_str().len()).sum();
+        assert!((limits::LINKS_BYTES - limits::LINK_BYTES..=limits::LINKS_BYTES).contains(&bytes));
     }
 }
