@@ -299,10 +299,12 @@ impl Pool {
     }
 
     pub(super) fn open(&mut self, id: OriginId, connection: Connection) -> ConnectionId {
+        let connection = self.connections.insert(connection);
         if let Some(origin) = self.origins.get_mut(id) {
             origin.connections += 1;
+            origin.openings.note(connection, |id| is_being_made(&self.connections, id));
         }
-        self.connections.insert(connection)
+        connection
     }
 
     /// Connections that count against the limits.
@@ -333,15 +335,12 @@ impl Pool {
 
     // connections that are being made, and for whom
 
-    /// A connection is being made for a transfer; `waits` tells whether one waits for a connection.
-    pub(super) fn note_opening(
-        &mut self,
-        id: ConnectionId,
-        waits: impl Fn(TransferId, ConnectionId) -> bool,
-    ) {
+    /// A connection is being made for another transfer than before.
+    #[cold]
+    pub(super) fn note_opening(&mut self, id: ConnectionId) {
         let Some(connection) = self.connections.get(id) else { return };
         let Some(origin) = self.origins.get_mut(connection.origin) else { return };
-        origin.openings.note(id, |id| is_awaited(&self.connections, id, &waits));
+        origin.openings.note(id, |id| is_being_made(&self.connections, id));
     }
 
     /// Whether there may be one.
@@ -350,21 +349,25 @@ impl Pool {
         self.origins.get(id).is_some_and(|origin| !origin.openings.is_empty())
     }
 
-    /// The connection that has been made for a transfer for longest; `waits` as there.
+    /// The connection that has been made for a transfer for longest; `waits` tells whether one waits for a connection.
     pub(super) fn take_opening(
         &mut self,
         id: OriginId,
         waits: impl Fn(TransferId, ConnectionId) -> bool,
     ) -> Option<ConnectionId> {
         let origin = self.origins.get_mut(id)?;
-        origin.openings.take(|id| is_awaited(&self.connections, id, &waits))
+        let connections = &self.connections;
+        origin.openings.take(|id| {
+            let connection = connections.get(id).filter(|it| !it.has_begun_early());
+            connection.and_then(Connection::opens_for).is_some_and(|transfer| waits(transfer, id))
+        })
     }
 
     /// A connection is being made for nobody any more.
     pub(super) fn note_spare(&mut self, id: ConnectionId) {
         let Some(connection) = self.connections.get(id) else { return };
         let Some(origin) = self.origins.get_mut(connection.origin) else { return };
-        origin.spares.note(id, |id| self.connections.get(id).is_some_and(Connection::is_spare));
+        origin.spares.note(id, |id| is_being_made(&self.connections, id));
     }
 
     /// One that is being made for nobody, and has not been for long.
@@ -587,14 +590,8 @@ impl Pool {
     }
 }
 
-/// Whether a connection is being made for a transfer that waits for it, and that has nothing on the way yet.
-fn is_awaited(
-    connections: &Slab<Connection, of::Connection>,
-    id: ConnectionId,
-    waits: impl Fn(TransferId, ConnectionId) -> bool,
-) -> bool {
-    let connection = connections.get(id).filter(|it| !it.has_begun_early());
-    connection.and_then(Connection::opens_for).is_some_and(|transfer| waits(transfer, id))
+fn is_being_made(connections: &Slab<Connection, of::Connection>, id: ConnectionId) -> bool {
+    connections.get(id).is_some_and(|connection| connection.claim().is_some())
 }
 
 #[cold]

@@ -398,10 +398,10 @@ impl Engine {
                 return self.end(id, Error::before_exchange(cause, phase));
             }
         };
+        transfer.place = Place::Opening(connection);
         if let Some(timer) = transfer.timer.take() {
             self.net.timers.cancel(timer);
         }
-        self.roster.note_opening(&mut self.net, connection);
         let leads_somewhere =
             leads_somewhere || !self.roster.await_address(&mut self.net, connection);
         self.net.gates.launched(origin, self.net.now);
@@ -432,12 +432,13 @@ impl Roster {
     }
 
     /// A connection is being made for its transfer from here on; it was another transfer's before, or this one had another
-    /// connection, or there was none of them.
+    /// connection.
+    #[cold]
     pub(in crate::engine) fn note_opening(&mut self, net: &mut Net, id: ConnectionId) {
         let transfer = net.pool.connections.get(id).and_then(Connection::opens_for);
         let Some(transfer) = transfer.and_then(|id| self.transfers.get_mut(id)) else { return };
         transfer.place = Place::Opening(id);
-        net.pool.note_opening(id, |transfer, id| self.waits_for(transfer, id));
+        net.pool.note_opening(id);
     }
 
     fn waits_for(&self, transfer: TransferId, connection: ConnectionId) -> bool {

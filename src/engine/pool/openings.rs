@@ -1,41 +1,39 @@
 //! Connections of one origin that are being made, in the order in which that began.
 //!
 //! Knows ids alone: whoever asks says which of them are what it takes them for. Invariant: those that are not are passed over
-//! once, and there are no more of these than of the others, and a few.
+//! once, and there are hardly more of these than of the others.
 
 use std::collections::VecDeque;
 
 use crate::engine::ids::ConnectionId;
 
-/// As many that are no more what they were are kept, whatever there is else.
-const GONE: usize = 32;
-
 #[derive(Default)]
-pub(super) struct Openings {
-    ids: VecDeque<ConnectionId>,
-    /// How many there may be before all are looked at.
-    most: usize,
-}
+pub(super) struct Openings(VecDeque<ConnectionId>);
 
 impl Openings {
+    #[inline]
     pub(super) fn is_empty(&self) -> bool {
-        self.ids.is_empty()
+        self.0.is_empty()
     }
 
+    #[inline]
     pub(super) fn note(&mut self, id: ConnectionId, holds: impl Fn(ConnectionId) -> bool) {
-        while self.ids.front().is_some_and(|&first| !holds(first)) {
-            self.ids.pop_front();
+        if self.0.len() == self.0.capacity() {
+            self.make_room(holds);
         }
-        if self.ids.len() > self.most {
-            self.ids.retain(|&id| holds(id));
-            self.most = 2 * self.ids.len() + GONE;
-        }
-        self.ids.push_back(id);
+        self.0.push_back(id);
+    }
+
+    /// Room for one more, and, lest all be looked at again soon, for as many as there are.
+    #[cold]
+    fn make_room(&mut self, holds: impl Fn(ConnectionId) -> bool) {
+        self.0.retain(|&id| holds(id));
+        self.0.reserve(self.0.len().max(1));
     }
 
     /// Takes the oldest out.
     pub(super) fn take(&mut self, holds: impl Fn(ConnectionId) -> bool) -> Option<ConnectionId> {
-        while let Some(id) = self.ids.pop_front() {
+        while let Some(id) = self.0.pop_front() {
             if holds(id) {
                 return Some(id);
             }
@@ -66,7 +64,7 @@ mod tests {
         let mut openings = Openings::default();
         for bits in 0..100_000 {
             openings.note(Id::from_bits(bits), |id| id.slot() == 0);
-            assert!(openings.ids.len() <= GONE + 4, "{}", openings.ids.len());
+            assert!(openings.0.len() <= 4, "{}", openings.0.len());
         }
         assert_eq!(openings.take(|id| id.slot() == 0), Some(Id::from_bits(0)));
     }
