@@ -1,5 +1,6 @@
 //! Bodies on their way, in both directions.
 
+use std::io::{Read as _, Write as _};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -65,6 +66,41 @@ fn who_is_slow_makes_the_server_wait() {
         let rest = response.bytes().await.unwrap();
         assert!(first.len() + rest.len() == large.len() && rest == large[first.len()..]);
     });
+}
+
+/// What comes at once is taken in, also beyond the window, and then nothing before that is read.
+#[test]
+fn nothing_is_taken_in_beyond_a_window_that_is_used_up() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let (go_on, may_go_on) = std::sync::mpsc::channel::<()>();
+    let (written, is_written) = std::sync::mpsc::channel();
+    let server = std::thread::spawn(move || {
+        let (mut socket, _) = listener.accept().unwrap();
+        let _ = socket.read(&mut [0; 1024]).unwrap();
+        socket.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 200000\r\n\r\n").unwrap();
+        socket.write_all(&[1; 100_000]).unwrap();
+        may_go_on.recv().unwrap();
+        socket.write_all(&[2; 100_000]).unwrap();
+        written.send(()).unwrap();
+    });
+    let client = Client::builder().window(64 * 1024).build().unwrap();
+    run(async {
+        let response = client.get(&url).send().await.unwrap();
+        let received = async || client.stats().await.unwrap()[0].received;
+        while received().await <= 64 * 1024 + 200 {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        // each answer is a turn, and one is enough for what is under way
+        received().await;
+        go_on.send(()).unwrap();
+        is_written.recv().unwrap();
+        std::thread::sleep(Duration::from_millis(50));
+        let received = received().await;
+        assert!(received < 100_200, "{received} bytes were taken in for nobody");
+        assert_eq!(response.bytes().await.unwrap(), [vec![1; 100_000], vec![2; 100_000]].concat());
+    });
+    server.join().unwrap();
 }
 
 #[test]
