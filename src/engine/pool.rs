@@ -371,7 +371,7 @@ impl Pool {
     }
 
     /// One that is being made for nobody, and has not been for long.
-    #[inline]
+    #[cold]
     pub(super) fn take_spare(&mut self, id: OriginId, now: Time) -> Option<ConnectionId> {
         let origin = self.origins.get_mut(id)?;
         let holds = |it: &Connection| it.is_spare() && it.is_recent(now);
@@ -607,6 +607,12 @@ fn links_of_shared(state: Option<&mut State>) -> &mut IdleLinks {
 impl PoolOrigin {
     pub(super) fn queued(&self) -> usize {
         self.queued
+    }
+
+    /// Whether a connection may be in the making for nobody.
+    #[inline]
+    pub(super) fn has_spares(&self) -> bool {
+        !self.spares.is_empty()
     }
 
     /// What its connections may come to speak.

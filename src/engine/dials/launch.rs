@@ -183,7 +183,7 @@ impl Engine {
         ) && let Some(origin) = self.net.pool.get(id)
             && origin.queued() > 0
         {
-            let shares = origin.may_speak_http2();
+            let (shares, has_spares) = (origin.may_speak_http2(), origin.has_spares());
             let ready = match shares || self.net.gates.any() {
                 true => self.net.ready_connection(id),
                 false => self.net.pool.last_idle(id),
@@ -196,7 +196,8 @@ impl Engine {
             if shares && (self.net.await_dial(id) || self.net.has_enough_connections(id)) {
                 break;
             }
-            if let Some(spare) = self.net.pool.take_spare(id, self.net.now)
+            if has_spares
+                && let Some(spare) = self.net.pool.take_spare(id, self.net.now)
                 && self.hand_on(spare)
             {
                 continue;

@@ -117,8 +117,9 @@ impl Roster {
         let Some(connection) = net.pool.connections.get(id) else { return };
         let State::Connecting(state) = &connection.state else { return };
         // of a race nobody knows yet which connection will win, and a request is sent once
-        let waits = state.race.is_some() || state.early.is_some();
-        if !connection.path.is_bare() || waits || connection.is_dialed || connection.is_spare() {
+        let is_spare = state.claim.owner().is_none();
+        let waits = state.race.is_some() || state.early.is_some() || is_spare;
+        if !connection.path.is_bare() || waits || connection.is_dialed {
             return;
         }
         if net.gates.keep_time(id) {
