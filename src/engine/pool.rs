@@ -302,7 +302,9 @@ impl Pool {
         let connection = self.connections.insert(connection);
         if let Some(origin) = self.origins.get_mut(id) {
             origin.connections += 1;
-            origin.openings.note(connection, |id| is_being_made(&self.connections, id));
+            origin
+                .openings
+                .note(connection, origin.connections, |id| is_being_made(&self.connections, id));
         }
         connection
     }
@@ -340,7 +342,7 @@ impl Pool {
     pub(super) fn note_opening(&mut self, id: ConnectionId) {
         let Some(connection) = self.connections.get(id) else { return };
         let Some(origin) = self.origins.get_mut(connection.origin) else { return };
-        origin.openings.note(id, |id| is_being_made(&self.connections, id));
+        origin.openings.note(id, origin.connections, |id| is_being_made(&self.connections, id));
     }
 
     /// Whether there may be one.
@@ -367,7 +369,7 @@ impl Pool {
     pub(super) fn note_spare(&mut self, id: ConnectionId) {
         let Some(connection) = self.connections.get(id) else { return };
         let Some(origin) = self.origins.get_mut(connection.origin) else { return };
-        origin.spares.note(id, |id| is_being_made(&self.connections, id));
+        origin.spares.note(id, origin.connections, |id| is_being_made(&self.connections, id));
     }
 
     /// One that is being made for nobody, and has not been for long.

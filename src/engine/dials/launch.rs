@@ -165,9 +165,9 @@ impl Engine {
                 self.roster.begin_on_time(&mut self.net, early);
             }
             None => {
-                let is_spare = claim.owner().is_none();
                 self.roster.set_up(&mut self.net, id, claim, since);
-                if is_spare {
+                // where it was made for nobody
+                if !self.net.free.is_empty() {
                     self.settle();
                 }
             }

@@ -19,18 +19,25 @@ impl Openings {
         self.0.is_empty()
     }
 
+    /// Notes one, among so many connections that there are.
     #[inline]
-    pub(super) fn note(&mut self, id: ConnectionId, holds: impl Fn(ConnectionId) -> bool) {
+    pub(super) fn note(
+        &mut self,
+        id: ConnectionId,
+        among: usize,
+        holds: impl Fn(ConnectionId) -> bool,
+    ) {
         if self.0.len() == self.0.capacity() {
-            self.make_room(holds);
+            self.make_room(among, holds);
         }
         self.0.push_back(id);
     }
 
-    /// Room for one more, and, lest all be looked at again soon, for as many as there are.
     #[cold]
-    fn make_room(&mut self, holds: impl Fn(ConnectionId) -> bool) {
-        self.0.retain(|&id| holds(id));
+    fn make_room(&mut self, among: usize, holds: impl Fn(ConnectionId) -> bool) {
+        if self.0.len() > 2 * among {
+            self.0.retain(|&id| holds(id));
+        }
         self.0.reserve(self.0.len().max(LEAST));
     }
 
@@ -53,7 +60,7 @@ mod tests {
     #[test]
     fn the_oldest_that_holds_is_taken() {
         let mut openings = Openings::default();
-        (0..5).for_each(|bits| openings.note(Id::from_bits(bits), |_| true));
+        (0..5).for_each(|bits| openings.note(Id::from_bits(bits), 5, |_| true));
         let is_odd = |id: ConnectionId| id.slot() % 2 == 1;
         assert_eq!(openings.take(is_odd), Some(Id::from_bits(1)));
         assert_eq!(openings.take(is_odd), Some(Id::from_bits(3)));
@@ -66,7 +73,7 @@ mod tests {
     fn what_is_gone_is_swept_out_behind_one_that_stays() {
         let mut openings = Openings::default();
         for bits in 0..100_000 {
-            openings.note(Id::from_bits(bits), |id| id.slot() == 0);
+            openings.note(Id::from_bits(bits), 3, |id| id.slot() == 0);
             assert!(openings.0.len() <= 2 * LEAST, "{}", openings.0.len());
         }
         assert_eq!(openings.take(|id| id.slot() == 0), Some(Id::from_bits(0)));
