@@ -58,11 +58,6 @@ impl<T> Id<T> {
         Self { slot: bits as u32, generation: Generation::of((bits >> 32) as u32), of: PhantomData }
     }
 
-    /// The name of nothing: no slab has an entry by it.
-    pub(crate) fn of_nothing() -> Self {
-        Self::from_bits(u64::MAX)
-    }
-
     /// The slot: unique among the ids alive at one time, small, reused.
     pub fn slot(self) -> usize {
         self.slot as usize

@@ -7,12 +7,10 @@
 //! forgotten.
 
 pub(super) mod key;
-mod openings;
 mod spoken;
 
 use std::collections::{HashMap, VecDeque};
 
-use openings::Openings;
 use spoken::{Known, Speaks, Spoken};
 
 use crate::engine::ids::{ConnectionId, OriginId, TransferId, of};
@@ -46,10 +44,6 @@ pub(crate) struct PoolOrigin {
     /// When those who wait for a dial have waited for long enough.
     pub(super) dial_timer: Option<TimerId>,
     pub(super) connections: usize,
-    /// Connections that are being made for a transfer, which may go on another meanwhile. May hold others.
-    openings: Openings,
-    /// Connections that are being made for nobody any more. May hold others.
-    spares: Openings,
     /// Transfers that will want a connection as soon as the host's addresses are known.
     pub(super) resolving: usize,
     /// It waits for a slot.
@@ -130,8 +124,6 @@ impl Pool {
             is_impatient: false,
             dial_timer: None,
             connections: 0,
-            openings: Openings::default(),
-            spares: Openings::default(),
             resolving: 0,
             awaits_slot: false,
             in_slot_queue: false,
@@ -299,14 +291,10 @@ impl Pool {
     }
 
     pub(super) fn open(&mut self, id: OriginId, connection: Connection) -> ConnectionId {
-        let connection = self.connections.insert(connection);
         if let Some(origin) = self.origins.get_mut(id) {
             origin.connections += 1;
-            origin
-                .openings
-                .note(connection, origin.connections, |id| is_being_made(&self.connections, id));
         }
-        connection
+        self.connections.insert(connection)
     }
 
     /// Connections that count against the limits.
@@ -333,51 +321,6 @@ impl Pool {
             origin.connections -= 1;
         }
         Some(connection)
-    }
-
-    // connections that are being made, and for whom
-
-    /// A connection is being made for another transfer than before.
-    #[cold]
-    pub(super) fn note_opening(&mut self, id: ConnectionId) {
-        let Some(connection) = self.connections.get(id) else { return };
-        let Some(origin) = self.origins.get_mut(connection.origin) else { return };
-        origin.openings.note(id, origin.connections, |id| is_being_made(&self.connections, id));
-    }
-
-    /// Whether there may be one.
-    #[inline]
-    pub(super) fn has_openings(&self, id: OriginId) -> bool {
-        self.origins.get(id).is_some_and(|origin| !origin.openings.is_empty())
-    }
-
-    /// The connection that has been made for a transfer for longest; `waits` tells whether one waits for a connection.
-    pub(super) fn take_opening(
-        &mut self,
-        id: OriginId,
-        waits: impl Fn(TransferId, ConnectionId) -> bool,
-    ) -> Option<ConnectionId> {
-        let origin = self.origins.get_mut(id)?;
-        let connections = &self.connections;
-        origin.openings.take(|id| {
-            let connection = connections.get(id).filter(|it| !it.has_begun_early());
-            connection.and_then(Connection::opens_for).is_some_and(|transfer| waits(transfer, id))
-        })
-    }
-
-    /// A connection is being made for nobody any more.
-    pub(super) fn note_spare(&mut self, id: ConnectionId) {
-        let Some(connection) = self.connections.get(id) else { return };
-        let Some(origin) = self.origins.get_mut(connection.origin) else { return };
-        origin.spares.note(id, origin.connections, |id| is_being_made(&self.connections, id));
-    }
-
-    /// One that is being made for nobody, and has not been for long.
-    #[cold]
-    pub(super) fn take_spare(&mut self, id: OriginId, now: Time) -> Option<ConnectionId> {
-        let origin = self.origins.get_mut(id)?;
-        let holds = |it: &Connection| it.is_spare() && it.is_recent(now);
-        origin.spares.take(|id| self.connections.get(id).is_some_and(holds))
     }
 
     // connections that speak HTTP/2
@@ -592,10 +535,6 @@ impl Pool {
     }
 }
 
-fn is_being_made(connections: &Slab<Connection, of::Connection>, id: ConnectionId) -> bool {
-    connections.get(id).is_some_and(|connection| connection.claim().is_some())
-}
-
 #[cold]
 fn links_of_shared(state: Option<&mut State>) -> &mut IdleLinks {
     if let Some(State::Multiplexed(link)) = state
@@ -609,12 +548,6 @@ fn links_of_shared(state: Option<&mut State>) -> &mut IdleLinks {
 impl PoolOrigin {
     pub(super) fn queued(&self) -> usize {
         self.queued
-    }
-
-    /// Whether a connection may be in the making for nobody.
-    #[inline]
-    pub(super) fn has_spares(&self) -> bool {
-        !self.spares.is_empty()
     }
 
     /// What its connections may come to speak.

@@ -55,11 +55,7 @@ impl Roster {
         id: TransferId,
         race: Option<RaceId>,
     ) {
-        let Some(transfer) = self.transfers.get_mut(id) else {
-            // nobody will tell of it
-            race.map(|race| net.races.discard(race));
-            return;
-        };
+        let Some(transfer) = self.transfers.get_mut(id) else { return };
         let before = std::mem::replace(&mut transfer.race, race);
         if let Some(before) = before.filter(|_| before != race) {
             net.races.discard(before);

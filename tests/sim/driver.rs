@@ -113,18 +113,15 @@ impl World {
         }
     }
 
-    /// A connection that is being made may be for another transfer from here on, or for nobody.
+    /// A connection that is being made may be for another transfer from here on.
     pub(crate) fn note_handed_on(&mut self) {
-        for link in self.links.values_mut() {
+        for link in self.links.values_mut().filter(|link| link.transfer.is_some()) {
             let transfer = self.engine.transfer_on(link.id).map(|id| self.by_id[&id.to_bits()]);
-            let is_made = !link.times.is_ready && self.engine.is_open(link.id);
-            let changes = is_made || (link.transfer.is_some() && transfer.is_some());
-            if !changes || transfer == link.transfer {
-                continue;
-            }
-            link.transfer = transfer;
-            if let (Some(transfer), Some(socket)) = (transfer, link.socket) {
-                self.transfers[transfer].sockets.push(socket);
+            if let Some(transfer) = transfer.filter(|_| transfer != link.transfer) {
+                link.transfer = Some(transfer);
+                if let Some(socket) = link.socket {
+                    self.transfers[transfer].sockets.push(socket);
+                }
             }
         }
     }
@@ -158,11 +155,7 @@ impl World {
             self.link(id, None);
             return;
         }
-        let Some(transfer) = self.engine.transfer_on(id) else {
-            // whom it was for goes on another already: nobody fails by what becomes of it
-            self.link(id, None);
-            return self.engine.handle_failed(id, Operation::Connect, ECONNREFUSED);
-        };
+        let transfer = self.engine.transfer_on(id).expect("somebody waits for a connection");
         let transfer = self.by_id[&transfer.to_bits()];
         let link = self.link(id, Some(transfer));
         assert!(link.socket.is_none(), "a second socket for a connection");

@@ -116,7 +116,6 @@ impl Engine {
         }
         let Then::Fail(deadline) = then else { return self.net.touch(id) };
         match connection.claim() {
-            Some(claim) if claim.owner().is_none() => self.net.abandon(id),
             Some(claim) => {
                 let (transfer, after) = (claim.transfer, claim.options.allowed(deadline));
                 let cause = Cause::Timeout { deadline, after };

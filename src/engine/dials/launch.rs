@@ -99,14 +99,7 @@ impl Engine {
             self.net.to_serve.push_back(origin);
             return false;
         }
-        let recalled = self.roster.recall(&mut self.net, origin);
-        if let Some((_, dial)) = recalled
-            && !(self.net.may_change_hands(dial, id) && self.hand_on(dial))
-        {
-            self.net.leave_to_nobody(dial);
-        }
-        let waits_longest = recalled.map(|(transfer, _)| transfer);
-        let Some(transfer) = waits_longest.or_else(|| self.pop(origin)) else { return false };
+        let Some(transfer) = self.pop(origin) else { return false };
         self.roster.begin(&mut self.net, id, transfer);
         true
     }
@@ -143,7 +136,9 @@ impl Engine {
                     let transfer = state.claim.transfer;
                     let race = self.net.win_race(race, id);
                     self.roster.set_race(&mut self.net, transfer, race);
-                    self.roster.note_opening(&mut self.net, id);
+                    if let Some(transfer) = self.roster.transfers.get_mut(transfer) {
+                        transfer.place = Place::Opening(id);
+                    }
                 }
             }
             _ => {
@@ -164,13 +159,7 @@ impl Engine {
                 connection.state = State::Exchanging(early);
                 self.roster.begin_on_time(&mut self.net, early);
             }
-            None => {
-                self.roster.set_up(&mut self.net, id, claim, since);
-                // where it was made for nobody
-                if !self.net.free.is_empty() {
-                    self.settle();
-                }
-            }
+            None => self.roster.set_up(&mut self.net, id, claim, since),
         }
     }
 
@@ -183,7 +172,7 @@ impl Engine {
         ) && let Some(origin) = self.net.pool.get(id)
             && origin.queued() > 0
         {
-            let (shares, has_spares) = (origin.may_speak_http2(), origin.has_spares());
+            let shares = origin.may_speak_http2();
             let ready = match shares || self.net.gates.any() {
                 true => self.net.ready_connection(id),
                 false => self.net.pool.last_idle(id),
@@ -195,12 +184,6 @@ impl Engine {
             }
             if shares && (self.net.await_dial(id) || self.net.has_enough_connections(id)) {
                 break;
-            }
-            if has_spares
-                && let Some(spare) = self.net.pool.take_spare(id, self.net.now)
-                && self.hand_on(spare)
-            {
-                continue;
             }
             if !self.net.pool.origin_has_room(id)
                 || !self.net.gates.has_place(
@@ -306,13 +289,12 @@ impl Engine {
         let Some(next) = self.pop(origin) else { return false };
         self.roster.set_race(&mut self.net, next, race);
         let Some(transfer) = self.roster.transfers.get_mut(next) else { return false };
-        transfer.since = self.net.now;
+        (transfer.place, transfer.since) = (Place::Opening(id), self.net.now);
         if let Some(timer) = transfer.timer.take() {
             self.net.timers.cancel(timer);
         }
         let claim = transfer.claim(next);
         self.net.charge(id, claim);
-        self.roster.note_opening(&mut self.net, id);
         true
     }
 
@@ -430,50 +412,6 @@ impl Roster {
         let next = origin.next(|id| self.transfers.get(id).is_some());
         let next = next.and_then(|id| self.transfers.get(id));
         next.is_some_and(|it| !must_be_alike || it.request.options.timeouts.connect == connect)
-    }
-
-    /// A connection is being made for its transfer from here on; it was another transfer's before, or this one had another
-    /// connection.
-    #[cold]
-    pub(in crate::engine) fn note_opening(&mut self, net: &mut Net, id: ConnectionId) {
-        let transfer = net.pool.connections.get(id).and_then(Connection::opens_for);
-        let Some(transfer) = transfer.and_then(|id| self.transfers.get_mut(id)) else { return };
-        transfer.place = Place::Opening(id);
-        net.pool.note_opening(id);
-    }
-
-    fn waits_for(&self, transfer: TransferId, connection: ConnectionId) -> bool {
-        let transfer = self.transfers.get(transfer);
-        transfer.is_some_and(|transfer| transfer.place == Place::Opening(connection))
-    }
-
-    /// The transfer that has waited longest for a connection that is being made for it, if any does, is to go on one that is
-    /// ready: it comes before those that are queued. It, and the connection, which has to be another's now. At gates the one
-    /// has what the other needs, so that it keeps it.
-    #[inline]
-    fn recall(&mut self, net: &mut Net, origin: OriginId) -> Option<(TransferId, ConnectionId)> {
-        match net.pool.has_openings(origin) && !net.gates.any() {
-            true => self.recall_oldest(net, origin),
-            false => None,
-        }
-    }
-
-    #[cold]
-    fn recall_oldest(
-        &mut self,
-        net: &mut Net,
-        origin: OriginId,
-    ) -> Option<(TransferId, ConnectionId)> {
-        let dial =
-            net.pool.take_opening(origin, |id, connection| self.waits_for(id, connection))?;
-        let connection = net.pool.connections.get(dial)?;
-        let (id, race) = (connection.opens_for()?, connection.race());
-        let transfer = self.transfers.get_mut(id)?;
-        transfer.spent = transfer.spent_by_now(Some(connection), net);
-        (transfer.place, transfer.since) = (Place::Connection, net.now);
-        // what is under way is of the connection
-        transfer.race.take_if(|of_it| Some(*of_it) == race);
-        Some((id, dial))
     }
 
     /// An exchange, whose first bytes the driver had before, begins: its connection is there.
@@ -687,56 +625,6 @@ impl Net {
         self.gates.open(id, origin_id, false, self.now);
         self.stats.opened += 1;
         (race, Ok((id, self.dial_first(id))))
-    }
-
-    /// Whether a connection that is being made may be for another transfer than before, which went on one that is `ready`: one that
-    /// takes long is not to be what another fails by, and where all can go on the other none is needed.
-    #[cold]
-    fn may_change_hands(&self, id: ConnectionId, ready: ConnectionId) -> bool {
-        let ready = self.pool.connections.get(ready).map(|ready| &ready.state);
-        let made = self.pool.connections.get(id);
-        made.is_some_and(|made| made.is_recent(self.now))
-            && !matches!(ready, Some(State::Multiplexed(_)))
-    }
-
-    /// A connection that is being made is for nobody any more: it goes on, unless somebody wants its slot, so that what it has
-    /// cost is not for nothing, and whoever comes next finds it.
-    #[cold]
-    fn leave_to_nobody(&mut self, id: ConnectionId) {
-        let Some(connection) = self.pool.connections.get(id) else { return };
-        let (origin, claim) = (connection.origin, connection.claim().map(Claim::given_up));
-        match claim {
-            Some(claim)
-                if !self.pool.has_surplus(origin) && !self.pool.others_want_slots(origin) =>
-            {
-                self.charge(id, claim);
-                self.pool.note_spare(id);
-            }
-            _ => self.abandon(id),
-        }
-    }
-
-    /// Whether a connection is being made for nobody.
-    pub(in crate::engine) fn is_spare(&self, id: ConnectionId) -> bool {
-        self.pool.connections.get(id).is_some_and(Connection::is_spare)
-    }
-
-    /// Nobody wants a connection any more that is being made, nor what races with it.
-    #[cold]
-    pub(in crate::engine) fn abandon(&mut self, id: ConnectionId) {
-        let race = self.pool.connections.get(id).and_then(Connection::race);
-        self.close(id);
-        race.into_iter().for_each(|race| self.abandon_race(race));
-    }
-
-    /// A connection's path stands, and it was made for nobody: it is there for whoever waits, or is idle.
-    #[cold]
-    pub(in crate::engine) fn free_up(&mut self, id: ConnectionId) {
-        let is_known =
-            self.multiplex(id).is_some_and(|link| std::mem::replace(&mut link.is_freed, true));
-        if !is_known {
-            self.free.push_back(id);
-        }
     }
 
     /// Makes sure that one more connection may be opened, at the cost of an idle one if need be.

@@ -117,8 +117,7 @@ impl Roster {
         let Some(connection) = net.pool.connections.get(id) else { return };
         let State::Connecting(state) = &connection.state else { return };
         // of a race nobody knows yet which connection will win, and a request is sent once
-        let is_spare = state.claim.owner().is_none();
-        let waits = state.race.is_some() || state.early.is_some() || is_spare;
+        let waits = state.race.is_some() || state.early.is_some();
         if !connection.path.is_bare() || waits || connection.is_dialed {
             return;
         }

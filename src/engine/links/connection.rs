@@ -17,7 +17,6 @@ use crate::engine::names::stub::ChannelId;
 use crate::engine::timers::TimerId;
 use crate::error::Phase;
 use crate::id::Id;
-use crate::limits;
 use crate::time::Time;
 
 /// A connection in the engine.
@@ -158,7 +157,7 @@ impl Connection {
     /// A connection to a name server, of no origin.
     pub(in crate::engine) fn of_channel(channel: ChannelId, server: SocketAddr) -> Self {
         let state = State::Names(Asking { channel, connected: false, wants_send: false });
-        Self::in_state(Id::of_nothing(), server, state)
+        Self::in_state(Id::from_bits(u64::MAX), server, state)
     }
 
     /// Whether its socket is gone while its transfer hopes for another address.
@@ -220,36 +219,7 @@ impl Connection {
 
     /// The transfer for which it is being made.
     pub(in crate::engine) fn opens_for(&self) -> Option<TransferId> {
-        self.claim().and_then(Claim::owner)
-    }
-
-    /// Whether it is being made for nobody: whom it was made for does without.
-    pub(in crate::engine) fn is_spare(&self) -> bool {
-        self.claim().is_some_and(|claim| claim.owner().is_none())
-    }
-
-    /// Whether a part of a request is with the driver before it is connected.
-    pub(in crate::engine) fn has_begun_early(&self) -> bool {
-        matches!(&self.state, State::Connecting(state) if state.early.is_some())
-    }
-
-    /// Whether it has not been made for long: others of its origin may count on it.
-    pub(in crate::engine) fn is_recent(&self, now: Time) -> bool {
-        self.step_since().is_some_and(|since| since + limits::DIAL_PATIENCE > now)
-    }
-
-    /// Since when it has been on the step on which it is while it is set up.
-    pub(in crate::engine) fn step_since(&self) -> Option<Time> {
-        match &self.state {
-            State::Connecting(state) => Some(state.since),
-            State::Tunnelling(state) => Some(state.connected),
-            State::Handshaking(state) => Some(state.since),
-            State::Exchanging(_)
-            | State::Multiplexed(_)
-            | State::Free
-            | State::Idle(_)
-            | State::Names(_) => None,
-        }
+        self.claim().map(|claim| claim.transfer)
     }
 
     /// Whether its socket is connected, and the layers above are being set up.

@@ -26,8 +26,6 @@ impl Engine {
         match step {
             Step::Taken => self.roster.note_handshake(&mut self.net, id),
             Step::TunnelOpen => self.roster.enter_tunnel(&mut self.net, id),
-            // with nobody's credentials
-            Step::AskAgain | Step::AskElsewhere if self.net.is_spare(id) => self.net.abandon(id),
             Step::AskAgain => match self.roster.tell_proxy(&mut self.net, id) {
                 Ok(()) => {}
                 Err(cause) => self.fail_link(id, cause, None),
@@ -101,19 +99,10 @@ impl Roster {
                 State::Handshaking(Handshaking { claim, since: now, progress })
             }
             Setup::Done if connection.is_dialed => return self.stand(net, id, claim),
-            Setup::Done => return self.take_up(net, id, claim),
+            Setup::Done => return self.begin(net, id, claim.transfer),
         };
         net.note_progress(id);
         net.touch(id);
-    }
-
-    /// A connection's path stands: the exchange of its transfer begins, or else it is there for whoever comes.
-    #[inline]
-    pub(in crate::engine) fn take_up(&mut self, net: &mut Net, id: ConnectionId, claim: Claim) {
-        match claim.owner() {
-            Some(transfer) => self.begin(net, id, transfer),
-            None => net.free_up(id),
-        }
     }
 
     /// Starts the exchange once the handshake is done.

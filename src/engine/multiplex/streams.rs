@@ -43,7 +43,7 @@ impl Engine {
                 self.net.gates.go_last(origin);
                 self.net.close(id);
             }
-            0 if link.idle.is_none() => {
+            0 => {
                 link.is_wide = true;
                 self.net.pool.set_idle(id, self.net.now);
                 self.net.gates.set_idle(id);
@@ -123,7 +123,7 @@ impl Roster {
         if let Some(http2) = net.pool.stands(id) {
             net.note_stand(id, &claim.options, http2);
         }
-        self.take_up(net, id, claim);
+        self.begin(net, id, claim.transfer);
     }
 }
 
@@ -156,9 +156,6 @@ impl Net {
         let (origin, streams) = (connection.origin, link.codec.allowed());
         self.pool.note_settled(id, streams);
         self.end_dial(origin);
-        if self.pool.has_openings(origin) {
-            self.free_up(id);
-        }
     }
 
     /// Something is known of a connection that those of its origin have waited for.

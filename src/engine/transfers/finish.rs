@@ -165,12 +165,6 @@ impl Engine {
         let over =
             matches!(cause, Cause::Closed | Cause::Os { .. } | Cause::Proxy(ProxyFault::Closed));
         let Some(connection) = self.net.pool.connections.get(id) else { return };
-        if connection.is_spare() {
-            if let Some(origin) = self.net.pool.get_mut(connection.origin) {
-                origin.is_impatient = true;
-            }
-            return self.net.abandon(id);
-        }
         if over && connection.path.ends_after_challenge() {
             return self.tunnel_elsewhere(id);
         }
@@ -345,6 +339,14 @@ impl Roster {
     fn note_race(&mut self, net: &mut Net, id: ConnectionId, race: RaceId) {
         if let Some(transfer) = net.transfer_on(id) {
             self.set_race(net, transfer, Some(race));
+        }
+    }
+
+    /// Another connection is being made for its transfer.
+    fn note_opening(&mut self, net: &mut Net, id: ConnectionId) {
+        let transfer = net.transfer_on(id).and_then(|id| self.transfers.get_mut(id));
+        if let Some(transfer) = transfer {
+            transfer.place = Place::Opening(id);
         }
     }
 
@@ -552,11 +554,7 @@ impl Net {
 impl Transfer {
     /// What its waits have taken, together with the one that is under way.
     #[inline(always)]
-    pub(in crate::engine) fn spent_by_now(
-        &self,
-        connection: Option<&Connection>,
-        net: &Net,
-    ) -> Spent {
+    fn spent_by_now(&self, connection: Option<&Connection>, net: &Net) -> Spent {
         let mut spent = self.spent;
         // the wait that was under way when it ended
         let waited = |since: Time| net.now.nanos_since(since);

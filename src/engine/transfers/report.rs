@@ -184,7 +184,7 @@ pub struct Times {
     pub queue: Duration,
     /// Looking the name up.
     pub resolve: Duration,
-    /// Connecting. This and the next two are also of a connection that was being made for the transfer when it went on another.
+    /// Connecting.
     pub connect: Duration,
     /// Having a proxy open a tunnel, its own TLS handshake included.
     pub proxy: Duration,
