@@ -116,7 +116,7 @@ pub(crate) const H2_ENDED: usize = 64;
 /// Bytes of what a peer that goes away says in words.
 pub(crate) const H2_DEBUG: usize = 256;
 /// For how long requests wait to see whether the connection that is being made takes them all, before others are made; and for how
-/// long one that is being made may be handed from one request to another: what takes longer may take for ever.
+/// long a request waits for each step of its connection before it goes on any other that is free.
 pub(crate) const DIAL_PATIENCE: Duration = Duration::from_millis(500);
 
 /// For how long a connection that requests are waiting on may be silent before its peer is asked whether it is there.

@@ -7,10 +7,12 @@
 //! forgotten.
 
 pub(super) mod key;
+mod openings;
 mod spoken;
 
 use std::collections::{HashMap, VecDeque};
 
+use openings::Openings;
 use spoken::{Known, Speaks, Spoken};
 
 use crate::engine::ids::{ConnectionId, OriginId, TransferId, of};
@@ -44,6 +46,8 @@ pub(crate) struct PoolOrigin {
     /// When those who wait for a dial have waited for long enough.
     pub(super) dial_timer: Option<TimerId>,
     pub(super) connections: usize,
+    /// Connections that are being made, each for a transfer. May hold others.
+    openings: Openings,
     /// Transfers that will want a connection as soon as the host's addresses are known.
     pub(super) resolving: usize,
     /// It waits for a slot.
@@ -124,6 +128,7 @@ impl Pool {
             is_impatient: false,
             dial_timer: None,
             connections: 0,
+            openings: Openings::default(),
             resolving: 0,
             awaits_slot: false,
             in_slot_queue: false,
@@ -291,10 +296,32 @@ impl Pool {
     }
 
     pub(super) fn open(&mut self, id: OriginId, connection: Connection) -> ConnectionId {
+        let connection = self.connections.insert(connection);
         if let Some(origin) = self.origins.get_mut(id) {
             origin.connections += 1;
+            origin.openings.note(connection, origin.connections, |id| {
+                self.connections.get(id).is_some_and(|connection| connection.claim().is_some())
+            });
         }
-        self.connections.insert(connection)
+        connection
+    }
+
+    /// Whether an origin may have a connection that is being made.
+    #[inline]
+    pub(super) fn has_openings(&self, id: OriginId) -> bool {
+        self.origins.get(id).is_some_and(|origin| !origin.openings.is_empty())
+    }
+
+    /// The connection of an origin that has been made for longest; `waits` tells whether a transfer waits for one.
+    pub(super) fn first_opening(
+        &mut self,
+        id: OriginId,
+        waits: impl Fn(TransferId, ConnectionId) -> bool,
+    ) -> Option<ConnectionId> {
+        let connections = &self.connections;
+        let awaited = |id| connections.get(id).and_then(Connection::opens_for);
+        let origin = self.origins.get_mut(id)?;
+        origin.openings.first(|id| awaited(id).is_some_and(|transfer| waits(transfer, id)))
     }
 
     /// Connections that count against the limits.

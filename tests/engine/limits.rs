@@ -135,9 +135,10 @@ fn idle_connections_over_a_lowered_limit_are_closed() {
     for _ in 0..3 {
         h.add(get("/"));
     }
-    let connections = connects(&h.wants());
-    connections.iter().for_each(|&connection| h.engine.handle_connected(connection));
-    connections.into_iter().for_each(|connection| serve(&mut h, connection));
+    for connection in connects(&h.wants()) {
+        h.engine.handle_connected(connection);
+        serve(&mut h, connection);
+    }
     assert_eq!(h.engine.stats().idle, 3);
     h.engine.set_limits(1, 3);
     h.again();

@@ -223,8 +223,8 @@ fn a_transfer_gives_up_on_stale_connections() {
             other => panic!("{other:?}"),
         })
         .collect();
-    connections.iter().for_each(|&connection| h.engine.handle_connected(connection));
     for &connection in &connections {
+        h.engine.handle_connected(connection);
         h.sent(connection);
         h.received(connection, OK);
         h.succeeds();

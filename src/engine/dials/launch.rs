@@ -99,7 +99,8 @@ impl Engine {
             self.net.to_serve.push_back(origin);
             return false;
         }
-        let Some(transfer) = self.pop(origin) else { return false };
+        let waits_longest = self.roster.recall(&mut self.net, id, origin);
+        let Some(transfer) = waits_longest.or_else(|| self.pop(origin)) else { return false };
         self.roster.begin(&mut self.net, id, transfer);
         true
     }
@@ -412,6 +413,50 @@ impl Roster {
         let next = origin.next(|id| self.transfers.get(id).is_some());
         let next = next.and_then(|id| self.transfers.get(id));
         next.is_some_and(|it| !must_be_alike || it.request.options.timeouts.connect == connect)
+    }
+
+    /// The transfer that has waited longest for a connection which is being made for it, if that takes long: it goes on one that is
+    /// `ready`, before those that are queued, and what was being made is closed. At gates the one has what the other needs, so
+    /// that it keeps it.
+    #[inline]
+    fn recall(
+        &mut self,
+        net: &mut Net,
+        ready: ConnectionId,
+        origin: OriginId,
+    ) -> Option<TransferId> {
+        match net.pool.has_openings(origin) && !net.gates.any() {
+            true => self.recall_late(net, ready, origin),
+            false => None,
+        }
+    }
+
+    #[cold]
+    fn recall_late(
+        &mut self,
+        net: &mut Net,
+        ready: ConnectionId,
+        origin: OriginId,
+    ) -> Option<TransferId> {
+        let waits = |id, connection| {
+            let transfer: Option<&Transfer> = self.transfers.get(id);
+            transfer.is_some_and(|transfer| transfer.place == Place::Opening(connection))
+        };
+        let dial = net.pool.first_opening(origin, waits)?;
+        let connection = net.pool.connections.get(dial).filter(|it| it.is_late(net.now))?;
+        let shares = net.pool.connections.get(ready)?.may_be_shared();
+        // one that was refused by HTTP/2 waits for a connection of the other kind
+        if shares && !net.pool.get(origin)?.may_speak_http2() {
+            return None;
+        }
+        let id = connection.opens_for()?;
+        let transfer = self.transfers.get_mut(id)?;
+        transfer.spent = transfer.spent_by_now(Some(connection), net);
+        (transfer.place, transfer.since) = (Place::Connection, net.now);
+        let race = transfer.race.take();
+        net.close(dial);
+        race.into_iter().for_each(|race| net.abandon_race(race));
+        Some(id)
     }
 
     /// An exchange, whose first bytes the driver had before, begins: its connection is there.

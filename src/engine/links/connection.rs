@@ -17,6 +17,7 @@ use crate::engine::names::stub::ChannelId;
 use crate::engine::timers::TimerId;
 use crate::error::Phase;
 use crate::id::Id;
+use crate::limits;
 use crate::time::Time;
 
 /// A connection in the engine.
@@ -220,6 +221,22 @@ impl Connection {
     /// The transfer for which it is being made.
     pub(in crate::engine) fn opens_for(&self) -> Option<TransferId> {
         self.claim().map(|claim| claim.transfer)
+    }
+
+    /// Whether it has been on one step for long while it is set up, and nothing of a request is with the driver.
+    pub(in crate::engine) fn is_late(&self, now: Time) -> bool {
+        let since = match &self.state {
+            State::Connecting(state) if state.early.is_none() => state.since,
+            State::Tunnelling(state) => state.connected,
+            State::Handshaking(state) => state.since,
+            State::Connecting(_)
+            | State::Exchanging(_)
+            | State::Multiplexed(_)
+            | State::Free
+            | State::Idle(_)
+            | State::Names(_) => return false,
+        };
+        since + limits::DIAL_PATIENCE <= now
     }
 
     /// Whether its socket is connected, and the layers above are being set up.

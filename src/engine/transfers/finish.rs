@@ -554,7 +554,11 @@ impl Net {
 impl Transfer {
     /// What its waits have taken, together with the one that is under way.
     #[inline(always)]
-    fn spent_by_now(&self, connection: Option<&Connection>, net: &Net) -> Spent {
+    pub(in crate::engine) fn spent_by_now(
+        &self,
+        connection: Option<&Connection>,
+        net: &Net,
+    ) -> Spent {
         let mut spent = self.spent;
         // the wait that was under way when it ended
         let waited = |since: Time| net.now.nanos_since(since);

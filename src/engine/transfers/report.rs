@@ -184,7 +184,7 @@ pub struct Times {
     pub queue: Duration,
     /// Looking the name up.
     pub resolve: Duration,
-    /// Connecting.
+    /// Connecting. This and the next two are also of a connection that took too long, and was given up for another that was free.
     pub connect: Duration,
     /// Having a proxy open a tunnel, its own TLS handshake included.
     pub proxy: Duration,
