@@ -141,10 +141,14 @@ fn read<W: Fn()>(mut reader: impl Read, pieces: SyncSender<Piece>, tell: &Tell<W
             piece.truncate(length);
             piece
         });
-        if pieces.send(read).is_err() || is_last {
+        if pieces.send(read).is_err() {
             return;
         }
+        // the last, too, is told of before the reader is dropped, which may take its time
         tell.tell();
+        if is_last {
+            return;
+        }
     }
 }
 

@@ -231,6 +231,10 @@ impl Ahead {
             }
             Ok(read) => {
                 bytes.truncate(read);
+                // a file that gives little at a time is not to hold much for each
+                if read < bytes.capacity() / 2 {
+                    bytes.shrink_to_fit();
+                }
                 self.read += read as u64;
                 self.held += read;
                 self.blocks.push_back(bytes);

@@ -209,7 +209,9 @@ impl BodySource for Pipe {
                 Ok(Ok(next)) => (*piece, *given) = (next, 0),
                 Ok(Err(error)) => return SourceRead::Failed(format!("cannot read on: {error}")),
                 Err(TryRecvError::Empty) => return SourceRead::Pending,
-                Err(TryRecvError::Disconnected) => return SourceRead::End,
+                Err(TryRecvError::Disconnected) => {
+                    return SourceRead::Failed("cannot read on: its thread is gone".to_owned());
+                }
             }
         }
         let length = (piece.len() - *given).min(out.len());

@@ -49,7 +49,7 @@ pub(crate) struct CredentialArgs {
 
     /// Like -n, from FILE
     #[arg(long, value_name = "FILE")]
-    netrc_file: Option<PathBuf>,
+    pub(crate) netrc_file: Option<PathBuf>,
 
     /// Take logins from ~/.netrc, or the file of --netrc-file, where URLs have none
     #[arg(long)]

@@ -115,7 +115,17 @@ fn read_by_each(set: &FetchArgs) -> Vec<PathBuf> {
     });
     let data = body.data.files().map(PathBuf::from);
     let forms = body.form.files().map(PathBuf::from);
-    input.chain(lines).chain(query).chain(uploads).chain(data).chain(forms).collect()
+    let format = set.write_out.write_out.iter().filter_map(|text| text.strip_prefix('@'));
+    let named = [
+        &set.credentials.netrc_file,
+        &set.tls.cert,
+        &set.tls.key,
+        &set.connection.cacert,
+        &set.proxy.proxy_cacert,
+        &set.condition.etag_compare,
+    ];
+    let named = named.into_iter().flatten().cloned().chain(format.map(PathBuf::from));
+    input.chain(lines).chain(query).chain(uploads).chain(data).chain(forms).chain(named).collect()
 }
 
 /// Whether it can be read again and again. What is not there is told of by who reads it.

@@ -115,7 +115,7 @@ fn what_needs_all_in_one_place_is_refused() {
     let pipe = directory.path().join("pipe");
     assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     let pipe = pipe.to_str().unwrap();
-    let refused: [(&[&str], &str); 12] = [
+    let refused: [(&[&str], &str); 14] = [
         (&["-c", "jar", "--discard"], "-b, -c and --hsts"),
         (&["-C", "-", "-O"], "-C"),
         (&["--fail-early", "--discard"], "--fail-early"),
@@ -126,6 +126,8 @@ fn what_needs_all_in_one_place_is_refused() {
         (&["--connections", "1", "--discard"], "--connections"),
         (&["--discard", "-i", "-"], "standard input"),
         (&["--discard", "-d", &format!("@{pipe}")], "is no plain file"),
+        (&["--discard", "--netrc-file", pipe], "is no plain file"),
+        (&["--discard", "-w", &format!("@{pipe}")], "is no plain file"),
         (&["-o", "-"], "into a stream"),
         (&[], "into a stream"),
     ];
