@@ -13,6 +13,14 @@ pub const ROBOTS_AGE: Duration = Duration::from_secs(24 * 60 * 60);
 pub const ROBOTS_REDIRECTS: usize = 5;
 /// The longest Crawl-delay that is kept as it says; a longer one is taken for this.
 pub const CRAWL_DELAY: Duration = Duration::from_secs(24 * 60 * 60);
+/// How long the rules that were had last are kept to while a robots.txt cannot be had (RFC 9309, 2.3.1.4, whose example this is); none that are older
+/// are known, and nothing may be fetched.
+pub const ROBOTS_STALE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+/// How soon it is asked for again where they are.
+pub const ROBOTS_AGAIN: Duration = Duration::from_secs(60 * 60);
+/// Octets of one URL's path and of patterns that are compared for one URL, about; where that is not enough to know that it is allowed, it is not.
+/// (A thousand rules with a `*`, and a path of a thousand octets.)
+pub const ROBOTS_STEPS: usize = 1 << 20;
 /// Sitemaps that one robots.txt can name.
 pub const ROBOTS_SITEMAPS: usize = 1000;
 
@@ -32,6 +40,10 @@ pub const WARC_HTTP_HEAD: u64 = 1024 * 1024;
 /// Faults of one record that are told.
 pub const WARC_FAULTS: usize = 8;
 
+/// URLs that are settled without a request in one turn, since a robots.txt refuses them or could not be had: whoever has more of them goes on
+/// in the next, after what has come for others.
+pub const SETTLED: usize = 256;
+
 /// Redirects, one after the other, after which a URL is not followed any further.
 pub const REDIRECTS: u8 = 10;
 /// How often in a row a robots.txt may be put off (429) before its origin is left for another run.
@@ -42,7 +54,7 @@ pub const HOST_FAILURES: u32 = 5;
 pub const SLOW: Duration = Duration::from_secs(1);
 /// How long that is at most.
 pub const SLOW_WAIT: Duration = Duration::from_secs(60);
-/// How long a host is left alone at most, whatever it says.
+/// How long a host is left alone at most, whatever it says, and whatever an earlier run with another clock has noted down.
 pub const BUSY_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 /// Bytes that read robots.txts take in memory, about; the store has them all, and whatever has left the memory is read there again.
 pub const ROBOTS_CACHE: usize = 64 * 1024 * 1024;

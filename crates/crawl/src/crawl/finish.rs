@@ -9,7 +9,7 @@ use ringdove::{Message, Outcome, Report, Time, Url};
 use super::fetch::Fetch;
 use super::pace::{self, retry_after};
 use super::{Ask, Crawl, CrawlError, Job, Known, Page, Purpose, millis};
-use crate::frontier::{Queued, RobotsRecord};
+use crate::frontier::{HostRecord, Queued, RobotsRecord};
 use crate::limits;
 use crate::links::Kind;
 use crate::robots::{Answer, Robots, Standing};
@@ -22,7 +22,11 @@ impl Crawl {
         let Ok((outcome, fetch)) = message.into_parts::<Fetch>() else { return Ok(()) };
         let now = clock::now();
         self.uncommitted += 1;
-        let pause = self.pause_after(&job, &outcome, &fetch, now);
+        let rules = match &job.purpose {
+            Purpose::Page(_) => None,
+            Purpose::Robots(ask) => self.rules_before(&ask.origin, now)?,
+        };
+        let pause = self.pause_after(&job, &outcome, &fetch, rules.is_some(), now);
         let host = job.host.clone();
         match job.purpose {
             Purpose::Page(queued) => {
@@ -30,7 +34,7 @@ impl Crawl {
             }
             Purpose::Robots(ask) => {
                 self.keep_robots(&job.url, &outcome, &fetch)?;
-                self.finish_robots(ask, &host, outcome, &fetch)?;
+                self.finish_robots(ask, &host, outcome, &fetch, rules)?;
             }
         }
         let told = self.hosts.get(&host).map_or(0, |state| state.record.delay);
@@ -48,51 +52,63 @@ impl Crawl {
             }
             Purpose::Robots(ask) => {
                 let why = format!("robots.txt could not be asked for: {why}");
-                self.settle_robots(&ask, Standing::Denied(why))?;
+                self.settle_robots(&ask, Standing::Denied(why), None)?;
             }
         }
         self.settle_host(&job.host, clock::now(), Duration::ZERO)
     }
 
-    /// How long a host is to be left alone beyond its delay; `None` if it is given up for this run.
+    /// How long the host that was asked is to be left alone beyond its delay; `None` if it is given up for this run.
+    ///
+    /// A host is left alone as long as it says itself, whoever has led there. That it does not answer, or is busy again and again, counts against
+    /// the one whose robots.txt was asked for: where that leads is its own choice, and others lose nothing by it.
     fn pause_after(
         &mut self,
         job: &Job,
         outcome: &Outcome,
         fetch: &Fetch,
+        has_rules: bool,
         now: Time,
     ) -> Option<Duration> {
-        let state = self.hosts.get_mut(&job.host)?;
+        let charged = job.charged();
+        let asked = &mut self.hosts.get_mut(&job.host)?.record;
         let pause = match &outcome.result {
             Ok(response) if matches!(response.status, 429 | 503) => {
                 let told = fetch.field("retry-after");
                 let told = told.and_then(|value| retry_after(value, fetch.field("date")));
-                if told.is_none()
-                    && response.status == 503
-                    && matches!(job.purpose, Purpose::Robots(_))
-                {
+                let is_denied = matches!(job.purpose, Purpose::Robots(_)) && !has_rules;
+                if told.is_none() && response.status == 503 && is_denied {
                     // nothing more is asked of this origin in this run anyway
                     return Some(Duration::ZERO);
                 }
-                pace::busy(&mut state.record, told, self.config.busy_wait)
+                let mut nobody = HostRecord::default();
+                let charged = self.hosts.get_mut(charged).map(|state| &mut state.record);
+                pace::busy(charged.unwrap_or(&mut nobody), told, self.config.busy_wait)
             }
-            Ok(_) => {
-                return Some(pace::answered(&mut state.record, now.since(job.began)));
-            }
+            Ok(_) => return Some(pace::answered(asked, now.since(job.began))),
             // that it answers at all is not known
             Err(error) if error.is_transient() && fetch.head.is_empty() => {
-                match pace::failed(&mut state.record, self.config.retry_wait) {
-                    Some(pause) => pause,
-                    None => {
-                        self.give_up(&job.host, "it does not answer");
-                        return None;
-                    }
-                }
+                let pause = self.pause_after_none(charged, now);
+                if charged == job.host { pause? } else { Duration::ZERO }
             }
             Err(_) => return Some(Duration::ZERO),
         };
         // so that another run keeps it, too
         self.is_urgent = true;
+        Some(pause)
+    }
+
+    /// No answer came, which counts against this host. Returns how long it is left alone.
+    fn pause_after_none(&mut self, charged: &str, now: Time) -> Option<Duration> {
+        let now = self.millis(now);
+        // one that sleeps since has begun anew
+        let Some(state) = self.hosts.get_mut(charged) else { return Some(Duration::ZERO) };
+        let Some(pause) = pace::failed(&mut state.record, self.config.retry_wait) else {
+            self.give_up(charged, "it does not answer");
+            return None;
+        };
+        state.record.not_before = state.record.not_before.max(now.saturating_add(millis(pause)));
+        self.parts.frontier.set_host(charged, state.record);
         Some(pause)
     }
 
@@ -202,6 +218,7 @@ impl Crawl {
         host: &str,
         outcome: Outcome,
         fetch: &Fetch,
+        rules: Option<(u64, Vec<u8>)>,
     ) -> Result<(), CrawlError> {
         let status = outcome.result.as_ref().ok().map(|response| response.status);
         let location = fetch.field("location").and_then(|location| ask.url.join(location).ok());
@@ -218,40 +235,67 @@ impl Crawl {
             Some(status) => Answer::Status(status, &decoded),
             None => Answer::Unreachable,
         };
-        let old = match self.parts.frontier.robots(&ask.origin)? {
-            Some(RobotsRecord::Rules { text, .. }) => Some(text),
-            _ => None,
-        };
-        let mut standing = Standing::of(answer, old);
-        if let (Standing::Denied(why), Err(error)) = (&mut standing, &outcome.result) {
+        let mut standing = Standing::of(answer, rules.is_some());
+        if let (Standing::Denied(why) | Standing::Kept(why), Err(error)) =
+            (&mut standing, &outcome.result)
+        {
             why.push_str(&format!(": {error}"));
         }
         if standing == Standing::Deferred && !self.only_robots {
-            if let Some(state) = self.hosts.get_mut(host)
-                && state.record.busy < limits::ROBOTS_DEFERRED
+            // one that sleeps since asks for it anew
+            let Some(home) = self.hosts.get(&ask.home) else { return Ok(()) };
+            if home.record.busy < limits::ROBOTS_DEFERRED
+                && let Some(state) = self.hosts.get_mut(host)
             {
                 self.parts.log.robots(&ask.origin, "429: asked for again later");
                 state.asks.push_back(ask);
                 return Ok(());
             }
             let why = "robots.txt was answered with 429".to_owned();
-            return self.settle_robots(&ask, Standing::Denied(why));
+            return self.settle_robots(&ask, Standing::Denied(why), None);
         }
-        self.settle_robots(&ask, standing)
+        self.settle_robots(&ask, standing, rules)
     }
 
-    /// What an origin's robots.txt comes to is known: its host can go on.
-    fn settle_robots(&mut self, ask: &Ask, standing: Standing) -> Result<(), CrawlError> {
-        let said = match standing {
-            Standing::Rules(text) => self.learn_rules(ask, text)?,
-            Standing::Denied(why) => {
+    /// The rules that an origin had, and when they were fetched, if that is not too long ago.
+    fn rules_before(&self, origin: &str, now: Time) -> Result<Option<(u64, Vec<u8>)>, CrawlError> {
+        let now = self.millis(now);
+        Ok(match self.parts.frontier.robots(origin)? {
+            Some(RobotsRecord::Rules { at, text, .. })
+                if now.abs_diff(at) < millis(limits::ROBOTS_STALE) =>
+            {
+                Some((at, text))
+            }
+            _ => None,
+        })
+    }
+
+    /// What an origin's robots.txt comes to is known: its host can go on. `before` is what was known of it.
+    fn settle_robots(
+        &mut self,
+        ask: &Ask,
+        standing: Standing,
+        before: Option<(u64, Vec<u8>)>,
+    ) -> Result<(), CrawlError> {
+        let now = self.millis(clock::now());
+        let said = match (standing, before) {
+            (Standing::Rules(text), _) => {
+                let until = now.saturating_add(millis(limits::ROBOTS_AGE));
+                self.learn_rules(ask, text, now, until)?
+            }
+            (Standing::Kept(why), Some((at, text))) => {
+                let until = now.saturating_add(millis(limits::ROBOTS_AGAIN));
+                let said = self.learn_rules(ask, text, at, until)?;
+                format!("{why}: as before, {said}")
+            }
+            (Standing::Denied(why) | Standing::Kept(why), _) => {
                 let run = self.parts.frontier.run();
                 let record = RobotsRecord::Denied { run, why: why.clone() };
                 self.parts.frontier.set_robots(&ask.origin, record);
                 self.origins.keep(&ask.origin, Known::Denied(why.clone()));
                 why
             }
-            Standing::Deferred => "429".to_owned(),
+            (Standing::Deferred, _) => "429".to_owned(),
         };
         self.parts.log.robots(&ask.origin, &said);
         if let Some(state) = self.hosts.get_mut(&ask.home) {
@@ -261,13 +305,18 @@ impl Crawl {
         Ok(())
     }
 
-    /// Returns what is to be said of them.
-    fn learn_rules(&mut self, ask: &Ask, mut text: Vec<u8>) -> Result<String, CrawlError> {
+    /// Takes the rules that were fetched at this time, and are believed until that. Returns what is to be said of them.
+    fn learn_rules(
+        &mut self,
+        ask: &Ask,
+        mut text: Vec<u8>,
+        at: u64,
+        until: u64,
+    ) -> Result<String, CrawlError> {
         let length = text.len();
         text.truncate(limits::ROBOTS_BYTES);
-        let at = self.millis(clock::now());
         let robots = Robots::parse(&text, &self.token);
-        self.parts.frontier.set_robots(&ask.origin, RobotsRecord::Rules { at, text });
+        self.parts.frontier.set_robots(&ask.origin, RobotsRecord::Rules { at, until, text });
         let delay = robots.crawl_delay().unwrap_or_default();
         self.lengthen_delay(&ask.home, millis(delay))?;
         if !self.only_robots
@@ -277,13 +326,23 @@ impl Crawl {
                 self.add(&sitemap, Kind::Sitemap, None)?;
             }
         }
-        self.origins.keep(&ask.origin, Known::Rules { robots, at });
+        self.origins.keep(&ask.origin, Known::Rules { robots, at, until });
         let part = if length > limits::ROBOTS_BYTES {
             format!(", of its first {} bytes", limits::ROBOTS_BYTES)
         } else {
             String::new()
         };
         Ok(format!("rules, with a delay of {delay:?}{part}"))
+    }
+}
+
+impl Job {
+    /// Against whom it counts that there is no answer.
+    fn charged(&self) -> &str {
+        match &self.purpose {
+            Purpose::Page(_) => &self.host,
+            Purpose::Robots(ask) => &ask.home,
+        }
     }
 }
 

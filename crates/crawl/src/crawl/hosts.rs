@@ -9,6 +9,7 @@ use std::time::Duration;
 use ringdove::protocol::Origin;
 use ringdove::{Time, Url};
 
+use super::start::Prepared;
 use super::{Ask, Crawl, CrawlError, Purpose};
 use crate::frontier::{HostRecord, Left, Queued, Until};
 use crate::limits;
@@ -73,9 +74,10 @@ impl Crawl {
         let run = self.parts.frontier.run();
         if record.run != run {
             record.begin(run);
-            // when it was asked last nobody knows
+            // when it was asked last nobody knows, nor by which clock it was said until when it is to be left alone
             let delay = millis(self.config.delay).max(record.delay);
-            record.not_before = record.not_before.max(self.began_at.saturating_add(delay));
+            let latest = record.not_before.min(self.latest());
+            record.not_before = latest.max(self.began_at.saturating_add(delay));
         }
         let wait = self.wait_of(&record, now);
         if wait > limits::AWAKE_WAIT {
@@ -85,6 +87,17 @@ impl Crawl {
         self.set_interval(host, record.delay, true);
         self.hosts.insert(host.to_owned(), HostState { record, ..HostState::default() });
         self.schedule.wait(host, now + wait);
+    }
+
+    /// Until when a host that an earlier run has asked can have to be left alone at most.
+    pub(super) fn latest(&self) -> u64 {
+        let longest = limits::BUSY_WAIT.max(limits::CRAWL_DELAY).max(self.config.delay);
+        self.began_at.saturating_add(millis(longest))
+    }
+
+    /// Whether a host's time has come.
+    pub(super) fn is_due(&self, host: &str, now: Time) -> bool {
+        self.hosts.get(host).is_some_and(|state| self.wait_of(&state.record, now).is_zero())
     }
 
     fn wait_of(&self, record: &HostRecord, now: Time) -> Duration {
@@ -99,7 +112,7 @@ impl Crawl {
         now: Time,
         wait: Duration,
     ) -> Result<(), CrawlError> {
-        let has_more = self.prepare(host, now)?;
+        let prepared = self.prepare(host, now)?;
         let not_before = self.millis(now).saturating_add(millis(wait)).saturating_add(1);
         let has_room = self.room() > 0;
         let Some(state) = self.hosts.get_mut(host) else { return Ok(()) };
@@ -108,20 +121,26 @@ impl Crawl {
         let serves = !state.asks.is_empty() || matches!(state.ready, Some((_, Purpose::Robots(_))));
         let is_awaiting = !state.awaited.is_empty();
         let wait = wait.max(self.wait_of(&record, now));
-        let until = match has_more {
-            true if wait <= limits::AWAKE_WAIT && (has_room || serves) => {
+        let until = match prepared {
+            Prepared::InPart => {
+                // there is more to settle, whatever its time
+                self.schedule.wait(host, now);
+                self.parts.frontier.set_host(host, record);
+                return Ok(());
+            }
+            Prepared::Ready if wait <= limits::AWAKE_WAIT && (has_room || serves) => {
                 self.schedule.wait(host, now + wait);
                 self.parts.frontier.set_host(host, record);
                 return Ok(());
             }
-            true => Until::Time,
-            false if is_awaiting => {
+            Prepared::Ready => Until::Time,
+            Prepared::Nothing if is_awaiting => {
                 self.schedule.rest(host, now + wait);
                 self.parts.frontier.set_host(host, record);
                 return Ok(());
             }
-            false if record.left == Left::Nothing => Until::Work,
-            false => Until::NextRun,
+            Prepared::Nothing if record.left == Left::Nothing => Until::Work,
+            Prepared::Nothing => Until::NextRun,
         };
         self.sleep(host, until);
         Ok(())

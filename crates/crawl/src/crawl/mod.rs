@@ -35,6 +35,7 @@ use crate::scope::Scope;
 use fetch::Room;
 use hosts::{HostState, Hosts, millis};
 use origins::{Known, Origins};
+use start::Prepared;
 
 pub use config::{Budget, CrawlConfig};
 pub use log::Log;
@@ -65,6 +66,8 @@ pub struct Crawl {
     committed: Time,
     /// Pages and robots.txt since the last commit.
     uncommitted: usize,
+    /// URLs that were settled without a request in this turn.
+    settled: usize,
     /// Something was learnt that has to survive before the next request.
     is_urgent: bool,
     /// Nothing but robots.txt is asked for.
@@ -137,7 +140,7 @@ impl Crawl {
         let token = config.token()?.to_owned();
         let now = clock::now();
         let Totals { pages, bytes } = parts.frontier.totals();
-        Ok(Crawl {
+        let mut crawl = Crawl {
             driver,
             room: Room::new(config.max_bodies, config.parallel),
             config,
@@ -152,9 +155,13 @@ impl Crawl {
             began_at: u64::try_from(clock::unix_micros() / 1_000).unwrap_or(0),
             committed: now,
             uncommitted: 0,
+            settled: 0,
             is_urgent: false,
             only_robots: false,
-        })
+        };
+        let latest = crawl.latest();
+        crawl.parts.frontier.distrust(latest);
+        Ok(crawl)
     }
 
     /// Queues seeds that have not been seen. Those that are refused are in the log, with the reason.
@@ -177,6 +184,7 @@ impl Crawl {
     /// The driver, the frontier or the sink cannot go on. What was committed is safe.
     pub fn turn(&mut self, max: Duration) -> Result<Option<End>, CrawlError> {
         let now = clock::now();
+        self.settled = 0;
         self.commit_if_due(now)?;
         let is_spent = self.config.budget.is_spent(&self.tally, now.since(self.began));
         if !is_spent {
@@ -245,7 +253,8 @@ impl Crawl {
         let (host, origin) = (host_of(&canonical), origin_of(&canonical));
         self.only_robots = true;
         // whatever it waits for, this is now
-        let record = self.parts.frontier.wake(&host)?;
+        let mut record = self.parts.frontier.wake(&host)?;
+        record.not_before = 0;
         self.hosts.insert(host.clone(), HostState { record, ..HostState::default() });
         self.ask_for_robots(&host, &origin, &canonical);
         self.schedule.wait(&host, Time::ZERO);
@@ -331,7 +340,7 @@ impl Crawl {
     fn commit(&mut self, now: Time) -> Result<(), CrawlError> {
         let mark = self.parts.sink.sync()?;
         for host in self.parts.frontier.commit(&mark, self.millis(now))? {
-            if self.prepare(&host, now)? {
+            if self.prepare(&host, now)? != Prepared::Nothing {
                 self.schedule.wake(&host);
             }
         }

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use super::hosts::millis;
 use crate::frontier::{Frontier, FrontierError, RobotsRecord};
 use crate::limits;
 use crate::robots::Robots;
@@ -36,6 +37,8 @@ pub(super) enum Known {
         robots: Robots,
         /// When they were fetched.
         at: u64,
+        /// Until when they are believed.
+        until: u64,
     },
     /// Nothing may be fetched in this run: why not.
     Denied(String),
@@ -45,8 +48,8 @@ impl Known {
     /// What of another run could not be had is not known.
     fn of(record: RobotsRecord, token: &str, this_run: u64) -> Option<Known> {
         match record {
-            RobotsRecord::Rules { at, text } => {
-                Some(Known::Rules { robots: Robots::parse(&text, token), at })
+            RobotsRecord::Rules { at, until, text } => {
+                Some(Known::Rules { robots: Robots::parse(&text, token), at, until })
             }
             RobotsRecord::Denied { run, why } => (run == this_run).then_some(Known::Denied(why)),
         }
@@ -92,10 +95,11 @@ impl Origins {
                 self.keep(origin, known)
             }
         };
-        let age = u64::try_from(limits::ROBOTS_AGE.as_millis()).unwrap_or(u64::MAX);
         let holds = match &*known {
-            // a clock that was set back by more says nothing of an age
-            Known::Rules { at, .. } => now.abs_diff(*at) < age,
+            // a clock that was set back by more says nothing of a time
+            Known::Rules { at, until, .. } => {
+                now < *until && at.saturating_sub(now) < millis(limits::ROBOTS_AGE)
+            }
             Known::Denied(_) => true,
         };
         Ok(holds.then_some(known))
@@ -145,7 +149,7 @@ mod tests {
     const DAY: u64 = 24 * 60 * 60 * 1000;
 
     fn rules(text: &str) -> RobotsRecord {
-        RobotsRecord::Rules { at: 2 * DAY, text: text.as_bytes().to_vec() }
+        RobotsRecord::Rules { at: 2 * DAY, until: 3 * DAY, text: text.as_bytes().to_vec() }
     }
 
     #[test]

@@ -24,6 +24,17 @@ enum Next {
     Leave(String),
 }
 
+/// What there is to ask a host for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Prepared {
+    /// Its next request is ready.
+    Ready,
+    /// Nothing, for now.
+    Nothing,
+    /// That is not known yet: so much was settled in this turn that the rest is for the next.
+    InPart,
+}
+
 impl Crawl {
     pub(super) fn start_what_is_due(&mut self, now: Time) -> Result<(), CrawlError> {
         if !self.only_robots {
@@ -31,33 +42,43 @@ impl Crawl {
         }
         while self.in_flight.len() < self.config.parallel {
             let Some(host) = self.schedule.next(now) else { break };
-            self.prepare(&host, now)?;
-            let ready = self.hosts.get_mut(&*host).and_then(|state| state.ready.take());
-            match ready {
-                Some((url, purpose)) => self.send(&host, url, purpose)?,
-                None => self.settle_host(&host, now, Duration::ZERO)?,
+            match self.prepare(&host, now)? {
+                Prepared::Ready if self.is_due(&host, now) => self.send_ready(&host)?,
+                Prepared::Ready | Prepared::Nothing => {
+                    self.settle_host(&host, now, Duration::ZERO)?;
+                }
+                Prepared::InPart => {
+                    // behind all whose time has come before
+                    self.schedule.wait(&host, now);
+                    break;
+                }
             }
         }
         Ok(())
     }
 
-    /// Makes the next request of a host ready. Returns whether there is one: what needs no request is settled here, whatever the
-    /// host's time.
-    pub(super) fn prepare(&mut self, host: &str, now: Time) -> Result<bool, CrawlError> {
-        let Some(state) = self.hosts.get_mut(host) else { return Ok(false) };
+    /// Makes the next request of a host ready, if there is one. What needs no request is settled here, whatever the host's time, as far as
+    /// [`limits::SETTLED`] in all of a turn.
+    pub(super) fn prepare(&mut self, host: &str, now: Time) -> Result<Prepared, CrawlError> {
+        let Some(state) = self.hosts.get_mut(host) else { return Ok(Prepared::Nothing) };
         // after another host's robots.txt it is a page's turn
         let is_first = state.asks.front().is_some_and(|ask| ask.home == host || !state.has_served);
         if state.ready.is_some() || is_first && state.make_ask_ready(host) {
-            return Ok(true);
+            return Ok(Prepared::Ready);
         }
         state.has_served = false;
         while let Some(queued) = self.next_of(host)? {
+            let Some(state) = self.hosts.get_mut(host) else { return Ok(Prepared::Nothing) };
+            if self.settled >= limits::SETTLED {
+                state.held.push_front(queued);
+                return Ok(Prepared::InPart);
+            }
             let next = self.consider(&queued, now)?;
-            let Some(state) = self.hosts.get_mut(host) else { return Ok(false) };
+            let Some(state) = self.hosts.get_mut(host) else { return Ok(Prepared::Nothing) };
             match next {
                 Next::Fetch(url) => {
                     state.ready = Some((url, Purpose::Page(queued)));
-                    return Ok(true);
+                    return Ok(Prepared::Ready);
                 }
                 Next::Ask(url) => {
                     state.held.push_front(queued);
@@ -65,18 +86,21 @@ impl Crawl {
                     break;
                 }
                 Next::Refuse(refusal, why) => {
+                    self.settled += 1;
                     self.tally.count_refusal(refusal);
                     self.parts.log.refused(&queued.entry, why);
                     self.parts.frontier.finish(&queued);
                 }
                 Next::Leave(why) => {
+                    self.settled += 1;
                     state.record.left = state.record.left.max(Left::Some);
                     self.tally.left += 1;
                     self.parts.log.left(&queued.entry.url, &why);
                 }
             }
         }
-        Ok(self.hosts.get_mut(host).is_some_and(|state| state.make_ask_ready(host)))
+        let has_ask = self.hosts.get_mut(host).is_some_and(|state| state.make_ask_ready(host));
+        Ok(if has_ask { Prepared::Ready } else { Prepared::Nothing })
     }
 
     /// What was held, or else the next of the queue, if the host may be asked for pages now.
@@ -134,6 +158,13 @@ impl Crawl {
             let (origin, home) = (origin.to_owned(), host.to_owned());
             state.awaited.push(origin.clone());
             state.asks.push_front(Ask { origin, home, url: robots, redirects: 0 });
+        }
+    }
+
+    fn send_ready(&mut self, host: &str) -> Result<(), CrawlError> {
+        match self.hosts.get_mut(host).and_then(|state| state.ready.take()) {
+            Some((url, purpose)) => self.send(host, url, purpose),
+            None => Ok(()),
         }
     }
 

@@ -246,6 +246,10 @@ impl Frontier for DiskFrontier {
         Ok(record)
     }
 
+    fn distrust(&mut self, latest: u64) {
+        self.rows.distrust(latest);
+    }
+
     fn next_wake(&mut self) -> Result<Option<u64>, FrontierError> {
         let DiskFrontier { rows, awake, changes, hosts, .. } = self;
         rows.first(|row, host| Ok(asleep(awake, changes, hosts, row, host)?.is_some()))
@@ -542,7 +546,7 @@ mod tests {
     fn robots_are_kept() {
         let folder = tempfile::tempdir().unwrap();
         let mut frontier = DiskFrontier::open(folder.path()).unwrap();
-        let record = RobotsRecord::Rules { at: 1, text: vec![b'x'; 100_000] };
+        let record = RobotsRecord::Rules { at: 1, until: 2, text: vec![b'x'; 100_000] };
         frontier.set_robots("http://a", record.clone());
         frontier.set_robots("http://a", record.clone());
         assert!((100_000..101_000).contains(&frontier.uncommitted()));

@@ -76,6 +76,8 @@ pub enum RobotsRecord {
     Rules {
         /// When it was fetched: milliseconds since 1970.
         at: u64,
+        /// Until when it is believed.
+        until: u64,
         /// As far as it is read.
         text: Vec<u8>,
     },
@@ -90,6 +92,10 @@ pub enum RobotsRecord {
 
 /// Of each layout.
 const VERSION: u8 = 2;
+
+/// Kinds of records of a robots.txt. (0 was one of rules without a time until when.)
+const DENIED: u8 = 1;
+const RULES: u8 = 2;
 
 impl Entry {
     pub(super) fn to_bytes(&self) -> Vec<u8> {
@@ -161,20 +167,25 @@ impl HostRecord {
 
 impl RobotsRecord {
     pub(super) fn to_bytes(&self) -> Vec<u8> {
-        let (kind, number, text) = match self {
-            RobotsRecord::Rules { at, text } => (0, at, &text[..]),
-            RobotsRecord::Denied { run, why } => (1, run, why.as_bytes()),
+        let (kind, numbers, text) = match self {
+            RobotsRecord::Rules { at, until, text } => (RULES, [*at, *until], &text[..]),
+            RobotsRecord::Denied { run, why } => (DENIED, [*run, 0], why.as_bytes()),
         };
-        [&[VERSION, kind], &number.to_le_bytes()[..], text].concat()
+        let [number, until] = numbers.map(u64::to_le_bytes);
+        [&[VERSION, kind], &number[..], &until, text].concat()
     }
 
     pub(super) fn from_bytes(bytes: &[u8]) -> Option<RobotsRecord> {
         let (&[VERSION, kind], rest) = bytes.split_first_chunk()? else { return None };
-        let (number, text) = rest.split_first_chunk()?;
-        let (number, text) = (u64::from_le_bytes(*number), text.to_vec());
+        let (number, rest) = rest.split_first_chunk()?;
+        let (until, text) = rest.split_first_chunk()?;
+        let (number, until) = (u64::from_le_bytes(*number), u64::from_le_bytes(*until));
+        let text = text.to_vec();
         match kind {
-            0 => Some(RobotsRecord::Rules { at: number, text }),
-            1 => Some(RobotsRecord::Denied { run: number, why: String::from_utf8(text).ok()? }),
+            RULES => Some(RobotsRecord::Rules { at: number, until, text }),
+            DENIED => {
+                Some(RobotsRecord::Denied { run: number, why: String::from_utf8(text).ok()? })
+            }
             _ => None,
         }
     }
@@ -222,12 +233,12 @@ mod tests {
             assert_eq!(HostRecord::from_bytes(&record.to_bytes()[..length]), None);
         }
         assert_eq!(Entry::from_bytes("a", &[VERSION + 1; 40]), None);
-        let rules = RobotsRecord::Rules { at: 7, text: b"\xff".to_vec() };
+        let rules = RobotsRecord::Rules { at: 7, until: 8, text: b"\xff".to_vec() };
         let denied = RobotsRecord::Denied { run: 7, why: "503".to_owned() };
         for record in [rules, denied] {
             let bytes = record.to_bytes();
             assert_eq!(RobotsRecord::from_bytes(&bytes), Some(record));
-            assert_eq!(RobotsRecord::from_bytes(&bytes[..9]), None);
+            assert_eq!(RobotsRecord::from_bytes(&bytes[..17]), None);
         }
     }
 }

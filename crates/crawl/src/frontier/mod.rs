@@ -92,6 +92,10 @@ pub trait Frontier {
     /// The store cannot be read.
     fn wake(&mut self, host: &str) -> Result<HostRecord, FrontierError>;
 
+    /// Of the hosts that earlier runs have put to sleep, those that would sleep longer than until `latest` are due now: the clock was
+    /// another one then.
+    fn distrust(&mut self, latest: u64);
+
     /// When the time of the next host comes that sleeps; `None` if none waits for its time.
     ///
     /// # Errors

@@ -15,15 +15,15 @@ pub(super) struct Rows {
     rows: Keyspace,
     /// Of this run.
     run: u64,
-    /// Up to where those that have a time were given out, and those that runs have left.
-    cursors: [Vec<u8>; 2],
+    /// Up to where those that have a time were given out, those that runs have left, and those whose time is none.
+    cursors: [Vec<u8>; 3],
     /// The time of the first that has not been given out, if that is known.
     first: Option<Option<u64>>,
 }
 
 impl Rows {
     pub(super) fn new(rows: Keyspace, run: u64) -> Rows {
-        Rows { rows, run, cursors: [Vec::new(), key(LEFT, "")], first: None }
+        Rows { rows, run, cursors: [Vec::new(), key(LEFT, ""), key(LEFT, "")], first: None }
     }
 
     /// The row of a host that sleeps until `time`.
@@ -34,6 +34,12 @@ impl Rows {
     /// That of a host that is left to the run behind this one.
     pub(super) fn of_next_run(&self) -> u64 {
         LEFT + self.run
+    }
+
+    /// Times behind `latest` are none: such a host may be had at any time.
+    pub(super) fn distrust(&mut self, latest: u64) {
+        self.cursors[2] = key(Rows::of_time(latest) + 1, "");
+        self.first = None;
     }
 
     /// Whether it is one of those that this run has left.
@@ -51,7 +57,7 @@ impl Rows {
             return Ok(());
         }
         self.first = None;
-        let ends = [key(Rows::of_time(now) + 1, ""), key(LEFT + self.run, "")];
+        let ends = [key(Rows::of_time(now) + 1, ""), key(LEFT + self.run, ""), key(LEFT, "")];
         for (cursor, end) in self.cursors.iter_mut().zip(ends) {
             if *cursor >= end {
                 continue;
@@ -69,6 +75,8 @@ impl Rows {
                 }
             }
         }
+        // whatever comes there now is this run's
+        self.cursors[2] = key(LEFT, "");
         Ok(())
     }
 
@@ -80,10 +88,13 @@ impl Rows {
         if let Some(first) = self.first {
             return Ok(first);
         }
-        // what was left may be had at any time
-        let ends = [key(LEFT + self.run, ""), key(LEFT, "")];
+        let [timed, left, untimely] = &self.cursors;
+        let anytime = [(untimely, key(LEFT, "")), (left, key(LEFT + self.run, ""))];
+        let timed = (timed, key(LEFT, ""));
         let mut first = None;
-        for (cursor, end) in self.cursors.iter().rev().zip(ends) {
+        for (is_anytime, (cursor, end)) in
+            anytime.into_iter().map(|range| (true, range)).chain([(false, timed)])
+        {
             if first.is_some() || *cursor >= end {
                 continue;
             }
@@ -92,7 +103,7 @@ impl Rows {
                 if let Some((row, host)) = parts(&key)
                     && counts(row, host)?
                 {
-                    first = Some(if row >= LEFT { 0 } else { row });
+                    first = Some(if is_anytime { 0 } else { row });
                     break;
                 }
             }

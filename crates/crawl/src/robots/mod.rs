@@ -14,7 +14,7 @@ use url::{Position, Url};
 
 use crate::limits;
 use lines::{Kind, lines};
-use pattern::{Rules, octets};
+use pattern::{Rules, Steps, octets};
 
 pub use standing::{Answer, Standing};
 
@@ -108,18 +108,28 @@ impl Robots {
         self.allows_target(url[Position::BeforePath..Position::AfterQuery].as_bytes())
     }
 
-    /// The same of a path with its query, in whatever bytes.
+    /// The same of a path with its query, in whatever bytes. Where more than [`limits::ROBOTS_STEPS`] would have to be compared, it may not.
     pub fn allows_target(&self, target: &[u8]) -> bool {
         if target == b"/robots.txt" {
             return true;
         }
-        let target = octets(target);
-        let longest = |allows: bool| {
-            let matching =
-                self.rules.iter().filter(|rule| rule.allows == allows && rule.matches(&target));
-            matching.map(|rule| rule.len()).max()
-        };
-        longest(true) >= longest(false)
+        self.decide(&octets(target), &mut Steps::default())
+    }
+
+    /// Of the rules that match the longest one holds, and of two alike the one that allows.
+    fn decide(&self, target: &[u8], steps: &mut Steps) -> bool {
+        let mut longest = None;
+        for rule in self.rules.iter() {
+            // by a shorter one nothing would be another way
+            let rank = Some((rule.len(), rule.allows));
+            if rank > longest && rule.matches(target, steps) {
+                longest = rank;
+            }
+            if steps.count() > limits::ROBOTS_STEPS {
+                return false;
+            }
+        }
+        longest.is_none_or(|(_, allows)| allows)
     }
 
     /// The least time between two requests that it asks for, as far as [`limits::CRAWL_DELAY`].
@@ -201,5 +211,26 @@ fn add_sitemap(sitemaps: &mut Vec<String>, value: &[u8]) {
         && !sitemaps.iter().any(|known| known == value)
     {
         sitemaps.push(value.to_owned());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As many rules as a robots.txt has room for, each of which comes to nothing only at the end of a long path.
+    #[test]
+    fn a_url_takes_a_bounded_number_of_steps_whatever_the_rules() {
+        let rules = "Disallow: /*b\n".repeat(limits::ROBOTS_BYTES / 14 - 1);
+        let robots = Robots::parse(format!("User-agent: *\n{rules}").as_bytes(), "bot");
+        let path = [b"/", &[b'a'; 8_000][..]].concat();
+        let mut steps = Steps::default();
+        // that it may be fetched is not known
+        assert!(!robots.decide(&path, &mut steps));
+        let bound = limits::ROBOTS_STEPS + path.len() + 1;
+        assert!((limits::ROBOTS_STEPS..=bound).contains(&steps.count()), "{}", steps.count());
+        // and a path as they usually are is judged by all of them
+        assert!(robots.allows_target(b"/page/of/some/host"));
+        assert!(!robots.allows_target(b"/page/about"));
     }
 }

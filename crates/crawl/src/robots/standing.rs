@@ -17,17 +17,18 @@ pub enum Answer<'a> {
 pub enum Standing {
     /// Rules: those of this text. There are none, and all is allowed, where it is "unavailable" (4xx, more redirects than are followed).
     Rules(Vec<u8>),
-    /// Nothing may be fetched, since it could not be had (5xx, no answer): this says why.
+    /// The rules that were known before stay in use for now, since it could not be had (5xx, no answer): this says why.
+    Kept(String),
+    /// Nothing may be fetched, for the same reason.
     Denied(String),
     /// Nothing is to be fetched for now, and it is to be asked for again (429).
     Deferred,
 }
 
 impl Standing {
-    /// Of an answer. `old` is the text that was known before: it stays in use where there is no answer or 5xx now, which the caller forgets when
-    /// it is older than it likes.
-    pub fn of(answer: Answer<'_>, old: Option<Vec<u8>>) -> Standing {
-        let failed = |why: String| old.map_or(Standing::Denied(why), Standing::Rules);
+    /// Of an answer, where rules were known before (which are not older than the caller likes) or not.
+    pub fn of(answer: Answer<'_>, has_rules: bool) -> Standing {
+        let failed = if has_rules { Standing::Kept } else { Standing::Denied };
         match answer {
             Answer::Status(200..=299, text) => Standing::Rules(text.to_vec()),
             Answer::Status(429, _) => Standing::Deferred,
@@ -47,18 +48,17 @@ mod tests {
     fn statuses() {
         let deny = b"User-agent: *\nDisallow: /\n";
         let rules = |text: &[u8]| Standing::Rules(text.to_vec());
-        let of = |status, old: Option<&[u8]>| {
-            Standing::of(Answer::Status(status, b"x"), old.map(<[u8]>::to_vec))
-        };
-        assert_eq!(Standing::of(Answer::Status(200, deny), None), rules(deny));
+        let of = |status, has_rules| Standing::of(Answer::Status(status, b"x"), has_rules);
+        assert_eq!(Standing::of(Answer::Status(200, deny), true), rules(deny));
         for status in [301, 400, 401, 403, 404, 410, 418, 451] {
-            assert_eq!(of(status, Some(deny)), rules(b""), "{status}");
+            assert_eq!(of(status, true), rules(b""), "{status}");
         }
         for status in [500, 502, 503, 599, 600] {
-            assert!(matches!(of(status, None), Standing::Denied(_)), "{status}");
-            assert_eq!(of(status, Some(deny)), rules(deny), "{status}");
+            assert!(matches!(of(status, false), Standing::Denied(_)), "{status}");
+            assert!(matches!(of(status, true), Standing::Kept(_)), "{status}");
         }
-        assert_eq!(of(429, Some(deny)), Standing::Deferred);
-        assert!(matches!(Standing::of(Answer::Unreachable, None), Standing::Denied(_)));
+        assert_eq!(of(429, true), Standing::Deferred);
+        assert!(matches!(Standing::of(Answer::Unreachable, false), Standing::Denied(_)));
+        assert!(matches!(Standing::of(Answer::Unreachable, true), Standing::Kept(_)));
     }
 }

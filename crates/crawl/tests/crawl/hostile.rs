@@ -14,12 +14,12 @@ use ringdove_crawl::crawl::{CrawlConfig, End, Tally};
 use crate::web::{address, listeners};
 use crate::whole::{Words, config, crawl_and_log, run};
 
-const HOSTS: u8 = 2;
+const HOSTS: u8 = 8;
 
 /// What one host answers, by target.
-type Answer = fn(&Site, u8, &str, &TcpStream) -> std::io::Result<()>;
+pub(crate) type Answer = fn(&Site, u8, &str, &TcpStream) -> std::io::Result<()>;
 
-struct Site {
+pub(crate) struct Site {
     port: u16,
     net: u8,
     answer: Answer,
@@ -30,7 +30,7 @@ struct Site {
 }
 
 impl Site {
-    fn start(net: u8, answer: Answer) -> Arc<Site> {
+    pub(crate) fn start(net: u8, answer: Answer) -> Arc<Site> {
         let (listeners, port) = listeners(net, HOSTS);
         let site = Arc::new(Site {
             port,
@@ -61,7 +61,7 @@ impl Site {
         (self.answer)(self, host, &target, socket).ok()
     }
 
-    fn url(&self, host: u8, target: &str) -> String {
+    pub(crate) fn url(&self, host: u8, target: &str) -> String {
         let address: Ipv4Addr = address(self.net, host);
         format!("http://{address}:{}{target}", self.port)
     }
@@ -75,7 +75,7 @@ impl Site {
         (end, tally, words.text())
     }
 
-    fn asked(&self, prefix: &str) -> usize {
+    pub(crate) fn asked(&self, prefix: &str) -> usize {
         self.asked.lock().unwrap().iter().filter(|target| target.starts_with(prefix)).count()
     }
 
@@ -95,22 +95,27 @@ impl Site {
     }
 }
 
-fn send(mut socket: &TcpStream, status: u16, fields: &str, body: &[u8]) -> std::io::Result<()> {
+pub(crate) fn send(
+    mut socket: &TcpStream,
+    status: u16,
+    fields: &str,
+    body: &[u8],
+) -> std::io::Result<()> {
     let length = body.len();
     write!(socket, "HTTP/1.1 {status} Status\r\nContent-Length: {length}\r\n{fields}\r\n")?;
     socket.write_all(body)
 }
 
-fn html(socket: &TcpStream, body: &str) -> std::io::Result<()> {
+pub(crate) fn html(socket: &TcpStream, body: &str) -> std::io::Result<()> {
     send(socket, 200, "Content-Type: text/html\r\n", body.as_bytes())
 }
 
-fn fast() -> CrawlConfig {
+pub(crate) fn fast() -> CrawlConfig {
     config(Duration::ZERO)
 }
 
 /// The first number of a target.
-fn number(target: &str) -> u64 {
+pub(crate) fn number(target: &str) -> u64 {
     let digits: String = target
         .chars()
         .skip_while(|char| !char.is_ascii_digit())

@@ -6,6 +6,7 @@
 )]
 
 mod hostile;
+mod hosts;
 mod robots;
 mod robots_commons;
 mod robots_google;
