@@ -159,6 +159,13 @@ const WHERE_IT_STANDS: u64 = u64::MAX;
 pub(super) const COPIED: i32 = 1 << 31;
 
 impl Op {
+    /// Whether the kernel reads the SQE once more when it carries it out (Linux 6.10 to 6.13.3, and 6.12: a URING_CMD copies it only if
+    /// it has to wait). What begins a chain is carried out while the SQE is the kernel's. What is behind that is
+    /// later, when the SQE's place may be another's.
+    pub(super) fn begins_a_chain(self) -> bool {
+        matches!(self, Op::Nodelay { .. } | Op::Linger { .. } | Op::Unacknowledged { .. })
+    }
+
     /// The SQE. It points to `cell`, which it has written: the cell must stay where it is, unchanged,
     /// until the kernel has consumed the SQE.
     pub(super) fn entry(self, cell: &mut Cell) -> squeue::Entry {

@@ -759,6 +759,7 @@ impl Ring {
     /// The one door to the submission queue. There must be room. A chain goes through it as a whole, when its end
     /// comes: a kernel thread that submits takes what it sees.
     pub(super) fn push(&mut self, op: Op, token: Token, flags: squeue::Flags) {
+        debug_assert!(self.chain.is_empty() || !op.begins_a_chain(), "{op:?} behind a link");
         let at = self.entry_of(self.pushed);
         self.linked[at] = !self.chain.is_empty();
         let entry = op.entry(&mut self.cells[at]).user_data(token.to_bits()).flags(flags);
@@ -850,6 +851,58 @@ impl fmt::Debug for Ring {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    #[cfg(debug_assertions)]
+    fn what_the_kernel_reads_twice_is_behind_no_link() {
+        let Ok(mut ring) = Ring::new(&Options::default()) else {
+            eprintln!("skipped: no io_uring here");
+            return;
+        };
+        let direct = 0;
+        for op in [Op::Nodelay { direct }, Op::Linger { direct }, Op::Unacknowledged { direct }] {
+            let mut pushed = |op: Op, flags| {
+                let push = || ring.push(op, Token::slotless(Kind::Nop), flags);
+                std::panic::catch_unwind(std::panic::AssertUnwindSafe(push))
+            };
+            pushed(Op::Nop, squeue::Flags::IO_LINK).expect("a link");
+            assert!(pushed(op, squeue::Flags::empty()).is_err(), "{op:?}");
+            pushed(Op::Nop, squeue::Flags::empty()).expect("the end of the chain");
+        }
+        ring.submit_all().expect("submits");
+    }
+
+    /// Where SOCKET fails, which is no link of the chain behind it, that finds none, and what begins it alone says so.
+    #[test]
+    fn a_chain_without_a_socket_speaks_once() {
+        let Ok(mut ring) = Ring::new(&Options::default()) else {
+            eprintln!("skipped: no io_uring here");
+            return;
+        };
+        ring.ring.submitter().register_files_sparse(1).expect("a table");
+        let (direct, silent) = (0, squeue::Flags::IO_LINK | squeue::Flags::SKIP_SUCCESS);
+        let no_family = Op::Socket { direct, family: libc::AF_UNSPEC, kind: libc::SOCK_STREAM };
+        let address = ([127, 0, 0, 1], 1).into();
+        let chain = [
+            (Op::Nodelay { direct }, Kind::Nodelay, silent),
+            (Op::Connect { direct, address }, Kind::Connect, silent),
+            (Op::LinkTimeout { until: Time::NEVER }, Kind::ConnectDeadline, silent),
+            (Op::Nop, Kind::Nop, squeue::Flags::empty()),
+        ];
+        for first in [0, 1] {
+            let apart = squeue::Flags::SKIP_SUCCESS;
+            ring.push(no_family, Token::slotless(Kind::Socket), apart);
+            for &(op, kind, flags) in &chain[first..] {
+                ring.push(op, Token::slotless(kind), flags);
+            }
+            ring.submit_all().expect("submits");
+            ring.submit_and_look().expect("looks");
+            let said: Vec<_> = ring.reaped.drain(..).map(|cqe| (cqe.kind(), cqe.res)).collect();
+            let (none, begins) = (-libc::EAFNOSUPPORT, chain[first].1);
+            let expected = vec![(Some(Kind::Socket), none), (Some(begins), -libc::EBADF)];
+            assert_eq!(said, expected);
+        }
+    }
 
     /// As where the kernel runs out of memory between the two.
     #[test]

@@ -44,11 +44,13 @@ pub(super) enum Socket {
     Wanted,
     /// There is one, made by system calls: the rest of the chain is to be pushed.
     Made,
-    /// The chain is in flight and owes so many CQEs. `tries` counts attempts to cancel it.
+    /// The chain is in flight and owes so many CQEs. `tries` counts attempts to cancel it. `unmade` is why there is no
+    /// socket: whoever begins the chain finds none, and speaks next.
     Opening {
-        owes: u32,
+        owes: u8,
         cancelling: bool,
-        tries: u32,
+        tries: u8,
+        unmade: Option<Errno>,
     },
     Connected,
     /// It could not be connected; the descriptor is to be closed.
@@ -221,8 +223,8 @@ impl Stream {
                 } else {
                     1
                 };
-                self.socket = Socket::Opening { owes, cancelling: false, tries: 0 };
-                self.owed += owes;
+                self.socket = Socket::Opening { owes, cancelling: false, tries: 0, unmade: None };
+                self.owed += u32::from(owes);
             }
             Want::CancelConnect | Want::CancelSend | Want::CancelRecv => {
                 self.set_cancelling(true, want);
@@ -245,7 +247,7 @@ impl Stream {
     fn set_cancelling(&mut self, now: bool, what: Want) {
         if let Socket::Opening { cancelling, tries, .. } = &mut self.socket {
             *cancelling = now;
-            *tries += u32::from(now);
+            *tries = tries.wrapping_add(now.into());
             return;
         }
         match (&mut self.send, &mut self.recv, what) {
@@ -345,23 +347,36 @@ impl Stream {
         if self.open { heard } else { Heard::Nothing }
     }
 
-    /// One of the silent links spoke: it failed and nothing behind it will be heard. Or the connect of a
-    /// chain without first flight.
+    /// One of the silent links spoke: it failed and nothing behind it will be heard. Or SOCKET, before the chain,
+    /// or the connect of a chain without first flight.
     fn handle_chain(&mut self, fact: Fact) -> Heard {
-        let Socket::Opening { owes, .. } = self.socket else { return Heard::Nothing };
-        self.owed -= owes;
+        let Socket::Opening { owes, unmade, .. } = &mut self.socket else { return Heard::Nothing };
+        let flight = *owes > 1;
+        match fact {
+            Fact { kind: Kind::Connect, res: 0.., .. } if !flight => {}
+            // succeeded, what was to be silent says nothing of what is behind it
+            Fact { res: 0.., .. } => return Heard::Nothing,
+            Fact { kind: Kind::Socket, .. } => {
+                *unmade = Some(Errno(-fact.res));
+                return Heard::Nothing;
+            }
+            _ => {}
+        }
+        let unmade = *unmade;
+        self.owed -= u32::from(*owes);
         if fact.res >= 0 {
             self.socket = Socket::Connected;
             return Heard::Connected;
         }
-        self.socket = if fact.kind == Kind::Socket { Socket::None } else { Socket::Broken };
+        self.socket = if unmade.is_some() { Socket::None } else { Socket::Broken };
         if let Send::InFlight { sent, waits, .. } = self.send {
             self.send = Send::Ready { sent, waits };
         }
         self.recv = Recv::Off;
-        match Errno(-fact.res) {
-            Errno::ECANCELED if fact.kind == Kind::Connect => Heard::DeadlinePassed,
-            errno => Heard::ConnectFailed { step: fact.kind, errno },
+        match (unmade, Errno(-fact.res)) {
+            (Some(errno), _) => Heard::ConnectFailed { step: Kind::Socket, errno },
+            (None, Errno::ECANCELED) if fact.kind == Kind::Connect => Heard::DeadlinePassed,
+            (None, errno) => Heard::ConnectFailed { step: fact.kind, errno },
         }
     }
 
@@ -493,6 +508,8 @@ mod tests {
     #[derive(Default)]
     struct Kernel {
         chain: Option<bool>,
+        /// The chain finds no socket.
+        unmade: bool,
         send: bool,
         /// That send does not wait for the peer.
         at_once: bool,
@@ -562,15 +579,22 @@ mod tests {
             match random.below(4) {
                 0 => {
                     let flight = self.chain?;
+                    if std::mem::take(&mut self.unmade) {
+                        self.chain = None;
+                        let kind = [Kind::Nodelay, Kind::Connect][random.below(2) as usize];
+                        return Some(fact(kind, -libc::EBADF, false));
+                    }
                     let cancelled = self.was_cancelled(Kind::CancelConnect)?;
-                    self.chain = None;
                     let failed = cancelled || random.below(2) == 0;
                     if failed {
                         let kinds = [Kind::Socket, Kind::Nodelay, Kind::Connect];
                         let kind = kinds[random.below(3) as usize];
-                        self.file &= kind != Kind::Socket;
+                        self.unmade = kind == Kind::Socket;
+                        self.file &= !self.unmade;
+                        self.chain = self.chain.filter(|_| self.unmade);
                         return Some(fact(kind, -error, false));
                     }
+                    self.chain = None;
                     if !flight {
                         return Some(fact(Kind::Connect, 0, false));
                     }
@@ -749,6 +773,26 @@ mod tests {
         assert!(!stream.queue());
     }
 
+    /// Whatever a silent link answers, its connect has an end, and no other than it would have had.
+    #[test]
+    fn what_was_to_be_silent_and_speaks_of_success_changes_nothing() {
+        for res in [0, 1, 7] {
+            for (flight, last) in [(true, Kind::Send), (false, Kind::Connect)] {
+                let mut stream = with_flight(flight, false);
+                stream.pushed(Want::Open);
+                let owed = stream.owed;
+                let mut silent = vec![Kind::Socket, Kind::Nodelay, Kind::ConnectDeadline];
+                silent.extend(flight.then_some(Kind::Connect));
+                for kind in silent {
+                    assert_eq!(stream.handle(fact(kind, res, false)), Heard::Nothing, "{kind:?}");
+                    assert_eq!(stream.owed, owed);
+                }
+                stream.handle(fact(last, 0, false));
+                assert_eq!(stream.socket, Socket::Connected);
+            }
+        }
+    }
+
     #[test]
     fn the_step_that_failed_is_the_one_that_speaks() {
         let open = |flight| {
@@ -761,7 +805,11 @@ mod tests {
         for flight in [true, false] {
             for step in [Kind::Socket, Kind::Nodelay, Kind::Connect, Kind::ConnectDeadline] {
                 let mut stream = open(flight);
-                let heard = stream.handle(fact(step, -refused.raw(), false));
+                let mut heard = stream.handle(fact(step, -refused.raw(), false));
+                if step == Kind::Socket {
+                    assert_eq!(heard, Heard::Nothing, "the chain has yet to find none");
+                    heard = stream.handle(fact(Kind::Nodelay, -libc::EBADF, false));
+                }
                 assert_eq!(heard, Heard::ConnectFailed { step, errno: refused });
                 assert_eq!((stream.owed, stream.recv), (0, Recv::Off));
                 let close = (step != Kind::Socket).then_some(Want::Close);

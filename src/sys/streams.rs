@@ -212,7 +212,7 @@ impl Streams {
         let none = squeue::Flags::empty();
         let recv = Op::Recv { direct, group: GROUP, multishot: true, most: 0 };
         let trials = [
-            (socket, Kind::Socket, squeue::Flags::IO_LINK),
+            (socket, Kind::Socket, none),
             (Op::Nodelay { direct }, Kind::Nodelay, squeue::Flags::IO_HARDLINK),
             (recv, Kind::Recv, squeue::Flags::IO_HARDLINK),
             (Op::Close { direct }, Kind::Close, none),
@@ -1020,7 +1020,9 @@ fn push_chain(ring: &mut Ring, id: StreamId, entry: &Entry, sets_options: bool) 
     let flight = entry.slot.is_some();
     if entry.state.socket != Socket::Made {
         let (family, kind) = family_and_kind(&entry.dial);
-        ring.push(Op::Socket { direct, family, kind }, Token::new(Kind::Socket, id), silent);
+        // no link of the chain, so that what sets the option begins it
+        let apart = squeue::Flags::SKIP_SUCCESS;
+        ring.push(Op::Socket { direct, family, kind }, Token::new(Kind::Socket, id), apart);
         if sets_options && entry.dial.is_tcp() {
             ring.push(Op::Nodelay { direct }, Token::new(Kind::Nodelay, id), silent);
         }
