@@ -29,8 +29,11 @@ const AHEAD_OF_HOSTS: usize = 8;
 /// Transfers in the engine, at least, where hosts hold up their own requests by themselves.
 const AHEAD_OF_DELAYS: usize = 16 * 1024;
 
-/// Descriptors that are no connections and no files: the input, the driver's own, the resolver's.
+/// Descriptors that are no connections and no bodies' files: the input, the driver's own, the resolver's.
 const SPARE_DESCRIPTORS: usize = 128;
+
+/// Those of each further thread: a driver's, an input's, what wakes them.
+const SPARE_DESCRIPTORS_OF_A_THREAD: usize = 16;
 
 /// What is said of the whole run.
 pub(crate) struct Whole {
@@ -63,8 +66,9 @@ impl Whole {
     /// Of at least one set, or of a share of what they ask for. Says in one line what stands against them.
     pub(crate) fn new(sets: &[FetchArgs], share: Share) -> Result<Whole, String> {
         sets.iter().try_for_each(check)?;
-        let writes_files = sets.iter().any(|set| set.output.writes_files());
-        let (config, mut warnings) = fit(config(sets), writes_files)?;
+        let limit =
+            rlimit::raise_open_files().map_err(|error| format!("RLIMIT_NOFILE: {error}"))?;
+        let (config, mut warnings) = fit(config(sets), Descriptors::of(sets), limit.soft);
         let config = part(config, share);
         if !share.is_first() {
             warnings.clear();
@@ -187,22 +191,61 @@ fn part(config: Config, share: Share) -> Config {
     }
 }
 
+/// What a run needs descriptors for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Descriptors {
+    threads: usize,
+    /// A connection's, and those of the files that its transfer has open.
+    each: usize,
+}
+
+impl Descriptors {
+    fn of(sets: &[FetchArgs]) -> Descriptors {
+        let any = |said: fn(&FetchArgs) -> bool| usize::from(sets.iter().any(said));
+        // a body that is written, and one that is sent, each has its file open beside its connection
+        let written = any(|set| set.output.writes_files());
+        let sent =
+            any(|set| !set.body.upload_file.is_empty() || set.body.form.files().next().is_some());
+        Descriptors { threads: sets[0].connection.threads, each: 1 + written + sent }
+    }
+
+    /// Connections that there are descriptors for: each thread has at least one.
+    fn connections(self, limit: usize) -> usize {
+        let further = (self.threads - 1) * SPARE_DESCRIPTORS_OF_A_THREAD;
+        let left = limit.saturating_sub(SPARE_DESCRIPTORS + further);
+        (left / self.each).max(self.threads)
+    }
+}
+
 /// As many connections as the process may have, of those asked for, and what is to be said of that.
-fn fit(config: Config, with_files: bool) -> Result<(Config, Vec<String>), String> {
-    let limit = rlimit::raise_open_files().map_err(|errno| format!("RLIMIT_NOFILE: {errno}"))?;
-    let descriptors = usize::try_from(limit.soft).unwrap_or(usize::MAX);
-    // a body that is written has its file open beside its connection
-    let each = if with_files { 2 } else { 1 };
-    let most = (descriptors.saturating_sub(SPARE_DESCRIPTORS) / each).max(1);
+fn fit(config: Config, needed: Descriptors, limit: u64) -> (Config, Vec<String>) {
+    let most = needed.connections(usize::try_from(limit).unwrap_or(usize::MAX));
     let wanted = config.max_connections;
     let warning = (wanted > most).then(|| {
         format!(
-            "--connections {wanted} is more than the limit of {} open files allows (RLIMIT_NOFILE): {most} \
-             connections are used",
-            limit.soft
+            "--connections {wanted} is more than the limit of {limit} open files allows (RLIMIT_NOFILE): {most} \
+             connections are used"
         )
     });
     let max_connections = wanted.min(most);
     let max_per_origin = config.max_per_origin.min(max_connections);
-    Ok((Config { max_connections, max_per_origin, ..config }, warning.into_iter().collect()))
+    (Config { max_connections, max_per_origin, ..config }, warning.into_iter().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_and_sent_and_each_thread_have_descriptors() {
+        let connections = |threads, each| Descriptors { threads, each }.connections(1024);
+        assert_eq!([1, 2, 3].map(|each| connections(1, each)), [896, 448, 298]);
+        assert_eq!([2, 16, 100].map(|threads| connections(threads, 1)), [880, 656, 100]);
+        let config =
+            Config { max_connections: 300, max_per_origin: usize::MAX, ..Config::default() };
+        let needed = Descriptors { threads: 2, each: 3 };
+        let (fitted, warnings) = fit(config, needed, 1024);
+        assert_eq!((fitted.max_connections, fitted.max_per_origin), (293, 293));
+        assert!(warnings[0].contains("1024 open files"), "{warnings:?}");
+    }
 }

@@ -1,6 +1,7 @@
 //! A fetch as a whole: on one thread, or on several (`--threads`), each with a driver and a share of the URLs.
 //!
-//! Knows threads, and the options before anything is made of them. Must not know transfers. Invariants: no thread begins before all can; what all came to is told once.
+//! Knows threads, and the options before anything is made of them. Must not know transfers. Invariants: no thread begins before all can; what all came to is told once;
+//! none is ended by the panic of another, which would leave parts of its files behind.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{Builder, JoinHandle};
@@ -60,11 +61,17 @@ fn on_several(sets: &[FetchArgs], place: &Place, threads: usize) -> Result<Ended
         // one that panicked since is seen when it is joined
         _ = thread.leave.send(());
     }
-    let ended = waiting.into_iter().map(|waiting| match waiting.thread.join() {
-        Ok(ended) => ended.expect("it was given leave"),
-        Err(panic) => std::panic::resume_unwind(panic),
-    });
+    let ended = join_all(waiting.into_iter().map(|waiting| waiting.thread));
+    let ended = ended.into_iter().map(|ended| ended.expect("it was given leave"));
     Ok(ended.reduce(Ended::join).expect("there is at least one thread"))
+}
+
+/// Waits for all of them, also where one has panicked, which then goes on here.
+fn join_all<T>(threads: impl Iterator<Item = JoinHandle<T>>) -> Vec<T> {
+    let all: Vec<_> = threads.map(JoinHandle::join).collect();
+    all.into_iter()
+        .map(|one| one.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+        .collect()
 }
 
 #[expect(clippy::disallowed_methods, reason = "as many as were asked for")]
@@ -98,4 +105,35 @@ fn work(
     _ = told.send(tiding);
     granted.recv().ok()?;
     run.map(Run::end)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn one_that_panics_ends_no_other() {
+        let (gone, has_ended) = (channel::<()>(), Arc::new(AtomicBool::new(false)));
+        let ended = has_ended.clone();
+        let (held, waits) = gone;
+        let panics = thread::spawn(move || {
+            let _held = held;
+            panic_any("of this one alone");
+        });
+        let goes_on = thread::spawn(move || {
+            // until the other has unwound, and a little longer
+            assert!(waits.recv().is_err());
+            (0..1_000).for_each(|_| thread::yield_now());
+            ended.store(true, Ordering::SeqCst);
+        });
+        let all = [panics, goes_on].into_iter();
+        let panic = catch_unwind(AssertUnwindSafe(|| join_all(all))).expect_err("it goes on");
+        assert_eq!(panic.downcast_ref(), Some(&"of this one alone"));
+        assert!(has_ended.load(Ordering::SeqCst));
+    }
 }
