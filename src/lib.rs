@@ -151,7 +151,7 @@ pub use protocol::{
     AuthPolicy, Bypass, CookieJar, DecodePolicy, Hsts, KeepPost, Proxies, Proxy, ProxyError,
     Redirect, RedirectPolicy, RequestError, ResponseHead, SourceRead, Version,
 };
-pub use sys::Waker;
+pub use sys::{ReceiveBuffers, Waker};
 pub use time::Time;
 pub use tls::{TlsPolicy, TlsPolicyError};
 pub use url::Url;

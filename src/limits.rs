@@ -299,6 +299,10 @@ pub(crate) const LEAST_BUFFERS: u16 = 64;
 /// page alone.
 pub(crate) const PROVIDED_BUFFER: u32 = 32 * 1024;
 
+/// Of all provided buffers this part at most is kept by handlers: the others go on receiving, whoever keeps what for how
+/// long.
+pub(crate) const KEPT_PART: u16 = 2;
+
 /// Bytes that the ring receives at a time of what may have to wait for memory, so that a crowd that waits has as many each.
 pub(crate) const PIECE: u32 = 16 * 1024;
 

@@ -29,7 +29,7 @@ use crate::engine::{
 };
 use crate::error::Operation;
 use crate::limits;
-use crate::sys::{Errno, Streams, Waker, ring};
+use crate::sys::{Errno, ReceiveBuffers, Streams, Waker, ring};
 use crate::tls::TlsPolicyError;
 
 pub use files::{Existing, FileReader, FileWriter, Files, Room, ToFile, Written};
@@ -382,6 +382,15 @@ impl Driver {
     /// The files that handlers write bodies to, and requests send: by the ring, or by threads.
     pub fn files(&mut self) -> Files {
         multi!(self, multi => multi.files())
+    }
+
+    /// What responses are received into, for handlers that keep parts of them without a copy. On drivers other than
+    /// [`Kind::Ring`] there is nothing that can be kept.
+    pub fn receive_buffers(&self) -> ReceiveBuffers {
+        match &self.inner {
+            Inner::Ring(driver) => driver.streams().receive_buffers(),
+            Inner::Epoll(_) | Inner::Poll(_) => ReceiveBuffers::default(),
+        }
     }
 
     /// What can be changed at any time: limits, overrides of addresses, the TLS policy.

@@ -73,7 +73,7 @@ pub trait Handler: Any {
     }
 
     /// Bytes of the body arrived, without any framing. The slice lies in the receive buffer and is
-    /// gone when this returns. Whatever the answer, the slice counts as delivered.
+    /// gone when this returns, but for what [`ReceiveBuffers`](crate::ReceiveBuffers) keep. Whatever the answer, the slice counts as delivered.
     fn body(&mut self, chunk: &[u8]) -> Flow;
 
     /// Fields came after the body, of which all has been delivered (RFC 9110, 6.5): [`Handler::done`] follows. They are what

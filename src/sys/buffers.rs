@@ -1,16 +1,18 @@
 //! A ring of provided buffers: the kernel picks one when bytes arrive, not when a receive is armed.
 //!
-//! Knows the memory of one buffer group and which of its buffers the kernel has. Must not know who
-//! receives. Invariants (`docs/ring-ownership.md`): a buffer is the kernel's from its publication to the CQE that
+//! Knows one buffer group and which of its buffers the kernel has. Must not know who receives, nor who keeps what was
+//! received. Invariants (`docs/ring-ownership.md`): a buffer is the kernel's from its publication to the CQE that
 //! names it, ours from there on; it is read while it is ours alone; the kernel gets those that came back last,
 //! which the caches still hold, and no more than are of use.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 
 use io_uring::types::BufRingEntry;
 
 use super::count::{self, Counter};
 use super::errno::Errno;
+use super::leases::{Memory, ReceiveBuffers};
 use super::memory::Pages;
 
 /// The name of a buffer in its group.
@@ -26,17 +28,11 @@ pub struct Buffers {
     pub size: u32,
 }
 
-/// From one buffer to the next. Not the size, which is a power of two: the first bytes of all buffers, and small
-/// bodies have no others, would share a few lines of the cache.
-fn stride(shape: Buffers) -> usize {
-    shape.size as usize + 5 * 64
-}
-
 /// One group of provided buffers.
 pub(super) struct BufferRing {
     /// The ring of entries that the kernel reads.
     entries: Pages,
-    memory: Pages,
+    memory: Arc<Memory>,
     shape: Buffers,
     /// Entries written so far, wrapping.
     tail: u16,
@@ -44,6 +40,8 @@ pub(super) struct BufferRing {
     free: Vec<BufferId>,
     /// Buffers that CQEs have named and that were not given back.
     taken: u16,
+    /// Those of them whose event is over: they are kept.
+    kept: u16,
 }
 
 impl BufferRing {
@@ -55,16 +53,17 @@ impl BufferRing {
     ) -> Result<BufferRing, Errno> {
         assert!(shape.count.is_power_of_two() && shape.count <= 1 << 15);
         let entries = Pages::map(usize::from(shape.count) * size_of::<BufRingEntry>())?;
-        let memory = Pages::map(usize::from(shape.count) * stride(shape))?;
+        let memory = Arc::new(Memory::map(shape)?);
         let address = entries.at(0, 1).as_ptr() as u64;
         count::add(Counter::RingRegister, 1);
         // SAFETY: `entries` is page-aligned, large enough, and zeroed: nothing is published yet. It and
-        // `memory` live in the result, which is dropped after the ring is closed with nothing owed, or leaked.
+        // `memory` live in the result (the latter longer, if some of it is kept), which is dropped after the ring is closed with
+        // nothing owed, or leaked.
         unsafe {
             ring.submitter().register_buf_ring_with_flags(address, shape.count, group, 0)?;
         }
         let free = (0..shape.count).rev().map(BufferId).collect();
-        let mut buffers = BufferRing { entries, memory, shape, tail: 0, free, taken: 0 };
+        let mut buffers = BufferRing { entries, memory, shape, tail: 0, free, taken: 0, kept: 0 };
         buffers.publish(1);
         Ok(buffers)
     }
@@ -88,17 +87,33 @@ impl BufferRing {
         self.taken += 1;
     }
 
-    /// What was taken is read.
+    /// What was taken is read. It is free unless somebody keeps some of it.
     pub(super) fn give_back(&mut self, id: BufferId) {
+        if !self.memory.release(id) {
+            self.kept += 1;
+            return;
+        }
         self.taken -= 1;
         self.free.push(id);
     }
 
+    /// For handlers that keep what they get.
+    pub(super) fn receive_buffers(&self) -> ReceiveBuffers {
+        ReceiveBuffers::of(&self.memory)
+    }
+
+    /// What was kept and is not any more is free.
+    fn take_returned(&mut self) {
+        let before = self.free.len();
+        self.memory.take_returned(&mut self.free);
+        let returned = (self.free.len() - before) as u16;
+        self.kept -= returned;
+        self.taken -= returned;
+    }
+
     /// The first `len` bytes of a buffer that is ours.
     pub(super) fn bytes(&self, id: BufferId, len: usize) -> &[u8] {
-        let size = self.shape.size as usize;
-        assert!(id.0 < self.shape.count && len <= size);
-        let start = self.memory.at(usize::from(id.0) * stride(self.shape), len);
+        let start = self.memory.at(id, len);
         // SAFETY: a CQE has named the buffer and it was not given back since: the kernel does not touch it. The
         // slice borrows `self`, without which nothing is given back. The kernel has written (or the mapping has
         // zeroed) every byte.
@@ -109,8 +124,7 @@ impl BufferRing {
     fn write_entry(&mut self, id: BufferId) {
         let place = usize::from(self.tail & (self.shape.count - 1)) * size_of::<BufRingEntry>();
         let entry = self.entries.at(place, size_of::<BufRingEntry>()).cast::<BufRingEntry>();
-        let start =
-            self.memory.at(usize::from(id.0) * stride(self.shape), self.shape.size as usize);
+        let start = self.memory.at(id, self.shape.size as usize);
         let address = start.as_ptr() as u64;
         // SAFETY: the place is within the ring and aligned (entries of 16 bytes from a page on). The kernel
         // reads it only once the tail has passed it, and has consumed what stood there before: there are no
@@ -130,6 +144,9 @@ impl BufferRing {
 
     /// Has the kernel have `wanted` buffers, or all there are.
     pub(super) fn publish(&mut self, wanted: usize) {
+        if self.kept > 0 {
+            self.take_returned();
+        }
         while self.with_kernel() < wanted
             && let Some(id) = self.free.pop()
         {

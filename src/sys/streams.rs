@@ -19,6 +19,7 @@ use super::count::{self, Counter};
 use super::errno::Errno;
 use super::file::{FileDone, FileOp};
 use super::files::Files;
+use super::leases::ReceiveBuffers;
 use super::op::{self, Op};
 use super::patience::Patience;
 use super::readiness::Interest;
@@ -98,7 +99,8 @@ pub enum StreamEvent<'a> {
     Sent(u32),
     /// A send failed. The first such event also says that it is connected.
     SendFailed(Errno),
-    /// Bytes were received, or a datagram, which may be empty. They are lent until the next event is taken.
+    /// Bytes were received, or a datagram, which may be empty. They are lent until the next event is taken, or kept by
+    /// [`ReceiveBuffers::keep`].
     Received(&'a [u8]),
     /// The peer's FIN. Never of datagrams.
     Ended,
@@ -315,7 +317,12 @@ impl Streams {
         }
     }
 
-    /// Provided buffers in use: lent, or in completions not yet taken.
+    /// For whoever keeps what it receives.
+    pub fn receive_buffers(&self) -> ReceiveBuffers {
+        self.buffers.as_ref().map(BufferRing::receive_buffers).unwrap_or_default()
+    }
+
+    /// Provided buffers in use: lent, kept, or in completions not yet taken.
     pub fn buffers_held(&self) -> usize {
         self.buffers.as_ref().map_or(0, |buffers| buffers.taken().into())
             + self.ring.buffers_reaped()

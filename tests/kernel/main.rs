@@ -5,6 +5,7 @@
 
 mod dials;
 mod files;
+mod kept;
 mod polls;
 mod queues;
 mod refused;

@@ -113,7 +113,7 @@ impl Call {
         let fits = state.room.capacity() - state.room.len() >= chunk.len();
         match state.head.is_some() && state.chunks.is_empty() && fits {
             true => state.room.extend_from_slice(chunk),
-            false => state.chunks.extend(chunks.copy(chunk)),
+            false => state.chunks.extend(chunks.keep(chunk)),
         }
         state.buffered += chunk.len();
         if state.buffered < self.window {
@@ -257,7 +257,8 @@ mod tests {
 
     fn call(window: usize) -> (Call, Chunks) {
         let url = Url::parse("http://localhost/").unwrap();
-        (Call::new(window, Told::begin(&http::Method::GET, &url)), Chunks::default())
+        let chunks = Chunks::new(ringdove::ReceiveBuffers::default());
+        (Call::new(window, Told::begin(&http::Method::GET, &url)), chunks)
     }
 
     /// A window that is used up is told of once, and as soon as half of it is free the engine goes on.

@@ -64,11 +64,13 @@ impl Engine {
         };
         let mut driver = driver.map_err(|error| Error::no_engine(error.to_string()))?;
         let bell = driver.waker().map_err(|error| Error::no_engine(error.to_string()))?;
+        let chunks = Chunks::new(driver.receive_buffers());
+        let handed = Handed { wakes: Wakes::default(), full: RefCell::default(), chunks, is_apart };
         Ok(Engine {
             driver,
             inbox: Inbox::new(bell),
             batch: Vec::new(),
-            handed: Rc::new(Handed { is_apart, ..Handed::default() }),
+            handed: Rc::new(handed),
             put_off: 0,
             left: None,
             budget,
@@ -322,7 +324,6 @@ fn unless_over(asked: Option<Result<(), MultiError>>) -> Result<(), MultiError> 
 }
 
 /// What handlers hand to their engine, and have of it.
-#[derive(Default)]
 struct Handed {
     wakes: Wakes,
     /// Calls that have more than their window, as they are found in a turn.

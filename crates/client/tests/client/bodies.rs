@@ -103,6 +103,28 @@ fn nothing_is_taken_in_beyond_a_window_that_is_used_up() {
     server.join().unwrap();
 }
 
+/// Whoever keeps more of bodies than there is memory to receive into keeps what it got, and nobody else from receiving.
+#[test]
+fn what_is_kept_stays_as_it_came() {
+    let large = large();
+    let server = Plan::new().path("/", Script::new().ok(&large)).start();
+    let client = Client::builder().build().unwrap();
+    let mut all = Vec::new();
+    run(async {
+        // 36 MB, of 32 MiB of which half may be kept
+        for _ in 0..12 {
+            let mut response = client.get(server.url("/")).send().await.unwrap();
+            let mut chunks = Vec::new();
+            while let Some(chunk) = response.chunk().await.unwrap() {
+                chunks.push(chunk);
+            }
+            all.push(chunks);
+        }
+    });
+    drop(client);
+    assert!(all.iter().all(|chunks| chunks.concat() == large));
+}
+
 #[test]
 fn a_body_is_sent_as_it_comes() {
     let large = large();
