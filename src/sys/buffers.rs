@@ -40,7 +40,7 @@ pub(super) struct BufferRing {
     free: Vec<BufferId>,
     /// Buffers that CQEs have named and that were not given back.
     taken: u16,
-    /// Those of them whose event is over: they are kept.
+    /// Buffers that were given back while somebody keeps some of them.
     kept: u16,
 }
 
@@ -79,7 +79,7 @@ impl BufferRing {
 
     /// Buffers that were published and that no CQE taken in has named.
     pub(super) fn with_kernel(&self) -> usize {
-        usize::from(self.shape.count - self.taken) - self.free.len()
+        usize::from(self.shape.count - self.taken - self.kept) - self.free.len()
     }
 
     /// A CQE names this buffer: it is ours until it is published again.
@@ -89,12 +89,11 @@ impl BufferRing {
 
     /// What was taken is read. It is free unless somebody keeps some of it.
     pub(super) fn give_back(&mut self, id: BufferId) {
-        if !self.memory.release(id) {
-            self.kept += 1;
-            return;
-        }
         self.taken -= 1;
-        self.free.push(id);
+        match self.memory.release(id) {
+            true => self.free.push(id),
+            false => self.kept += 1,
+        }
     }
 
     /// For handlers that keep what they get.
@@ -106,9 +105,7 @@ impl BufferRing {
     fn take_returned(&mut self) {
         let before = self.free.len();
         self.memory.take_returned(&mut self.free);
-        let returned = (self.free.len() - before) as u16;
-        self.kept -= returned;
-        self.taken -= returned;
+        self.kept -= (self.free.len() - before) as u16;
     }
 
     /// The first `len` bytes of a buffer that is ours.

@@ -16,7 +16,9 @@ use super::errno::Errno;
 use super::memory::Pages;
 use crate::limits;
 
-/// The memory that a driver receives into, for handlers that keep what they get: clones are the same memory. From [`Driver::receive_buffers`](crate::Driver::receive_buffers).
+/// The memory that a driver receives into, for handlers that keep what they get: clones are the same memory. From
+/// [`Driver::receive_buffers`](crate::Driver::receive_buffers). All of it (32 MiB of address space, resident as far as it was used) stays
+/// as long as a clone does, or anything that was kept.
 ///
 /// ```
 /// # use std::io::{Read, Write};
@@ -59,7 +61,7 @@ impl ReceiveBuffers {
 
     /// These bytes, to be kept: the buffer that they lie in is lent on, whole, until the last of what is made here of it is dropped,
     /// on any thread. `None` where they are to be copied: they lie in no such buffer (those of an `https` response, of one that was
-    /// compressed, or of a transfer that was paused do not; nor does anything on a driver other than
+    /// compressed, or that came while a transfer was paused do not; nor does anything on a driver other than
     /// [`DriverKind::Ring`](crate::DriverKind::Ring)), they are empty, or half of the buffers are lent on.
     ///
     /// Whoever keeps a few bytes of a buffer keeps all of it, so that small chunks are better copied.
@@ -92,9 +94,10 @@ pub(super) struct Memory {
     shape: Buffers,
     /// Who holds each: nobody but the ring (0), or so many leases, and the ring as one more until its event is over.
     holders: Box<[AtomicU32]>,
-    /// Buffers of which there are leases.
+    /// Buffers of which there are leases, or were in the event that goes on.
     leased: AtomicU32,
-    /// Buffers that the ring had given back when their last lease was dropped.
+    /// Buffers that the ring had given back when their last lease was dropped. There is room for all, so that nobody allocates
+    /// under its lock.
     returned: Mutex<Vec<BufferId>>,
 }
 
@@ -111,7 +114,7 @@ impl Memory {
             shape,
             holders: (0..shape.count).map(|_| AtomicU32::new(0)).collect(),
             leased: AtomicU32::new(0),
-            returned: Mutex::default(),
+            returned: Mutex::new(Vec::with_capacity(shape.count.into())),
         })
     }
 
@@ -125,7 +128,14 @@ impl Memory {
     pub(super) fn release(&self, id: BufferId) -> bool {
         let holders = &self.holders[usize::from(id.0)];
         // the first lease is made of the bytes of an event, which is over
-        holders.load(Ordering::Relaxed) == 0 || self.let_go(id)
+        if holders.load(Ordering::Relaxed) == 0 {
+            return true;
+        }
+        let is_free = self.let_go(id);
+        if is_free {
+            self.leased.fetch_sub(1, Ordering::Relaxed);
+        }
+        is_free
     }
 
     /// The buffers whose last lease was dropped after their event.
@@ -173,9 +183,7 @@ impl Memory {
     /// One holder less. Whether there is none any more.
     fn let_go(&self, id: BufferId) -> bool {
         // what was read before is read before the kernel writes: whoever is last goes on from there
-        let is_last = self.holders[usize::from(id.0)].fetch_sub(1, Ordering::AcqRel) == 1;
-        self.leased.fetch_sub(u32::from(is_last), Ordering::Relaxed);
-        is_last
+        self.holders[usize::from(id.0)].fetch_sub(1, Ordering::AcqRel) == 1
     }
 }
 
@@ -202,6 +210,8 @@ impl Drop for Lease {
     fn drop(&mut self) {
         if self.memory.let_go(self.id) {
             self.memory.lock().push(self.id);
+            // only now: a buffer that is neither leased nor back would be one more than half
+            self.memory.leased.fetch_sub(1, Ordering::Relaxed);
         }
     }
 }
@@ -281,7 +291,6 @@ mod tests {
         let last = event(&memory, BufferId(3), 0);
         assert!(buffers.keep(&last[256..]).is_none(), "nothing is");
         assert!(buffers.keep(&[1; 20]).is_none());
-        assert!(buffers.keep(&vec![1; 200]).is_none());
         assert!(ReceiveBuffers::default().keep(last).is_none());
     }
 

@@ -1,8 +1,8 @@
 //! Memory that the kernel may read or write after a call has returned.
 //!
 //! Knows anonymous mappings. Must not know what is kept in them. Invariants: a mapping never moves; its
-//! bytes are reached through raw pointers and short-lived slices alone, so that no reference spans
-//! bytes that the kernel is writing.
+//! bytes are reached through raw pointers, and slices of what the kernel does not have, so that no reference spans
+//! bytes that it is writing.
 
 use std::ptr::NonNull;
 
@@ -50,7 +50,7 @@ impl Drop for Pages {
     fn drop(&mut self) {
         count::add(Counter::Munmap, 1);
         // SAFETY: the mapping is ours, and whoever drops it has seen to it that the kernel is done with it
-        // (else it is leaked) and holds no slice of it, as those borrow its owner.
+        // (else it is leaked) and that nobody holds a slice of it: those borrow its owner, or a lease that has a part in it.
         unsafe { libc::munmap(self.start.as_ptr().cast(), self.len) };
     }
 }

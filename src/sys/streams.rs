@@ -322,7 +322,7 @@ impl Streams {
         self.buffers.as_ref().map(BufferRing::receive_buffers).unwrap_or_default()
     }
 
-    /// Provided buffers in use: lent, kept, or in completions not yet taken.
+    /// Provided buffers in use: lent, or in completions not yet taken.
     pub fn buffers_held(&self) -> usize {
         self.buffers.as_ref().map_or(0, |buffers| buffers.taken().into())
             + self.ring.buffers_reaped()

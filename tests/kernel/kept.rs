@@ -4,11 +4,11 @@ use std::io::Write;
 use std::thread;
 
 use ringdove::Bytes;
-use ringdove::sys::streams::{Event, StreamEvent};
-use ringdove::sys::{Streams, clock};
+use ringdove::sys::streams::{Event, Room, StreamEvent};
+use ringdove::sys::{Buffers, Streams, clock};
 
-use crate::streams::{ROOM, connected, settle, streams};
-use crate::support::PATIENCE;
+use crate::streams::{ROOM, connected, settle, streams, streams_with};
+use crate::support::{PATIENCE, small};
 
 /// Receives `wanted` bytes, keeping what can be kept and copying the rest. Says how many pieces were kept.
 fn receive(streams: &mut Streams, wanted: usize) -> (Vec<Bytes>, usize) {
@@ -55,17 +55,35 @@ fn what_is_kept_is_not_written_and_the_rest_goes_on() {
     let (pieces, kept) = receive(&mut streams, sent.len());
     assert_eq!(kept, most, "half of the buffers are kept, and no more");
     assert!(pieces.concat() == sent);
-    assert_eq!(streams.buffers_held(), most, "they are in use");
+    assert_eq!(streams.buffers_held(), 0, "they are the keeper's");
 
-    // dropped elsewhere, they serve again
-    thread::spawn(|| drop(pieces)).join().expect("it drops");
+    // dropped elsewhere meanwhile, they serve again
     let mut peer = sender.join().expect("it has sent");
-    let more = bytes(3 * ROOM.buffers.size as usize, 7);
-    peer.write_all(&more).expect("it is read");
-    let (pieces, kept) = receive(&mut streams, more.len());
-    assert!(kept > 0 && pieces.concat() == more);
+    let more = bytes(20 * ROOM.buffers.size as usize, 7);
+    peer.write_all(&more).expect("sockets have room for it");
+    let dropper = thread::spawn(|| drop(pieces));
+    let (pieces, _) = receive(&mut streams, more.len());
+    assert!(pieces.concat() == more);
+    dropper.join().expect("it drops");
     drop(pieces);
+    peer.write_all(&more[..20]).expect("there is room");
+    assert_eq!(receive(&mut streams, 20).1, 1, "they may be kept again");
     streams.close(id, &[]);
+    settle(&mut streams);
+}
+
+/// With as few buffers as there can be, of which one is kept, the other serves all who wait for it.
+#[test]
+fn who_waits_for_a_buffer_gets_one_while_others_are_kept() {
+    let room = Room { buffers: Buffers { count: 2, size: 4096 }, ..ROOM };
+    let Some(mut streams) = streams_with(&small(), room) else { return };
+    let mut peers: Vec<_> = (0..4).map(|user| connected(&mut streams, user)).collect();
+    for (_, peer) in &mut peers {
+        peer.write_all(&bytes(10_000, 1)).expect("it fits");
+    }
+    let (pieces, kept) = receive(&mut streams, 40_000);
+    assert_eq!((kept, pieces.iter().map(Bytes::len).sum()), (1, 40_000));
+    peers.iter().for_each(|(id, _)| streams.close(*id, &[]));
     settle(&mut streams);
 }
 

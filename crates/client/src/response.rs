@@ -117,7 +117,8 @@ impl Response {
         std::future::poll_fn(|cx| self.body.0.poll_rest(cx)).await;
     }
 
-    /// The next part of the body; `None` is its end.
+    /// The next part of the body; `None` is its end. Large parts lie where they were received: who keeps a little of one for long
+    /// keeps 32 KiB, and copies it better.
     ///
     /// # Errors
     ///
