@@ -101,7 +101,8 @@ impl Files {
         FileWriter { files: self.clone(), id, transfer: None, place: None }
     }
 
-    /// The part of a file that has so many bytes and begins `from` so many: as a request's body, or a piece of one.
+    /// The part of a file that has so many bytes and begins `from` so many: as a request's body, or a piece of one. It is for plain
+    /// files: one that may have nothing for long, as a pipe, keeps one of the few threads, or of the kernel's workers, to itself.
     ///
     /// ```no_run
     /// use ringdove::{Body, Collect, Config, Driver, Request};
