@@ -135,6 +135,10 @@ struct BudgetArgs {
     /// Leave a host after so many bytes of bodies
     #[arg(long, value_name = "BYTES")]
     max_host_bytes: Option<Size>,
+
+    /// Queue no more than so many URLs of a host, those of earlier runs included
+    #[arg(long, value_name = "N")]
+    max_host_urls: Option<u64>,
 }
 
 /// A rule of URLs that is to be on, or off.
@@ -201,6 +205,7 @@ impl BudgetArgs {
             depth: self.max_depth,
             host_pages: self.max_host_pages,
             host_bytes: self.max_host_bytes.map(|size| size.0),
+            host_urls: self.max_host_urls,
         }
     }
 }

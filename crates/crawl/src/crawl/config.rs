@@ -62,6 +62,8 @@ pub struct Budget {
     pub host_pages: Option<u64>,
     /// Bytes of their bodies, of one host.
     pub host_bytes: Option<u64>,
+    /// URLs of one host that are ever queued; what is found beyond them is refused, and may be found again.
+    pub host_urls: Option<u64>,
 }
 
 impl CrawlConfig {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ringdove::error::{Cause, Error};
 use ringdove::sys::clock;
-use ringdove::{Message, Outcome, Report, Time, Url};
+use ringdove::{Message, Outcome, Report, Time, Times, Url};
 
 use super::fetch::Fetch;
 use super::pace::{self, retry_after};
@@ -85,7 +85,10 @@ impl Crawl {
                 let charged = self.hosts.get_mut(charged).map(|state| &mut state.record);
                 pace::busy(charged.unwrap_or(&mut nobody), told, self.config.busy_wait)
             }
-            Ok(_) => return Some(pace::answered(asked, now.since(job.began))),
+            Ok(_) => {
+                let Times { queue, resolve, total, .. } = outcome.report.times;
+                return Some(pace::answered(asked, total.saturating_sub(queue + resolve)));
+            }
             // that it answers at all is not known
             Err(error) if error.is_transient() && fetch.head.is_empty() => {
                 let pause = self.pause_after_none(charged, now);

@@ -40,7 +40,7 @@ use start::Prepared;
 pub use config::{Budget, CrawlConfig};
 pub use log::Log;
 pub use page::{Extract, Page, StandardExtract};
-pub use sink::{Sink, WarcSink};
+pub use sink::{Kept, Sink, WarcSink};
 pub use status::{HostStatus, Status};
 pub use tally::{End, Refusal, Tally};
 
@@ -102,7 +102,6 @@ struct Job {
     host: String,
     url: Url,
     purpose: Purpose,
-    began: Time,
 }
 
 enum Purpose {
@@ -290,22 +289,31 @@ impl Crawl {
             redirects: from.map_or(0, |from| if is_redirect { from.redirects + 1 } else { 0 }),
             tries: 0,
             via: from.map_or_else(String::new, |from| from.url.clone()),
-            url: url.into(),
+            url: url.as_str().to_owned(),
         };
-        let stands_against = self.stands_against(&entry);
+        let stands_against = self.stands_against(&entry, &url);
         if let Some((refusal, why)) = stands_against {
             self.tally.count_refusal(refusal);
             self.parts.log.refused(&entry, &why);
+        } else if self.is_too_many(&entry)? {
+            self.tally.count_refusal(Refusal::Crowded);
+            self.parts.log.refused(&entry, "its host has as many URLs as it may");
         } else if self.parts.frontier.add(&entry)? {
             self.tally.queued += 1;
         }
         Ok(())
     }
 
-    fn stands_against(&self, entry: &Entry) -> Option<(Refusal, String)> {
-        let url = Url::parse(&entry.url).ok()?;
+    /// Whether it would be a new one of a host that has had as many URLs queued as it may.
+    fn is_too_many(&self, entry: &Entry) -> Result<bool, CrawlError> {
+        let Some(most) = self.config.budget.host_urls else { return Ok(false) };
+        let frontier = &self.parts.frontier;
+        Ok(frontier.urls(&entry.host)? >= most && frontier.seen(&entry.url)?.is_none())
+    }
+
+    fn stands_against(&self, entry: &Entry, url: &Url) -> Option<(Refusal, String)> {
         // who cannot be asked at all
-        if let Err(why) = Origin::from_url(&url) {
+        if let Err(why) = Origin::from_url(url) {
             return Some((Refusal::Unfit, why.to_string()));
         }
         if entry.redirects > limits::REDIRECTS {
@@ -315,8 +323,8 @@ impl Crawl {
         if self.config.budget.depth.is_some_and(|most| entry.depth > most) {
             return Some((Refusal::Depth, format!("{} links from a seed", entry.depth)));
         }
-        let scope = self.parts.scope.admits(&url).map_err(|why| (Refusal::Scope, why));
-        let trap = |()| self.config.traps.check(&url).map_err(|why| (Refusal::Trap, why));
+        let scope = self.parts.scope.admits(url).map_err(|why| (Refusal::Scope, why));
+        let trap = |()| self.config.traps.check(url).map_err(|why| (Refusal::Trap, why));
         scope.and_then(trap).err()
     }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use crate::frontier::HostRecord;
 use crate::limits;
 
-/// An answer came after `took`, and asks for nothing. A host that is slow is asked less often.
+/// An answer took so long, whatever was waited for before it was asked for, and asks for nothing. A host that is slow is asked less often.
 pub(super) fn answered(host: &mut HostRecord, took: Duration) -> Duration {
     (host.failures, host.busy) = (0, 0);
     if took > limits::SLOW { took.min(limits::SLOW_WAIT) } else { Duration::ZERO }

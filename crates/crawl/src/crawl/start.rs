@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use ringdove::sys::clock;
 use ringdove::{Request, Time, Url};
 
 use super::fetch::Fetch;
@@ -175,7 +174,7 @@ impl Crawl {
             Purpose::Robots(_) => limits::ROBOTS_BYTES + 1,
         };
         let request = self.request(&url);
-        let job = Job { host: host.to_owned(), url, purpose, began: clock::now() };
+        let job = Job { host: host.to_owned(), url, purpose };
         match request {
             Ok(request) => {
                 let id =

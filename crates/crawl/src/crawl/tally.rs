@@ -46,17 +46,20 @@ pub enum Refusal {
     Redirects,
     /// The robots.txt of its origin disallows it.
     Robots,
+    /// Its host has as many URLs as it may.
+    Crowded,
 }
 
 impl Refusal {
     /// All of them, in their order.
-    pub const ALL: [Refusal; 6] = [
+    pub const ALL: [Refusal; 7] = [
         Refusal::Unfit,
         Refusal::Scope,
         Refusal::Trap,
         Refusal::Depth,
         Refusal::Redirects,
         Refusal::Robots,
+        Refusal::Crowded,
     ];
 
     /// The name, as figures have it.
@@ -68,6 +71,7 @@ impl Refusal {
             Refusal::Depth => "depth",
             Refusal::Redirects => "redirects",
             Refusal::Robots => "robots",
+            Refusal::Crowded => "crowded",
         }
     }
 }

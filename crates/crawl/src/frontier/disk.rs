@@ -65,8 +65,8 @@ struct Changes {
     hosts: HashMap<String, HostRecord>,
     robots: HashMap<String, RobotsRecord>,
     payloads: HashMap<String, String>,
-    /// Whose queues have got something.
-    longer: HashSet<String>,
+    /// Whose queues have got something, and how many of that are new.
+    longer: HashMap<String, u64>,
     /// About what all of it takes.
     bytes: usize,
 }
@@ -119,7 +119,7 @@ impl DiskFrontier {
         self.numbers.place += 1;
         let queues = self.queues.clone();
         self.batch(key.len() + value.len()).insert(&queues, key, value);
-        self.changes.longer.insert(entry.host.clone());
+        self.changes.longer.entry(entry.host.clone()).or_default();
     }
 
     fn unqueue(&mut self, queued: &Queued) {
@@ -139,21 +139,21 @@ impl DiskFrontier {
         now: u64,
     ) -> Result<Vec<String>, FrontierError> {
         let mut awake = Vec::new();
-        for host in std::mem::take(&mut changes.longer) {
-            let known = match changes.hosts.get(&host) {
+        for (host, _) in &changes.longer {
+            let known = match changes.hosts.get(host) {
                 Some(record) => Some(*record),
-                None => self.committed(&host)?,
+                None => self.committed(host)?,
             };
             let run = self.numbers.run;
             let mut record = known.unwrap_or(HostRecord { run, ..HostRecord::default() });
             let is_left = self.rows.is_left(record.row) && record.left != Left::All;
             if record.row == 0 || is_left {
                 record.row = Rows::of_time(record.not_before.max(now));
-                changes.hosts.insert(host.clone(), record);
             }
-            if let Some(row) = self.awake.get_mut(&host) {
+            changes.hosts.insert(host.clone(), record);
+            if let Some(row) = self.awake.get_mut(host) {
                 *row = record.row;
-                awake.push(host);
+                awake.push(host.clone());
             }
         }
         Ok(awake)
@@ -161,11 +161,13 @@ impl DiskFrontier {
 
     fn write_hosts(
         &mut self,
-        hosts: &HashMap<String, HostRecord>,
+        changes: &Changes,
         batch: &mut OwnedWriteBatch,
     ) -> Result<(), FrontierError> {
-        for (host, record) in hosts {
+        for (host, record) in &changes.hosts {
             let old = self.committed(host)?.unwrap_or_default();
+            let urls = old.urls + changes.longer.get(host).copied().unwrap_or(0);
+            let record = HostRecord { urls, ..*record };
             let totals = &mut self.numbers.totals;
             totals.pages += record.pages.saturating_sub(old.pages);
             totals.bytes += record.bytes.saturating_sub(old.bytes);
@@ -193,6 +195,7 @@ impl Frontier for DiskFrontier {
         let seen = self.seen.clone();
         self.batch(key.len()).insert(&seen, key, [QUEUED]);
         self.queue(entry);
+        self.changes.longer.entry(entry.host.clone()).and_modify(|new| *new += 1);
         Ok(true)
     }
 
@@ -295,8 +298,17 @@ impl Frontier for DiskFrontier {
     }
 
     fn seen(&self, url: &str) -> Result<Option<Seen>, FrontierError> {
-        let state = self.seen.get(seen_key(url))?;
+        let key = seen_key(url);
+        if self.changes.added.contains(&key) {
+            return Ok(Some(Seen::Queued));
+        }
+        let state = self.seen.get(key)?;
         Ok(state.map(|state| if *state == [DONE] { Seen::Done } else { Seen::Queued }))
+    }
+
+    fn urls(&self, host: &str) -> Result<u64, FrontierError> {
+        let new = self.changes.longer.get(host).copied().unwrap_or(0);
+        Ok(self.committed(host)?.map_or(0, |record| record.urls) + new)
     }
 
     fn payload(&self, digest: &str) -> Result<Option<String>, FrontierError> {
@@ -317,7 +329,7 @@ impl Frontier for DiskFrontier {
         let mut changes = std::mem::take(&mut self.changes);
         let mut batch = changes.batch.take().unwrap_or_else(|| self.database.batch());
         let awake = self.wait_with_work(&mut changes, now)?;
-        self.write_hosts(&changes.hosts, &mut batch)?;
+        self.write_hosts(&changes, &mut batch)?;
         for (origin, record) in &changes.robots {
             batch.insert(&self.robots, origin.as_str(), record.to_bytes());
         }

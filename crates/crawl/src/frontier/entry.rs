@@ -51,6 +51,8 @@ pub struct HostRecord {
     pub left: Left,
     /// Its row among those that wait; 0 if it does not.
     pub(super) row: u64,
+    /// URLs of it that were ever queued.
+    pub(super) urls: u64,
 }
 
 /// What of a host a run leaves to another.
@@ -132,15 +134,16 @@ impl Entry {
 impl HostRecord {
     /// Another run begins with it: what is of one run alone is forgotten.
     pub fn begin(&mut self, run: u64) {
-        let HostRecord { pages, bytes, not_before, delay, row, .. } = *self;
-        *self = HostRecord { pages, bytes, not_before, delay, row, run, ..HostRecord::default() };
+        let HostRecord { pages, bytes, not_before, delay, row, urls, .. } = *self;
+        let none = HostRecord::default();
+        *self = HostRecord { pages, bytes, not_before, delay, row, urls, run, ..none };
     }
 
     pub(super) fn to_bytes(self) -> Vec<u8> {
-        let HostRecord { pages, bytes, not_before, delay, run, from, failures, busy, left, row } =
-            self;
+        let HostRecord { pages, bytes, not_before, delay, run, from, row, urls, .. } = self;
+        let HostRecord { failures, busy, left, .. } = self;
         let in_a_row = u64::from(failures) << 32 | u64::from(busy);
-        let numbers = [pages, bytes, not_before, delay, run, from, in_a_row, row];
+        let numbers = [pages, bytes, not_before, delay, run, from, in_a_row, row, urls];
         let numbers = numbers.into_iter().flat_map(u64::to_le_bytes);
         [VERSION, left as u8].into_iter().chain(numbers).collect()
     }
@@ -161,6 +164,8 @@ impl HostRecord {
             busy: u32::from_be_bytes([b0, b1, b2, b3]),
             left: *Left::ALL.get(usize::from(left))?,
             row: number(7)?,
+            // which was not counted at first
+            urls: number(8).unwrap_or(0),
         })
     }
 }
@@ -226,6 +231,7 @@ mod tests {
             busy: 8,
             left: Left::All,
             row: 9,
+            urls: 10,
         };
         assert_eq!(HostRecord::from_bytes(&record.to_bytes()), Some(record));
         for length in 0..18 {

@@ -133,6 +133,13 @@ pub trait Frontier {
     /// The store cannot be read.
     fn seen(&self, url: &str) -> Result<Option<Seen>, FrontierError>;
 
+    /// How many URLs of a host were ever queued.
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be read.
+    fn urls(&self, host: &str) -> Result<u64, FrontierError>;
+
     /// An earlier page of the same payload: what [`Frontier::remember_payload`] was told, as far as it is committed.
     ///
     /// # Errors

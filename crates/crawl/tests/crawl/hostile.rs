@@ -167,6 +167,37 @@ fn session_ids_without_end_take_a_hosts_budget_or_are_left_out() {
 }
 
 #[test]
+fn a_host_has_no_more_urls_queued_than_it_may() {
+    const MOST: u64 = 50;
+    let site = Site::start(18, |site, _, target, socket| match target {
+        "/robots.txt" => send(socket, 404, "", b""),
+        _ => {
+            let serial = site.serial.fetch_add(100, Ordering::Relaxed);
+            let links = (serial..serial + 100).map(|id| format!("<a href=/page?id={id}></a>"));
+            html(socket, &(links.collect::<String>() + "<a href=/page></a>"))
+        }
+    });
+    let job = tempfile::tempdir().unwrap();
+    let mut config = fast();
+    config.budget.host_urls = Some(MOST);
+    for (pages, refused) in [(MOST, MOST * 100 - (MOST - 1)), (0, 0)] {
+        let words = Words::default();
+        let seed = site.url(0, "/page");
+        let crawl = crawl_and_log(job.path(), &seed, config.clone(), words.clone()).unwrap();
+        let (end, tally) = run(crawl).unwrap();
+        // the page's link to itself is none that is new
+        assert_eq!((end, tally.queued, tally.refused), (End::Everything, pages, refused));
+        assert_eq!(words.text().contains("as many URLs as it may"), refused > 0);
+    }
+    // and what earlier runs have queued counts
+    let words = Words::default();
+    let seed = site.url(0, "/another");
+    run(crawl_and_log(job.path(), &seed, config, words.clone()).unwrap()).unwrap();
+    assert!(words.text().contains("/another its host has as many URLs as it may"));
+    assert_eq!(site.asked("/another"), 0);
+}
+
+#[test]
 fn a_page_without_end_is_kept_in_part() {
     let site = Site::start(13, |site, _, target, socket| match target {
         "/robots.txt" => send(socket, 404, "", b""),
