@@ -5,8 +5,12 @@
     reason = "servers of tests have threads, and judge by the clock"
 )]
 
+mod crowd;
 mod hostile;
 mod hosts;
+mod kills;
+mod politeness;
+mod rates;
 mod robots;
 mod robots_commons;
 mod robots_google;

@@ -85,6 +85,11 @@ impl Web {
         self.site.url(0, "/p/0")
     }
 
+    /// How many there were.
+    pub(crate) fn count(&self) -> usize {
+        self.site.visits.lock().unwrap().len()
+    }
+
     pub(crate) fn visits(&self) -> Vec<Visit> {
         self.site.visits.lock().unwrap().clone()
     }

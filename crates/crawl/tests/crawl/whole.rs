@@ -4,16 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{Read as _, Write};
 use std::path::Path;
-use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use flate2::read::MultiGzDecoder;
 use ringdove::{Config, Driver};
 use ringdove_crawl::crawl::{
-    Crawl, CrawlConfig, CrawlError, End, Log, Parts, StandardExtract, Tally, WarcSink,
+    Crawl, CrawlConfig, CrawlError, End, Log, Parts, Sink, StandardExtract, Tally, WarcSink,
 };
-use ringdove_crawl::frontier::{DiskFrontier, Frontier as _, Seen};
+use ringdove_crawl::frontier::{DiskFrontier, Frontier as _};
 use ringdove_crawl::scope::{Reach, SeedScope};
 use ringdove_crawl::warc::{WriterConfig, check};
 
@@ -46,7 +45,7 @@ impl Write for Words {
     }
 }
 
-fn crawl(job: &Path, seed: &str, config: CrawlConfig) -> Result<Crawl, CrawlError> {
+pub(crate) fn crawl(job: &Path, seed: &str, config: CrawlConfig) -> Result<Crawl, CrawlError> {
     crawl_and_log(job, seed, config, Words::default())
 }
 
@@ -56,24 +55,41 @@ pub(crate) fn crawl_and_log(
     config: CrawlConfig,
     words: Words,
 ) -> Result<Crawl, CrawlError> {
-    let seeds = [seed.parse().unwrap()];
     let frontier = DiskFrontier::open(&job.join("frontier"))?;
     let mark = frontier.mark()?;
-    let writer = WriterConfig {
+    let sink = WarcSink::open(writer(job, 300_000), mark.as_deref())?;
+    crawl_into(frontier, seed, config, words, Config::default(), Box::new(sink))
+}
+
+/// Files of a job, of so many bytes each.
+pub(crate) fn writer(job: &Path, max_bytes: u64) -> WriterConfig {
+    WriterConfig {
         folder: job.join("warc"),
         prefix: "test".to_owned(),
-        max_bytes: 300_000,
+        max_bytes,
         info: Vec::new(),
         seed: [1; 16],
-    };
+    }
+}
+
+/// On such an engine, and what is had goes there.
+pub(crate) fn crawl_into(
+    frontier: DiskFrontier,
+    seed: &str,
+    config: CrawlConfig,
+    words: impl Write + 'static,
+    engine: Config,
+    sink: Box<dyn Sink>,
+) -> Result<Crawl, CrawlError> {
+    let seeds = [seed.parse().unwrap()];
     let parts = Parts {
         frontier: Box::new(frontier),
         scope: Box::new(SeedScope::new(&seeds, Reach::All)),
         extract: Box::new(StandardExtract),
-        sink: Box::new(WarcSink::open(writer, mark.as_deref())?),
+        sink,
         log: Log::new(Box::new(words)),
     };
-    let driver = Driver::auto(config.engine(Config::default()))?;
+    let driver = Driver::auto(config.engine(engine))?;
     let mut crawl = Crawl::new(driver, config, parts)?;
     crawl.add_seeds(&seeds)?;
     Ok(crawl)
@@ -90,7 +106,7 @@ pub(crate) fn run(mut crawl: Crawl) -> Result<(End, Tally), CrawlError> {
 }
 
 /// How often each URL has a response in the files, which are checked, too.
-fn kept(job: &Path) -> BTreeMap<String, usize> {
+pub(crate) fn kept(job: &Path) -> BTreeMap<String, usize> {
     let mut kept = BTreeMap::new();
     for file in fs::read_dir(job.join("warc")).unwrap() {
         let path = file.unwrap().path();
@@ -108,7 +124,7 @@ fn kept(job: &Path) -> BTreeMap<String, usize> {
     kept
 }
 
-fn differences(one: &BTreeSet<String>, other: &BTreeSet<String>) -> String {
+pub(crate) fn differences(one: &BTreeSet<String>, other: &BTreeSet<String>) -> String {
     let only =
         |one: &BTreeSet<String>, other| one.difference(other).take(5).cloned().collect::<Vec<_>>();
     format!("{:?} / {:?}", only(one, other), only(other, one))
@@ -139,64 +155,6 @@ fn all_is_found_once_and_no_delay_is_broken() {
     // and there is nothing left to do
     let (end, again) = run(crawl(job.path(), &web.seed(), config(DELAY)).unwrap()).unwrap();
     assert_eq!((end, again.pages, again.fetched), (End::Everything, tally.pages, 0));
-}
-
-/// The crawl that is killed: another process of this program, if it is told a job.
-#[test]
-fn a_crawl_to_be_killed() {
-    let (Ok(job), Ok(seed)) = (std::env::var("CRAWL_JOB"), std::env::var("CRAWL_SEED")) else {
-        return;
-    };
-    run(crawl(Path::new(&job), &seed, config(KILLED_DELAY)).unwrap()).unwrap();
-}
-
-const KILLED_DELAY: Duration = Duration::from_millis(10);
-
-#[test]
-fn a_crawl_that_is_killed_at_any_moment_loses_nothing() {
-    let web = Web::start(Size { seed: 2, hosts: 12, pages: 60 });
-    let expected = web.expected();
-    let job = tempfile::tempdir().unwrap();
-    let mut moments = 0x2545_f491_4f6c_dd1d_u64;
-    let (mut pauses, mut kills) = (Vec::new(), 0);
-    loop {
-        moments = moments.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        let moment = Duration::from_millis(100 + (moments >> 33) % 700);
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "whole::a_crawl_to_be_killed", "--nocapture"])
-            .env("CRAWL_JOB", job.path())
-            .env("CRAWL_SEED", web.seed())
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
-        // the last one is let live
-        if kills == 12 {
-            assert!(child.wait().unwrap().success());
-            break;
-        }
-        std::thread::sleep(moment);
-        child.kill().unwrap();
-        let is_over = child.wait().unwrap().success();
-        pauses.push(Instant::now());
-        kills += 1;
-        if is_over {
-            break;
-        }
-    }
-    assert!(kills > 3, "{kills} kills");
-    let faults = web.faults(KILLED_DELAY, &pauses);
-    assert!(faults.is_empty(), "{faults:#?}");
-    let kept = kept(job.path());
-    let urls: BTreeSet<_> = kept.keys().cloned().collect();
-    assert!(urls == expected, "{}", differences(&urls, &expected));
-    assert!(kept.values().all(|count| *count == 1), "{kept:?}");
-    let frontier = DiskFrontier::open(&job.path().join("frontier")).unwrap();
-    for url in &expected {
-        assert_eq!(frontier.seen(url).unwrap(), Some(Seen::Done), "{url}");
-    }
-    let visits = web.visits();
-    let pages = visits.iter().filter(|visit| !visit.target.contains("robots")).count();
-    println!("{kills} kills; {} pages, {} requests for them", expected.len(), pages);
 }
 
 #[test]

@@ -1,0 +1,77 @@
+//! How a crowd of hosts is asked, judged by these: RINGDOVE_REQUESTS has it be of more than an ordinary run has (`scripts/crawl politeness`).
+
+use std::time::Duration;
+
+use ringdove::{Allowance, Config, NameService, Politeness};
+use ringdove_crawl::crawl::{CrawlConfig, End, Kept, Page, Sink};
+use ringdove_crawl::frontier::DiskFrontier;
+
+use crate::crowd::{Crowd, Serving};
+use crate::whole::{config, crawl_into, run};
+
+/// Keeps nothing.
+#[derive(Debug)]
+pub(crate) struct Nowhere;
+
+impl Sink for Nowhere {
+    fn keep(&mut self, _: &Page<'_>) -> std::io::Result<Kept> {
+        Ok(Kept { digest: String::new(), place: String::new() })
+    }
+
+    fn sync(&mut self) -> std::io::Result<Vec<u8>> {
+        Ok(Vec::new())
+    }
+}
+
+/// What a driver is told of such a crowd: who knows its names, and what is owed to its domains and addresses.
+pub(crate) fn engine(crowd: Crowd, serving: &Serving) -> Config {
+    let at_once = |most| usize::try_from(most).ok();
+    Config {
+        names: NameService::Servers(vec![serving.names()]),
+        politeness: Politeness {
+            per_domain: Allowance {
+                interval: Some(crowd.domain_interval).filter(|interval| !interval.is_zero()),
+                concurrency: at_once(crowd.domain_at_once),
+            },
+            per_address: Allowance { interval: None, concurrency: at_once(crowd.address_at_once) },
+            ..Politeness::default()
+        },
+        ..Config::default()
+    }
+}
+
+#[test]
+fn each_host_domain_and_address_has_its_due() {
+    let requests = std::env::var("RINGDOVE_REQUESTS");
+    let requests = requests.map_or(4_000, |requests| requests.parse().unwrap());
+    let hosts = (requests / 500).max(80);
+    let crowd = Crowd {
+        hosts,
+        pages: requests / hosts,
+        domains: (hosts / 8).max(4),
+        addresses: 20,
+        delay: Duration::from_millis(20),
+        domain_at_once: 2,
+        address_at_once: 3,
+        domain_interval: Duration::from_millis(2),
+        page_bytes: 0,
+        links: 0,
+        closes: false,
+        takes: Duration::from_millis(5),
+    };
+    let serving = crowd.start(41);
+    let job = tempfile::tempdir().unwrap();
+    let told = CrawlConfig { parallel: 512, ..config(crowd.delay) };
+    let frontier = DiskFrontier::open(&job.path().join("frontier")).unwrap();
+    let engine = engine(crowd, &serving);
+    let crawl =
+        crawl_into(frontier, &serving.seed(), told, std::io::sink(), engine, Box::new(Nowhere));
+    let (end, tally) = run(crawl.unwrap()).unwrap();
+    serving.judged(|judge| {
+        println!("{judge}");
+        assert!(judge.faults.is_empty(), "{:#?}", judge.faults);
+        assert_eq!((end, tally.pages, judge.found()), (End::Everything, crowd.all(), crowd.all()));
+        // both bounds were met, or nothing would be shown
+        assert_eq!(judge.most, [crowd.domain_at_once, crowd.address_at_once]);
+    });
+}
