@@ -64,6 +64,8 @@ pub const AWAKE_WAIT: Duration = Duration::from_secs(10);
 pub const AWAKE_HOSTS: usize = 8;
 /// Bytes of the store that are kept in memory to be read again.
 pub const STORE_CACHE: u64 = 64 * 1024 * 1024;
+/// URLs that were met lately and are known without the store: of sixteen bytes each.
+pub const SEEN_CACHE: usize = 1 << 16;
 /// Bytes of each of its seven key spaces that are in memory before they are sorted into a file.
 pub const STORE_UNSORTED: u64 = 16 * 1024 * 1024;
 /// Bytes of what was done, about, after which there is a commit. (The links of one page come together, whatever they take.)

@@ -110,7 +110,8 @@ fn hosts_that_wait_take_no_memory() {
     }
     let taken = held().saturating_sub(before);
     println!("{all} hosts that wait, {taken} bytes");
-    assert!(crawl.awake() == 0 && taken < 256 * 1024, "{} hosts, {taken} bytes", crawl.awake());
+    // of which the compressor of WARC files takes some 300 KiB
+    assert!(crawl.awake() == 0 && taken < 512 * 1024, "{} hosts, {taken} bytes", crawl.awake());
     crawl.stop().unwrap();
     // the time of some has come: no more are awake than may be, each is asked once in a run, and by the next run again
     let mut frontier = DiskFrontier::open(&folder).unwrap();

@@ -12,6 +12,7 @@ use fjall::{
 };
 use sha2::{Digest as _, Sha256};
 
+use super::recent::Recent;
 use super::rows::Rows;
 use super::{
     Entry, Frontier, FrontierError, HostRecord, Left, Queued, RobotsRecord, Seen, Totals, Until,
@@ -19,7 +20,7 @@ use super::{
 use crate::limits;
 
 /// A URL in the set of what was seen: of 10^10 of them, two are taken for one with a chance of 10^-19.
-type Key = [u8; 16];
+pub(super) type Key = [u8; 16];
 
 const QUEUED: u8 = b'q';
 const DONE: u8 = b'd';
@@ -42,6 +43,7 @@ pub struct DiskFrontier {
     payloads: Keyspace,
     marks: Keyspace,
     rows: Rows,
+    recent: Recent,
     /// The hosts that are awake, with the rows that they have still: so they sleep if the process ends.
     awake: HashMap<String, u64>,
     numbers: Numbers,
@@ -101,6 +103,7 @@ impl DiskFrontier {
             robots: database.keyspace("robots", apart)?,
             payloads: keyspace("payloads")?,
             rows: Rows::new(keyspace("waiting")?, numbers.run),
+            recent: Recent::new(),
             marks,
             database,
             awake: HashMap::new(),
@@ -188,7 +191,12 @@ impl Frontier for DiskFrontier {
 
     fn add(&mut self, entry: &Entry) -> Result<bool, FrontierError> {
         let key = seen_key(&entry.url);
-        if self.changes.added.contains(&key) || self.seen.contains_key(key)? {
+        if self.recent.has(&key) {
+            return Ok(false);
+        }
+        let is_seen = self.changes.added.contains(&key) || self.seen.contains_key(key)?;
+        self.recent.put(key);
+        if is_seen {
             return Ok(false);
         }
         self.changes.added.insert(key);

@@ -6,6 +6,7 @@
 
 mod disk;
 mod entry;
+mod recent;
 mod rows;
 
 use std::fmt;

@@ -3,12 +3,17 @@
 //! Knows elements and their attributes. Must not keep the document. Invariants: any bytes are HTML; what stands before a
 //! `base` is resolved by the URL of the page, and what comes after it by that.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::sync::LazyLock;
 
 use encoding_rs::{Decoder, Encoding};
 use lol_html::html_content::Element;
-use lol_html::{AsciiCompatibleEncoding, HtmlRewriter, MemorySettings, Settings, element};
+use lol_html::{
+    AsciiCompatibleEncoding, ElementContentHandlers, HtmlRewriter, MemorySettings, Selector,
+    Settings,
+};
 use url::Url;
 
 use super::directives::forbids_following;
@@ -19,6 +24,10 @@ use crate::limits;
 /// What may have a link, or say something about links.
 const ELEMENTS: &str = "a[href], area[href], base[href], link[href], meta[content], img, source, iframe[src], \
     frame[src], script[src], embed[src], audio[src], video, track[src], object[data], input[src]";
+
+/// The same, read once.
+static SELECTOR: LazyLock<Selector> =
+    LazyLock::new(|| ELEMENTS.parse().expect("it is a list of selectors"));
 
 type Rewriter = HtmlRewriter<'static, fn(&[u8])>;
 
@@ -71,10 +80,13 @@ impl HtmlLinks {
             .with_memory_settings(
                 MemorySettings::new().with_max_allowed_memory_usage(limits::HTML_MEMORY),
             )
-            .append_element_content_handler(element!(ELEMENTS, move |element| {
-                seen.borrow_mut().take(element);
-                Ok(())
-            }));
+            .append_element_content_handler((
+                Cow::Borrowed(&*SELECTOR),
+                ElementContentHandlers::default().element(move |element: &mut Element<'_, '_>| {
+                    seen.borrow_mut().take(element);
+                    Ok(())
+                }),
+            ));
         let decoder = ascii.is_none().then(|| encoding.new_decoder());
         HtmlLinks { rewriter: Some(HtmlRewriter::new(settings, |_: &[u8]| {})), decoder, state }
     }

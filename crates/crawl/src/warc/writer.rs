@@ -14,7 +14,7 @@ use sha1::{Digest as _, Sha1};
 use super::date::{date, digits};
 use super::digest::Digest;
 use super::http_head::kept_head;
-use super::record::Record;
+use super::record::{Gzip, Record};
 
 /// Where files go, and what they say of who wrote them.
 #[derive(Debug, Clone)]
@@ -114,6 +114,7 @@ pub struct Writer {
     config: WriterConfig,
     file: Option<File>,
     position: Position,
+    gzip: Gzip,
     ids: u64,
     files: u64,
 }
@@ -130,8 +131,14 @@ impl Writer {
         for name in names(&config)?.into_iter().filter(|name| *name > position.file) {
             fs::remove_file(config.folder.join(name))?;
         }
-        let mut writer =
-            Writer { config, file: None, position: position.clone(), ids: 0, files: 0 };
+        let mut writer = Writer {
+            config,
+            file: None,
+            position: position.clone(),
+            gzip: Gzip::default(),
+            ids: 0,
+            files: 0,
+        };
         if !position.file.is_empty() {
             let path = writer.config.folder.join(&position.file);
             let file = OpenOptions::new().append(true).open(&path)?;
@@ -178,7 +185,7 @@ impl Writer {
         }
         let head = kept_head(exchange.head, exchange.body.len());
         let response = match exchange.original {
-            None => record.member(&[&head, exchange.body])?,
+            None => record.member(&[&head, exchange.body], &mut self.gzip)?,
             Some(original) => record
                 .field(
                     "WARC-Profile",
@@ -186,17 +193,17 @@ impl Writer {
                 )
                 .field("WARC-Refers-To-Target-URI", &original.url)
                 .field("WARC-Refers-To-Date", &original.date)
-                .member(&[&head])?,
+                .member(&[&head], &mut self.gzip)?,
         };
         let request = of("request", &request)
             .field("Content-Type", "application/http; msgtype=request")
             .field("WARC-Concurrent-To", &id)
-            .member(&[exchange.request])?;
+            .member(&[exchange.request], &mut self.gzip)?;
         let fields = warc_fields(exchange.metadata.iter().map(|(name, value)| (*name, &**value)));
         let metadata = of("metadata", &metadata)
             .field("Content-Type", "application/warc-fields")
             .field("WARC-Concurrent-To", &id)
-            .member(&[&fields])?;
+            .member(&[&fields], &mut self.gzip)?;
         self.append(&[response, request, metadata].concat())?;
         Ok(place)
     }
@@ -240,7 +247,7 @@ impl Writer {
         let info = Record::new("warcinfo", &self.id(), &date(now))
             .field("WARC-Filename", &name)
             .field("Content-Type", "application/warc-fields")
-            .member(&[&fields])?;
+            .member(&[&fields], &mut self.gzip)?;
         self.append(&info)
     }
 
