@@ -84,6 +84,11 @@ impl RingFd {
         RingFd { fd, registered: (done == Ok(1)).then_some(update.offset), sq_poll }
     }
 
+    /// Of a ring that any thread may enter.
+    pub(super) fn plain(fd: RawFd, sq_poll: bool) -> RingFd {
+        RingFd { fd, registered: None, sq_poll }
+    }
+
     /// Gives the registration back. It holds a reference to the ring: without this, closing the fd
     /// would not close the ring.
     pub(super) fn unregister(&mut self) {

@@ -104,7 +104,8 @@ pub struct Batch {
 /// A flag of io_uring_setup(2) that ringdove asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SetupFlag {
-    /// One thread alone submits (Linux 6.0).
+    /// One thread alone submits (Linux 6.0). Without it (and what needs it) a ring may be used by one thread after the other; what a
+    /// thread has begun completes by way of it, so that a system call which sleeps there may be interrupted (EINTR).
     SingleIssuer,
     /// Completions are worked off when that thread waits, not whenever it enters the kernel (6.1).
     DeferTaskrun,
@@ -244,7 +245,12 @@ pub(super) fn set_up(options: &Options) -> Result<(IoUring, RingFd, Report), Set
     if let Some(within) = options.busy_poll {
         busy_poll(&ring, within).map_err(|errno| SetupError::Registration("NAPI", errno))?;
     }
-    let fd = RingFd::register(ring.as_raw_fd(), options.sq_poll.is_some());
+    let sq_poll = options.sq_poll.is_some();
+    // a registration is a thread's own: who may enter from another one enters by the fd
+    let fd = match flags.contains(&SetupFlag::SingleIssuer) {
+        true => RingFd::register(ring.as_raw_fd(), sq_poll),
+        false => RingFd::plain(ring.as_raw_fd(), sq_poll),
+    };
     let report = Report {
         flags,
         sq_entries: params.sq_entries(),

@@ -8,6 +8,7 @@ use std::ptr;
 use std::sync::OnceLock;
 
 use crate::edge::guard;
+use crate::multi::which;
 
 /// The version of curl whose functions and options these are.
 const VERSION: &str = "8.22.0";
@@ -77,8 +78,9 @@ unsafe impl<T> Sync for Constant<T> {}
 /// The one line that says what runs.
 fn line() -> String {
     format!(
-        "libcurl/{VERSION} ringdove/{} (epoll) rustls/0.23 miniz brotli zstd",
-        env!("CARGO_PKG_VERSION")
+        "libcurl/{VERSION} ringdove/{} ({}) rustls/0.23 miniz brotli zstd",
+        env!("CARGO_PKG_VERSION"),
+        which::name()
     )
 }
 

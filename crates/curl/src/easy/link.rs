@@ -12,12 +12,12 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::{Rc, Weak};
 
-use ringdove::{BodySource, SourceRead, TransferId};
+use ringdove::{BodySource, SourceRead};
 
 use super::Easy;
 use crate::codes::Code;
 use crate::edge::{Pointer, guard};
-use crate::multi::Multi;
+use crate::multi::{Id, Multi};
 
 /// Bytes that wait to be sent before no more are taken.
 const MOST_UNSENT: usize = 64 * 1024;
@@ -36,7 +36,7 @@ pub(crate) struct Link {
     /// The peer says no more.
     pub(crate) has_ended: Cell<bool>,
     /// Where it is carried.
-    pub(crate) place: RefCell<Option<(Weak<Multi>, TransferId)>>,
+    pub(crate) place: RefCell<Option<(Weak<Multi>, Id)>>,
 }
 
 impl Link {

@@ -62,6 +62,17 @@ impl Closer {
     }
 }
 
+/// Whether a transfer of this handle needs a socket that has a descriptor: the handle has a say in how it is opened or closed, its
+/// callbacks are told between which addresses it is, or it is the program's from some time on.
+pub(crate) fn needs_socket(easy: &Easy) -> bool {
+    let settings = easy.settings.borrow();
+    let callbacks =
+        [ids::OPENSOCKETFUNCTION, ids::SOCKOPTFUNCTION, ids::CLOSESOCKETFUNCTION, ids::PREREQFUNCTION];
+    callbacks.into_iter().any(|id| !settings.pointer(id).is_null())
+        || settings.flag(ids::TCP_KEEPALIVE, false)
+        || easy.link.borrow().is_some()
+}
+
 /// A socket for a connection of this handle, where the handle has a say in that.
 pub(crate) fn open(easy: &Easy, dial: &mut Dial) -> Result<Option<(OwnSocket, Closer)>, Errno> {
     let (opens, sets_up, closer, probes) = {

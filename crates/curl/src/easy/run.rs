@@ -2,16 +2,17 @@
 
 use std::cell::{Cell, RefCell};
 
-use ringdove::{Paused, TransferId};
+use ringdove::Paused;
 
 use crate::codes::Code;
 use crate::errors::{Asked, Failure};
+use crate::multi::Id;
 
 /// How far a transfer has come, as the handler, the body's source and the interface all see it.
 #[derive(Debug, Default)]
 pub(crate) struct Run {
     /// In the engine, while it is there.
-    pub(crate) id: Cell<Option<TransferId>>,
+    pub(crate) id: Cell<Option<Id>>,
     /// What a callback made of it, which stands before what the engine says.
     failure: RefCell<Option<Failure>>,
     pub(crate) paused: Cell<Paused>,

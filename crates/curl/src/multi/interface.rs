@@ -146,6 +146,11 @@ fn turn(multi: &Rc<Multi>, events: Vec<Event>, running: *mut c_int) -> MultiCode
     result.err().unwrap_or(MultiCode::OK)
 }
 
+/// Whether there is a CURLMOPT_TIMERFUNCTION.
+pub(super) fn has_timer(multi: &Multi) -> bool {
+    multi.settings.borrow().timer.is_some()
+}
+
 /// Calls CURLMOPT_TIMERFUNCTION, if there is one.
 pub(super) fn call_timer(multi: &Multi, milliseconds: i64) -> Result<(), MultiCode> {
     let (callback, data) = {
@@ -180,8 +185,9 @@ extern "C" fn curl_multi_cleanup(handle: Pointer) -> MultiCode {
             return MultiCode::RECURSIVE_API_CALL;
         }
         multi.leave_all();
-        let engine = multi.engine.borrow_mut().take();
-        drop(engine);
+        let _ = multi.sockets.show(None, ptr::null_mut());
+        let carriers = multi.carriers.take();
+        drop(carriers);
         drop(handle::revoke::<Multi>(handle));
         MultiCode::OK
     })

@@ -3,35 +3,40 @@
 //! Knows the engine's multi and the easy handles in it. What is called from C is with `interface`, the sockets with `watch`.
 //! Invariant: the engine is borrowed for one call at a time, and a callback that calls back is told that it is.
 
+mod carriers;
 mod epoll;
 mod interface;
 mod notify;
 mod watch;
+pub(crate) mod which;
 
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 use std::time::Duration;
 
+use ringdove::driver::Kind as DriverKind;
 use ringdove::sys::Interest;
-use ringdove::{Config, Event, Message, Multi as Engine, Outcome, Paused, Time, TransferId};
+use ringdove::{Config, Event, Message, Outcome, Paused, Time};
 
 use crate::codes::{Code, MultiCode};
 use crate::easy::delivery::{self, Delivery};
 use crate::easy::link::Link;
 use crate::easy::tls::Policies;
-use crate::easy::{Done, Easy, callbacks, request};
+use crate::easy::{Done, Easy, callbacks, opening, request};
 use crate::edge::Pointer;
 use crate::edge::handle::{Kind, Own};
 use crate::errors::{self, Failure};
 use crate::options::ids;
+pub(crate) use carriers::Id;
+use carriers::{Carriers, Way};
 use epoll::{Bell, Polled};
 pub(crate) use interface::MessageSlot;
 use interface::Settings;
 pub use interface::{MULTI_OPTIONS, Row as MultiRow};
 use notify::Notices;
 pub(crate) use watch::Ends;
-use watch::{Loop, Sockets};
+use watch::Sockets;
 
 /// Connections, where the program sets no limit: curl has none.
 const CONNECTIONS: usize = 1 << 20;
@@ -44,7 +49,7 @@ pub(crate) struct Multi {
     pub(super) own: Own,
     settings: RefCell<Settings>,
     /// Made when the first handle is added, since what that says of look-ups counts.
-    engine: RefCell<Option<Engine<Loop>>>,
+    carriers: RefCell<Carriers>,
     sockets: Rc<Sockets>,
     /// The handles that were added, by their addresses.
     members: RefCell<HashMap<*const Easy, Rc<Easy>>>,
@@ -53,7 +58,7 @@ pub(crate) struct Multi {
     /// How many are over, but for what they hold of their bodies.
     held: Cell<usize>,
     /// Those whose transfers are in the engine.
-    transfers: RefCell<HashMap<TransferId, Rc<Easy>>>,
+    transfers: RefCell<HashMap<Id, Rc<Easy>>>,
     /// Transfers that failed before they began, or that a callback ended: they are told of with the next turn.
     failed: RefCell<Vec<(Rc<Easy>, Failure)>>,
     /// Handles whose pause has changed in a callback.
@@ -61,10 +66,10 @@ pub(crate) struct Multi {
     /// What curl_multi_info_read(3) has yet to tell.
     messages: RefCell<VecDeque<(Rc<Easy>, Code)>>,
     /// Connections that programs have to themselves, and how many transfers are to become such.
-    links: RefCell<HashMap<TransferId, Rc<Link>>>,
+    links: RefCell<HashMap<Id, Rc<Link>>>,
     awaits_links: Cell<usize>,
     /// Those that were given up in a callback.
-    dropped: RefCell<Vec<TransferId>>,
+    dropped: RefCell<Vec<Id>>,
     policies: Policies,
     notices: Notices,
     /// When the timer callback was told to come back; `None` if it was told nothing, or that has passed.
@@ -91,7 +96,7 @@ impl Multi {
         Multi {
             own: Own::default(),
             settings: RefCell::default(),
-            engine: RefCell::new(None),
+            carriers: RefCell::default(),
             sockets: Rc::default(),
             members: RefCell::default(),
             watched: RefCell::default(),
@@ -165,29 +170,44 @@ impl Multi {
         if !callbacks::before_lookup(easy) {
             return Err(Failure::plain(Code::ABORTED_BY_CALLBACK));
         }
-        let mut engine = self.engine.borrow_mut();
-        let engine = engine.get_or_insert_with(|| self.make(easy));
+        let mut carriers = self.carriers.borrow_mut();
+        let way = carriers.provide(self.way_of(easy), || self.config(easy), &self.sockets);
         if easy.settings.borrow().flag(ids::FRESH_CONNECT, false) {
-            engine.close_idle().map_err(|error| errors::of_add(&error))?;
+            carriers.close_idle().map_err(|error| errors::of_add(&error))?;
         }
         let ttl = self.lookup_ttl(easy);
         for fixed in prepared.fixed {
             let until = if fixed.expires { ringdove::sys::clock::now() + ttl } else { Time::NEVER };
-            engine.settings().set_override_until(fixed.host, fixed.port, fixed.addresses, until);
+            if let Some(mut settings) = carriers.settings(way) {
+                settings.set_override_until(fixed.host, fixed.port, fixed.addresses, until);
+            }
         }
         let handler = Box::new(Delivery { easy: Rc::clone(easy) });
-        let added = engine.add(prepared.request, handler);
+        let added = carriers.add(way, prepared.request, handler);
         let id = added.map_err(|error| errors::of_add(&error))?;
         if easy.link.borrow().as_ref().is_some_and(|link| link.is_given) {
             self.awaits_links.set(self.awaits_links.get() + 1);
         }
         easy.run.id.set(Some(id));
         self.transfers.borrow_mut().insert(id, Rc::clone(easy));
-        self.sockets.easy.borrow_mut().insert(id, easy.own.get());
+        if let Some(id) = id.watched() {
+            self.sockets.easy.borrow_mut().insert(id, easy.own.get());
+        }
         Ok(())
     }
 
-    fn make(&self, easy: &Easy) -> Engine<Loop> {
+    /// Who is to carry a handle's transfer. A ring costs more to be made than the few transfers one after the other that
+    /// curl_easy_perform() has for it: there it has to be asked for.
+    fn way_of(&self, easy: &Easy) -> Way {
+        let is_asked = matches!(which::asked(), Some(DriverKind::Ring | DriverKind::Poll));
+        let may_be_driven = self.bell.is_some() || is_asked;
+        match may_be_driven && !self.sockets.has_callback() && !opening::needs_socket(easy) {
+            true => Way::Driven,
+            false => Way::Watched,
+        }
+    }
+
+    fn config(&self, easy: &Easy) -> Config {
         let settings = self.settings.borrow();
         let of_easy = easy.settings.borrow();
         let most = settings.most_connections.unwrap_or(CONNECTIONS);
@@ -195,7 +215,7 @@ impl Multi {
             .map(|id| u64::try_from(of_easy.number(id, 0)).unwrap_or_default());
         let idle = idle.into_iter().filter(|&seconds| seconds > 0).min();
         let default = Config::default();
-        let config = Config {
+        Config {
             max_connections: most,
             max_per_origin: settings.most_per_host.unwrap_or(most),
             max_per_host: settings.most_per_host,
@@ -204,9 +224,7 @@ impl Multi {
             }),
             lookup_ttl: self.lookup_ttl(easy),
             ..default
-        };
-        drop((settings, of_easy));
-        Engine::new(config, Loop(Rc::clone(&self.sockets)))
+        }
     }
 
     /// CURLOPT_DNS_CACHE_TIMEOUT: -1 is for ever.
@@ -245,18 +263,20 @@ impl Multi {
     fn take_out(&self, easy: &Easy) {
         let Some(id) = easy.run.id.take() else { return };
         self.transfers.borrow_mut().remove(&id);
-        self.sockets.easy.borrow_mut().remove(&id);
-        if let Some(engine) = &mut *self.engine.borrow_mut() {
-            // a socket callback that fails here has nobody to be told
-            let _ = engine.remove(id);
+        self.forget_handle(id);
+        self.carriers.borrow_mut().remove(id);
+    }
+
+    /// The sockets know it no more.
+    fn forget_handle(&self, id: Id) {
+        if let Some(id) = id.watched() {
+            self.sockets.easy.borrow_mut().remove(&id);
         }
     }
 
     /// Closes what is idle.
     pub(crate) fn close_idle(&self) {
-        if let Some(engine) = &mut *self.engine.borrow_mut() {
-            let _ = engine.close_idle();
-        }
+        let _ = self.carriers.borrow_mut().close_idle();
     }
 
     // turns
@@ -284,6 +304,7 @@ impl Multi {
         if running == 0 {
             self.sockets.park().map_err(|_| MultiCode::ABORTED_BY_CALLBACK)?;
         }
+        self.show_driver()?;
         worked?;
         self.tell_timer()?;
         self.notify();
@@ -291,15 +312,27 @@ impl Multi {
     }
 
     fn work(&self, mut events: Vec<Event>) -> Result<(), MultiCode> {
-        let mut engine = self.engine.borrow_mut();
-        let Some(engine) = &mut *engine else { return Ok(()) };
-        if engine.running() > 0 {
-            let parked = self.sockets.unpark().map_err(|_| MultiCode::ABORTED_BY_CALLBACK)?;
-            events.extend(parked);
+        let mut carriers = self.carriers.borrow_mut();
+        if let Some(engine) = carriers.watched() {
+            if engine.running() > 0 {
+                let parked = self.sockets.unpark().map_err(|_| MultiCode::ABORTED_BY_CALLBACK)?;
+                events.extend(parked);
+            }
+            events.extend(self.sockets.poll());
         }
-        events.extend(self.sockets.poll());
-        let worked = engine.socket_actions(events);
-        worked.map(drop).map_err(|error| errors::of_multi(&error))
+        let told = carriers.tell(events);
+        told.and(carriers.turn()).map_err(|error| errors::of_multi(&error))
+    }
+
+    /// Where the program watches sockets by now, it watches the driver's descriptor for what began before.
+    fn show_driver(&self) -> Result<(), MultiCode> {
+        let descriptor = match self.sockets.has_callback() {
+            true => self.carriers.borrow_mut().descriptor(),
+            false => None,
+        };
+        let easy = self.transfers.borrow().values().next().map(|easy| easy.own.get());
+        let shown = self.sockets.show(descriptor, easy.unwrap_or(std::ptr::null_mut()));
+        shown.map_err(|_| MultiCode::ABORTED_BY_CALLBACK)
     }
 
     /// Tells of transfers that never began.
@@ -336,14 +369,12 @@ impl Multi {
         }
     }
 
-    fn hold_link(&self, id: TransferId, receiving: bool) {
-        if let Some(engine) = &mut *self.engine.borrow_mut() {
-            let _ = engine.set_paused(id, Paused { receiving, sending: false });
-        }
+    fn hold_link(&self, id: Id, receiving: bool) {
+        self.carriers.borrow_mut().set_paused(id, Paused { receiving, sending: false });
     }
 
     /// The peer has ended a connection that the program has to itself.
-    fn end_link(&self, id: TransferId) {
+    fn end_link(&self, id: Id) {
         if let Some(link) = self.links.borrow_mut().remove(&id) {
             link.has_ended.set(true);
             link.place.take();
@@ -351,44 +382,39 @@ impl Multi {
     }
 
     /// Sends and receives what can be now on such a connection.
-    pub(crate) fn pump(&self, easy: Pointer, id: TransferId) {
+    pub(crate) fn pump(&self, easy: Pointer, id: Id) {
         // what is said from within a callback goes out with the next call
         if self.is_calling() {
             return;
         }
         self.hold_link(id, false);
         let check = self.sockets.event_of(easy);
-        let worked = match &mut *self.engine.borrow_mut() {
-            Some(engine) => engine.socket_actions(check.into_iter().collect::<Vec<_>>()),
-            None => return,
-        };
+        let worked = self.carriers.borrow_mut().tell(check.into_iter().collect());
         drop(worked);
         self.hold_link(id, true);
         self.take_messages();
     }
 
     /// Gives such a connection up.
-    pub(crate) fn drop_link(&self, id: TransferId) {
+    pub(crate) fn drop_link(&self, id: Id) {
         if self.is_calling() {
             self.dropped.borrow_mut().push(id);
             return;
         }
         self.links.borrow_mut().remove(&id);
-        self.sockets.easy.borrow_mut().remove(&id);
-        if let Some(engine) = &mut *self.engine.borrow_mut() {
-            let _ = engine.remove(id);
-        }
+        self.forget_handle(id);
+        self.carriers.borrow_mut().remove(id);
     }
 
     fn take_messages(&self) {
         let mut closes = false;
         loop {
-            let next = self.engine.borrow_mut().as_mut().and_then(Engine::info_read);
-            let Some((Message { transfer, outcome, .. }, _)) = next else { break };
-            let easy = self.transfers.borrow_mut().remove(&transfer);
-            self.sockets.easy.borrow_mut().remove(&transfer);
+            let next = self.carriers.borrow_mut().next_message();
+            let Some((id, Message { outcome, .. })) = next else { break };
+            let easy = self.transfers.borrow_mut().remove(&id);
+            self.forget_handle(id);
             let Some(easy) = easy else {
-                self.end_link(transfer);
+                self.end_link(id);
                 continue;
             };
             easy.run.id.set(None);
@@ -458,10 +484,8 @@ impl Multi {
         {
             self.finish(easy, done);
         }
-        if let Some(id) = easy.run.id.get()
-            && let Some(engine) = &mut *self.engine.borrow_mut()
-        {
-            let _ = engine.set_paused(id, paused);
+        if let Some(id) = easy.run.id.get() {
+            self.carriers.borrow_mut().set_paused(id, paused);
         }
         self.tell_timer().map_or(Code::FAILED_INIT, |()| Code::OK)
     }
@@ -509,7 +533,7 @@ impl Multi {
         if self.transfers.borrow().is_empty() {
             return None;
         }
-        self.engine.borrow().as_ref()?.next_time()
+        self.carriers.borrow_mut().next_time()
     }
 
     /// The program's timer has fired.
@@ -518,6 +542,9 @@ impl Multi {
     }
 
     fn tell_timer(&self) -> Result<(), MultiCode> {
+        if !interface::has_timer(self) {
+            return Ok(());
+        }
         let next = self.next_time();
         if next == self.timer.get() {
             return Ok(());
@@ -553,12 +580,14 @@ impl Multi {
 
     /// What poll(2) has to look at.
     fn descriptors(&self) -> Vec<Polled> {
+        let readable = |fd| epoll::polled(fd, Interest::RECV);
+        let driver = self.carriers.borrow_mut().descriptor().map(readable);
         if !self.sockets.has_callback() {
             let epoll = self.sockets.poller_fd().filter(|_| !self.transfers.borrow().is_empty());
-            return epoll.map(|fd| epoll::polled(fd, Interest::RECV)).into_iter().collect();
+            return epoll.map(readable).into_iter().chain(driver).collect();
         }
         let watched = self.sockets.watched().into_iter();
-        watched.map(|(fd, interest)| epoll::polled(fd, interest)).collect()
+        watched.map(|(fd, interest)| epoll::polled(fd, interest)).chain(driver).collect()
     }
 
     fn handles(&self) -> Vec<Pointer> {

@@ -72,6 +72,8 @@ pub(super) struct Sockets {
     pub(super) parked: Cell<bool>,
     /// Callbacks of the multi that are running.
     pub(super) calling: Cell<u32>,
+    /// Told to the program where transfers of a driver began before there was a socket callback.
+    shown: Cell<Option<Shown>>,
     /// What closes those that the program has opened, or wants to close.
     closers: RefCell<HashMap<RawFd, Closer>>,
 }
@@ -84,6 +86,15 @@ impl Default for Data {
     fn default() -> Data {
         Data(std::ptr::null_mut())
     }
+}
+
+/// The descriptor of a driver, as a socket of this handle.
+#[derive(Debug, Clone, Copy)]
+struct Shown {
+    fd: RawFd,
+    easy: Pointer,
+    /// What curl_multi_assign(3) said.
+    value: Pointer,
 }
 
 /// The engine's loop.
@@ -111,6 +122,9 @@ impl Watch for Loop {
 
 impl Sockets {
     pub(super) fn set_callback(&self, callback: Option<SocketCallback>) {
+        if callback.is_none() {
+            self.shown.set(None);
+        }
         self.callback.set(callback);
         // what is watched by the other way is watched by this one from the next turn on
         self.parked.set(true);
@@ -133,6 +147,10 @@ impl Sockets {
 
     /// curl_multi_assign(3): false if there is no such socket.
     pub(super) fn assign(&self, fd: RawFd, value: Pointer) -> bool {
+        if let Some(shown) = self.shown.get().filter(|shown| shown.fd == fd) {
+            self.shown.set(Some(Shown { value, ..shown }));
+            return true;
+        }
         let mut sockets = self.by_fd.borrow_mut();
         let Some(socket) = sockets.get_mut(&fd) else { return false };
         socket.value = value;
@@ -261,12 +279,38 @@ impl Sockets {
     }
 
     fn tell(&self, fd: RawFd, socket: &Socket, what: c_int) -> Result<(), CallbackError> {
-        let Some(callback) = self.callback.get() else { return Ok(()) };
         let value = self.by_fd.borrow().get(&fd).map_or(socket.value, |socket| socket.value);
+        self.call(fd, socket.easy, what, value)
+    }
+
+    /// Has the program watch this descriptor of a driver, or none, for one of the handles there.
+    pub(super) fn show(&self, fd: Option<RawFd>, easy: Pointer) -> Result<(), CallbackError> {
+        let shown = self.shown.get();
+        if shown.map(|shown| shown.fd) == fd {
+            return Ok(());
+        }
+        if let Some(Shown { fd, easy, value }) = shown {
+            self.shown.set(None);
+            self.call(fd, easy, POLL_REMOVE, value)?;
+        }
+        let Some(fd) = fd else { return Ok(()) };
+        let value = std::ptr::null_mut();
+        self.shown.set(Some(Shown { fd, easy, value }));
+        self.call(fd, easy, POLL_IN, value)
+    }
+
+    fn call(
+        &self,
+        fd: RawFd,
+        easy: Pointer,
+        what: c_int,
+        value: Pointer,
+    ) -> Result<(), CallbackError> {
+        let Some(callback) = self.callback.get() else { return Ok(()) };
         let Data(data) = self.data.get();
         self.calling.set(self.calling.get() + 1);
         // SAFETY: whoever set the callback promises that it is one of this type.
-        let answer = unsafe { callback(socket.easy, fd, what, data, value) };
+        let answer = unsafe { callback(easy, fd, what, data, value) };
         self.calling.set(self.calling.get() - 1);
         if answer == -1 { Err("the socket callback".into()) } else { Ok(()) }
     }

@@ -3,7 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::time::Duration;
 
+use ringdove::driver::Kind;
 use ringdove_test_support::hostile::{Framing, Plan, Script};
 use ringdove_test_support::nginx::Nginx;
 
@@ -89,6 +91,39 @@ fn a_multi_tells_of_what_is_done() {
     let Some(program) = build("notify", folder.path()) else { return };
     let server = Plan::new().path("/", Script::new().ok("fine")).start();
     passes(&program, &[&server.url("/")]);
+}
+
+/// The ring carries what no socket callback is for, and RINGDOVE_DRIVER says otherwise.
+#[test]
+fn a_driver_carries_what_the_program_does_not_watch() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let Some(program) = build("carriers", folder.path()) else { return };
+    let pieces = Script::new()
+        .send("HTTP/1.1 200 OK\r\nContent-Length: 3000\r\n\r\n")
+        .trickle([b'x'; 3000], 500, Duration::from_millis(20));
+    let server = Plan::new().path("/", pieces).start();
+    let has = |kind| ringdove::Driver::new(kind, ringdove::Config::default()).is_ok();
+    for (asked, kind) in [
+        ("", Kind::Ring),
+        ("ring", Kind::Ring),
+        ("poll", Kind::Poll),
+        ("epoll", Kind::Epoll),
+        ("unheard-of", Kind::Ring),
+    ] {
+        let runs = if has(kind) { kind } else { Kind::Epoll };
+        if runs != kind {
+            eprintln!("skipped: no driver {kind} here");
+        }
+        let asked = format!("RINGDOVE_DRIVER={asked}");
+        let ran = run(
+            &program,
+            &[&server.url("/"), runs.name()],
+            Some(library::folder()),
+            &["env", &asked],
+        );
+        let said = [&ran.stdout[..], &ran.stderr].concat();
+        assert!(ran.status.success(), "{asked}: {}", String::from_utf8_lossy(&said));
+    }
 }
 
 #[test]
