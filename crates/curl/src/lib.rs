@@ -11,9 +11,11 @@
 //!   value: who works with it keeps it, whatever becomes of the handle.
 //! * An **easy handle** is what was set (by number, in one table) and what there is of its transfer. Texts and blobs are copied
 //!   when they are set; lists, callbacks and what these get stay the program's, as curl documents it.
-//! * A **multi** is a `ringdove::Multi`. With a socket callback the program watches the sockets; without one they are in an
-//!   epoll, which is the one descriptor that curl_multi_fdset() gives out. curl_easy_perform() has a multi of its own, which
-//!   is where its connections stay.
+//! * A **multi** has two carriers (`multi::carriers`), of which each transfer is with one from its beginning to its end. With a
+//!   socket callback it is a `ringdove::Multi`, of which the program watches the sockets. Without one it is a `ringdove::Driver`
+//!   on the ring, whose one descriptor curl_multi_fdset() gives out; its ring has no thread of its own, since handles go from
+//!   thread to thread. Transfers whose sockets callbacks are told of, and all where there is no ring, are with the first, in an
+//!   epoll of ours. curl_easy_perform() has a multi of its own, which is where its connections stay.
 //! * **Callbacks** run while the engine is borrowed: whoever calls back is answered CURLM_RECURSIVE_API_CALL, and a pause is
 //!   made when the callback is over. Nothing of a handle is borrowed meanwhile, so setting options and asking for infos works.
 //!   The callback of notifications alone runs once the engine is done, and may add and remove handles.

@@ -44,6 +44,7 @@ const fn row(name: &'static str, id: u32, status: Status) -> Row {
 }
 
 const AT_THE_END: &str = "known once the transfer is over";
+const OF_SOCKETS: &str = "not known on the ring; else when the request goes";
 
 /// All there are.
 pub static INFOS: &[Row] = &[
@@ -98,8 +99,8 @@ pub static INFOS: &[Row] = &[
     row("RTSP_SERVER_CSEQ", LONG + 38, Differs("0: RTSP is not spoken")),
     row("RTSP_CSEQ_RECV", LONG + 39, Differs("0: RTSP is not spoken")),
     row("PRIMARY_PORT", LONG + 40, Differs(AT_THE_END)),
-    row("LOCAL_IP", TEXT + 41, Differs(AT_THE_END)),
-    row("LOCAL_PORT", LONG + 42, Done),
+    row("LOCAL_IP", TEXT + 41, Differs(OF_SOCKETS)),
+    row("LOCAL_PORT", LONG + 42, Differs(OF_SOCKETS)),
     row("TLS_SESSION", LIST + 43, Differs("CURLSSLBACKEND_RUSTLS, and no pointer")),
     row("ACTIVESOCKET", SOCKET + 44, Differs("of CURLOPT_CONNECT_ONLY alone")),
     row("TLS_SSL_PTR", LIST + 45, Differs("CURLSSLBACKEND_RUSTLS, and no pointer")),

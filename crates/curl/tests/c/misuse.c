@@ -135,6 +135,12 @@ static void wrong_options(void)
   curl_easy_cleanup(easy);
 }
 
+static size_t wait_for_ever(char *data, size_t size, size_t count, void *to)
+{
+  (void)data, (void)size, (void)count, (void)to;
+  return CURL_WRITEFUNC_PAUSE;
+}
+
 /* Handles in a multi, in two, in none. */
 static void wrong_places(const char *url)
 {
@@ -142,7 +148,7 @@ static void wrong_places(const char *url)
   CURLM *one = curl_multi_init(), *other = curl_multi_init();
   int running;
   curl_easy_setopt(easy, CURLOPT_URL, url);
-  curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, swallow);
+  curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, wait_for_ever);
   EQUAL(curl_multi_remove_handle(one, easy), CURLM_OK);
   EQUAL(curl_multi_add_handle(one, easy), CURLM_OK);
   EQUAL(curl_multi_add_handle(one, easy), CURLM_ADDED_ALREADY);
@@ -157,6 +163,7 @@ static void wrong_places(const char *url)
   EQUAL(curl_multi_add_handle(other, easy), CURLM_OK);
   EQUAL(curl_multi_perform(other, &running), CURLM_OK);
   EQUAL(curl_multi_cleanup(other), CURLM_OK);
+  curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, swallow);
   EQUAL(curl_easy_perform(easy), CURLE_OK);
   /* cleaned up while it is in a multi */
   EQUAL(curl_multi_add_handle(one, easy), CURLM_OK);
