@@ -478,13 +478,17 @@ impl Ring {
     ///
     /// As [`Ring::submit_and_wait`].
     pub fn submit_and_look(&mut self) -> Result<(), Errno> {
-        // what completes is posted by whoever waits, and no more of it than is waited for
+        // what completes is posted by whoever waits, and no more of it than is waited for; or else whenever the kernel is entered
+        let waits = self.spin.is_some() || self.report.flags.contains(&SetupFlag::DeferTaskrun);
         let within =
             if self.spin.is_some() { limits::SUBMIT_AGAIN } else { Duration::from_nanos(1) };
-        let wait = Wait {
-            completions: self.report.cq_entries,
-            deadline: Deadline::After(within.as_nanos() as u64),
-            ..Wait::NO
+        let wait = match waits {
+            true => Wait {
+                completions: self.report.cq_entries,
+                deadline: Deadline::After(within.as_nanos() as u64),
+                ..Wait::NO
+            },
+            false => Wait::NO,
         };
         self.immediate = 0;
         let unsubmitted = if self.spin.is_some() { 0 } else { self.unsubmitted() };

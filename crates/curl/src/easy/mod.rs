@@ -13,6 +13,7 @@ mod hsts;
 pub(crate) mod info;
 pub(crate) mod link;
 pub(crate) mod opening;
+mod place;
 mod proxy;
 pub(crate) mod request;
 mod run;
@@ -40,6 +41,7 @@ use crate::websocket::Websocket;
 use heads::Heads;
 use info::Info;
 use link::Link;
+use place::Places;
 pub(crate) use run::{Done, Run};
 
 /// What a `CURL *` stands for.
@@ -48,6 +50,7 @@ pub(crate) struct Easy {
     /// The pointer that C has.
     pub(crate) own: Own,
     pub(crate) settings: RefCell<Settings>,
+    places: Places,
     pub(crate) info: RefCell<Info>,
     /// The fields of responses, for curl_easy_header(3).
     pub(crate) heads: RefCell<Heads>,
@@ -301,6 +304,7 @@ extern "C" fn curl_easy_reset(handle: Pointer) {
     guard((), || {
         let Some(easy) = find(handle) else { return };
         *easy.settings.borrow_mut() = Settings::default();
+        easy.places.forget();
         *easy.info.borrow_mut() = Info::default();
         *easy.heads.borrow_mut() = Heads::default();
     });

@@ -66,8 +66,12 @@ impl Closer {
 /// callbacks are told between which addresses it is, or it is the program's from some time on.
 pub(crate) fn needs_socket(easy: &Easy) -> bool {
     let settings = easy.settings.borrow();
-    let callbacks =
-        [ids::OPENSOCKETFUNCTION, ids::SOCKOPTFUNCTION, ids::CLOSESOCKETFUNCTION, ids::PREREQFUNCTION];
+    let callbacks = [
+        ids::OPENSOCKETFUNCTION,
+        ids::SOCKOPTFUNCTION,
+        ids::CLOSESOCKETFUNCTION,
+        ids::PREREQFUNCTION,
+    ];
     callbacks.into_iter().any(|id| !settings.pointer(id).is_null())
         || settings.flag(ids::TCP_KEEPALIVE, false)
         || easy.link.borrow().is_some()

@@ -8,34 +8,27 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use percent_encoding::{AsciiSet, percent_encode};
 use ringdove::engine::{HttpVersions, LowSpeed, Options, Timeouts};
 use ringdove::limits::HttpLimits;
-use ringdove::protocol::{
-    ActsAs, AuthPolicy, DecodePolicy, Host, Netrc, Origin, OwnMethod, RequestHead, Scheme, Secret,
-};
+use ringdove::protocol::{ActsAs, AuthPolicy, DecodePolicy, Netrc, OwnMethod, RequestHead, Secret};
 use ringdove::sys::{clock, interface};
 use ringdove::{KeepPost, RedirectPolicy, Request, Version};
-use url::Url;
 
 use super::body::{From, Upload};
 use super::fields::{self, Own};
 use super::link::{Link, Outgoing};
+use super::place::{Place, Where};
 use super::ways::{self, Fixed};
 use super::written::Writer;
 use super::{Easy, callbacks, hsts, proxy, setopt, tls};
 use crate::codes::Code;
-use crate::edge::{handle, text};
+use crate::edge::text;
 use crate::errors::{self, Asked, Failure};
 use crate::mime;
 use crate::options::{Method, Settings, ids};
 use crate::slist;
-use crate::url::UrlHandle;
-use crate::url::parts::{Parts, flags};
+use crate::url::parts::Parts;
 use crate::websocket::{self, Sending, Websocket};
-
-/// What percent_encode() leaves alone is ASCII, but for controls, which no URL has.
-const NOT_ASCII: &AsciiSet = &AsciiSet::EMPTY;
 
 /// The date of today.
 pub(crate) fn today() -> ringdove::protocol::Date {
@@ -93,19 +86,6 @@ impl Body {
 /// Makes the request of a handle, under the policies of its multi.
 pub(crate) fn prepare(easy: &Rc<Easy>, policies: &tls::Policies) -> Result<Prepared, Failure> {
     let mut settings = easy.settings.borrow().clone();
-    let written = url_of(&settings)?;
-    let asked_by = websocket::asked_by(written.scheme.as_deref().unwrap_or_default());
-    let is_websocket = asked_by.is_some();
-    let uploads = settings.method == Method::Put;
-    let mut parts = written.clone();
-    if let Some(scheme) = asked_by {
-        // whatever the body is to be: it is sent in frames
-        parts.scheme = Some(scheme.to_vec());
-        settings.method = Method::Get;
-        settings.set_number(ids::NOBODY, 0);
-    }
-
-    let method = method(&settings)?;
     // SAFETY: whoever set the lists promises that they stay as they are until the transfer is over.
     let [headers, proxy_headers, connect_to, resolve] =
         [ids::HTTPHEADER, ids::PROXYHEADER, ids::CONNECT_TO, ids::RESOLVE]
@@ -118,7 +98,16 @@ pub(crate) fn prepare(easy: &Rc<Easy>, policies: &tls::Policies) -> Result<Prepa
     let own_login = settings.bytes(ids::USERNAME).is_some()
         || settings.bytes(ids::PASSWORD).is_some()
         || own.removes("authorization");
-    let (asked, target) = ask_for(&parts, own_login)?;
+    let place = easy.places.of(&settings, own_login)?;
+    let Place { parts, is_websocket, .. } = &*place;
+    let is_websocket = *is_websocket;
+    let uploads = settings.method == Method::Put;
+    if is_websocket {
+        // whatever the body is to be: it is sent in frames
+        settings.method = Method::Get;
+        settings.set_number(ids::NOBODY, 0);
+    }
+    let method = method(&settings)?;
     // what is as long as it turns out to be goes in chunks, whatever is said of its length
     let is_unsized = settings.method == Method::Put
         && settings.size(ids::INFILESIZE_LARGE).is_none()
@@ -127,14 +116,14 @@ pub(crate) fn prepare(easy: &Rc<Easy>, policies: &tls::Policies) -> Result<Prepa
     let body = if is_unsized { body } else { with_own_length(body, &own)? };
     let upload_size = if body.is_none() { None } else { body.length() };
     let refused = |error| errors::of_request(&error);
-    let mut request = match asked {
-        Where::Url(url) => Request::for_url(method, &url).map_err(refused)?,
+    let mut request = match &place.asked {
+        Where::Url(url) => Request::for_url(method, url).map_err(refused)?,
         Where::Origin(origin) => {
-            let target = target.clone().into();
-            Request::with_head(RequestHead::to(method, origin, target).map_err(refused)?)
+            let target = place.target.clone().into();
+            Request::with_head(RequestHead::to(method, origin.clone(), target).map_err(refused)?)
         }
     };
-    let target = settings.text(ids::REQUEST_TARGET).unwrap_or(target);
+    let target = settings.text(ids::REQUEST_TARGET).unwrap_or_else(|| place.target.clone());
     request = request.target(&target).map_err(refused)?;
     if let Some(zone) = &parts.zone {
         request = request.scope(scope(zone)?);
@@ -150,9 +139,9 @@ pub(crate) fn prepare(easy: &Rc<Easy>, policies: &tls::Policies) -> Result<Prepa
         lines.upgrade.retain(|(name, _)| !own.has(name));
     }
     request = with_body(easy, &settings, request, body, (is_websocket, uploads))?;
-    let mut options = options(easy, &settings, &parts, policies)?;
+    let mut options = options(easy, &settings, parts, policies)?;
     options.head_writer = Some(Arc::new(Writer::new(
-        (request.head(), written_host(&parts), settings.flag(ids::AUTOREFERER, false)),
+        (request.head(), place.host.clone(), settings.flag(ids::AUTOREFERER, false)),
         settings.text(ids::REQUEST_TARGET),
         lines,
         &own,
@@ -176,12 +165,12 @@ pub(crate) fn prepare(easy: &Rc<Easy>, policies: &tls::Policies) -> Result<Prepa
         had_head: false,
     };
     let fixed = resolve.iter().map(|line| Fixed::parse(line)).collect::<Result<_, _>>()?;
-    if options.proxies.is_none() && is_onion(&parts) {
+    if options.proxies.is_none() && place.is_onion {
         let text = "Not resolving .onion address (RFC 7686)";
         return Err(Failure::new(Code::COULDNT_RESOLVE_HOST, text));
     }
     let request = request.options(Arc::new(options));
-    let url = written.compose(0).unwrap_or_default();
+    let url = place.url.clone();
     Ok(Prepared { request, fixed, asked, upload_size, url, is_websocket })
 }
 
@@ -209,111 +198,6 @@ fn with_body(
         return Ok(request.body(ringdove::Body::Connection(Box::new(Outgoing(link)))));
     }
     Ok(request.body(engine_body(easy, body)))
-}
-
-/// The URL, with what other options say of its parts.
-fn url_of(settings: &Settings) -> Result<Parts, Failure> {
-    let handle = settings.pointer(ids::CURLU);
-    let mut parts = match handle::find::<UrlHandle>(handle) {
-        Some(url) => url.0.borrow().clone(),
-        None => {
-            let text = settings.bytes(ids::URL);
-            let text = text.ok_or_else(|| Failure::new(Code::URL_MALFORMAT, "No URL set"))?;
-            parse(settings, text)?
-        }
-    };
-    if let Ok(port @ 1..) = u16::try_from(settings.number(ids::PORT, 0)) {
-        parts.port = Some(port);
-    }
-    if let Some(allowed) = setopt::protocols(settings, ids::PROTOCOLS_STR, ids::PROTOCOLS)
-        && !allowed.iter().any(|scheme| Some(scheme.as_bytes()) == parts.scheme.as_deref())
-    {
-        let scheme = String::from_utf8_lossy(parts.scheme.as_deref().unwrap_or_default());
-        let text = format!("Protocol \"{scheme}\" not supported or disabled in libcurl");
-        return Err(Failure::new(Code::UNSUPPORTED_PROTOCOL, text));
-    }
-    Ok(parts)
-}
-
-fn parse(settings: &Settings, text: &[u8]) -> Result<Parts, Failure> {
-    let mut flags = flags::GUESS_SCHEME;
-    if settings.flag(ids::PATH_AS_IS, false) {
-        flags |= flags::PATH_AS_IS;
-    }
-    if settings.flag(ids::DISALLOW_USERNAME_IN_URL, false) {
-        flags |= flags::DISALLOW_USER;
-    }
-    let has_scheme = text.windows(3).any(|window| window == b"://");
-    let default = settings.bytes(ids::DEFAULT_PROTOCOL).filter(|_| !has_scheme);
-    let text = match default {
-        Some(scheme) => [scheme, b"://", text].concat(),
-        None => text.to_vec(),
-    };
-    Parts::default()
-        .parse(&text, flags)
-        .map_err(|code| errors::of_url(code, &String::from_utf8_lossy(&text)))
-}
-
-/// The URL as the engine reads it, without its login if there is another one, and the target as it was written.
-fn ask_for(parts: &Parts, own_login: bool) -> Result<(Where, String), Failure> {
-    let malformed = |why: String| Failure::new(Code::URL_MALFORMAT, why);
-    let mut bare = Parts { options: None, zone: None, ..parts.clone() };
-    if own_login {
-        (bare.user, bare.password) = (None, None);
-    }
-    let whole = bare.compose(0).map_err(|code| errors::of_url(code, ""))?;
-    let whole =
-        String::from_utf8(whole).map_err(|_| malformed("the URL is no UTF-8".to_owned()))?;
-    let asked = match Url::parse(&whole) {
-        Ok(url) if Origin::from_url(&url).is_ok() => Where::Url(url),
-        Ok(_) => Where::Origin(odd_origin(parts)?),
-        Err(why) => {
-            Where::Origin(odd_origin(parts).map_err(|_| malformed(format!("URL rejected: {why}")))?)
-        }
-    };
-    let path = parts.path.as_deref().unwrap_or(b"/");
-    let slash: &[u8] = if path.starts_with(b"/") { b"" } else { b"/" };
-    let query = parts.query.as_deref();
-    let query = query.map(|query| [b"?", query].concat()).unwrap_or_default();
-    // what is no ASCII cannot stand in a request line (RFC 9112, 3)
-    let target = percent_encode(&[slash, path, &query].concat(), NOT_ASCII).to_string();
-    Ok((asked, target))
-}
-
-/// Whether the host is one that the DNS has no place for (RFC 7686).
-fn is_onion(parts: &Parts) -> bool {
-    let host = parts.host.as_deref().unwrap_or_default().to_ascii_lowercase();
-    let host = host.strip_suffix(b".").unwrap_or(&host);
-    host.ends_with(b".onion") || host == b"onion"
-}
-
-/// The authority as the program has it, in its own case.
-fn written_host(parts: &Parts) -> Option<Vec<u8>> {
-    let host = parts.host.clone()?;
-    // what is no ASCII, or an address, has a form of its own
-    let is_plain = host.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(byte));
-    let is_name = host.iter().any(u8::is_ascii_uppercase);
-    let default = if parts.scheme.as_deref() == Some(b"https") { 443 } else { 80 };
-    let port = parts.port.filter(|&port| port != default);
-    let port = port.map(|port| format!(":{port}")).unwrap_or_default();
-    (is_plain && is_name).then(|| [&host, port.as_bytes()].concat())
-}
-
-/// Where a request goes.
-enum Where {
-    Url(Url),
-    /// The host is one that URLs have no place for by the URL standard, as `host.80`.
-    Origin(Origin),
-}
-
-fn odd_origin(parts: &Parts) -> Result<Origin, Failure> {
-    let host = String::from_utf8_lossy(parts.host.as_deref().unwrap_or_default()).into_owned();
-    let host = Host::named(&host).map_err(|error| errors::of_request(&error))?;
-    let scheme = match parts.scheme.as_deref() {
-        Some(b"https") => Scheme::Https,
-        _ => Scheme::Http,
-    };
-    Ok(Origin::new(host, parts.port.unwrap_or(scheme.default_port()), scheme))
 }
 
 /// The number of an interface that is named, or given.

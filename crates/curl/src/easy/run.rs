@@ -20,6 +20,8 @@ pub(crate) struct Run {
     pub(crate) held: RefCell<Vec<u8>>,
     /// It is over, but for what is held.
     pub(crate) done: RefCell<Option<Done>>,
+    /// Its multi has a message of it that nobody has read.
+    pub(crate) has_message: Cell<bool>,
     /// Bytes of the body that came, and of the request's that went.
     pub(crate) downloaded: Cell<u64>,
     pub(crate) uploaded: Cell<u64>,
@@ -49,6 +51,7 @@ impl Run {
             paused,
             held,
             done,
+            has_message,
             downloaded,
             uploaded,
             download_size,
@@ -61,6 +64,7 @@ impl Run {
         paused.set(Paused::default());
         held.take();
         done.take();
+        has_message.set(false);
         downloaded.set(0);
         uploaded.set(0);
         download_size.set(None);

@@ -64,7 +64,8 @@ impl Carriers {
         config: impl Fn() -> Config,
         sockets: &Rc<Sockets>,
     ) -> Way {
-        if way == Way::Driven && self.driven().is_some() {
+        // one that drives is this process's own
+        if way == Way::Driven && (self.is_driving() || self.driven().is_some()) {
             return way;
         }
         if way == Way::Driven
@@ -198,7 +199,7 @@ impl Carriers {
         if !self.is_driving() {
             return None;
         }
-        let driven = self.driven()?;
+        let driven = self.driven.as_mut()?;
         if driven.descriptor.is_none() {
             driven.descriptor = driven.driver.descriptor().ok();
         }

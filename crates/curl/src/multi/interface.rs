@@ -308,6 +308,7 @@ extern "C" fn curl_multi_info_read(handle: Pointer, left: *mut c_int) -> *mut Ms
             unsafe { left.write(c_int::try_from(rest).unwrap_or(c_int::MAX)) };
         }
         let Some((easy, code)) = next else { return ptr::null_mut() };
+        easy.run.has_message.set(false);
         message(&easy, code)
     })
 }

@@ -246,7 +246,9 @@ impl Multi {
         *easy.multi.borrow_mut() = std::rc::Weak::new();
         self.failed.borrow_mut().retain(|(other, _)| !is_here(other));
         self.changed.borrow_mut().retain(|other| !is_here(other));
-        self.messages.borrow_mut().retain(|(other, _)| !is_here(other));
+        if easy.run.has_message.take() {
+            self.messages.borrow_mut().retain(|(other, _)| !is_here(other));
+        }
         self.forget_held(easy);
         self.take_out(easy);
         self.tell_timer().err().unwrap_or(MultiCode::OK)
@@ -453,6 +455,7 @@ impl Multi {
             self.notices.note(notify::INFO_READ, None);
         }
         self.notices.note(notify::EASY_DONE, Some(easy));
+        easy.run.has_message.set(true);
         self.messages.borrow_mut().push_back((Rc::clone(easy), done.code()));
     }
 

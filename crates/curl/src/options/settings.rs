@@ -35,6 +35,8 @@ pub(crate) enum Method {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Settings {
     values: BTreeMap<u32, Value>,
+    /// How often a value was changed.
+    revision: u64,
     pub(crate) method: Method,
     /// Files of cookies to be read when a transfer begins.
     pub(crate) cookie_files: Vec<CString>,
@@ -43,11 +45,18 @@ pub(crate) struct Settings {
 impl Settings {
     pub(crate) fn set(&mut self, id: u32, value: Value) {
         self.values.insert(id, value);
+        self.revision += 1;
     }
 
     /// As if it had never been set.
     pub(crate) fn unset(&mut self, id: u32) {
         self.values.remove(&id);
+        self.revision += 1;
+    }
+
+    /// A number that no two states of the same settings have.
+    pub(crate) fn revision(&self) -> u64 {
+        self.revision
     }
 
     pub(crate) fn set_number(&mut self, id: u32, number: i64) {

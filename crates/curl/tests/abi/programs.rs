@@ -98,9 +98,11 @@ fn a_multi_tells_of_what_is_done() {
 fn a_driver_carries_what_the_program_does_not_watch() {
     let folder = tempfile::tempdir().expect("a folder");
     let Some(program) = build("carriers", folder.path()) else { return };
-    let pieces = Script::new()
-        .send("HTTP/1.1 200 OK\r\nContent-Length: 3000\r\n\r\n")
-        .trickle([b'x'; 3000], 500, Duration::from_millis(20));
+    let pieces = Script::new().send("HTTP/1.1 200 OK\r\nContent-Length: 3000\r\n\r\n").trickle(
+        [b'x'; 3000],
+        500,
+        Duration::from_millis(20),
+    );
     let server = Plan::new().path("/", pieces).start();
     let has = |kind| ringdove::Driver::new(kind, ringdove::Config::default()).is_ok();
     for (asked, kind) in [
