@@ -55,7 +55,8 @@ const LIBCURL_ROOMS: &[(&str, &[&str])] = &[
     ("escape", &["edge"]),
     ("getdate", &["edge"]),
     ("global", &["codes", "edge"]),
-    ("version", &["edge"]),
+    ("version", &["edge", "which"]),
+    ("which", &[]),
     ("errors", &["codes"]),
     ("options", &["codes", "edge"]),
     ("url", &["codes", "edge", "escape"]),
@@ -78,7 +79,7 @@ const LIBCURL_ROOMS: &[(&str, &[&str])] = &[
             "websocket",
         ],
     ),
-    ("multi", &["codes", "easy", "edge", "errors", "options"]),
+    ("multi", &["codes", "easy", "edge", "errors", "options", "which"]),
     ("websocket", &["codes", "easy", "edge", "errors"]),
 ];
 

@@ -46,6 +46,7 @@ mod slist;
 mod url;
 mod version;
 mod websocket;
+mod which;
 
 pub use easy::info::{INFOS, Row as InfoRow};
 pub use multi::{MULTI_OPTIONS, MultiRow};

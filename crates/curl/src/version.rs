@@ -8,7 +8,7 @@ use std::ptr;
 use std::sync::OnceLock;
 
 use crate::edge::guard;
-use crate::multi::which;
+use crate::which;
 
 /// The version of curl whose functions and options these are.
 const VERSION: &str = "8.22.0";

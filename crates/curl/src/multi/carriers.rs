@@ -16,7 +16,7 @@ use ringdove::{
 };
 
 use super::watch::{Loop, Sockets};
-use super::which;
+use crate::which;
 
 /// Turns of a driver that one call takes at most, as long as each leaves something to be submitted.
 const TURNS: usize = 4;

@@ -8,7 +8,6 @@ mod epoll;
 mod interface;
 mod notify;
 mod watch;
-pub(crate) mod which;
 
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
@@ -28,6 +27,7 @@ use crate::edge::Pointer;
 use crate::edge::handle::{Kind, Own};
 use crate::errors::{self, Failure};
 use crate::options::ids;
+use crate::which;
 pub(crate) use carriers::Id;
 use carriers::{Carriers, Way};
 use epoll::{Bell, Polled};

@@ -16,7 +16,7 @@ pub(crate) fn asked() -> Option<Kind> {
 }
 
 /// A driver for a multi; `None` where sockets in an epoll are what it gets.
-pub(super) fn driver(config: Config) -> Option<Driver> {
+pub(crate) fn driver(config: Config) -> Option<Driver> {
     let kind = match asked().unwrap_or(Kind::Ring) {
         Kind::Epoll => return None,
         kind @ (Kind::Ring | Kind::Poll) => kind,
