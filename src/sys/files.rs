@@ -17,7 +17,7 @@ use super::count::{self, Counter};
 use super::errno::Errno;
 use super::file::{FileDone, FileOp, Found, c_path};
 use super::inflight::{InFlight, SlotId};
-use super::op::Op;
+use super::op::{OnFile, Op};
 use super::ring::{Cqe, Ring};
 use super::socket::owned;
 use super::token::{Kind, Token};
@@ -112,29 +112,29 @@ impl Asked {
     /// vectors that nobody grows.
     fn submission(&mut self) -> Op {
         let path = self.lent.path.as_ptr().cast();
-        match &mut self.op {
+        Op::File(match &mut self.op {
             FileOp::Look { .. } => {
                 let to = self.lent.found.as_mut_ptr();
-                Op::Statx { path, mask: LOOKED_FOR, to }
+                OnFile::Statx { path, mask: LOOKED_FOR, to }
             }
-            FileOp::Make { mode, .. } => Op::OpenAt { path, made: Some(*mode) },
-            FileOp::Open { .. } => Op::OpenAt { path, made: None },
+            FileOp::Make { mode, .. } => OnFile::OpenAt { path, made: Some(*mode) },
+            FileOp::Open { .. } => OnFile::OpenAt { path, made: None },
             FileOp::Read { file, bytes, at } => {
                 let bytes = (bytes.as_mut_ptr(), bytes.len().min(MOST) as u32);
-                Op::Read { fd: file.as_raw_fd(), bytes, at: *at }
+                OnFile::Read { fd: file.as_raw_fd(), bytes, at: *at }
             }
             FileOp::Write { file, bytes, from, at } => {
                 let rest = &bytes[*from..];
                 let bytes = (rest.as_ptr(), rest.len().min(MOST) as u32);
-                Op::Write { fd: file.as_raw_fd(), bytes, at: *at }
+                OnFile::Write { fd: file.as_raw_fd(), bytes, at: *at }
             }
-            FileOp::Close { file } => Op::CloseFd { fd: file.as_raw_fd() },
+            FileOp::Close { file } => OnFile::Close { fd: file.as_raw_fd() },
             FileOp::Rename { .. } => {
-                Op::RenameAt { from: path, to: self.lent.new_path.as_ptr().cast() }
+                OnFile::RenameAt { from: path, to: self.lent.new_path.as_ptr().cast() }
             }
-            FileOp::Remove { .. } => Op::UnlinkAt { path },
-            FileOp::TakeAfter { .. } => Op::Nop,
-        }
+            FileOp::Remove { .. } => OnFile::UnlinkAt { path },
+            FileOp::TakeAfter { .. } => return Op::Nop,
+        })
     }
 }
 

@@ -3,13 +3,16 @@
 //! Knows how SQEs are filled, and which memory an SQE points to: a [`Cell`] of its own. Must not know
 //! slots, debts or completions.
 
-use std::ffi::{c_char, c_int};
+mod file;
+
+use std::ffi::c_int;
 use std::net::SocketAddr;
 use std::os::fd::RawFd;
 
 use io_uring::types::{CancelBuilder, DestinationSlot, Fd, Fixed, TimeoutFlags, Timespec};
 use io_uring::{opcode, squeue};
 
+pub(super) use self::file::OnFile;
 use super::readiness::Interest;
 use super::socket::{ON, RESET, sockaddr};
 use super::token::Token;
@@ -90,42 +93,8 @@ pub(super) enum Op {
     Close {
         direct: u32,
     },
-    /// STATX of this name, which the pusher keeps until the CQE, with what it is written to.
-    Statx {
-        path: *const c_char,
-        mask: u32,
-        to: *mut libc::statx,
-    },
-    /// OPENAT of a file that is made, with this mode, or of one to be read; by a name that the pusher keeps until the CQE.
-    OpenAt {
-        path: *const c_char,
-        made: Option<u32>,
-    },
-    /// READ. The pusher keeps descriptor and bytes until the CQE.
-    Read {
-        fd: RawFd,
-        bytes: (*mut u8, u32),
-        at: u64,
-    },
-    /// WRITE where the file stands. The pusher keeps descriptor and bytes until the CQE.
-    Write {
-        fd: RawFd,
-        bytes: (*const u8, u32),
-        at: Option<u64>,
-    },
-    /// CLOSE of a descriptor.
-    CloseFd {
-        fd: RawFd,
-    },
-    /// RENAMEAT in place of what has the new name. The pusher keeps both until the CQE.
-    RenameAt {
-        from: *const c_char,
-        to: *const c_char,
-    },
-    /// UNLINKAT of a name that the pusher keeps until the CQE.
-    UnlinkAt {
-        path: *const c_char,
-    },
+    /// Something with a file.
+    File(OnFile),
 }
 
 /// What an SQE points to. There is one cell for each entry of the submission queue; the kernel reads it
@@ -148,12 +117,6 @@ const REPORT_USAGE: u16 = 1 << 3;
 
 /// The URING_CMD of sockets that does what the ioctl(2) does (Linux 6.5).
 const SOCKET_URING_OP_SIOCOUTQ: u32 = 1;
-
-/// Where names begin that do not begin at the root.
-const HERE: Fd = Fd(libc::AT_FDCWD);
-
-/// The offset of a write that goes on where the last one ended (IORING_FEAT_RW_CUR_POS, Linux 5.6), as write(2).
-const WHERE_IT_STANDS: u64 = u64::MAX;
 
 /// `IORING_NOTIF_USAGE_ZC_COPIED`, in the `res` of a notification.
 pub(super) const COPIED: i32 = 1 << 31;
@@ -223,28 +186,7 @@ impl Op {
             }
             Op::Cancel { target } => opcode::AsyncCancel::new(target.to_bits()).build(),
             Op::Close { direct } => opcode::Close::new(Fixed(direct)).build(),
-            Op::Statx { path, mask, to } => opcode::Statx::new(HERE, path, to.cast())
-                .flags(libc::AT_SYMLINK_NOFOLLOW)
-                .mask(mask)
-                .build(),
-            Op::OpenAt { path, made } => {
-                let flags = match made {
-                    Some(_) => libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL,
-                    None => libc::O_RDONLY,
-                };
-                let mode = made.unwrap_or_default();
-                opcode::OpenAt::new(HERE, path).flags(flags | libc::O_CLOEXEC).mode(mode).build()
-            }
-            Op::Read { fd, bytes: (start, length), at } => {
-                opcode::Read::new(Fd(fd), start, length).offset(at).build()
-            }
-            Op::Write { fd, bytes: (start, length), at } => {
-                let at = at.unwrap_or(WHERE_IT_STANDS);
-                opcode::Write::new(Fd(fd), start, length).offset(at).build()
-            }
-            Op::CloseFd { fd } => opcode::Close::new(Fd(fd)).build(),
-            Op::RenameAt { from, to } => opcode::RenameAt::new(HERE, from, HERE, to).build(),
-            Op::UnlinkAt { path } => opcode::UnlinkAt::new(HERE, path).build(),
+            Op::File(op) => op.entry(),
         }
     }
 }
