@@ -58,7 +58,8 @@ pub struct H2Limits {
     /// Bytes that the window of a stream grows to while its body is consumed as fast as it comes: six gigabits over 40 ms, as
     /// Linux's largest receive buffer by default (tcp_rmem) would have it by HTTP/1.1.
     pub stream_window: u32,
-    /// Bytes that the windows of all streams grow to together.
+    /// Bytes that the windows of all streams, on all connections of an engine, grow by together, or that came on them and wait
+    /// to be delivered; no more than [`Config::memory`](crate::Config::memory).
     pub windows: u64,
     /// Bytes of all bodies that may be on their way: they are granted again as they come.
     pub connection_window: u32,
@@ -76,7 +77,7 @@ impl H2Limits {
         continuations: 8,
         initial_window: 65_535,
         stream_window: 32 * 1024 * 1024,
-        windows: 64 * 1024 * 1024,
+        windows: 128 * 1024 * 1024,
         connection_window: 64 * 1024 * 1024,
         barren_frames: 1000,
         answers: 64,
@@ -92,6 +93,10 @@ impl Default for H2Limits {
 /// Times as wide as it was the window of a body becomes, each time that it is granted again to who keeps up. TCP's doubles in each
 /// round trip: this one has to be as wide before that, or it is what a large body waits for.
 pub(crate) const H2_WIDENING: u32 = 4;
+
+/// The window of one stream grows by no more than such a part of what those of others leave: four that are large have two thirds of
+/// it, the sixteenth has a hundredth, and only with hundreds there is nothing left.
+pub(crate) const H2_WIDEST: u64 = 4;
 
 /// Bytes of a body that are granted again at once, where its window is wide: the larger, the less of the window is used on a
 /// long way, and the smaller, the more frames say so.
@@ -121,6 +126,11 @@ pub(crate) const DIAL_PATIENCE: Duration = Duration::from_millis(500);
 
 /// For how long a connection that requests are waiting on may be silent before its peer is asked whether it is there.
 pub(crate) const PING_AFTER: Duration = Duration::from_secs(30);
+
+/// For how long after an answer it may be silent before it is asked again: less than the 350 s after which gateways forget
+/// connections, and more than the five minutes that servers of gRPC want between two (they close the connection of who asks
+/// more often).
+pub(crate) const PING_AGAIN: Duration = Duration::from_secs(310);
 
 /// For how long the answer is waited for.
 pub(crate) const PING_PATIENCE: Duration = Duration::from_secs(15);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use ringdove::engine::{ConnectionId, Engine, Output};
 use ringdove::limits::{H2Limits, HttpLimits};
 use ringdove::protocol::h2::hpack::{Encoder, Indexing};
-use ringdove::protocol::h2::{Connection, Event, Mark, RequestFault, Requests, StreamId};
+use ringdove::protocol::h2::{Connection, Event, Mark, RequestFault, Requests, Reserve, StreamId};
 use ringdove::protocol::{BodyLength, RequestHead, SourceRead};
 use ringdove::{Config, Discard, HttpVersions, Method, Options, Request, Time};
 use url::Url;
@@ -76,7 +76,9 @@ impl Http2 {
         for (name, value) in [("User-Agent", "ringdove/0.1"), ("Accept", "*/*")] {
             head.field(name, value).expect("a good field");
         }
-        let mut connection = Connection::new(&HttpLimits::DEFAULT, &H2Limits::DEFAULT);
+        let limits = H2Limits::DEFAULT;
+        let reserve = Reserve::new(limits.windows);
+        let mut connection = Connection::new(&HttpLimits::DEFAULT, &limits, &reserve);
         let settings = frame(4, 0, &[]);
         connection.read(&settings).expect("settings");
         let (first, responses) = Responses::new(heads);

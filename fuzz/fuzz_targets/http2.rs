@@ -8,7 +8,7 @@
 use http::Method;
 use libfuzzer_sys::fuzz_target;
 use ringdove::limits::{H2Limits, HttpLimits};
-use ringdove::protocol::h2::{Connection, Event, Mark, RequestFault, Requests, StreamId};
+use ringdove::protocol::h2::{Connection, Event, Mark, RequestFault, Requests, Reserve, StreamId};
 use ringdove::protocol::{BodyLength, RequestHead, SourceRead};
 use url::Url;
 
@@ -89,7 +89,7 @@ fn limits(choice: u8) -> (HttpLimits, H2Limits) {
 
 fn read(choice: &[u8], mut wire: &[u8], mut piece_len: impl FnMut() -> usize) -> Outcome {
     let (http, h2) = limits(choice[0]);
-    let mut connection = Connection::new(&http, &h2);
+    let mut connection = Connection::new(&http, &h2, &Reserve::new(h2.windows));
     let method = if choice[0] & 4 == 0 { Method::POST } else { Method::HEAD };
     let url = Url::parse("https://example.com/").expect("a URL");
     let head = RequestHead::new(method, &url).expect("a good request");

@@ -101,9 +101,10 @@ pub struct Engine {
 impl Engine {
     /// An engine with nothing in it.
     pub fn new(mut config: Config) -> Self {
+        let roster = Roster::new(&mut config);
         Self {
-            roster: Roster::new(&mut config),
-            net: Net::new(config),
+            net: Net::new(config, roster.common.reserve.clone()),
+            roster,
             overdue: OverdueList::default(),
             messages: VecDeque::new(),
             scratch: Vec::new(),

@@ -21,6 +21,7 @@ use crate::engine::timer::Timer;
 use crate::engine::timers::Timers;
 use crate::engine::{Output, Stats};
 use crate::id::Slab;
+use crate::protocol::h2::Reserve;
 use crate::time::Time;
 
 pub(in crate::engine) struct Net {
@@ -44,12 +45,14 @@ pub(in crate::engine) struct Net {
     /// Exchanges whose transfer was resumed.
     pub(in crate::engine) resumed: VecDeque<ExchangeId>,
     pub(in crate::engine) unfinished: Unfinished,
+    /// What the windows of all streams grow by.
+    pub(in crate::engine) reserve: Reserve,
     pub(in crate::engine) outputs: VecDeque<Output>,
     pub(in crate::engine) stats: Stats,
 }
 
 impl Net {
-    pub(in crate::engine) fn new(config: Config) -> Self {
+    pub(in crate::engine) fn new(config: Config, reserve: Reserve) -> Self {
         let Config { max_per_host, max_per_address, politeness, .. } = config;
         let rules = Rules { politeness, max_per_host, max_per_address };
         Self {
@@ -69,6 +72,7 @@ impl Net {
             free: VecDeque::new(),
             resumed: VecDeque::new(),
             unfinished: Unfinished::default(),
+            reserve,
             outputs: VecDeque::new(),
             stats: Stats::default(),
         }

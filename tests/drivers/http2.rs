@@ -10,7 +10,7 @@ use crate::run::{Run, Told, Transfer, on_every_driver, policy};
 use crate::uploads::post;
 use ringdove_test_support::certs::Authority;
 use ringdove_test_support::h2::raw::{code, setting};
-use ringdove_test_support::h2::{Peer, Plan, Script, Seen, Setup, cases, pattern};
+use ringdove_test_support::h2::{Last, Peer, Plan, Script, Seen, Setup, cases, pattern};
 use ringdove_test_support::hostile;
 
 on_every_driver! {
@@ -163,14 +163,30 @@ fn who_wants_http1_alone_gets_it(kind: Kind) {
     obeyed(&peer);
 }
 
-/// RFC 9113, 7: HTTP_1_1_REQUIRED.
+/// RFC 9113, 7: HTTP_1_1_REQUIRED, of a stream or of the connection. Whatever was asked by HTTP/2 then is not asked by it again.
 fn a_server_that_requires_http1_is_asked_by_that_from_then_on(kind: Kind) {
+    let go_away = |last| Script::new().await_body().go_away(last, code::HTTP_1_1_REQUIRED);
+    for refusal in [Script::new().reset(code::HTTP_1_1_REQUIRED), go_away(Last::BeforeThis)] {
+        asked_by_http1_from_then_on(kind, refusal, false);
+    }
+    // one that answers yet
+    asked_by_http1_from_then_on(kind, go_away(Last::This).head(200, &[]).pattern(1000), true);
+}
+
+/// `script` is what is done by HTTP/2, and whether that is an answer.
+fn asked_by_http1_from_then_on(kind: Kind, script: Script, answers: bool) {
     let authority = Authority::new();
-    let refusing = Plan::new().each(|_| Script::new().reset(code::HTTP_1_1_REQUIRED));
-    let peer = bilingual(&authority, &["h2", "http/1.1"], refusing)
+    let by_http2 = Plan::new().each(move |_| script.clone());
+    let peer = bilingual(&authority, &["h2", "http/1.1"], by_http2)
         .then(Plan::new().path("/echo", Script::echoing()).each(|_| Script::ok(1000)))
         .start();
     let mut run = Run::trusting(kind, &authority);
+    if answers {
+        let first = run.get(&peer.url("/"));
+        run.finish();
+        first.assert_response(200, &pattern("/", 1000));
+        assert_version(&first, Version::Http2);
+    }
     for _ in 0..3 {
         let gets: Vec<_> = (0..5).map(|_| run.get(&peer.url("/"))).collect();
         let posted = run.add(post(&peer.url("/echo"), "what is posted"));

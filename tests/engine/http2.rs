@@ -14,7 +14,7 @@ use ringdove::{HttpVersions, Politeness, Priority};
 use ringdove_test_support::h2::{Credit, End, Last, Length, Plan, Script, Server, pattern, raw};
 
 use crate::decoding::gzip;
-use crate::harness::{Harness, Log, at_once, every, following, get, ms};
+use crate::harness::{Harness, Log, at_once, every, following, get, get_url, ms};
 use crate::overdue::left;
 
 /// A server on each connection that the engine makes, by the same plan.
@@ -24,11 +24,13 @@ struct Peers {
     cut: usize,
     links: Vec<(ConnectionId, Server)>,
     made: usize,
+    /// Bytes that the engine has received.
+    received: usize,
 }
 
 impl Peers {
     fn new(plan: Plan) -> Peers {
-        Peers { plan, cut: 16 * 1024, links: Vec::new(), made: 0 }
+        Peers { plan, cut: 16 * 1024, links: Vec::new(), made: 0, received: 0 }
     }
 
     fn cut(self, cut: usize) -> Peers {
@@ -59,6 +61,7 @@ impl Peers {
             for (connection, server) in &mut self.links {
                 server.receive(&h.sent(*connection));
                 let wire = server.transmit();
+                self.received += wire.len();
                 for piece in wire.chunks(self.cut) {
                     h.received(*connection, piece);
                 }
@@ -444,6 +447,50 @@ fn a_paused_stream_holds_nobody_up() {
     end(h, &mut peers);
 }
 
+/// However many there are, on however many connections, and however fast they were before.
+#[test]
+fn what_all_paused_streams_hold_is_bounded() {
+    const LINKS: usize = 40;
+    const MEMORY: usize = 4 << 20;
+    const BEGUN: u64 = 500_000;
+    let plan = |rest: u64| {
+        let rest = Script::new().head(200, &[]).pattern(BEGUN).await_requests(2).pattern(rest);
+        Plan::new().path("/long", rest.end()).path("/go", Script::ok(1))
+    };
+    // those that have ended count as those that go on
+    for rest in [200_000, 1_500_000] {
+        let mut h = Harness::with(Config { memory: MEMORY, ..Config::default() });
+        let mut peers = Peers::new(plan(rest));
+        let url = |nth: usize, path| get_url(&format!("http://10.0.1.{nth}{path}"));
+        let all: Vec<_> = (0..LINKS).map(|nth| add(&mut h, url(nth, "/long"), http2())).collect();
+        h.again();
+        peers.run(&mut h);
+        for (id, log) in &all {
+            assert_eq!(log.body().len() as u64, BEGUN);
+            h.engine.pause(*id);
+        }
+        let before = peers.received;
+        for nth in 0..LINKS {
+            // in turns: what one has is out of what the others have left
+            add(&mut h, url(nth, "/go"), http2());
+            h.again();
+            peers.run(&mut h);
+        }
+        let held = peers.received - before;
+        let most = MEMORY + LINKS * 66_000;
+        assert!((LINKS * 60_000..most).contains(&held), "{held} of {most}");
+        // who comes now has what is left
+        for (id, _) in &all {
+            h.engine.resume(*id);
+        }
+        h.again();
+        peers.run(&mut h);
+        succeed(&mut h, 2 * LINKS);
+        assert!(all.iter().all(|(_, log)| log.body().len() as u64 == BEGUN + rest));
+        end(h, &mut peers);
+    }
+}
+
 #[test]
 fn a_response_that_came_whole_while_paused_is_delivered_after_the_end() {
     let mut h = harness();
@@ -524,12 +571,24 @@ fn who_is_silent_is_asked_whether_he_is_there() {
     h.times_out(46_001, Deadline::Ping, Phase::FirstByte);
     peers.run(&mut h);
     end(h, &mut peers);
-    // one who answers is not asked again in the same silence
+    // one who answers stays, and is asked again, but not soon
     let (mut h, mut peers) = silent(Plan::new());
-    h.at(1_000_000);
-    peers.run(&mut h);
-    assert_eq!(peers.links[0].1.seen().pings, 1);
+    let mut at = 31_001;
+    for again in 1..10 {
+        h.at(at + 300_000);
+        peers.run(&mut h);
+        assert_eq!(peers.links[0].1.seen().pings, again);
+        at += 310_001;
+        h.at(at);
+        peers.run(&mut h);
+        assert_eq!(peers.links[0].1.seen().pings, again + 1);
+    }
     assert!(h.engine.poll_message().is_none());
+    // until he does not answer any more
+    h.at(at + 310_001);
+    h.times_out(at + 325_002, Deadline::Ping, Phase::FirstByte);
+    peers.run(&mut h);
+    end(h, &mut peers);
 }
 
 #[test]

@@ -126,11 +126,11 @@ impl Multiplex {
         }
     }
 
-    /// For how long the peer may be silent before it is asked whether it is there, and after that. Each of the exchanges
-    /// has deadlines of its own beside.
+    /// For how long the peer may be silent before it is asked whether it is there, after that, and before it is asked again.
+    /// Each of the exchanges has deadlines of its own beside.
     fn silence_due(&self) -> Due {
         match self.pinged {
-            None if self.is_there => Due::NEVER,
+            None if self.is_there => Due { at: self.heard + limits::PING_AGAIN, then: Then::Ping },
             None => Due { at: self.heard + limits::PING_AFTER, then: Then::Ping },
             Some(pinged) => Due::fail(pinged, Deadline::Ping, Some(limits::PING_PATIENCE)),
         }

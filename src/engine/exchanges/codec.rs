@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use crate::engine::links::wire::Wire;
 use crate::engine::timers::TimerId;
 use crate::limits;
-use crate::protocol::h2::{Mark, Part as Sent, StreamId};
+use crate::protocol::h2::{Mark, Part as Sent, Reserve, Reserved, StreamId};
 use crate::protocol::{
     BodyLength, CloseReason, Exchange as Http1, Fields, KeptFields, KeptHead, RequestHead,
     ResponseHead,
@@ -51,6 +51,8 @@ struct Later {
     parts: VecDeque<Held>,
     /// Bytes of bodies among them.
     bytes: usize,
+    /// They count, also when the stream has ended whose window had room for them.
+    reserved: Option<Reserved>,
     /// The fields after the body.
     trailers: Option<KeptFields>,
 }
@@ -221,11 +223,13 @@ impl OnStream {
 
     /// Has a part of the response wait.
     #[cold]
-    pub(in crate::engine) fn hold(&mut self, part: &Part<'_>) {
-        let Later { parts, bytes: all, .. } = &mut **self.later.get_or_insert_default();
+    pub(in crate::engine) fn hold(&mut self, part: &Part<'_>, reserve: &Reserve) {
+        let later = self.later.get_or_insert_default();
         if let Part::Body(bytes) = part {
-            *all += bytes.len();
+            later.reserved.get_or_insert_with(|| reserve.share());
+            later.count(later.bytes + bytes.len());
         }
+        let parts = &mut later.parts;
         let held = match part {
             Part::Body(bytes) => match parts.back_mut() {
                 Some(Held::Body(held)) => return held.extend_from_slice(bytes),
@@ -243,7 +247,7 @@ impl OnStream {
         let later = self.later.as_mut()?;
         let held = later.parts.pop_front()?;
         if let Held::Body(bytes) = &held {
-            later.bytes -= bytes.len();
+            later.count(later.bytes - bytes.len());
         }
         Some(held)
     }
@@ -261,6 +265,16 @@ impl OnStream {
 
     pub(in crate::engine) fn take_trailers(&mut self) -> Option<KeptFields> {
         self.later.as_mut()?.trailers.take()
+    }
+}
+
+impl Later {
+    /// So many bytes of bodies are among its parts.
+    fn count(&mut self, bytes: usize) {
+        self.bytes = bytes;
+        if let Some(reserved) = &mut self.reserved {
+            reserved.set(bytes as u64);
+        }
     }
 }
 

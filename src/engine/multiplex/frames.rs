@@ -77,7 +77,12 @@ impl Engine {
                     link.is_there = true;
                     continue;
                 }
-                Event::GoAway { .. } => continue,
+                Event::GoAway { goaway, .. } => {
+                    if goaway.code == ErrorCode::HTTP_1_1_REQUIRED {
+                        self.net.insist_on_http1(id);
+                    }
+                    continue;
+                }
                 event => {
                     of_request = true;
                     let (exchanges, transfers) =
@@ -301,7 +306,7 @@ impl Exchange {
         let waits = self.holds.delivery() || stream.has_held();
         let mut told = match waits && self.rest == Rest::Delivered {
             true => {
-                stream.hold(&part);
+                stream.hold(&part, &common.reserve);
                 if let Part::Body(bytes) = part {
                     self.count_held(bytes.len());
                 }
@@ -400,7 +405,7 @@ impl Exchange {
             },
             // it is asked for the rest again
             (Flow::Continue | Flow::Pause, Next::More | Next::Yield | Next::AwaitMemory) => {
-                stream.hold(&Part::End);
+                stream.hold(&Part::End, &common.reserve);
                 given
             }
             _ => given,

@@ -16,7 +16,7 @@ use crate::engine::ids::ExchangeId;
 use crate::engine::links::idle::Idle;
 use crate::engine::{Priority, Request};
 use crate::limits::{self, H2Limits, HttpLimits};
-use crate::protocol::h2;
+use crate::protocol::h2::{self, Reserve};
 use crate::time::Time;
 
 pub(in crate::engine) struct Multiplex {
@@ -58,11 +58,16 @@ struct Departure {
 }
 
 impl Multiplex {
-    pub(in crate::engine) fn new(http: &HttpLimits, limits: &H2Limits, now: Time) -> Multiplex {
+    pub(in crate::engine) fn new(
+        http: &HttpLimits,
+        limits: &H2Limits,
+        reserve: &Reserve,
+        now: Time,
+    ) -> Multiplex {
         // as of connections, there may be one at least
         let limits = H2Limits { streams: limits.streams.max(1), ..*limits };
         Multiplex {
-            codec: h2::Connection::new(http, &limits),
+            codec: h2::Connection::new(http, &limits, reserve),
             exchanges: 0,
             idle: None,
             heard: now,
@@ -102,7 +107,7 @@ impl Multiplex {
         self.is_there &= !of_request;
     }
 
-    /// Asks the peer whether it is there. Once in a silence: servers take more for an attack.
+    /// Asks the peer whether it is there: seldom in one silence, since servers take more for an attack.
     pub(in crate::engine) fn ping(&mut self, now: Time) {
         self.pinged = Some(now);
         self.codec.ping(0);

@@ -136,12 +136,22 @@ impl Net {
         }
     }
 
+    /// The peer of a connection goes away since it wants HTTP/1.1: who asks its origin after that does so by it.
+    #[cold]
+    pub(super) fn insist_on_http1(&mut self, id: ConnectionId) {
+        let origin = self.pool.connections.get(id).map(|connection| connection.origin);
+        if let Some(origin) = origin.and_then(|origin| self.pool.get_mut(origin)) {
+            origin.insist_on_http1();
+        }
+    }
+
     /// With that it is known what those do who have waited for it.
     fn note_stand(&mut self, id: ConnectionId, options: &Options, http2: bool) {
         let Some(connection) = self.pool.connections.get_mut(id) else { return };
         let origin = connection.origin;
         if http2 {
-            let link = Multiplex::new(&options.http, &self.config.http2, self.now);
+            let (limits, reserve) = (&self.config.http2, &self.reserve);
+            let link = Multiplex::new(&options.http, limits, reserve, self.now);
             connection.state = State::Multiplexed(Box::new(link));
             self.list(id);
         }

@@ -11,7 +11,7 @@ use super::budget::{Budget, Ended};
 use super::event::GoAway;
 use super::fault::{ErrorCode, LinkFault};
 use super::fields::FieldEncoder;
-use super::flow::{Inbound, Outbound, Windows};
+use super::flow::{Inbound, Outbound, Reserve, Windows};
 use super::frame::MOST_STREAM;
 use super::input::{Input, Owed};
 use super::outbox::Outbox;
@@ -76,8 +76,8 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// A connection on which nothing was sent and nothing has come.
-    pub fn new(http: &HttpLimits, limits: &H2Limits) -> Connection {
+    /// A connection on which nothing was sent and nothing has come. Its windows grow by what the reserve has for them.
+    pub fn new(http: &HttpLimits, limits: &H2Limits, reserve: &Reserve) -> Connection {
         let window = settings::initial_window(limits);
         let mut connection = Connection {
             http: *http,
@@ -95,7 +95,7 @@ impl Connection {
             block: Vec::new(),
             section: Section::new(),
             inbound: Inbound::new(INITIAL_WINDOW),
-            windows: Windows::new(window, limits),
+            windows: Windows::new(window, limits, reserve),
             budget: Budget::new(limits),
             is_settled: false,
             goaway: None,
@@ -140,7 +140,6 @@ impl Connection {
         }
         let windows = (self.peer.initial_window, settings::initial_window(&self.limits));
         let stream = Stream::new(key, head.kind(), body, head.expects_continue(), windows);
-        self.windows.opened(&stream.inbound);
         let id = self.streams.insert(self.next, stream);
         self.next += 2;
         self.heads.push_back(id);
@@ -165,9 +164,9 @@ impl Connection {
         // a body that fits what is granted needs no more, if a byte is left over: many servers that have sent all that they may
         // do not say either that it was all
         let left = u64::from(stream.inbound.left());
-        let fits = !stream.is_padded && stream.remaining().is_some_and(|rest| rest < left);
-        if stream.inbound.is_due() && !fits {
-            let increment = self.windows.grant(&mut stream.inbound);
+        let rest = if stream.is_padded { None } else { stream.remaining() };
+        if stream.inbound.is_due() && rest.is_none_or(|rest| rest >= left) {
+            let increment = self.windows.grant(&mut stream.inbound, rest);
             self.outbox.update(id.number, increment);
         }
     }
@@ -349,6 +348,7 @@ impl Connection {
             self.fault = Some(fault);
             self.lost = self.keys();
             self.streams = Streams::default();
+            self.windows.all_closed();
             self.heads.clear();
             self.bodies.clear();
             self.outbox.goaway(fault.code());

@@ -77,7 +77,7 @@ pub enum Event<'a> {
         key: u64,
     },
     /// The peer goes away: no more requests can be begun. Those that it did not process follow, each as
-    /// [`Refused`](Self::Refused); the others go on.
+    /// [`Refused`](Self::Refused), or as [`Reset`](Self::Reset) where another protocol is asked for; the others go on.
     GoAway {
         /// What it says.
         goaway: GoAway,

@@ -4,15 +4,20 @@
 //!   windows smaller that were spent already, and never goes beyond 2^31-1.
 //! * **Inbound**: a stream's window is given back as its data is consumed, so that it bounds what whoever pauses has to keep;
 //!   the connection's as data is received, so that no stream waits for another.
-//! * A stream's window **grows** with what is consumed, while whoever consumes keeps up, to the largest there may be, as long as
-//!   the windows of all streams are within their sum: a lone download gets a large one, many get small ones. It grows at least
-//!   as fast as TCP's does, so that a body is as soon at its rate as by HTTP/1.1.
+//! * A stream's window **grows** with what is consumed, while whoever consumes keeps up, to the largest there may be: at least
+//!   as fast as TCP's does, so that a body is as soon at its rate as by HTTP/1.1, and at once as wide as another's of its
+//!   connection became. By how much all windows have grown comes out of one [`Reserve`], of which each gets a part of what is
+//!   left: a lone download gets a large one, many get small ones.
 //!
-//! Knows numbers. Must not know streams. Invariant: what was granted is what may still come, what is held, and what was
-//! consumed and has not been granted again.
+//! Knows numbers. Must not know streams. Invariants: what was granted is what may still come, what is held, and what was
+//! consumed and has not been granted again; what peers may send that nobody may have asked for meanwhile, as all may pause, is
+//! the windows that streams begin with and what the reserve has.
+
+use std::cell::Cell;
+use std::rc::Rc;
 
 use super::frame::MOST_STREAM;
-use crate::limits::{H2_GRANT, H2_WIDENING, H2Limits};
+use crate::limits::{H2_GRANT, H2_WIDENING, H2_WIDEST, H2Limits};
 
 /// What we may send.
 #[derive(Debug, Clone, Copy)]
@@ -107,30 +112,90 @@ impl Inbound {
     }
 }
 
+/// Bytes that peers may send beyond the windows that streams begin with, on all connections that share it, or that came and wait.
+#[derive(Debug, Clone)]
+pub struct Reserve(Rc<Books>);
+
+#[derive(Debug)]
+struct Books {
+    most: u64,
+    taken: Cell<u64>,
+}
+
+/// What one of those who share a [`Reserve`] has of it; it comes back when this is dropped.
+#[derive(Debug)]
+pub struct Reserved {
+    reserve: Reserve,
+    bytes: u64,
+}
+
+impl Reserve {
+    /// So many bytes.
+    pub fn new(most: u64) -> Reserve {
+        Reserve(Rc::new(Books { most, taken: Cell::new(0) }))
+    }
+
+    /// Nothing of it yet.
+    pub fn share(&self) -> Reserved {
+        Reserved { reserve: self.clone(), bytes: 0 }
+    }
+
+    /// Bytes that nobody has.
+    fn left(&self) -> u64 {
+        self.0.most.saturating_sub(self.0.taken.get())
+    }
+}
+
+impl Reserved {
+    /// It is so much, whether or not there is as much left.
+    pub fn set(&mut self, bytes: u64) {
+        let taken = &self.reserve.0.taken;
+        taken.set(taken.get() - self.bytes + bytes);
+        self.bytes = bytes;
+    }
+
+    /// Takes as much of `more` as somebody may have who has `own` of it: no more than a part of what the others leave.
+    fn take(&mut self, own: u32, more: u32) -> u32 {
+        let most = (self.reserve.left() + u64::from(own)) / H2_WIDEST;
+        let taken = u64::from(more).min(most.saturating_sub(own.into()));
+        self.set(self.bytes + taken);
+        taken as u32
+    }
+}
+
+impl Drop for Reserved {
+    fn drop(&mut self) {
+        self.set(0);
+    }
+}
+
 /// The windows of all streams of a connection.
 #[derive(Debug)]
 pub(super) struct Windows {
-    sum: u64,
+    initial: u32,
     /// The widest that any has become.
     widest: u32,
     most: u32,
-    most_sum: u64,
+    /// By how much they are wider than they began, together.
+    reserved: Reserved,
     /// What was granted to streams that we have reset, and may be under way.
     late: u64,
 }
 
 impl Windows {
-    pub(super) fn new(initial: u32, limits: &H2Limits) -> Windows {
+    pub(super) fn new(initial: u32, limits: &H2Limits, reserve: &Reserve) -> Windows {
         let most = limits.stream_window.min(MOST_STREAM);
-        Windows { sum: 0, widest: initial, most, most_sum: limits.windows, late: 0 }
-    }
-
-    pub(super) fn opened(&mut self, inbound: &Inbound) {
-        self.sum += u64::from(inbound.window);
+        Windows { initial, widest: initial, most, reserved: reserve.share(), late: 0 }
     }
 
     pub(super) fn closed(&mut self, inbound: &Inbound) {
-        self.sum -= u64::from(inbound.window);
+        if inbound.window > self.initial {
+            self.reserved.set(self.reserved.bytes - u64::from(inbound.window - self.initial));
+        }
+    }
+
+    pub(super) fn all_closed(&mut self) {
+        self.reserved.set(0);
     }
 
     /// We have reset a stream that might still have been sent so much.
@@ -149,36 +214,23 @@ impl Windows {
         }
     }
 
-    /// Grants what was consumed, and makes the window as much wider as it may be at a time where that was as fast as it came.
-    pub(super) fn grant(&mut self, inbound: &mut Inbound) -> u32 {
+    /// Grants what was consumed, and makes the window as much wider as it may be at a time where that was as fast as it came;
+    /// no wider than the `rest` of the body is known to need, with a byte to spare, so that its end comes too.
+    pub(super) fn grant(&mut self, inbound: &mut Inbound, rest: Option<u64>) -> u32 {
         let keeps_up = inbound.held() <= inbound.window / 8;
-        let wider = inbound.window.saturating_mul(H2_WIDENING - 1);
-        let more = if keeps_up { self.room(inbound, wider) } else { 0 };
+        let more = if keeps_up && !inbound.stays { self.wider(inbound, rest) } else { 0 };
         self.widest = self.widest.max(inbound.window + more);
         inbound.grant(more)
     }
 
-    /// Grants a body of this length as much as the widest window of this connection had, before any of it comes; with a byte to
-    /// spare, so that its end comes too. Zero: it has that already.
-    pub(super) fn widen(&mut self, inbound: &mut Inbound, length: Option<u64>) -> u32 {
-        let wanted = length.map_or(self.widest, |length| {
-            u32::try_from(length.saturating_add(1)).unwrap_or(u32::MAX).min(self.widest)
+    fn wider(&mut self, inbound: &Inbound, rest: Option<u64>) -> u32 {
+        let wanted = inbound.window.saturating_mul(H2_WIDENING).max(self.widest).min(self.most);
+        let missing = rest.map_or(u32::MAX, |rest| {
+            let granted = u64::from(inbound.left + inbound.consumed);
+            u32::try_from((rest + 1).saturating_sub(granted)).unwrap_or(u32::MAX)
         });
-        match self.room(inbound, wanted.saturating_sub(inbound.window)) {
-            0 => 0,
-            more => inbound.grant(more),
-        }
-    }
-
-    /// As much of `more` as a window may become wider.
-    fn room(&mut self, inbound: &Inbound, more: u32) -> u32 {
-        if inbound.stays {
-            return 0;
-        }
-        let sum = u32::try_from(self.most_sum.saturating_sub(self.sum)).unwrap_or(u32::MAX);
-        let more = more.min(self.most.saturating_sub(inbound.window)).min(sum);
-        self.sum += u64::from(more);
-        more
+        let more = wanted.saturating_sub(inbound.window).min(missing);
+        self.reserved.take(inbound.window - self.initial, more)
     }
 }
 
@@ -221,63 +273,87 @@ mod tests {
         assert!(inbound.is_due());
     }
 
+    /// The windows of a connection, and one of a stream on it.
+    fn windows(limits: &H2Limits, reserve: &Reserve) -> (Windows, Inbound) {
+        (Windows::new(100, limits, reserve), Inbound::new(100))
+    }
+
+    /// All that may come does, and is consumed at once; what is granted then.
+    fn keep_up(windows: &mut Windows, inbound: &mut Inbound, rest: Option<u64>) -> u32 {
+        let bytes = inbound.left() as usize;
+        assert!(inbound.receive(bytes));
+        inbound.consume(bytes);
+        windows.grant(inbound, rest)
+    }
+
     #[test]
     fn a_window_grows_while_it_is_kept_up_with() {
-        let limits = H2Limits { stream_window: 350, windows: 1000, ..H2Limits::DEFAULT };
-        let mut windows = Windows::new(100, &limits);
-        let mut inbound = Inbound::new(100);
-        windows.opened(&inbound);
-        let mut grants = Vec::new();
-        for _ in 0..4 {
-            let bytes = inbound.left() as usize;
-            assert!(inbound.receive(bytes));
-            inbound.consume(bytes);
-            grants.push(windows.grant(&mut inbound));
-        }
+        let limits = H2Limits { stream_window: 350, ..H2Limits::DEFAULT };
+        let reserve = Reserve::new(1000);
+        let (mut windows, mut inbound) = windows(&limits, &reserve);
+        let grants = [(); 4].map(|()| keep_up(&mut windows, &mut inbound, None));
         assert_eq!(grants, [350, 350, 350, 350]);
         // nine tenths are held: no more than what was consumed
         let mut slow = Inbound::new(100);
-        windows.opened(&slow);
         assert!(slow.receive(100));
         slow.consume(10);
-        assert_eq!(windows.grant(&mut slow), 10);
+        assert_eq!(windows.grant(&mut slow, None), 10);
         for inbound in [slow, inbound] {
             windows.closed(&inbound);
         }
-        assert_eq!(windows.sum, 0);
+        assert_eq!(reserve.left(), 1000);
     }
 
+    /// However many there are, on however many connections.
     #[test]
     fn windows_are_bounded_together() {
-        let limits = H2Limits { stream_window: 1000, windows: 250, ..H2Limits::DEFAULT };
-        let mut windows = Windows::new(100, &limits);
-        let mut both = [Inbound::new(100), Inbound::new(100)];
-        both.iter().for_each(|inbound| windows.opened(inbound));
-        for inbound in &mut both {
-            assert!(inbound.receive(100));
-            inbound.consume(100);
+        let limits = H2Limits { stream_window: 100_000, ..H2Limits::DEFAULT };
+        let reserve = Reserve::new(4000);
+        let mut all: Vec<_> = (0..100).map(|_| windows(&limits, &reserve)).collect();
+        for (windows, inbound) in &mut all {
+            for _ in 0..10 {
+                keep_up(windows, inbound, None);
+            }
         }
-        assert_eq!(both.each_mut().map(|inbound| windows.grant(inbound)), [150, 100]);
-        assert_eq!(windows.sum, 250);
+        let widths: Vec<_> = all.iter().map(|(_, inbound)| inbound.window - 100).collect();
+        assert_eq!(&widths[..4], [1000, 750, 562, 422], "each has a quarter of what is left");
+        assert!(widths.iter().sum::<u32>() <= 4000);
+        // what the others give back the last may have
+        all.drain(2..);
+        all.remove(0);
+        let (windows, inbound) = &mut all[0];
+        keep_up(windows, inbound, None);
+        assert_eq!(inbound.window, 1100);
+        drop(all);
+        assert_eq!(reserve.left(), 4000);
     }
 
     #[test]
-    fn what_is_known_to_be_long_gets_a_wide_window_at_once() {
-        let mut windows = Windows::new(100, &H2Limits::DEFAULT);
-        let mut first = Inbound::new(100);
-        windows.opened(&first);
-        assert_eq!(windows.widen(&mut first, Some(1000)), 0);
-        assert!(first.receive(100));
-        first.consume(100);
-        assert_eq!(windows.grant(&mut first), 400);
-        let widened = |windows: &mut Windows, length| {
+    fn what_waits_counts_though_nobody_was_asked() {
+        let reserve = Reserve::new(400);
+        let mut held = reserve.share();
+        held.set(1000);
+        let (mut windows, mut inbound) = windows(&H2Limits::DEFAULT, &reserve);
+        assert_eq!(keep_up(&mut windows, &mut inbound, None), 100);
+        drop(held);
+        assert_eq!(keep_up(&mut windows, &mut inbound, None), 200);
+    }
+
+    #[test]
+    fn who_keeps_up_is_at_once_as_wide_as_another_was() {
+        let reserve = Reserve::new(1 << 20);
+        let (mut windows, mut first) = windows(&H2Limits::DEFAULT, &reserve);
+        keep_up(&mut windows, &mut first, None);
+        keep_up(&mut windows, &mut first, None);
+        assert_eq!(first.window, 1600);
+        let widened = |windows: &mut Windows, rest| {
             let mut inbound = Inbound::new(100);
-            windows.opened(&inbound);
-            windows.widen(&mut inbound, length)
+            keep_up(windows, &mut inbound, rest);
+            inbound.window
         };
-        assert_eq!(widened(&mut windows, Some(1000)), 300);
-        assert_eq!(widened(&mut windows, Some(150)), 51);
-        assert_eq!(widened(&mut windows, Some(99)), 0);
-        assert_eq!(widened(&mut windows, None), 300);
+        assert_eq!(widened(&mut windows, None), 1600);
+        assert_eq!(widened(&mut windows, Some(100_000)), 1600);
+        assert_eq!(widened(&mut windows, Some(150)), 151);
+        assert_eq!(widened(&mut windows, Some(99)), 100);
     }
 }

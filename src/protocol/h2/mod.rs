@@ -42,6 +42,7 @@ mod streams;
 pub use connection::Connection;
 pub use event::{Event, GoAway, Read};
 pub use fault::{ErrorCode, LinkFault};
+pub use flow::{Reserve, Reserved};
 pub use send::{Mark, Part, RequestFault, Requests};
 pub use stream::{Progress, StreamId};
 

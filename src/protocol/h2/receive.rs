@@ -109,7 +109,12 @@ impl Connection {
             if let Some(stream) = self.streams.peek(id) {
                 let key = stream.key;
                 self.close(id);
-                return Some(Step::Refused { key });
+                let code = self.goaway.map_or(ErrorCode::NO_ERROR, |goaway| goaway.code);
+                return Some(match code {
+                    // for these it is the answer, as if each had been reset (RFC 9113, 7)
+                    ErrorCode::HTTP_1_1_REQUIRED => Step::Reset { key, code },
+                    _ => Step::Refused { key },
+                });
             }
         }
         None
@@ -434,19 +439,8 @@ impl Connection {
         if ends_stream {
             stream.end_body()?;
             self.owed.complete = Some(id);
-        } else {
-            self.widen(id);
         }
         Ok(Step::Head { key, status, length })
-    }
-
-    /// A body that is known to be long gets a wide window before it comes.
-    fn widen(&mut self, id: StreamId) {
-        let Some(stream) = self.streams.get(id) else { return };
-        let increment = self.windows.widen(&mut stream.inbound, stream.announced);
-        if increment > 0 {
-            self.outbox.update(id.number, increment);
-        }
     }
 
     fn trailers(&mut self, id: StreamId, ends_stream: bool) -> Result<Step, HttpFault> {

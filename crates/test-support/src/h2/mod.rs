@@ -28,6 +28,7 @@ mod record;
 mod script;
 mod server;
 mod stream;
+mod translated;
 mod wire;
 
 pub use peer::{Peer, Setup};

@@ -135,7 +135,7 @@ fn first_request(bytes: &[u8]) -> Option<(SeenRequest, usize)> {
 }
 
 /// A chunked body and how many bytes it took, if all of it is there. Trailers are not expected.
-fn dechunked(bytes: &[u8]) -> Option<(Vec<u8>, usize)> {
+pub(super) fn dechunked(bytes: &[u8]) -> Option<(Vec<u8>, usize)> {
     let (mut body, mut at) = (Vec::new(), 0);
     loop {
         let line = bytes[at..].windows(2).position(|two| two == b"\r\n")?;

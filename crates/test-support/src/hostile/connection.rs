@@ -119,12 +119,8 @@ impl Connection {
     fn serve_once(&mut self) -> Result<(), End> {
         self.read_head()?;
         let target = self.request.target();
-        let path = target.split('?').next().unwrap_or_default();
         let shared = Arc::clone(&self.shared);
-        match shared.plan.paths.get(path) {
-            Some(script) => self.run(script)?,
-            None => self.run(&not_found())?,
-        }
+        self.run(&shared.plan.script_for(&target))?;
         self.read_body()
     }
 
@@ -370,10 +366,6 @@ impl From<io::Error> for End {
             _ => End::Failed(error.to_string()),
         }
     }
-}
-
-fn not_found() -> Script {
-    Script::new().respond("404 Not Found", super::Framing::ContentLength, "no such path\n")
 }
 
 fn announced_body(request: &SeenRequest) -> Result<Body, End> {

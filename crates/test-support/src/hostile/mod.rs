@@ -9,6 +9,7 @@ mod connection;
 mod record;
 mod script;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -97,6 +98,23 @@ impl Plan {
     #[track_caller]
     pub fn start(self) -> Hostile {
         Hostile::start(self)
+    }
+
+    /// What a serving connection says to a request, whatever else it does, and whether it ends with that.
+    pub(crate) fn answer(&self, request: &SeenRequest) -> (Vec<u8>, bool) {
+        let mut text = Vec::new();
+        let ends = self.script_for(&request.target()).says(request, &mut text);
+        (text, ends)
+    }
+
+    /// The script for requests of this target.
+    fn script_for(&self, target: &str) -> Cow<'_, Script> {
+        let path = target.split('?').next().unwrap_or_default();
+        let not_found = || {
+            let none = "no such path\n";
+            Cow::Owned(Script::new().respond("404 Not Found", Framing::ContentLength, none))
+        };
+        self.paths.get(path).map_or_else(not_found, Cow::Borrowed)
     }
 
     fn script(&self, connection: usize) -> Script {

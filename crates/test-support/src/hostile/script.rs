@@ -174,6 +174,21 @@ impl Script {
         self.then(Step::Reset)
     }
 
+    /// What it says to a request, whatever else it does, and whether the connection ends with that.
+    pub(super) fn says(&self, request: &SeenRequest, out: &mut Vec<u8>) -> bool {
+        for step in &self.steps {
+            match step {
+                Step::Guard { admits, refusal } if !admits.0(request) => {
+                    return refusal.says(request, out);
+                }
+                Step::Send(bytes) | Step::Respond(bytes) => out.extend_from_slice(bytes),
+                Step::Close | Step::Truncate | Step::Reset => return true,
+                _ => {}
+            }
+        }
+        false
+    }
+
     fn then(mut self, step: Step) -> Script {
         self.steps.push(step);
         self

@@ -110,6 +110,14 @@ fn requests_that_have_not_left_are_refused_by_any_goaway() {
     assert_eq!(link.sent(), [""; 0]);
 }
 
+/// RFC 9113, 7: what was not processed is to be asked for by HTTP/1.1, and not by HTTP/2 elsewhere.
+#[test]
+fn who_goes_away_for_http1_resets_what_he_has_not_processed() {
+    let mut link = Link::asking(2);
+    link.receive(&goaway(1, ErrorCode::HTTP_1_1_REQUIRED)).unwrap();
+    assert_eq!(link.told, ["goaway 1 HTTP_1_1_REQUIRED why", "2 reset HTTP_1_1_REQUIRED"]);
+}
+
 #[test]
 fn a_goaway_never_takes_back_another() {
     let bytes = [goaway(1, ErrorCode::NO_ERROR), goaway(3, ErrorCode::NO_ERROR)].concat();

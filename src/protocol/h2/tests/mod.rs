@@ -151,7 +151,7 @@ impl Link {
 
     fn with(http: &HttpLimits, limits: &H2Limits) -> Link {
         Link {
-            connection: Connection::new(http, limits),
+            connection: Connection::new(http, limits, &Reserve::new(limits.windows)),
             owner: Owner::default(),
             told: Vec::new(),
             consumes: true,
