@@ -237,6 +237,7 @@ fn alone_in_the_first(matches: &ArgMatches, set: &[Given]) -> Result<(), String>
     let others = [
         ("connections", "connections"),
         ("per_host", "per-host"),
+        ("http2_connections", "http2-connections"),
         ("threads", "threads"),
         ("driver", "driver"),
     ];

@@ -17,6 +17,7 @@ use super::credentials::CredentialArgs;
 use super::existing::ExistingArgs;
 use super::field_lines::FieldLines;
 use super::heads::HeadArgs;
+use super::http2::Http2Args;
 use super::lookup::{LookupArgs, ResolverArgs};
 use super::politeness::PolitenessArgs;
 use super::proxy::ProxyArgs;
@@ -130,6 +131,8 @@ pub(crate) struct FetchArgs {
     pub(crate) condition: ConditionArgs,
     #[command(flatten)]
     pub(crate) connection: ConnectionArgs,
+    #[command(flatten)]
+    pub(crate) http2: Http2Args,
     #[command(flatten)]
     pub(crate) lookup: LookupArgs,
 

@@ -14,6 +14,7 @@ pub(crate) mod fetch;
 pub(crate) mod field_lines;
 pub(crate) mod form;
 pub(crate) mod heads;
+pub(crate) mod http2;
 pub(crate) mod lookup;
 pub(crate) mod ordered;
 pub(crate) mod politeness;

@@ -436,6 +436,7 @@ fn transfer_options(args: &FetchArgs) -> Result<(Options, Unusable), String> {
     let unusable = args.proxy.apply(&mut options, |name| std::env::var(name).ok())?;
     args.addresses.apply(&mut options);
     args.speed.apply(&mut options);
+    args.http2.apply(&mut options);
     args.retry.apply(&mut options, Fail::of(&args.request) != Fail::Never);
     args.coding.apply(&mut options);
     options.tls = tls(connection.cacert.as_deref(), connection.insecure, &args.tls)?;

@@ -154,7 +154,7 @@ fn config(sets: &[FetchArgs]) -> Config {
     let family = args.ways.family();
     let one_family = sets.iter().all(|set| set.ways.family() == family);
     let budgets = sets.iter().map(|set| set.retry.budget());
-    args.politeness.apply(args.resolver.apply(Config {
+    args.http2.apply_to_all(args.politeness.apply(args.resolver.apply(Config {
         max_connections: connection.connections,
         max_per_origin: connection.per_host.unwrap_or(usize::MAX),
         // what each transfer may be connected to is its own set's
@@ -164,7 +164,7 @@ fn config(sets: &[FetchArgs]) -> Config {
         address_policy: args.addresses.policy(),
         memory: args.coding.memory(),
         ..Config::default()
-    }))
+    })))
 }
 
 /// Whoever says how a ring is to be set up wants one.

@@ -41,6 +41,7 @@ mod threads;
 mod timeouts;
 mod tls;
 mod usage;
+mod versions;
 mod ways;
 #[cfg(feature = "crawl")]
 #[path = "../../../crawl/tests/crawl/web.rs"]
