@@ -7,7 +7,8 @@ use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use super::interest::Action;
-use super::multi::{CallbackError, Event, Multi, SocketChange, Token, Watch};
+use super::multi::{CallbackError, Event, Multi, SocketChange, Watch};
+use super::token::Token;
 use super::{MultiError, soonest};
 use crate::engine::Config;
 use crate::error::Operation;

@@ -18,6 +18,7 @@ mod ring_native;
 mod ring_poll;
 mod settings;
 mod threads;
+mod token;
 
 use std::fmt;
 use std::os::fd::OwnedFd;
@@ -34,9 +35,10 @@ use crate::tls::TlsPolicyError;
 
 pub use files::{Existing, FileReader, FileWriter, Files, Room, ToFile, Written};
 pub use interest::Action;
-pub use multi::{CallbackError, Event, Multi, OwnSocket, SocketChange, Token, Watch};
+pub use multi::{CallbackError, Event, Multi, OwnSocket, SocketChange, Watch};
 pub use reading::{BlockingReader, More};
 pub use settings::Settings;
+pub use token::Token;
 
 use epoll::EpollDriver;
 use ring_native::RingDriver;

@@ -16,13 +16,13 @@ use super::host::EngineHost;
 use super::interest::{Action, difference};
 use super::readiness::{Entry, Sockets, report_refused};
 use super::settings::Settings;
+use super::token::Token;
 use crate::dial::{Dial, Transport};
 use crate::engine::{
     Config, ConnectionId, Handler, Message, OriginStats, Output, Overdue, Paused, Request, Stats,
     TransferId,
 };
 use crate::error::Operation;
-use crate::id::Id;
 use crate::limits;
 use crate::sys::{self, Errno, Interest, Readiness, Refused, Step, Waker, clock};
 use crate::time::Time;
@@ -106,35 +106,6 @@ pub struct SocketChange {
     pub action: Action,
     /// When what this socket waits for is over; `None` for no deadline.
     pub deadline: Option<Time>,
-}
-
-/// The name of a socket that an application watches.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Token(u64);
-
-impl Token {
-    /// The eventfd that other threads wake the handle with.
-    const WAKER: Token = Token(u64::MAX);
-
-    /// As an integer, for epoll's data or an SQE's.
-    pub fn to_bits(self) -> u64 {
-        self.0
-    }
-
-    /// From [`Token::to_bits`]. Any other integer names no socket.
-    pub fn from_bits(bits: u64) -> Self {
-        Self(bits)
-    }
-
-    /// The token of a connection's socket, told from its others by `opening`.
-    pub(super) fn new(connection: ConnectionId, opening: u8) -> Self {
-        Self(u64::from(opening) << 56 | connection.to_bits())
-    }
-
-    /// What [`Token::new`] was given.
-    pub(super) fn parts(self) -> (ConnectionId, u8) {
-        (Id::from_bits(self.0), (self.0 >> 56) as u8)
-    }
 }
 
 /// What an application reports to a [`Multi`].

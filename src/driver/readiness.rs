@@ -9,7 +9,8 @@
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
 use super::interest::Told;
-use super::multi::{OwnSocket, Token};
+use super::multi::OwnSocket;
+use super::token::Token;
 use crate::dial::{Dial, Transport};
 use crate::engine::{ConnectionId, Engine};
 use crate::error::Operation;

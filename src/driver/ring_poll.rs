@@ -12,8 +12,9 @@ use std::time::Duration;
 use slab::Slab;
 
 use super::interest::Action;
-use super::multi::{CallbackError, Event, Multi, SocketChange, Token, Watch};
+use super::multi::{CallbackError, Event, Multi, SocketChange, Watch};
 use super::notifier::Notifier;
+use super::token::Token;
 use super::{MultiError, refused, soonest};
 use crate::engine::Config;
 use crate::error::Operation;

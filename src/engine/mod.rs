@@ -134,7 +134,7 @@ impl Engine {
         if request.options.decode.is_some_and(|policy| policy.ask) {
             exchanges::decode::accept(&mut request.head);
         }
-        self.roster.common.keeper.secure(&mut request, self.net.now);
+        self.roster.common.knowledge.secure(&mut request, self.net.now);
         if let Body::Raw(_) | Body::Connection(_) = request.body {
             request.keep_to_http1();
         }
@@ -275,7 +275,7 @@ impl Engine {
     /// Tells the date, which counts on by the time: for cookies, [`Options::hsts`] and dates of Retry-After
     /// that come without their own. At 1970 unless told. A driver tells it when it adds a transfer to which it matters.
     pub fn set_date(&mut self, at: Time, date: Date) {
-        self.roster.common.keeper.set_date(at, date);
+        self.roster.common.knowledge.set_date(at, date);
     }
 
     /// How `https` is verified from here on where a transfer's options do not say.

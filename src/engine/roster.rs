@@ -11,7 +11,7 @@ use crate::engine::exchanges::common::Common;
 use crate::engine::ids::{RaceId, TransferId, of};
 use crate::engine::memory::loans::Memory;
 use crate::engine::net::Net;
-use crate::engine::transfers::identity::Keeper;
+use crate::engine::transfers::identity::CommonKnowledge;
 use crate::engine::transfers::retry::Retries;
 use crate::engine::transfers::transfer::{Place, Transfer};
 use crate::id::Slab;
@@ -34,7 +34,7 @@ impl Roster {
             tls: config.tls.take(),
             memory: Memory::new(config.memory),
             reserve: Reserve::new(config.http2.windows.min(config.memory as u64)),
-            keeper: Keeper::new(config.nonce_seed.unwrap_or_default()),
+            knowledge: CommonKnowledge::new(config.nonce_seed.unwrap_or_default()),
             retries: Retries::new(config.retry_budget, config.seed.unwrap_or_default()),
             decoded: Vec::new(),
         };

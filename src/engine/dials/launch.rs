@@ -527,7 +527,11 @@ impl Roster {
             net.timers.cancel(timer);
         }
         if transfer.identity.is_some() {
-            transfer.dress(connection.forwarder.as_deref(), &mut self.common.keeper, net.now);
+            transfer.write_identity(
+                connection.forwarder.as_deref(),
+                &mut self.common.knowledge,
+                net.now,
+            );
         }
         let parties = (transfer_id, id);
         let exchange = match &mut connection.state {

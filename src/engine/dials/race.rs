@@ -15,6 +15,7 @@ mod running;
 
 use std::net::{IpAddr, SocketAddr};
 
+use crate::engine::dials::ways::Family;
 use crate::engine::ids::{ConnectionId, OriginId, RaceId};
 use crate::engine::links::claim::Claim;
 use crate::engine::names::answer::Addresses;
@@ -62,12 +63,6 @@ struct Run {
 #[derive(Default)]
 pub(in crate::engine) struct Families {
     better: Option<(Family, Time)>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::engine) enum Family {
-    V4,
-    V6,
 }
 
 /// Where the first attempt goes to.
@@ -222,18 +217,5 @@ impl Families {
 
     fn prefer(&mut self, family: Family, now: Time) {
         self.better = Some((family, now + limits::FAMILY_PREFERENCE));
-    }
-}
-
-impl Family {
-    fn of(ip: IpAddr) -> Family {
-        if ip.is_ipv4() { Family::V4 } else { Family::V6 }
-    }
-
-    fn other(self) -> Family {
-        match self {
-            Family::V4 => Family::V6,
-            Family::V6 => Family::V4,
-        }
     }
 }

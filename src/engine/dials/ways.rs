@@ -79,9 +79,18 @@ fn reaches(bind: &Bind, ip: IpAddr) -> bool {
 
 impl Family {
     fn has(self, ip: IpAddr) -> bool {
+        Family::of(ip) == self
+    }
+
+    /// That of an address.
+    pub(super) fn of(ip: IpAddr) -> Family {
+        if ip.is_ipv4() { Family::V4 } else { Family::V6 }
+    }
+
+    pub(super) fn other(self) -> Family {
         match self {
-            Family::V4 => ip.is_ipv4(),
-            Family::V6 => ip.is_ipv6(),
+            Family::V4 => Family::V6,
+            Family::V6 => Family::V4,
         }
     }
 }

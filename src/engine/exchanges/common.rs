@@ -1,7 +1,7 @@
 //! What all exchanges share where a response is delivered.
 
 use crate::engine::memory::loans::Memory;
-use crate::engine::transfers::identity::Keeper;
+use crate::engine::transfers::identity::CommonKnowledge;
 use crate::engine::transfers::retry::Retries;
 use crate::protocol::h2::Reserve;
 use crate::tls::TlsPolicy;
@@ -13,7 +13,7 @@ pub(in crate::engine) struct Common {
     pub(in crate::engine) memory: Memory,
     /// What the windows of all streams grow by, and what came on them has of it that waits.
     pub(in crate::engine) reserve: Reserve,
-    pub(in crate::engine) keeper: Keeper,
+    pub(in crate::engine) knowledge: CommonKnowledge,
     pub(in crate::engine) retries: Retries,
     /// Decoded bytes on their way to a handler.
     pub(in crate::engine) decoded: Vec<u8>,

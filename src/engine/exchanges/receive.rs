@@ -183,7 +183,7 @@ impl Engine {
                 Some(transfer) => connection.path.receive(&wire[taken..], &mut |head| {
                     transfer.handler.proxy_answered(head);
                     let is_challenged =
-                        transfer.is_challenged_by_proxy(head, &mut self.roster.common.keeper);
+                        transfer.is_challenged_by_proxy(head, &mut self.roster.common.knowledge);
                     self.net.stats.challenges += u64::from(is_challenged);
                     is_challenged
                 })?,
@@ -477,11 +477,11 @@ fn follow(
     let status = head.status();
     if transfer.heeds(status)
         && let Some(flow) =
-            transfer.take_lead(head, untouched, common.tls.as_ref(), &mut common.keeper, now)
+            transfer.take_lead(head, untouched, common.tls.as_ref(), &mut common.knowledge, now)
     {
         return Some(flow);
     }
-    let today = common.keeper.known_date(now);
+    let today = common.knowledge.known_date(now);
     let again = transfer.may_ask_again(status)
         && common.retries.take_response(transfer, head, today, untouched, now);
     again.then_some(Flow::Continue)

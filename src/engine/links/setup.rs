@@ -74,7 +74,11 @@ impl Roster {
     ) -> Option<Vec<u8>> {
         let key = &net.pool.get(origin)?.key;
         let via = key.tunnel()?;
-        self.transfers.get_mut(transfer)?.introduce(via, &key.tunnelled(), &mut self.common.keeper)
+        self.transfers.get_mut(transfer)?.introduce(
+            via,
+            &key.tunnelled(),
+            &mut self.common.knowledge,
+        )
     }
 
     /// A connection's socket is connected, or a layer of its path stands: the next is set up, or else its transfer's

@@ -30,7 +30,7 @@ struct Lookup {
     host: Host,
     /// Whose the host is.
     owner: Arc<str>,
-    way: Way,
+    way: LookupWay,
     /// The epoch of the files and servers that it was begun with; none before it is begun.
     begun: Option<u32>,
     waiters: Vec<TransferId>,
@@ -56,7 +56,7 @@ pub(in crate::engine) enum Left {
 
 /// Who looks a name up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Way {
+pub(super) enum LookupWay {
     /// The engine's own resolver, which need not ask.
     Fixed,
     /// The engine's own resolver ([`crate::engine::names::stub`]).
@@ -158,23 +158,23 @@ impl Resolver {
     }
 
     /// Which way a name is looked up.
-    fn way(&self, host: &Host) -> Way {
+    fn way(&self, host: &Host) -> LookupWay {
         match (&self.switch, host.name()) {
-            (Some((fixed, _)), _) if fixed.has(host) => Way::Fixed,
-            (Some((_, switch)), Some(name)) if !switch.asks_system(name) => Way::Own,
-            _ => Way::System,
+            (Some((fixed, _)), _) if fixed.has(host) => LookupWay::Fixed,
+            (Some((_, switch)), Some(name)) if !switch.asks_system(name) => LookupWay::Own,
+            _ => LookupWay::System,
         }
     }
 
     /// Which way a look-up goes that is not over.
-    pub(super) fn way_of(&self, id: LookupId) -> Option<Way> {
+    pub(super) fn way_of(&self, id: LookupId) -> Option<LookupWay> {
         Some(self.lookups.get(id)?.way)
     }
 
     /// Has a look-up that was begun by the system wait for its turn to be the engine's own. False if it is the system's.
     pub(super) fn take_over(&mut self, id: LookupId, host: &Host) -> bool {
         let way = self.way(host);
-        if way == Way::System {
+        if way == LookupWay::System {
             return false;
         }
         if let Some(lookup) = self.lookups.get_mut(id)
@@ -383,11 +383,11 @@ impl Resolver {
             && [&self.fixed, &self.own, &self.system].iter().all(|lane| lane.queue.there() == 0)
     }
 
-    fn lane(&mut self, way: Way) -> &mut Lane {
+    fn lane(&mut self, way: LookupWay) -> &mut Lane {
         match way {
-            Way::Fixed => &mut self.fixed,
-            Way::Own => &mut self.own,
-            Way::System => &mut self.system,
+            LookupWay::Fixed => &mut self.fixed,
+            LookupWay::Own => &mut self.own,
+            LookupWay::System => &mut self.system,
         }
     }
 
@@ -399,9 +399,9 @@ impl Resolver {
         }
         let left = self.lookups.len();
         let lane = match lookup.way {
-            Way::Fixed => &mut self.fixed,
-            Way::Own => &mut self.own,
-            Way::System => &mut self.system,
+            LookupWay::Fixed => &mut self.fixed,
+            LookupWay::Own => &mut self.own,
+            LookupWay::System => &mut self.system,
         };
         if lookup.begun.is_some() {
             lane.queue.leave(&lookup.owner);

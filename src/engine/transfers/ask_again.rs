@@ -7,7 +7,7 @@ use crate::engine::net::Net;
 use crate::engine::roster::Roster;
 use crate::engine::transfers::report::Report;
 use crate::engine::transfers::retry_policy::Retried;
-use crate::engine::transfers::retrying::Next;
+use crate::engine::transfers::retrying::Resend;
 use crate::engine::transfers::transfer::Place;
 use crate::error::Error;
 
@@ -40,7 +40,7 @@ impl Roster {
     ) {
         let Some(transfer) = self.transfers.get_mut(id) else { return };
         let Some(retrying) = &mut transfer.retrying else { return };
-        let Some(Next { wait, unasked }) = retrying.next.take() else { return };
+        let Some(Resend { wait, unasked }) = retrying.next.take() else { return };
         let status = report.status.filter(|_| error.is_none());
         retrying.past.push(Retried { status, error, wait });
         if unasked {

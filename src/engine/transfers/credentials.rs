@@ -7,8 +7,8 @@ use std::borrow::Cow;
 use ::http::Method;
 
 use crate::engine::dials::route::Via;
-use crate::engine::transfers::hops::Next;
-use crate::engine::transfers::identity::{Identity, Keeper, Shown};
+use crate::engine::transfers::hops::FollowUp;
+use crate::engine::transfers::identity::{CommonKnowledge, Identity, Shown};
 use crate::engine::transfers::transfer::Transfer;
 use crate::error::Cause;
 use crate::protocol::{
@@ -19,14 +19,14 @@ use crate::tls::TlsPolicy;
 
 impl Transfer {
     /// Gives the request what it is sent with this time, to the proxy that forwards it, if one does.
-    pub(in crate::engine) fn dress(
+    pub(in crate::engine) fn write_identity(
         &mut self,
         forwarder: Option<&Via>,
-        keeper: &mut Keeper,
+        knowledge: &mut CommonKnowledge,
         now: Time,
     ) {
         if self.request.options.cookies.is_some() {
-            let cookies = self.cookies_for(&self.request.head, keeper.date(now));
+            let cookies = self.cookies_for(&self.request.head, knowledge.date(now));
             self.request.head.set_cookies(cookies);
         }
         let Some(identity) = self.identity.as_deref_mut() else { return };
@@ -35,11 +35,11 @@ impl Transfer {
         let head = &mut self.request.head;
         *told_proxy = proxy.as_mut().and_then(|proxy| {
             // the digest is of the target in the request line
-            proxy.value_beside(head, &head.forwarded_target(), keeper)
+            proxy.value_beside(head, &head.forwarded_target(), knowledge)
         });
         let value = server.as_mut().and_then(|server| {
             let target = head.target();
-            server.value_beside(head, target, keeper)
+            server.value_beside(head, target, knowledge)
         });
         head.set_authorization(value);
     }
@@ -54,22 +54,22 @@ impl Transfer {
         &mut self,
         via: &Via,
         target: &Origin,
-        keeper: &mut Keeper,
+        knowledge: &mut CommonKnowledge,
     ) -> Option<Vec<u8>> {
         let identity = self.identity.as_deref_mut()?;
         identity.meet_proxy(Some(via));
         let target = target.authority_with_port().to_string();
-        identity.proxy.as_mut()?.value(&Method::CONNECT, &target, keeper)
+        identity.proxy.as_mut()?.value(&Method::CONNECT, &target, knowledge)
     }
 
     /// Whether a proxy's answer to CONNECT asks for it once more. Otherwise it is learned from.
     pub(in crate::engine) fn is_challenged_by_proxy(
         &mut self,
         answer: &ResponseHead<'_>,
-        keeper: &mut Keeper,
+        knowledge: &mut CommonKnowledge,
     ) -> bool {
         let proxy = self.identity.as_deref_mut().and_then(|identity| identity.proxy.as_mut());
-        proxy.is_some_and(|proxy| proxy.is_challenged(answer, keeper))
+        proxy.is_some_and(|proxy| proxy.is_challenged(answer, knowledge))
     }
 
     /// The cookies that go along with a request of this transfer.
@@ -114,16 +114,17 @@ impl Transfer {
         &mut self,
         head: &ResponseHead<'_>,
         untouched: bool,
-        keeper: &mut Keeper,
-    ) -> Result<Option<Next>, Cause> {
+        knowledge: &mut CommonKnowledge,
+    ) -> Result<Option<FollowUp>, Cause> {
         let Some(identity) = self.identity.as_deref_mut() else { return Ok(None) };
         let mut again = false;
         for shown in [&mut identity.server, &mut identity.proxy].into_iter().flatten() {
-            again |= !shown.stands_aside(&self.request.head) && shown.is_challenged(head, keeper);
+            again |=
+                !shown.stands_aside(&self.request.head) && shown.is_challenged(head, knowledge);
         }
         match again {
             false => Ok(None),
-            true if untouched || self.request.body.rewind() => Ok(Some(Next::Again)),
+            true if untouched || self.request.body.rewind() => Ok(Some(FollowUp::Again)),
             true => Err(Cause::BodyNotRepeatable),
         }
     }

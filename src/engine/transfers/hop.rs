@@ -15,8 +15,8 @@ use crate::engine::net::Net;
 use crate::engine::pool::key::PoolKey;
 use crate::engine::roster::Roster;
 use crate::engine::transfers::history::History;
-use crate::engine::transfers::hops::{Hops, Next};
-use crate::engine::transfers::identity::Keeper;
+use crate::engine::transfers::hops::{FollowUp, Hops};
+use crate::engine::transfers::identity::CommonKnowledge;
 use crate::engine::transfers::report::Report;
 use crate::engine::transfers::request::Body;
 use crate::engine::transfers::transfer::{Spent, Transfer};
@@ -43,20 +43,21 @@ impl Transfer {
         head: &ResponseHead<'_>,
         untouched: bool,
         default_tls: Option<&TlsPolicy>,
-        keeper: &mut Keeper,
+        knowledge: &mut CommonKnowledge,
         now: Time,
     ) -> Option<Flow> {
-        let date = keeper.date(now);
+        let date = knowledge.date(now);
         self.learn(head, default_tls, date);
-        let next = match self.answer(head, untouched, keeper).transpose() {
+        let next = match self.answer(head, untouched, knowledge).transpose() {
             Some(again) => again,
-            None => {
-                self.redirect(head, untouched, default_tls, date).transpose()?.map(Next::Redirect)
-            }
+            None => self
+                .redirect(head, untouched, default_tls, date)
+                .transpose()?
+                .map(FollowUp::Redirect),
         };
         let flow = match &next {
-            Ok(Next::Redirect(next)) => self.handler.redirected(head, next),
-            Ok(Next::Again) => self.handler.challenged(head),
+            Ok(FollowUp::Redirect(next)) => self.handler.redirected(head, next),
+            Ok(FollowUp::Again) => self.handler.challenged(head),
             Err(_) => {
                 self.handler.refused(head.raw());
                 Flow::Continue
@@ -169,11 +170,11 @@ impl Roster {
         hops.history.push(&transfer.request.head, has_body, report, before, &self.common.memory);
         hops.began = net.now;
         match next {
-            Ok(Next::Redirect(next)) => {
+            Ok(FollowUp::Redirect(next)) => {
                 net.stats.redirects += 1;
                 transfer.follow(next);
             }
-            Ok(Next::Again) => net.stats.challenges += 1,
+            Ok(FollowUp::Again) => net.stats.challenges += 1,
             Err(_) => return,
         }
         transfer.count_shortage(queued, &mut net.stats);

@@ -9,7 +9,7 @@ use crate::time::Time;
 /// What a transfer that was led on has gone through.
 pub(in crate::engine) struct Hops {
     /// What the head of the exchange under way leads to, or why that cannot be.
-    pub(super) next: Option<Result<Next, Cause>>,
+    pub(super) next: Option<Result<FollowUp, Cause>>,
     /// The requests that others followed on.
     pub(super) history: History,
     /// When the one under way began to wait.
@@ -19,7 +19,7 @@ pub(in crate::engine) struct Hops {
 }
 
 /// The request that follows on a response.
-pub(super) enum Next {
+pub(super) enum FollowUp {
     /// The one that a redirect asks for.
     Redirect(Redirect),
     /// The same, with credentials that answer a challenge.

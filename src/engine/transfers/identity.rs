@@ -40,7 +40,7 @@ pub(super) struct Shown {
 }
 
 /// What all transfers know together.
-pub(in crate::engine) struct Keeper {
+pub(in crate::engine) struct CommonKnowledge {
     authenticators: Authenticators,
     nonces: ClientNonces,
     /// It was this date at this time.
@@ -102,9 +102,9 @@ impl Shown {
         &mut self,
         method: &Method,
         target: &str,
-        keeper: &mut Keeper,
+        knowledge: &mut CommonKnowledge,
     ) -> Option<Vec<u8>> {
-        let authenticator = keeper.authenticators.of(&self.credentials, self.scheme);
+        let authenticator = knowledge.authenticators.of(&self.credentials, self.scheme);
         authenticator.authorize(&mut self.attempt, method, target)
     }
 
@@ -113,11 +113,11 @@ impl Shown {
         &mut self,
         head: &RequestHead,
         target: &str,
-        keeper: &mut Keeper,
+        knowledge: &mut CommonKnowledge,
     ) -> Option<Vec<u8>> {
         match self.stands_aside(head) {
             true => None,
-            false => self.value(head.method(), target, keeper),
+            false => self.value(head.method(), target, knowledge),
         }
     }
 
@@ -125,10 +125,10 @@ impl Shown {
     pub(super) fn is_challenged(
         &mut self,
         response: &ResponseHead<'_>,
-        keeper: &mut Keeper,
+        knowledge: &mut CommonKnowledge,
     ) -> bool {
-        let authenticator = keeper.authenticators.of(&self.credentials, self.scheme);
-        let again = authenticator.challenged(&mut self.attempt, response, &mut keeper.nonces);
+        let authenticator = knowledge.authenticators.of(&self.credentials, self.scheme);
+        let again = authenticator.challenged(&mut self.attempt, response, &mut knowledge.nonces);
         if !again {
             authenticator.accepted(&self.attempt, response);
         }
@@ -141,10 +141,10 @@ impl Shown {
     }
 }
 
-impl Keeper {
-    pub(in crate::engine) fn new(seed: [u8; 32]) -> Keeper {
+impl CommonKnowledge {
+    pub(in crate::engine) fn new(seed: [u8; 32]) -> CommonKnowledge {
         let (authenticators, nonces) = (Authenticators::default(), ClientNonces::new(seed));
-        Keeper { authenticators, nonces, date: (Time::ZERO, Date::default()) }
+        CommonKnowledge { authenticators, nonces, date: (Time::ZERO, Date::default()) }
     }
 
     pub(in crate::engine) fn set_date(&mut self, at: Time, date: Date) {

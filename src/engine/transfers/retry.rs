@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use crate::engine::transfers::budget::{Purse, RetryBudget};
 use crate::engine::transfers::retry_policy::{Retried, RetryPolicy};
-use crate::engine::transfers::retrying::{Next, Retrying};
+use crate::engine::transfers::retrying::{Resend, Retrying};
 use crate::engine::transfers::transfer::Transfer;
 use crate::error::{Error, Retry};
 use crate::protocol::{Date, ResponseHead, is_transient, is_unheard, retry_after};
@@ -44,7 +44,7 @@ impl Retries {
         let status = head.status();
         let next = if status == 417 && transfer.request.head.expects_continue() {
             // RFC 9110, 15.5.18: not a failure that may pass, but one that we can do without
-            Some(Next { wait: Duration::ZERO, unasked: true })
+            Some(Resend { wait: Duration::ZERO, unasked: true })
         } else {
             let safe = is_unheard(status) || transfer.request.head.is_idempotent();
             let asked = retry_after(head, today).filter(|asked| !asked.is_zero());
@@ -81,7 +81,7 @@ impl Retries {
         safe: bool,
         asked: Option<Duration>,
         now: Time,
-    ) -> Option<Next> {
+    ) -> Option<Resend> {
         let policy = transfer.request.options.retry.as_deref()?;
         let total = transfer.request.options.timeouts.total;
         let times = transfer.retrying.as_ref().map_or(0, |retrying| retrying.past.len());
@@ -100,7 +100,7 @@ impl Retries {
         if !ends_in_time(policy.within) || !ends_in_time(total) || !self.purse.spend(host) {
             return None;
         }
-        Some(Next { wait, unasked: false })
+        Some(Resend { wait, unasked: false })
     }
 
     /// SplitMix64: enough to spread waits.
@@ -146,8 +146,8 @@ impl Transfer {
     }
 
     /// Nobody has asked for the body if that is untouched.
-    fn ask_again(&mut self, next: Option<Next>, untouched: bool) -> bool {
-        let can_send = |_: &Next| untouched || self.request.body.rewind();
+    fn ask_again(&mut self, next: Option<Resend>, untouched: bool) -> bool {
+        let can_send = |_: &Resend| untouched || self.request.body.rewind();
         let Some(next) = next.filter(can_send) else { return false };
         let empty = || Box::new(Retrying { past: Vec::new(), next: None });
         self.retrying.get_or_insert_with(empty).next = Some(next);

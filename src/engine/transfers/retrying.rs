@@ -8,12 +8,12 @@ use crate::engine::transfers::retry_policy::Retried;
 pub(in crate::engine) struct Retrying {
     pub(super) past: Vec<Retried>,
     /// What is to be waited for when the exchange under way is over.
-    pub(super) next: Option<Next>,
+    pub(super) next: Option<Resend>,
 }
 
 /// How a request is sent again.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Next {
+pub(super) struct Resend {
     pub(super) wait: Duration,
     /// Without `Expect: 100-continue`.
     pub(super) unasked: bool,

@@ -6,12 +6,12 @@ use std::net::SocketAddr;
 
 use crate::dial::Dial;
 use crate::dns::{Kind, Switch};
-use crate::engine::dials::race::Family;
+use crate::engine::dials::ways::Family;
 use crate::engine::ids::{ConnectionId, LookupId};
 use crate::engine::links::connection::{Connection, State};
 use crate::engine::names::answer::LookupOutcome;
 use crate::engine::names::channels::Stub;
-use crate::engine::names::resolve::Way;
+use crate::engine::names::resolve::LookupWay;
 use crate::engine::names::stub::{
     ChannelId, Failure, Fixed, Found, Names, NamesConfig, Transport, Want,
 };
@@ -129,14 +129,14 @@ impl Net {
     /// Starts a look-up. False if it is the driver's to do.
     pub(in crate::engine) fn start_own_lookup(&mut self, lookup: LookupId, host: &Host) -> bool {
         match self.resolver.way_of(lookup) {
-            Some(Way::Fixed | Way::Own) => {
+            Some(LookupWay::Fixed | LookupWay::Own) => {
                 let first = match self.families.first(self.now) {
                     Family::V4 => Kind::A,
                     Family::V6 => Kind::Aaaa,
                 };
                 self.channels.start(lookup, host, first, self.now)
             }
-            Some(Way::System) | None => false,
+            Some(LookupWay::System) | None => false,
         }
     }
 
