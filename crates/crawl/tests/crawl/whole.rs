@@ -19,7 +19,7 @@ use ringdove_crawl::warc::{WriterConfig, check};
 use crate::web::{CRAWL_DELAY, Size, Web};
 
 /// As long as nobody waits in vain, on however busy a machine.
-const PATIENCE: Duration = Duration::from_secs(900);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(900);
 
 pub(crate) fn config(delay: Duration) -> CrawlConfig {
     CrawlConfig { delay, allow_private: true, ..CrawlConfig::new("testbot/1.0 (test@a.example)") }
