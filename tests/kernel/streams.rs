@@ -506,6 +506,22 @@ fn a_place_in_the_table_is_used_again_at_once() {
     }
 }
 
+/// A kernel may keep what is closed for as long as something older is in flight elsewhere (before Linux 6.13).
+#[test]
+fn a_closed_stream_ends_while_another_waits_to_receive() {
+    for options in every_step() {
+        let Some(mut streams) = streams_with(&options, ROOM) else { continue };
+        let (waits, _peer) = connected(&mut streams, 1);
+        let (closed, mut its_peer) = connected(&mut streams, 2);
+        streams.close(closed, &[]);
+        let now = clock::now();
+        streams.submit_and_wait(now, Some(now + A_WHILE)).expect("the ring works");
+        assert_eq!(its_peer.read(&mut [0]).expect("a FIN"), 0, "{options:?}");
+        streams.close(waits, &[]);
+        settle(&mut streams);
+    }
+}
+
 /// So many streams have sent their first flight: what fits into the queue of a listener connects without being accepted.
 fn all_sent(streams: &mut Streams, n: u64) {
     for _ in 0..n {
