@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
+use std::time::{Duration, UNIX_EPOCH};
 use std::{fs, io};
 
 use ringdove_test_support::h2::Peer;
@@ -104,6 +105,9 @@ const OWN_VALUE: [&str; 2] = ["user-agent", "accept-encoding"];
 /// beginning, in another order, ringdove's for their owner alone.
 const KEPT: [&str; 3] = ["jar", "hsts", "tag"];
 
+/// When files were written that are there from the beginning, so that both programs say the same of that.
+const WRITTEN: Duration = Duration::from_secs(1_700_000_000);
+
 /// Of files that are there from the beginning: one that no new file has.
 const MODE: u32 = 0o620;
 
@@ -184,6 +188,8 @@ fn deeds(
     for (name, content) in files {
         let path = directory.path().join(name);
         fs::write(&path, content).expect("a file");
+        let file = fs::File::options().append(true).open(&path).expect("a file");
+        file.set_modified(UNIX_EPOCH + WRITTEN).expect("a file of one's own");
         fs::set_permissions(path, fs::Permissions::from_mode(MODE)).expect("a file of one's own");
     }
     let base = server.base();

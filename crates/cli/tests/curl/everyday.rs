@@ -14,7 +14,7 @@ fn with(fields: &str, body: impl AsRef<[u8]>) -> Script {
     Script::new().respond(&format!("200 OK\r\n{fields}"), Framing::ContentLength, body)
 }
 
-fn coded() -> Plan {
+pub(crate) fn coded() -> Plan {
     let text = b"a text that is coded ".repeat(50);
     let mut gzip = GzEncoder::new(Vec::new(), Compression::best());
     let mut raw = DeflateEncoder::new(Vec::new(), Compression::best());
@@ -35,7 +35,7 @@ fn coded() -> Plan {
         .path("/plain", Script::new().ok("plain"))
 }
 
-const CODED: &[Case] = &[
+pub(crate) const CODED: &[Case] = &[
     Case::new("gzip", &["--compressed", "URL/gzip"]),
     Case::new("gzip cut off", &["--compressed", "-o", "/dev/null", "URL/cut"])
         .differs("Coded bodies"),
@@ -59,26 +59,24 @@ fn codings_are_undone_as_by_curl() {
 }
 
 /// Cut off, and well the next time.
-fn recovering() -> Plan {
+pub(crate) fn recovering() -> [Script; 2] {
     let cut = "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\ncut";
-    let sick = Script::new().read_head().send(cut).close();
-    Plan::new()
-        .connection(sick)
-        .connection(Script::new().serve())
-        .path("/", Script::new().ok("well"))
+    [Script::new().read_head().send(cut).close(), Script::new().ok("well")]
 }
 
 /// Says when to come back, and is well then.
-fn busy() -> Plan {
+pub(crate) fn busy() -> [Script; 2] {
     let later = "503 Busy\r\nRetry-After: 1\r\nConnection: close";
     let sick = Script::new().read_head().respond(later, Framing::ContentLength, "busy").close();
-    Plan::new()
-        .connection(sick)
-        .connection(Script::new().serve())
-        .path("/", Script::new().ok("well"))
+    [sick, Script::new().ok("well")]
 }
 
-const CUT: &[Case] = &[
+/// A server that does the first on its first connection, and the second on all others.
+fn in_turn([first, then]: [Script; 2]) -> Plan {
+    Plan::new().connection(first).connection(Script::new().serve()).path("/", then)
+}
+
+pub(crate) const CUT: &[Case] = &[
     Case::new(
         "into a file that is begun again",
         &["--retry", "1", "--retry-delay", "1", "--retry-all-errors", "-o", "out", "URL/"],
@@ -86,7 +84,7 @@ const CUT: &[Case] = &[
     Case::new("not without --retry-all-errors", &["--retry", "1", "URL/"]),
 ];
 
-const BUSY: &[Case] = &[
+pub(crate) const BUSY: &[Case] = &[
     Case::new("--retry", &["--retry", "1", "-o", "out", "URL/"]),
     Case::new("too late", &["--retry", "1", "--retry-max-time", "1", "-o", "out", "-f", "URL/"])
         .differs("Retries"),
@@ -94,12 +92,12 @@ const BUSY: &[Case] = &[
 
 #[test]
 fn what_breaks_off_is_asked_again_as_by_curl() {
-    compare(CUT, recovering, &[]);
+    compare(CUT, || in_turn(recovering()), &[]);
 }
 
 #[test]
 fn who_is_busy_is_asked_again_as_by_curl() {
-    compare(BUSY, busy, &[]);
+    compare(BUSY, || in_turn(busy()), &[]);
 }
 
 #[test]
@@ -111,7 +109,7 @@ fn who_refuses_is_asked_again_as_by_curl() {
     compare(&cases, Plan::new, &[]);
 }
 
-fn served() -> Plan {
+pub(crate) fn served() -> Plan {
     Plan::new()
         .path("/", Script::new().read_body().ok("fine"))
         .path("/sets", with("Set-Cookie: a=1; Path=/; Max-Age=0\r\nSet-Cookie: b=2; Path=/", "set"))
@@ -128,10 +126,10 @@ const COOKIES: &str = "127.0.0.1\tFALSE\t/\tFALSE\t0\tfrom\tfile\n";
 
 const FIELDS: &str = "Set-Cookie: of=field; domain=127.0.0.1; path=/\n";
 
-const FILES: [(&str, &str); 4] =
+pub(crate) const FILES: [(&str, &str); 4] =
     [(".netrc", LOGINS), ("logins", LOGINS), ("cookies", COOKIES), ("fields", FIELDS)];
 
-const KEPT: &[Case] = &[
+pub(crate) const KEPT: &[Case] = &[
     Case::new("-n", &["-n", "URL/"]),
     Case::new("no login without -n", &["URL/"]),
     Case::new("--netrc-file", &["--netrc-file", "logins", "URL/"]),

@@ -3,7 +3,7 @@
 use crate::both::{Case, compare};
 use ringdove_test_support::hostile::{Framing, Plan, Script};
 
-fn server() -> Plan {
+pub(crate) fn server() -> Plan {
     let names = ["a", "b", "b2", "08", "09", "10", "c", "e", "", "{a,b}", "%7Ba%7D", "[]", "{a}"];
     let plan =
         Plan::new().path("/no", Script::new().respond("404 No", Framing::ContentLength, "no"));
@@ -12,7 +12,7 @@ fn server() -> Plan {
         .fold(plan, |plan, name| plan.path(&format!("/{name}"), Script::new().ok(name)))
 }
 
-const GLOBS: &[Case] = &[
+pub(crate) const GLOBS: &[Case] = &[
     Case::new("a set", &["URL/{a,b}"]),
     Case::new("a set of one", &["URL/{a}"]),
     Case::new("an empty member", &["URL/{,a}"]),

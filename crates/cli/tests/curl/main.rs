@@ -13,6 +13,7 @@ mod globs;
 mod heads;
 mod http2;
 mod http2_files;
+mod http2_lists;
 mod http2_proxies;
 mod output;
 mod proxies;

@@ -3,7 +3,7 @@
 use crate::both::{Case, compare};
 use ringdove_test_support::hostile::{Framing, Plan, Script};
 
-fn server() -> Plan {
+pub(crate) fn server() -> Plan {
     let moved = "302 Moved\r\nLocation: /to";
     let hinted = "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nhinted";
     Plan::new()
@@ -50,7 +50,7 @@ pub(crate) const FILES: &[Case] = &[
     Case::new("-o --create-dirs", &["--create-dirs", "-o", "new/dir/out", "URL/to"]),
 ];
 
-fn proposing() -> Plan {
+pub(crate) fn proposing() -> Plan {
     let says = |value: &str| {
         let head = format!("200 OK\r\nContent-Disposition: {value}");
         Script::new().respond(&head, Framing::ContentLength, "named")
@@ -95,7 +95,7 @@ fn files_are_named_by_responses_as_curl_does() {
     compare(PROPOSED, proposing, &[("name.txt", "old")]);
 }
 
-fn dated() -> Plan {
+pub(crate) fn dated() -> Plan {
     let then = "200 OK\r\nLast-Modified: Sun, 06 Nov 1994 08:49:37 GMT";
     let same = "HTTP/1.1 304 Not Modified\r\n\r\n";
     Plan::new()
@@ -104,7 +104,7 @@ fn dated() -> Plan {
         .path("/undated", Script::new().ok("undated"))
 }
 
-const DATES: &[Case] = &[
+pub(crate) const DATES: &[Case] = &[
     Case::new("-z", &["-z", "Sun, 06 Nov 1994 08:49:37 GMT", "URL/undated"]),
     Case::new("-z of 304", &["-z", "06-Nov-94 08:49:37", "URL/same"]),
     Case::new("-z of 304 into a file", &["-z", "19941106", "-o", "out", "URL/same"]),
@@ -140,7 +140,7 @@ fn files_are_named_as_curl_does() {
     compare(FILES, server, &[("name.txt", "old")]);
 }
 
-fn ranges() -> Plan {
+pub(crate) fn ranges() -> Plan {
     let rest = "206 Partial Content\r\nContent-Range: bytes 4-8/9";
     let part = |head: &str, body: &str| Script::new().respond(head, Framing::ContentLength, body);
     Plan::new()
@@ -181,7 +181,7 @@ fn ranges() -> Plan {
         )
 }
 
-fn tagged() -> Plan {
+pub(crate) fn tagged() -> Plan {
     let found = "200 OK\r\nETag: \"v1\"";
     let same = "HTTP/1.1 304 Not Modified\r\nETag: \"v1\"\r\n\r\n";
     Plan::new()
@@ -190,7 +190,7 @@ fn tagged() -> Plan {
         .path("/plain", Script::new().ok("plain"))
 }
 
-const TAGS: &[Case] = &[
+pub(crate) const TAGS: &[Case] = &[
     Case::new("--etag-save", &["--etag-save", "new", "URL/tagged"]),
     Case::new("--etag-save of nothing", &["--etag-save", "new", "URL/plain"]),
     Case::new("--etag-compare", &["--etag-compare", "tag", "-o", "out", "URL/same"]),
@@ -234,17 +234,19 @@ pub(crate) const TOLD: &[Case] = &[
     Case::new("no TLS", &["-w", "%{time_appconnect} %{ssl_verify_result} %{exitcode}", "URL/to"]),
 ];
 
-#[test]
-fn transfers_are_told_as_curl_does() {
+pub(crate) fn telling() -> Plan {
     // some versions of curl lose what stands between two of one name
     let twice = "200 OK\r\nX-B: 2\r\nX-A: \"1\"\r\nx-a: 3";
-    let server =
-        || server().path("/twice", Script::new().respond(twice, Framing::ContentLength, "b"));
-    let lines = "%{http_code}\n\r\n a\nb\\n\n";
-    compare(TOLD, server, &[("format", "%{http_code}\\n"), ("lines", lines)]);
+    server().path("/twice", Script::new().respond(twice, Framing::ContentLength, "b"))
 }
 
-const RANGES: &[Case] = &[
+#[test]
+fn transfers_are_told_as_curl_does() {
+    let lines = "%{http_code}\n\r\n a\nb\\n\n";
+    compare(TOLD, telling, &[("format", "%{http_code}\\n"), ("lines", lines)]);
+}
+
+pub(crate) const RANGES: &[Case] = &[
     Case::new("-r", &["-r", "4-8", "URL/rest"]),
     Case::new("-r from", &["-r", "4-", "URL/rest"]),
     Case::new("-r of the end", &["-r", "-5", "URL/rest"]),

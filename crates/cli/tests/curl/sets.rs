@@ -3,7 +3,7 @@
 use crate::both::{Case, compare};
 use ringdove_test_support::hostile::{Framing, Plan, Script};
 
-fn server() -> Plan {
+pub(crate) fn server() -> Plan {
     let login = "200 OK\r\nSet-Cookie: session=1";
     Plan::new()
         .path("/a", Script::new().ok("first"))

@@ -16,7 +16,7 @@ fn guarded(status: &'static str, ask: &'static str, field: &'static str) -> Scri
     Script::new().guard(move |request| guard.admits(request), refusal)
 }
 
-fn server() -> Plan {
+pub(crate) fn server() -> Plan {
     let guard = || guarded("401", "WWW-Authenticate", "authorization");
     let busy = || Script::new().respond("503 Busy", Framing::ContentLength, "busy");
     let ok = |fields: &str, body: &str| {
@@ -47,7 +47,7 @@ fn server() -> Plan {
         .path("/cut", Script::new().send("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\ncut").close())
 }
 
-const FILES: [(&str, &str); 5] = [
+pub(crate) const FILES: [(&str, &str); 5] = [
     ("body", "two\nlines\r\n"),
     ("json", "{\"a\": \"b c\"}\n"),
     ("part", "01234567890123456789"),
@@ -55,7 +55,7 @@ const FILES: [(&str, &str); 5] = [
     ("format", "%{http_code} %{num_redirects}\\n"),
 ];
 
-const CASES: &[Case] = &[
+pub(crate) const CASES: &[Case] = &[
     // logins, cookies, redirects
     Case::new(
         "log in by a form",

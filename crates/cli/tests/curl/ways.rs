@@ -3,13 +3,13 @@
 use crate::both::{Case, compare};
 use ringdove_test_support::hostile::{Plan, Script};
 
-fn server() -> Plan {
+pub(crate) fn server() -> Plan {
     let elsewhere = Script::new()
         .send("HTTP/1.1 302 Found\r\nLocation: http://b.test:99/\r\nContent-Length: 0\r\n\r\n");
     Plan::new().path("/", Script::new().ok("hello")).path("/elsewhere", elsewhere)
 }
 
-const CASES: &[Case] = &[
+pub(crate) const CASES: &[Case] = &[
     Case::new("--connect-to", &["--connect-to", "a.test:80:127.0.0.1:PORT", "http://a.test/"]),
     Case::new("in another case", &["--connect-to", "A.TEST:80:127.0.0.1:PORT", "http://a.test/"]),
     Case::new("--connect-to of any", &["--connect-to", "::127.0.0.1:PORT", "http://a.test:9/"]),
