@@ -94,9 +94,9 @@ impl Default for H2Limits {
 /// round trip: this one has to be as wide before that, or it is what a large body waits for.
 pub(crate) const H2_WIDENING: u32 = 4;
 
-/// The window of one stream grows by no more than such a part of what those of others leave: four that are large have two thirds of
-/// it, the sixteenth has a hundredth, and only with hundreds there is nothing left.
-pub(crate) const H2_WIDEST: u64 = 4;
+/// The windows of one origin's streams have grown by no more than such a part of what those of others leave, and that of one stream by no
+/// more than such a part of what is left of that: a lone one has a quarter of all, ten of one origin a twentieth each.
+pub(crate) const H2_WIDEST: u64 = 2;
 
 /// Bytes of a body that are granted again at once, where its window is wide: the larger, the less of the window is used on a
 /// long way, and the smaller, the more frames say so.

@@ -22,6 +22,7 @@ use crate::engine::pool::key::PoolKey;
 use crate::engine::timers::TimerId;
 use crate::engine::{HttpVersions, OriginStats};
 use crate::id::Slab;
+use crate::protocol::h2::Reserve;
 use crate::time::Time;
 
 /// What is kept per origin.
@@ -50,6 +51,8 @@ pub(crate) struct PoolOrigin {
     openings: Openings,
     /// Transfers that will want a connection as soon as the host's addresses are known.
     pub(super) resolving: usize,
+    /// By what the windows of its streams may grow.
+    reserve: Option<Reserve>,
     /// It waits for a slot.
     awaits_slot: bool,
     /// It is in the queue for a slot, waiting or not.
@@ -130,6 +133,7 @@ impl Pool {
             connections: 0,
             openings: Openings::default(),
             resolving: 0,
+            reserve: None,
             awaits_slot: false,
             in_slot_queue: false,
             missed_turn: false,
@@ -586,6 +590,11 @@ impl PoolOrigin {
     #[inline]
     pub(super) fn may_speak_http2(&self) -> bool {
         self.known.offers != HttpVersions::Http1
+    }
+
+    /// By what the windows of its streams may grow, out of what those of all have.
+    pub(super) fn reserve(&mut self, whole: &Reserve) -> &Reserve {
+        self.reserve.get_or_insert_with(|| whole.part())
     }
 
     /// The peer wants HTTP/1.1. False if that was not to be.

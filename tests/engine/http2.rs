@@ -1012,6 +1012,24 @@ fn there_are_no_more_connections_than_the_caller_says() {
     assert_eq!(peers.made, 2);
 }
 
+/// Who waits for a place on a connection that is full goes on another as soon as the server goes away, although what is on the one
+/// goes on.
+#[test]
+fn who_waits_does_not_wait_for_a_server_that_goes_away() {
+    let mut h = Harness::with(Config { http2_connections: Some(1), ..Config::default() });
+    ask(&mut h, "/long");
+    h.again();
+    let connection = h.connect();
+    h.received(connection, &raw::settings(&[(raw::setting::MAX_CONCURRENT_STREAMS, 1)]));
+    h.sent(connection);
+    ask(&mut h, "/next");
+    h.again();
+    assert_eq!(h.engine.stats().connections, 1, "there is to be no other");
+    h.received(connection, &raw::goaway(1, raw::code::NO_ERROR, b""));
+    assert_eq!(h.engine.stats().connections, 2);
+    assert!(h.engine.poll_message().is_none(), "what is on it goes on");
+}
+
 /// What a server speaks, and how much it takes at a time, is known of it after nothing else is.
 #[test]
 fn what_is_spoken_is_remembered() {

@@ -78,9 +78,7 @@ impl Engine {
                     continue;
                 }
                 Event::GoAway { goaway, .. } => {
-                    if goaway.code == ErrorCode::HTTP_1_1_REQUIRED {
-                        self.net.insist_on_http1(id);
-                    }
+                    self.net.note_goaway(id, goaway.code);
                     continue;
                 }
                 event => {

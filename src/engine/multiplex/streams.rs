@@ -19,6 +19,7 @@ use crate::engine::{Engine, Options, Output};
 use crate::error::{Cause, Operation};
 use crate::id::Id;
 use crate::limits;
+use crate::protocol::h2::ErrorCode;
 
 impl Engine {
     /// Exchanges of a connection are over: it goes on with those that wait, is idle, or is closed.
@@ -136,22 +137,27 @@ impl Net {
         }
     }
 
-    /// The peer of a connection goes away since it wants HTTP/1.1: who asks its origin after that does so by it.
+    /// The peer of a connection goes away: who waits for a place on it is served elsewhere, and by HTTP/1.1 where it wants that.
     #[cold]
-    pub(super) fn insist_on_http1(&mut self, id: ConnectionId) {
-        let origin = self.pool.connections.get(id).map(|connection| connection.origin);
-        if let Some(origin) = origin.and_then(|origin| self.pool.get_mut(origin)) {
+    pub(super) fn note_goaway(&mut self, id: ConnectionId, code: ErrorCode) {
+        let Some(connection) = self.pool.connections.get(id) else { return };
+        let at = connection.origin;
+        if let Some(origin) = self.pool.get_mut(at)
+            && code == ErrorCode::HTTP_1_1_REQUIRED
+        {
             origin.insist_on_http1();
         }
+        self.to_serve.push_back(at);
     }
 
     /// With that it is known what those do who have waited for it.
     fn note_stand(&mut self, id: ConnectionId, options: &Options, http2: bool) {
-        let Some(connection) = self.pool.connections.get_mut(id) else { return };
+        let Some(connection) = self.pool.connections.get(id) else { return };
         let origin = connection.origin;
-        if http2 {
-            let (limits, reserve) = (&self.config.http2, &self.reserve);
+        if http2 && let Some(pool) = self.pool.get_mut(origin) {
+            let (limits, reserve) = (&self.config.http2, pool.reserve(&self.reserve));
             let link = Multiplex::new(&options.http, limits, reserve, self.now);
+            let Some(connection) = self.pool.connections.get_mut(id) else { return };
             connection.state = State::Multiplexed(Box::new(link));
             self.list(id);
         }

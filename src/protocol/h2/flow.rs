@@ -6,8 +6,9 @@
 //!   the connection's as data is received, so that no stream waits for another.
 //! * A stream's window **grows** with what is consumed, while whoever consumes keeps up, to the largest there may be: at least
 //!   as fast as TCP's does, so that a body is as soon at its rate as by HTTP/1.1, and at once as wide as another's of its
-//!   connection became. By how much all windows have grown comes out of one [`Reserve`], of which each gets a part of what is
-//!   left: a lone download gets a large one, many get small ones.
+//!   connection became. By how much all windows have grown comes out of one [`Reserve`], of which each has a part of what the
+//!   others leave, and gives back what it has beyond that as it is consumed: a lone download has a large one, many have small ones. Each
+//!   origin has a part of its own, so that what one peer sends on how many streams takes little from others.
 //!
 //! Knows numbers. Must not know streams. Invariants: what was granted is what may still come, what is held, and what was
 //! consumed and has not been granted again; what peers may send that nobody may have asked for meanwhile, as all may pause, is
@@ -97,6 +98,14 @@ impl Inbound {
         self.consumed >= self.window.div_ceil(2).min(H2_GRANT)
     }
 
+    /// Makes it narrower by so many bytes, or by half of those that were consumed. By how many.
+    fn shrink(&mut self, by: u32) -> u32 {
+        let less = by.min(self.consumed / 2);
+        self.consumed -= less;
+        self.window -= less;
+        less
+    }
+
     /// Grants again what was consumed, and so many bytes more; the increment to be told.
     pub(super) fn grant(&mut self, more: u32) -> u32 {
         let increment = self.consumed + more;
@@ -120,6 +129,8 @@ pub struct Reserve(Rc<Books>);
 struct Books {
     most: u64,
     taken: Cell<u64>,
+    /// What it is a part of.
+    whole: Option<Reserve>,
 }
 
 /// What one of those who share a [`Reserve`] has of it; it comes back when this is dropped.
@@ -132,7 +143,13 @@ pub struct Reserved {
 impl Reserve {
     /// So many bytes.
     pub fn new(most: u64) -> Reserve {
-        Reserve(Rc::new(Books { most, taken: Cell::new(0) }))
+        Reserve(Rc::new(Books { most, taken: Cell::new(0), whole: None }))
+    }
+
+    /// A part of it, for those who share it to have a part of what all others leave together.
+    pub fn part(&self) -> Reserve {
+        let whole = Some(self.clone());
+        Reserve(Rc::new(Books { most: self.0.most, taken: Cell::new(0), whole }))
     }
 
     /// Nothing of it yet.
@@ -142,24 +159,35 @@ impl Reserve {
 
     /// Bytes that nobody has.
     fn left(&self) -> u64 {
-        self.0.most.saturating_sub(self.0.taken.get())
+        let taken = self.0.taken.get();
+        let most = match &self.0.whole {
+            None => self.0.most,
+            Some(whole) => (whole.left() + taken) / H2_WIDEST,
+        };
+        most.saturating_sub(taken)
+    }
+
+    /// So much of it is taken instead of so much.
+    fn change(&self, from: u64, to: u64) {
+        let Books { taken, whole, .. } = &*self.0;
+        taken.set(taken.get() - from + to);
+        if let Some(whole) = whole {
+            whole.change(from, to);
+        }
     }
 }
 
 impl Reserved {
     /// It is so much, whether or not there is as much left.
     pub fn set(&mut self, bytes: u64) {
-        let taken = &self.reserve.0.taken;
-        taken.set(taken.get() - self.bytes + bytes);
+        self.reserve.change(self.bytes, bytes);
         self.bytes = bytes;
     }
 
-    /// Takes as much of `more` as somebody may have who has `own` of it: no more than a part of what the others leave.
-    fn take(&mut self, own: u32, more: u32) -> u32 {
+    /// What somebody may have who has `own` of it: no more than a part of what the others leave.
+    fn most_of(&self, own: u32) -> u32 {
         let most = (self.reserve.left() + u64::from(own)) / H2_WIDEST;
-        let taken = u64::from(more).min(most.saturating_sub(own.into()));
-        self.set(self.bytes + taken);
-        taken as u32
+        u32::try_from(most).unwrap_or(u32::MAX)
     }
 }
 
@@ -215,22 +243,30 @@ impl Windows {
     }
 
     /// Grants what was consumed, and makes the window as much wider as it may be at a time where that was as fast as it came;
-    /// no wider than the `rest` of the body is known to need, with a byte to spare, so that its end comes too.
+    /// no wider than the `rest` of the body is known to need, with a byte to spare, so that its end comes too. Where it is wider than it
+    /// may be by now, no more than half of what was consumed is granted.
     pub(super) fn grant(&mut self, inbound: &mut Inbound, rest: Option<u64>) -> u32 {
+        let own = inbound.window - self.initial;
+        let most = self.reserved.most_of(own);
+        if own > most {
+            self.reserved.set(self.reserved.bytes - u64::from(inbound.shrink(own - most)));
+            return inbound.grant(0);
+        }
         let keeps_up = inbound.held() <= inbound.window / 8;
-        let more = if keeps_up && !inbound.stays { self.wider(inbound, rest) } else { 0 };
+        let wanted = if keeps_up && !inbound.stays { self.wanted(inbound, rest) } else { 0 };
+        let more = wanted.min(most - own);
+        self.reserved.set(self.reserved.bytes + u64::from(more));
         self.widest = self.widest.max(inbound.window + more);
         inbound.grant(more)
     }
 
-    fn wider(&mut self, inbound: &Inbound, rest: Option<u64>) -> u32 {
+    fn wanted(&self, inbound: &Inbound, rest: Option<u64>) -> u32 {
         let wanted = inbound.window.saturating_mul(H2_WIDENING).max(self.widest).min(self.most);
         let missing = rest.map_or(u32::MAX, |rest| {
             let granted = u64::from(inbound.left + inbound.consumed);
             u32::try_from((rest + 1).saturating_sub(granted)).unwrap_or(u32::MAX)
         });
-        let more = wanted.saturating_sub(inbound.window).min(missing);
-        self.reserved.take(inbound.window - self.initial, more)
+        wanted.saturating_sub(inbound.window).min(missing)
     }
 }
 
@@ -316,16 +352,60 @@ mod tests {
             }
         }
         let widths: Vec<_> = all.iter().map(|(_, inbound)| inbound.window - 100).collect();
-        assert_eq!(&widths[..4], [1000, 750, 562, 422], "each has a quarter of what is left");
+        assert_eq!(&widths[..4], [2000, 1000, 500, 250], "each has half of what is left");
         assert!(widths.iter().sum::<u32>() <= 4000);
         // what the others give back the last may have
         all.drain(2..);
         all.remove(0);
         let (windows, inbound) = &mut all[0];
         keep_up(windows, inbound, None);
-        assert_eq!(inbound.window, 1100);
+        assert_eq!(inbound.window, 2100);
         drop(all);
         assert_eq!(reserve.left(), 4000);
+    }
+
+    /// Who came first has no more than who came last, as soon as both go on.
+    #[test]
+    fn windows_become_narrower_as_others_come() {
+        let limits = H2Limits { stream_window: 100_000, ..H2Limits::DEFAULT };
+        let reserve = Reserve::new(10_000);
+        let mut all: Vec<_> = (0..9).map(|_| windows(&limits, &reserve)).collect();
+        for come in 1..=9 {
+            for _ in 0..100 {
+                for (windows, inbound) in &mut all[..come] {
+                    let before = inbound.left();
+                    assert!(keep_up(windows, inbound, None) >= before / 2, "it goes on");
+                }
+            }
+            let fair = 10_000 / (come as u32 + 1);
+            for (_, inbound) in &all[..come] {
+                let width = inbound.window - 100;
+                assert!(width.abs_diff(fair) <= 10, "{width} of {fair}");
+            }
+        }
+        drop(all);
+        assert_eq!(reserve.left(), 10_000);
+    }
+
+    /// However many streams of one peer have grown and send no more, those of others grow too.
+    #[test]
+    fn one_peer_leaves_half_to_others() {
+        let limits = H2Limits { stream_window: 1 << 20, ..H2Limits::DEFAULT };
+        let reserve = Reserve::new(64_000);
+        let grow = |of: &Reserve| {
+            let (mut windows, mut inbound) = windows(&limits, of);
+            for _ in 0..10 {
+                keep_up(&mut windows, &mut inbound, None);
+            }
+            (windows, inbound)
+        };
+        let greedy = reserve.part();
+        let held: Vec<_> = (0..1000).map(|_| grow(&greedy)).collect();
+        assert!(reserve.left() >= 32_000);
+        assert_eq!(grow(&reserve.part()).1.window, 100 + 8_000, "a lone one among the others");
+        drop(held);
+        assert_eq!(grow(&reserve.part()).1.window, 100 + 16_000, "a lone one");
+        assert_eq!(reserve.left(), 64_000);
     }
 
     #[test]
@@ -336,7 +416,7 @@ mod tests {
         let (mut windows, mut inbound) = windows(&H2Limits::DEFAULT, &reserve);
         assert_eq!(keep_up(&mut windows, &mut inbound, None), 100);
         drop(held);
-        assert_eq!(keep_up(&mut windows, &mut inbound, None), 200);
+        assert_eq!(keep_up(&mut windows, &mut inbound, None), 300);
     }
 
     #[test]
