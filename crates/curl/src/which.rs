@@ -15,9 +15,10 @@ pub(crate) fn asked() -> Option<Kind> {
     *ASKED.get_or_init(|| std::env::var("RINGDOVE_DRIVER").ok()?.parse().ok())
 }
 
-/// A driver for a multi; `None` where sockets in an epoll are what it gets.
+/// A driver for a multi; `None` where sockets in an epoll are what it gets, as nobody asked for another: a thread that ends takes
+/// with it what it began on a ring, and programs hand their handles to others.
 pub(crate) fn driver(config: Config) -> Option<Driver> {
-    let kind = match asked().unwrap_or(Kind::Ring) {
+    let kind = match asked()? {
         Kind::Epoll => return None,
         kind @ (Kind::Ring | Kind::Poll) => kind,
     };

@@ -59,7 +59,8 @@ impl Engine {
     pub(in crate::engine) fn ask_by_http1(&mut self, id: ExchangeId) -> bool {
         let Some(exchange) = self.net.exchanges.get(id) else { return false };
         let (transfer_id, connection) = (exchange.claim.transfer, exchange.connection);
-        let (untouched, seen) = (!exchange.body_begun, exchange.response.is_some());
+        // who has begun to answer, be it by a 103, has processed it
+        let (untouched, seen) = (!exchange.body_begun, exchange.codec.response_started());
         let Some(transfer) = self.roster.transfers.get_mut(transfer_id) else { return false };
         let Some(origin) = self.net.pool.get_mut(transfer.origin) else { return false };
         if seen || !(untouched || transfer.request.body.rewind()) || !origin.insist_on_http1() {

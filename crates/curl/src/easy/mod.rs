@@ -199,9 +199,10 @@ impl Easy {
             return Code::BAD_FUNCTION_ARGUMENT;
         }
         self.run.paused.set(what);
-        if self.is_calling() {
-            // it is looked at when the callback is over
-            if let Some(multi) = self.its_multi() {
+        let multi = self.its_multi();
+        if self.is_calling() || multi.as_ref().is_some_and(|multi| multi.is_calling()) {
+            // it is looked at when the callback is over, be it another handle's
+            if let Some(multi) = multi {
                 multi.pause_later(self);
             }
             return Code::OK;

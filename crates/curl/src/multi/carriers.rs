@@ -64,8 +64,7 @@ impl Carriers {
         config: impl Fn() -> Config,
         sockets: &Rc<Sockets>,
     ) -> Way {
-        // one that drives is this process's own
-        if way == Way::Driven && (self.is_driving() || self.driven().is_some()) {
+        if way == Way::Driven && self.driven().is_some() {
             return way;
         }
         if way == Way::Driven
@@ -183,7 +182,7 @@ impl Carriers {
     /// When the next turn has to be, whatever happens until then.
     pub(super) fn next_time(&mut self) -> Option<Time> {
         let watched = self.watched.as_ref().and_then(Engine::next_time);
-        let driven = match &mut self.driven {
+        let driven = match self.driven() {
             Some(driven) if driven.driver.running() > 0 => driven.driver.timeout(),
             Some(_) | None => None,
         };
@@ -199,7 +198,7 @@ impl Carriers {
         if !self.is_driving() {
             return None;
         }
-        let driven = self.driven.as_mut()?;
+        let driven = self.driven()?;
         if driven.descriptor.is_none() {
             driven.descriptor = driven.driver.descriptor().ok();
         }

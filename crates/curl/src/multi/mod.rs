@@ -196,12 +196,10 @@ impl Multi {
         Ok(())
     }
 
-    /// Who is to carry a handle's transfer. A ring costs more to be made than the few transfers one after the other that
-    /// curl_easy_perform() has for it: there it has to be asked for.
+    /// Who is to carry a handle's transfer. A driver has to be asked for.
     fn way_of(&self, easy: &Easy) -> Way {
         let is_asked = matches!(which::asked(), Some(DriverKind::Ring | DriverKind::Poll));
-        let may_be_driven = self.bell.is_some() || is_asked;
-        match may_be_driven && !self.sockets.has_callback() && !opening::needs_socket(easy) {
+        match is_asked && !self.sockets.has_callback() && !opening::needs_socket(easy) {
             true => Way::Driven,
             false => Way::Watched,
         }

@@ -127,6 +127,69 @@ static struct body from_outside(const char *url)
   return body;
 }
 
+/* pauses itself with its first portion, and stays so */
+static size_t pauses_itself(char *data, size_t size, size_t count, void *to)
+{
+  struct body *body = to;
+  if(++body->calls == 1) {
+    EQUAL(curl_easy_pause(body->easy, CURLPAUSE_RECV), CURLE_OK);
+    body->paused_by_call++;
+  }
+  return plain(data, size, count, to);
+}
+
+struct pair {
+  struct body own, *other;
+};
+
+/* resumes another handle, once that is paused */
+static size_t resumes_another(char *data, size_t size, size_t count, void *to)
+{
+  struct pair *pair = to;
+  if(pair->other->paused_by_call && pair->own.calls < 2)
+    pair->own.calls = 2;
+  if(pair->own.calls == 2) {
+    EQUAL(curl_easy_pause(pair->other->easy, CURLPAUSE_CONT), CURLE_OK);
+    pair->own.calls = 3;
+  }
+  return plain(data, size, count, &pair->own);
+}
+
+/* one is paused, and resumed from within a callback of the other's */
+static void by_another(const char *url, struct body *want)
+{
+  struct body body = { curl_easy_init(), 0, 0, 0, 0, 0 };
+  struct pair pair = { { curl_easy_init(), 0, 0, 0, 0, 0 }, &body };
+  CURLM *multi = curl_multi_init();
+  int running = 1;
+  curl_easy_setopt(body.easy, CURLOPT_URL, url);
+  curl_easy_setopt(body.easy, CURLOPT_WRITEFUNCTION, pauses_itself);
+  curl_easy_setopt(body.easy, CURLOPT_WRITEDATA, &body);
+  EQUAL(curl_multi_add_handle(multi, body.easy), CURLM_OK);
+  while(running && !body.paused_by_call) {
+    EQUAL(curl_multi_perform(multi, &running), CURLM_OK);
+    curl_multi_poll(multi, NULL, 0, 100, NULL);
+  }
+  curl_easy_setopt(pair.own.easy, CURLOPT_URL, url);
+  curl_easy_setopt(pair.own.easy, CURLOPT_WRITEFUNCTION, resumes_another);
+  curl_easy_setopt(pair.own.easy, CURLOPT_WRITEDATA, &pair);
+  EQUAL(curl_multi_add_handle(multi, pair.own.easy), CURLM_OK);
+  running = 1;
+  while(running && !failures) {
+    EQUAL(curl_multi_perform(multi, &running), CURLM_OK);
+    if(running)
+      curl_multi_poll(multi, NULL, 0, 1000, NULL);
+  }
+  EQUAL(pair.own.calls, 3);
+  CHECK(body.bytes == want->bytes && body.sum == want->sum);
+  CHECK(pair.own.bytes == want->bytes && pair.own.sum == want->sum);
+  EQUAL(curl_multi_remove_handle(multi, body.easy), CURLM_OK);
+  EQUAL(curl_multi_remove_handle(multi, pair.own.easy), CURLM_OK);
+  EQUAL(curl_multi_cleanup(multi), CURLM_OK);
+  curl_easy_cleanup(body.easy);
+  curl_easy_cleanup(pair.own.easy);
+}
+
 struct upload {
   CURL *easy;
   int calls;
@@ -204,6 +267,7 @@ int main(int count, char **args)
   CHECK(one.paused_by_call && one.bytes == whole.bytes && one.sum == whole.sum);
   one = from_outside(args[1]);
   CHECK(one.refused && one.bytes == whole.bytes && one.sum == whole.sum);
+  by_another(args[1], &whole);
   fetch(args[1], fails, NULL, CURLE_WRITE_ERROR);
   fetch(args[1], plain, stops, CURLE_ABORTED_BY_CALLBACK);
   uploads(args[2]);
