@@ -142,7 +142,7 @@ impl DiskFrontier {
         now: u64,
     ) -> Result<Vec<String>, FrontierError> {
         let mut awake = Vec::new();
-        for (host, _) in &changes.longer {
+        for host in changes.longer.keys() {
             let known = match changes.hosts.get(host) {
                 Some(record) => Some(*record),
                 None => self.committed(host)?,

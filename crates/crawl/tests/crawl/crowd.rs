@@ -217,17 +217,17 @@ impl Shared {
         let crowd = self.crowd;
         let mut html = format!("<!DOCTYPE html><title>{host} {page}</title>");
         for next in [2 * page + 1, 2 * page + 2].into_iter().filter(|next| *next < crowd.pages) {
-            let _ = write!(html, "<a href=/{next}>{next}</a>\n");
+            let _ = writeln!(html, "<a href=/{next}>{next}</a>");
         }
         for link in 0..crowd.links {
             let other = (page.wrapping_mul(31) + link * 7) % crowd.pages;
-            let _ = write!(html, "<p>Text of some length. <a href=\"/{other}\">{other}</a></p>\n");
+            let _ = writeln!(html, "<p>Text of some length. <a href=\"/{other}\">{other}</a></p>");
         }
         if page == 0 {
             for next in [2 * host + 1, 2 * host + 2].into_iter().filter(|next| *next < crowd.hosts)
             {
                 let name = crowd.name(next);
-                let _ = write!(html, "<a href=http://{name}:{}/0>{name}</a>\n", self.port);
+                let _ = writeln!(html, "<a href=http://{name}:{}/0>{name}</a>", self.port);
             }
         }
         while html.len() < crowd.page_bytes {
