@@ -462,24 +462,23 @@ fn what_all_paused_streams_hold_is_bounded() {
         let mut h = Harness::with(Config { memory: MEMORY, ..Config::default() });
         let mut peers = Peers::new(plan(rest));
         let url = |nth: usize, path| get_url(&format!("http://10.0.1.{nth}{path}"));
-        let all: Vec<_> = (0..LINKS).map(|nth| add(&mut h, url(nth, "/long"), http2())).collect();
-        h.again();
-        peers.run(&mut h);
-        for (id, log) in &all {
-            assert_eq!(log.body().len() as u64, BEGUN);
-            h.engine.pause(*id);
-        }
-        let before = peers.received;
+        let (mut all, mut held) = (Vec::new(), 0);
+        // in turns: what one has is out of what the others have left
         for nth in 0..LINKS {
-            // in turns: what one has is out of what the others have left
+            let (id, log) = add(&mut h, url(nth, "/long"), http2());
+            h.again();
+            peers.run(&mut h);
+            assert_eq!(log.body().len() as u64, BEGUN);
+            h.engine.pause(id);
+            all.push((id, log));
+            let before = peers.received;
             add(&mut h, url(nth, "/go"), http2());
             h.again();
             peers.run(&mut h);
+            held += peers.received - before;
         }
-        let held = peers.received - before;
         let most = MEMORY + LINKS * 66_000;
         assert!((LINKS * 60_000..most).contains(&held), "{held} of {most}");
-        // who comes now has what is left
         for (id, _) in &all {
             h.engine.resume(*id);
         }
