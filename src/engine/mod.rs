@@ -103,7 +103,7 @@ impl Engine {
     pub fn new(mut config: Config) -> Self {
         let roster = Roster::new(&mut config);
         Self {
-            net: Net::new(config, roster.common.reserve.clone()),
+            net: Net::new(config),
             roster,
             overdue: OverdueList::default(),
             messages: VecDeque::new(),

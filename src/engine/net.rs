@@ -45,15 +45,16 @@ pub(in crate::engine) struct Net {
     /// Exchanges whose transfer was resumed.
     pub(in crate::engine) resumed: VecDeque<ExchangeId>,
     pub(in crate::engine) unfinished: Unfinished,
-    /// What the windows of all streams grow by.
+    /// What the windows of all streams grow by, and what came on them and waits has of it; each origin has a part.
     pub(in crate::engine) reserve: Reserve,
     pub(in crate::engine) outputs: VecDeque<Output>,
     pub(in crate::engine) stats: Stats,
 }
 
 impl Net {
-    pub(in crate::engine) fn new(config: Config, reserve: Reserve) -> Self {
+    pub(in crate::engine) fn new(config: Config) -> Self {
         let Config { max_per_host, max_per_address, politeness, .. } = config;
+        let reserve = Reserve::new(config.http2.windows.min(config.memory as u64));
         let rules = Rules { politeness, max_per_host, max_per_address };
         Self {
             pool: Pool::new(config.max_connections, config.max_per_origin),

@@ -15,7 +15,6 @@ use crate::engine::transfers::identity::CommonKnowledge;
 use crate::engine::transfers::retry::Retries;
 use crate::engine::transfers::transfer::{Place, Transfer};
 use crate::id::Slab;
-use crate::protocol::h2::Reserve;
 
 /// An empty line of arrivals gives back room for more than this: a million may have been in it once.
 const KEPT_WHEN_EMPTY: usize = 1024;
@@ -33,7 +32,6 @@ impl Roster {
         let common = Common {
             tls: config.tls.take(),
             memory: Memory::new(config.memory),
-            reserve: Reserve::new(config.http2.windows.min(config.memory as u64)),
             knowledge: CommonKnowledge::new(config.nonce_seed.unwrap_or_default()),
             retries: Retries::new(config.retry_budget, config.seed.unwrap_or_default()),
             decoded: Vec::new(),

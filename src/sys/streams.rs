@@ -7,6 +7,10 @@
 //! the next; a send's memory is given back at its CQE, or at the notification of a send without copy; what could
 //! not be brought to rest is leaked.
 
+mod entry;
+mod event;
+mod trial;
+
 use std::collections::VecDeque;
 use std::os::fd::{AsRawFd, RawFd};
 use std::time::Duration;
@@ -23,19 +27,24 @@ use super::leases::ReceiveBuffers;
 use super::op::{self, Op};
 use super::patience::Patience;
 use super::readiness::Interest;
-use super::ring::{
-    Completion, Cqe, DROP_PATIENCE, InUse, Options, Report, Ring, SetupError, ZeroCopy,
-};
+use super::ring::{Cqe, DROP_PATIENCE, InUse, Options, Report, Ring, SetupError, ZeroCopy};
 use super::slots::{LoanId, SendSlot, SendSlots};
-use super::socket::{self, Refused, family_and_kind};
+use super::socket::Refused;
 use super::stream::{Fact, Heard, Recv, Send, Socket, Stream, Want};
 use super::token::{Kind, Token};
-use crate::dial::{Dial, Remote, Transport};
+use crate::dial::{Dial, Transport};
 use crate::id::{Id, Slab};
 use crate::limits;
 use crate::time::Time;
+use entry::{
+    Copies, consider_zero_copy, make_socket, needs_system_calls, push_chain, recv_op, send_op,
+    send_token,
+};
+use trial::Found;
 
 pub use super::socket::Step;
+pub use entry::Entry;
+pub use event::{Event, StreamEvent};
 
 /// What a [`Streams`] has room for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,67 +57,6 @@ pub struct Room {
 
 /// The name of a stream, until it is closed.
 pub type StreamId = Id<Entry>;
-
-/// A stream and what it lends to the kernel. Opaque: see [`StreamId`].
-pub struct Entry {
-    state: Stream,
-    user: u64,
-    dial: Dial,
-    deadline: Option<Time>,
-    /// The bytes being sent.
-    slot: Option<SendSlot>,
-    /// There is more to be sent after them.
-    more: bool,
-    /// It is among the unsettled.
-    unsettled: bool,
-    /// The send in flight is a SEND_ZC.
-    zero_copy: bool,
-    copies: Copies,
-}
-
-/// Whether the kernel copies what is to be sent without a copy.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Copies {
-    /// It was not tried.
-    Unknown,
-    /// The first notification is to come.
-    Asked,
-    No,
-    Yes,
-}
-
-/// What has become of a stream, or of a poll.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Event<'a> {
-    /// A stream, by the caller's value.
-    Stream(u64, StreamEvent<'a>),
-    /// A poll of [`Streams::watch`].
-    Poll(Completion),
-}
-
-/// What has become of a stream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StreamEvent<'a> {
-    /// It is connected; there was nothing to send first.
-    Connected,
-    /// It could not be opened; nothing was sent. It has no socket: [`Streams::reopen`] or [`Streams::close`] it.
-    ConnectFailed(Refused),
-    /// The deadline of its connect passed; as [`StreamEvent::ConnectFailed`].
-    DeadlinePassed,
-    /// So many bytes of what was filled were sent. The first such event also says that it is connected.
-    Sent(u32),
-    /// A send failed. The first such event also says that it is connected.
-    SendFailed(Errno),
-    /// Bytes were received, or a datagram, which may be empty. They are lent until the next event is taken, or kept by
-    /// [`ReceiveBuffers::keep`].
-    Received(&'a [u8]),
-    /// The peer's FIN. Never of datagrams.
-    Ended,
-    /// A receive failed; there will be no other.
-    RecvFailed(Errno),
-    /// So many of the bytes sent the peer has not acknowledged.
-    Unacknowledged(u32),
-}
 
 /// Many connections on one ring.
 ///
@@ -153,9 +101,6 @@ pub struct Streams {
 /// The one buffer group.
 const GROUP: u16 = 0;
 
-/// What is sent to see whether it would be. The kernel finds no socket and does not look at it.
-static NOTHING: u8 = 0;
-
 /// SQEs of the longest chain: SOCKET, URING_CMD, CONNECT, LINK_TIMEOUT, SEND, RECV.
 const CHAIN: u32 = 6;
 
@@ -167,7 +112,7 @@ impl Streams {
     /// When io_uring is refused, or too old for what is done here: multishot receives into provided buffers by
     /// direct descriptors want Linux 6.0.
     pub fn new(options: &Options, room: Room) -> Result<Streams, SetupError> {
-        let ring = Ring::new(options)?;
+        let mut ring = Ring::new(options)?;
         if !ring.io_uring().params().is_feature_skip_cqe_on_success() {
             return Err(SetupError::Lacks("IORING_FEAT_CQE_SKIP (Linux 5.17)"));
         }
@@ -179,7 +124,8 @@ impl Streams {
             .map_err(|error| registered("FILES2 (direct descriptors)")(error.into()))?;
         let buffers = BufferRing::register(ring.io_uring(), GROUP, room.buffers)
             .map_err(registered("PBUF_RING (provided buffers)"))?;
-        let mut streams = Streams {
+        let Found { sets_options, zero_copy } = trial::run(&mut ring, options.zero_copy)?;
+        Ok(Streams {
             ring,
             entries: Slab::new(),
             owed: 0,
@@ -196,78 +142,10 @@ impl Streams {
             piece: None,
             room,
             turn: 0,
-            sets_options: true,
-            zero_copy: options.zero_copy,
+            sets_options,
+            zero_copy,
             patience: DROP_PATIENCE,
-        };
-        streams.try_out()?;
-        Ok(streams)
-    }
-
-    /// Makes a socket, sets its option, receives from it and closes it, to see what the kernel does of that. Before,
-    /// sends without a copy on a socket that is not there.
-    fn try_out(&mut self) -> Result<(), SetupError> {
-        let refused = SetupError::Refused;
-        self.ring.make_room(CHAIN).map_err(refused)?;
-        let direct = 0;
-        let socket = Op::Socket { direct, family: libc::AF_INET, kind: libc::SOCK_STREAM };
-        let none = squeue::Flags::empty();
-        let recv = Op::Recv { direct, group: GROUP, multishot: true, most: 0 };
-        let trials = [
-            (socket, Kind::Socket, none),
-            (Op::Nodelay { direct }, Kind::Nodelay, squeue::Flags::IO_HARDLINK),
-            (recv, Kind::Recv, squeue::Flags::IO_HARDLINK),
-            (Op::Close { direct }, Kind::Close, none),
-        ];
-        let mut owed = trials.len();
-        if self.zero_copy != ZeroCopy::Never {
-            // no part of a chain: a kernel that does not know it would fail all of that
-            self.ring.push(
-                Op::SendZc { direct, bytes: (&raw const NOTHING, 1) },
-                Token::slotless(Kind::SendZc),
-                none,
-            );
-            owed += 1;
-        }
-        for (op, kind, flags) in trials {
-            self.ring.push(op, Token::slotless(kind), flags);
-        }
-        let mut found = Vec::new();
-        let mut now = clock::now();
-        let until = now + Duration::from_secs(1);
-        while owed > 0 && now < until {
-            self.ring.submit_and_wait(now, Some(until)).map_err(refused)?;
-            while let Some(cqe) = self.ring.pop() {
-                owed -= usize::from(!cqe.more());
-                found.push((cqe.kind(), cqe.result()));
-            }
-            now = clock::now();
-        }
-        if owed > 0 {
-            return Err(SetupError::Lacks("operations that complete"));
-        }
-        let result = |kind| found.iter().find(|found| found.0 == Some(kind)).map(|found| found.1);
-        if let Some(refusal @ ..0) = result(Kind::Socket) {
-            return Err(SetupError::Trial("SOCKET", Errno(-refusal)));
-        }
-        if result(Kind::Recv) != Some(-Errno::ENOTCONN.raw()) {
-            return Err(SetupError::Lacks("multishot RECV (Linux 6.0)"));
-        }
-        self.sets_options = result(Kind::Nodelay) == Some(0);
-        let lacks = match result(Kind::SendZc) {
-            refusal if refusal != Some(-Errno::EBADF.raw()) => {
-                Some("SEND_ZC that reports its use (Linux 6.2)")
-            }
-            // a peer that reads nothing keeps what was lent until its connection is reset
-            _ if !self.sets_options => Some("SO_LINGER of a direct descriptor (Linux 6.7)"),
-            _ => None,
-        };
-        match (self.zero_copy, lacks) {
-            (ZeroCopy::Always, Some(lacks)) => return Err(SetupError::Lacks(lacks)),
-            (ZeroCopy::Auto, Some(_)) => self.zero_copy = ZeroCopy::Never,
-            (ZeroCopy::Never, _) | (_, None) => {}
-        }
-        Ok(())
+        })
     }
 
     /// What the kernel gave of what was asked for.
@@ -999,113 +877,6 @@ impl Streams {
             let _ = self.ring.submit_all();
         }
         self.owed + self.files.owed() + self.lent()
-    }
-}
-
-/// Whether a socket is made by system calls: an SQE could not, or not be trusted to.
-fn needs_system_calls(dial: &Dial) -> bool {
-    // BIND, which is new (Linux 6.11), takes no list of ports; CONNECT of a Unix socket whose queue is full falls to
-    // a worker, which sleeps until there is room
-    dial.bind.is_some() || matches!(dial.remote, Remote::Unix(_))
-}
-
-/// A socket that is bound, or a Unix socket that is connected.
-fn make_socket(dial: &Dial) -> Result<socket::Socket, Refused> {
-    let refused = |step| move |errno| Refused { step, errno };
-    let socket = socket::Socket::open(dial)?;
-    if let Remote::Unix(_) = dial.remote {
-        socket.connect(&dial.remote).map_err(refused(Step::Connect))?;
-    }
-    socket.set_blocking().map_err(refused(Step::Socket))?;
-    Ok(socket)
-}
-
-/// Pushes the chain that opens a stream: silent links, up to the operations that always speak.
-fn push_chain(ring: &mut Ring, id: StreamId, entry: &Entry, sets_options: bool) {
-    let direct = id.slot() as u32;
-    let silent = squeue::Flags::IO_LINK | squeue::Flags::SKIP_SUCCESS;
-    let flight = entry.slot.is_some();
-    if entry.state.socket != Socket::Made {
-        let (family, kind) = family_and_kind(&entry.dial);
-        // no link of the chain, so that what sets the option begins it
-        let apart = squeue::Flags::SKIP_SUCCESS;
-        ring.push(Op::Socket { direct, family, kind }, Token::new(Kind::Socket, id), apart);
-        if sets_options && entry.dial.is_tcp() {
-            ring.push(Op::Nodelay { direct }, Token::new(Kind::Nodelay, id), silent);
-        }
-    }
-    let connect = match (flight, entry.deadline) {
-        (true, _) => silent,
-        (false, Some(_)) => squeue::Flags::IO_LINK,
-        (false, None) => squeue::Flags::empty(),
-    };
-    let op = match entry.dial.remote {
-        Remote::Ip(address) => Op::Connect { direct, address },
-        // connected as it was made
-        Remote::Unix(_) => Op::Nop,
-    };
-    ring.push(op, Token::new(Kind::Connect, id), connect);
-    if let Some(until) = entry.deadline {
-        let flags = if flight { silent } else { squeue::Flags::SKIP_SUCCESS };
-        ring.push(Op::LinkTimeout { until }, Token::new(Kind::ConnectDeadline, id), flags);
-    }
-    if flight {
-        let link = squeue::Flags::IO_LINK;
-        ring.push(send_op(direct, entry), Token::new(Kind::Send, id), link);
-        let recv = recv_op(direct, &entry.state, !entry.state.in_pieces);
-        ring.push(recv, Token::new(Kind::Recv, id), squeue::Flags::empty());
-    }
-}
-
-/// A piece of what may have to wait is smaller than a buffer.
-fn recv_op(direct: u32, stream: &Stream, multishot: bool) -> Op {
-    let most = if stream.in_pieces { limits::PIECE } else { limits::PROVIDED_BUFFER };
-    Op::Recv { direct, group: GROUP, multishot, most }
-}
-
-fn send_op(direct: u32, entry: &Entry) -> Op {
-    let (sent, wait) = match entry.state.send {
-        Send::Ready { sent, waits } => (sent, waits),
-        Send::Idle | Send::InFlight { .. } | Send::Failed(_) => (0, true),
-    };
-    let bytes = entry.slot.as_ref().map_or((std::ptr::null(), 0), |slot| slot.rest(sent));
-    if entry.zero_copy { Op::SendZc { direct, bytes } } else { Op::Send { direct, bytes, wait } }
-}
-
-/// The name of the send that is in flight, or to be.
-fn send_token(id: StreamId, entry: &Entry) -> Token {
-    match entry.slot.as_ref().and_then(SendSlot::loan) {
-        Some(loan) if entry.zero_copy => Token::new(Kind::SendZc, loan),
-        _ => Token::new(Kind::Send, id),
-    }
-}
-
-/// Has a large send go without a copy, if it is to: lends its slot beyond its CQE, and has it wait. What a send left
-/// is copied.
-fn consider_zero_copy(how: ZeroCopy, slots: &mut SendSlots, id: StreamId, entry: &mut Entry) {
-    let Some(slot) = entry.slot.as_mut().filter(|slot| slot.len() >= limits::ZERO_COPY_BYTES)
-    else {
-        return;
-    };
-    let (true, Some(remote)) = (entry.dial.is_tcp(), entry.dial.remote.ip()) else { return };
-    let wanted = match how {
-        ZeroCopy::Never => false,
-        ZeroCopy::Always => true,
-        ZeroCopy::Auto => {
-            let may = matches!(entry.copies, Copies::Unknown | Copies::No);
-            may && !remote.ip().to_canonical().is_loopback()
-        }
-    };
-    let is_first = entry.state.send == Send::Ready { sent: 0, waits: false };
-    if wanted && is_first && slots.lent() < limits::ZERO_COPY_LOANS {
-        slots.lend(slot, id.to_bits());
-        entry.state.lent += 1;
-        entry.state.send = Send::Ready { sent: 0, waits: true };
-        entry.zero_copy = true;
-        if entry.copies == Copies::Unknown {
-            entry.copies = Copies::Asked;
-        }
-        count::add(Counter::ZeroCopySends, 1);
     }
 }
 

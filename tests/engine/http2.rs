@@ -490,6 +490,45 @@ fn what_all_paused_streams_hold_is_bounded() {
     }
 }
 
+/// However many of its bodies wait, half of what there is stays for others.
+#[test]
+fn what_waits_of_one_origin_counts_in_its_part() {
+    const BODIES: usize = 18;
+    const MEMORY: usize = 8 << 20;
+    const BEGUN: u64 = 1_000_000;
+    const REST: u64 = 400_000;
+    let script = |nth: usize| {
+        let begun = Script::new().head(200, &[]).pattern(BEGUN);
+        begun.await_requests(2 * nth + 2).pattern(REST).end()
+    };
+    let plan = (0..BODIES).fold(Plan::new().path("/go", Script::ok(1)), |plan, nth| {
+        plan.path(&format!("/long/{nth}"), script(nth))
+    });
+    let mut h = Harness::with(Config { memory: MEMORY, ..Config::default() });
+    let mut peers = Peers::new(plan);
+    let (mut all, mut held) = (Vec::new(), 0);
+    for nth in 0..BODIES {
+        let (id, log) = ask(&mut h, &format!("/long/{nth}"));
+        h.again();
+        peers.run(&mut h);
+        assert_eq!(log.body().len() as u64, BEGUN);
+        h.engine.pause(id);
+        all.push(id);
+        let before = peers.received;
+        ask(&mut h, "/go");
+        h.again();
+        peers.run(&mut h);
+        held += peers.received - before;
+    }
+    let most = MEMORY / 2 + BODIES * 66_000;
+    assert!((BODIES * 60_000..most).contains(&held), "{held} of {most}");
+    all.iter().for_each(|id| h.engine.resume(*id));
+    h.again();
+    peers.run(&mut h);
+    succeed(&mut h, 2 * BODIES);
+    end(h, &mut peers);
+}
+
 #[test]
 fn a_response_that_came_whole_while_paused_is_delivered_after_the_end() {
     let mut h = harness();
@@ -587,6 +626,75 @@ fn who_is_silent_is_asked_whether_he_is_there() {
     h.at(at + 310_001);
     h.times_out(at + 325_002, Deadline::Ping, Phase::FirstByte);
     peers.run(&mut h);
+    end(h, &mut peers);
+}
+
+/// What it said before is no answer to a request that begins later; what nobody asked is no silence.
+#[test]
+fn who_is_asked_for_more_is_asked_anew_whether_he_is_there() {
+    let mut h = harness();
+    let mut peers =
+        Peers::new(Plan::new().path("/", Script::ok(1)).each(|_| Script::new().stall()));
+    let mut options = http2();
+    (options.timeouts.first_byte, options.timeouts.idle) = (None, None);
+    add(&mut h, get("/"), options.clone());
+    h.again();
+    peers.run(&mut h);
+    succeed(&mut h, 1);
+    // it was idle for longer than a silence may be
+    h.at(50_000);
+    let mut silent = vec![add(&mut h, get("/1"), options.clone()).0];
+    h.again();
+    peers.run(&mut h);
+    h.at(79_999);
+    peers.run(&mut h);
+    assert_eq!(peers.links[0].1.seen().pings, 0);
+    h.at(80_001);
+    peers.run(&mut h);
+    assert_eq!(peers.links[0].1.seen().pings, 1, "it answers");
+    h.at(200_000);
+    silent.push(add(&mut h, get("/2"), options.clone()).0);
+    h.again();
+    peers.run(&mut h);
+    // another one soon after it puts nothing off
+    h.at(220_000);
+    silent.push(add(&mut h, get("/3"), options).0);
+    h.again();
+    h.at(230_001);
+    peers.run(&mut h);
+    assert_eq!(peers.links[0].1.seen().pings, 2);
+    silent.into_iter().for_each(|id| drop(h.engine.remove(id)));
+    h.again();
+    peers.run(&mut h);
+    end(h, &mut peers);
+}
+
+/// A request that comes later is not given to it.
+#[test]
+fn who_has_not_said_that_he_is_there_is_not_kept() {
+    let mut h = harness();
+    let plan = Plan::new().path("/", Script::ok(1)).each(|_| Script::new().stall()).never_pong();
+    let mut peers = Peers::new(plan);
+    let mut options = http2();
+    (options.timeouts.first_byte, options.timeouts.idle) = (None, None);
+    let (id, _) = add(&mut h, get("/silent"), options);
+    h.again();
+    peers.run(&mut h);
+    h.at(31_001);
+    peers.run(&mut h);
+    assert_eq!(peers.links[0].1.seen().pings, 1);
+    h.engine.remove(id);
+    h.again();
+    peers.run(&mut h);
+    assert_eq!(peers.links.len(), 1, "it is kept");
+    h.at(46_002);
+    h.again();
+    peers.run(&mut h);
+    assert_eq!(peers.links.len(), 0);
+    ask(&mut h, "/");
+    h.again();
+    peers.run(&mut h);
+    succeed(&mut h, 1);
     end(h, &mut peers);
 }
 

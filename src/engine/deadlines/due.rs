@@ -117,12 +117,14 @@ impl Idle {
 impl Multiplex {
     #[cold]
     pub(super) fn due(&self, keep_idle: Duration) -> Due {
-        match &self.idle {
-            Some(idle) if self.is_wide => idle
-                .due(keep_idle)
-                .or_earlier(Due { at: idle.since + limits::WIDE, then: Then::Shrink }),
-            Some(idle) => idle.due(keep_idle),
-            None => self.silence_due(),
+        let Some(idle) = &self.idle else { return self.silence_due() };
+        let mut due = idle.due(keep_idle);
+        if self.is_wide {
+            due = due.or_earlier(Due { at: idle.since + limits::WIDE, then: Then::Shrink });
+        }
+        match self.pinged {
+            Some(pinged) => due.or_earlier(pong_due(pinged)),
+            None => due,
         }
     }
 
@@ -132,9 +134,14 @@ impl Multiplex {
         match self.pinged {
             None if self.is_there => Due { at: self.heard + limits::PING_AGAIN, then: Then::Ping },
             None => Due { at: self.heard + limits::PING_AFTER, then: Then::Ping },
-            Some(pinged) => Due::fail(pinged, Deadline::Ping, Some(limits::PING_PATIENCE)),
+            Some(pinged) => pong_due(pinged),
         }
     }
+}
+
+/// Until when who was asked whether he is there has to say so, asked for or not.
+fn pong_due(pinged: Time) -> Due {
+    Due::fail(pinged, Deadline::Ping, Some(limits::PING_PATIENCE))
 }
 
 impl Transfer {

@@ -221,7 +221,7 @@ impl OnStream {
         self.later.as_ref().is_some_and(|later| !later.parts.is_empty())
     }
 
-    /// Has a part of the response wait.
+    /// Has a part of the response wait; of a body it counts in the reserve.
     #[cold]
     pub(in crate::engine) fn hold(&mut self, part: &Part<'_>, reserve: &Reserve) {
         let later = self.later.get_or_insert_default();
@@ -240,6 +240,11 @@ impl OnStream {
             Part::End => Held::End,
         };
         parts.push_back(held);
+    }
+
+    /// Has the end of the response wait.
+    pub(in crate::engine) fn hold_end(&mut self) {
+        self.later.get_or_insert_default().parts.push_back(Held::End);
     }
 
     /// The first part that waits.

@@ -3,7 +3,6 @@
 use crate::engine::memory::loans::Memory;
 use crate::engine::transfers::identity::CommonKnowledge;
 use crate::engine::transfers::retry::Retries;
-use crate::protocol::h2::Reserve;
 use crate::tls::TlsPolicy;
 
 /// What all exchanges share where a response is delivered.
@@ -11,8 +10,6 @@ pub(in crate::engine) struct Common {
     /// How `https` is verified where a transfer's options do not say.
     pub(in crate::engine) tls: Option<TlsPolicy>,
     pub(in crate::engine) memory: Memory,
-    /// What the windows of all streams grow by, and what came on them has of it that waits.
-    pub(in crate::engine) reserve: Reserve,
     pub(in crate::engine) knowledge: CommonKnowledge,
     pub(in crate::engine) retries: Retries,
     /// Decoded bytes on their way to a handler.

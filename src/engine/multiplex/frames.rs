@@ -19,7 +19,7 @@ use crate::engine::{Engine, Flow};
 use crate::error::Cause;
 use crate::id::Id;
 use crate::limits;
-use crate::protocol::h2::{ErrorCode, Event, Read};
+use crate::protocol::h2::{ErrorCode, Event, Read, Reserve};
 use crate::time::Time;
 
 /// The status by which a server says that it is not the one to be asked (RFC 9110, 15.5.20).
@@ -92,7 +92,10 @@ impl Engine {
                     };
                     exchange.note_received(consumed, self.net.now);
                     let (common, now) = (&mut self.roster.common, self.net.now);
-                    calling(Called::On(key), || exchange.hear(transfer, key, event, common, now))
+                    let reserve = &link.reserve;
+                    calling(Called::On(key), || {
+                        exchange.hear(transfer, key, event, common, reserve, now)
+                    })
                 }
             };
             self.heed_told(id, told);
@@ -265,6 +268,7 @@ impl Exchange {
         id: ExchangeId,
         event: Event<'_>,
         common: &mut Common,
+        reserve: &Reserve,
         now: Time,
     ) -> Told {
         let Some(stream) = self.codec.stream_mut() else { return Told::nothing(id) };
@@ -304,7 +308,7 @@ impl Exchange {
         let waits = self.holds.delivery() || stream.has_held();
         let mut told = match waits && self.rest == Rest::Delivered {
             true => {
-                stream.hold(&part, &common.reserve);
+                stream.hold(&part, reserve);
                 if let Part::Body(bytes) = part {
                     self.count_held(bytes.len());
                 }
@@ -403,7 +407,7 @@ impl Exchange {
             },
             // it is asked for the rest again
             (Flow::Continue | Flow::Pause, Next::More | Next::Yield | Next::AwaitMemory) => {
-                stream.hold(&Part::End, &common.reserve);
+                stream.hold_end();
                 given
             }
             _ => given,

@@ -21,6 +21,8 @@ use crate::time::Time;
 
 pub(in crate::engine) struct Multiplex {
     pub(in crate::engine) codec: h2::Connection,
+    /// Its origin's part of what all may have: what has come and waits counts there.
+    reserve: Reserve,
     /// Exchanges on it, those included that have yet to deliver what came.
     pub(in crate::engine) exchanges: usize,
     /// While there are none.
@@ -68,6 +70,7 @@ impl Multiplex {
         let limits = H2Limits { streams: limits.streams.max(1), ..*limits };
         Multiplex {
             codec: h2::Connection::new(http, &limits, reserve),
+            reserve: reserve.clone(),
             exchanges: 0,
             idle: None,
             heard: now,
@@ -84,9 +87,19 @@ impl Multiplex {
 
     /// Begins a request, of which events come under this key; none if there is no room for it.
     #[cold]
-    pub(in crate::engine) fn begin(&mut self, key: u64, request: &Request) -> Option<OnStream> {
+    pub(in crate::engine) fn begin(
+        &mut self,
+        key: u64,
+        request: &Request,
+        now: Time,
+    ) -> Option<OnStream> {
         let (head, body) = (&request.head, request.body.length());
         let stream = self.codec.begin(key, head, body)?;
+        // a silence in which nothing was asked is none, and what the peer said before is no answer to this. Who was asked
+        // whether he is there, and has not said so, still has to
+        if self.is_there || self.exchanges == 0 {
+            (self.heard, self.is_there) = (now, false);
+        }
         if request.options.max_rate.is_some() {
             self.codec.pace(stream);
         }
