@@ -387,6 +387,7 @@ impl Engine {
             queries: self.net.channels.queries_sent(),
             memory: self.roster.common.memory.held(),
             gates: self.net.gates.known(),
+            held_up: self.net.gates.held_up(),
             ..self.net.stats
         }
     }

@@ -78,4 +78,6 @@ pub struct Stats {
     pub timers: usize,
     /// Gates (of origins, hosts, domains and addresses) that are known: see [`crate::engine::Politeness`].
     pub gates: usize,
+    /// Origins whose next transfer waits at one of these.
+    pub held_up: usize,
 }

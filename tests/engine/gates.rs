@@ -450,6 +450,37 @@ fn nobody_left_means_no_timer() {
     assert_eq!(h.engine.stats().gates, 1, "its time is kept");
 }
 
+#[test]
+fn who_waits_at_a_gate_is_counted() {
+    let mut h = with(
+        polite(|rules| (rules.per_domain, rules.per_address) = (at_once(2), at_once(1))),
+        &[
+            ("a.example.com", &["10.0.0.1", "10.0.0.2"]),
+            ("b.example.com", &["10.0.0.1", "10.0.0.2"]),
+            ("c.example.com", &["10.0.0.3"]),
+            ("d.example.org", &["10.0.0.1", "10.0.0.2"]),
+        ],
+    );
+    let held_up = |h: &Harness| h.engine.stats().held_up;
+    ask(&mut h, "a.example.com");
+    ask(&mut h, "b.example.com");
+    let first = connect_all(&mut h);
+    assert_eq!((first.len(), held_up(&h)), (2, 0));
+    // one for its domain, one for both of its addresses
+    ask(&mut h, "c.example.com");
+    let waits = ask(&mut h, "d.example.org");
+    assert!(connect_all(&mut h).is_empty());
+    assert_eq!(held_up(&h), 2);
+    h.engine.remove(waits);
+    h.again();
+    assert_eq!(held_up(&h), 1);
+    serve(&mut h, first[0]);
+    let second = connect_all(&mut h);
+    assert_eq!((second.len(), held_up(&h)), (1, 0));
+    serve(&mut h, first[1]);
+    serve(&mut h, second[0]);
+}
+
 /// Also where the addresses that were known have been forgotten by the time that the turn comes.
 #[test]
 fn a_lookup_does_not_cost_the_turn() {

@@ -48,14 +48,20 @@ pub const SETTLED: usize = 256;
 pub const REDIRECTS: u8 = 10;
 /// How often in a row a robots.txt may be put off (429) before its origin is left for another run.
 pub const ROBOTS_DEFERRED: u32 = 3;
-/// How often in a row a host may not answer before it is left for another run.
-pub const HOST_FAILURES: u32 = 5;
+/// How often in a row an origin may not answer before it is left for another run. (Not a host: a page of anybody can lead to each of its ports.)
+pub const ORIGIN_FAILURES: u32 = 5;
 /// An answer that took longer is one of a slow host, which is left alone for as long as it took.
 pub const SLOW: Duration = Duration::from_secs(1);
 /// How long that is at most.
 pub const SLOW_WAIT: Duration = Duration::from_secs(60);
 /// How long a host is left alone at most, whatever it says, and whatever an earlier run with another clock has noted down.
 pub const BUSY_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
+/// Requests that wait because of others of their domain or address, for each that can be under way.
+pub const HELD_UP: usize = 3;
+/// How long one waits so, unless something else is set; then its host sleeps, so that hosts of other domains have its place.
+pub const HELD_UP_TIME: Duration = Duration::from_secs(10);
+/// For how long it sleeps at most.
+pub const HELD_UP_LONGEST: Duration = Duration::from_secs(20 * 60);
 /// Bytes that read robots.txts take in memory, about; the store has them all, and whatever has left the memory is read there again.
 pub const ROBOTS_CACHE: usize = 64 * 1024 * 1024;
 /// How long a host may have to wait and be kept in memory; one that waits longer sleeps in the store.

@@ -54,6 +54,11 @@ impl Gates {
         self.0.as_ref().map_or(0, |table| table.known())
     }
 
+    /// How many origins wait at one.
+    pub(super) fn held_up(&self) -> usize {
+        self.0.as_ref().map_or(0, |table| table.held_up())
+    }
+
     /// Whether one may have become open for somebody.
     pub(super) fn have_opened(&self) -> bool {
         self.0.as_ref().is_some_and(|table| table.has_opened())

@@ -55,6 +55,8 @@ pub(in crate::engine) struct Table {
     origins: Vec<AtOrigin>,
     connections: Vec<AtConnection>,
     waits: Places<Wait>,
+    /// Origins that have a place in a line.
+    held_up: usize,
     waiting: Links,
     idle: [Links; 2],
     /// Table with a line that may have become open.
@@ -148,6 +150,7 @@ impl Table {
             origins: Vec::new(),
             connections: Vec::new(),
             waits: Places::new(),
+            held_up: 0,
             waiting: Links::default(),
             idle: [Links::default(), Links::default()],
             ready: VecDeque::new(),
@@ -174,6 +177,11 @@ impl Table {
     pub(in crate::engine) fn known(&self) -> usize {
         // without the one that is always there
         self.gates.len() - 1 + self.resting.len()
+    }
+
+    /// How many origins wait at one.
+    pub(in crate::engine) fn held_up(&self) -> usize {
+        self.held_up
     }
 
     /// Times that are kept, of gates in use and of others.
@@ -384,6 +392,7 @@ impl Table {
         self.pass(origin, clock.now);
         self.leave_lines(origin, clock);
         let missed = self.origins[origin.slot()].missed;
+        self.held_up += usize::from(!gates.is_empty());
         for &id in gates {
             let Some(gate) = self.gates.get_mut(id) else { continue };
             let next = self.origins[origin.slot()].wait;

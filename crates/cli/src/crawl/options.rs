@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args as Group;
-use ringdove::{Config, Timeouts};
+use ringdove::{Allowance, Config, Politeness, Timeouts};
 use ringdove_crawl::canonical::{Rule, Rules};
 use ringdove_crawl::crawl::{Budget, CrawlConfig};
 use ringdove_crawl::scope::Reach;
@@ -53,7 +53,7 @@ pub(crate) struct CrawlArgs {
     #[arg(long, value_name = "TIME", default_value = "500ms", value_parser = delay)]
     delay: Duration,
 
-    /// Hosts that are asked at once, each one thing at a time
+    /// Hosts that are asked at once, each one thing at a time; those that wait for others of their domain or address are not among them
     #[arg(long, value_name = "N", default_value_t = 256, value_parser = at_least_one)]
     parallel: usize,
 
@@ -98,6 +98,9 @@ pub(crate) struct CrawlArgs {
     #[command(flatten)]
     budget: BudgetArgs,
 
+    #[command(flatten)]
+    gates: GateArgs,
+
     /// Which driver: auto, ring, poll or epoll
     #[arg(long, value_name = "DRIVER", default_value = "auto")]
     pub(super) driver: DriverChoice,
@@ -107,6 +110,27 @@ pub(crate) struct CrawlArgs {
 
     #[command(flatten)]
     resolver: ResolverArgs,
+}
+
+/// What is owed to those who have several hosts.
+#[derive(Debug, Group)]
+#[command(next_help_heading = "Politeness")]
+struct GateArgs {
+    /// Least time between the beginnings of two requests to all hosts of one registrable domain: seconds, or with a unit
+    #[arg(long, value_name = "TIME")]
+    delay_per_domain: Option<Delay>,
+
+    /// Requests at once to all hosts of one registrable domain
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    concurrency_per_domain: Option<usize>,
+
+    /// Least time between the beginnings of two requests to one IP address, whatever the names that lead there
+    #[arg(long, value_name = "TIME")]
+    delay_per_address: Option<Delay>,
+
+    /// Requests at once to one IP address
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    concurrency_per_address: Option<usize>,
 }
 
 #[derive(Debug, Group)]
@@ -192,7 +216,23 @@ impl CrawlArgs {
 
     /// The engine's, as far as it is not the crawl's.
     pub(super) fn engine(&self) -> Config {
-        self.resolver.apply(Config { names: self.lookup.service(), ..Config::default() })
+        let names = self.lookup.service();
+        let politeness = self.gates.politeness();
+        self.resolver.apply(Config { names, politeness, ..Config::default() })
+    }
+}
+
+impl GateArgs {
+    fn politeness(&self) -> Politeness {
+        let allowance = |delay: Option<Delay>, concurrency| {
+            let interval = delay.map(|delay| delay.0);
+            Allowance { interval, concurrency }
+        };
+        Politeness {
+            per_domain: allowance(self.delay_per_domain, self.concurrency_per_domain),
+            per_address: allowance(self.delay_per_address, self.concurrency_per_address),
+            ..Politeness::default()
+        }
     }
 }
 

@@ -110,6 +110,20 @@ fn a_web_is_crawled_and_the_same_command_goes_on() {
     assert!(told.contains("no whole record") && told.ends_with("BROKEN\n"), "{told}");
 }
 
+/// Each host is an address, and so a domain of its own: what is owed to one of these is owed to each host.
+#[test]
+fn domains_and_addresses_have_their_least_time() {
+    const LEAST: std::time::Duration = std::time::Duration::from_millis(100);
+    for option in ["--delay-per-domain", "--delay-per-address"] {
+        let web = Web::start(Size { seed: 9, hosts: 1, pages: 6 });
+        let folder = tempfile::tempdir().unwrap();
+        let began = std::time::Instant::now();
+        crawl(&folder.path().join("job"), &web.seed()).args([option, "100ms"]).run().exits(0);
+        let requests = u32::try_from(web.visits().len()).unwrap();
+        assert!(requests > 5 && began.elapsed() >= LEAST * (requests - 1), "{option} {requests}");
+    }
+}
+
 #[test]
 fn what_would_be_done_is_told() {
     let web = Web::start(Size { seed: 8, hosts: 1, pages: 5 });

@@ -8,6 +8,7 @@ use ringdove::{AddressPolicy, Allowance, Config, Politeness, Timeouts};
 
 use super::{CrawlError, Tally};
 use crate::canonical::Rules;
+use crate::limits;
 use crate::robots::product_token;
 use crate::traps::TrapBounds;
 
@@ -31,7 +32,7 @@ pub struct CrawlConfig {
     pub max_bodies: usize,
     /// Bytes of a decoded body in which links are looked for.
     pub max_decoded: usize,
-    /// Hosts that are asked at once.
+    /// Hosts that are asked at once. Those that wait at a gate of their domain or address are not among them.
     pub parallel: usize,
     /// Whether loopback, private and other special addresses may be connected to.
     pub allow_private: bool,
@@ -43,6 +44,9 @@ pub struct CrawlConfig {
     pub retry_wait: Duration,
     /// How long a host is left alone that answered 429 or 503 and did not say for how long; twice as long each further time.
     pub busy_wait: Duration,
+    /// How long a host sleeps that could not be asked, since others of its domain or address had their turns for as long as the time-out of the
+    /// queue; twice as long each further time.
+    pub held_up_wait: Duration,
     /// Whether a payload that was kept before is kept as a revisit.
     pub revisits: bool,
 }
@@ -81,6 +85,7 @@ impl CrawlConfig {
             parallel: 256,
             allow_private: false,
             timeouts: Timeouts {
+                queue: Some(limits::HELD_UP_TIME),
                 first_byte: Some(Duration::from_secs(60)),
                 idle: Some(Duration::from_secs(60)),
                 total: Some(Duration::from_secs(600)),
@@ -89,15 +94,20 @@ impl CrawlConfig {
             tries: 3,
             retry_wait: Duration::from_secs(5),
             busy_wait: Duration::from_secs(60),
+            held_up_wait: Duration::from_secs(20),
             revisits: false,
         }
     }
 
-    /// The engine's part of it: which addresses may be connected to, and a gate for each host.
+    /// The engine's part of it: which addresses may be connected to, and a gate for each host. Those for domains and addresses are kept.
     pub fn engine(&self, config: Config) -> Config {
         let interval = Some(self.delay).filter(|delay| !delay.is_zero());
+        let Politeness { per_domain, per_address, .. } = config.politeness;
+        let has_gates = [per_domain, per_address] != [Allowance::default(); 2]
+            || config.max_per_address.is_some();
         Config {
-            max_connections: self.parallel.max(1) * 2,
+            // as many again may be idle; but where gates open for several at once, no more may be asked than this
+            max_connections: self.parallel.max(1) * if has_gates { 1 } else { 2 },
             politeness: Politeness {
                 per_host: Allowance { interval, concurrency: Some(1) },
                 ..config.politeness

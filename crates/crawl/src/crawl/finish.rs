@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use ringdove::error::{Cause, Error};
+use ringdove::error::{Cause, Deadline, Error};
 use ringdove::sys::clock;
 use ringdove::{Message, Outcome, Report, Time, Times, Url};
 
 use super::fetch::Fetch;
 use super::pace::{self, retry_after};
-use super::{Ask, Crawl, CrawlError, Job, Known, Page, Purpose, millis};
+use super::{Ask, Crawl, CrawlError, Job, Known, Page, Purpose, millis, origin_of};
 use crate::frontier::{HostRecord, Queued, RobotsRecord};
 use crate::limits;
 use crate::links::Kind;
@@ -21,13 +21,16 @@ impl Crawl {
         let Some(job) = self.in_flight.remove(&message.transfer) else { return Ok(()) };
         let Ok((outcome, fetch)) = message.into_parts::<Fetch>() else { return Ok(()) };
         let now = clock::now();
+        if is_held_up(&outcome) {
+            return self.put_off(job, now);
+        }
         self.uncommitted += 1;
         let rules = match &job.purpose {
             Purpose::Page(_) => None,
             Purpose::Robots(ask) => self.rules_before(&ask.origin, now)?,
         };
-        let pause = self.pause_after(&job, &outcome, &fetch, rules.is_some(), now);
-        let host = job.host.clone();
+        let (host, origin) = (job.host.clone(), job.charged_origin());
+        let pause = self.pause_after(&job, &origin, &outcome, &fetch, rules.is_some(), now);
         match job.purpose {
             Purpose::Page(queued) => {
                 self.finish_page(queued, &job.url, outcome, &fetch, pause.is_none())?;
@@ -37,9 +40,23 @@ impl Crawl {
                 self.finish_robots(ask, &host, outcome, &fetch, rules)?;
             }
         }
+        if pause.is_none() {
+            self.leave_origin(&origin);
+        }
         let told = self.hosts.get(&host).map_or(0, |state| state.record.delay);
         let delay = self.config.delay.max(Duration::from_millis(told));
         self.settle_host(&host, now, delay.max(pause.unwrap_or_default()))
+    }
+
+    /// Others of its domain or address had their turns for too long: the host was not asked, and sleeps, so that others have its place.
+    fn put_off(&mut self, job: Job, now: Time) -> Result<(), CrawlError> {
+        let Some(state) = self.hosts.get_mut(&job.host) else { return Ok(()) };
+        match job.purpose {
+            Purpose::Page(queued) => state.held.push_front(queued),
+            Purpose::Robots(ask) => state.asks.push_front(ask),
+        }
+        let wait = pace::held_up(&mut state.record, self.config.held_up_wait);
+        self.settle_host(&job.host, now, wait)
     }
 
     /// What could not even be asked for.
@@ -58,25 +75,32 @@ impl Crawl {
         self.settle_host(&job.host, clock::now(), Duration::ZERO)
     }
 
-    /// How long the host that was asked is to be left alone beyond its delay; `None` if it is given up for this run.
+    /// How long the host that was asked is to be left alone beyond its delay; `None` if the origin that this counts against is given up for this run.
     ///
     /// A host is left alone as long as it says itself, whoever has led there. That it does not answer, or is busy again and again, counts against
-    /// the one whose robots.txt was asked for: where that leads is its own choice, and others lose nothing by it.
+    /// the one whose robots.txt was asked for: where that leads is its own choice, and others lose nothing by it. That there is no answer counts against
+    /// that origin alone: whoever has links to ports of a host that are closed takes nothing from its other ones.
     fn pause_after(
         &mut self,
         job: &Job,
+        origin: &str,
         outcome: &Outcome,
         fetch: &Fetch,
         has_rules: bool,
         now: Time,
     ) -> Option<Duration> {
         let charged = job.charged();
-        let asked = &mut self.hosts.get_mut(&job.host)?.record;
+        let Some(state) = self.hosts.get_mut(&job.host) else { return Some(Duration::ZERO) };
+        let asked = &mut state.record;
+        asked.held_up = 0;
+        if !fetch.head.is_empty() {
+            self.origins.answered(origin);
+        }
+        let is_denied = matches!(job.purpose, Purpose::Robots(_)) && !has_rules;
         let pause = match &outcome.result {
             Ok(response) if matches!(response.status, 429 | 503) => {
                 let told = fetch.field("retry-after");
                 let told = told.and_then(|value| retry_after(value, fetch.field("date")));
-                let is_denied = matches!(job.purpose, Purpose::Robots(_)) && !has_rules;
                 if told.is_none() && response.status == 503 && is_denied {
                     // nothing more is asked of this origin in this run anyway
                     return Some(Duration::ZERO);
@@ -90,8 +114,9 @@ impl Crawl {
                 return Some(pace::answered(asked, total.saturating_sub(queue + resolve)));
             }
             // that it answers at all is not known
-            Err(error) if error.is_transient() && fetch.head.is_empty() => {
-                let pause = self.pause_after_none(charged, now);
+            Err(error) if error.is_transient() && fetch.head.is_empty() && !is_denied => {
+                let times = self.origins.failed(origin);
+                let pause = self.pause_after_none(charged, times, now);
                 if charged == job.host { pause? } else { Duration::ZERO }
             }
             Err(_) => return Some(Duration::ZERO),
@@ -101,18 +126,22 @@ impl Crawl {
         Some(pause)
     }
 
-    /// No answer came, which counts against this host. Returns how long it is left alone.
-    fn pause_after_none(&mut self, charged: &str, now: Time) -> Option<Duration> {
+    /// No answer came of an origin of this host, for so many times in a row. Returns how long the host is left alone.
+    fn pause_after_none(&mut self, charged: &str, times: u32, now: Time) -> Option<Duration> {
         let now = self.millis(now);
         // one that sleeps since has begun anew
         let Some(state) = self.hosts.get_mut(charged) else { return Some(Duration::ZERO) };
-        let Some(pause) = pace::failed(&mut state.record, self.config.retry_wait) else {
-            self.give_up(charged, "it does not answer");
-            return None;
-        };
+        let pause = pace::failed(&mut state.record, times, self.config.retry_wait)?;
         state.record.not_before = state.record.not_before.max(now.saturating_add(millis(pause)));
         self.parts.frontier.set_host(charged, state.record);
         Some(pause)
+    }
+
+    /// Nothing more is asked of an origin in this run. What is known of its robots.txt stays for the next.
+    fn leave_origin(&mut self, origin: &str) {
+        let why = "it does not answer".to_owned();
+        self.parts.log.left(origin, &why);
+        self.origins.keep(origin, Known::Denied(why));
     }
 
     fn finish_page(
@@ -255,7 +284,10 @@ impl Crawl {
                 return Ok(());
             }
             let why = "robots.txt was answered with 429".to_owned();
-            return self.settle_robots(&ask, Standing::Denied(why), None);
+            standing = match rules {
+                Some(_) => Standing::Kept(why),
+                None => Standing::Denied(why),
+            };
         }
         self.settle_robots(&ask, standing, rules)
     }
@@ -318,7 +350,7 @@ impl Crawl {
     ) -> Result<String, CrawlError> {
         let length = text.len();
         text.truncate(limits::ROBOTS_BYTES);
-        let robots = Robots::parse(&text, &self.token);
+        let mut robots = Robots::parse(&text, &self.token);
         self.parts.frontier.set_robots(&ask.origin, RobotsRecord::Rules { at, until, text });
         let delay = robots.crawl_delay().unwrap_or_default();
         self.lengthen_delay(&ask.home, millis(delay))?;
@@ -329,6 +361,7 @@ impl Crawl {
                 self.add(&sitemap, Kind::Sitemap, None)?;
             }
         }
+        robots.forget_sitemaps();
         self.origins.keep(&ask.origin, Known::Rules { robots, at, until });
         let part = if length > limits::ROBOTS_BYTES {
             format!(", of its first {} bytes", limits::ROBOTS_BYTES)
@@ -345,6 +378,14 @@ impl Job {
         match &self.purpose {
             Purpose::Page(_) => &self.host,
             Purpose::Robots(ask) => &ask.home,
+        }
+    }
+
+    /// Which origin that is.
+    fn charged_origin(&self) -> String {
+        match &self.purpose {
+            Purpose::Page(_) => origin_of(&self.url),
+            Purpose::Robots(ask) => ask.origin.clone(),
         }
     }
 }
@@ -365,6 +406,12 @@ fn page_of<'a>(url: &'a Url, report: &Report, fetch: &'a Fetch, token: &'a str) 
         token,
         original: None,
     }
+}
+
+/// Whether nobody was asked, since others at the engine's gates had not let it through.
+fn is_held_up(outcome: &Outcome) -> bool {
+    let cause = outcome.result.as_ref().err().map(|error| &error.cause);
+    matches!(cause, Some(Cause::Timeout { deadline: Deadline::Queue, .. }))
 }
 
 fn truncated(error: Option<&Error>, fetch: &Fetch) -> Option<Truncated> {

@@ -197,7 +197,7 @@ impl Crawl {
             }
             return Ok(Some(if is_spent { End::Budget } else { End::Everything }));
         }
-        let due = next.filter(|_| !is_spent && self.in_flight.len() < self.config.parallel);
+        let due = next.filter(|_| !is_spent && self.places() > 0);
         let until = due.map_or(max, |due| due.since(now).min(max));
         let until = if self.is_uncommitted() { until.min(limits::COMMIT_AGE) } else { until };
         self.driver.turn(Some(until))?;
@@ -326,6 +326,15 @@ impl Crawl {
         let scope = self.parts.scope.admits(url).map_err(|why| (Refusal::Scope, why));
         let trap = |()| self.config.traps.check(url).map_err(|why| (Refusal::Trap, why));
         scope.and_then(trap).err()
+    }
+
+    /// How many more requests may be begun. Those that wait at the engine's gates, since others of their domain or address are asked, take no
+    /// places but those that there are for such.
+    fn places(&self) -> usize {
+        let (all, parallel) = (self.in_flight.len(), self.config.parallel);
+        let held_up = self.driver.stats().held_up.min(all);
+        let most = parallel.saturating_mul(1 + limits::HELD_UP);
+        parallel.saturating_sub(all - held_up).min(most.saturating_sub(all))
     }
 
     fn is_uncommitted(&self) -> bool {

@@ -27,6 +27,8 @@ struct Read {
     known: Arc<Known>,
     used: u64,
     bytes: usize,
+    /// How often in a row it gave no answer.
+    failures: u32,
 }
 
 /// What holds for an origin.
@@ -49,7 +51,9 @@ impl Known {
     fn of(record: RobotsRecord, token: &str, this_run: u64) -> Option<Known> {
         match record {
             RobotsRecord::Rules { at, until, text } => {
-                Some(Known::Rules { robots: Robots::parse(&text, token), at, until })
+                let mut robots = Robots::parse(&text, token);
+                robots.forget_sitemaps();
+                Some(Known::Rules { robots, at, until })
             }
             RobotsRecord::Denied { run, why } => (run == this_run).then_some(Known::Denied(why)),
         }
@@ -109,19 +113,34 @@ impl Origins {
     pub(super) fn keep(&mut self, origin: &str, known: Known) -> Arc<Known> {
         /// About what an entry of both maps takes beside.
         const ENTRY: usize = 200;
-        self.forget(origin);
+        let failures = self.forget(origin);
         let (known, origin) = (Arc::new(known), Arc::<str>::from(origin));
         let bytes = known.memory() + origin.len() + ENTRY;
         self.serial += 1;
         self.bytes += bytes;
         self.order.insert(self.serial, Arc::clone(&origin));
-        self.read.insert(origin, Read { known: Arc::clone(&known), used: self.serial, bytes });
+        self.read
+            .insert(origin, Read { known: Arc::clone(&known), used: self.serial, bytes, failures });
         while self.bytes > self.most
             && let Some((_, oldest)) = self.order.pop_first()
         {
             self.bytes -= self.read.remove(&oldest).map_or(0, |read| read.bytes);
         }
         known
+    }
+
+    /// An origin gave no answer. Returns how often in a row that is, as far as it is remembered.
+    pub(super) fn failed(&mut self, origin: &str) -> u32 {
+        let Some(read) = self.read.get_mut(origin) else { return 1 };
+        read.failures = read.failures.saturating_add(1);
+        read.failures
+    }
+
+    /// An origin gave an answer.
+    pub(super) fn answered(&mut self, origin: &str) {
+        if let Some(read) = self.read.get_mut(origin) {
+            read.failures = 0;
+        }
     }
 
     fn touch(&mut self, origin: &str) -> Option<Arc<Known>> {
@@ -133,11 +152,12 @@ impl Origins {
         Some(Arc::clone(&read.known))
     }
 
-    fn forget(&mut self, origin: &str) {
-        if let Some(read) = self.read.remove(origin) {
-            self.order.remove(&read.used);
-            self.bytes -= read.bytes;
-        }
+    /// Returns how often in a row it gave no answer.
+    fn forget(&mut self, origin: &str) -> u32 {
+        let Some(read) = self.read.remove(origin) else { return 0 };
+        self.order.remove(&read.used);
+        self.bytes -= read.bytes;
+        read.failures
     }
 }
 
@@ -172,6 +192,21 @@ mod tests {
             assert_eq!(known("c", 1), None);
             assert_eq!(known("d", 1), None);
         }
+    }
+
+    #[test]
+    fn failures_in_a_row_are_those_of_an_origin() {
+        let mut origins = Origins::default();
+        let denied = || Known::Denied("503".to_owned());
+        assert_eq!((origins.failed("a"), origins.failed("a")), (1, 1));
+        origins.keep("a", denied());
+        origins.keep("b", denied());
+        assert_eq!((origins.failed("a"), origins.failed("a"), origins.failed("b")), (1, 2, 1));
+        // what is learnt of it is no answer
+        origins.keep("a", denied());
+        assert_eq!(origins.failed("a"), 3);
+        origins.answered("a");
+        assert_eq!((origins.failed("a"), origins.failed("b")), (1, 2));
     }
 
     /// Whatever one origin's rules are like, what is in memory is bounded, and another one's are read again and say the same.

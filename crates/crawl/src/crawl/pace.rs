@@ -19,11 +19,17 @@ pub(super) fn busy(host: &mut HostRecord, told: Option<Duration>, wait: Duration
     told.unwrap_or_else(|| doubled(wait, host.busy)).min(limits::BUSY_WAIT)
 }
 
-/// There was no answer. Returns how long it is left alone; `None` if this is enough for this run.
-pub(super) fn failed(host: &mut HostRecord, wait: Duration) -> Option<Duration> {
+/// There was no answer of one of its origins, for so many times in a row. Returns how long it is left alone; `None` if this is enough of that origin for
+/// this run.
+pub(super) fn failed(host: &mut HostRecord, times: u32, wait: Duration) -> Option<Duration> {
     host.failures = host.failures.saturating_add(1);
-    (host.failures < limits::HOST_FAILURES)
-        .then(|| doubled(wait, host.failures).min(limits::BUSY_WAIT))
+    (times < limits::ORIGIN_FAILURES).then(|| doubled(wait, times).min(limits::BUSY_WAIT))
+}
+
+/// It could not be asked because of others of its domain or address. Returns how long it sleeps.
+pub(super) fn held_up(host: &mut HostRecord, wait: Duration) -> Duration {
+    host.held_up = host.held_up.saturating_add(1);
+    doubled(wait, host.held_up.into()).min(limits::HELD_UP_LONGEST)
 }
 
 fn doubled(wait: Duration, times: u32) -> Duration {
@@ -57,10 +63,13 @@ mod tests {
         assert_eq!(busy(host, Some(Duration::MAX), second), limits::BUSY_WAIT);
         answered(host, second);
         assert_eq!(busy(host, None, second), second);
-        assert_eq!(failed(host, second), Some(second));
-        assert_eq!(failed(host, second), Some(second * 2));
-        let last = (0..limits::HOST_FAILURES).map(|_| failed(host, second)).last();
-        assert_eq!(last, Some(None));
+        assert_eq!(failed(host, 1, second), Some(second));
+        assert_eq!(failed(host, 2, second), Some(second * 2));
+        assert_eq!(failed(host, limits::ORIGIN_FAILURES, second), None);
+        assert_eq!(failed(host, 1, second), Some(second));
+        assert_eq!((held_up(host, second), held_up(host, second)), (second, second * 2));
+        let last = (0..300).map(|_| held_up(host, second)).last();
+        assert_eq!(last, Some(limits::HELD_UP_LONGEST));
     }
 
     #[test]

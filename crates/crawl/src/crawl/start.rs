@@ -39,7 +39,7 @@ impl Crawl {
         if !self.only_robots {
             self.wake_hosts(now)?;
         }
-        while self.in_flight.len() < self.config.parallel {
+        for _ in 0..self.places() {
             let Some(host) = self.schedule.next(now) else { break };
             match self.prepare(&host, now)? {
                 Prepared::Ready if self.is_due(&host, now) => self.send_ready(&host)?,

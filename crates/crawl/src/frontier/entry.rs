@@ -47,6 +47,8 @@ pub struct HostRecord {
     pub failures: u32,
     /// How often in a row it said that it is busy, in that run.
     pub busy: u32,
+    /// How often in a row it could not be asked because of others of its domain or address; 63 at most.
+    pub held_up: u8,
     /// What that run leaves to another.
     pub left: Left,
     /// Its row among those that wait; 0 if it does not.
@@ -141,11 +143,11 @@ impl HostRecord {
 
     pub(super) fn to_bytes(self) -> Vec<u8> {
         let HostRecord { pages, bytes, not_before, delay, run, from, row, urls, .. } = self;
-        let HostRecord { failures, busy, left, .. } = self;
+        let HostRecord { failures, busy, left, held_up, .. } = self;
         let in_a_row = u64::from(failures) << 32 | u64::from(busy);
         let numbers = [pages, bytes, not_before, delay, run, from, in_a_row, row, urls];
         let numbers = numbers.into_iter().flat_map(u64::to_le_bytes);
-        [VERSION, left as u8].into_iter().chain(numbers).collect()
+        [VERSION, left as u8 | held_up.min(63) << 2].into_iter().chain(numbers).collect()
     }
 
     pub(super) fn from_bytes(bytes: &[u8]) -> Option<HostRecord> {
@@ -162,7 +164,8 @@ impl HostRecord {
             from: number(5)?,
             failures: u32::from_be_bytes([f0, f1, f2, f3]),
             busy: u32::from_be_bytes([b0, b1, b2, b3]),
-            left: *Left::ALL.get(usize::from(left))?,
+            held_up: left >> 2,
+            left: *Left::ALL.get(usize::from(left & 3))?,
             row: number(7)?,
             // which was not counted at first
             urls: number(8).unwrap_or(0),
@@ -229,6 +232,7 @@ mod tests {
             from: 6,
             failures: 7,
             busy: 8,
+            held_up: 63,
             left: Left::All,
             row: 9,
             urls: 10,

@@ -8,6 +8,7 @@ mod lines;
 mod pattern;
 mod standing;
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use url::{Position, Url};
@@ -68,7 +69,7 @@ impl Robots {
 
     fn read(text: &[u8], agent: &str) -> Robots {
         let (mut own, mut all) = (Said::default(), Said::default());
-        let mut sitemaps = Vec::new();
+        let mut sitemaps = Sitemaps::default();
         let (mut rules_begun, mut delay_begun) = (false, false);
         for line in lines(text) {
             match line.kind {
@@ -94,13 +95,13 @@ impl Robots {
                         said.crawl_delay = said.crawl_delay.max(seconds(line.value));
                     }
                 }
-                Kind::Sitemap => add_sitemap(&mut sitemaps, line.value),
+                Kind::Sitemap => sitemaps.add(line.value),
                 Kind::Unknown => {}
             }
         }
         let mut said = if own.named { own } else { all };
         said.rules.shrink();
-        Robots { rules: said.rules, crawl_delay: said.crawl_delay, sitemaps }
+        Robots { rules: said.rules, crawl_delay: said.crawl_delay, sitemaps: sitemaps.in_order }
     }
 
     /// Whether the crawler may fetch this URL. `/robots.txt` itself it always may.
@@ -140,6 +141,11 @@ impl Robots {
     /// Where it says that sitemaps are, each once, as written: to be resolved against its own URL.
     pub fn sitemaps(&self) -> &[String] {
         &self.sitemaps
+    }
+
+    /// Forgets them, for whoever has taken what they lead to and keeps the rules.
+    pub fn forget_sitemaps(&mut self) {
+        self.sitemaps = Vec::new();
     }
 
     /// Bytes that it takes: of rules their octets, some of which are written as three, and three for each.
@@ -204,19 +210,45 @@ fn seconds(value: &[u8]) -> Option<Duration> {
     )
 }
 
-fn add_sitemap(sitemaps: &mut Vec<String>, value: &[u8]) {
-    if sitemaps.len() < limits::ROBOTS_SITEMAPS
-        && let Ok(value) = str::from_utf8(value)
-        && !value.is_empty()
-        && !sitemaps.iter().any(|known| known == value)
-    {
-        sitemaps.push(value.to_owned());
+/// Where sitemaps are, each once, however many lines say so.
+#[derive(Default)]
+struct Sitemaps<'a> {
+    in_order: Vec<String>,
+    known: HashSet<&'a [u8]>,
+}
+
+impl<'a> Sitemaps<'a> {
+    fn add(&mut self, value: &'a [u8]) {
+        if self.in_order.len() < limits::ROBOTS_SITEMAPS
+            && let Ok(text) = str::from_utf8(value)
+            && !text.is_empty()
+            && self.known.insert(value)
+        {
+            self.in_order.push(text.to_owned());
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sitemaps_are_named_once_and_in_order() {
+        let lines: String = (0..limits::ROBOTS_SITEMAPS + 10)
+            .flat_map(|at| [at, at / 2])
+            .map(|at| format!("Sitemap: /{at}\n"))
+            .collect();
+        let text = format!("Sitemap:\nSitemap: /\u{e9}\n{lines}");
+        let mut robots = Robots::parse(text.as_bytes(), "bot");
+        let expected: Vec<_> = std::iter::once("/\u{e9}".to_owned())
+            .chain((0..limits::ROBOTS_SITEMAPS - 1).map(|at| format!("/{at}")))
+            .collect();
+        assert_eq!(robots.sitemaps(), expected);
+        let before = robots.memory();
+        robots.forget_sitemaps();
+        assert!(robots.sitemaps().is_empty() && robots.memory() + 1_000 < before);
+    }
 
     /// As many rules as a robots.txt has room for, each of which comes to nothing only at the end of a long path.
     #[test]

@@ -56,6 +56,9 @@ pub(crate) struct Judge {
     pub(crate) faults: Vec<String>,
     /// The most at once of any domain and of any address, and the least from an answer of a host to its next request.
     pub(crate) most: [u32; 2],
+    /// The most at once of all, and those that there are now.
+    pub(crate) most_in_all: u32,
+    in_all: u32,
     least_delay: Option<Duration>,
     counts: HashMap<Who, Count>,
     seen: HashSet<(u32, u32)>,
@@ -242,6 +245,8 @@ impl Judge {
     fn begin(&mut self, crowd: &Crowd, who: [Who; 3], host: u32, target: &str) -> bool {
         let now = Instant::now();
         self.asked += 1;
+        self.in_all += 1;
+        self.most_in_all = self.most_in_all.max(self.in_all);
         let page = target[1..].parse().ok();
         let is_first = page.is_some_and(|page| self.seen.insert((host, page)));
         if page.is_none() {
@@ -288,6 +293,7 @@ impl Judge {
     /// Its answer is about to be written.
     fn end(&mut self, who: [Who; 3], owed: Duration) {
         let now = Instant::now();
+        self.in_all -= 1;
         for who in who {
             let count = self.counts.entry(who).or_default();
             count.at_once -= 1;

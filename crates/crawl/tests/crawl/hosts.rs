@@ -85,7 +85,7 @@ fn a_host_is_not_given_up_for_robots_txts_that_others_have_there() {
     let config = CrawlConfig { retry_wait: Duration::from_millis(1), ..fast() };
     let mut crawl = begin(job.path(), &site, config, &words);
     let others = OTHERS.len() as u64;
-    assert!(others > u64::from(limits::HOST_FAILURES));
+    assert!(others > u64::from(limits::ORIGIN_FAILURES));
     turn_until(&mut crawl, |crawl| crawl.tally().left == others);
     // that it has lost nothing is seen as soon as there is something to lose
     crawl.add_seeds(&[site.url(1, "/page").parse().unwrap()]).unwrap();
@@ -93,6 +93,74 @@ fn a_host_is_not_given_up_for_robots_txts_that_others_have_there() {
     let log = words.text();
     assert_eq!((end, tally.pages, tally.hosts_left), (End::Everything, 2, 0), "{log}");
     assert_eq!(log.matches("robots.txt could not be had").count(), 2 * OTHERS.len(), "{log}");
+}
+
+#[test]
+fn a_host_is_not_given_up_for_ports_that_others_lead_to() {
+    const PORTS: u32 = 2 * limits::ORIGIN_FAILURES;
+    let site = Site::start(36, |site, host, target, socket| match (host, target) {
+        (_, "/robots.txt") => send(socket, 404, "", b""),
+        (0, _) => {
+            let page = site.url(1, "/page");
+            let (host, _) = page.rsplit_once(':').unwrap();
+            // nobody listens on any of these
+            let links: String =
+                (1..=PORTS).map(|port| format!("<a href={host}:{port}/>x</a>")).collect();
+            html(socket, &format!("{links}<a href={page}>x</a>"))
+        }
+        _ => html(socket, "page"),
+    });
+    let (job, words) = (tempfile::tempdir().unwrap(), Words::default());
+    // a pause for any of them would be longer than anybody waits
+    let config = CrawlConfig { retry_wait: Duration::from_secs(3_600), ..fast() };
+    let (end, tally) = run(begin(job.path(), &site, config, &words)).unwrap();
+    let log = words.text();
+    assert_eq!((end, tally.pages, tally.left), (End::Everything, 2, u64::from(PORTS)), "{log}");
+}
+
+/// Each of its URLs stays for another run, and its rules are known there.
+#[test]
+fn an_origin_that_does_not_answer_is_left_for_another_run() {
+    let site = Site::start(37, |_, host, target, socket| match (host, target) {
+        (_, "/robots.txt") => send(socket, 200, "", b"User-agent: *\nDisallow: /never\n"),
+        (_, "/page") => {
+            html(socket, &(0..9).map(|at| format!("<a href=/{at}>x</a>")).collect::<String>())
+        }
+        _ => Err(ErrorKind::Other.into()),
+    });
+    let (job, words) = (tempfile::tempdir().unwrap(), Words::default());
+    let config = CrawlConfig { retry_wait: Duration::from_millis(1), ..fast() };
+    let (end, tally) = run(begin(job.path(), &site, config, &words)).unwrap();
+    let log = words.text();
+    assert_eq!((end, tally.pages, tally.left, tally.failed), (End::Everything, 1, 9, 0), "{log}");
+    let origin = site.url(0, "");
+    assert!(log.contains(&format!(" left {origin} it does not answer")), "{log}");
+    let is_asked = |at: u32| site.asked(&format!("/{at}")) > 0;
+    assert!((0..9).all(|at| is_asked(at) == (at < limits::ORIGIN_FAILURES)), "{log}");
+    let known = frontier(job.path()).robots(&origin).unwrap();
+    assert!(matches!(known, Some(RobotsRecord::Rules { .. })), "{known:?}");
+}
+
+#[test]
+fn rules_that_are_known_are_kept_to_where_robots_txt_is_too_busy() {
+    let site = Site::start(38, |_, _, target, socket| match target {
+        "/robots.txt" => send(socket, 429, "Retry-After: 0\r\n", b""),
+        "/page" => html(socket, "<a href=/never></a><a href=/other></a>"),
+        _ => html(socket, "page"),
+    });
+    let job = tempfile::tempdir().unwrap();
+    let (origin, at) = (site.url(0, ""), now() - 25 * HOUR);
+    let mut before = frontier(job.path());
+    let text = b"User-agent: *\nDisallow: /never\n".to_vec();
+    before.set_robots(&origin, RobotsRecord::Rules { at, until: at + DAY, text });
+    before.commit(b"", now()).unwrap();
+    drop(before);
+    let words = Words::default();
+    let (end, tally) = run(begin(job.path(), &site, fast(), &words)).unwrap();
+    assert_eq!((end, tally.pages, tally.left), (End::Everything, 2, 0), "{}", words.text());
+    assert_eq!((site.asked("/never"), site.asked("/robots.txt")), (0, 3));
+    let known = frontier(job.path()).robots(&origin).unwrap();
+    assert!(matches!(known, Some(RobotsRecord::Rules { at: then, .. }) if then == at), "{known:?}");
 }
 
 /// A robots.txt that was had `age` ago, and now is answered with 503. Returns what was done, how often it was asked for, and what is known then.

@@ -90,3 +90,45 @@ fn each_host_domain_and_address_has_its_due() {
         assert_eq!(judge.most, [crowd.domain_at_once, crowd.address_at_once]);
     });
 }
+
+/// Of few places none is taken by whoever waits for others of its domain; and who does that for long sleeps, and has its turn in the end.
+#[test]
+fn who_waits_for_others_of_its_domain_takes_no_place() {
+    let crowd = Crowd {
+        hosts: 60,
+        pages: 4,
+        domains: 5,
+        addresses: 20,
+        delay: Duration::ZERO,
+        domain_at_once: 1,
+        address_at_once: 3,
+        domain_interval: Duration::ZERO,
+        page_bytes: 0,
+        links: 0,
+        closes: false,
+        takes: Duration::from_millis(5),
+    };
+    let serving = crowd.start(42);
+    let job = tempfile::tempdir().unwrap();
+    let mut told =
+        CrawlConfig { parallel: 2, held_up_wait: Duration::from_millis(40), ..config(crowd.delay) };
+    told.timeouts.queue = Some(Duration::from_millis(60));
+    let frontier = DiskFrontier::open(&job.path().join("frontier")).unwrap();
+    let engine = engine(crowd, &serving);
+    let crawl =
+        crawl_into(frontier, &serving.seed(), told, std::io::sink(), engine, Box::new(Nowhere));
+    let mut crawl = crawl.unwrap();
+    let (mut end, mut most, began) = (None, 0, Instant::now());
+    while end.is_none() {
+        end = crawl.turn(Duration::from_secs(1)).unwrap();
+        most = most.max(crawl.in_flight());
+        assert!(began.elapsed() < PATIENCE, "{:?}", crawl.tally());
+    }
+    let tally = crawl.stop().unwrap();
+    serving.judged(|judge| {
+        assert!(judge.faults.is_empty(), "{:#?}", judge.faults);
+        assert_eq!((tally.pages, judge.found()), (crowd.all(), crowd.all()));
+        assert_eq!((tally.failed, tally.retried, tally.left), (0, 0, 0));
+        assert!((3..=8).contains(&most) && judge.most_in_all == 2, "{most} {}", judge.most_in_all);
+    });
+}

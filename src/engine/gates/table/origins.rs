@@ -184,6 +184,7 @@ impl Table {
             return;
         };
         let mut next = at.wait.take();
+        self.held_up -= usize::from(next.is_some());
         while let Some(place) = next {
             let wait = self.waits.remove(place);
             next = wait.next;
