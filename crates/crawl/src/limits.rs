@@ -37,6 +37,8 @@ pub const HTML_MEMORY: usize = 8 * 1024 * 1024;
 pub const WARC_HEAD: u64 = 1024 * 1024;
 /// Bytes of a record's block in which the end of a head of HTTP is looked for.
 pub const WARC_HTTP_HEAD: u64 = 1024 * 1024;
+/// Bytes of an index's lines that are in memory while it is made.
+pub const INDEX_MEMORY: usize = 64 * 1024 * 1024;
 /// Faults of one record that are told.
 pub const WARC_FAULTS: usize = 8;
 
@@ -72,7 +74,7 @@ pub const AWAKE_HOSTS: usize = 8;
 pub const STORE_CACHE: u64 = 64 * 1024 * 1024;
 /// URLs that were met lately and are known without the store: of sixteen bytes each.
 pub const SEEN_CACHE: usize = 1 << 16;
-/// Bytes of each of its seven key spaces that are in memory before they are sorted into a file.
+/// Bytes of each of its eight key spaces that are in memory before they are sorted into a file.
 pub const STORE_UNSORTED: u64 = 16 * 1024 * 1024;
 /// Bytes of what was done, about, after which there is a commit. (The links of one page come together, whatever they take.)
 pub const COMMIT_BYTES: usize = 16 * 1024 * 1024;

@@ -45,6 +45,7 @@ fn queue(frontier: &mut DiskFrontier, hosts: std::ops::Range<u32>, port: u16, ti
                 redirects: 0,
                 tries: 0,
                 via: String::new(),
+                visit: None,
             };
             assert!(frontier.add(&entry).unwrap());
         }

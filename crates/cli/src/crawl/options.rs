@@ -9,7 +9,7 @@ use std::time::Duration;
 use clap::Args as Group;
 use ringdove::{Allowance, Config, Politeness, Timeouts};
 use ringdove_crawl::canonical::{Rule, Rules};
-use ringdove_crawl::crawl::{Budget, CrawlConfig};
+use ringdove_crawl::crawl::{Budget, CrawlConfig, Recrawl};
 use ringdove_crawl::scope::Reach;
 use url::Url;
 
@@ -101,6 +101,9 @@ pub(crate) struct CrawlArgs {
     #[command(flatten)]
     gates: GateArgs,
 
+    #[command(flatten)]
+    recrawl: RecrawlArgs,
+
     /// Which driver: auto, ring, poll or epoll
     #[arg(long, value_name = "DRIVER", default_value = "auto")]
     pub(super) driver: DriverChoice,
@@ -110,6 +113,28 @@ pub(crate) struct CrawlArgs {
 
     #[command(flatten)]
     resolver: ResolverArgs,
+}
+
+/// When pages are fetched again.
+#[derive(Debug, Group)]
+#[command(next_help_heading = "Fetching again")]
+struct RecrawlArgs {
+    /// Fetch pages again when their time has come, in this run or a later one, by If-None-Match and If-Modified-Since where they have said
+    /// anything for that: sooner those that have changed, and later those that have not
+    #[arg(long)]
+    recrawl: bool,
+
+    /// After how long a page is fetched again the first time: seconds, or with a unit, as 30m or 24h
+    #[arg(long, value_name = "TIME", default_value = "24h", requires = "recrawl")]
+    recrawl_first: Delay,
+
+    /// No sooner than this, however often it changes
+    #[arg(long, value_name = "TIME", default_value = "1h", requires = "recrawl")]
+    recrawl_least: Delay,
+
+    /// No later than this, however seldom
+    #[arg(long, value_name = "TIME", default_value = "720h", requires = "recrawl")]
+    recrawl_most: Delay,
 }
 
 /// What is owed to those who have several hosts.
@@ -210,6 +235,7 @@ impl CrawlArgs {
             allow_private: self.allow_private,
             timeouts: Timeouts { total: Some(Duration::from_secs(self.timeout)), ..usual.timeouts },
             revisits: self.revisits,
+            recrawl: self.recrawl.recrawl(),
             ..usual
         }
     }
@@ -219,6 +245,14 @@ impl CrawlArgs {
         let names = self.lookup.service();
         let politeness = self.gates.politeness();
         self.resolver.apply(Config { names, politeness, ..Config::default() })
+    }
+}
+
+impl RecrawlArgs {
+    fn recrawl(&self) -> Option<Recrawl> {
+        let [first, least, most] =
+            [self.recrawl_first, self.recrawl_least, self.recrawl_most].map(|time| time.0);
+        self.recrawl.then_some(Recrawl { first, least, most })
     }
 }
 

@@ -103,6 +103,14 @@ fn a_web_is_crawled_and_the_same_command_goes_on() {
         files(&job).into_iter().map(|path| path.to_str().unwrap().to_owned()).collect();
     let told = Ringdove::new("warc").args(["check"]).args(&words).run().exits(0).text();
     assert!(told.ends_with("good\n"), "{told}");
+    let wacz = folder.path().join("x.wacz");
+    let wacz = wacz.to_str().unwrap();
+    let told = Ringdove::new("warc").args(["wacz", "-o", wacz]).args(&words).run().exits(0).text();
+    assert!(told.contains(" records, "), "{told}");
+    Ringdove::new("warc").args(["wacz", "-o", wacz]).args(&words).run().exits(1).says(&["x.wacz"]);
+    let index = Ringdove::new("warc").args(["index"]).args(&words).run().exits(0).text();
+    let is_of = |url: &String| index.contains(&format!("{{\"url\": \"{url}\", "));
+    assert!(expected.iter().all(is_of) && index.lines().is_sorted(), "{index}");
     // and one byte less
     let file = fs::read(&words[0]).unwrap();
     fs::write(&words[0], &file[..file.len() - 1]).unwrap();

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ringdove::{AddressPolicy, Allowance, Config, Politeness, Timeouts};
 
-use super::{CrawlError, Tally};
+use super::{CrawlError, Recrawl, Tally};
 use crate::canonical::Rules;
 use crate::limits;
 use crate::robots::product_token;
@@ -49,6 +49,8 @@ pub struct CrawlConfig {
     pub held_up_wait: Duration,
     /// Whether a payload that was kept before is kept as a revisit.
     pub revisits: bool,
+    /// How often pages are fetched again, if they are.
+    pub recrawl: Option<Recrawl>,
 }
 
 /// What a crawl may take. What is `None` is not bounded.
@@ -96,6 +98,7 @@ impl CrawlConfig {
             busy_wait: Duration::from_secs(60),
             held_up_wait: Duration::from_secs(20),
             revisits: false,
+            recrawl: None,
         }
     }
 

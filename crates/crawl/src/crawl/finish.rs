@@ -8,8 +8,9 @@ use ringdove::{Message, Outcome, Report, Time, Times, Url};
 
 use super::fetch::Fetch;
 use super::pace::{self, retry_after};
+use super::recrawl::unmodified;
 use super::{Ask, Crawl, CrawlError, Job, Known, Page, Purpose, millis, origin_of};
-use crate::frontier::{HostRecord, Queued, RobotsRecord};
+use crate::frontier::{Entry, HostRecord, Queued, RobotsRecord, Visit};
 use crate::limits;
 use crate::links::Kind;
 use crate::robots::{Answer, Robots, Standing};
@@ -171,6 +172,7 @@ impl Crawl {
             Err(error) if fetch.head.is_empty() => {
                 self.tally.failed += 1;
                 self.parts.log.failed(&queued.entry, &error.to_string());
+                self.visit_later(&queued.entry);
             }
             result => {
                 let truncated = truncated(result.err().as_ref(), fetch);
@@ -208,13 +210,22 @@ impl Crawl {
                 place.split_once(' ').map(|(url, date)| (url.to_owned(), date.to_owned()))
             });
         }
+        if let Some((original, digest)) = unmodified(&queued.entry, fetch) {
+            (page.original, page.unmodified) = (Some(original), Some(digest));
+            self.tally.unmodified += 1;
+        }
         let kept = self.parts.sink.keep(&page)?;
         if self.config.revisits && page.original.is_none() {
             self.parts.frontier.remember_payload(&kept.digest, &kept.place);
         }
         let is_revisit = page.original.is_some();
+        let visit = self.config.recrawl.and_then(|recrawl| recrawl.after(&page, &kept));
         for link in self.parts.extract.extract(&page) {
             self.add(&link.url, link.kind, Some(&queued.entry))?;
+        }
+        if let Some(visit) = visit {
+            self.tally.again += u64::from(queued.entry.visit.is_some());
+            self.visit_again(&queued.entry, visit);
         }
         let bytes = fetch.body.len() as u64;
         if let Some(state) = self.hosts.get_mut(&queued.entry.host) {
@@ -226,6 +237,19 @@ impl Crawl {
         self.tally.revisits += u64::from(is_revisit);
         self.parts.log.fetched(&queued.entry, fetch.status, fetch.body.len(), &parts);
         Ok(())
+    }
+
+    /// What could not be had now, or may not, is to be fetched again as a page is, where that is done at all.
+    pub(super) fn visit_later(&mut self, entry: &Entry) {
+        if let Some(recrawl) = self.config.recrawl {
+            self.visit_again(entry, recrawl.after_none(entry.visit.as_deref()));
+        }
+    }
+
+    fn visit_again(&mut self, entry: &Entry, visit: Visit) {
+        let time = self.millis(clock::now()).saturating_add(visit.interval);
+        let again = Entry { tries: 0, visit: Some(Box::new(visit)), ..entry.clone() };
+        self.parts.frontier.visit_again(&again, time);
     }
 
     /// Robots.txts are kept as they are, and counted with no page.
@@ -405,6 +429,7 @@ fn page_of<'a>(url: &'a Url, report: &Report, fetch: &'a Fetch, token: &'a str) 
         truncated: None,
         token,
         original: None,
+        unmodified: None,
     }
 }
 

@@ -12,6 +12,7 @@ mod log;
 mod origins;
 mod pace;
 mod page;
+mod recrawl;
 mod sink;
 mod start;
 mod status;
@@ -40,6 +41,7 @@ use start::Prepared;
 pub use config::{Budget, CrawlConfig};
 pub use log::Log;
 pub use page::{Extract, Page, StandardExtract};
+pub use recrawl::Recrawl;
 pub use sink::{Kept, Sink, WarcSink};
 pub use status::{HostStatus, Status};
 pub use tally::{End, Refusal, Tally};
@@ -289,6 +291,7 @@ impl Crawl {
             redirects: from.map_or(0, |from| if is_redirect { from.redirects + 1 } else { 0 }),
             tries: 0,
             via: from.map_or_else(String::new, |from| from.url.clone()),
+            visit: None,
             url: url.as_str().to_owned(),
         };
         let stands_against = self.stands_against(&entry, &url);

@@ -44,6 +44,8 @@ pub struct Page<'a> {
     pub token: &'a str,
     /// Where the same payload was kept before: the URL and the date of that record.
     pub original: Option<(String, String)>,
+    /// The answer was that it is as it was there (304): the digest of that payload.
+    pub unmodified: Option<String>,
 }
 
 /// Says where pages lead.

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::warc::{Exchange, Original, Position, Writer, WriterConfig};
+use crate::warc::{Exchange, Original, Position, Same, Writer, WriterConfig};
 
 use super::Page;
 
@@ -50,7 +50,8 @@ impl WarcSink {
 
 impl Sink for WarcSink {
     fn keep(&mut self, page: &Page<'_>) -> io::Result<Kept> {
-        let original = page.original.clone().map(|(url, date)| Original { url, date });
+        let same = page.unmodified.clone().map_or(Same::Payload, Same::Unmodified);
+        let original = page.original.clone().map(|(url, date)| Original { url, date, same });
         let mut metadata = Vec::new();
         if let Some(entry) = page.entry {
             metadata.push(("hopsFromSeed", entry.depth.to_string()));

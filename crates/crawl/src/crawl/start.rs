@@ -9,7 +9,7 @@ use super::hosts::HostState;
 use super::{
     Ask, Crawl, CrawlError, Job, Known, Purpose, Refusal, SharedOptions, host_of, origin_of,
 };
-use crate::frontier::{Left, Queued};
+use crate::frontier::{Left, Queued, Visit};
 use crate::limits;
 
 /// What is to be done with the next of a host's queue.
@@ -37,6 +37,9 @@ pub(super) enum Prepared {
 impl Crawl {
     pub(super) fn start_what_is_due(&mut self, now: Time) -> Result<(), CrawlError> {
         if !self.only_robots {
+            if self.config.recrawl.is_some() {
+                self.parts.frontier.queue_visits(self.millis(now), limits::SETTLED)?;
+            }
             self.wake_hosts(now)?;
         }
         for _ in 0..self.places() {
@@ -89,6 +92,7 @@ impl Crawl {
                     self.tally.count_refusal(refusal);
                     self.parts.log.refused(&queued.entry, why);
                     self.parts.frontier.finish(&queued);
+                    self.visit_later(&queued.entry);
                 }
                 Next::Leave(why) => {
                     self.settled += 1;
@@ -173,7 +177,11 @@ impl Crawl {
             Purpose::Page(_) => self.config.max_body,
             Purpose::Robots(_) => limits::ROBOTS_BYTES + 1,
         };
-        let request = self.request(&url);
+        let visit = match &purpose {
+            Purpose::Page(queued) => queued.entry.visit.as_deref(),
+            Purpose::Robots(_) => None,
+        };
+        let request = self.request(&url, visit);
         let job = Job { host: host.to_owned(), url, purpose };
         match request {
             Ok(request) => {
@@ -186,11 +194,14 @@ impl Crawl {
         Ok(())
     }
 
-    fn request(&self, url: &Url) -> Result<Request, ringdove::RequestError> {
-        let request = Request::for_url(ringdove::Method::GET, url)?
+    fn request(&self, url: &Url, visit: Option<&Visit>) -> Result<Request, ringdove::RequestError> {
+        let mut request = Request::for_url(ringdove::Method::GET, url)?
             .field("user-agent", &self.config.user_agent)?
             .field("accept", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8")?
             .field("accept-encoding", "gzip, deflate, br, zstd")?;
+        for (name, value) in visit.into_iter().flat_map(Visit::conditions) {
+            request = request.field(name, value)?;
+        }
         Ok(request.options(self.options()))
     }
 

@@ -15,6 +15,10 @@ pub struct Tally {
     pub classes: [u64; 5],
     /// Of these, payloads that were kept before.
     pub revisits: u64,
+    /// Pages that were fetched again.
+    pub again: u64,
+    /// Of these, those that are as they were, by what their servers say (304).
+    pub unmodified: u64,
     /// URLs that were queued.
     pub queued: u64,
     /// Links that were not queued, and URLs that were not fetched: the log says why.

@@ -14,6 +14,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::recent::Recent;
 use super::rows::Rows;
+use super::visits::Visits;
 use super::{
     Entry, Frontier, FrontierError, HostRecord, Left, Queued, RobotsRecord, Seen, Totals, Until,
 };
@@ -43,6 +44,7 @@ pub struct DiskFrontier {
     payloads: Keyspace,
     marks: Keyspace,
     rows: Rows,
+    visits: Visits,
     recent: Recent,
     /// The hosts that are awake, with the rows that they have still: so they sleep if the process ends.
     awake: HashMap<String, u64>,
@@ -103,6 +105,7 @@ impl DiskFrontier {
             robots: database.keyspace("robots", apart)?,
             payloads: keyspace("payloads")?,
             rows: Rows::new(keyspace("waiting")?, numbers.run),
+            visits: Visits::new(keyspace("visits")?),
             recent: Recent::new(),
             marks,
             database,
@@ -223,6 +226,25 @@ impl Frontier for DiskFrontier {
         self.unqueue(queued);
         let seen = self.seen.clone();
         self.batch(0).insert(&seen, seen_key(&queued.entry.url), [DONE]);
+    }
+
+    fn visit_again(&mut self, entry: &Entry, time: u64) {
+        let (key, value) = self.visits.row(entry, time, &seen_key(&entry.url));
+        let rows = self.visits.rows().clone();
+        self.batch(key.len() + value.len()).insert(&rows, key, value);
+    }
+
+    fn queue_visits(&mut self, now: u64, most: usize) -> Result<bool, FrontierError> {
+        let rows = self.visits.rows().clone();
+        let due = self.visits.due(now, most)?;
+        let may_be_more = due.len() == most;
+        for (key, entry) in due {
+            self.batch(key.len()).remove(&rows, key);
+            if let Some(entry) = entry {
+                self.queue(&entry);
+            }
+        }
+        Ok(may_be_more)
     }
 
     fn put_back(&mut self, queued: &Queued) {
@@ -347,6 +369,7 @@ impl Frontier for DiskFrontier {
         batch.insert(&self.marks, MARK, mark);
         batch.insert(&self.marks, NUMBERS, self.numbers.to_bytes());
         batch.durability(Some(PersistMode::SyncData)).commit()?;
+        self.visits.committed();
         Ok(awake)
     }
 
@@ -409,6 +432,7 @@ fn seen_key(url: &str) -> Key {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Visit;
     use super::*;
 
     fn entry(host: &str, path: &str) -> Entry {
@@ -419,6 +443,7 @@ mod tests {
             redirects: 0,
             tries: 0,
             via: String::new(),
+            visit: None,
         }
     }
 
@@ -560,6 +585,60 @@ mod tests {
         drop(frontier);
         let mut frontier = DiskFrontier::open(folder.path()).unwrap();
         assert_eq!(woken(&mut frontier, 2, 9), ["a"]);
+    }
+
+    #[test]
+    fn what_is_to_be_fetched_again_is_queued_at_its_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut frontier = DiskFrontier::open(folder.path()).unwrap();
+        let times = [("1", 30), ("2", 10), ("3", 20)];
+        for (at, _) in times {
+            let visit = Visit { etag: at.to_owned(), ..Visit::default() };
+            frontier.add(&Entry { visit: Some(Box::new(visit)), ..entry("a", at) }).unwrap();
+        }
+        frontier.commit(b"", 1).unwrap();
+        let mut from = 0;
+        for (_, time) in times {
+            let queued = frontier.take("a", from).unwrap().unwrap();
+            from = queued.place + 1;
+            frontier.finish(&queued);
+            frontier.visit_again(&queued.entry, time);
+        }
+        // not before that is committed
+        assert!(!frontier.queue_visits(99, 9).unwrap());
+        frontier.commit(b"", 2).unwrap();
+        assert!(!frontier.queue_visits(9, 9).unwrap());
+        assert_eq!(frontier.uncommitted(), 0);
+        // what comes is not passed by, whatever was looked at meanwhile
+        let late = entry("a", "late");
+        frontier.visit_again(&late, 5);
+        assert!(!frontier.queue_visits(9, 9).unwrap());
+        frontier.commit(b"", 3).unwrap();
+        assert_eq!(taken(&mut frontier, "a"), [""; 0]);
+        assert!(!frontier.queue_visits(10, 9).unwrap());
+        frontier.commit(b"", 4).unwrap();
+        drop(frontier);
+        let mut frontier = DiskFrontier::open(folder.path()).unwrap();
+        frontier.queue_visits(25, 1).unwrap();
+        frontier.queue_visits(25, 9).unwrap();
+        frontier.queue_visits(25, 9).unwrap();
+        frontier.commit(b"", 25).unwrap();
+        let urls = taken(&mut frontier, "a");
+        // two were to be so at the same time
+        let is_first = |url: &str| urls[..2].iter().any(|other| other == url);
+        assert!(is_first("http://a/2") && is_first("http://a/late"), "{urls:?}");
+        assert_eq!(urls[2..], ["http://a/3"]);
+        let mut again = frontier.take("a", 0).unwrap().unwrap();
+        while again.entry.url != "http://a/2" {
+            again = frontier.take("a", again.place + 1).unwrap().unwrap();
+        }
+        assert_eq!(again.entry.visit.unwrap().etag, "2");
+        assert_eq!(frontier.urls("a").unwrap(), 3);
+        drop(frontier);
+        let mut frontier = DiskFrontier::open(folder.path()).unwrap();
+        frontier.queue_visits(30, 9).unwrap();
+        frontier.commit(b"", 30).unwrap();
+        assert_eq!(taken(&mut frontier, "a").len(), 4);
     }
 
     #[test]

@@ -17,6 +17,25 @@ pub struct Entry {
     pub tries: u8,
     /// Where it was found; empty for a seed.
     pub via: String,
+    /// What is known from when it was fetched last, if it is to be fetched again.
+    pub visit: Option<Box<Visit>>,
+}
+
+/// What is known of a page from when it was fetched last.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Visit {
+    /// After how long it was to be fetched again then, in milliseconds.
+    pub interval: u64,
+    /// The status that it had.
+    pub status: u16,
+    /// Its ETag; empty where it had none.
+    pub etag: String,
+    /// Its Last-Modified; empty where it had none.
+    pub modified: String,
+    /// What tells its payload from others.
+    pub digest: String,
+    /// Where that is kept: [`Kept::place`](crate::crawl::Kept::place).
+    pub place: String,
 }
 
 /// One that was taken.
@@ -96,6 +115,8 @@ pub enum RobotsRecord {
 
 /// Of each layout.
 const VERSION: u8 = 2;
+/// That of a URL that is fetched again.
+const AGAIN: u8 = 3;
 
 /// Kinds of records of a robots.txt. (0 was one of rules without a time until when.)
 const DENIED: u8 = 1;
@@ -104,24 +125,29 @@ const RULES: u8 = 2;
 impl Entry {
     pub(super) fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(12 + self.via.len() + self.url.len());
-        bytes.push(VERSION);
+        bytes.push(if self.visit.is_some() { AGAIN } else { VERSION });
         bytes.extend(self.depth.to_le_bytes());
         bytes.extend([self.redirects, self.tries]);
         // longer ones were refused as traps
         let via = self.via.get(..self.via.len().min(usize::from(u16::MAX))).unwrap_or_default();
         bytes.extend(u16::try_from(via.len()).unwrap_or(0).to_le_bytes());
         bytes.extend(via.as_bytes());
+        if let Some(visit) = &self.visit {
+            visit.write(&mut bytes);
+        }
         bytes.extend(self.url.as_bytes());
         bytes
     }
 
     pub(super) fn from_bytes(host: &str, bytes: &[u8]) -> Option<Entry> {
-        let (&[VERSION, d0, d1, d2, d3, redirects, tries, v0, v1], rest) =
-            bytes.split_first_chunk()?
-        else {
-            return None;
+        let (&[version, d0, d1, d2, d3, redirects, tries, v0, v1], rest) =
+            bytes.split_first_chunk()?;
+        let (via, rest) = rest.split_at_checked(u16::from_le_bytes([v0, v1]).into())?;
+        let (visit, url) = match version {
+            VERSION => (None, rest),
+            AGAIN => Visit::read(rest).map(|(visit, rest)| (Some(Box::new(visit)), rest))?,
+            _ => return None,
         };
-        let (via, url) = rest.split_at_checked(u16::from_le_bytes([v0, v1]).into())?;
         Some(Entry {
             url: String::from_utf8(url.to_vec()).ok()?,
             host: host.to_owned(),
@@ -129,7 +155,42 @@ impl Entry {
             redirects,
             tries,
             via: String::from_utf8(via.to_vec()).ok()?,
+            visit,
         })
+    }
+}
+
+impl Visit {
+    fn write(&self, bytes: &mut Vec<u8>) {
+        bytes.extend(self.interval.to_le_bytes());
+        bytes.extend(self.status.to_le_bytes());
+        for text in [&self.etag, &self.modified, &self.digest, &self.place] {
+            // what is longer was not sent by anybody who wants it back
+            let text = text.get(..text.len().min(usize::from(u16::MAX))).unwrap_or_default();
+            bytes.extend(u16::try_from(text.len()).unwrap_or(0).to_le_bytes());
+            bytes.extend(text.as_bytes());
+        }
+    }
+
+    /// One, and what stands behind it.
+    fn read(bytes: &[u8]) -> Option<(Visit, &[u8])> {
+        let (interval, rest) = bytes.split_first_chunk()?;
+        let (status, mut rest) = rest.split_first_chunk()?;
+        let mut text = || {
+            let (length, behind) = rest.split_first_chunk()?;
+            let (text, behind) = behind.split_at_checked(u16::from_le_bytes(*length).into())?;
+            rest = behind;
+            String::from_utf8(text.to_vec()).ok()
+        };
+        let visit = Visit {
+            interval: u64::from_le_bytes(*interval),
+            status: u16::from_le_bytes(*status),
+            etag: text()?,
+            modified: text()?,
+            digest: text()?,
+            place: text()?,
+        };
+        Some((visit, rest))
     }
 }
 
@@ -220,8 +281,24 @@ mod tests {
             redirects: 3,
             tries: 2,
             via: "http://a/".to_owned(),
+            visit: None,
         };
+        let visit = Visit {
+            interval: 1 << 40,
+            status: 200,
+            etag: "W/\"x\"".to_owned(),
+            modified: String::new(),
+            digest: "sha1:A".to_owned(),
+            place: "http://a/x 2026".to_owned(),
+        };
+        let again = Entry { visit: Some(Box::new(visit)), ..entry.clone() };
+        let bytes = again.to_bytes();
+        assert_eq!(Entry::from_bytes("a", &bytes), Some(again));
+        for length in 0..bytes.len() - entry.url.len() {
+            assert_eq!(Entry::from_bytes("a", &bytes[..length]), None, "{length}");
+        }
         let bytes = entry.to_bytes();
+        assert_eq!(bytes.len(), 9 + entry.via.len() + entry.url.len());
         assert_eq!(Entry::from_bytes("a", &bytes), Some(entry));
         let record = HostRecord {
             pages: 1,
@@ -242,7 +319,7 @@ mod tests {
             assert_eq!(Entry::from_bytes("a", &bytes[..length]), None, "{length}");
             assert_eq!(HostRecord::from_bytes(&record.to_bytes()[..length]), None);
         }
-        assert_eq!(Entry::from_bytes("a", &[VERSION + 1; 40]), None);
+        assert_eq!(Entry::from_bytes("a", &[AGAIN + 1; 40]), None);
         let rules = RobotsRecord::Rules { at: 7, until: 8, text: b"\xff".to_vec() };
         let denied = RobotsRecord::Denied { run: 7, why: "503".to_owned() };
         for record in [rules, denied] {

@@ -8,11 +8,12 @@ mod disk;
 mod entry;
 mod recent;
 mod rows;
+mod visits;
 
 use std::fmt;
 
 pub use disk::DiskFrontier;
-pub use entry::{Entry, HostRecord, Left, Queued, RobotsRecord};
+pub use entry::{Entry, HostRecord, Left, Queued, RobotsRecord, Visit};
 
 /// Whether a URL has been seen, and what became of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,6 +75,16 @@ pub trait Frontier {
 
     /// What was taken is to be tried again: it goes to the end of its host's queue.
     fn put_back(&mut self, queued: &Queued);
+
+    /// What is over is to be fetched again at `time`, with what its [`Entry::visit`] says. Of each URL that is said once, until it is [queued](Self::queue_visits).
+    fn visit_again(&mut self, entry: &Entry, time: u64);
+
+    /// Queues what is to be fetched again by `now`, `most` of it at most, and first what was to be so first. Returns whether there may be more.
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be read.
+    fn queue_visits(&mut self, now: u64, most: usize) -> Result<bool, FrontierError>;
 
     /// Wakes `most` hosts at most whose time has come by `now`, first those that have waited longest.
     ///

@@ -49,6 +49,14 @@ pub(super) fn faults_of(head: &[u8], length: u64) -> Option<String> {
     None
 }
 
+/// The status of a head, and its Content-Type.
+pub(super) fn status_and_type(head: &[u8]) -> (Option<String>, Option<String>) {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let status = lines(head).next().and_then(|line| line.split(|byte| *byte == b' ').nth(1));
+    let media = lines(head).skip(1).find(|line| names(line, "content-type"));
+    (status.map(text).filter(|status| !status.is_empty()), media.map(|line| text(value(line))))
+}
+
 /// Where the head at the beginning of `bytes` ends.
 pub(super) fn end_of_head(bytes: &[u8]) -> Option<usize> {
     let end = bytes.windows(4).position(|window| window == b"\r\n\r\n");

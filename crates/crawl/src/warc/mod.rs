@@ -8,8 +8,11 @@ mod check;
 mod date;
 mod digest;
 mod http_head;
+mod index;
 mod reader;
 mod record;
+mod surt;
+mod wacz;
 mod writer;
 
 /// The digest of a payload, as records have it.
@@ -18,5 +21,8 @@ pub fn digest_of(payload: &[u8]) -> String {
 }
 
 pub use check::{Checked, Fault, check};
+pub use index::index;
 pub use reader::cut_back;
-pub use writer::{Exchange, Original, Place, Position, Truncated, Writer, WriterConfig};
+pub use surt::surt;
+pub use wacz::{Packed, WaczConfig, pack};
+pub use writer::{Exchange, Original, Place, Position, Same, Truncated, Writer, WriterConfig};

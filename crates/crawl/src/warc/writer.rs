@@ -47,7 +47,7 @@ pub struct Place {
     pub id: String,
     /// Its date.
     pub date: String,
-    /// The digest of the payload.
+    /// The digest of the payload, or of the one that it is the same as.
     pub payload_digest: String,
     /// The name of the file.
     pub file: String,
@@ -107,6 +107,26 @@ pub struct Original {
     pub url: String,
     /// Of when, as WARC has it.
     pub date: String,
+    /// How that is known.
+    pub same: Same,
+}
+
+/// How it is known that a payload is that of another record (WARC 1.1, 6.7).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Same {
+    /// It has the same digest.
+    Payload,
+    /// The server says so (304), and has sent none: this is the digest of that one.
+    Unmodified(String),
+}
+
+impl Same {
+    fn profile(&self) -> &'static str {
+        match self {
+            Same::Payload => "http://netpreserve.org/warc/1.1/revisit/identical-payload-digest",
+            Same::Unmodified(_) => "http://netpreserve.org/warc/1.1/revisit/server-not-modified",
+        }
+    }
 }
 
 /// Writes records to files of a folder, one after the other.
@@ -161,7 +181,10 @@ impl Writer {
     pub fn write(&mut self, exchange: &Exchange<'_>) -> io::Result<Place> {
         self.ready(exchange.date)?;
         let when = date(exchange.date);
-        let payload_digest = Digest::of(exchange.body);
+        let payload_digest = match exchange.original.map(|original| &original.same) {
+            Some(Same::Unmodified(digest)) => digest.clone(),
+            Some(Same::Payload) | None => Digest::of(exchange.body),
+        };
         let [id, request, metadata] = [self.id(), self.id(), self.id()];
         let place = Place {
             id: id.clone(),
@@ -187,10 +210,7 @@ impl Writer {
         let response = match exchange.original {
             None => record.member(&[&head, exchange.body], &mut self.gzip)?,
             Some(original) => record
-                .field(
-                    "WARC-Profile",
-                    "http://netpreserve.org/warc/1.1/revisit/identical-payload-digest",
-                )
+                .field("WARC-Profile", original.same.profile())
                 .field("WARC-Refers-To-Target-URI", &original.url)
                 .field("WARC-Refers-To-Date", &original.date)
                 .member(&[&head], &mut self.gzip)?,

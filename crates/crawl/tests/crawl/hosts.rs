@@ -224,6 +224,7 @@ fn a_clock_that_was_wrong_in_an_earlier_run_holds_no_host() {
             redirects: 0,
             tries: 0,
             via: String::new(),
+            visit: None,
         };
         before.add(&entry).unwrap();
     }

@@ -11,6 +11,7 @@ mod hosts;
 mod kills;
 mod politeness;
 mod rates;
+mod recrawl;
 mod robots;
 mod robots_commons;
 mod robots_google;

@@ -1,7 +1,7 @@
 //! WARC files: what is written is what others read, what is broken is found, and what a crash leaves is cut away.
 
 use std::fs;
-use std::io::{ErrorKind, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, SystemTime};
@@ -9,8 +9,10 @@ use std::time::{Duration, SystemTime};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use ringdove_crawl::warc::{
-    Exchange, Original, Position, Truncated, Writer, WriterConfig, check, cut_back,
+    Exchange, Original, Packed, Position, Same, Truncated, WaczConfig, Writer, WriterConfig, check,
+    cut_back, index, pack,
 };
+use sha2::{Digest as _, Sha256};
 
 const REQUEST: &[u8] = b"GET /x HTTP/1.1\r\nHost: a.example\r\n\r\n";
 const CHUNKED: &[u8] =
@@ -61,6 +63,7 @@ fn good_file(folder: &Path, revisits: Revisits) -> PathBuf {
         let original = Original {
             url: "http://a.example/x".to_owned(),
             date: "2023-11-14T22:13:20.000Z".to_owned(),
+            same: Same::Payload,
         };
         let again = Exchange {
             original: Some(&original),
@@ -279,4 +282,121 @@ fn broken_files_are_told_from_good_ones() {
             Some(expected) => assert!(told.contains(expected), "{name}: {told}"),
         }
     }
+}
+
+fn indexed(files: &[PathBuf]) -> String {
+    let mut out = Vec::new();
+    let lines = index(files, &mut out).unwrap();
+    let text = String::from_utf8(out).unwrap();
+    assert_eq!(text.lines().count() as u64, lines);
+    text
+}
+
+#[test]
+fn an_index_is_what_cdxj_indexer_writes() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut writer = Writer::open(config(folder.path(), 1_500), &Position::default()).unwrap();
+    for at in 0..6 {
+        let url = format!("http://www.{at}.example:8080/B/?z={at}&a=%41");
+        writer.write(&exchange(&url, url.as_bytes(), &[("via", url.clone())])).unwrap();
+    }
+    let head = b"HTTP/1.1 304 Not Modified\r\nETag: x\r\n\r\n";
+    let original = Original {
+        url: "http://a.example/".to_owned(),
+        date: "2023-11-14T22:13:20.000Z".to_owned(),
+        same: Same::Unmodified("sha1:3I42H3S6NNFQ2MSVX7XZKYAYSCX5QBYJ".to_owned()),
+    };
+    let again = Exchange {
+        head,
+        original: Some(&original),
+        ..exchange("http://0.example/\u{e9}", b"", &[])
+    };
+    writer.write(&again).unwrap();
+    writer.sync().unwrap();
+    let mut files: Vec<_> =
+        fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap().path()).collect();
+    files.sort();
+    assert!(files.len() > 1);
+    let index = indexed(&files);
+    let name = |at: usize| files[at].file_name().unwrap().to_str().unwrap();
+    let first = index.lines().next().unwrap();
+    let begin = "example,0)/%c3%a9 20231114221320 {\"url\": \"http://0.example/\\u00e9\", \
+                 \"mime\": \"warc/revisit\", \"status\": \"304\", \
+                 \"digest\": \"sha1:3I42H3S6NNFQ2MSVX7XZKYAYSCX5QBYJ\", \"length\": \"";
+    assert!(first.starts_with(begin) && first.contains(name(files.len() - 1)), "{first}");
+    let second = index.lines().nth(1).unwrap();
+    let begin = "example,0:8080)/b?a=a&z=0 20231114221320 {\"url\": ";
+    assert!(
+        second.starts_with(begin)
+            && second.contains("\"mime\": \"text/html\", \"status\": \"200\""),
+        "{second}"
+    );
+    assert_eq!(index.lines().count(), 7);
+    match Command::new("cdxj-indexer").arg("--sort").args(&files).output() {
+        Ok(output) => assert_eq!(String::from_utf8_lossy(&output.stdout), index),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            eprintln!("skipped: cdxj-indexer is not installed (pip install cdxj-indexer)");
+        }
+        Err(error) => panic!("{error}"),
+    }
+    // a file that is broken has no index
+    let bytes = fs::read(&files[0]).unwrap();
+    fs::write(&files[0], &bytes[..bytes.len() - 1]).unwrap();
+    let error = ringdove_crawl::warc::index(&files, &mut Vec::new()).unwrap_err();
+    assert!(error.to_string().contains(name(0)), "{error}");
+}
+
+#[test]
+fn a_package_has_the_files_as_they_are_and_says_what_they_come_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let files = [good_file(folder.path(), Revisits::One)];
+    let name = files[0].file_name().unwrap().to_str().unwrap().to_owned();
+    let aside = tempfile::tempdir().unwrap();
+    let out = aside.path().join("x.wacz");
+    let config = WaczConfig {
+        title: Some("a title".to_owned()),
+        software: "test".to_owned(),
+        created: SystemTime::UNIX_EPOCH,
+    };
+    assert_eq!(pack(&files, &out, &config).unwrap(), Packed { records: 4, pages: 3 });
+    // it is not written over
+    assert_eq!(pack(&files, &out, &config).unwrap_err().kind(), ErrorKind::AlreadyExists);
+    assert_eq!(fs::read_dir(aside.path()).unwrap().count(), 1);
+    let mut package = zip::ZipArchive::new(fs::File::open(&out).unwrap()).unwrap();
+    let mut read = |name: &str| {
+        let mut entry = package.by_name(name).unwrap();
+        assert_eq!(entry.compression(), zip::CompressionMethod::Stored, "{name}");
+        let mut bytes = Vec::new();
+        entry.read_to_end(&mut bytes).unwrap();
+        bytes
+    };
+    assert_eq!(read(&format!("archive/{name}")), fs::read(&files[0]).unwrap());
+    assert_eq!(read("indexes/index.cdx"), indexed(&files).into_bytes());
+    let pages = String::from_utf8(read("pages/pages.jsonl")).unwrap();
+    let pages: Vec<serde_json::Value> =
+        pages.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(pages[0]["format"], "json-pages-1.0");
+    assert_eq!((pages.len(), &pages[1]["url"]), (4, &"http://a.example/x".into()));
+    assert_eq!(pages[1]["ts"], "2023-11-14T22:13:20.000Z");
+    let digest: serde_json::Value =
+        serde_json::from_slice(&read("datapackage-digest.json")).unwrap();
+    let said = read("datapackage.json");
+    let sum = |bytes: &[u8]| format!("sha256:{}", hex(&Sha256::digest(bytes)));
+    assert_eq!(digest["hash"], sum(&said));
+    let said: serde_json::Value = serde_json::from_slice(&said).unwrap();
+    assert_eq!((&said["wacz_version"], &said["title"]), (&"1.1.1".into(), &"a title".into()));
+    let resources = said["resources"].as_array().unwrap();
+    assert_eq!(resources.len(), 3);
+    for resource in resources {
+        let bytes = read(resource["path"].as_str().unwrap());
+        assert_eq!(resource["hash"], sum(&bytes));
+        assert_eq!(resource["bytes"], bytes.len());
+    }
+    let two = [files[0].clone(), files[0].clone()];
+    let error = pack(&two, &aside.path().join("y.wacz"), &config).unwrap_err();
+    assert!(error.to_string().contains("two files"), "{error}");
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
