@@ -332,6 +332,10 @@ pub(crate) const ZERO_COPY_LOANS: usize = 512;
 /// sooner. Then it is reset, and the slots come back.
 pub(crate) const LINGER: Duration = Duration::from_secs(5);
 
+/// Closes that a kernel may hold back which is late with them (before Linux 6.13), if there are fewer streams: then receives are begun anew,
+/// which takes two operations for each stream.
+pub(crate) const HELD_CLOSES: usize = 64;
+
 /// Bytes of a URL that a Location leads to, and of the Location itself. RFC 9110, 4.1 asks for 8,000 at
 /// least; each that was followed is kept until the transfer ends.
 pub(crate) const LOCATION: usize = 16 * 1024;

@@ -116,6 +116,9 @@ pub struct Driver {
     why: String,
 }
 
+/// What is to be said of [`Kind::Ring`] where [`Streams::closes_late`].
+const CLOSES_LATE: &str = "with 'ring' this kernel keeps sockets that are closed while older ones wait (Linux 6.13 does not)";
+
 enum Inner {
     Ring(RingDriver),
     Epoll(EpollDriver),
@@ -146,9 +149,14 @@ impl Driver {
     ///
     /// When not even epoll can be had.
     pub fn auto(config: Config) -> Result<Driver, DriverError> {
+        Driver::pick(config, &ring::Options::default())
+    }
+
+    fn pick(config: Config, options: &ring::Options) -> Result<Driver, DriverError> {
         let mut refusals = Vec::new();
         for kind in [Kind::Ring, Kind::Poll] {
-            match Driver::new(kind, config.clone()) {
+            match Driver::with_ring(kind, config.clone(), options) {
+                Ok(driver) if driver.closes_late() => refusals.push(CLOSES_LATE.to_owned()),
                 Ok(driver) => {
                     refusals.push(if kind == Kind::Ring {
                         "all of io_uring that it needs works here".to_owned()
@@ -196,7 +204,16 @@ impl Driver {
                 .map(Inner::Poll)
                 .map_err(|error| refused(error.to_string()))?,
         };
-        Ok(Driver { inner, why: "it was asked for".to_owned() })
+        let mut driver = Driver { inner, why: "it was asked for".to_owned() };
+        if driver.closes_late() {
+            driver.why = format!("{}; {CLOSES_LATE}", driver.why);
+        }
+        Ok(driver)
+    }
+
+    /// Whether the kernel keeps what it closes for longer than this driver wants: see [`Streams::closes_late`].
+    fn closes_late(&self) -> bool {
+        self.streams().is_some_and(Streams::closes_late)
     }
 
     /// Which driver this is.
@@ -554,5 +571,24 @@ fn soonest<T: Ord>(one: Option<T>, other: Option<T>) -> Option<T> {
     match (one, other) {
         (Some(one), Some(other)) => Some(one.min(other)),
         (one, other) => one.or(other),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Where the kernel is late to close, `ring` is for who asks for it.
+    #[test]
+    fn where_closes_are_late_polls_are_picked() {
+        let late = ring::Options { closes_late: true, ..ring::Options::default() };
+        let driver = match Driver::with_ring(Kind::Ring, Config::default(), &late) {
+            Ok(driver) => driver,
+            Err(refused) => return eprintln!("skipped: {refused}"),
+        };
+        assert_eq!(driver.why(), format!("it was asked for; {CLOSES_LATE}"));
+        let driver = Driver::pick(Config::default(), &late).expect("polls at least");
+        assert_eq!(driver.kind(), Kind::Poll);
+        assert_eq!(driver.why(), format!("{CLOSES_LATE}; polls on io_uring work"));
     }
 }

@@ -16,6 +16,7 @@
 pub mod affinity;
 mod buffers;
 pub mod clock;
+mod closes;
 pub mod count;
 mod enter;
 pub mod epoll;

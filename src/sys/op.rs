@@ -28,6 +28,10 @@ pub(super) enum Op {
         interest: Interest,
         multishot: bool,
     },
+    /// POLL_ADD of a direct descriptor, for what can be read, once.
+    PollDirect {
+        direct: u32,
+    },
     /// LINK_TIMEOUT, absolute; linked to the operation pushed before it.
     LinkTimeout {
         until: Time,
@@ -89,6 +93,10 @@ pub(super) enum Op {
     Unacknowledged {
         direct: u32,
     },
+    /// SHUTDOWN of both directions. A worker of the kernel's does it, whatever the socket.
+    Shutdown {
+        direct: u32,
+    },
     /// CLOSE of a direct descriptor.
     Close {
         direct: u32,
@@ -136,6 +144,9 @@ impl Op {
             Op::Nop => opcode::Nop::new().build(),
             Op::PollAdd { fd, interest, multishot } => {
                 opcode::PollAdd::new(Fd(fd), interest.bits()).multi(multishot).build()
+            }
+            Op::PollDirect { direct } => {
+                opcode::PollAdd::new(Fixed(direct), Interest::RECV.bits()).build()
             }
             Op::LinkTimeout { until } => {
                 cell.timespec = timespec(until);
@@ -185,6 +196,9 @@ impl Op {
                     .flags(squeue::Flags::BUFFER_SELECT)
             }
             Op::Cancel { target } => opcode::AsyncCancel::new(target.to_bits()).build(),
+            Op::Shutdown { direct } => {
+                opcode::Shutdown::new(Fixed(direct), libc::SHUT_RDWR).build()
+            }
             Op::Close { direct } => opcode::Close::new(Fixed(direct)).build(),
             Op::File(op) => op.entry(),
         }

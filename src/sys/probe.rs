@@ -13,6 +13,7 @@ use std::time::Duration;
 use io_uring::{IoUring, Parameters, opcode};
 
 use super::clock;
+use super::closes;
 use super::count::{self, Counter};
 use super::errno::Errno;
 use super::readiness::Interest;
@@ -136,6 +137,7 @@ const SMALL: Options = Options {
     sq_poll: None,
     busy_poll: None,
     zero_copy: ZeroCopy::Never,
+    closes_late: false,
 };
 
 fn climb() -> Vec<Finding> {
@@ -258,6 +260,15 @@ fn registered(call: impl FnOnce() -> io::Result<()>) -> Result<(), Errno> {
     call().map_err(Errno::from)
 }
 
+/// Whether a direct descriptor is let go of beside one on which something waits; the ring has a table of them.
+fn close(ring: &mut Ring) -> Result<(), String> {
+    match closes::are_late(ring) {
+        Ok(false) => Ok(()),
+        Ok(true) => Err("it is late (Linux 6.13 is not)".to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
 fn trials(ring: &mut Ring) -> Vec<Finding> {
     let refused = |errno: Errno| errno.to_string();
     let finding = |name, need, outcome| Finding { topic: Topic::Trial, name, need, outcome };
@@ -273,12 +284,14 @@ fn trials(ring: &mut Ring) -> Vec<Finding> {
         Some(Completion::DeadlinePassed { .. }) => Ok(()),
         other => Err(format!("not what was expected: {other:?}")),
     });
+    let close = close(ring);
     let absolute = ring.report().absolute_wait.then_some(()).ok_or_else(|| LACKS.to_owned());
     vec![
         finding("a no-op", Need::Readiness, nop),
         finding("a poll", Need::Readiness, poll),
         finding("a poll's linked deadline", Need::Readiness, deadline),
         finding("a wait until an absolute time", Need::Nothing, absolute),
+        finding("a close beside what waits", Need::Nothing, close),
     ]
 }
 

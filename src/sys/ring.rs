@@ -626,6 +626,8 @@ impl Ring {
                 self.owed_slotless -= 1;
                 None
             }
+            // of a trial, by a kernel that is late
+            Some(Kind::Released) => None,
             // a stream's, which is interpreted elsewhere, or nobody's
             _ => {
                 count::add(Counter::StaleCqes, 1);

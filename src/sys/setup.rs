@@ -39,6 +39,9 @@ pub struct Options {
     pub busy_poll: Option<Duration>,
     /// When streams send without a copy: see [`ZeroCopy`].
     pub zero_copy: ZeroCopy,
+    /// Take the kernel for one that closes direct descriptors late, as those before Linux 6.13 do, without a trial: streams then
+    /// tell their peers of the end by a SHUTDOWN first. For tests of what is done there.
+    pub closes_late: bool,
 }
 
 impl Default for Options {
@@ -52,6 +55,7 @@ impl Default for Options {
             sq_poll: None,
             busy_poll: None,
             zero_copy: ZeroCopy::Auto,
+            closes_late: false,
         }
     }
 }

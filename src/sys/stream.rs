@@ -35,6 +35,8 @@ pub(super) struct Stream {
     taken: (u32, u32),
     /// Questions what the peer has yet to acknowledge that are not answered.
     asks: u32,
+    /// A CLOSE is late here: the peer is told of the end by a SHUTDOWN first.
+    pub(super) tells: bool,
 }
 
 /// The direct descriptor.
@@ -55,6 +57,10 @@ pub(super) enum Socket {
     Connected,
     /// It could not be connected; the descriptor is to be closed.
     Broken,
+    /// Closed: a SHUTDOWN is in flight.
+    Telling,
+    /// Closed, and the peer was told; the descriptor is to be closed.
+    Told,
     /// There is none (any more). Only a caller who has not closed the stream can have another one opened.
     None,
 }
@@ -102,6 +108,7 @@ pub(super) enum Want {
     CancelRecv,
     Send,
     Recv { multishot: bool },
+    Shutdown,
     Close,
 }
 
@@ -155,6 +162,7 @@ impl Stream {
             in_pieces: false,
             taken: (0, 0),
             asks: 0,
+            tells: false,
         }
     }
 
@@ -167,7 +175,9 @@ impl Stream {
     pub(super) fn want(&self) -> Option<Want> {
         match self.socket {
             Socket::Wanted | Socket::Made if self.open => Some(Want::Open),
-            Socket::Broken | Socket::Made => Some(Want::Close),
+            // a connect that was cancelled is on its way to the peer, and a Unix socket is connected as it is made
+            Socket::Broken | Socket::Made => Some(self.end()),
+            Socket::Told => Some(Want::Close),
             Socket::Opening { cancelling: false, tries, .. } if !self.open => {
                 // which of the chain's operations is in flight is not known
                 let flight = self.send != Send::Idle;
@@ -175,8 +185,8 @@ impl Stream {
             }
             Socket::Connected => self.want_connected(),
             // a cancel may have missed what began before the descriptor was closed
-            Socket::None if !self.open => self.want_end(),
-            Socket::Wanted | Socket::Opening { .. } | Socket::None => None,
+            Socket::Telling | Socket::None if !self.open => self.want_end(),
+            Socket::Wanted | Socket::Opening { .. } | Socket::Telling | Socket::None => None,
         }
     }
 
@@ -200,7 +210,13 @@ impl Stream {
         }
         // until all was acknowledged, no FIN could be; and only who has a descriptor can be reset
         let lingers = self.lent > 0 && !self.hurries;
-        (!self.open && !lingers).then_some(Want::Close)
+        (!self.open && !lingers).then(|| self.end())
+    }
+
+    /// What ends its socket. The peer of a datagram socket hears of no end.
+    fn end(&self) -> Want {
+        let tells = self.tells && !self.open && !self.datagrams;
+        if tells { Want::Shutdown } else { Want::Close }
     }
 
     /// The next operation of a closed stream that has to be cancelled, if any.
@@ -238,6 +254,10 @@ impl Stream {
             }
             Want::Recv { multishot } => {
                 self.recv = Recv::Armed { multishot };
+                self.owed += 1;
+            }
+            Want::Shutdown => {
+                self.socket = Socket::Telling;
                 self.owed += 1;
             }
             Want::Close => self.socket = Socket::None,
@@ -342,6 +362,7 @@ impl Stream {
             Kind::CancelSend => self.handle_cancel(fact, Want::CancelSend),
             Kind::CancelRecv => self.handle_cancel(fact, Want::CancelRecv),
             Kind::Unacknowledged => self.handle_unacknowledged(fact),
+            Kind::Shutdown => self.handle_shutdown(),
             _ => Heard::Nothing,
         };
         if self.open { heard } else { Heard::Nothing }
@@ -489,6 +510,15 @@ impl Stream {
         }
     }
 
+    /// Whatever it says, nothing more can be told.
+    fn handle_shutdown(&mut self) -> Heard {
+        self.owed -= 1;
+        if self.socket == Socket::Telling {
+            self.socket = Socket::Told;
+        }
+        Heard::Nothing
+    }
+
     /// A cancel that found nothing came too late, or before its target was issued: if that is still in
     /// flight it is tried again.
     fn handle_cancel(&mut self, fact: Fact, what: Want) -> Heard {
@@ -520,6 +550,9 @@ mod tests {
         recv: bool,
         cancels: Vec<Kind>,
         file: bool,
+        /// A SHUTDOWN is in flight.
+        telling: bool,
+        told: bool,
         /// The peer says nothing and reads nothing: what waits for it ends when it is cancelled.
         silent: bool,
         /// Cancels that have found their target.
@@ -558,7 +591,13 @@ mod tests {
                 Want::Recv { .. } => {
                     assert!(!std::mem::replace(&mut self.recv, true), "two receives")
                 }
+                Want::Shutdown => {
+                    assert!(hurries || self.loans == 0, "it does not linger");
+                    assert!(self.file && !self.told, "nobody to be told");
+                    assert!(!std::mem::replace(&mut self.telling, true), "told twice");
+                }
                 Want::Close => {
+                    assert!(!self.telling, "closed before the peer is told");
                     assert!(hurries || self.loans == 0, "it does not linger");
                     assert!(std::mem::replace(&mut self.file, false), "closed twice");
                 }
@@ -576,7 +615,7 @@ mod tests {
         fn post(&mut self, random: &mut Random) -> Option<Fact> {
             let error =
                 [libc::ECONNREFUSED, libc::EMFILE, libc::ECANCELED][random.below(3) as usize];
-            match random.below(4) {
+            match random.below(5) {
                 0 => {
                     let flight = self.chain?;
                     if std::mem::take(&mut self.unmade) {
@@ -634,6 +673,11 @@ mod tests {
                     }
                     Some(fact(kind, if missed { -libc::ENOENT } else { 0 }, false))
                 }
+                4 if std::mem::take(&mut self.telling) => {
+                    self.told = true;
+                    let res = [0, -libc::ENOTCONN, -libc::ECANCELED];
+                    Some(fact(Kind::Shutdown, res[random.below(3) as usize], false))
+                }
                 _ => None,
             }
         }
@@ -671,8 +715,9 @@ mod tests {
                 stream.made();
                 kernel.file = true;
             }
+            stream.tells = random.below(2) == 0;
             let close_at = random.below(60);
-            let mut ended = false;
+            let (mut ended, mut connected) = (false, false);
             for step in 0..2000 {
                 push_all(&mut stream, &mut kernel, &mut random);
                 if stream.is_over() {
@@ -689,6 +734,7 @@ mod tests {
                 }
                 match random.below(8) {
                     _ if step == close_at => {
+                        connected = stream.socket == Socket::Connected;
                         stream.close();
                         kernel.silent = random.below(2) == 0;
                     }
@@ -717,6 +763,9 @@ mod tests {
             assert_eq!(stream.owed, 0, "seed {seed}");
             let nothing = kernel.chain.is_none() && !kernel.send && !kernel.recv && !kernel.file;
             assert!(nothing && kernel.cancels.is_empty(), "seed {seed}: the kernel has something");
+            let tells = stream.tells && connected && !stream.datagrams;
+            assert!(kernel.told || !tells, "seed {seed}: the peer was not told");
+            assert!(stream.tells || !kernel.told, "seed {seed}: a worker for nothing");
         }
     }
 

@@ -19,6 +19,7 @@ use io_uring::{cqueue, squeue};
 
 use super::buffers::{BufferId, BufferRing, Buffers};
 use super::clock;
+use super::closes;
 use super::count::{self, Counter};
 use super::errno::Errno;
 use super::file::{FileDone, FileOp};
@@ -94,6 +95,10 @@ pub struct Streams {
     turn: u32,
     /// Options of sockets can be set by an operation.
     sets_options: bool,
+    /// What is closed is let go of when what is older is over.
+    closes_late: bool,
+    /// Closes since receives were begun anew, where that is so.
+    held: usize,
     zero_copy: ZeroCopy,
     patience: Duration,
 }
@@ -125,6 +130,14 @@ impl Streams {
         let buffers = BufferRing::register(ring.io_uring(), GROUP, room.buffers)
             .map_err(registered("PBUF_RING (provided buffers)"))?;
         let Found { sets_options, zero_copy } = trial::run(&mut ring, options.zero_copy)?;
+        // alone it waits for nobody
+        let may_wait = room.streams >= closes::PLACES;
+        let closes_late = options.closes_late || may_wait && closes::are_late(&mut ring)?;
+        let zero_copy = match zero_copy {
+            // who does not read could be reset, but too late
+            ZeroCopy::Auto if closes_late => ZeroCopy::Never,
+            zero_copy => zero_copy,
+        };
         Ok(Streams {
             ring,
             entries: Slab::new(),
@@ -143,6 +156,8 @@ impl Streams {
             room,
             turn: 0,
             sets_options,
+            closes_late,
+            held: 0,
             zero_copy,
             patience: DROP_PATIENCE,
         })
@@ -161,6 +176,13 @@ impl Streams {
     /// Whether TCP_NODELAY is set on the ring (Linux 6.7).
     pub fn sets_nodelay(&self) -> bool {
         self.sets_options
+    }
+
+    /// Whether the kernel lets go of a socket that is closed only when all operations are over that were begun before, on
+    /// whichever stream (before Linux 6.13). Peers are told of the end by a SHUTDOWN there, and receives are
+    /// begun anew now and then.
+    pub fn closes_late(&self) -> bool {
+        self.closes_late
     }
 
     /// When large sends go without a copy: never where the kernel has no such sends.
@@ -261,8 +283,10 @@ impl Streams {
         if self.entries.len() >= self.room.streams as usize {
             return Err(Refused { step: Step::Socket, errno: Errno::EMFILE });
         }
+        let mut state = stream(dial.transport == Transport::Datagram);
+        state.tells = self.closes_late;
         let id = self.entries.insert(Entry {
-            state: stream(dial.transport == Transport::Datagram),
+            state,
             user,
             dial,
             deadline,
@@ -568,7 +592,29 @@ impl Streams {
                 self.free_if_over(id);
             }
         }
+        // all of them cost no more than the closes that they are begun anew for
+        if self.held >= limits::HELD_CLOSES.max(self.entries.len()) {
+            self.begin_receives_anew();
+        }
         self.turn = self.turn.wrapping_add(1);
+    }
+
+    /// Has receives of before the last closes end, so that the kernel lets go of what was closed: what was heard of one that
+    /// was cancelled, it is armed again.
+    #[cold]
+    fn begin_receives_anew(&mut self) {
+        let is_armed = |entry: &Entry| {
+            let armed = matches!(entry.state.recv, Recv::Armed { .. });
+            armed && entry.state.socket == Socket::Connected
+        };
+        let armed = self.entries.iter().filter(|(_, entry)| is_armed(entry));
+        for id in armed.map(|(id, _)| id).collect::<Vec<_>>() {
+            if self.push(id, Want::CancelRecv).is_err() {
+                // those that were pushed are no longer armed
+                return;
+            }
+        }
+        self.held = 0;
     }
 
     /// Has closed streams wait no longer that have waited long enough. When to do so again, if before `until`.
@@ -808,8 +854,10 @@ impl Streams {
             Want::Recv { multishot } => {
                 (token(Kind::Recv), recv_op(direct, &entry.state, multishot), none)
             }
+            Want::Shutdown => (token(Kind::Shutdown), Op::Shutdown { direct }, none),
             Want::Close => {
                 self.closing = true;
+                self.held += usize::from(self.closes_late);
                 if entry.state.lent > 0 && self.sets_options {
                     let silent = squeue::Flags::SKIP_SUCCESS;
                     self.ring.push(Op::Linger { direct }, token(Kind::Linger), silent);

@@ -25,6 +25,8 @@ pub enum Kind {
     File,
     /// ASYNC_CANCEL of one; belongs to no slot.
     CancelFile,
+    /// The tag of a direct descriptor whose file was let go of; belongs to no slot, and comes when it comes.
+    Released,
     /// SOCKET, of a stream.
     Socket,
     /// URING_CMD that sets TCP_NODELAY.
@@ -49,12 +51,14 @@ pub enum Kind {
     Linger,
     /// CLOSE of a direct descriptor.
     Close,
+    /// SHUTDOWN, before a CLOSE that is late.
+    Shutdown,
     /// URING_CMD that asks SIOCOUTQ.
     Unacknowledged,
 }
 
 impl Kind {
-    const ALL: [Kind; 21] = [
+    const ALL: [Kind; 23] = [
         Kind::Poll,
         Kind::PollDeadline,
         Kind::PollRemove,
@@ -63,6 +67,7 @@ impl Kind {
         Kind::Nop,
         Kind::File,
         Kind::CancelFile,
+        Kind::Released,
         Kind::Socket,
         Kind::Nodelay,
         Kind::Connect,
@@ -75,6 +80,7 @@ impl Kind {
         Kind::CancelRecv,
         Kind::Linger,
         Kind::Close,
+        Kind::Shutdown,
         Kind::Unacknowledged,
     ];
 

@@ -6,7 +6,7 @@ use ringdove::driver::Kind;
 use ringdove::sys::ring::SetupFlag;
 use ringdove::{Config, Request};
 
-use crate::run::{Recorder, Run, Transfer, on_every_driver, policy};
+use crate::run::{Recorder, Run, Transfer, closes_late, on_every_driver, policy};
 use ringdove_test_support::PATIENCE;
 use ringdove_test_support::certs::Authority;
 use ringdove_test_support::dead_end::Blackhole;
@@ -222,7 +222,10 @@ fn the_only_one_without_another_turn(kind: Kind) {
             run.driver.turn(Some(Duration::ZERO)).expect("the driver can go on");
         }
         run.driver.remove(transfer.id).expect("it runs");
-        assert_eq!(run.driver.ring_in_use().unwrap_or_default().streams, 0);
+        // what a worker has to do first is done when it is
+        if !closes_late(&run.driver) {
+            assert_eq!(run.driver.ring_in_use().unwrap_or_default().streams, 0);
+        }
         assert_peer_sees_the_end(&server);
     }
 }

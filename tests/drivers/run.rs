@@ -9,7 +9,7 @@ use ringdove::driver::Kind;
 use ringdove::engine::{Flow, Handler, Outcome};
 use ringdove::error::{Deadline, Phase};
 use ringdove::protocol::{ResponseHead, Version};
-use ringdove::sys::ring;
+use ringdove::sys::{Streams, ring};
 use ringdove::{Config, Driver, Error, Options, Redirect, Request, TlsPolicy, TransferId};
 
 use ringdove_test_support::certs::Authority;
@@ -63,18 +63,20 @@ pub(crate) fn isolated_under(wrapper: &[&str], driver: &str, path: &str, behavio
         return;
     };
     isolated::run(test_name(path), wrapper, || {
-        if let Err(refused) = Driver::new(kind, Config::default()) {
-            eprintln!("skipped: {refused}");
-            return;
-        }
+        let late = match Driver::new(kind, Config::default()) {
+            Ok(driver) => closes_late(&driver),
+            Err(refused) => return eprintln!("skipped: {refused}"),
+        };
         let census = Census::take();
         behaviour(kind);
-        census.assert_restored(PATIENCE);
+        // such a kernel keeps one worker for as long as the thread that it works for
+        let spared: &[&str] = if late { &["iou-wrk-"] } else { &[] };
+        census.assert_restored_but_for(spared, PATIENCE);
     });
 }
 
 /// RINGDOVE_RING has the suite run on rings of another kind: `sq-poll`, `min-wait`, `busy-poll`,
-/// `zero-copy`.
+/// `late-closes`, `zero-copy`.
 fn ring_options() -> ring::Options {
     let mut options = ring::Options::default();
     match std::env::var("RINGDOVE_RING").as_deref() {
@@ -84,6 +86,7 @@ fn ring_options() -> ring::Options {
             options.batch = Some(ring::Batch { completions: 16, within });
         }
         Ok("busy-poll") => options.busy_poll = Some(Duration::from_micros(50)),
+        Ok("late-closes") => options.closes_late = true,
         Ok("zero-copy") => options.zero_copy = ring::ZeroCopy::Always,
         Ok(unknown) => panic!("RINGDOVE_RING={unknown}: there is no such ring"),
         Err(_) => {}
@@ -238,7 +241,7 @@ impl Drop for Run {
         if std::thread::panicking() {
             return;
         }
-        if !self.reads_files {
+        if !self.reads_files && !closes_late(&self.driver) {
             assert_eq!(workers(), [""; 0], "an operation fell to a worker of io_uring");
         }
         self.driver.close_idle().unwrap();
@@ -252,6 +255,11 @@ impl Drop for Run {
         assert_eq!(stats.added, stats.succeeded + stats.failed + stats.removed, "{stats:?}");
         assert!(self.driver.is_empty());
     }
+}
+
+/// Whether the kernel is late to close what this driver closes, or is taken for one that is: it is shut down before, by a worker.
+pub(crate) fn closes_late(driver: &Driver) -> bool {
+    driver.streams().is_some_and(Streams::closes_late)
 }
 
 /// Threads of io_uring that do what cannot be done without waiting, as far as there is a descriptor to look for them.

@@ -12,7 +12,7 @@ use ringdove::engine::{Family, Sources};
 use ringdove::error::{Cause, Operation};
 use ringdove::{Config, Options, TlsPolicy, Ways};
 
-use crate::run::{Run, on_every_driver};
+use crate::run::{Run, closes_late, on_every_driver};
 use ringdove_test_support::certs::Authority;
 use ringdove_test_support::hostile::{Plan, Script};
 
@@ -165,6 +165,11 @@ fn more_connections_than_local_ports(kind: Kind) {
         .expect("free ports");
     let bind = Bind { ports: Some(first..=first + 3), ..Bind::default() };
     let mut run = Run::new(kind);
+    if closes_late(&run.driver) {
+        return eprintln!(
+            "skipped: the kernel closes late, and gives no port back when it is wanted"
+        );
+    }
     let ways = from([bind]);
     let transfers: Vec<_> =
         (0..12).map(|_| run.get_with(&server.url("/"), by(ways.clone()))).collect();

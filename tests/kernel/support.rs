@@ -133,11 +133,14 @@ pub(crate) fn within(time: Duration) -> Option<Time> {
     Some(clock::now() + time)
 }
 
-/// io-wq workers are threads of the process, named `iou-wrk-` and the thread they work for.
+/// Those of the calling thread: io-wq workers are threads of the process, named `iou-wrk-` and the thread they work for.
 pub(crate) fn workers() -> Vec<String> {
+    let thread = std::fs::read_link("/proc/thread-self").expect("proc");
+    let thread = thread.file_name().and_then(|name| name.to_str()).expect("a number");
+    let ours = format!("iou-wrk-{thread}");
     std::fs::read_dir("/proc/self/task")
         .expect("proc")
         .filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("comm")).ok())
-        .filter(|name| name.starts_with("iou-wrk"))
+        .filter(|name| name.trim_end() == ours)
         .collect()
 }

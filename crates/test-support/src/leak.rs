@@ -37,9 +37,15 @@ impl Census {
     /// list of what is left when that has not come about `within` the given time.
     #[track_caller]
     pub fn assert_restored(&self, within: Duration) {
+        self.assert_restored_but_for(&[], within);
+    }
+
+    /// As [`assert_restored`](Self::assert_restored), but for threads whose names begin in one of these ways.
+    #[track_caller]
+    pub fn assert_restored_but_for(&self, threads: &[&str], within: Duration) {
         let mut left = Vec::new();
         eventually(within, || {
-            left = self.added_since();
+            left = self.added_but_for(threads);
             left.is_empty()
         });
         assert!(left.is_empty(), "not given back:\n  {}", left.join("\n  "));
@@ -47,9 +53,16 @@ impl Census {
 
     /// Everything that is there now and was not, or was something else, in this census.
     pub fn added_since(&self) -> Vec<String> {
+        self.added_but_for(&[])
+    }
+
+    fn added_but_for(&self, threads: &[&str]) -> Vec<String> {
+        let is_spared = |name: &str| threads.iter().any(|spared| name.starts_with(spared));
         let now = Census::take();
         let fds = now.fds.iter().filter(|(fd, target)| self.fds.get(fd) != Some(target));
-        let threads = now.threads.iter().filter(|(id, _)| !self.threads.contains_key(id));
+        let is_new =
+            |(id, name): &(&u32, &String)| !self.threads.contains_key(id) && !is_spared(name);
+        let threads = now.threads.iter().filter(is_new);
         fds.map(|(fd, target)| format!("fd {fd}: {target}"))
             .chain(threads.map(|(id, name)| format!("thread {id}: {name}")))
             .collect()
