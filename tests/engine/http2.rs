@@ -629,46 +629,6 @@ fn who_is_silent_is_asked_whether_he_is_there() {
     end(h, &mut peers);
 }
 
-/// What it said before is no answer to a request that begins later; what nobody asked is no silence.
-#[test]
-fn who_is_asked_for_more_is_asked_anew_whether_he_is_there() {
-    let mut h = harness();
-    let mut peers =
-        Peers::new(Plan::new().path("/", Script::ok(1)).each(|_| Script::new().stall()));
-    let mut options = http2();
-    (options.timeouts.first_byte, options.timeouts.idle) = (None, None);
-    add(&mut h, get("/"), options.clone());
-    h.again();
-    peers.run(&mut h);
-    succeed(&mut h, 1);
-    // it was idle for longer than a silence may be
-    h.at(50_000);
-    let mut silent = vec![add(&mut h, get("/1"), options.clone()).0];
-    h.again();
-    peers.run(&mut h);
-    h.at(79_999);
-    peers.run(&mut h);
-    assert_eq!(peers.links[0].1.seen().pings, 0);
-    h.at(80_001);
-    peers.run(&mut h);
-    assert_eq!(peers.links[0].1.seen().pings, 1, "it answers");
-    h.at(200_000);
-    silent.push(add(&mut h, get("/2"), options.clone()).0);
-    h.again();
-    peers.run(&mut h);
-    // another one soon after it puts nothing off
-    h.at(220_000);
-    silent.push(add(&mut h, get("/3"), options).0);
-    h.again();
-    h.at(230_001);
-    peers.run(&mut h);
-    assert_eq!(peers.links[0].1.seen().pings, 2);
-    silent.into_iter().for_each(|id| drop(h.engine.remove(id)));
-    h.again();
-    peers.run(&mut h);
-    end(h, &mut peers);
-}
-
 /// A request that comes later is not given to it.
 #[test]
 fn who_has_not_said_that_he_is_there_is_not_kept() {

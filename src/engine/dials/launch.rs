@@ -537,7 +537,7 @@ impl Roster {
         let exchange = match &mut connection.state {
             State::Multiplexed(link) => {
                 let key = net.exchanges.next_id().to_bits();
-                let stream = link.begin(key, &transfer.request, net.now)?;
+                let stream = link.begin(key, &transfer.request)?;
                 Exchange::new(parties, Codec::Http2(stream), transfer, connection.wire, net.now)
             }
             _ => {

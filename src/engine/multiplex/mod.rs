@@ -87,19 +87,9 @@ impl Multiplex {
 
     /// Begins a request, of which events come under this key; none if there is no room for it.
     #[cold]
-    pub(in crate::engine) fn begin(
-        &mut self,
-        key: u64,
-        request: &Request,
-        now: Time,
-    ) -> Option<OnStream> {
+    pub(in crate::engine) fn begin(&mut self, key: u64, request: &Request) -> Option<OnStream> {
         let (head, body) = (&request.head, request.body.length());
         let stream = self.codec.begin(key, head, body)?;
-        // a silence in which nothing was asked is none, and what the peer said before is no answer to this. Who was asked
-        // whether he is there, and has not said so, still has to
-        if self.is_there || self.exchanges == 0 {
-            (self.heard, self.is_there) = (now, false);
-        }
         if request.options.max_rate.is_some() {
             self.codec.pace(stream);
         }
@@ -120,7 +110,8 @@ impl Multiplex {
         self.is_there &= !of_request;
     }
 
-    /// Asks the peer whether it is there: seldom in one silence, since servers take more for an attack.
+    /// Asks the peer whether it is there: seldom in one silence, however many requests begin in it, since servers take
+    /// more for an attack (gRPC's end the connection at the third in five minutes, unless they have sent something).
     pub(in crate::engine) fn ping(&mut self, now: Time) {
         self.pinged = Some(now);
         self.codec.ping(0);
