@@ -92,6 +92,7 @@ const CRAWLER_PARTS: &[(&str, &[&str])] = &[
     ("robots", &["limits"]),
     ("schedule", &[]),
     ("scope", &[]),
+    ("simhash", &["limits"]),
     ("traps", &[]),
     ("warc", &["limits"]),
     (
@@ -104,6 +105,7 @@ const CRAWLER_PARTS: &[(&str, &[&str])] = &[
             "robots",
             "schedule",
             "scope",
+            "simhash",
             "traps",
             "warc",
         ],

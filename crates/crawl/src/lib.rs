@@ -6,6 +6,7 @@
 //! * [`canonical`]: one way to write each URL.
 //! * [`scope`] and [`traps`]: which URLs belong to a crawl.
 //! * [`links`]: where a page, a sitemap or a feed leads.
+//! * [`simhash`]: whether two texts are nearly the same.
 //! * [`warc`]: what was asked and answered, as it is kept.
 //! * [`frontier`]: what is still to be fetched, and what was ever seen.
 //! * [`schedule`]: which host may be asked next.
@@ -27,5 +28,6 @@ pub mod links;
 pub mod robots;
 pub mod schedule;
 pub mod scope;
+pub mod simhash;
 pub mod traps;
 pub mod warc;

@@ -33,6 +33,15 @@ pub const LINK_BYTES: usize = 8 * 1024;
 /// Bytes that reading a page may take, for its longest tag and for what it leaves open; what comes behind is not looked at.
 pub const HTML_MEMORY: usize = 8 * 1024 * 1024;
 
+/// Bytes of a word that count in a simhash.
+pub const SIMHASH_WORD: usize = 64;
+/// Words that a text has to have for one: short ones are nearly all alike.
+pub const SIMHASH_LEAST: usize = 32;
+/// In how many bits of 64 two pages differ at most that are nearly the same (as Manku, Jain and Das Sarma found for eight billion pages, WWW 2007).
+pub const SIMHASH_NEAR: u32 = 3;
+/// Of the pages that have a quarter of a simhash in common, those that are looked at for one that is near.
+pub const SIMILAR_ROWS: usize = 1024;
+
 /// Bytes of the head of a record that is read.
 pub const WARC_HEAD: u64 = 1024 * 1024;
 /// Bytes of a record's block in which the end of a head of HTTP is looked for.
@@ -74,7 +83,7 @@ pub const AWAKE_HOSTS: usize = 8;
 pub const STORE_CACHE: u64 = 64 * 1024 * 1024;
 /// URLs that were met lately and are known without the store: of sixteen bytes each.
 pub const SEEN_CACHE: usize = 1 << 16;
-/// Bytes of each of its eight key spaces that are in memory before they are sorted into a file.
+/// Bytes of each of its nine key spaces that are in memory before they are sorted into a file.
 pub const STORE_UNSORTED: u64 = 16 * 1024 * 1024;
 /// Bytes of what was done, about, after which there is a commit. (The links of one page come together, whatever they take.)
 pub const COMMIT_BYTES: usize = 16 * 1024 * 1024;

@@ -70,6 +70,11 @@ pub(crate) struct CrawlArgs {
     #[arg(long)]
     revisits: bool,
 
+    /// Name pages whose text is nearly the same as that of one that was kept before (a simhash of 64 bits that differs in three at most): in the log, and in
+    /// the metadata of the WARC files. All are kept
+    #[arg(long)]
+    near_duplicates: bool,
+
     /// Begin another WARC file after so many bytes; k, M and G are powers of 1024
     #[arg(long, value_name = "BYTES", default_value = "1G")]
     pub(super) warc_size: Size,
@@ -235,6 +240,7 @@ impl CrawlArgs {
             allow_private: self.allow_private,
             timeouts: Timeouts { total: Some(Duration::from_secs(self.timeout)), ..usual.timeouts },
             revisits: self.revisits,
+            near_duplicates: self.near_duplicates,
             recrawl: self.recrawl.recrawl(),
             ..usual
         }

@@ -160,7 +160,7 @@ fn target(request: &str, here: SocketAddr) -> Result<&str, (&'static str, &'stat
 type Figure = (&'static str, &'static str, u64);
 
 /// Those that only grow, then those that do not.
-fn figures(status: &Status) -> ([Figure; 13], [Figure; 3]) {
+fn figures(status: &Status) -> ([Figure; 14], [Figure; 3]) {
     let tally = &status.tally;
     let counters = [
         ("pages", "Responses that were kept, of all runs.", tally.pages),
@@ -172,6 +172,7 @@ fn figures(status: &Status) -> ([Figure; 13], [Figure; 3]) {
         ("failed", "URLs that were tried in vain.", tally.failed),
         ("retried", "Times that a URL is to be tried again.", tally.retried),
         ("revisits", "Payloads that were kept before.", tally.revisits),
+        ("similar", "Pages that are nearly the same as another one.", tally.similar),
         ("again", "Pages that were fetched again.", tally.again),
         ("unmodified", "Of these, those that servers say are as they were.", tally.unmodified),
         ("left", "URLs that are left to another run.", tally.left),

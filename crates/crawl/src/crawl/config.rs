@@ -49,6 +49,8 @@ pub struct CrawlConfig {
     pub held_up_wait: Duration,
     /// Whether a payload that was kept before is kept as a revisit.
     pub revisits: bool,
+    /// Whether pages that are nearly the same as one that was kept before are named: in the log, the tally and the WARC files' metadata.
+    pub near_duplicates: bool,
     /// How often pages are fetched again, if they are.
     pub recrawl: Option<Recrawl>,
 }
@@ -98,6 +100,7 @@ impl CrawlConfig {
             busy_wait: Duration::from_secs(60),
             held_up_wait: Duration::from_secs(20),
             revisits: false,
+            near_duplicates: false,
             recrawl: None,
         }
     }

@@ -12,7 +12,7 @@ use super::recrawl::unmodified;
 use super::{Ask, Crawl, CrawlError, Job, Known, Page, Purpose, millis, origin_of};
 use crate::frontier::{Entry, HostRecord, Queued, RobotsRecord, Visit};
 use crate::limits;
-use crate::links::Kind;
+use crate::links::{Kind, Link};
 use crate::robots::{Answer, Robots, Standing};
 use crate::warc::Truncated;
 
@@ -214,13 +214,14 @@ impl Crawl {
             (page.original, page.unmodified) = (Some(original), Some(digest));
             self.tally.unmodified += 1;
         }
+        let links = self.extract(&mut page, &mut parts)?;
         let kept = self.parts.sink.keep(&page)?;
         if self.config.revisits && page.original.is_none() {
             self.parts.frontier.remember_payload(&kept.digest, &kept.place);
         }
         let is_revisit = page.original.is_some();
         let visit = self.config.recrawl.and_then(|recrawl| recrawl.after(&page, &kept));
-        for link in self.parts.extract.extract(&page) {
+        for link in links {
             self.add(&link.url, link.kind, Some(&queued.entry))?;
         }
         if let Some(visit) = visit {
@@ -237,6 +238,32 @@ impl Crawl {
         self.tally.revisits += u64::from(is_revisit);
         self.parts.log.fetched(&queued.entry, fetch.status, fetch.body.len(), &parts);
         Ok(())
+    }
+
+    /// Where a page leads; and whether it is nearly the same as another one, if that is asked for.
+    fn extract(
+        &mut self,
+        page: &mut Page<'_>,
+        parts: &mut String,
+    ) -> Result<Vec<Link>, CrawlError> {
+        if !self.config.near_duplicates {
+            return Ok(self.parts.extract.extract(page));
+        }
+        let (links, simhash) = self.parts.extract.extract_with_text(page);
+        page.simhash = simhash;
+        if let Some(simhash) = simhash {
+            match self.parts.frontier.similar(simhash)? {
+                None => self.parts.frontier.remember_similar(simhash, page.url.as_str()),
+                // fetched again it is no other page
+                Some((url, _)) if url == page.url.as_str() => {}
+                Some((url, distance)) => {
+                    self.tally.similar += 1;
+                    parts.push_str(&format!(", nearly the same as {url} ({distance} bits)"));
+                    page.similar = Some((url, distance));
+                }
+            }
+        }
+        Ok(links)
     }
 
     /// What could not be had now, or may not, is to be fetched again as a page is, where that is done at all.
@@ -430,6 +457,8 @@ fn page_of<'a>(url: &'a Url, report: &Report, fetch: &'a Fetch, token: &'a str) 
         token,
         original: None,
         unmodified: None,
+        simhash: None,
+        similar: None,
     }
 }
 

@@ -59,6 +59,13 @@ impl Sink for WarcSink {
                 metadata.push(("via", entry.via.clone()));
             }
         }
+        if let Some(simhash) = page.simhash {
+            metadata.push(("simhash", format!("{simhash:016x}")));
+        }
+        if let Some((url, distance)) = &page.similar {
+            metadata.push(("similarTo", url.clone()));
+            metadata.push(("simhashDistance", distance.to_string()));
+        }
         let place = self.0.write(&Exchange {
             url: page.url.as_str(),
             date: page.date,

@@ -15,6 +15,8 @@ pub struct Tally {
     pub classes: [u64; 5],
     /// Of these, payloads that were kept before.
     pub revisits: u64,
+    /// Pages that are nearly the same as one that was kept before.
+    pub similar: u64,
     /// Pages that were fetched again.
     pub again: u64,
     /// Of these, those that are as they were, by what their servers say (304).

@@ -14,6 +14,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::recent::Recent;
 use super::rows::Rows;
+use super::similar::Similar;
 use super::visits::Visits;
 use super::{
     Entry, Frontier, FrontierError, HostRecord, Left, Queued, RobotsRecord, Seen, Totals, Until,
@@ -45,6 +46,7 @@ pub struct DiskFrontier {
     marks: Keyspace,
     rows: Rows,
     visits: Visits,
+    similar: Similar,
     recent: Recent,
     /// The hosts that are awake, with the rows that they have still: so they sleep if the process ends.
     awake: HashMap<String, u64>,
@@ -105,6 +107,7 @@ impl DiskFrontier {
             robots: database.keyspace("robots", apart)?,
             payloads: keyspace("payloads")?,
             rows: Rows::new(keyspace("waiting")?, numbers.run),
+            similar: Similar::new(keyspace("similar")?),
             visits: Visits::new(keyspace("visits")?),
             recent: Recent::new(),
             marks,
@@ -351,6 +354,14 @@ impl Frontier for DiskFrontier {
         self.changes.payloads.entry(digest.to_owned()).or_insert_with(|| place.to_owned());
     }
 
+    fn similar(&self, simhash: u64) -> Result<Option<(String, u32)>, FrontierError> {
+        self.similar.nearest(simhash)
+    }
+
+    fn remember_similar(&mut self, simhash: u64, place: &str) {
+        self.changes.bytes += self.similar.remember(simhash, place) + CHANGE;
+    }
+
     fn uncommitted(&self) -> usize {
         self.changes.bytes
     }
@@ -366,6 +377,7 @@ impl Frontier for DiskFrontier {
         for (digest, place) in &changes.payloads {
             batch.insert(&self.payloads, digest.as_str(), place.as_str());
         }
+        self.similar.write(&mut batch);
         batch.insert(&self.marks, MARK, mark);
         batch.insert(&self.marks, NUMBERS, self.numbers.to_bytes());
         batch.durability(Some(PersistMode::SyncData)).commit()?;
@@ -639,6 +651,30 @@ mod tests {
         frontier.queue_visits(30, 9).unwrap();
         frontier.commit(b"", 30).unwrap();
         assert_eq!(taken(&mut frontier, "a").len(), 4);
+    }
+
+    #[test]
+    fn what_is_nearly_the_same_is_found() {
+        const PAGE: u64 = 0x0123_4567_89ab_cdef;
+        let folder = tempfile::tempdir().unwrap();
+        let mut frontier = DiskFrontier::open(folder.path()).unwrap();
+        frontier.remember_similar(PAGE, "page");
+        frontier.remember_similar(!PAGE, "other");
+        let is_found = |frontier: &DiskFrontier| {
+            // one bit in each of three quarters, two of one quarter, or none
+            for bits in [0x0001_0100_8000_0000, 0x8000_0000_0000_0001, 0x0000_0003_0000_0000, 0] {
+                let found = frontier.similar(PAGE ^ bits).unwrap();
+                assert_eq!(found, Some(("page".to_owned(), u64::count_ones(bits))), "{bits:x}");
+            }
+            assert_eq!(frontier.similar(PAGE ^ 0xf).unwrap(), None);
+            assert_eq!(frontier.similar(!PAGE ^ 1).unwrap(), Some(("other".to_owned(), 1)));
+        };
+        is_found(&frontier);
+        assert!(frontier.uncommitted() > 0);
+        frontier.commit(b"", 1).unwrap();
+        is_found(&frontier);
+        drop(frontier);
+        is_found(&DiskFrontier::open(folder.path()).unwrap());
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod disk;
 mod entry;
 mod recent;
 mod rows;
+mod similar;
 mod visits;
 
 use std::fmt;
@@ -161,6 +162,17 @@ pub trait Frontier {
 
     /// Remembers where a payload was met first.
     fn remember_payload(&mut self, digest: &str, place: &str);
+
+    /// Of the pages that [`Frontier::remember_similar`] was told of, one that is nearly the same: what that was told, and in how many bits of
+    /// the [`simhash`](crate::simhash) it differs.
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be read.
+    fn similar(&self, simhash: u64) -> Result<Option<(String, u32)>, FrontierError>;
+
+    /// Remembers a page, to which no other was similar.
+    fn remember_similar(&mut self, simhash: u64, place: &str);
 
     /// Bytes, about, of what the next commit makes true; none if it would change nothing.
     fn uncommitted(&self) -> usize;

@@ -9,10 +9,10 @@ use std::rc::Rc;
 use std::sync::LazyLock;
 
 use encoding_rs::{Decoder, Encoding};
-use lol_html::html_content::Element;
+use lol_html::html_content::{Element, TextChunk, TextType};
 use lol_html::{
-    AsciiCompatibleEncoding, ElementContentHandlers, HtmlRewriter, MemorySettings, Selector,
-    Settings,
+    AsciiCompatibleEncoding, DocumentContentHandlers, ElementContentHandlers, HtmlRewriter,
+    MemorySettings, Selector, Settings,
 };
 use url::Url;
 
@@ -59,22 +59,48 @@ struct State {
     agent: String,
     follows_none: bool,
     links: Links,
+    /// Who reads its text, if anybody does.
+    reader: Option<Reader>,
 }
+
+/// Reads text, in pieces.
+type Reader = Box<dyn FnMut(&str)>;
 
 impl HtmlLinks {
     /// Begins with a page of this URL, in this encoding ([`super::sniff`]), for the crawler with this product token.
     pub fn new(url: Url, encoding: &'static Encoding, agent: &str) -> HtmlLinks {
+        HtmlLinks::begin(url, encoding, agent, None)
+    }
+
+    /// The same, and `reader` gets the text that is shown, in pieces, and a line end behind each text of an element. That costs as much again.
+    pub fn with_text(
+        url: Url,
+        encoding: &'static Encoding,
+        agent: &str,
+        reader: Box<dyn FnMut(&str)>,
+    ) -> HtmlLinks {
+        HtmlLinks::begin(url, encoding, agent, Some(reader))
+    }
+
+    fn begin(
+        url: Url,
+        encoding: &'static Encoding,
+        agent: &str,
+        reader: Option<Reader>,
+    ) -> HtmlLinks {
+        let reads_text = reader.is_some();
         let state = State {
             base: url,
             has_base: false,
             agent: agent.to_owned(),
             follows_none: false,
             links: Links::default(),
+            reader,
         };
         let state = Rc::new(RefCell::new(state));
         let seen = Rc::clone(&state);
         let ascii = AsciiCompatibleEncoding::new(encoding);
-        let settings = Settings::new()
+        let mut settings = Settings::new()
             .with_strict(false)
             .with_encoding(ascii.unwrap_or_else(AsciiCompatibleEncoding::utf_8))
             .with_memory_settings(
@@ -87,6 +113,15 @@ impl HtmlLinks {
                     Ok(())
                 }),
             ));
+        if reads_text {
+            let seen = Rc::clone(&state);
+            settings = settings.append_document_content_handler(
+                DocumentContentHandlers::default().text(move |text: &mut TextChunk<'_>| {
+                    seen.borrow_mut().read(text);
+                    Ok(())
+                }),
+            );
+        }
         let decoder = ascii.is_none().then(|| encoding.new_decoder());
         HtmlLinks { rewriter: Some(HtmlRewriter::new(settings, |_: &[u8]| {})), decoder, state }
     }
@@ -124,6 +159,18 @@ impl HtmlLinks {
 }
 
 impl State {
+    /// Text that is shown; scripts and styles are none.
+    fn read(&mut self, text: &TextChunk<'_>) {
+        if let Some(read) = &mut self.reader
+            && matches!(text.text_type(), TextType::Data | TextType::RCData)
+        {
+            read(text.as_str());
+            if text.last_in_text_node() {
+                read("\n");
+            }
+        }
+    }
+
     fn take(&mut self, element: &Element<'_, '_>) {
         let attribute = |name: &str| element.get_attribute(name).map(|value| unescaped(&value));
         match element.tag_name().as_str() {
@@ -360,6 +407,21 @@ mod tests {
                     "{html}"
                 );
             }
+        }
+    }
+
+    #[test]
+    fn the_text_of_a_page_is_what_is_shown() {
+        let html = "<title>t</title><style>p {}</style><a href=/ title=x><b>one two</b> three</a><!-- x --><script>let x;</script>\u{e9}nd";
+        for piece in [1, 2, 7, 4_096] {
+            let text = Rc::new(RefCell::new(String::new()));
+            let seen = Rc::clone(&text);
+            let reader = Box::new(move |piece: &str| seen.borrow_mut().push_str(piece));
+            let base = "http://a/".parse().unwrap();
+            let mut links = HtmlLinks::with_text(base, encoding_rs::UTF_8, "ourbot", reader);
+            html.as_bytes().chunks(piece).for_each(|piece| links.write(piece));
+            assert_eq!(links.end().len(), 1);
+            assert_eq!(*text.borrow(), "t\none two\n three\n\u{e9}nd\n", "{piece}");
         }
     }
 

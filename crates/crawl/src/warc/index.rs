@@ -54,6 +54,7 @@ pub(super) struct Entry {
     pub(super) mime: Option<String>,
     pub(super) status: Option<String>,
     digest: Option<String>,
+    pub(super) id: String,
     offset: u64,
     length: u64,
     file: String,
@@ -145,8 +146,9 @@ fn entry_of(head: &Head, block: &mut impl BufRead) -> io::Result<Option<Entry>> 
         Some(mime[..end.unwrap_or(mime.len())].to_owned()).filter(|mime| !mime.is_empty())
     });
     let digest = field("warc-payload-digest");
+    let id = field("warc-record-id").unwrap_or_default();
     let (offset, length, file) = (0, 0, String::new());
-    Ok(Some(Entry { kind, url, date, mime, status, digest, offset, length, file }))
+    Ok(Some(Entry { kind, url, date, mime, status, digest, id, offset, length, file }))
 }
 
 /// The beginning of a block, as far as its head goes at least.
@@ -292,6 +294,7 @@ mod tests {
             mime: None,
             status: Some("200".to_owned()),
             digest: None,
+            id: String::new(),
             offset: 7,
             length: 9,
             file: "f".to_owned(),

@@ -62,6 +62,7 @@ struct Resource {
 
 #[derive(Serialize)]
 struct Page<'a> {
+    id: &'a str,
     url: &'a str,
     ts: &'a str,
 }
@@ -110,7 +111,8 @@ fn is_page(entry: &Entry) -> bool {
 }
 
 fn write_page(mut list: impl Write, entry: &Entry) -> io::Result<()> {
-    serde_json::to_writer(&mut list, &Page { url: &entry.url, ts: &entry.date })?;
+    let id = entry.id.trim_matches(['<', '>']);
+    serde_json::to_writer(&mut list, &Page { id, url: &entry.url, ts: &entry.date })?;
     list.write_all(b"\n")
 }
 

@@ -91,7 +91,7 @@ fn often() -> CrawlConfig {
 }
 
 /// All records of a job, as text.
-fn records(job: &Path) -> Vec<String> {
+pub(crate) fn records(job: &Path) -> Vec<String> {
     let mut all = Vec::new();
     for file in std::fs::read_dir(job.join("warc")).unwrap() {
         let path = file.unwrap().path();

@@ -99,7 +99,7 @@ fn judge(words: &[&str], file: &Path) {
     match Command::new(words[0]).args(&words[1..]).arg(file).output() {
         Ok(output) => assert!(output.status.success(), "{words:?}: {output:?}"),
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            eprintln!("skipped: {} is not installed (pip install warcio fastwarc)", words[0]);
+            eprintln!("skipped: {} is not installed (pip install warcio fastwarc wacz)", words[0]);
         }
         Err(error) => panic!("{words:?}: {error}"),
     }
@@ -378,6 +378,8 @@ fn a_package_has_the_files_as_they_are_and_says_what_they_come_to() {
     assert_eq!(pages[0]["format"], "json-pages-1.0");
     assert_eq!((pages.len(), &pages[1]["url"]), (4, &"http://a.example/x".into()));
     assert_eq!(pages[1]["ts"], "2023-11-14T22:13:20.000Z");
+    assert!(pages[1]["id"].as_str().unwrap().starts_with("urn:uuid:"), "{pages:?}");
+    judge(&["wacz", "validate", "-f"], &out);
     let digest: serde_json::Value =
         serde_json::from_slice(&read("datapackage-digest.json")).unwrap();
     let said = read("datapackage.json");

@@ -16,6 +16,8 @@ use ringdove_crawl::frontier::{DiskFrontier, Frontier as _};
 use ringdove_crawl::scope::{Reach, SeedScope};
 use ringdove_crawl::warc::{WriterConfig, check};
 
+use crate::hostile::{Site, html, send};
+use crate::recrawl::records;
 use crate::web::{CRAWL_DELAY, Size, Web};
 
 /// As long as nobody waits in vain, on however busy a machine.
@@ -213,4 +215,48 @@ fn what_would_be_done_is_explained() {
     assert_eq!(explain(&slow).delay, CRAWL_DELAY);
     let visits = web.visits();
     assert!(visits.iter().all(|visit| visit.target == "/robots.txt"), "{visits:?}");
+}
+
+#[test]
+fn near_duplicates_are_named_and_kept() {
+    let site = Site::start(39, |_, _, target, socket| {
+        let text = |begin: &str| (0..3_000).map(|at| format!("{begin}{at} ")).collect::<String>();
+        match target {
+            "/robots.txt" => send(socket, 404, "", b""),
+            "/page" => {
+                html(socket, "<a href=/1>1</a> <a href=/2>2</a> <a href=/3>3</a> <a href=/4>4</a>")
+            }
+            "/2" => html(socket, &format!("<h1>{}</h1><p>and a word more", text("word"))),
+            "/3" => html(socket, &text("other")),
+            "/4" => send(
+                socket,
+                200,
+                "Content-Type: text/html\r\nX-Robots-Tag: nofollow\r\n",
+                format!("<a href=/5>{}</a>", text("word")).as_bytes(),
+            ),
+            _ => html(socket, &text("word")),
+        }
+    });
+    for is_named in [false, true] {
+        let (job, words) = (tempfile::tempdir().unwrap(), Words::default());
+        let config = CrawlConfig { near_duplicates: is_named, ..config(Duration::ZERO) };
+        let seed = site.url(0, "/page");
+        let crawl = crawl_and_log(job.path(), &seed, config, words.clone()).unwrap();
+        let (_, tally) = run(crawl).unwrap();
+        assert_eq!((tally.pages, tally.similar), (5, if is_named { 2 } else { 0 }));
+        let log = words.text();
+        let is_near = |at: u8| {
+            let line = log.lines().find(|line| line.contains(&format!("/{at} 200"))).unwrap();
+            line.contains(&format!("nearly the same as {}", site.url(0, "/1")))
+        };
+        assert_eq!([1, 2, 3, 4].map(is_near), [false, is_named, false, is_named], "{log}");
+        let records = records(job.path());
+        let named = records.iter().filter(|record| {
+            record.contains(&format!("\r\nsimilarTo: {}\r\nsimhashDistance: ", site.url(0, "/1")))
+        });
+        assert_eq!(named.count(), if is_named { 2 } else { 0 });
+        let hashed = records.iter().filter(|record| record.contains("\r\nsimhash: ")).count();
+        assert_eq!(hashed, if is_named { 4 } else { 0 });
+        assert_eq!(kept(job.path()).len(), 5);
+    }
 }
