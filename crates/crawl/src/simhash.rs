@@ -25,17 +25,25 @@ const SHINGLE: usize = 3;
 /// ```
 #[derive(Debug, Clone)]
 pub struct Simhash {
-    word: String,
+    word: Vec<u8>,
     /// Of the last words, the latest last.
     last: [u64; SHINGLE],
     words: usize,
-    /// By how many shingles more each bit is set than not.
-    counts: [i32; 64],
+    /// In how many shingles each bit is set,
+    counts: [u32; 64],
+    /// but for the last ones: of each eighth bit in the bytes of one number.
+    lately: [u64; 8],
 }
 
 impl Default for Simhash {
     fn default() -> Simhash {
-        Simhash { word: String::new(), last: [0; SHINGLE], words: 0, counts: [0; 64] }
+        Simhash {
+            word: Vec::with_capacity(limits::SIMHASH_WORD + 4),
+            last: [0; SHINGLE],
+            words: 0,
+            counts: [0; 64],
+            lately: [0; 8],
+        }
     }
 }
 
@@ -43,12 +51,22 @@ impl Simhash {
     /// More of it. A word may go on in the next piece.
     pub fn write(&mut self, text: &str) {
         for char in text.chars() {
+            // most are these
+            if char.is_ascii_alphanumeric() {
+                if self.word.len() < limits::SIMHASH_WORD {
+                    self.word.push(char.to_ascii_lowercase() as u8);
+                }
+                continue;
+            }
             let has_no_blanks = char >= '\u{2e80}';
             if has_no_blanks || !char.is_alphanumeric() {
                 self.end_word();
             }
             if char.is_alphanumeric() && self.word.len() < limits::SIMHASH_WORD {
-                self.word.extend(char.to_lowercase());
+                let mut bytes = [0; 4];
+                for small in char.to_lowercase() {
+                    self.word.extend(small.encode_utf8(&mut bytes).as_bytes());
+                }
             }
             if has_no_blanks {
                 self.end_word();
@@ -61,7 +79,7 @@ impl Simhash {
             return;
         }
         self.last.rotate_left(1);
-        self.last[SHINGLE - 1] = XxHash64::oneshot(0, self.word.as_bytes());
+        self.last[SHINGLE - 1] = XxHash64::oneshot(0, &self.word);
         self.word.clear();
         self.words += 1;
         if self.words < SHINGLE {
@@ -72,17 +90,35 @@ impl Simhash {
             bytes.copy_from_slice(&word.to_le_bytes());
         }
         let hash = XxHash64::oneshot(0, &shingle);
-        for (bit, count) in self.counts.iter_mut().enumerate() {
-            let step = if hash >> bit & 1 == 1 { 1 } else { -1 };
-            *count = count.saturating_add(step);
+        for (bit, bytes) in self.lately.iter_mut().enumerate() {
+            *bytes += hash >> bit & 0x0101_0101_0101_0101;
+        }
+        if self.shingles().is_multiple_of(usize::from(u8::MAX)) {
+            self.count_up();
+        }
+    }
+
+    fn shingles(&self) -> usize {
+        (self.words + 1).saturating_sub(SHINGLE)
+    }
+
+    /// Before a byte is full.
+    fn count_up(&mut self) {
+        for (bit, bytes) in std::mem::take(&mut self.lately).into_iter().enumerate() {
+            for (byte, count) in bytes.to_le_bytes().into_iter().enumerate() {
+                self.counts[byte * 8 + bit] += u32::from(count);
+            }
         }
     }
 
     /// The end of it; none of a text of fewer than [`limits::SIMHASH_LEAST`] words.
     pub fn end(mut self) -> Option<u64> {
         self.end_word();
+        self.count_up();
+        let half = self.shingles() / 2;
         let bits = self.counts.iter().enumerate();
-        let hash = bits.fold(0, |hash, (bit, count)| hash | u64::from(*count > 0) << bit);
+        let hash =
+            bits.fold(0, |hash, (bit, count)| hash | u64::from(*count as usize > half) << bit);
         (self.words >= limits::SIMHASH_LEAST).then_some(hash)
     }
 }

@@ -72,7 +72,7 @@ impl HtmlLinks {
         HtmlLinks::begin(url, encoding, agent, None)
     }
 
-    /// The same, and `reader` gets the text that is shown, in pieces, and a line end behind each text of an element. That costs as much again.
+    /// The same, and `reader` gets the text that is shown, in pieces, and a line end behind each text of an element. That costs about as much again as the links.
     pub fn with_text(
         url: Url,
         encoding: &'static Encoding,
