@@ -192,17 +192,14 @@ impl Driver {
         config: Config,
         options: &ring::Options,
     ) -> Result<Driver, DriverError> {
-        let refused = |reason: String| DriverError { kind, reason };
+        let refused = |reason: String, is_shortage| DriverError { kind, reason, is_shortage };
+        let no_ring = |error: ring::SetupError| refused(error.to_string(), error.is_shortage());
         let inner = match kind {
-            Kind::Ring => RingDriver::new(config, options)
-                .map(Inner::Ring)
-                .map_err(|error| refused(error.to_string()))?,
-            Kind::Epoll => EpollDriver::new(config)
-                .map(Inner::Epoll)
-                .map_err(|errno| refused(format!("epoll_create1: {errno}")))?,
-            Kind::Poll => RingPollDriver::new(config, options)
-                .map(Inner::Poll)
-                .map_err(|error| refused(error.to_string()))?,
+            Kind::Ring => RingDriver::new(config, options).map(Inner::Ring).map_err(no_ring)?,
+            Kind::Epoll => EpollDriver::new(config).map(Inner::Epoll).map_err(|errno| {
+                refused(format!("epoll_create1: {errno}"), errno.is_exhaustion())
+            })?,
+            Kind::Poll => RingPollDriver::new(config, options).map(Inner::Poll).map_err(no_ring)?,
         };
         let mut driver = Driver { inner, why: "it was asked for".to_owned() };
         if driver.closes_late() {
@@ -212,8 +209,19 @@ impl Driver {
     }
 
     /// Whether the kernel keeps what it closes for longer than this driver wants: see [`Streams::closes_late`].
-    fn closes_late(&self) -> bool {
+    pub fn closes_late(&self) -> bool {
         self.streams().is_some_and(Streams::closes_late)
+    }
+
+    /// Lets go of it in a process that was forked since it was made: a drop would end the other process's transfers with the ring, which
+    /// both have. Nothing is said to any peer, and handlers are not dropped. What there is of a ring is closed here; sockets of the other
+    /// kinds stay open until this process ends.
+    pub fn abandon(self) {
+        match self.inner {
+            Inner::Ring(driver) => driver.abandon(),
+            Inner::Epoll(driver) => std::mem::forget(driver),
+            Inner::Poll(driver) => std::mem::forget(driver),
+        }
     }
 
     /// Which driver this is.
@@ -488,6 +496,8 @@ pub struct DriverError {
     pub kind: Kind,
     /// What the system refused, and why.
     pub reason: String,
+    /// It is for want of descriptors or memory, of which there may be some later.
+    pub is_shortage: bool,
 }
 
 impl fmt::Display for DriverError {

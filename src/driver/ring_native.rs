@@ -54,7 +54,7 @@ struct Carried {
 impl RingDriver {
     pub(super) fn new(config: Config, options: &Options) -> Result<Self, SetupError> {
         Ok(Self {
-            streams: Streams::new(options, room())?,
+            streams: Streams::new(options, room(options))?,
             // a connect's deadline is linked to it, but what comes after has no operation to link to: the
             // engine's timers have them all
             host: EngineHost::new(config, false),
@@ -67,6 +67,16 @@ impl RingDriver {
 
     pub(super) fn streams(&self) -> &Streams {
         &self.streams
+    }
+
+    /// See [`Driver::abandon`](super::Driver::abandon).
+    pub(super) fn abandon(mut self) {
+        self.streams.abandon();
+        // who looks names up, for one, is a thread that is not here
+        std::mem::forget(std::mem::replace(
+            &mut self.host,
+            EngineHost::new(Config::default(), false),
+        ));
     }
 
     pub(super) fn add(
@@ -400,6 +410,7 @@ impl Drop for RingDriver {
     /// Tells each peer over TLS that nothing follows (RFC 9112, 9.8), as far as its socket takes that at once; the streams
     /// see to the rest.
     fn drop(&mut self) {
+        // (one that was abandoned has none)
         self.host.engine.close_all();
         while let Some(output) = self.host.engine.poll_output() {
             if let Output::Close { connection, last_words } = output
@@ -471,10 +482,10 @@ fn find(connections: &mut [Option<Carried>], id: ConnectionId) -> Option<&mut Ca
     (carried.connection == id).then_some(carried)
 }
 
-fn room() -> Room {
+fn room(options: &Options) -> Room {
     let files = rlimit::open_files().map_or(1024, |limit| limit.soft);
     Room {
-        streams: u32::try_from(files).unwrap_or(u32::MAX).min(limits::DIRECT_DESCRIPTORS),
+        streams: u32::try_from(files).unwrap_or(u32::MAX).min(options.direct_descriptors),
         buffers: Buffers { count: limits::PROVIDED_BUFFERS, size: limits::PROVIDED_BUFFER },
     }
 }

@@ -23,6 +23,8 @@ pub mod epoll;
 mod errno;
 pub mod file;
 mod files;
+#[cfg(test)]
+mod handed_on;
 pub mod heap;
 mod inflight;
 pub mod interface;

@@ -131,6 +131,7 @@ fn read(path: &str) -> Option<String> {
 const SMALL: Options = Options {
     sq_entries: 8,
     cq_entries: 16,
+    direct_descriptors: 1,
     without: Vec::new(),
     silent_deadlines: true,
     batch: None,

@@ -78,6 +78,8 @@ pub struct Ring {
     report: Report,
     /// How long the drop waits for anything in flight to be cancelled.
     pub(super) patience: Duration,
+    /// It is another process's, of which this one is a fork: what both see of it is not touched.
+    is_abandoned: bool,
     /// SINGLE_ISSUER and the registered fd bind the ring to its thread.
     not_send: PhantomData<*const ()>,
 }
@@ -215,6 +217,7 @@ impl Ring {
             immediate: 0,
             report,
             patience: DROP_PATIENCE,
+            is_abandoned: false,
             not_send: PhantomData,
         })
     }
@@ -254,6 +257,15 @@ impl Ring {
     /// Whether it ended in a way that says nothing of what the kernel still has in flight.
     pub(super) fn is_broken(&self) -> bool {
         self.broken.is_some()
+    }
+
+    /// Has its drop close this process's descriptor of it, and do nothing else.
+    pub(super) fn abandon(&mut self) {
+        self.is_abandoned = true;
+    }
+
+    pub(super) fn is_abandoned(&self) -> bool {
+        self.is_abandoned
     }
 
     /// CQEs that the kernel has yet to post or the caller to take: zero means that nothing is in flight.
@@ -831,6 +843,10 @@ impl Ring {
 
 impl Drop for Ring {
     fn drop(&mut self) {
+        if self.is_abandoned {
+            // what it lends the kernel is the other process's memory; here there are copies
+            return setup::count_close();
+        }
         let leaked = self.come_to_rest(self.patience);
         // Polls lend the kernel no memory beyond the cells, and those no longer than their SQEs are
         // unconsumed: nothing has to be kept from being freed. Nor if it was given up with SQEs that are not consumed,

@@ -24,6 +24,8 @@ pub struct Options {
     /// Entries of the completion queue. Far more than can be submitted at once, since what was
     /// submitted earlier completes too; beyond it the kernel keeps CQEs aside, at a cost.
     pub cq_entries: u32,
+    /// Connections that the ring driver has at most, where RLIMIT_NOFILE allows so many: places in a table, of 8 bytes each.
+    pub direct_descriptors: u32,
     /// Set-up flags not to ask for.
     pub without: Vec<SetupFlag>,
     /// Have a poll's deadline post no CQE of its own (Linux 5.17). Half the CQEs, and no turn of the loop
@@ -49,6 +51,7 @@ impl Default for Options {
         Options {
             sq_entries: 1024,
             cq_entries: 16 * 1024,
+            direct_descriptors: limits::DIRECT_DESCRIPTORS,
             without: Vec::new(),
             silent_deadlines: true,
             batch: None,
@@ -198,6 +201,18 @@ pub enum SetupError {
     Registration(&'static str, Errno),
     /// This operation failed when it was tried.
     Trial(&'static str, Errno),
+}
+
+impl SetupError {
+    /// Whether it is for want of descriptors or memory, of which there may be some later.
+    pub fn is_shortage(&self) -> bool {
+        match self {
+            SetupError::Lacks(_) => false,
+            SetupError::Refused(errno)
+            | SetupError::Registration(_, errno)
+            | SetupError::Trial(_, errno) => errno.is_exhaustion(),
+        }
+    }
 }
 
 impl fmt::Display for SetupError {

@@ -123,6 +123,8 @@ pub(super) enum Heard {
     },
     /// The linked deadline of the connect passed; as above.
     DeadlinePassed,
+    /// The connect went with the thread that had begun it: it is to be made again.
+    Lost,
     Connected,
     Sent(u32),
     SendFailed(Errno),
@@ -143,6 +145,8 @@ pub(super) struct Fact {
     pub(super) turn: u32,
     /// It filled the buffer that it names.
     pub(super) full: bool,
+    /// The deadline of its connect has passed: asked of a connect that was cancelled alone.
+    pub(super) is_late: bool,
 }
 
 impl Stream {
@@ -396,7 +400,11 @@ impl Stream {
         self.recv = Recv::Off;
         match (unmade, Errno(-fact.res)) {
             (Some(errno), _) => Heard::ConnectFailed { step: Kind::Socket, errno },
-            (None, Errno::ECANCELED) if fact.kind == Kind::Connect => Heard::DeadlinePassed,
+            (None, Errno::ECANCELED) if fact.kind == Kind::Connect => match fact.is_late {
+                true => Heard::DeadlinePassed,
+                // nobody has asked for that: the kernel does so to what waits for a thread that has ended
+                false => Heard::Lost,
+            },
             (None, errno) => Heard::ConnectFailed { step: fact.kind, errno },
         }
     }
@@ -419,6 +427,11 @@ impl Stream {
             }
             // the kernel may not hold so many pages: a copy takes none
             Err(_) if fact.kind == Kind::SendZc && fact.res == -Errno::ENOMEM.raw() => {
+                self.send = Send::Ready { sent, waits };
+                Heard::Nothing
+            }
+            // nor has anybody asked for this
+            Err(_) if self.open && fact.res == -Errno::ECANCELED.raw() => {
                 self.send = Send::Ready { sent, waits };
                 Heard::Nothing
             }
@@ -574,7 +587,7 @@ mod tests {
     }
 
     fn fact(kind: Kind, res: i32, more: bool) -> Fact {
-        Fact { kind, res, more, turn: 0, full: res > 0 }
+        Fact { kind, res, more, turn: 0, full: res > 0, is_late: true }
     }
 
     impl Kernel {
@@ -724,7 +737,12 @@ mod tests {
                     break;
                 }
                 if let Some(fact) = kernel.post(&mut random) {
+                    let fact = Fact { is_late: random.below(2) == 0, ..fact };
                     let heard = stream.handle(fact);
+                    if heard == Heard::Lost {
+                        push_all(&mut stream, &mut kernel, &mut random);
+                        stream.reopen();
+                    }
                     assert!(stream.open || heard == Heard::Nothing, "a closed stream speaks");
                     assert!(!(ended && heard == Heard::Received), "bytes after the end, {seed}");
                     ended |= matches!(heard, Heard::Ended | Heard::RecvFailed(_));
@@ -870,5 +888,43 @@ mod tests {
         assert_eq!(heard, Heard::DeadlinePassed);
         // the first flight is still there for another address
         assert_eq!(stream.send, Send::Ready { sent: 0, waits: true });
+    }
+
+    /// The kernel cancels what waits for a thread that has ended.
+    #[test]
+    fn what_nobody_cancelled_is_begun_again() {
+        let cancelled = |kind| Fact { is_late: false, ..fact(kind, -libc::ECANCELED, false) };
+        for flight in [true, false] {
+            let mut stream = with_flight(flight, false);
+            stream.pushed(Want::Open);
+            assert_eq!(stream.handle(cancelled(Kind::Connect)), Heard::Lost);
+            assert_eq!((stream.owed, stream.want()), (0, Some(Want::Close)));
+            stream.reopen();
+            assert_eq!(stream.want(), Some(Want::Open));
+            // one that was closed meanwhile is not
+            stream.pushed(Want::Open);
+            stream.close();
+            assert_eq!(stream.handle(cancelled(Kind::Connect)), Heard::Nothing);
+            assert_eq!(stream.want(), Some(Want::Close));
+        }
+    }
+
+    #[test]
+    fn what_was_sent_before_it_was_cancelled_is_not_sent_again() {
+        for kind in [Kind::Send, Kind::SendZc] {
+            let mut stream = with_flight(true, false);
+            stream.pushed(Want::Open);
+            assert_eq!(stream.handle(fact(Kind::Send, 4, false)), Heard::Sent(4));
+            stream.has_sent(BYTES);
+            stream.pushed(Want::Send);
+            assert_eq!(stream.handle(fact(kind, -libc::ECANCELED, false)), Heard::Nothing);
+            assert!(!stream.has_sent(BYTES));
+            assert_eq!(stream.send, Send::Ready { sent: 4, waits: true });
+            // and the receive that was linked to it
+            stream.handle(fact(Kind::Recv, -libc::ECANCELED, false));
+            assert_eq!(stream.want(), Some(Want::Recv { multishot: true }));
+            stream.pushed(Want::Recv { multishot: true });
+            assert_eq!(stream.want(), Some(Want::Send));
+        }
     }
 }

@@ -656,7 +656,7 @@ impl Streams {
             }
         };
         let event = match heard {
-            Heard::Nothing => return None,
+            Heard::Nothing | Heard::Lost => return None,
             Heard::Connected => StreamEvent::Connected,
             Heard::ConnectFailed { step: Kind::Socket | Kind::Nodelay, errno } => {
                 StreamEvent::ConnectFailed(Refused { step: Step::Socket, errno })
@@ -712,6 +712,7 @@ impl Streams {
             more: cqe.more(),
             turn: self.turn,
             full: cqe.result() as u32 == size,
+            is_late: cqe.result() == -Errno::ECANCELED.raw() && entry.is_late(),
         };
         let owed = entry.state.owed;
         let heard = entry.state.handle(fact);
@@ -733,11 +734,26 @@ impl Streams {
         } else if entry.state.want().is_some() {
             self.settle(id);
         }
+        let heard = if heard == Heard::Lost { self.connect_again(id) } else { heard };
         self.free_if_over(id);
         if heard != Heard::Received {
             self.return_lent();
         }
         (heard != Heard::Nothing).then_some((user, heard, cqe.result() as usize))
+    }
+
+    /// The connect of this stream was lost: it is made again, as it was. What is to be heard of that.
+    #[cold]
+    fn connect_again(&mut self, id: StreamId) -> Heard {
+        let lost = self.entries.get(id).map(|entry| (entry.dial.clone(), entry.deadline));
+        let Some((dial, deadline)) = lost else { return Heard::Nothing };
+        match self.reopen(id, dial, deadline) {
+            Ok(()) => Heard::Nothing,
+            Err(Refused { step: Step::Connect, errno }) => {
+                Heard::ConnectFailed { step: Kind::Connect, errno }
+            }
+            Err(Refused { errno, .. }) => Heard::ConnectFailed { step: Kind::Socket, errno },
+        }
     }
 
     /// Whose CQE it is. That of a send without copy names a loan, which lasts as long as there is more to come.
@@ -899,6 +915,12 @@ impl Streams {
         self.come_to_rest(patience)
     }
 
+    /// Has its drop leave all as it is, for a process that was forked since this was made: queues, connections and what
+    /// is in flight are the other process's, who sees the same.
+    pub fn abandon(&mut self) {
+        self.ring.abandon();
+    }
+
     fn come_to_rest(&mut self, patience: Duration) -> usize {
         let ids: Vec<_> = self.entries.iter().map(|(id, _)| id).collect();
         for id in ids {
@@ -930,6 +952,9 @@ impl Streams {
 
 impl Drop for Streams {
     fn drop(&mut self) {
+        if self.ring.is_abandoned() {
+            return;
+        }
         let leaked = self.come_to_rest(self.patience);
         count::add(Counter::LeakedCqes, leaked as u64);
         if self.files.owed() > 0 || self.ring.is_broken() {

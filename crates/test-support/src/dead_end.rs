@@ -1,7 +1,7 @@
 //! Addresses where a connect cannot succeed: one that never answers, one that refuses at once.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
 use socket2::{Domain, Socket, Type};
@@ -53,10 +53,15 @@ impl Blackhole {
 
     /// Lets in whoever sends a SYN (again), and accepts the first of them.
     pub fn open(self) -> io::Result<TcpStream> {
+        Ok(self.listen()?.accept()?.0)
+    }
+
+    /// The same, for whoever accepts several.
+    pub fn listen(self) -> io::Result<TcpListener> {
         for _ in 0..self.fillers.len() {
             self.listener.accept()?;
         }
-        Ok(self.listener.accept()?.0.into())
+        Ok(self.listener.into())
     }
 }
 

@@ -2,6 +2,7 @@
 
 use io_uring::squeue;
 
+use super::super::clock;
 use super::super::count::{self, Counter};
 use super::super::op::Op;
 use super::super::ring::{Ring, ZeroCopy};
@@ -29,6 +30,13 @@ pub struct Entry {
     /// The send in flight is a SEND_ZC.
     pub(super) zero_copy: bool,
     pub(super) copies: Copies,
+}
+
+impl Entry {
+    /// The deadline of its connect has passed.
+    pub(super) fn is_late(&self) -> bool {
+        self.deadline.is_some_and(|at| at <= clock::now())
+    }
 }
 
 /// Whether the kernel copies what is to be sent without a copy.
