@@ -1,33 +1,75 @@
 //! Which driver of ringdove's carries the transfers of programs that watch no sockets themselves.
 //!
-//! Knows RINGDOVE_DRIVER, and what the system allows. Must not know transfers. Invariant: what cannot be had is no error, since
-//! sockets in an epoll are always there.
+//! Knows RINGDOVE_DRIVER, and what the system allows. Must not know transfers. Invariants: what cannot be had is no error, since
+//! sockets in an epoll are always there; what the system has refused for good is not asked for again.
 
 use std::sync::OnceLock;
 
-use ringdove::driver::Kind;
+use ringdove::driver::{DriverError, Kind};
 use ringdove::sys::ring::{Options, SetupFlag};
 use ringdove::{Config, Driver};
 
-/// What RINGDOVE_DRIVER says, if it names a driver; it is read once.
-pub(crate) fn asked() -> Option<Kind> {
-    static ASKED: OnceLock<Option<Kind>> = OnceLock::new();
-    *ASKED.get_or_init(|| std::env::var("RINGDOVE_DRIVER").ok()?.parse().ok())
+/// For whom a driver is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Whose {
+    /// A multi of the program's.
+    Multi,
+    /// An easy handle's own, for one transfer at a time, with [`FEW`] connections.
+    Easy,
 }
 
-/// A driver for a multi; `None` where sockets in an epoll are what it gets, as nobody asked for another: a thread that ends takes
-/// with it what it began on a ring, and programs hand their handles to others.
-pub(crate) fn driver(config: Config) -> Option<Driver> {
-    let kind = match asked()? {
-        Kind::Epoll => return None,
-        kind @ (Kind::Ring | Kind::Poll) => kind,
-    };
+/// Connections of a driver for one transfer at a time, most of which are idle.
+pub(crate) const FEW: usize = 64;
+
+/// The driver that carries what needs no socket; `None`: sockets in an epoll. RINGDOVE_DRIVER names another, and is read once.
+pub(crate) fn wanted(whose: Whose) -> Option<Kind> {
+    static ASKED: OnceLock<Option<Kind>> = OnceLock::new();
+    let asked = ASKED.get_or_init(|| std::env::var("RINGDOVE_DRIVER").ok()?.parse().ok());
+    let kind = asked.unwrap_or(match whose {
+        Whose::Multi => Kind::Ring,
+        // one transfer costs as much by either, and a ring for a handle that is used once as much as that
+        Whose::Easy => Kind::Epoll,
+    });
+    match kind {
+        Kind::Epoll => None,
+        Kind::Ring | Kind::Poll => Some(kind),
+    }
+}
+
+/// A driver, if one is wanted.
+///
+/// # Errors
+///
+/// Why there is none: of what is short now there may be more for the next.
+pub(crate) fn driver(config: Config, whose: Whose) -> Result<Driver, Option<DriverError>> {
+    static REFUSED: OnceLock<DriverError> = OnceLock::new();
+    let kind = wanted(whose).ok_or(None)?;
+    if let Some(refused) = REFUSED.get() {
+        return Err(Some(refused.clone()));
+    }
     // handles are used by one thread after the other, and so is the ring beneath them
     let without = vec![SetupFlag::SingleIssuer];
-    Driver::with_ring(kind, config, &Options { without, ..Options::default() }).ok()
+    let all = Options { without, ..Options::default() };
+    let options = match whose {
+        Whose::Multi => all,
+        // a third of a megabyte less for each handle
+        Whose::Easy => {
+            Options { sq_entries: 64, cq_entries: 512, direct_descriptors: FEW as u32, ..all }
+        }
+    };
+    Driver::with_ring(kind, config, &options).map_err(|refused| {
+        if !refused.is_shortage {
+            let _ = REFUSED.set(refused.clone());
+        }
+        Some(refused)
+    })
 }
 
 /// What runs beneath curl_multi_perform(3) here, for curl_version(3).
 pub(crate) fn name() -> &'static str {
-    driver(Config::default()).map_or(Kind::Epoll, |driver| driver.kind()).name()
+    static NAME: OnceLock<&str> = OnceLock::new();
+    NAME.get_or_init(|| {
+        let driver = driver(Config::default(), Whose::Multi);
+        driver.map_or(Kind::Epoll, |driver| driver.kind()).name()
+    })
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use url::Url;
 
 use super::jar::{Cookie, Jar, is_public_suffix};
-use super::set::SetCookie;
+use super::set::{Rules, SetCookie};
 use super::site;
 use crate::limits;
 use crate::protocol::{Date, Host, Origin, Scheme};
@@ -31,7 +31,7 @@ pub(super) fn read(jar: &mut Jar, text: &[u8], now: Date) -> usize {
     for line in text.split(|&byte| byte == b'\n') {
         if let Some(value) = field(line.trim_ascii_end()) {
             count += usize::from(set(jar, value.trim_ascii(), now));
-        } else if let Some((site, cookie)) = cookie(line.trim_ascii_end(), line, now) {
+        } else if let Some((site, cookie)) = cookie(line.trim_ascii_end(), line, now, jar.rules) {
             jar.insert_given(&site, cookie, now);
             count += 1;
         }
@@ -47,7 +47,7 @@ fn field(line: &[u8]) -> Option<&[u8]> {
 
 /// Takes a Set-Cookie field as from the domain that it names. Without one it would be for any host.
 fn set(jar: &mut Jar, value: &[u8], now: Date) -> bool {
-    let Some(cookie) = SetCookie::read(value, now) else { return false };
+    let Some(cookie) = SetCookie::read(value, now, jar.rules) else { return false };
     let Some(host) = host(&cookie.domain) else { return false };
     if is_public_suffix(&host.to_string()) {
         return false;
@@ -84,7 +84,7 @@ pub(super) fn write(jar: &Jar, now: Date) -> Vec<u8> {
 }
 
 /// The cookie of a line, and its site.
-fn cookie(line: &[u8], whole: &[u8], now: Date) -> Option<(String, Cookie)> {
+fn cookie(line: &[u8], whole: &[u8], now: Date, rules: Rules) -> Option<(String, Cookie)> {
     let (line, http_only) = match line.strip_prefix(HTTP_ONLY) {
         Some(line) => (line, true),
         None => (line, false),
@@ -113,10 +113,14 @@ fn cookie(line: &[u8], whole: &[u8], now: Date) -> Option<(String, Cookie)> {
     let host = host(domain.strip_prefix(b".").unwrap_or(domain))?;
     let host_only = below.eq_ignore_ascii_case(b"FALSE");
     let secure = secure.eq_ignore_ascii_case(b"TRUE");
+    let path = rules.path(path);
     let (site, mut cookie) = Cookie::of_file(&host, host_only, (name, value), path, secure)?;
     let expires: i64 = seconds(expires)?;
     let longest = now.after(Duration::from_secs(limits::COOKIE_AGE));
-    cookie.expires = (expires != 0).then(|| Date::from_unix(expires).min(longest));
+    cookie.expires = (expires != 0).then(|| match rules {
+        Rules::Standard => Date::from_unix(expires).min(longest),
+        Rules::Curl => Date::from_unix(expires),
+    });
     cookie.http_only = http_only;
     Some((site, cookie))
 }

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 
 use ::http::Method;
 
-use super::set::{SameSite, SetCookie};
+use super::set::{Rules, SameSite, SetCookie};
 use super::{Initiator, site};
 use crate::limits;
 use crate::owner::{Owner, Seat, who_goes};
@@ -22,8 +22,8 @@ pub(super) struct Jar {
     most: usize,
     /// Rises with each cookie that is made or sent.
     clock: u64,
-    /// How they are sent: otherwise the oldest first.
-    pub(super) longest_names_first: bool,
+    /// How they are read and sent: by the standard's rules the oldest go first.
+    pub(super) rules: Rules,
 }
 
 struct Site {
@@ -57,7 +57,7 @@ impl Default for Jar {
             count: 0,
             most: limits::COOKIES,
             clock: 0,
-            longest_names_first: false,
+            rules: Rules::default(),
         }
     }
 }
@@ -87,7 +87,7 @@ impl Jar {
         value: &[u8],
         now: Date,
     ) -> Option<Cookie> {
-        let set = SetCookie::read(value, now)?;
+        let set = SetCookie::read(value, now, self.rules)?;
         let host = origin.host();
         let (domain, host_only) = domain(host, &set.domain)?;
         let setter = Some(host.to_string()).filter(|host| *host != domain);
@@ -154,7 +154,7 @@ impl Jar {
         initiator: Initiator,
         now: Date,
     ) -> Option<Vec<u8>> {
-        let longest_names_first = self.longest_names_first;
+        let rules = self.rules;
         let cookies = &mut self.sites.get_mut(&site(origin.host()))?.cookies;
         let host = origin.host().to_string();
         let path = path_alone(path);
@@ -168,9 +168,11 @@ impl Jar {
                     && cookie.goes_to(initiator)
             })
             .collect();
-        match longest_names_first {
-            false => chosen.sort_by_key(|cookie| (usize::MAX - cookie.path.len(), cookie.created)),
-            true => chosen.sort_by_key(|cookie| {
+        match rules {
+            Rules::Standard => {
+                chosen.sort_by_key(|cookie| (usize::MAX - cookie.path.len(), cookie.created))
+            }
+            Rules::Curl => chosen.sort_by_key(|cookie| {
                 let lengths = [cookie.path.len(), cookie.domain.len(), cookie.name.len()];
                 std::cmp::Reverse((lengths, cookie.created))
             }),

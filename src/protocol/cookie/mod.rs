@@ -17,6 +17,7 @@ use super::date::Date;
 use super::head::ResponseHead;
 use super::host::{Host, Origin};
 use jar::Jar;
+use set::Rules;
 
 /// A cookie jar. Clones are the same jar: the transfers of one or more engines may share it.
 ///
@@ -47,10 +48,12 @@ impl CookieJar {
         CookieJar::default()
     }
 
-    /// Has cookies go out with the longest names first, within the longest domains, within the longest paths, and the newest of
-    /// those (as curl sends them), instead of by age.
-    pub fn send_longest_names_first(&self) {
-        self.lock().longest_names_first = true;
+    /// Has cookies be read, kept and sent as curl does, where that is otherwise: those with the longest names go first, within the
+    /// longest domains, within the longest paths, and the newest of those, instead of by age; there is none without a
+    /// name; paths and ages may stand in quotes, a slash at the end of a path counts for nothing, and a path that is none
+    /// is `/`; a lifetime that is cut ends with a whole minute, and that of a file's cookie is not cut.
+    pub fn keep_as_curl(&self) {
+        self.lock().rules = Rules::Curl;
     }
 
     /// Takes the cookies that a response sets. `path` is the request target, with or without its query.

@@ -24,6 +24,16 @@ pub(super) struct SetCookie {
     pub(super) same_site: SameSite,
 }
 
+/// Whose rules a field is read by, where they differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Rules {
+    /// RFC 6265bis.
+    #[default]
+    Standard,
+    /// curl's: see [`CookieJar::keep_as_curl`](super::CookieJar::keep_as_curl).
+    Curl,
+}
+
 /// To requests from which sites a cookie goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum SameSite {
@@ -36,7 +46,7 @@ pub(super) enum SameSite {
 
 impl SetCookie {
     /// Reads a field's value; `None` if it is no cookie.
-    pub(super) fn read(value: &[u8], now: Date) -> Option<SetCookie> {
+    pub(super) fn read(value: &[u8], now: Date, rules: Rules) -> Option<SetCookie> {
         // tabs are blanks, as in browsers
         if value.iter().any(|&byte| byte.is_ascii_control() && byte != b'\t') {
             return None;
@@ -47,6 +57,9 @@ impl SetCookie {
         let size = name.len() + value.len();
         // within, they would break the lines of a cookie file
         if has_tab(name) || has_tab(value) || size == 0 || size > limits::COOKIE {
+            return None;
+        }
+        if name.is_empty() && rules == Rules::Curl {
             return None;
         }
         let mut cookie = SetCookie {
@@ -63,25 +76,37 @@ impl SetCookie {
         for part in parts {
             let (name, value) = split(part).unwrap_or((part.trim_ascii(), b""));
             if value.len() <= limits::COOKIE_ATTRIBUTE {
-                cookie.take_attribute(name, value, now, &mut max_age);
+                cookie.take_attribute(name, value, now, (&mut max_age, rules));
             }
         }
         let longest = now.after(Duration::from_secs(limits::COOKIE_AGE));
-        cookie.expires = max_age.or(cookie.expires).map(|date| date.min(longest));
+        let longest = |date: Date| if date > longest { rules.latest(longest) } else { date };
+        cookie.expires = max_age.or(cookie.expires).map(longest);
         Some(cookie)
     }
 
-    fn take_attribute(&mut self, name: &[u8], value: &[u8], now: Date, max_age: &mut Option<Date>) {
+    fn take_attribute(
+        &mut self,
+        name: &[u8],
+        value: &[u8],
+        now: Date,
+        (max_age, rules): (&mut Option<Date>, Rules),
+    ) {
         match &name.to_ascii_lowercase()[..] {
             b"expires" => self.expires = Date::parse(value).or(self.expires),
-            b"max-age" => *max_age = expiry(value, now).or(*max_age),
+            b"max-age" => *max_age = expiry(rules.without_quotes(value), now).or(*max_age),
             b"domain" => {
                 let domain = value.strip_prefix(b".").unwrap_or(value);
                 self.domain = domain.to_ascii_lowercase();
             }
             b"path" => {
+                let value = rules.without_quotes(value);
                 let is_path = value.starts_with(b"/") && !has_tab(value);
-                self.path = is_path.then(|| value.to_vec());
+                self.path = match rules {
+                    Rules::Standard => is_path.then(|| value.to_vec()),
+                    Rules::Curl if is_path => Some(rules.path(value).to_vec()),
+                    Rules::Curl => Some(b"/".to_vec()),
+                };
             }
             b"secure" => self.secure = true,
             b"httponly" => self.http_only = true,
@@ -94,6 +119,32 @@ impl SetCookie {
                 }
             }
             _ => {}
+        }
+    }
+}
+
+impl Rules {
+    /// An attribute's value, which to curl may stand in quotes.
+    fn without_quotes(self, value: &[u8]) -> &[u8] {
+        match (self, value.strip_prefix(b"\"")) {
+            (Rules::Curl, Some(rest)) => rest.strip_suffix(b"\"").unwrap_or(rest),
+            _ => value,
+        }
+    }
+
+    /// A path, of which curl takes the slash away that it ends with.
+    pub(super) fn path(self, path: &[u8]) -> &[u8] {
+        match (self, path.strip_suffix(b"/")) {
+            (Rules::Curl, Some(rest)) if !rest.is_empty() => rest,
+            _ => path,
+        }
+    }
+
+    /// When what is to live for too long ends: curl has it be a whole minute.
+    fn latest(self, date: Date) -> Date {
+        match self {
+            Rules::Standard => date,
+            Rules::Curl => Date::from_unix((date.unix() + 30) / 60 * 60),
         }
     }
 }
@@ -133,7 +184,7 @@ mod tests {
     const NOW: Date = Date::from_unix(1_000_000_000);
 
     fn read(value: &str) -> Option<SetCookie> {
-        SetCookie::read(value.as_bytes(), NOW)
+        SetCookie::read(value.as_bytes(), NOW, Rules::Standard)
     }
 
     #[test]
@@ -162,7 +213,7 @@ mod tests {
             });
             assert_eq!(got, want, "{value:?}");
         }
-        assert!(SetCookie::read(b"a=\xff", NOW).is_some());
+        assert!(SetCookie::read(b"a=\xff", NOW, Rules::Standard).is_some());
         let sized = |size: usize| read(&format!("a={}", "b".repeat(size - 1))).is_some();
         assert!(sized(limits::COOKIE) && !sized(limits::COOKIE + 1));
     }
@@ -193,6 +244,29 @@ mod tests {
         for (attributes, want) in table {
             assert_eq!(read(&format!("a=b; {attributes}")).unwrap().expires, want, "{attributes}");
         }
+    }
+
+    #[test]
+    fn curls_rules() {
+        let read = |value: &str| SetCookie::read(value.as_bytes(), NOW, Rules::Curl);
+        assert_eq!((read("=b"), read("b")), (None, None));
+        let paths = [
+            ("/x/", "/x"),
+            ("/", "/"),
+            ("\"/x\"", "/x"),
+            ("\"/x", "/x"),
+            ("x", "/"),
+            ("\"\"", "/"),
+        ];
+        for (path, want) in paths {
+            let cookie = read(&format!("a=b; path={path}")).unwrap();
+            assert_eq!(cookie.path.as_deref(), Some(want.as_bytes()), "{path}");
+        }
+        let expires = |attributes| read(&format!("a=b; {attributes}")).unwrap().expires;
+        assert_eq!(expires("max-age=\"5\""), Some(NOW.after(Duration::from_secs(5))));
+        let longest = expires("max-age=99999999999").unwrap().unix();
+        let cap = NOW.after(Duration::from_secs(limits::COOKIE_AGE)).unix();
+        assert!(longest % 60 == 0 && (longest - cap).abs() <= 30, "{longest}");
     }
 
     #[test]

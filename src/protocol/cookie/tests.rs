@@ -473,7 +473,7 @@ fn lines_that_are_no_cookies() {
 #[test]
 fn the_longest_names_may_go_first() {
     let jar = CookieJar::new();
-    jar.send_longest_names_first();
+    jar.keep_as_curl();
     let url = "http://www.a.com/x/y";
     for cookie in
         ["a=1; path=/", "bb=1; path=/", "c=1; path=/", "d=1; path=/x", "e=1; path=/; domain=a.com"]
@@ -481,4 +481,19 @@ fn the_longest_names_may_go_first() {
         set(&jar, url, cookie);
     }
     assert_eq!(sent(&jar, url), "d=1; bb=1; c=1; a=1; e=1");
+}
+
+#[test]
+fn files_are_read_as_by_curl_where_that_is_asked_for() {
+    let line = b"a.com\tFALSE\t/x/\tFALSE\t99999999999\tn\tv\n";
+    for (as_curl, path, cut) in [(false, "/x/", true), (true, "/x", false)] {
+        let jar = CookieJar::new();
+        if as_curl {
+            jar.keep_as_curl();
+        }
+        assert_eq!(jar.read_netscape(line, NOW), 1);
+        let text = String::from_utf8(jar.to_netscape(NOW)).unwrap();
+        assert!(text.contains(&format!("\t{path}\t")), "{text}");
+        assert_eq!(text.contains("\t99999999999\t"), !cut, "{text}");
+    }
 }

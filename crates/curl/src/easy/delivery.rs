@@ -5,7 +5,7 @@
 //! did not take are kept, and given to it again.
 
 use std::borrow::Cow;
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::rc::Rc;
 
 use ringdove::error::Cause;
@@ -117,7 +117,7 @@ impl Delivery {
 impl Handler for Delivery {
     fn starting(&mut self) -> Flow {
         let easy = &*self.easy;
-        let ends = easy.its_multi().map(|multi| multi.ends_of(easy.own.get())).unwrap_or_default();
+        let ends = easy.its_multi().map(|multi| multi.ends_of(easy)).unwrap_or_default();
         easy.info.borrow_mut().ends = ends;
         if !callbacks::before_request(easy, ends) {
             let text = "operation aborted by pre-request callback";
@@ -193,6 +193,9 @@ impl Handler for Delivery {
         let mut info = self.easy.info.borrow_mut();
         info.redirects += 1;
         info.redirect_url = None;
+        if self.easy.settings.borrow().flag(ids::AUTOREFERER, false) {
+            info.referer = info.url.as_deref().and_then(without_login);
+        }
         info.url = CString::new(String::from(next.head.url())).ok();
         info.method = CString::new(next.head.method().as_str()).ok();
         info.scheme = CString::new(next.head.origin().scheme().name()).ok();
@@ -224,6 +227,7 @@ impl Handler for Delivery {
         }
         let run = &easy.run;
         run.downloaded.set(run.downloaded.get() + chunk.len() as u64);
+        run.delivered.set(run.delivered.get() + chunk.len() as u64);
         if !callbacks::progress(easy) {
             run.fail(Failure::new(Code::ABORTED_BY_CALLBACK, "Callback aborted"));
         }
@@ -517,6 +521,14 @@ fn unmet(settings: &crate::options::Settings, easy: &Easy, status: u16) -> bool 
     let Some(time) = easy.info.borrow().file_time else { return false };
     let unmodified = if condition == 2 { time >= asked } else { time <= asked };
     (200..300).contains(&status) && asked > 0 && unmodified
+}
+
+/// A URL as Referer has it.
+fn without_login(url: &CStr) -> Option<CString> {
+    let mut url = url::Url::parse(url.to_str().ok()?).ok()?;
+    url.set_fragment(None);
+    let _ = (url.set_username(""), url.set_password(None));
+    CString::new(String::from(url)).ok()
 }
 
 /// How a transfer ended, with what the engine says of it; and the last of what is told of it.

@@ -129,6 +129,7 @@ pub static INFOS: &[Row] = &[
     row("EARLYDATA_SENT_T", OFF_T + 68, Differs("0: none is sent")),
     row("HTTPAUTH_USED", LONG + 69, Refused(Unknown, "the engine does not say")),
     row("PROXYAUTH_USED", LONG + 70, Refused(Unknown, "the engine does not say")),
+    row("SIZE_DELIVERED", OFF_T + 71, Done),
 ];
 
 /// What is known of the transfer, or the last one.
@@ -146,6 +147,8 @@ pub(crate) struct Info {
     pub(crate) content_length: Option<u64>,
     pub(crate) redirects: c_long,
     pub(crate) redirect_url: Option<CString>,
+    /// What CURLOPT_AUTOREFERER has said last.
+    pub(crate) referer: Option<CString>,
     pub(crate) file_time: Option<i64>,
     pub(crate) retry_after: i64,
     pub(crate) auth_offered: c_long,
@@ -237,6 +240,7 @@ fn text(easy: &Easy, number: u32) -> *const c_char {
         41 => info.local.as_ref().map_or(c"".as_ptr(), |local| local.as_ptr()),
         49 => pointer(&info.scheme),
         58 => pointer(&info.method),
+        60 if info.referer.is_some() => pointer(&info.referer),
         60 => easy.settings.borrow().c_text(ids::REFERER).map_or(ptr::null(), |text| text.as_ptr()),
         _ => ptr::null(),
     }
@@ -313,6 +317,7 @@ fn off_t(easy: &Easy, number: u32) -> i64 {
         57 => info.retry_after,
         63 | 64 => -1,
         68 => 0,
+        71 => size(run.delivered.get()),
         number => i64::try_from(info.time(number).as_micros()).unwrap_or(i64::MAX),
     }
 }

@@ -34,8 +34,9 @@ use crate::codes::Code;
 use crate::edge::handle::{self, Kind, Own};
 use crate::edge::{Pointer, guard};
 use crate::errors::Failure;
+use crate::mime;
 use crate::multi::{MessageSlot, Multi};
-use crate::options::{Settings, ids};
+use crate::options::{Settings, Value, ids};
 use crate::share::{Share, lock};
 use crate::websocket::Websocket;
 use heads::Heads;
@@ -69,6 +70,8 @@ pub(crate) struct Easy {
     pub(crate) websocket: RefCell<Option<Rc<Websocket>>>,
     /// Callbacks of it that are running.
     calling: Cell<u32>,
+    /// A mime of its own, as a copy has it.
+    mime: Own,
     /// Where curl_multi_info_read(3) points to.
     pub(crate) message: MessageSlot,
 }
@@ -120,7 +123,7 @@ impl Easy {
         let own = self.jar.borrow_mut().get_or_insert_default().clone();
         let shared = self.share.borrow().as_ref().and_then(|share| share.cookies());
         let jar = shared.unwrap_or(own);
-        jar.send_longest_names_first();
+        jar.keep_as_curl();
         jar
     }
 
@@ -286,6 +289,7 @@ extern "C" fn curl_easy_cleanup(handle: Pointer) {
         easy.write_files();
         easy.private.borrow_mut().take();
         easy.set_share(None);
+        mime::free(easy.mime.get());
         drop(handle::revoke::<Easy>(handle));
     });
 }
@@ -311,7 +315,7 @@ extern "C" fn curl_easy_reset(handle: Pointer) {
     });
 }
 
-/// curl_easy_duphandle(3): with all that was set, the cookies and the share, and without connections.
+/// curl_easy_duphandle(3): with all that was set, a copy of its mime, the cookies and the share, and without connections.
 #[unsafe(no_mangle)]
 extern "C" fn curl_easy_duphandle(handle: Pointer) -> Pointer {
     guard(ptr::null_mut(), || {
@@ -321,6 +325,11 @@ extern "C" fn curl_easy_duphandle(handle: Pointer) -> Pointer {
             let twin = copy.keep_cookies();
             let now = request::today();
             twin.read_netscape(&jar.to_netscape(now), now);
+        }
+        let parts = copy.settings.borrow().pointer(ids::MIMEPOST);
+        if let Some(parts) = mime::duplicate(parts) {
+            copy.mime.set(parts);
+            copy.settings.borrow_mut().set(ids::MIMEPOST, Value::Pointer(parts));
         }
         let share = easy.share.borrow().clone();
         let handle = issue(copy);

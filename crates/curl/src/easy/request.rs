@@ -112,7 +112,7 @@ pub(crate) fn prepare(easy: &Rc<Easy>, policies: &tls::Policies) -> Result<Prepa
     let is_unsized = settings.method == Method::Put
         && settings.size(ids::INFILESIZE_LARGE).is_none()
         && !own.removes("transfer-encoding");
-    let body = body_of(easy, &settings)?;
+    let body = body_of(easy, &settings, own.value("content-type"))?;
     let body = if is_unsized { body } else { with_own_length(body, &own)? };
     let upload_size = if body.is_none() { None } else { body.length() };
     let refused = |error| errors::of_request(&error);
@@ -221,11 +221,12 @@ fn method(settings: &Settings) -> Result<http::Method, Failure> {
     })
 }
 
-fn body_of(easy: &Easy, settings: &Settings) -> Result<Body, Failure> {
+fn body_of(easy: &Easy, settings: &Settings, kind: Option<&[u8]>) -> Result<Body, Failure> {
     if settings.no_body() {
         return Ok(Body::None);
     }
-    let has_parts = !settings.pointer(ids::MIMEPOST).is_null() && settings.method == Method::Mime
+    let has_parts = mime::is_there(settings.pointer(ids::MIMEPOST))
+        && settings.method == Method::Mime
         || !settings.pointer(ids::HTTPPOST).is_null() && settings.method == Method::Form;
     match settings.method {
         Method::Mime | Method::Form if !has_parts => {
@@ -235,7 +236,7 @@ fn body_of(easy: &Easy, settings: &Settings) -> Result<Body, Failure> {
         Method::Post => Ok(post(settings)),
         Method::Put => put(easy, settings),
         Method::Mime | Method::Form => {
-            let reader = mime::reader(settings)?;
+            let reader = mime::reader(settings, kind)?;
             let length = reader.length();
             let content_type = Some(reader.content_type());
             Ok(Body::Stream { length, from: From::Parts(reader), content_type })
@@ -470,13 +471,14 @@ fn auth(settings: &Settings, parts: &Parts) -> Result<Option<AuthPolicy>, Failur
     Ok(Some(AuthPolicy { scheme, secret, netrc, netrc_before_url }))
 }
 
-/// The logins of CURLOPT_NETRC_FILE, or of ~/.netrc.
+/// The logins of CURLOPT_NETRC_FILE, or of the file that NETRC in the environment names, or of ~/.netrc.
 fn netrc(settings: &Settings) -> Result<Option<Netrc>, Failure> {
     if settings.number(ids::NETRC, 0) == 0 {
         return Ok(None);
     }
     let of_home = || std::env::var("HOME").ok().map(|home| format!("{home}/.netrc"));
-    let path = settings.text(ids::NETRC_FILE).or_else(of_home);
+    let path = settings.text(ids::NETRC_FILE).or_else(|| std::env::var("NETRC").ok());
+    let path = path.or_else(of_home);
     let text = path.and_then(|path| std::fs::read_to_string(path).ok());
     let Some(text) = text else { return Ok(None) };
     let bad = |_| Failure::new(Code::READ_ERROR, ".netrc parser error");

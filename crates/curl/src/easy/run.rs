@@ -24,6 +24,8 @@ pub(crate) struct Run {
     pub(crate) has_message: Cell<bool>,
     /// Bytes of the body that came, and of the request's that went.
     pub(crate) downloaded: Cell<u64>,
+    /// Bytes of it as they were decoded.
+    pub(crate) delivered: Cell<u64>,
     pub(crate) uploaded: Cell<u64>,
     pub(crate) download_size: Cell<Option<u64>>,
     pub(crate) upload_size: Cell<Option<u64>>,
@@ -53,6 +55,7 @@ impl Run {
             done,
             has_message,
             downloaded,
+            delivered,
             uploaded,
             download_size,
             upload_size,
@@ -66,6 +69,7 @@ impl Run {
         done.take();
         has_message.set(false);
         downloaded.set(0);
+        delivered.set(0);
         uploaded.set(0);
         download_size.set(None);
         upload_size.set(None);

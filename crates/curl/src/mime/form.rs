@@ -389,6 +389,8 @@ fn said(post: &Post, read: Pointer) -> Said {
         let path = contents.unwrap_or_default();
         let own = path.rsplit('/').next().map(|name| name.as_bytes().to_vec());
         let shown = if has(flag::READFILE) { shown } else { shown.or(own) };
+        // the standard input, from its beginning where it has one
+        let path = if path == "-" { "/dev/stdin".to_owned() } else { path };
         (Content::File(path), shown)
     } else if has(flag::BUFFER) {
         let size = usize::try_from(post.buffer_length).unwrap_or_default();
@@ -424,7 +426,7 @@ extern "C" fn curl_formget(form: *const Post, data: Pointer, append: Option<Appe
             unsafe { append(data, bytes.as_ptr().cast(), bytes.len()) == bytes.len() }
         };
         let mime = of_form(form, ptr::null_mut());
-        let Ok(mut reader) = of_mime(&mime, false) else { return -1 };
+        let Ok(mut reader) = of_mime(&mime, "form-data", false) else { return -1 };
         let head = format!("Content-Type: {}\r\n\r\n", reader.content_type());
         if !give(head.as_bytes()) || !give_all(&mut reader, give) {
             return -1;

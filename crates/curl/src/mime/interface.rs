@@ -24,11 +24,14 @@ extern "C" fn curl_mime_init(_easy: Pointer) -> Pointer {
 /// curl_mime_free(3)
 #[unsafe(no_mangle)]
 extern "C" fn curl_mime_free(mime: Pointer) {
-    guard((), || {
-        if let Some(mime) = handle::revoke::<Mime>(mime) {
-            release(&mime);
-        }
-    });
+    guard((), || free(mime));
+}
+
+/// The same within.
+pub(crate) fn free(mime: Pointer) {
+    if let Some(mime) = handle::revoke::<Mime>(mime) {
+        release(&mime);
+    }
 }
 
 /// The parts of a mime are handles no more.

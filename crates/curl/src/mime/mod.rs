@@ -10,10 +10,11 @@ mod reader;
 use std::cell::RefCell;
 use std::rc::Rc;
 
+pub(crate) use interface::free;
 pub(crate) use reader::{Reader, reader};
 
 use crate::edge::Pointer;
-use crate::edge::handle::{Kind, Own};
+use crate::edge::handle::{self, Kind, Own};
 use encode::Encoder;
 
 /// What a `curl_mime *` stands for.
@@ -38,7 +39,7 @@ impl Kind for Part {
 }
 
 /// What was said of a part.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Said {
     name: Option<Vec<u8>>,
     file_name: Option<Vec<u8>>,
@@ -49,7 +50,7 @@ struct Said {
 }
 
 /// What a part consists of.
-#[derive(Default)]
+#[derive(Clone, Default)]
 enum Content {
     #[default]
     Nothing,
@@ -76,6 +77,29 @@ impl Mime {
         self.parts.borrow_mut().push(Rc::clone(&part));
         part
     }
+
+    /// Another one that says the same; programs have no handles of its parts.
+    fn twin(&self) -> Rc<Mime> {
+        let twin = Mime::new();
+        for part in self.parts.borrow().iter() {
+            let mut said = part.said.borrow().clone();
+            if let Content::Parts(inner) = &said.content {
+                said.content = Content::Parts(inner.twin());
+            }
+            *twin.add().said.borrow_mut() = said;
+        }
+        Rc::new(twin)
+    }
+}
+
+/// A copy of the program's mime, for a handle that is a copy, which frees it by [`free`]; `None` where this is no mime.
+pub(crate) fn duplicate(mime: Pointer) -> Option<Pointer> {
+    handle::find::<Mime>(mime).map(|mime| handle::issue(mime.twin()))
+}
+
+/// Whether this is a mime, and has not been freed.
+pub(crate) fn is_there(mime: Pointer) -> bool {
+    handle::find::<Mime>(mime).is_some()
 }
 
 /// A line that no content has, as good as sure.

@@ -31,21 +31,30 @@ enum Piece {
     Callback { length: Option<u64>, read: Pointer, seek: Pointer, data: Pointer },
 }
 
-/// The body of CURLOPT_MIMEPOST or CURLOPT_HTTPPOST.
-pub(crate) fn reader(settings: &Settings) -> Result<Reader, Failure> {
+/// The body of CURLOPT_MIMEPOST or CURLOPT_HTTPPOST; `content_type` is what the program itself says of it, if it does.
+pub(crate) fn reader(settings: &Settings, content_type: Option<&[u8]>) -> Result<Reader, Failure> {
     let mime = match settings.method {
         Method::Form => Some(form::mime(settings)),
         _ => handle::find::<Mime>(settings.pointer(ids::MIMEPOST)),
     };
     let gone = || Failure::new(Code::BAD_FUNCTION_ARGUMENT, "CURLOPT_MIMEPOST is no mime any more");
     let mime = mime.ok_or_else(gone)?;
-    of_mime(&mime, settings.number(ids::MIME_OPTIONS, 0) & 1 != 0)
+    let form = b"multipart/form-data";
+    let is_form = content_type.is_none_or(|kind| {
+        kind.get(..form.len()).is_some_and(|kind| kind.eq_ignore_ascii_case(form))
+    });
+    let disposition = if is_form { "form-data" } else { "attachment" };
+    of_mime(&mime, disposition, settings.number(ids::MIME_OPTIONS, 0) & 1 != 0)
 }
 
 /// `by_backslash`: names are escaped so (CURLMIMEOPT_FORMESCAPE).
-pub(super) fn of_mime(mime: &Rc<Mime>, by_backslash: bool) -> Result<Reader, Failure> {
+pub(super) fn of_mime(
+    mime: &Rc<Mime>,
+    disposition: &str,
+    by_backslash: bool,
+) -> Result<Reader, Failure> {
     let mut pieces = Vec::new();
-    lay_out(mime, "form-data", by_backslash, &mut pieces)?;
+    lay_out(mime, disposition, by_backslash, &mut pieces)?;
     Ok(Reader { pieces, at: 0, offset: 0, boundary: mime.boundary.clone() })
 }
 
@@ -170,19 +179,27 @@ impl Reader {
         format!("multipart/form-data; boundary={}", self.boundary)
     }
 
-    /// Puts the next bytes into `out`; none at the end.
+    /// Fills `out` with the next bytes, as far as they are had by one call of a callback; none at the end.
     pub(crate) fn read(&mut self, easy: &Easy, out: &mut [u8]) -> Gave {
-        while let Some(piece) = self.pieces.get_mut(self.at) {
-            match piece.read(easy, self.offset, out) {
+        let (mut filled, mut has_called) = (0, false);
+        while let Some(piece) = self.pieces.get_mut(self.at).filter(|_| filled < out.len()) {
+            let calls = matches!(piece, Piece::Callback { .. });
+            if calls && has_called {
+                break;
+            }
+            has_called |= calls;
+            match piece.read(easy, self.offset, &mut out[filled..]) {
                 Gave::Bytes(0) => (self.at, self.offset) = (self.at + 1, 0),
                 Gave::Bytes(bytes) => {
                     self.offset += bytes as u64;
-                    return Gave::Bytes(bytes);
+                    filled += bytes;
                 }
+                // it is asked again
+                _ if filled > 0 => break,
                 other => return other,
             }
         }
-        Gave::Bytes(0)
+        Gave::Bytes(filled)
     }
 
     /// Goes back to the first byte. False where a callback cannot.

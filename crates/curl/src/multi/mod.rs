@@ -14,7 +14,7 @@ use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 use std::time::Duration;
 
-use ringdove::driver::Kind as DriverKind;
+use ringdove::driver::DriverError;
 use ringdove::sys::Interest;
 use ringdove::{Config, Event, Message, Outcome, Paused, Time};
 
@@ -27,7 +27,7 @@ use crate::edge::Pointer;
 use crate::edge::handle::{Kind, Own};
 use crate::errors::{self, Failure};
 use crate::options::ids;
-use crate::which;
+use crate::which::{self, Whose};
 pub(crate) use carriers::Id;
 use carriers::{Carriers, Way};
 use epoll::{Bell, Polled};
@@ -59,6 +59,8 @@ pub(crate) struct Multi {
     held: Cell<usize>,
     /// Those whose transfers are in the engine.
     transfers: RefCell<HashMap<Id, Rc<Easy>>>,
+    /// Those that need a socket, while transfers of the driver's have all connections that there may be.
+    waiting: RefCell<VecDeque<Rc<Easy>>>,
     /// Transfers that failed before they began, or that a callback ended: they are told of with the next turn.
     failed: RefCell<Vec<(Rc<Easy>, Failure)>>,
     /// Handles whose pause has changed in a callback.
@@ -102,6 +104,7 @@ impl Multi {
             watched: RefCell::default(),
             held: Cell::new(0),
             transfers: RefCell::default(),
+            waiting: RefCell::default(),
             failed: RefCell::default(),
             changed: RefCell::default(),
             messages: RefCell::default(),
@@ -120,6 +123,10 @@ impl Multi {
         Rc::new(Multi::new(None))
     }
 
+    fn whose(&self) -> Whose {
+        if self.bell.is_some() { Whose::Multi } else { Whose::Easy }
+    }
+
     /// A callback begins.
     pub(crate) fn enter(&self) -> Inside {
         self.sockets.calling.set(self.sockets.calling.get() + 1);
@@ -130,9 +137,12 @@ impl Multi {
         self.sockets.calling.get() > 0
     }
 
-    /// Between which addresses the socket is connected that a handle's transfer has.
-    pub(crate) fn ends_of(&self, easy: Pointer) -> Ends {
-        self.sockets.ends_of(easy)
+    /// Between which addresses the socket is connected that a handle's transfer has. What is on the ring has none.
+    pub(crate) fn ends_of(&self, easy: &Easy) -> Ends {
+        match easy.run.id.get() {
+            Some(id) if id.is_driven() => Ends::default(),
+            Some(_) | None => self.sockets.ends_of(easy.own.get()),
+        }
     }
 
     /// The socket of a handle.
@@ -150,6 +160,7 @@ impl Multi {
         if easy.its_multi().is_some() {
             return Err(MultiCode::ADDED_ALREADY);
         }
+        self.heed_fork();
         callbacks::fill_error_buffer(easy, "");
         *easy.multi.borrow_mut() = Rc::downgrade(self);
         self.members.borrow_mut().insert(Rc::as_ptr(easy), Rc::clone(easy));
@@ -170,17 +181,27 @@ impl Multi {
         if !callbacks::before_lookup(easy) {
             return Err(Failure::plain(Code::ABORTED_BY_CALLBACK));
         }
+        let way = self.way_of(easy);
+        if self.carriers.borrow_mut().is_full_for(way) {
+            self.waiting.borrow_mut().push_back(Rc::clone(easy));
+            return Ok(());
+        }
+        let mut refusal = None;
+        let refused = |error: &DriverError| refusal = Some(error.to_string());
+        let config = (|| self.config(easy), self.whose());
+        let provided = self.carriers.borrow_mut().provide(way, config, &self.sockets, refused);
+        if let Some(why) = refusal {
+            callbacks::debug_text(easy, &why);
+        }
+        let way = provided.map_err(|error| errors::of_add(&error))?;
         let mut carriers = self.carriers.borrow_mut();
-        let way = carriers.provide(self.way_of(easy), || self.config(easy), &self.sockets);
         if easy.settings.borrow().flag(ids::FRESH_CONNECT, false) {
             carriers.close_idle().map_err(|error| errors::of_add(&error))?;
         }
         let ttl = self.lookup_ttl(easy);
         for fixed in prepared.fixed {
             let until = if fixed.expires { ringdove::sys::clock::now() + ttl } else { Time::NEVER };
-            if let Some(mut settings) = carriers.settings(way) {
-                settings.set_override_until(fixed.host, fixed.port, fixed.addresses, until);
-            }
+            carriers.fix(fixed.host, fixed.port, fixed.addresses, until);
         }
         let handler = Box::new(Delivery { easy: Rc::clone(easy) });
         let added = carriers.add(way, prepared.request, handler);
@@ -196,10 +217,10 @@ impl Multi {
         Ok(())
     }
 
-    /// Who is to carry a handle's transfer. A driver has to be asked for.
+    /// Who is to carry a handle's transfer.
     fn way_of(&self, easy: &Easy) -> Way {
-        let is_asked = matches!(which::asked(), Some(DriverKind::Ring | DriverKind::Poll));
-        match is_asked && !self.sockets.has_callback() && !opening::needs_socket(easy) {
+        let is_wanted = which::wanted(self.whose()).is_some();
+        match is_wanted && !self.sockets.has_callback() && !opening::needs_socket(easy) {
             true => Way::Driven,
             false => Way::Watched,
         }
@@ -208,7 +229,11 @@ impl Multi {
     fn config(&self, easy: &Easy) -> Config {
         let settings = self.settings.borrow();
         let of_easy = easy.settings.borrow();
-        let most = settings.most_connections.unwrap_or(CONNECTIONS);
+        let most = match self.whose() {
+            Whose::Multi => CONNECTIONS,
+            Whose::Easy => which::FEW,
+        };
+        let most = settings.most_connections.unwrap_or(most);
         let idle = [ids::MAXAGE_CONN, ids::MAXLIFETIME_CONN]
             .map(|id| u64::try_from(of_easy.number(id, 0)).unwrap_or_default());
         let idle = idle.into_iter().filter(|&seconds| seconds > 0).min();
@@ -243,13 +268,15 @@ impl Multi {
         self.watched.borrow_mut().remove(&Rc::as_ptr(easy));
         *easy.multi.borrow_mut() = std::rc::Weak::new();
         self.failed.borrow_mut().retain(|(other, _)| !is_here(other));
+        self.waiting.borrow_mut().retain(|other| !is_here(other));
         self.changed.borrow_mut().retain(|other| !is_here(other));
         if easy.run.has_message.take() {
             self.messages.borrow_mut().retain(|(other, _)| !is_here(other));
         }
         self.forget_held(easy);
         self.take_out(easy);
-        self.tell_timer().err().unwrap_or(MultiCode::OK)
+        let shown = self.hand_shown(easy);
+        shown.and(self.tell_timer()).err().unwrap_or(MultiCode::OK)
     }
 
     /// What a transfer that is over still holds; `None` if it is not over, or holds nothing.
@@ -283,7 +310,49 @@ impl Multi {
 
     /// Transfers that are not over.
     fn running(&self) -> usize {
-        self.transfers.borrow().len() + self.failed.borrow().len() + self.held.get()
+        let begun = self.transfers.borrow().len() + self.held.get();
+        begun + self.failed.borrow().len() + self.waiting.borrow().len()
+    }
+
+    /// In a process that was forked meanwhile, what the other one's driver carries begins anew, if nothing has come or gone of it yet;
+    /// else it has failed: its connection is the other process's.
+    fn heed_fork(self: &Rc<Self>) {
+        if !self.carriers.borrow_mut().take_forked() {
+            return;
+        }
+        let lost: Vec<_> = self.transfers.borrow_mut().extract_if(|id, _| id.is_driven()).collect();
+        for (_, easy) in lost {
+            easy.run.id.set(None);
+            let is_untouched = easy.run.uploaded.get() == 0 && easy.info.borrow().header_size == 0;
+            let begun = match is_untouched {
+                true => self.begin_paused(&easy),
+                false => Err(Failure::new(Code::RECV_ERROR, "the process was forked meanwhile")),
+            };
+            if let Err(failure) = begun {
+                self.failed.borrow_mut().push((easy, failure));
+            }
+        }
+    }
+
+    /// Begins a transfer that may have been paused already.
+    fn begin_paused(self: &Rc<Self>, easy: &Rc<Easy>) -> Result<(), Failure> {
+        let paused = easy.run.paused.get();
+        self.begin(easy)?;
+        easy.run.paused.set(paused);
+        if let Some(id) = easy.run.id.get() {
+            self.carriers.borrow_mut().set_paused(id, paused);
+        }
+        Ok(())
+    }
+
+    /// Begins those for which there is room now.
+    fn begin_waiting(self: &Rc<Self>) {
+        let waiting = self.waiting.take();
+        for easy in waiting {
+            if let Err(failure) = self.begin_paused(&easy) {
+                self.failed.borrow_mut().push((easy, failure));
+            }
+        }
     }
 
     /// Does what can be done now, with what the program says has happened.
@@ -291,6 +360,7 @@ impl Multi {
         if self.is_calling() || self.notices.is_telling() {
             return Err(MultiCode::RECURSIVE_API_CALL);
         }
+        self.heed_fork();
         let worked = self.work(events);
         self.report_failed();
         self.report_links();
@@ -298,6 +368,8 @@ impl Multi {
             self.drop_link(id);
         }
         self.take_messages();
+        let settled = self.carriers.borrow_mut().settle().map_err(|error| errors::of_multi(&error));
+        self.begin_waiting();
         self.change_pauses();
         self.tell_progress();
         let running = self.running();
@@ -305,7 +377,7 @@ impl Multi {
             self.sockets.park().map_err(|_| MultiCode::ABORTED_BY_CALLBACK)?;
         }
         self.show_driver()?;
-        worked?;
+        worked.and(settled)?;
         self.tell_timer()?;
         self.notify();
         Ok(running)
@@ -330,8 +402,20 @@ impl Multi {
             true => self.carriers.borrow_mut().descriptor(),
             false => None,
         };
-        let easy = self.transfers.borrow().values().next().map(|easy| easy.own.get());
-        let shown = self.sockets.show(descriptor, easy.unwrap_or(std::ptr::null_mut()));
+        let shown = self.sockets.show(descriptor, self.any_driven());
+        shown.map_err(|_| MultiCode::ABORTED_BY_CALLBACK)
+    }
+
+    /// A handle whose transfer a driver carries; null if there is none.
+    fn any_driven(&self) -> Pointer {
+        let transfers = self.transfers.borrow();
+        let driven = transfers.iter().find(|(id, _)| id.is_driven());
+        driven.map_or(std::ptr::null_mut(), |(_, easy)| easy.own.get())
+    }
+
+    /// A handle goes: the driver's descriptor is another's from here on, or is to be watched no more as long as this one is there.
+    fn hand_shown(&self, easy: &Easy) -> Result<(), MultiCode> {
+        let shown = self.sockets.hand_shown(easy.own.get(), self.any_driven());
         shown.map_err(|_| MultiCode::ABORTED_BY_CALLBACK)
     }
 
@@ -547,7 +631,7 @@ impl Multi {
             return Ok(());
         }
         let next = self.next_time();
-        if next == self.timer.get() {
+        if is_same_time(next, self.timer.get()) {
             return Ok(());
         }
         self.timer.set(next);
@@ -601,6 +685,16 @@ impl Multi {
         for easy in members {
             let _ = self.remove(&easy);
         }
+    }
+}
+
+/// Whether the timer of a program, which counts milliseconds, is to fire at one time as at the other.
+fn is_same_time(one: Option<Time>, other: Option<Time>) -> bool {
+    match (one, other) {
+        (Some(one), Some(other)) if one != Time::ZERO && other != Time::ZERO => {
+            one.since(other).max(other.since(one)) < Duration::from_millis(1)
+        }
+        (one, other) => one == other,
     }
 }
 

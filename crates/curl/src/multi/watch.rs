@@ -299,6 +299,18 @@ impl Sockets {
         self.call(fd, easy, POLL_IN, value)
     }
 
+    /// One handle goes: what it was told to watch of a driver's is another's from here on, or, if that is null, is to be watched no more.
+    pub(super) fn hand_shown(&self, from: Pointer, to: Pointer) -> Result<(), CallbackError> {
+        let Some(shown) = self.shown.get().filter(|shown| shown.easy == from) else {
+            return Ok(());
+        };
+        if to.is_null() {
+            return self.show(None, to);
+        }
+        self.shown.set(Some(Shown { easy: to, ..shown }));
+        Ok(())
+    }
+
     fn call(
         &self,
         fd: RawFd,

@@ -39,12 +39,38 @@ fn run(program: &Path, args: &[&str], library: Option<&Path>, before: &[&str]) -
 
 /// Runs a program on this library, and says what it complains of.
 pub(crate) fn passes(program: &Path, args: &[&str]) {
-    let ran = run(program, args, Some(library::folder()), &[]);
-    let said = String::from_utf8_lossy(&ran.stdout).into_owned();
+    judge("as it comes", &run(program, args, Some(library::folder()), &[]));
+}
+
+/// The same with what no socket callback is for on each driver that there is.
+fn passes_on_each(program: &Path, args: &[&str]) {
+    for kind in Kind::ALL {
+        if has(kind) {
+            passes_on(kind, program, args);
+        }
+    }
+}
+
+fn passes_on(kind: Kind, program: &Path, args: &[&str]) {
+    let asked = format!("RINGDOVE_DRIVER={kind}");
+    judge(&asked, &run(program, args, Some(library::folder()), &["env", &asked]));
+}
+
+fn judge(how: &str, ran: &Output) {
+    let said = String::from_utf8_lossy(&ran.stdout);
     let complains = String::from_utf8_lossy(&ran.stderr);
-    assert!(ran.status.success(), "{:?}: {said}{complains}", ran.status);
+    assert!(ran.status.success(), "{how}: {:?}: {said}{complains}", ran.status);
     // a panic would have become an error, and been told
-    assert!(!complains.contains("panicked"), "{complains}");
+    assert!(!complains.contains("panicked"), "{how}: {complains}");
+}
+
+/// Whether there is such a driver; that there is none is said aloud.
+fn has(kind: Kind) -> bool {
+    let has = ringdove::Driver::new(kind, ringdove::Config::default()).is_ok();
+    if !has {
+        eprintln!("skipped: no driver {kind} here");
+    }
+    has
 }
 
 /// An nginx with a large file.
@@ -59,7 +85,7 @@ pub(crate) fn server() -> Nginx {
 fn misuse_is_answered_by_curls_codes() {
     let folder = tempfile::tempdir().expect("a folder");
     let Some(program) = build("misuse", folder.path()) else { return };
-    passes(&program, &[&server().url("/big.bin")]);
+    passes_on_each(&program, &[&server().url("/big.bin")]);
 }
 
 #[test]
@@ -67,14 +93,14 @@ fn pauses_lose_nothing() {
     let folder = tempfile::tempdir().expect("a folder");
     let Some(program) = build("pauses", folder.path()) else { return };
     let takes = Plan::new().path("/", Script::new().read_body().ok("taken")).start();
-    passes(&program, &[&server().url("/big.bin"), &takes.url("/")]);
+    passes_on_each(&program, &[&server().url("/big.bin"), &takes.url("/")]);
 }
 
 #[test]
 fn a_connection_is_given_out() {
     let folder = tempfile::tempdir().expect("a folder");
     let Some(program) = build("connection", folder.path()) else { return };
-    passes(&program, &[&server().url("/big.bin")]);
+    passes_on_each(&program, &[&server().url("/big.bin")]);
 }
 
 #[test]
@@ -82,7 +108,7 @@ fn a_program_opens_and_closes_sockets_itself() {
     let folder = tempfile::tempdir().expect("a folder");
     let Some(program) = build("sockets", folder.path()) else { return };
     let server = Plan::new().path("/", Script::new().ok("fine")).start();
-    passes(&program, &[&server.url("/")]);
+    passes_on_each(&program, &[&server.url("/")]);
 }
 
 #[test]
@@ -90,7 +116,7 @@ fn a_multi_tells_of_what_is_done() {
     let folder = tempfile::tempdir().expect("a folder");
     let Some(program) = build("notify", folder.path()) else { return };
     let server = Plan::new().path("/", Script::new().ok("fine")).start();
-    passes(&program, &[&server.url("/")]);
+    passes_on_each(&program, &[&server.url("/")]);
 }
 
 /// What RINGDOVE_DRIVER names carries what no socket callback is for.
@@ -104,18 +130,14 @@ fn a_driver_carries_what_the_program_does_not_watch() {
         Duration::from_millis(20),
     );
     let server = Plan::new().path("/", pieces).start();
-    let has = |kind| ringdove::Driver::new(kind, ringdove::Config::default()).is_ok();
     for (asked, kind) in [
-        ("", Kind::Epoll),
+        ("", Kind::Ring),
         ("ring", Kind::Ring),
         ("poll", Kind::Poll),
         ("epoll", Kind::Epoll),
-        ("unheard-of", Kind::Epoll),
+        ("unheard-of", Kind::Ring),
     ] {
         let runs = if has(kind) { kind } else { Kind::Epoll };
-        if runs != kind {
-            eprintln!("skipped: no driver {kind} here");
-        }
         let asked = format!("RINGDOVE_DRIVER={asked}");
         let ran = run(
             &program,
@@ -126,6 +148,62 @@ fn a_driver_carries_what_the_program_does_not_watch() {
         let said = [&ran.stdout[..], &ran.stderr].concat();
         assert!(ran.status.success(), "{asked}: {}", String::from_utf8_lossy(&said));
     }
+}
+
+/// A thread that ends takes nothing with it.
+#[test]
+fn what_a_thread_began_another_one_goes_on_with() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let Some(program) = build("handed", folder.path()) else { return };
+    passes_on_each(&program, &[]);
+}
+
+#[test]
+fn one_multi_has_one_set_of_limits_and_addresses_whatever_carries() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let Some(program) = build("beside", folder.path()) else { return };
+    passes_on_each(&program, &[]);
+}
+
+#[test]
+fn a_fork_leaves_the_parents_transfers_alone_and_has_its_own() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let Some(program) = build("forks", folder.path()) else { return };
+    for (kind, carried) in [(Kind::Ring, "1"), (Kind::Poll, "1"), (Kind::Epoll, "0")] {
+        if has(kind) {
+            passes_on(kind, &program, &[carried]);
+        }
+    }
+}
+
+#[test]
+fn a_refused_ring_is_asked_for_once() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let Some(program) = build("refused", folder.path()) else { return };
+    passes_on(Kind::Ring, &program, &[]);
+}
+
+#[test]
+fn forms_are_copied_with_their_handles_and_nothing_is_posted_of_freed_ones() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let Some(program) = build("forms", folder.path()) else { return };
+    let takes = Script::new().read_body().ok("taken");
+    let leads = Script::new().respond("302 Found\r\nLocation: /to", Framing::ContentLength, "");
+    let server = Plan::new()
+        .path("/empty", takes.clone())
+        .path("/attached", takes)
+        .path("/four", Script::new().ok("four"))
+        .path("/from", leads)
+        .path("/to", Script::new().ok("there"))
+        .start();
+    let url = server.url("");
+    passes(&program, &[url.trim_end_matches('/')]);
+    let requests = server.requests();
+    let body = |at: usize| String::from_utf8_lossy(&requests[at].body).into_owned();
+    assert_eq!(requests[0].field("content-length").as_deref(), Some("0"));
+    assert!(body(1).contains("name=\"first\"\r\n\r\nhello\r\n"), "{}", body(1));
+    assert!(body(1).contains("name=\"second\"\r\n\r\nby one\r\n"), "{}", body(1));
+    assert!(body(2).contains("Content-Disposition: attachment; name=\"name\""), "{}", body(2));
 }
 
 #[test]
@@ -141,10 +219,15 @@ fn handles_in_any_order_lose_nothing() {
     let folder = tempfile::tempdir().expect("a folder");
     let Some(program) = build("storm", folder.path()) else { return };
     let nginx = server();
-    for (path, transfers, seed) in
-        [("/big.bin", "1000", "1"), ("/ok", "20000", "2"), ("/big.bin", "1000", "3")]
-    {
-        passes(&program, &[&nginx.url(path), transfers, seed]);
+    for (kind, path, transfers, seed) in [
+        (Kind::Ring, "/big.bin", "1000", "1"),
+        (Kind::Ring, "/ok", "20000", "2"),
+        (Kind::Epoll, "/big.bin", "1000", "3"),
+        (Kind::Epoll, "/ok", "5000", "4"),
+    ] {
+        if has(kind) {
+            passes_on(kind, &program, &[&nginx.url(path), transfers, seed]);
+        }
     }
 }
 

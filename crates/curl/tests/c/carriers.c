@@ -161,8 +161,10 @@ static int removed;
 
 static int watch(CURL *easy, curl_socket_t fd, int what, void *data, void *assigned)
 {
-  int at, free = -1;
-  CHECK(easy != NULL);
+  int at, free = -1, is_there = 0;
+  for(at = 0; at < MANY; at++)
+    is_there |= easy && easy == handles[at];
+  CHECK(is_there);
   CHECK(data == watched);
   for(at = 0; at < MANY; at++) {
     if(watched[at].fd == fd)
@@ -186,8 +188,7 @@ static int watch(CURL *easy, curl_socket_t fd, int what, void *data, void *assig
   return 0;
 }
 
-/* Those that are under way by then are told of, too. */
-static void with_a_late_callback(void)
+static void begin_watching(void)
 {
   int at;
   add_all(NULL);
@@ -198,6 +199,14 @@ static void with_a_late_callback(void)
   curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, watch);
   curl_multi_setopt(multi, CURLMOPT_SOCKETDATA, watched);
   EQUAL(curl_multi_socket_action(multi, CURL_SOCKET_TIMEOUT, 0, &running), CURLM_OK);
+  removed = 0;
+}
+
+/* Those that are under way by then are told of, too. */
+static void with_a_late_callback(void)
+{
+  int at;
+  begin_watching();
   while(running) {
     long wait;
     int ready;
@@ -214,33 +223,70 @@ static void with_a_late_callback(void)
   for(at = 0; at < MANY; at++)
     EQUAL(watched[at].fd, -1);
   end_all();
-  curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, NULL);
 }
 
-/* A child that was forked in the midst may clean up what it has inherited. */
+/* And no handle is named that is gone. */
+static void with_handles_that_go(void)
+{
+  int at;
+  begin_watching();
+  for(at = 0; at < MANY; at++) {
+    EQUAL(curl_multi_remove_handle(multi, handles[at]), CURLM_OK);
+    curl_easy_cleanup(handles[at]);
+    handles[at] = NULL;
+    EQUAL(curl_multi_socket_action(multi, CURL_SOCKET_TIMEOUT, 0, &running), CURLM_OK);
+  }
+  CHECK(removed > 0);
+  for(at = 0; at < MANY; at++)
+    EQUAL(watched[at].fd, -1);
+}
+
+/* A child that was forked in the midst cleans up, or goes on: what has begun to come does not come there. */
 static void forked(void)
 {
-  pid_t child;
-  int status = -1;
-  add_all(NULL);
-  EQUAL(curl_multi_perform(multi, &running), CURLM_OK);
-  child = fork();
-  if(!child) {
-    int at;
-    for(at = 0; at < MANY; at++) {
-      curl_multi_remove_handle(multi, handles[at]);
-      curl_easy_cleanup(handles[at]);
+  int goes_on;
+  for(goes_on = 0; goes_on < 2; goes_on++) {
+    pid_t child;
+    int status = -1, at, left;
+    CURLMsg *message;
+    add_all(NULL);
+    while(!bytes[0] || !bytes[MANY - 1]) {
+      EQUAL(curl_multi_perform(multi, &running), CURLM_OK);
+      EQUAL(curl_multi_poll(multi, NULL, 0, 10, NULL), CURLM_OK);
     }
-    curl_multi_cleanup(multi);
-    _exit(failures != 0);
+    child = fork();
+    if(!child) {
+      while(goes_on && running) {
+        EQUAL(curl_multi_perform(multi, &running), CURLM_OK);
+        if(running)
+          EQUAL(curl_multi_poll(multi, NULL, 0, 1000, NULL), CURLM_OK);
+      }
+      while(goes_on && (message = curl_multi_info_read(multi, &left)))
+        if(message->data.result)
+          EQUAL(message->data.result, CURLE_RECV_ERROR);
+      for(at = 0; at < MANY; at++) {
+        curl_multi_remove_handle(multi, handles[at]);
+        curl_easy_cleanup(handles[at]);
+      }
+      curl_multi_cleanup(multi);
+      _exit(failures != 0);
+    }
+    EQUAL(waitpid(child, &status, 0), child);
+    EQUAL(status, 0);
+    while(running) {
+      EQUAL(curl_multi_poll(multi, NULL, 0, 1000, NULL), CURLM_OK);
+      EQUAL(curl_multi_perform(multi, &running), CURLM_OK);
+    }
+    end_all();
   }
-  EQUAL(waitpid(child, &status, 0), child);
-  EQUAL(status, 0);
-  while(running) {
-    EQUAL(curl_multi_poll(multi, NULL, 0, 1000, NULL), CURLM_OK);
-    EQUAL(curl_multi_perform(multi, &running), CURLM_OK);
-  }
-  end_all();
+}
+
+/* By a multi of its own: one that has been on sockets stays there. */
+static void with(void (*part)(void))
+{
+  multi = curl_multi_init();
+  part();
+  EQUAL(curl_multi_cleanup(multi), CURLM_OK);
 }
 
 int main(int argc, char **args)
@@ -251,15 +297,14 @@ int main(int argc, char **args)
   url = args[1];
   snprintf(driver, sizeof(driver), "(%s)", args[2]);
   CHECK(strstr(curl_version(), driver) != NULL);
-  multi = curl_multi_init();
-  from_thread_to_thread();
-  by_select();
-  by_waitfds();
-  with_sockets();
-  with_a_late_callback();
+  with(from_thread_to_thread);
+  with(by_select);
+  with(by_waitfds);
+  with(with_sockets);
+  with(with_a_late_callback);
+  with(with_handles_that_go);
   if(strcmp(args[2], "epoll"))
-    forked();
-  EQUAL(curl_multi_cleanup(multi), CURLM_OK);
+    with(forked);
   printf("%d failures\n", failures);
   return failures != 0;
 }
