@@ -80,7 +80,11 @@ impl MultiCode {
 
     /// What curl_multi_strerror says of it, with its NUL.
     pub(crate) fn text(self) -> &'static str {
-        let text = usize::try_from(self.0 + 1).ok().and_then(|at| MULTI_TEXTS.get(at));
+        let text = self
+            .0
+            .checked_add(1)
+            .and_then(|at| usize::try_from(at).ok())
+            .and_then(|at| MULTI_TEXTS.get(at));
         text.unwrap_or(&"Unknown error\0")
     }
 }

@@ -23,9 +23,7 @@ pub(crate) const FEW: usize = 64;
 
 /// The driver that carries what needs no socket; `None`: sockets in an epoll. RINGDOVE_DRIVER names another, and is read once.
 pub(crate) fn wanted(whose: Whose) -> Option<Kind> {
-    static ASKED: OnceLock<Option<Kind>> = OnceLock::new();
-    let asked = ASKED.get_or_init(|| std::env::var("RINGDOVE_DRIVER").ok()?.parse().ok());
-    let kind = asked.unwrap_or(match whose {
+    let kind = asked().unwrap_or(match whose {
         Whose::Multi => Kind::Ring,
         // one transfer costs as much by either, and a ring for a handle that is used once as much as that
         Whose::Easy => Kind::Epoll,
@@ -36,7 +34,12 @@ pub(crate) fn wanted(whose: Whose) -> Option<Kind> {
     }
 }
 
-/// A driver, if one is wanted.
+fn asked() -> Option<Kind> {
+    static ASKED: OnceLock<Option<Kind>> = OnceLock::new();
+    *ASKED.get_or_init(|| std::env::var("RINGDOVE_DRIVER").ok()?.parse().ok())
+}
+
+/// A driver, if one is wanted. Where the kernel closes late what is on the ring, polls do as well unless the ring was asked for.
 ///
 /// # Errors
 ///
@@ -57,7 +60,14 @@ pub(crate) fn driver(config: Config, whose: Whose) -> Result<Driver, Option<Driv
             Options { sq_entries: 64, cq_entries: 512, direct_descriptors: FEW as u32, ..all }
         }
     };
-    Driver::with_ring(kind, config, &options).map_err(|refused| {
+    let driver = Driver::with_ring(kind, config.clone(), &options);
+    let driver = match driver {
+        Ok(driver) if driver.closes_late() && asked().is_none() => {
+            Driver::with_ring(Kind::Poll, config, &options)
+        }
+        driver => driver,
+    };
+    driver.map_err(|refused| {
         if !refused.is_shortage {
             let _ = REFUSED.set(refused.clone());
         }

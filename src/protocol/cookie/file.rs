@@ -49,7 +49,9 @@ fn field(line: &[u8]) -> Option<&[u8]> {
 fn set(jar: &mut Jar, value: &[u8], now: Date) -> bool {
     let Some(cookie) = SetCookie::read(value, now, jar.rules) else { return false };
     let Some(host) = host(&cookie.domain) else { return false };
-    if is_public_suffix(&host.to_string()) {
+    // to curl this machine's name is a domain, too
+    let is_own = jar.rules == Rules::Curl && host.name() == Some("localhost");
+    if is_public_suffix(&host.to_string()) && !is_own {
         return false;
     }
     let origin = Origin::new(host, 443, Scheme::Https);
@@ -114,7 +116,8 @@ fn cookie(line: &[u8], whole: &[u8], now: Date, rules: Rules) -> Option<(String,
     let host_only = below.eq_ignore_ascii_case(b"FALSE");
     let secure = secure.eq_ignore_ascii_case(b"TRUE");
     let path = rules.path(path);
-    let (site, mut cookie) = Cookie::of_file(&host, host_only, (name, value), path, secure)?;
+    let (site, mut cookie) =
+        Cookie::of_file(&host, host_only, (name, value), path, (secure, rules))?;
     let expires: i64 = seconds(expires)?;
     let longest = now.after(Duration::from_secs(limits::COOKIE_AGE));
     cookie.expires = (expires != 0).then(|| match rules {

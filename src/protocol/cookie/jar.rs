@@ -95,8 +95,8 @@ impl Jar {
         let is_bare_root = host_only && set.path.as_deref() == Some(b"/");
         let stands_against = (set.secure && !is_secure)
             || (set.same_site == SameSite::None && !set.secure)
-            || !keeps_promise(&set.name, set.secure, is_bare_root)
-            || (set.name.is_empty() && !keeps_promise(&set.value, false, false));
+            || !keeps_promise(&set.name, (set.secure, is_bare_root), self.rules)
+            || (set.name.is_empty() && !keeps_promise(&set.value, (false, false), self.rules));
         if stands_against {
             return None;
         }
@@ -268,12 +268,12 @@ impl Cookie {
         host_only: bool,
         pair: (&[u8], &[u8]),
         path: &[u8],
-        secure: bool,
+        (secure, rules): (bool, Rules),
     ) -> Option<(String, Cookie)> {
         let (name, value) = pair;
         let domain = host.to_string();
         let is_host_only = host_only || host.ip().is_some();
-        let promised = keeps_promise(name, secure, is_host_only && path == b"/");
+        let promised = keeps_promise(name, (secure, is_host_only && path == b"/"), rules);
         if !promised || (!is_host_only && is_public_suffix(&domain)) {
             return None;
         }
@@ -375,9 +375,12 @@ pub(super) fn is_public_suffix(domain: &str) -> bool {
 }
 
 /// Whether a cookie is what the prefix of its name says, if it has one (RFC 6265bis, 4.1.3).
-fn keeps_promise(name: &[u8], secure: bool, is_bare_root: bool) -> bool {
+fn keeps_promise(name: &[u8], (secure, is_bare_root): (bool, bool), rules: Rules) -> bool {
     let has_prefix = |prefix: &[u8]| {
-        name.get(..prefix.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(prefix))
+        name.get(..prefix.len()).is_some_and(|begin| match rules {
+            Rules::Standard => begin.eq_ignore_ascii_case(prefix),
+            Rules::Curl => begin == prefix,
+        })
     };
     (secure || !has_prefix(b"__Secure-")) && ((secure && is_bare_root) || !has_prefix(b"__Host-"))
 }

@@ -51,7 +51,8 @@ impl CookieJar {
     /// Has cookies be read, kept and sent as curl does, where that is otherwise: those with the longest names go first, within the
     /// longest domains, within the longest paths, and the newest of those, instead of by age; there is none without a
     /// name; paths and ages may stand in quotes, a slash at the end of a path counts for nothing, and a path that is none
-    /// is `/`; a lifetime that is cut ends with a whole minute, and that of a file's cookie is not cut.
+    /// is `/`, or no cookie where it has a tab; what the prefixes of names promise holds in their own case alone; `localhost` is a
+    /// domain; a lifetime that is cut ends with a whole minute, that of a file's cookie is not cut, and a date of 80 bytes is none.
     pub fn keep_as_curl(&self) {
         self.lock().rules = Rules::Curl;
     }

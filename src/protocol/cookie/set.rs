@@ -24,6 +24,9 @@ pub(super) struct SetCookie {
     pub(super) same_site: SameSite,
 }
 
+/// Bytes from which on curl takes a date for none.
+const CURLS_DATE: usize = 80;
+
 /// Whose rules a field is read by, where they differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Rules {
@@ -75,6 +78,9 @@ impl SetCookie {
         let mut max_age = None;
         for part in parts {
             let (name, value) = split(part).unwrap_or((part.trim_ascii(), b""));
+            if rules == Rules::Curl && name.eq_ignore_ascii_case(b"path") && has_tab(value) {
+                return None;
+            }
             if value.len() <= limits::COOKIE_ATTRIBUTE {
                 cookie.take_attribute(name, value, now, (&mut max_age, rules));
             }
@@ -93,6 +99,7 @@ impl SetCookie {
         (max_age, rules): (&mut Option<Date>, Rules),
     ) {
         match &name.to_ascii_lowercase()[..] {
+            b"expires" if rules == Rules::Curl && value.len() >= CURLS_DATE => {}
             b"expires" => self.expires = Date::parse(value).or(self.expires),
             b"max-age" => *max_age = expiry(rules.without_quotes(value), now).or(*max_age),
             b"domain" => {
@@ -249,7 +256,7 @@ mod tests {
     #[test]
     fn curls_rules() {
         let read = |value: &str| SetCookie::read(value.as_bytes(), NOW, Rules::Curl);
-        assert_eq!((read("=b"), read("b")), (None, None));
+        assert_eq!((read("=b"), read("b"), read("a=b; path=/x\ty")), (None, None, None));
         let paths = [
             ("/x/", "/x"),
             ("/", "/"),
@@ -262,8 +269,11 @@ mod tests {
             let cookie = read(&format!("a=b; path={path}")).unwrap();
             assert_eq!(cookie.path.as_deref(), Some(want.as_bytes()), "{path}");
         }
-        let expires = |attributes| read(&format!("a=b; {attributes}")).unwrap().expires;
+        let expires = |attributes: &str| read(&format!("a=b; {attributes}")).unwrap().expires;
         assert_eq!(expires("max-age=\"5\""), Some(NOW.after(Duration::from_secs(5))));
+        let date = "Fri Feb 13 11:56:27 GMT 2132";
+        assert!(expires(&format!("expires={date}")).is_some());
+        assert_eq!(expires(&format!("expires={date}{}", ".".repeat(60))), None);
         let longest = expires("max-age=99999999999").unwrap().unix();
         let cap = NOW.after(Duration::from_secs(limits::COOKIE_AGE)).unix();
         assert!(longest % 60 == 0 && (longest - cap).abs() <= 30, "{longest}");

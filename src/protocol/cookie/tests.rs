@@ -485,6 +485,12 @@ fn the_longest_names_may_go_first() {
 
 #[test]
 fn files_are_read_as_by_curl_where_that_is_asked_for() {
+    let own = CookieJar::new();
+    own.keep_as_curl();
+    let lines =
+        b"a.com\tFALSE\t/\tFALSE\t0\t__secure-x\tv\na.com\tFALSE\t/\tFALSE\t0\t__Secure-y\tv\n";
+    assert_eq!(own.read_netscape(lines, NOW), 1);
+    assert_eq!(own.read_netscape(b"Set-Cookie: a=b; domain=localhost", NOW), 1);
     let line = b"a.com\tFALSE\t/x/\tFALSE\t99999999999\tn\tv\n";
     for (as_curl, path, cut) in [(false, "/x/", true), (true, "/x", false)] {
         let jar = CookieJar::new();

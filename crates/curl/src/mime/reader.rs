@@ -179,11 +179,12 @@ impl Reader {
         format!("multipart/form-data; boundary={}", self.boundary)
     }
 
-    /// Fills `out` with the next bytes, as far as they are had by one call of a callback; none at the end.
+    /// Fills `out` with the next bytes, as far as they are had by one read of a file or by a callback; none at the end.
     pub(crate) fn read(&mut self, easy: &Easy, out: &mut [u8]) -> Gave {
         let (mut filled, mut has_called) = (0, false);
         while let Some(piece) = self.pieces.get_mut(self.at).filter(|_| filled < out.len()) {
-            let calls = matches!(piece, Piece::Callback { .. });
+            let is_read = piece.length().is_some_and(|length| self.offset >= length);
+            let calls = !is_read && !matches!(piece, Piece::Bytes(_));
             if calls && has_called {
                 break;
             }

@@ -53,6 +53,8 @@ static void null_handles(void)
   EQUAL(curl_mime_name(NULL, "a"), CURLE_BAD_FUNCTION_ARGUMENT);
   EQUAL(curl_mime_data(NULL, "a", 1), CURLE_BAD_FUNCTION_ARGUMENT);
   EQUAL(curl_mime_subparts(NULL, NULL), CURLE_BAD_FUNCTION_ARGUMENT);
+  CHECK(curl_multi_strerror((CURLMcode)0x7fffffff) && curl_multi_strerror((CURLMcode)-0x7fffffff));
+  CHECK(curl_easy_strerror((CURLcode)0x7fffffff) && curl_easy_strerror((CURLcode)-0x7fffffff));
   curl_mime_free(NULL);
   curl_slist_free_all(NULL);
   curl_formfree(NULL);
