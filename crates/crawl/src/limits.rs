@@ -71,8 +71,8 @@ pub const BUSY_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 pub const HELD_UP: usize = 3;
 /// How long one waits so, unless something else is set; then its host sleeps, so that hosts of other domains have its place.
 pub const HELD_UP_TIME: Duration = Duration::from_secs(10);
-/// For how long it sleeps at most.
-pub const HELD_UP_LONGEST: Duration = Duration::from_secs(20 * 60);
+/// For how long it sleeps at most: when those that held it up are done, it may be all that is left, and nobody wakes it before.
+pub const HELD_UP_LONGEST: Duration = Duration::from_secs(60);
 /// Bytes that read robots.txts take in memory, about; the store has them all, and whatever has left the memory is read there again.
 pub const ROBOTS_CACHE: usize = 64 * 1024 * 1024;
 /// How long a host may have to wait and be kept in memory; one that waits longer sleeps in the store.
