@@ -136,7 +136,7 @@ impl Crawl {
     ///
     /// # Errors
     ///
-    /// The user agent is no name with a contact.
+    /// The user agent is no name with a contact, or the frontier cannot be read or written.
     pub fn new(driver: Driver, config: CrawlConfig, parts: Parts) -> Result<Crawl, CrawlError> {
         let token = config.token()?.to_owned();
         let now = clock::now();
@@ -162,6 +162,9 @@ impl Crawl {
         };
         let latest = crawl.latest();
         crawl.parts.frontier.distrust(latest);
+        if let Some(recrawl) = crawl.config.recrawl {
+            crawl.parts.frontier.distrust_visits(crawl.began_at, millis(recrawl.most))?;
+        }
         Ok(crawl)
     }
 

@@ -286,6 +286,10 @@ impl Frontier for DiskFrontier {
         self.rows.distrust(latest);
     }
 
+    fn distrust_visits(&mut self, now: u64, within: u64) -> Result<(), FrontierError> {
+        self.visits.distrust(&self.database, now, within)
+    }
+
     fn next_wake(&mut self) -> Result<Option<u64>, FrontierError> {
         let DiskFrontier { rows, awake, changes, hosts, .. } = self;
         rows.first(|row, host| Ok(asleep(awake, changes, hosts, row, host)?.is_some()))
@@ -651,6 +655,30 @@ mod tests {
         frontier.queue_visits(30, 9).unwrap();
         frontier.commit(b"", 30).unwrap();
         assert_eq!(taken(&mut frontier, "a").len(), 4);
+    }
+
+    /// By a clock that was years ahead nothing is put off for years, nor is all of it due at once.
+    #[test]
+    fn times_of_another_clock_are_spread_out() {
+        const ROWS: u64 = 300;
+        let folder = tempfile::tempdir().unwrap();
+        let mut frontier = DiskFrontier::open(folder.path()).unwrap();
+        let paths = |times: std::ops::Range<u64>| times.map(|at| entry("a", &at.to_string()));
+        paths(0..ROWS).for_each(|entry| frontier.visit_again(&entry, 1 << 50));
+        frontier.visit_again(&entry("a", "last"), 1_100);
+        frontier.commit(b"", 1).unwrap();
+        let mut counts = Vec::new();
+        for now in [1_000, 1_050, 1_099, 1_100] {
+            drop(frontier);
+            frontier = DiskFrontier::open(folder.path()).unwrap();
+            frontier.distrust_visits(1_000, 100).unwrap();
+            while frontier.queue_visits(now, 100).unwrap() {}
+            frontier.commit(b"", now).unwrap();
+            counts.push(taken(&mut frontier, "a").len() as u64);
+        }
+        assert!(counts[0] < ROWS / 10, "{counts:?}");
+        assert!((ROWS / 4..3 * ROWS / 4).contains(&counts[1]), "{counts:?}");
+        assert_eq!(counts[2..], [ROWS, ROWS + 1]);
     }
 
     #[test]

@@ -109,6 +109,14 @@ pub trait Frontier {
     /// another one then.
     fn distrust(&mut self, latest: u64);
 
+    /// Of what earlier runs have said is to be fetched again, that which would be so later than `within` after `now` is due at times between: the clock was
+    /// another one then, or what was wanted. Before anything else is said of this run.
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be read, or not be written.
+    fn distrust_visits(&mut self, now: u64, within: u64) -> Result<(), FrontierError>;
+
     /// When the time of the next host comes that sleeps; `None` if none waits for its time.
     ///
     /// # Errors

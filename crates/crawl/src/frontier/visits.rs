@@ -4,7 +4,7 @@
 //! store; between two commits
 //! no row is given out twice.
 
-use fjall::Keyspace;
+use fjall::{Database, Keyspace, PersistMode};
 
 use super::disk::Key;
 use super::{Entry, FrontierError};
@@ -31,6 +31,36 @@ impl Visits {
 
     pub(super) fn rows(&self) -> &Keyspace {
         &self.rows
+    }
+
+    /// Rows of times later than `within` after `now` get others from `now` on, each its own, by their URLs: so
+    /// many of them are written at a time.
+    pub(super) fn distrust(
+        &mut self,
+        database: &Database,
+        now: u64,
+        within: u64,
+    ) -> Result<(), FrontierError> {
+        const PART: usize = 1024;
+        let Some(latest) = now.checked_add(within) else { return Ok(()) };
+        loop {
+            let (mut batch, mut moved) = (database.batch(), 0);
+            let untimely = latest.saturating_add(1).to_be_bytes().to_vec();
+            for found in self.rows.range(untimely..).take(PART) {
+                let (key, value) = found.into_inner()?;
+                let url = key.get(size_of::<u64>()..).unwrap_or_default();
+                let share = url.first_chunk().map_or(0, |share| u64::from_be_bytes(*share));
+                let share = (u128::from(share) * u128::from(within)) >> 64;
+                let time = now + u64::try_from(share).unwrap_or(0);
+                batch.insert(&self.rows, [&time.to_be_bytes(), url].concat(), &*value);
+                batch.remove(&self.rows, &*key);
+                moved += 1;
+            }
+            if moved == 0 {
+                return Ok(());
+            }
+            batch.durability(Some(PersistMode::SyncData)).commit()?;
+        }
     }
 
     /// The row that there will be of an entry, key and value; at `time`, which is none that has passed.
