@@ -51,6 +51,9 @@ pub const INDEX_MEMORY: usize = 64 * 1024 * 1024;
 /// Faults of one record that are told.
 pub const WARC_FAULTS: usize = 8;
 
+/// Octets of an ETag or a Last-Modified by which a page is asked for again; a longer one is as if it were not there.
+pub const VALIDATOR: usize = 1024;
+
 /// URLs that are settled without a request in one turn, since a robots.txt refuses them or could not be had: whoever has more of them goes on
 /// in the next, after what has come for others.
 pub const SETTLED: usize = 256;

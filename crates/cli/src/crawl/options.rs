@@ -166,11 +166,11 @@ struct GateArgs {
 #[derive(Debug, Group)]
 #[command(next_help_heading = "Budgets")]
 struct BudgetArgs {
-    /// End after so many pages, those of earlier runs included
+    /// End after so many pages, those of earlier runs included; a page that is fetched again counts once
     #[arg(long, value_name = "N")]
     max_pages: Option<u64>,
 
-    /// End after so many bytes of bodies, those of earlier runs included
+    /// End after so many bytes of bodies, those of earlier runs included; of a page that is fetched again the first alone
     #[arg(long, value_name = "BYTES")]
     max_bytes: Option<Size>,
 
@@ -182,11 +182,11 @@ struct BudgetArgs {
     #[arg(long, value_name = "N")]
     max_depth: Option<u32>,
 
-    /// Leave a host after so many pages
+    /// Leave a host after so many pages; one that is fetched again counts once
     #[arg(long, value_name = "N")]
     max_host_pages: Option<u64>,
 
-    /// Leave a host after so many bytes of bodies
+    /// Leave a host after so many bytes of bodies; of a page that is fetched again the first alone
     #[arg(long, value_name = "BYTES")]
     max_host_bytes: Option<Size>,
 

@@ -55,7 +55,7 @@ pub struct CrawlConfig {
     pub recrawl: Option<Recrawl>,
 }
 
-/// What a crawl may take. What is `None` is not bounded.
+/// What a crawl may take. What is `None` is not bounded. Of a page that is fetched again the first response counts alone.
 #[derive(Debug, Clone, Default)]
 pub struct Budget {
     /// Responses, over all runs.

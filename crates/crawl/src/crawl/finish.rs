@@ -228,13 +228,15 @@ impl Crawl {
             self.tally.again += u64::from(queued.entry.visit.is_some());
             self.visit_again(&queued.entry, visit);
         }
+        // what is fetched again takes nothing of what a host, or all of them, may take
+        let is_first = queued.entry.visit.as_deref().is_none_or(Visit::is_first);
         let bytes = fetch.body.len() as u64;
-        if let Some(state) = self.hosts.get_mut(&queued.entry.host) {
+        if is_first && let Some(state) = self.hosts.get_mut(&queued.entry.host) {
             state.record.pages += 1;
             state.record.bytes += bytes;
             self.parts.frontier.set_host(&queued.entry.host, state.record);
         }
-        self.tally.count_response(fetch.status, bytes);
+        self.tally.count_response(fetch.status, is_first.then_some(bytes));
         self.tally.revisits += u64::from(is_revisit);
         self.parts.log.fetched(&queued.entry, fetch.status, fetch.body.len(), &parts);
         Ok(())

@@ -8,6 +8,7 @@ use super::fetch::Fetch;
 use super::hosts::millis;
 use super::{Kept, Page};
 use crate::frontier::{Entry, Visit};
+use crate::limits;
 
 /// How often pages are fetched again: after `first`, and from then on after half as long each time that they have changed, and half as long again each time
 /// that they have not, within these bounds. What could not be had keeps its interval.
@@ -52,17 +53,30 @@ impl Recrawl {
     /// What there is to know of a page that was kept.
     pub(super) fn after(&self, page: &Page<'_>, kept: &Kept) -> Option<Visit> {
         let before = page.entry?.visit.as_deref();
-        let field = |name: &str| page.fields.get(name).and_then(|value| value.to_str().ok());
+        let field = |name: &str| {
+            let value = page.fields.get(name).and_then(|value| value.to_str().ok());
+            value.filter(|value| value.len() <= limits::VALIDATOR)
+        };
         let text = |name| field(name).unwrap_or_default().to_owned();
         if let (Some(before), true) = (before, page.unmodified.is_some()) {
-            // a validator that is not said again is as it was (RFC 9111, 3.2)
-            let kept = |name: &str, old: &str| field(name).unwrap_or(old).to_owned();
-            return Some(Visit {
-                interval: self.interval(Some(before), Change::Same),
-                etag: kept("etag", &before.etag),
-                modified: kept("last-modified", &before.modified),
-                ..before.clone()
-            });
+            // what is not said again is as it was (RFC 9111, 3.2); the ETag is the same
+            let modified = field("last-modified").unwrap_or(&before.modified).to_owned();
+            let interval = self.interval(Some(before), Change::Same);
+            return Some(Visit { interval, modified, ..before.clone() });
+        }
+        let place = page.original.as_ref().map(|(url, date)| format!("{url} {date}"));
+        let place = place.unwrap_or_else(|| kept.place.clone());
+        let is_none = matches!(page.status, 304 | 429 | 500..);
+        if is_none || page.truncated.is_some() {
+            let mut visit = self.after_none(before);
+            if page.status == 304 {
+                // of another one, to be had without conditions (RFC 9111, 4.3.4)
+                (visit.etag, visit.modified) = Default::default();
+            }
+            if visit.is_first() {
+                visit.place = place;
+            }
+            return Some(visit);
         }
         let change = match before {
             Some(before) if (before.status, &before.digest) == (page.status, &kept.digest) => {
@@ -72,16 +86,13 @@ impl Recrawl {
             Some(before) if before.status != 0 => Change::Changed,
             Some(_) | None => Change::Unknown,
         };
-        // of a part nobody can say that the whole is as it was
-        let is_whole = page.truncated.is_none();
-        let place = page.original.as_ref().map(|(url, date)| format!("{url} {date}"));
         Some(Visit {
             interval: self.interval(before, change),
             status: page.status,
-            etag: if is_whole { text("etag") } else { String::new() },
-            modified: if is_whole { text("last-modified") } else { String::new() },
+            etag: text("etag"),
+            modified: text("last-modified"),
             digest: kept.digest.clone(),
-            place: place.unwrap_or_else(|| kept.place.clone()),
+            place,
         })
     }
 
@@ -99,12 +110,31 @@ impl Visit {
         let is_had = self.status == 200;
         fields.into_iter().filter(move |(_, value)| is_had && !value.is_empty())
     }
+
+    /// Whether there was no answer yet, in whole or in part.
+    pub(super) fn is_first(&self) -> bool {
+        self.place.is_empty()
+    }
+
+    /// Whether a 304 with these validators is of what there was: not with another ETag, or where that said none, another Last-Modified.
+    fn is_of(&self, etag: Option<&str>, modified: Option<&str>) -> bool {
+        // a content coding makes a strong one weak, and a 304 has none
+        let opaque = |etag: &str| etag.strip_prefix("W/").unwrap_or(etag).to_owned();
+        match etag.filter(|_| !self.etag.is_empty()) {
+            Some(etag) => opaque(etag) == opaque(&self.etag),
+            None if self.etag.is_empty() => modified.is_none_or(|date| date == self.modified),
+            None => true,
+        }
+    }
 }
 
-/// Where the payload is that an answer says is the same as before, and its digest.
+/// Where the payload is that an answer says is the same as before, and its digest; none of an answer that speaks of another one.
 pub(super) fn unmodified(entry: &Entry, fetch: &Fetch) -> Option<((String, String), String)> {
     let visit = entry.visit.as_deref().filter(|_| fetch.status == 304)?;
     visit.conditions().next()?;
+    if !visit.is_of(fetch.field("etag"), fetch.field("last-modified")) {
+        return None;
+    }
     let (url, date) = visit.place.split_once(' ')?;
     Some(((url.to_owned(), date.to_owned()), visit.digest.clone()))
 }
@@ -112,6 +142,7 @@ pub(super) fn unmodified(entry: &Entry, fetch: &Fetch) -> Option<((String, Strin
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::warc::Truncated;
 
     #[test]
     fn intervals_follow_what_pages_do() {
@@ -136,6 +167,95 @@ mod tests {
         // bounds that are none leave the upper one
         let recrawl = Recrawl { least: second * 30, ..recrawl };
         assert_eq!(recrawl.interval(None, Change::Unknown), 20_000);
+    }
+
+    /// What is known of a page after an answer, of which it was told before.
+    fn after(
+        before: Option<Visit>,
+        status: u16,
+        etag: &str,
+        truncated: Option<Truncated>,
+    ) -> Visit {
+        let url = "http://a/".parse().unwrap();
+        let entry = Entry {
+            url: "http://a/".to_owned(),
+            host: "a".to_owned(),
+            depth: 0,
+            redirects: 0,
+            tries: 0,
+            via: String::new(),
+            visit: before.map(Box::new),
+        };
+        let mut fields = http::HeaderMap::new();
+        fields.insert("etag", etag.parse().unwrap());
+        let page = Page {
+            url: &url,
+            entry: Some(&entry),
+            date: std::time::SystemTime::UNIX_EPOCH,
+            address: None,
+            request: b"",
+            head: b"",
+            status,
+            fields: &fields,
+            body: b"",
+            decoded: b"",
+            truncated,
+            token: "",
+            original: None,
+            unmodified: None,
+            simhash: None,
+            similar: None,
+        };
+        let kept = Kept { digest: format!("of {etag}"), place: "http://a/ now".to_owned() };
+        Recrawl::default().after(&page, &kept).unwrap()
+    }
+
+    #[test]
+    fn an_error_or_a_part_is_no_change() {
+        let had = after(None, 200, "1", None);
+        assert_eq!((had.status, &*had.etag, &*had.digest), (200, "1", "of 1"));
+        let parts = [(200, Some(Truncated::Length)), (404, Some(Truncated::Disconnect))];
+        for (status, truncated) in [(429, None), (500, None), (503, None)].into_iter().chain(parts)
+        {
+            assert_eq!(after(Some(had.clone()), status, "2", truncated), had, "{status}");
+            // nor is it anything to begin with, but that there was an answer
+            let first = after(None, status, "2", truncated);
+            assert!((first.status, &*first.etag) == (0, "") && !first.is_first(), "{first:?}");
+            assert_eq!(after(Some(first), 200, "1", None), had, "{status}");
+        }
+        let gone = after(Some(had.clone()), 404, "2", None);
+        assert_eq!((gone.status, gone.interval), (404, had.interval / 2));
+    }
+
+    #[test]
+    fn a_304_that_is_of_another_one_ends_the_conditions() {
+        let had = after(None, 200, "1", None);
+        let bare = Visit { etag: String::new(), ..had.clone() };
+        assert_eq!(after(Some(had), 304, "2", None), bare);
+        let visit = |etag: &str, modified: &str| Visit {
+            etag: etag.to_owned(),
+            modified: modified.to_owned(),
+            ..Visit::default()
+        };
+        let table = [
+            (visit("\"1\"", "then"), Some("\"1\""), Some("now"), true),
+            (visit("W/\"1\"", "then"), Some("\"1\""), None, true),
+            (visit("\"1\"", "then"), Some("\"2\""), Some("then"), false),
+            (visit("\"1\"", "then"), None, None, true),
+            (visit("", "then"), Some("\"2\""), Some("then"), true),
+            (visit("", "then"), Some("\"2\""), None, true),
+            (visit("", "then"), None, Some("now"), false),
+        ];
+        for (visit, etag, modified, expected) in table {
+            assert_eq!(visit.is_of(etag, modified), expected, "{visit:?} {etag:?} {modified:?}");
+        }
+    }
+
+    #[test]
+    fn validators_beyond_a_bound_are_none() {
+        let longest = "x".repeat(limits::VALIDATOR);
+        assert_eq!(after(None, 200, &longest, None).etag, longest);
+        assert_eq!(after(None, 200, &format!("{longest}x"), None).etag, "");
     }
 
     #[test]

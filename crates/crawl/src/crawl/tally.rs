@@ -3,7 +3,7 @@
 /// What a crawl has done. Pages and bytes are those of all runs; the rest is of this one.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// Responses that were kept, robots.txts apart.
+    /// Responses that were kept, robots.txts apart; of a page that is fetched again the first.
     pub pages: u64,
     /// Bytes of their bodies.
     pub bytes: u64,
@@ -88,11 +88,11 @@ impl Tally {
         self.refusals[refusal as usize] += 1;
     }
 
-    /// A response of this status was kept, with a body of so many bytes.
-    pub(super) fn count_response(&mut self, status: u16, bytes: u64) {
+    /// A response of this status was kept; if it is the first of its page, with a body of so many bytes.
+    pub(super) fn count_response(&mut self, status: u16, first: Option<u64>) {
         self.fetched += 1;
-        self.pages += 1;
-        self.bytes += bytes;
+        self.pages += u64::from(first.is_some());
+        self.bytes += first.unwrap_or(0);
         if let Some(count) = self.classes.get_mut(usize::from(status / 100).wrapping_sub(1)) {
             *count += 1;
         }

@@ -26,7 +26,7 @@ pub struct Entry {
 pub struct Visit {
     /// After how long it was to be fetched again then, in milliseconds.
     pub interval: u64,
-    /// The status that it had.
+    /// The status that it had; 0 where there was none but 429, 5xx or a part.
     pub status: u16,
     /// Its ETag; empty where it had none.
     pub etag: String,
@@ -50,7 +50,7 @@ pub struct Queued {
 /// What is known of a host. Times are milliseconds since 1970.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct HostRecord {
-    /// Responses that were kept.
+    /// Responses that were kept, the first of each page.
     pub pages: u64,
     /// Bytes of their bodies.
     pub bytes: u64,
