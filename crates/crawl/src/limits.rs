@@ -48,6 +48,8 @@ pub const WARC_HEAD: u64 = 1024 * 1024;
 pub const WARC_HTTP_HEAD: u64 = 1024 * 1024;
 /// Bytes of an index's lines that are in memory while it is made.
 pub const INDEX_MEMORY: usize = 64 * 1024 * 1024;
+/// Octets of a session's parameter, of no fixed length, that is left out of the key of a URL.
+pub const SURT_SESSION: usize = 256;
 /// Faults of one record that are told.
 pub const WARC_FAULTS: usize = 8;
 
@@ -78,6 +80,8 @@ pub const HELD_UP_TIME: Duration = Duration::from_secs(10);
 pub const HELD_UP_LONGEST: Duration = Duration::from_secs(60);
 /// Bytes that read robots.txts take in memory, about; the store has them all, and whatever has left the memory is read there again.
 pub const ROBOTS_CACHE: usize = 64 * 1024 * 1024;
+/// Origins that gave no answer, of which is remembered how often in a row: each costs its host a wait.
+pub const ORIGINS_SILENT: usize = 1 << 14;
 /// How long a host may have to wait and be kept in memory; one that waits longer sleeps in the store.
 pub const AWAKE_WAIT: Duration = Duration::from_secs(10);
 /// Hosts that are kept in memory for each that can be asked at once.

@@ -133,6 +133,9 @@ fn entry_of(head: &Head, block: &mut impl BufRead) -> io::Result<Option<Entry>> 
     else {
         return Ok(None);
     };
+    // as wget has it
+    let inner = url.strip_prefix('<').and_then(|url| url.strip_suffix('>'));
+    let url = inner.unwrap_or(&url).to_owned();
     let is_http = media.as_deref().is_some_and(|media| media.starts_with("application/http"));
     let begin = if is_http { read_http_head(block)? } else { Vec::new() };
     let (status, sent) = status_and_type(&begin);
@@ -283,6 +286,13 @@ mod tests {
             assert_eq!(lines.write(&mut out).unwrap(), 1_000);
             assert_eq!(String::from_utf8(out).unwrap(), expected.concat(), "{most}");
         }
+    }
+
+    #[test]
+    fn brackets_are_no_part_of_a_url() {
+        let head = b"WARC/1.0\r\nWARC-Type: resource\r\nWARC-Date: 2026-12-01T04:05:06Z\r\nWARC-Target-URI: <http://a/x>\r\n\r\n";
+        let entry = entry_of(&read_head(&mut &head[..]).unwrap(), &mut io::empty()).unwrap();
+        assert_eq!(entry.unwrap().url, "http://a/x");
     }
 
     #[test]

@@ -7,7 +7,9 @@ use std::fmt::Write as _;
 
 use url::Url;
 
-/// The key of a URL; of what is none of the web, itself.
+use crate::limits;
+
+/// The key of a URL; of what is none of the web, itself, but that blanks and what cannot be seen are encoded.
 ///
 /// ```
 /// use ringdove_crawl::warc::surt;
@@ -17,7 +19,7 @@ use url::Url;
 pub fn surt(text: &str) -> String {
     let Some(url) = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"))
     else {
-        return text.to_owned();
+        return without_blanks(text);
     };
     let host = url.host_str().unwrap_or_default().trim_matches(['.', '[', ']']);
     let mut key = bare(host).rsplit('.').collect::<Vec<_>>().join(",");
@@ -31,6 +33,21 @@ pub fn surt(text: &str) -> String {
         key.push_str(&query);
     }
     key
+}
+
+/// So that it is one word of one line.
+fn without_blanks(text: &str) -> String {
+    let mut word = String::with_capacity(text.len());
+    for char in text.chars() {
+        if !char.is_whitespace() && !char.is_control() {
+            word.push(char);
+            continue;
+        }
+        for byte in char.encode_utf8(&mut [0; 4]).bytes() {
+            let _ = write!(word, "%{byte:02X}");
+        }
+    }
+    word
 }
 
 /// Without `www.`, `www2.` and their like.
@@ -80,33 +97,20 @@ fn query(query: &str) -> String {
     parameters.into_iter().map(whole).collect::<Vec<_>>().join("&")
 }
 
-/// Without percent-encoding, of which none is left.
+/// Without percent-encoding, of which none is left, also none that decoding makes: no two of them overlap, so that their order is of no matter.
 fn decoded(text: &[u8]) -> Vec<u8> {
-    let mut text = text.to_vec();
-    while let Some(once) = decoded_once(&text) {
-        text = once;
-    }
-    text
-}
-
-/// `None` if there is nothing to be decoded.
-fn decoded_once(text: &[u8]) -> Option<Vec<u8>> {
-    let digit = |at: usize| char::from(*text.get(at)?).to_digit(16);
-    let (mut decoded, mut at, mut is_other) = (Vec::with_capacity(text.len()), 0, false);
-    while at < text.len() {
-        match (text[at], digit(at + 1), digit(at + 2)) {
-            (b'%', Some(high), Some(low)) => {
-                decoded.push(u8::try_from(high * 16 + low).unwrap_or(0));
-                is_other = true;
-                at += 3;
-            }
-            (byte, ..) => {
-                decoded.push(byte);
-                at += 1;
-            }
+    let digit = |byte: u8| char::from(byte).to_digit(16);
+    let mut decoded = Vec::with_capacity(text.len());
+    for &byte in text {
+        decoded.push(byte);
+        while let &[.., b'%', high, low] = &decoded[..]
+            && let (Some(high), Some(low)) = (digit(high), digit(low))
+        {
+            decoded.truncate(decoded.len() - 3);
+            decoded.push(u8::try_from(high * 16 + low).unwrap_or(0));
         }
     }
-    is_other.then_some(decoded)
+    decoded
 }
 
 /// What cannot be seen, is no ASCII, or is `#` or `%`, encoded.
@@ -124,13 +128,19 @@ fn encoded(text: &[u8]) -> String {
 
 /// Without the last segment that is a session's, where a page of ASP.NET comes behind it.
 fn without_path_session(path: &str, is_it: fn(&str) -> bool) -> String {
+    // whether what is behind the segment has such a page before any `?`, and whether one that has a name
+    let (mut has_page, mut has_named, mut end) = (false, false, path.len());
     for (slash, _) in path.rmatch_indices('/') {
-        let rest = &path[slash + 1..];
-        let Some((segment, behind)) = rest.split_once('/') else { continue };
-        let name = behind.split('?').next().unwrap_or_default();
-        if is_it(segment) && name.rfind(".aspx").is_some_and(|at| at > 0) {
-            return format!("{}{behind}", &path[..=slash]);
+        let segment = &path[slash + 1..end];
+        if has_named && is_it(segment) {
+            return format!("{}{}", &path[..=slash], &path[end + 1..]);
         }
+        let name = segment.split('?').next().unwrap_or_default();
+        let page = name.rfind(".aspx");
+        let is_behind = has_page && name.len() == segment.len();
+        has_page = is_behind || page.is_some();
+        has_named = is_behind || page.is_some_and(|at| at > 0);
+        end = slash;
     }
     path.to_owned()
 }
@@ -171,13 +181,16 @@ const QUERY_SESSIONS: [Session; 5] = [
     ("phpsessid=", |id| id.len() == 32 && is_alphanumeric(id)),
     ("sid=", |id| id.len() == 32 && is_alphanumeric(id)),
     ("aspsessionid", |rest| {
-        rest.split_once('=').is_some_and(|(name, id)| {
-            let is_letters = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphabetic());
-            (name.len(), id.len()) == (8, 24) && is_letters(name) && is_letters(id)
-        })
+        rest.len() == 33
+            && rest.split_once('=').is_some_and(|(name, id)| {
+                let is_letters = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphabetic());
+                (name.len(), id.len()) == (8, 24) && is_letters(name) && is_letters(id)
+            })
     }),
     ("cfid=", |rest| {
-        rest.split_once('&').is_some_and(|(id, token)| {
+        // whatever is longer is not looked into
+        let rest = Some(rest).filter(|rest| rest.len() <= limits::SURT_SESSION);
+        rest.and_then(|rest| rest.split_once('&')).is_some_and(|(id, token)| {
             let token = token
                 .get(..8)
                 .filter(|name| name.eq_ignore_ascii_case("cftoken="))
@@ -190,13 +203,14 @@ const QUERY_SESSIONS: [Session; 5] = [
 /// Without the last parameter that ends in one of this name, whatever its name begins with.
 fn without_query_session(query: &str, name: &str, is_value: fn(&str) -> bool) -> String {
     let lower = query.to_ascii_lowercase();
+    let signs: Vec<_> = query.match_indices('&').map(|(at, _)| at).collect();
     for (at, _) in lower.rmatch_indices(name) {
-        let rest = &query[at + name.len()..];
+        let begin = at + name.len();
+        let signs = &signs[signs.partition_point(|sign| *sign < begin)..];
         // the value of one has a `&` of its own
-        let ends = rest.match_indices('&').map(|(end, _)| end).chain([rest.len()]);
-        for end in ends.take(2) {
-            if is_value(&rest[..end]) {
-                let behind = rest.get(end + 1..).unwrap_or_default();
+        for end in signs.iter().copied().chain([query.len()]).take(2) {
+            if is_value(&query[begin..end]) {
+                let behind = query.get(end + 1..).unwrap_or_default();
                 return format!("{}{behind}", &query[..at]);
             }
         }
@@ -263,12 +277,40 @@ mod tests {
             ("http://example.com/%252e%252e/x", "com,example)/../x"),
             ("http://example.com/a?b?c=d", "com,example)/a?b?c=d"),
             ("http://example.com/a#b", "com,example)/a"),
+            ("http://example.com/%2%35%34%31%zz%%341%2", "com,example)/a%25zza%252"),
+            (
+                "http://example.com/(abcdefghijklmnopqrstuvwx)/.aspx",
+                "com,example)/(abcdefghijklmnopqrstuvwx)/.aspx",
+            ),
+            ("http://example.com/(abcdefghijklmnopqrstuvwx)/b/.aspx", "com,example)/b/.aspx"),
+            (
+                "http://example.com/(abcdefghijklmnopqrstuvwx)/b%3F/c.aspx",
+                "com,example)/(abcdefghijklmnopqrstuvwx)/b?/c.aspx",
+            ),
             ("dns:example.com", "dns:example.com"),
+            ("urn:a b\t\u{85}\u{2028}c\u{e9}", "urn:a%20b%09%C2%85%E2%80%A8c\u{e9}"),
             ("http://example.com./a", "com,example)/a"),
             ("http://WWW.a.example/&?&&b&a", "example,a)/&?&&a&b"),
         ];
         for (url, expected) in table {
             assert_eq!(surt(url), expected, "{url}");
+        }
+    }
+
+    /// Each of these took the square of its length: hours, where it now takes a blink.
+    #[test]
+    fn keys_of_long_urls_take_no_longer_for_what_is_in_them() {
+        const LONG: usize = 300_000;
+        let key = |begin: &str, piece: &str| {
+            surt(&format!("http://a/{begin}{}", piece.repeat(LONG / piece.len())))
+        };
+        assert_eq!(key("%", "25"), "a)/%25");
+        assert_eq!(key("?%", "25"), "a)/?%25");
+        for piece in ["(abcdefghijklmnopqrstuvwx)/", "a/", "?", "../", "%%3"] {
+            assert!(key("", piece).starts_with("a)/"));
+        }
+        for (name, _) in QUERY_SESSIONS {
+            assert_eq!(key("?", name), format!("a)/?{}", name.repeat(LONG / name.len())));
         }
     }
 }
