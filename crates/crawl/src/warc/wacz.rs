@@ -4,8 +4,9 @@
 //! file has its name when it is whole.
 
 use std::collections::HashSet;
-use std::fs::File;
+use std::fs::{File, Permissions};
 use std::io::{self, BufReader, BufWriter, Read, Seek, Write};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -73,8 +74,15 @@ struct Page<'a> {
 ///
 /// A file cannot be read, is none of records to its end, or has the name of another one; the package cannot be written, or there is a file of its name.
 pub fn pack(files: &[PathBuf], out: &Path, config: &WaczConfig) -> io::Result<Packed> {
+    if out.symlink_metadata().is_ok() {
+        return Err(io::ErrorKind::AlreadyExists.into());
+    }
     let folder = out.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let whole = tempfile::NamedTempFile::new_in(folder.unwrap_or(Path::new(".")))?;
+    // as any file that is made, and not as one that is nobody else's
+    let usual = Permissions::from_mode(0o666);
+    let whole = tempfile::Builder::new()
+        .permissions(usual)
+        .tempfile_in(folder.unwrap_or(Path::new(".")))?;
     let mut index = tempfile::tempfile()?;
     let mut list = BufWriter::new(tempfile::tempfile()?);
     list.write_all(LIST.as_bytes())?;

@@ -360,8 +360,15 @@ fn a_package_has_the_files_as_they_are_and_says_what_they_come_to() {
     };
     assert_eq!(pack(&files, &out, &config).unwrap(), Packed { records: 4, pages: 3 });
     // it is not written over
-    assert_eq!(pack(&files, &out, &config).unwrap_err().kind(), ErrorKind::AlreadyExists);
+    // which is found before anything is read
+    let none = [aside.path().join("none")];
+    assert_eq!(pack(&none, &out, &config).unwrap_err().kind(), ErrorKind::AlreadyExists);
     assert_eq!(fs::read_dir(aside.path()).unwrap().count(), 1);
+    // whoever may read files may read this one
+    let usual = folder.path().join("usual");
+    fs::File::create(&usual).unwrap();
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions();
+    assert_eq!(mode(&out), mode(&usual));
     let mut package = zip::ZipArchive::new(fs::File::open(&out).unwrap()).unwrap();
     let mut read = |name: &str| {
         let mut entry = package.by_name(name).unwrap();
