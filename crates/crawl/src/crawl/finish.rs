@@ -66,6 +66,7 @@ impl Crawl {
             Purpose::Page(queued) => {
                 self.tally.failed += 1;
                 self.parts.log.failed(&queued.entry, why);
+                self.visit_later(&queued.entry);
                 self.parts.frontier.finish(&queued);
             }
             Purpose::Robots(ask) => {
@@ -140,9 +141,9 @@ impl Crawl {
 
     /// Nothing more is asked of an origin in this run. What is known of its robots.txt stays for the next.
     fn leave_origin(&mut self, origin: &str) {
-        let why = "it does not answer".to_owned();
-        self.parts.log.left(origin, &why);
-        self.origins.keep(origin, Known::Denied(why));
+        const WHY: &str = "it does not answer";
+        self.parts.log.left(origin, WHY);
+        self.origins.leave(origin, WHY);
     }
 
     fn finish_page(

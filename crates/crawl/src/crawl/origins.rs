@@ -1,7 +1,8 @@
 //! What is known of each origin's robots.txt.
 //!
 //! Knows records of the frontier, which has them all, and for how long they hold. Must not know how they are had. Times are arguments, in
-//! milliseconds since 1970. Invariant: what was read of them takes a bounded number of bytes; what has no room is read again.
+//! milliseconds since 1970. Invariants: what was read of them takes a bounded number of bytes; what has no room is read again; how often one gave no
+//! answer is forgotten for no other one's rules.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use crate::frontier::{Frontier, FrontierError, RobotsRecord};
 use crate::limits;
 use crate::robots::Robots;
 
-/// Records that were read.
+/// Records that were read, and which origins give no answer.
 #[derive(Debug)]
 pub(super) struct Origins {
     read: HashMap<Arc<str>, Read>,
@@ -20,6 +21,7 @@ pub(super) struct Origins {
     serial: u64,
     bytes: usize,
     most: usize,
+    silent: Silent,
 }
 
 #[derive(Debug)]
@@ -27,8 +29,25 @@ struct Read {
     known: Arc<Known>,
     used: u64,
     bytes: usize,
-    /// How often in a row it gave no answer.
-    failures: u32,
+}
+
+/// Origins that gave no answer the last time, up to a number; of more, those that were silent last.
+#[derive(Debug)]
+struct Silent {
+    origins: HashMap<Arc<str>, Failures>,
+    /// By when they failed last.
+    order: BTreeMap<u64, Arc<str>>,
+    serial: u64,
+    most: usize,
+}
+
+#[derive(Debug, Default)]
+struct Failures {
+    /// How often in a row.
+    times: u32,
+    /// For which one is left for this run, if it is.
+    left: Option<Arc<Known>>,
+    at: u64,
 }
 
 /// What holds for an origin.
@@ -76,7 +95,8 @@ impl Default for Origins {
 impl Origins {
     /// What is read takes so many bytes at most.
     fn within(most: usize) -> Origins {
-        Origins { read: HashMap::new(), order: BTreeMap::new(), serial: 0, bytes: 0, most }
+        let silent = Silent::within(limits::ORIGINS_SILENT);
+        Origins { read: HashMap::new(), order: BTreeMap::new(), serial: 0, bytes: 0, most, silent }
     }
 
     /// What holds for an origin now; `None` if it has to be asked.
@@ -87,6 +107,9 @@ impl Origins {
         token: &str,
         now: u64,
     ) -> Result<Option<Arc<Known>>, FrontierError> {
+        if let Some(left) = self.silent.left(origin) {
+            return Ok(Some(left));
+        }
         let known = match self.touch(origin) {
             Some(known) => known,
             None => {
@@ -113,14 +136,13 @@ impl Origins {
     pub(super) fn keep(&mut self, origin: &str, known: Known) -> Arc<Known> {
         /// About what an entry of both maps takes beside.
         const ENTRY: usize = 200;
-        let failures = self.forget(origin);
+        self.forget(origin);
         let (known, origin) = (Arc::new(known), Arc::<str>::from(origin));
         let bytes = known.memory() + origin.len() + ENTRY;
         self.serial += 1;
         self.bytes += bytes;
         self.order.insert(self.serial, Arc::clone(&origin));
-        self.read
-            .insert(origin, Read { known: Arc::clone(&known), used: self.serial, bytes, failures });
+        self.read.insert(origin, Read { known: Arc::clone(&known), used: self.serial, bytes });
         while self.bytes > self.most
             && let Some((_, oldest)) = self.order.pop_first()
         {
@@ -131,15 +153,20 @@ impl Origins {
 
     /// An origin gave no answer. Returns how often in a row that is, as far as it is remembered.
     pub(super) fn failed(&mut self, origin: &str) -> u32 {
-        let Some(read) = self.read.get_mut(origin) else { return 1 };
-        read.failures = read.failures.saturating_add(1);
-        read.failures
+        let failures = self.silent.touch(origin);
+        failures.times = failures.times.saturating_add(1);
+        failures.times
+    }
+
+    /// Nothing more is asked of an origin in this run.
+    pub(super) fn leave(&mut self, origin: &str, why: &str) {
+        self.silent.touch(origin).left = Some(Arc::new(Known::Denied(why.to_owned())));
     }
 
     /// An origin gave an answer.
     pub(super) fn answered(&mut self, origin: &str) {
-        if let Some(read) = self.read.get_mut(origin) {
-            read.failures = 0;
+        if self.silent.left(origin).is_none() {
+            self.silent.forget(origin);
         }
     }
 
@@ -152,12 +179,41 @@ impl Origins {
         Some(Arc::clone(&read.known))
     }
 
-    /// Returns how often in a row it gave no answer.
-    fn forget(&mut self, origin: &str) -> u32 {
-        let Some(read) = self.read.remove(origin) else { return 0 };
+    fn forget(&mut self, origin: &str) {
+        let Some(read) = self.read.remove(origin) else { return };
         self.order.remove(&read.used);
         self.bytes -= read.bytes;
-        read.failures
+    }
+}
+
+impl Silent {
+    /// No more than so many.
+    fn within(most: usize) -> Silent {
+        Silent { origins: HashMap::new(), order: BTreeMap::new(), serial: 0, most }
+    }
+
+    fn left(&self, origin: &str) -> Option<Arc<Known>> {
+        self.origins.get(origin)?.left.clone()
+    }
+
+    fn touch(&mut self, origin: &str) -> &mut Failures {
+        let before = self.forget(origin);
+        if self.origins.len() >= self.most
+            && let Some((_, oldest)) = self.order.pop_first()
+        {
+            self.origins.remove(&oldest);
+        }
+        self.serial += 1;
+        let origin = Arc::<str>::from(origin);
+        self.order.insert(self.serial, Arc::clone(&origin));
+        let failures = Failures { at: self.serial, ..before.unwrap_or_default() };
+        self.origins.entry(origin).insert_entry(failures).into_mut()
+    }
+
+    fn forget(&mut self, origin: &str) -> Option<Failures> {
+        let failures = self.origins.remove(origin)?;
+        self.order.remove(&failures.at);
+        Some(failures)
     }
 }
 
@@ -198,15 +254,43 @@ mod tests {
     fn failures_in_a_row_are_those_of_an_origin() {
         let mut origins = Origins::default();
         let denied = || Known::Denied("503".to_owned());
-        assert_eq!((origins.failed("a"), origins.failed("a")), (1, 1));
-        origins.keep("a", denied());
-        origins.keep("b", denied());
         assert_eq!((origins.failed("a"), origins.failed("a"), origins.failed("b")), (1, 2, 1));
         // what is learnt of it is no answer
         origins.keep("a", denied());
         assert_eq!(origins.failed("a"), 3);
         origins.answered("a");
         assert_eq!((origins.failed("a"), origins.failed("b")), (1, 2));
+    }
+
+    /// Whatever others have to be read, and however many others are silent, up to a bound.
+    #[test]
+    fn who_gives_no_answer_is_remembered() {
+        const MOST: usize = 100;
+        let folder = tempfile::tempdir().unwrap();
+        let mut frontier = DiskFrontier::open(folder.path()).unwrap();
+        frontier.set_robots("left", rules("User-agent: *\n"));
+        let mut origins = Origins::within(0);
+        origins.silent = Silent::within(MOST);
+        let known = |origins: &mut Origins| {
+            origins.known("left", &frontier, "bot", 2 * DAY).unwrap().unwrap()
+        };
+        assert!(matches!(&*known(&mut origins), Known::Rules { .. }));
+        assert_eq!((origins.failed("left"), origins.failed("silent")), (1, 1));
+        origins.leave("left", "it does not answer");
+        // what is under way says nothing else
+        origins.answered("left");
+        for other in 0..MOST - 2 {
+            origins.keep(&other.to_string(), Known::Denied("503".to_owned()));
+            origins.failed(&other.to_string());
+        }
+        assert_eq!(*known(&mut origins), Known::Denied("it does not answer".to_owned()));
+        assert_eq!(origins.failed("silent"), 2);
+        for other in 0..3 * MOST {
+            origins.failed(&other.to_string());
+            let Silent { origins, order, .. } = &origins.silent;
+            assert!(origins.len() <= MOST && origins.len() == order.len());
+        }
+        assert_eq!(origins.failed("silent"), 1);
     }
 
     /// Whatever one origin's rules are like, what is in memory is bounded, and another one's are read again and say the same.

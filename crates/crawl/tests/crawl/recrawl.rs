@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use flate2::read::MultiGzDecoder;
 use ringdove_crawl::crawl::{CrawlConfig, End, Recrawl, Tally};
+use ringdove_crawl::frontier::{DiskFrontier, Entry, Frontier as _, Visit};
 use ringdove_crawl::warc::check;
 
 use crate::whole::{PATIENCE, Words, config, crawl, crawl_and_log, run};
@@ -184,6 +185,40 @@ fn pages_are_fetched_again_by_what_they_said() {
         }
         assert!(revisit.contains("HTTP/1.1 304 Status\r\n"), "{revisit}");
     }
+}
+
+/// What cannot even be asked for is due again as anything that was not had.
+#[test]
+fn what_could_not_be_asked_for_is_fetched_again() {
+    let (host, job) = (Host::start(), tempfile::tempdir().unwrap());
+    let mut frontier = DiskFrontier::open(&job.path().join("frontier")).unwrap();
+    // no field's value
+    let visit = Visit { status: 200, etag: "\n".to_owned(), ..Visit::default() };
+    let entry = Entry {
+        url: format!("{}unfit", host.seed),
+        host: "127.0.0.1".to_owned(),
+        depth: 0,
+        redirects: 0,
+        tries: 0,
+        via: String::new(),
+        visit: Some(Box::new(visit)),
+    };
+    assert!(frontier.add(&entry).unwrap());
+    frontier.commit(b"", 1).unwrap();
+    drop(frontier);
+    let day = Recrawl::default();
+    let config = CrawlConfig { recrawl: Some(day), ..config(Duration::ZERO) };
+    let (_, tally) = run(crawl(job.path(), &host.seed, config).unwrap()).unwrap();
+    assert_eq!((tally.failed, host.counts().get("/unfit")), (1, None));
+    let mut frontier = DiskFrontier::open(&job.path().join("frontier")).unwrap();
+    frontier.queue_visits(u64::MAX, usize::MAX).unwrap();
+    frontier.commit(b"", 2).unwrap();
+    let (mut from, mut urls) = (0, Vec::new());
+    while let Some(queued) = frontier.take("127.0.0.1", from).unwrap() {
+        from = queued.place + 1;
+        urls.push(queued.entry.url);
+    }
+    assert!(urls.contains(&entry.url), "{urls:?}");
 }
 
 /// Nothing of it is in a crawl that fetches nothing again, and what is not due ends no crawl later.
