@@ -490,23 +490,33 @@ impl Ring {
     ///
     /// As [`Ring::submit_and_wait`].
     pub fn submit_and_look(&mut self) -> Result<(), Errno> {
-        // what completes is posted by whoever waits, and no more of it than is waited for; or else whenever the kernel is entered
-        let waits = self.spin.is_some() || self.report.flags.contains(&SetupFlag::DeferTaskrun);
-        let within =
-            if self.spin.is_some() { limits::SUBMIT_AGAIN } else { Duration::from_nanos(1) };
-        let wait = match waits {
-            true => Wait {
-                completions: self.report.cq_entries,
-                deadline: Deadline::After(within.as_nanos() as u64),
-                ..Wait::NO
-            },
-            false => Wait::NO,
-        };
         self.immediate = 0;
-        let unsubmitted = if self.spin.is_some() { 0 } else { self.unsubmitted() };
-        self.enter(unsubmitted, wait)?;
-        self.reap()?;
-        Ok(())
+        if self.spin.is_some() {
+            let within = Deadline::After(limits::SUBMIT_AGAIN.as_nanos() as u64);
+            let wait = Wait { completions: self.report.cq_entries, deadline: within, ..Wait::NO };
+            self.enter(0, wait)?;
+            self.reap()?;
+            return Ok(());
+        }
+        let mut unsubmitted = self.unsubmitted();
+        // who leaves some of what was posted comes again without being told, and so to what was not
+        let enough = self.report.cq_entries.max(2 * limits::COMPLETIONS_PER_TURN) as usize;
+        // recent kernels work off some twenty operations for whoever does not wait, and say whether there are more. (To wait for all
+        // there could be until a time that is over starts a timer each time, which costs far more where there is a hypervisor.)
+        loop {
+            let entered = self.enter(unsubmitted, Wait::NO)?;
+            self.reap()?;
+            unsubmitted = 0;
+            let goes_on = matches!(entered, Entered::Submitted(_)) && self.has_unposted();
+            if !goes_on || self.reaped.len() >= enough {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Whether the kernel has operations that are over and whose completions it has yet to post, as far as it says so (DEFER_TASKRUN).
+    fn has_unposted(&mut self) -> bool {
+        self.ring.submission().taskrun()
     }
 
     /// Submits the first so many of the SQEs pushed, waits, and has the kernel post what has completed.

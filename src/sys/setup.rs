@@ -327,7 +327,8 @@ fn build(options: &Options, flags: &[SetupFlag]) -> io::Result<IoUring> {
     for flag in flags {
         match flag {
             SetupFlag::SingleIssuer => builder.setup_single_issuer(),
-            SetupFlag::DeferTaskrun => builder.setup_defer_taskrun(),
+            // with it the kernel says whether there is more to be posted
+            SetupFlag::DeferTaskrun => builder.setup_defer_taskrun().setup_taskrun_flag(),
             SetupFlag::NoSqarray => builder.setup_no_sqarray(),
             SetupFlag::SubmitAll => builder.setup_submit_all(),
             SetupFlag::CoopTaskrun => builder.setup_coop_taskrun(),
