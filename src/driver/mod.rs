@@ -209,7 +209,7 @@ impl Driver {
     }
 
     /// Whether the kernel keeps what it closes for longer than this driver wants: see [`Streams::closes_late`].
-    pub fn closes_late(&self) -> bool {
+    fn closes_late(&self) -> bool {
         self.streams().is_some_and(Streams::closes_late)
     }
 

@@ -9,7 +9,8 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::marker::PhantomData;
-use std::os::fd::RawFd;
+use std::mem::ManuallyDrop;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
 use io_uring::{IoUring, cqueue, squeue};
@@ -44,8 +45,9 @@ pub use super::token::Kind;
 /// Fds belong to the caller, who removes a poll before closing its fd. Until the removal is submitted
 /// the kernel holds the *file*: a TCP connection whose fd was closed sends its FIN only then.
 pub struct Ring {
-    /// Dropped first: what the other fields hold for the kernel is freed when there is no ring that could touch it.
-    ring: IoUring,
+    /// Dropped first: what the other fields hold for the kernel is freed when there is no ring that could touch it. Not at all in a
+    /// process that was forked since: its mappings were not inherited, and others may be in their place.
+    ring: ManuallyDrop<IoUring>,
     fd: RingFd,
     /// One for each entry of the submission queue: what the SQE there points to.
     cells: Box<[Cell]>,
@@ -198,7 +200,7 @@ impl Ring {
     pub fn new(options: &Options) -> Result<Ring, SetupError> {
         let (ring, fd, report) = setup::set_up(options)?;
         Ok(Ring {
-            ring,
+            ring: ManuallyDrop::new(ring),
             fd,
             cells: vec![Cell::default(); report.sq_entries as usize].into_boxed_slice(),
             pushed: 0,
@@ -854,8 +856,10 @@ impl Ring {
 impl Drop for Ring {
     fn drop(&mut self) {
         if self.is_abandoned {
-            // what it lends the kernel is the other process's memory; here there are copies
-            return setup::count_close();
+            // what it lends the kernel is the other process's memory, and here there are copies; queues there are none
+            count::add(Counter::Close, 1);
+            // SAFETY: the descriptor is this process's copy, and nobody closes it but this: the ring is not dropped.
+            return drop(unsafe { OwnedFd::from_raw_fd(self.ring.as_raw_fd()) });
         }
         let leaked = self.come_to_rest(self.patience);
         // Polls lend the kernel no memory beyond the cells, and those no longer than their SQEs are
@@ -866,6 +870,8 @@ impl Drop for Ring {
         count::add(Counter::LeakedCqes, leaked as u64);
         self.fd.unregister();
         setup::count_close();
+        // SAFETY: it is not used after this, which is its only drop.
+        unsafe { ManuallyDrop::drop(&mut self.ring) };
     }
 }
 

@@ -21,32 +21,23 @@ pub(crate) enum Whose {
 /// Connections of a driver for one transfer at a time, most of which are idle.
 pub(crate) const FEW: usize = 64;
 
-/// The driver that carries what needs no socket; `None`: sockets in an epoll. RINGDOVE_DRIVER names another, and is read once.
-pub(crate) fn wanted(whose: Whose) -> Option<Kind> {
-    let kind = asked().unwrap_or(match whose {
-        Whose::Multi => Kind::Ring,
-        // one transfer costs as much by either, and a ring for a handle that is used once as much as that
-        Whose::Easy => Kind::Epoll,
-    });
-    match kind {
-        Kind::Epoll => None,
-        Kind::Ring | Kind::Poll => Some(kind),
-    }
-}
-
-fn asked() -> Option<Kind> {
+/// The driver that carries what needs no socket; `None`: sockets in an epoll. RINGDOVE_DRIVER names another, and is read once: a ring
+/// that is handed from thread to thread interrupts system calls of theirs, and is killed by filters that kill, so that it is for those
+/// who ask for it.
+pub(crate) fn wanted() -> Option<Kind> {
     static ASKED: OnceLock<Option<Kind>> = OnceLock::new();
-    *ASKED.get_or_init(|| std::env::var("RINGDOVE_DRIVER").ok()?.parse().ok())
+    let asked = ASKED.get_or_init(|| std::env::var("RINGDOVE_DRIVER").ok()?.parse().ok());
+    asked.filter(|&kind| kind != Kind::Epoll)
 }
 
-/// A driver, if one is wanted. Where the kernel closes late what is on the ring, polls do as well unless the ring was asked for.
+/// A driver, if one is wanted.
 ///
 /// # Errors
 ///
 /// Why there is none: of what is short now there may be more for the next.
 pub(crate) fn driver(config: Config, whose: Whose) -> Result<Driver, Option<DriverError>> {
     static REFUSED: OnceLock<DriverError> = OnceLock::new();
-    let kind = wanted(whose).ok_or(None)?;
+    let kind = wanted().ok_or(None)?;
     if let Some(refused) = REFUSED.get() {
         return Err(Some(refused.clone()));
     }
@@ -60,14 +51,7 @@ pub(crate) fn driver(config: Config, whose: Whose) -> Result<Driver, Option<Driv
             Options { sq_entries: 64, cq_entries: 512, direct_descriptors: FEW as u32, ..all }
         }
     };
-    let driver = Driver::with_ring(kind, config.clone(), &options);
-    let driver = match driver {
-        Ok(driver) if driver.closes_late() && asked().is_none() => {
-            Driver::with_ring(Kind::Poll, config, &options)
-        }
-        driver => driver,
-    };
-    driver.map_err(|refused| {
+    Driver::with_ring(kind, config, &options).map_err(|refused| {
         if !refused.is_shortage {
             let _ = REFUSED.set(refused.clone());
         }

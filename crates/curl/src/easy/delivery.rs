@@ -117,6 +117,7 @@ impl Delivery {
 impl Handler for Delivery {
     fn starting(&mut self) -> Flow {
         let easy = &*self.easy;
+        easy.run.has_started.set(true);
         let ends = easy.its_multi().map(|multi| multi.ends_of(easy)).unwrap_or_default();
         easy.info.borrow_mut().ends = ends;
         if !callbacks::before_request(easy, ends) {

@@ -107,6 +107,16 @@ impl Easy {
         self.calling.get() > 0
     }
 
+    /// Whether its transfer can begin once more in another process: nothing has come of it, and its request has not begun, or asks for
+    /// nothing that is done twice then.
+    pub(crate) fn can_begin_again(&self) -> bool {
+        let (run, info) = (&self.run, self.info.borrow());
+        let is_safe =
+            info.method.as_deref().is_some_and(|method| [c"GET", c"HEAD"].contains(&method));
+        let is_new = !run.has_started.get() && run.uploaded.get() == 0;
+        (is_safe || is_new) && run.downloaded.get() == 0 && info.header_size == 0
+    }
+
     /// The multi that it was added to, if it was.
     pub(crate) fn its_multi(&self) -> Option<Rc<Multi>> {
         self.multi.borrow().upgrade()

@@ -13,6 +13,8 @@ use crate::multi::Id;
 pub(crate) struct Run {
     /// In the engine, while it is there.
     pub(crate) id: Cell<Option<Id>>,
+    /// Its request is on its way, or was.
+    pub(crate) has_started: Cell<bool>,
     /// What a callback made of it, which stands before what the engine says.
     failure: RefCell<Option<Failure>>,
     pub(crate) paused: Cell<Paused>,
@@ -49,6 +51,7 @@ impl Run {
     pub(crate) fn begin(&self, asked: Asked) {
         let Run {
             id,
+            has_started,
             failure,
             paused,
             held,
@@ -63,6 +66,7 @@ impl Run {
             asked: was_asked,
         } = self;
         id.set(None);
+        has_started.set(false);
         failure.take();
         paused.set(Paused::default());
         held.take();

@@ -219,7 +219,7 @@ impl Multi {
 
     /// Who is to carry a handle's transfer.
     fn way_of(&self, easy: &Easy) -> Way {
-        let is_wanted = which::wanted(self.whose()).is_some();
+        let is_wanted = which::wanted().is_some();
         match is_wanted && !self.sockets.has_callback() && !opening::needs_socket(easy) {
             true => Way::Driven,
             false => Way::Watched,
@@ -314,7 +314,7 @@ impl Multi {
         begun + self.failed.borrow().len() + self.waiting.borrow().len()
     }
 
-    /// In a process that was forked meanwhile, what the other one's driver carries begins anew, if nothing has come or gone of it yet;
+    /// In a process that was forked meanwhile, what the other one's driver carries begins anew, if that asks for nothing twice;
     /// else it has failed: its connection is the other process's.
     fn heed_fork(self: &Rc<Self>) {
         if !self.carriers.borrow_mut().take_forked() {
@@ -323,8 +323,7 @@ impl Multi {
         let lost: Vec<_> = self.transfers.borrow_mut().extract_if(|id, _| id.is_driven()).collect();
         for (_, easy) in lost {
             easy.run.id.set(None);
-            let is_untouched = easy.run.uploaded.get() == 0 && easy.info.borrow().header_size == 0;
-            let begun = match is_untouched {
+            let begun = match easy.can_begin_again() {
                 true => self.begin_paused(&easy),
                 false => Err(Failure::new(Code::RECV_ERROR, "the process was forked meanwhile")),
             };

@@ -3,6 +3,7 @@
  *
  * forks CARRIED: 1 where a driver carries the transfers (sockets are both processes' as they are curl's own).
  */
+#include <sys/mman.h>
 #include <sys/wait.h>
 
 #include "serve.h"
@@ -65,18 +66,39 @@ static void a_kept_connection(void)
   curl_easy_cleanup(easy);
 }
 
-static void add_all(void)
+static void add_all(int posts)
 {
   int at;
   multi = curl_multi_init();
   for(at = 0; at < MANY; at++) {
     handles[at] = new_handle();
+    if(posts)
+      EQUAL(curl_easy_setopt(handles[at], CURLOPT_POSTFIELDS, ""), CURLE_OK);
     EQUAL(curl_multi_add_handle(multi, handles[at]), CURLM_OK);
   }
 }
 
-/* Goes on until all are done, and cleans up. */
-static void finish(void)
+/* What the child has of its own lies where the ring's queues are in the parent, and is let alone. */
+static void own_memory_stays(void)
+{
+  enum { MAPPED = 64, SIZE = 64 * 1024 };
+  char *mapped[MAPPED];
+  int at;
+  for(at = 0; at < MAPPED; at++) {
+    mapped[at] = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    memset(mapped[at], at, SIZE);
+  }
+  for(at = 0; at < MANY; at++) {
+    EQUAL(curl_multi_remove_handle(multi, handles[at]), CURLM_OK);
+    curl_easy_cleanup(handles[at]);
+  }
+  EQUAL(curl_multi_cleanup(multi), CURLM_OK);
+  for(at = 0; at < MAPPED; at++)
+    EQUAL(mapped[at][SIZE - 1], at);
+}
+
+/* Goes on until all are done, with this result, and cleans up. */
+static void finish(CURLcode expected)
 {
   int running, left, done = 0, at;
   CURLMsg *message;
@@ -86,7 +108,7 @@ static void finish(void)
       EQUAL(curl_multi_poll(multi, NULL, 0, 1000, NULL), CURLM_OK);
   } while(running);
   while((message = curl_multi_info_read(multi, &left))) {
-    EQUAL(message->data.result, CURLE_OK);
+    EQUAL(message->data.result, expected);
     done++;
   }
   EQUAL(done, MANY);
@@ -97,26 +119,33 @@ static void finish(void)
   EQUAL(curl_multi_cleanup(multi), CURLM_OK);
 }
 
-/* Transfers that were added, and such that are under way and have brought nothing. */
-static void transfers(int under_way)
+enum { ADDED, ASKED, POSTED, LEFT };
+
+/* Transfers that were added, and such that are under way and have brought nothing: those that post are not done twice. */
+static void transfers(int state)
 {
   int running, before = serve_heads;
   pid_t child;
   serve_go(0);
-  add_all();
-  if(under_way)
+  add_all(state == POSTED);
+  if(state != ADDED)
     do {
       EQUAL(curl_multi_perform(multi, &running), CURLM_OK);
       EQUAL(curl_multi_poll(multi, NULL, 0, 10, NULL), CURLM_OK);
     } while(serve_heads < before + MANY);
   child = fork();
   if(!child) {
-    finish();
+    if(state == LEFT)
+      own_memory_stays();
+    else
+      finish(state == POSTED ? CURLE_RECV_ERROR : CURLE_OK);
     _exit(failures != 0);
   }
   serve_go(1);
   ends_well(child);
-  finish();
+  finish(CURLE_OK);
+  if(state == POSTED)
+    EQUAL(serve_heads, before + MANY);
 }
 
 int main(int argc, char **args)
@@ -125,9 +154,11 @@ int main(int argc, char **args)
     return 2;
   /* the server is the parent's: a child has none of its threads */
   serve_start(serve_listen(64, &port));
-  transfers(0);
+  transfers(ADDED);
   if(atoi(args[1])) {
-    transfers(1);
+    transfers(ASKED);
+    transfers(POSTED);
+    transfers(LEFT);
     a_kept_connection();
   }
   printf("%d failures\n", failures);
