@@ -12,6 +12,7 @@ mod log;
 mod origins;
 mod pace;
 mod page;
+mod places;
 mod recrawl;
 mod sink;
 mod start;
@@ -334,13 +335,10 @@ impl Crawl {
         scope.and_then(trap).err()
     }
 
-    /// How many more requests may be begun. Those that wait at the engine's gates, since others of their domain or address are asked, take no
-    /// places but those that there are for such.
+    /// How many more requests may be begun.
     fn places(&self) -> usize {
-        let (all, parallel) = (self.in_flight.len(), self.config.parallel);
-        let held_up = self.driver.stats().held_up.min(all);
-        let most = parallel.saturating_mul(1 + limits::HELD_UP);
-        parallel.saturating_sub(all - held_up).min(most.saturating_sub(all))
+        let held_up = self.driver.stats().held_up;
+        places::free(self.config.parallel, self.in_flight.len(), held_up)
     }
 
     fn is_uncommitted(&self) -> bool {
