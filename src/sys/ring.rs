@@ -494,11 +494,7 @@ impl Ring {
     pub fn submit_and_look(&mut self) -> Result<(), Errno> {
         self.immediate = 0;
         if self.spin.is_some() {
-            let within = Deadline::After(limits::SUBMIT_AGAIN.as_nanos() as u64);
-            let wait = Wait { completions: self.report.cq_entries, deadline: within, ..Wait::NO };
-            self.enter(0, wait)?;
-            self.reap()?;
-            return Ok(());
+            return self.look_within(limits::SUBMIT_AGAIN);
         }
         let mut unsubmitted = self.unsubmitted();
         // who leaves some of what was posted comes again without being told, and so to what was not
@@ -507,13 +503,26 @@ impl Ring {
         // there could be until a time that is over starts a timer each time, which costs far more where there is a hypervisor.)
         loop {
             let entered = self.enter(unsubmitted, Wait::NO)?;
-            self.reap()?;
+            let found = self.reap()?;
             unsubmitted = 0;
             let goes_on = matches!(entered, Entered::Submitted(_)) && self.has_unposted();
             if !goes_on || self.reaped.len() >= enough {
                 return Ok(());
             }
+            if found == 0 {
+                // it may say so of what was worked off before it came to say it, and of what posts nothing
+                return self.look_within(Duration::from_nanos(1));
+            }
         }
+    }
+
+    /// Waits for as many completions as there can be.
+    #[cold]
+    fn look_within(&mut self, within: Duration) -> Result<(), Errno> {
+        let deadline = Deadline::After(within.as_nanos() as u64);
+        let wait = Wait { completions: self.report.cq_entries, deadline, ..Wait::NO };
+        self.enter(0, wait)?;
+        self.reap().map(drop)
     }
 
     /// Whether the kernel has operations that are over and whose completions it has yet to post, as far as it says so (DEFER_TASKRUN).
