@@ -414,10 +414,11 @@ fn a_disk_that_is_full_fails_what_it_has_no_room_for(kind: Kind) {
         }
         let server = large();
         let small = work.fetch(&server.url("/small"), "small", Existing::Replace);
+        work.finish();
+        work.written(small).unwrap();
         let too_large = work.fetch(&server.url("/large"), "large", Existing::Replace);
         work.finish();
         assert_eq!(work.refusal(too_large), io::ErrorKind::StorageFull);
-        work.written(small).unwrap();
         assert_eq!(work.names(), ["small"]);
         let again = work.fetch(&server.url("/small"), "again", Existing::Replace);
         work.finish();
